@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.errors import DecryptionFailed
 from app_integration.file_commands import options as shared
 
 
@@ -38,7 +39,10 @@ def rewrap(cipher: FileCipher, options: Namespace) -> None:
 
     """
     for path in options.files:
-        cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
+        try:
+            cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
+        except DecryptionFailed as error:
+            raise DecryptionFailed(f"{path}: {error}") from None
 
 
 def _parser() -> ArgumentParser:

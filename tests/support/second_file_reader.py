@@ -79,13 +79,15 @@ def read_file(
     """
     preamble, recipients = parse_header(data, context)
     key = _find_file_key(recipients, file_key, identity)
-    derived = HKDF(SHA256(), 64, salt=preamble[18:50], info=b"strongroom file v1").derive(key)
+    binding = _sha256(preamble[:50] + bytes(32) + preamble[82:])
+    info = b"strongroom file v1" + binding
+    derived = HKDF(SHA256(), 64, salt=preamble[18:50], info=info).derive(key)
     if not bytes_eq(derived[32:], preamble[50:82]):
         raise Failure("the commitment is wrong")
-    cipher, associated = AESGCM(derived[:32]), _sha256(preamble)
+    cipher = AESGCM(derived[:32])
 
     def open_sealed(sealed: bytes, counter: int, final: bool) -> bytes:
-        return cipher.decrypt(counter.to_bytes(11) + bytes([final]), sealed, associated)
+        return cipher.decrypt(counter.to_bytes(11) + bytes([final]), sealed, binding)
 
     read_body = _read_chunks if preamble[17] == CHUNKS else _read_frames
     return read_body(data[HEADER:], open_sealed)

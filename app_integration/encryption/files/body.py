@@ -22,17 +22,17 @@ _NOT_LAST: Final = b"\x00"
 _LAST: Final = b"\x01"
 
 
-def derive_keys(file_key: bytes, salt: bytes) -> tuple[bytes, bytes]:
+def derive_keys(file_key: bytes, salt: bytes, binding: bytes) -> tuple[bytes, bytes]:
     """Return the body key and the commitment of a file, 32 bytes each.
 
     Args:
         file_key: 32 random bytes.
         salt: 32 random bytes, never used before with this file key.
+        binding: The binding of the file's preamble, 32 bytes.
 
     """
-    derived = HKDF(algorithm=SHA256(), length=2 * KEY_SIZE, salt=salt, info=_PURPOSE).derive(
-        file_key
-    )
+    info = _PURPOSE + binding
+    derived = HKDF(algorithm=SHA256(), length=2 * KEY_SIZE, salt=salt, info=info).derive(file_key)
     return derived[:KEY_SIZE], derived[KEY_SIZE:]
 
 
@@ -48,7 +48,7 @@ class BodyCipher:
 
         Args:
             body_key: The body key, 32 bytes, used for this file only.
-            aad: The SHA-256 of the file's preamble.
+            aad: The binding of the file's preamble.
 
         """
         cipher = AESGCM(body_key)

@@ -39,7 +39,7 @@ from app_integration.encryption.files.streams import (
 )
 from app_integration.encryption.files.x25519 import read_identities
 from app_integration.encryption.tokens.encryption_context import Context
-from app_integration.errors import EncryptionError, raise_decryption_failed
+from app_integration.errors import raise_decryption_failed
 from app_integration.names import Scope
 
 #: More threads read and write no faster.
@@ -126,8 +126,7 @@ class FileCipher:
         """
         bound = bind(self.scope, context)
         with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
-            header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
-            write_all(pending.file, memoryview(header))
+            cipher = self._start(pending.file, bound, recipients)
             if threads > 1 and is_divisible(file.fileno()):
                 encrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
             else:
@@ -161,7 +160,7 @@ class FileCipher:
 
         """
         with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
-            cipher = self.open_header(file, context, identity)
+            cipher = self._open_header(file, context, identity)
             if threads > 1 and is_divisible(file.fileno()):
                 decrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
             else:
@@ -180,7 +179,8 @@ class FileCipher:
 
         Both are open, binary and without a buffer, such as pipes. See :meth:`encrypt_file`.
         """
-        encrypt_stream(self._start(target, context, recipients), source, target, progress)
+        cipher = self._start(target, bind(self.scope, context), recipients)
+        encrypt_stream(cipher, source, target, progress)
 
     def decrypt_stream(
         self,
@@ -195,7 +195,7 @@ class FileCipher:
 
         Without an exception, *target* has everything. See :meth:`decrypt_file`.
         """
-        decrypt_stream(self.open_header(source, context, identity), source, target, progress)
+        decrypt_stream(self._open_header(source, context, identity), source, target, progress)
 
     def create(
         self, path: Path, *, context: Context | None = None, recipients: Sequence[str] = ()
@@ -207,8 +207,7 @@ class FileCipher:
         bound = bind(self.scope, context)
         pending = PendingFile(path)
         try:
-            header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
-            write_all(pending.file, memoryview(header))
+            cipher = self._start(pending.file, bound, recipients)
         except BaseException:
             pending.discard()
             raise
@@ -219,7 +218,7 @@ class FileCipher:
     ) -> io.BufferedReader:
         """Return a seekable file object for reading. See :meth:`decrypt_file`."""
         with path.open("rb", buffering=0) as file:
-            cipher = self.open_header(file, context, identity)
+            cipher = self._open_header(file, context, identity)
             reader = RandomAccessReader(cipher, os.dup(file.fileno()))
         return io.BufferedReader(reader, SEALED_SIZE)
 
@@ -230,7 +229,7 @@ class FileCipher:
 
         Closing it completes the file and leaves *target* open. See :meth:`encrypt_file`.
         """
-        return ChunkWriter(self._start(target, context, recipients), target)
+        return ChunkWriter(self._start(target, bind(self.scope, context), recipients), target)
 
     def reader(
         self, source: Source, *, context: Context | None = None, identity: Path | None = None
@@ -239,18 +238,17 @@ class FileCipher:
 
         See :meth:`decrypt_file`.
         """
-        cipher = self.open_header(source, context, identity)
+        cipher = self._open_header(source, context, identity)
         return io.BufferedReader(SequentialReader(cipher, source), SEALED_SIZE)
 
-    def _start(
-        self, target: Target, context: Context | None, recipients: Sequence[str]
-    ) -> BodyCipher:
-        bound = bind(self.scope, context)
-        header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
+    def _start(self, target: Target, bound: bytes, recipients: Sequence[str]) -> BodyCipher:
+        """Write the header of a new file, and return the cipher of its body."""
+        key = self._keys.generate(recipients)
+        header, cipher = key.start(Body.CHUNKS, bound, self._random)
         write_all(target, memoryview(header))
         return cipher
 
-    def open_header(
+    def _open_header(
         self, source: Source, context: Context | None, identity: Path | None
     ) -> BodyCipher:
         """Return the cipher of the body of chunks that follows in *source*."""
@@ -284,7 +282,7 @@ class FileCipher:
         Raises:
             DecryptionFailed: If the header is not authentic, or with *recipients*, the file is not
                 of this service and environment.
-            EncryptionError: If a recipient is malformed, or another process is at the same header.
+            EncryptionError: If a recipient is malformed, or there is none.
             KeyUnavailable: If the key service cannot do it now.
             AccessDenied: If this identity may not do it.
             OSError: If the file cannot be read or written.
@@ -292,19 +290,10 @@ class FileCipher:
         """
         identities = () if identity is None else read_identities(identity)
         with path.open("r+b", buffering=0) as file:
-            _lock(file, path)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # another one ends within its deadline
             header = read_header(file, allow_damage=True)
             if recipients is None:
                 renewed = self._keys.rewrap(header)
             else:
-                renewed = self._keys.replace(header, recipients, identities, file)
+                renewed = self._keys.replace(header, recipients, identities)
             headers.replace_recipients(file, header, renewed)
-
-
-def _lock(file: io.FileIO, path: Path) -> None:
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise EncryptionError(
-            f"{path}: another process is replacing the recipients; wait until it has ended"
-        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn
 
 from app_integration.encryption.files.body import KEY_SIZE, BodyCipher, derive_keys
@@ -38,10 +39,11 @@ class FileKey:
             EncryptionError: If the recipients do not fit into a header.
 
         """
-        salt = random(KEY_SIZE)
-        body_key, commitment = derive_keys(self._key, salt)
-        preamble = Preamble(body, salt, commitment, bound)
-        return Header(preamble, self.recipients).encode(), BodyCipher(body_key, preamble.digest)
+        preamble = Preamble(body, random(KEY_SIZE), bound)
+        binding = preamble.binding
+        body_key, commitment = derive_keys(self._key, preamble.salt, binding)
+        header = Header(replace(preamble, commitment=commitment), self.recipients)
+        return header.encode(), BodyCipher(body_key, binding)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("the key of a file cannot be pickled or copied; generate one where needed")

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from app_integration.encryption.files import x25519
 from app_integration.encryption.files.body import KEY_SIZE, BodyCipher
 from app_integration.encryption.files.file_key import FileKey
-from app_integration.encryption.files.first_part import verify_first_part
 from app_integration.encryption.files.header import Header
 from app_integration.encryption.files.recipient import (
     KEY_SERVICE,
@@ -21,7 +20,6 @@ from app_integration.encryption.files.recipient import (
     parse_service_key,
     read_service_key,
 )
-from app_integration.encryption.files.streams import Source
 from app_integration.encryption.keys.services import KeyService
 from app_integration.errors import (
     AccessDenied,
@@ -149,7 +147,6 @@ class FileKeys:
         header: Header,
         recipients: Sequence[str],
         identities: Sequence[X25519PrivateKey],
-        source: Source,
     ) -> tuple[Recipient, ...]:
         """Return the key of *header* wrapped for the default key and *recipients*.
 
@@ -160,11 +157,10 @@ class FileKeys:
             header: The header of the file.
             recipients: See :meth:`generate`.
             identities: Private keys of age, to unwrap the file key.
-            source: The file, at the start of its body.
 
         Raises:
             DecryptionFailed: If a recipient is not authentic, or the file is of another service or
-                environment, or the first part of its body is not authentic.
+                environment.
             KeyUnavailable: If a key service cannot do it now.
             AccessDenied: If this identity may not do it.
             EncryptionError: If a recipient is malformed, or there is none.
@@ -176,9 +172,7 @@ class FileKeys:
             self._scope.environment.value,
         ):
             raise_decryption_failed("file")
-        key, cipher = self._unwrap(header, identities)
-        verify_first_part(cipher, header.preamble.body, source)
-        return self._wrap(key, recipients)
+        return self._wrap(self._unwrap(header, identities)[0], recipients)
 
     def _rewrap(self, recipient: Recipient) -> Recipient:
         if recipient.kind != KEY_SERVICE:

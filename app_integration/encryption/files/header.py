@@ -54,10 +54,11 @@ class Header:
 
     def body_cipher(self, file_key: bytes) -> BodyCipher | None:
         """Return the cipher of the body; None if *file_key* is not the key of this file."""
-        body_key, commitment = derive_keys(file_key, self.preamble.salt)
+        binding = self.preamble.binding
+        body_key, commitment = derive_keys(file_key, self.preamble.salt, binding)
         if not hmac.compare_digest(commitment, self.preamble.commitment):
             return None
-        return BodyCipher(body_key, self.preamble.digest)
+        return BodyCipher(body_key, binding)
 
 
 def read_header(source: Source, *, allow_damage: bool = False) -> Header:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import sha256
 from typing import Final
@@ -38,15 +38,15 @@ class Preamble:
     Attributes:
         body: The type of the body.
         salt: 32 random bytes.
-        commitment: The commitment to the body key, 32 bytes.
         bound: The context of the file, encoded.
+        commitment: The commitment to the body key and the rest of the preamble, 32 bytes.
 
     """
 
     body: Body
     salt: bytes
-    commitment: bytes
     bound: bytes
+    commitment: bytes = bytes(KEY_SIZE)
 
     def encode(self) -> bytes:
         """Return the 1,024 bytes."""
@@ -54,13 +54,13 @@ class Preamble:
         return (fixed + len(self.bound).to_bytes(2, "big") + self.bound).ljust(SIZE, b"\x00")
 
     @property
-    def digest(self) -> bytes:
-        """Return the associated data of every part of the body."""
-        return sha256(self.encode()).digest()
+    def binding(self) -> bytes:
+        """Return what the keys and every part of the body are bound to, 32 bytes."""
+        return sha256(replace(self, commitment=bytes(KEY_SIZE)).encode()).digest()
 
     @property
     def context(self) -> Mapping[str, ContextValue]:
-        """Return the context as a mapping. It is authentic only if a part of the body decrypts.
+        """Return the context as a mapping. It is authentic only if the file key was unwrapped.
 
         Raises:
             DecryptionFailed: If it is malformed.
@@ -86,8 +86,8 @@ def parse_preamble(encoded: bytes) -> Preamble:
     return Preamble(
         Body(encoded[_SALT - 1]),
         encoded[_SALT:_COMMITMENT],
-        encoded[_COMMITMENT:_LENGTH],
         encoded[_CONTEXT:end],
+        encoded[_COMMITMENT:_LENGTH],
     )
 
 

@@ -207,7 +207,7 @@ def _orders() -> Iterator[Vector]:
     chunks = File(salt=fixed(f"salt of {name}"), pieces=[], context=LOG)
     yield _rejected(
         name,
-        "only the frames show that the body type was replaced",
+        "the associated data of the frames has another body type",
         _lost(ONE, 0),
         _close(1),
         sealed_as=chunks,

@@ -105,6 +105,13 @@ def _keys() -> Iterator[Vector]:
         commitment=File(salt=fixed("other salt"), pieces=[]).derived()[32:],
     )
     yield failure(
+        "commitment-of-other-context",
+        "the commitment is that of the same file with another context",
+        commitment=File(
+            salt=fixed("salt of commitment-of-other-context"), pieces=[], context=OTHER
+        ).derived()[32:],
+    )
+    yield failure(
         "file-key-of-other-file", "everything belongs to another key", file_key=fixed("other")
     )
     yield failure(
@@ -123,13 +130,13 @@ def _preamble_changed_after_sealing() -> Iterator[Vector]:
     name = "sealed-with-other-context"
     yield failure(
         name,
-        "only the body shows that the context was replaced",
+        "the associated data of the body has another context",
         sealed_as=sealed_as(name, context=OTHER),
     )
     name = "sealed-as-frames"
     yield failure(
         name,
-        "only the body shows that the body type was replaced",
+        "the associated data of the body has another body type",
         sealed_as=sealed_as(name, body_type=2),
     )
 

@@ -146,17 +146,22 @@ class File:
 
     def derived(self) -> bytes:
         """Return the body key and the commitment."""
-        info = b"strongroom file v1"
+        info = b"strongroom file v1" + self.binding()
         return HKDF(SHA256(), 64, salt=self.salt, info=info).derive(self.file_key)
 
-    def preamble(self) -> bytes:
+    def binding(self) -> bytes:
+        """Return the hash of the preamble without its commitment."""
+        return hashlib.sha256(self.preamble(bytes(32))).digest()
+
+    def preamble(self, commitment: bytes | None = None) -> bytes:
         """Return the encoded preamble."""
+        commitment = commitment or self.commitment or self.derived()[32:]
         length = len(self.context) if self.context_length is None else self.context_length
         start = (
             self.magic
             + bytes([self.version, self.body_type])
             + self.salt
-            + (self.commitment or self.derived()[32:])
+            + commitment
             + length.to_bytes(2)
             + self.context
         )
@@ -174,7 +179,7 @@ class File:
         """Return the plaintext of *piece* and its sealed bytes."""
         cipher = AESGCM(self.body_key or self.derived()[:32])
         nonce = piece.counter.to_bytes(11) + bytes([piece.final])
-        associated = hashlib.sha256((self.sealed_as or self).preamble()).digest()
+        associated = (self.sealed_as or self).binding()
         plaintext = piece.plaintext
         if isinstance(plaintext, int):
             plaintext = cipher.encrypt(nonce, bytes(plaintext), associated)[:plaintext]

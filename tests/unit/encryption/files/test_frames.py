@@ -33,7 +33,7 @@ def start() -> BodyCipher:
 
 
 def parse(bound: bytes) -> LogContext:
-    return LogContext.read(Preamble(Body.FRAMES, bytes(32), bytes(32), bound))
+    return LogContext.read(Preamble(Body.FRAMES, bytes(32), bound))
 
 
 @pytest.fixture
