@@ -1,8 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check``, ``doctor``, ``environments diff``, ``logs read`` or ``policies test`` finds something, or
-``status`` a part that is not running.
+``check``, ``doctor``, ``environments diff``, ``logs read``, ``policies test`` or ``backups`` finds
+something, or ``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from console import (
     adoption,
     agent_build,
     authoring,
+    backup,
     bootstrap,
     ci_env,
     credentials,
@@ -78,6 +79,9 @@ for command in (
     env_files.export_env,
     adoption.rotate_password,
     units.units,
+    backup.backup_database,
+    backup.restore_database,
+    backup.backups,
 ):
     app.command()(command)
 app.command("adopt")(adoption.adopt_secret)

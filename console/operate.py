@@ -17,7 +17,7 @@ from console.local_ports import ALL, choose_ports, remembered_ports
 from console.local_servers import LocalServers
 from console.runtimes import select_runtime
 from vault.declare.declaration import Declaration
-from vault.declare.repository import Repository, find_own_root, open_repository, read
+from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
@@ -64,6 +64,21 @@ def load_declaration() -> Declaration:
 
     """
     return repository().load()
+
+
+def find_declaration() -> Declaration | None:
+    """Load the declaration, or return None if the working directory is in no repository.
+
+    ``STRONGROOM_DECLARATION`` counts if it is a folder. For an application it may be a file.
+
+    Raises:
+        ConfigurationError: If the repository belongs to another user.
+        DeclarationError: If a file has a fault.
+
+    """
+    declaration = os.environ.get(DECLARATION)
+    has_folder = declaration is not None and Path(declaration).is_dir()
+    return load_declaration() if has_folder or find_root(Path.cwd()) else None
 
 
 def resolve_environment(text: str) -> Environment:

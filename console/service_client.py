@@ -20,7 +20,8 @@ def open_service_client(service: str, env: str, root: Path) -> Iterator[Client]:
     """Open a client of *service*, which logs in as the service does.
 
     On the local deployment it has the deployment's variables. Elsewhere the variables of an
-    application name its credential, and ``VAULT_ADDR`` overrides the declared address.
+    application name its credential, and ``VAULT_ADDR`` overrides the declared address. Without a
+    repository, such as on the host of a job, they name all else too.
 
     Args:
         service: Name of a declared service.
@@ -39,13 +40,11 @@ def open_service_client(service: str, env: str, root: Path) -> Iterator[Client]:
 def _settings(scope: Scope, root: Path) -> Settings:
     if operate.is_local(scope.environment, root):
         return operate.local_deployment(root).service(scope.service).settings()
-    declaration = operate.load_declaration()
+    own = {"STRONGROOM_SERVICE": scope.service, "ENVIRONMENT": str(scope.environment)}
+    declaration = operate.find_declaration()
+    if declaration is None:
+        return from_environment({**os.environ, **own})
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
-    address = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
-    own = {
-        "STRONGROOM_SERVICE": scope.service,
-        "ENVIRONMENT": str(scope.environment),
-        "VAULT_ADDR": address,
-    }
+    own["VAULT_ADDR"] = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
     return replace(from_environment({**os.environ, **own}), mounts=declared.mounts)

@@ -78,6 +78,8 @@ RUN_FILE: Final = Format(1)
 PLAN_FILE: Final = Format(1)
 #: Ownership metadata, and marks in objects themselves.
 MARK: Final = Format(1)
+#: The facts in a backup of a database, and the manifest of a folder of backups.
+BACKUP: Final = Format(1)
 #: Rows of ``data_keys`` and ``index_keys``, and the file of data keys.
 KEYS: Final = Format(1, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.

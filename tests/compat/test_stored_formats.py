@@ -25,6 +25,9 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, KeyUnavailable
 from app_integration.names import Environment
 from tests.support.models import compat_samples as samples
+from vault.backup.errors import BackupFailed, RestoreRefused
+from vault.backup.facts import DatabaseFacts
+from vault.backup.manifest import Manifest
 from vault.declare import repository
 from vault.declare.errors import DeclarationError
 from vault.reconcile.planning import plan_file
@@ -159,6 +162,25 @@ class TestPlanFile:
         replace_in(file, r'"format": \d+', f'"format": {newer(formats.PLAN_FILE)}')
         with pytest.raises(ConfigurationError, match="install a newer strongroom"):
             plan_file.load(file)
+
+
+class TestBackup:
+    """Facts in a backup of a database, and the manifest of a folder."""
+
+    def test_facts_and_manifest_are_read(self, sample: Path) -> None:
+        facts = DatabaseFacts.from_json((sample / "backup" / "facts.json").read_bytes())
+        manifest = Manifest.from_json((sample / "backup" / "manifest.json").read_text())
+        assert facts.rows == 3
+        assert [entry.rows for entry in manifest.entries.values()] == [3]
+
+    def test_newer_facts_and_manifest_are_refused(self, sample: Path) -> None:
+        facts, manifest = (sample / "backup" / f"{name}.json" for name in ("facts", "manifest"))
+        for file in (facts, manifest):
+            replace_in(file, r'"format": \d+', f'"format": {newer(formats.BACKUP)}')
+        with pytest.raises(RestoreRefused, match="install a newer strongroom"):
+            DatabaseFacts.from_json(facts.read_bytes())
+        with pytest.raises(BackupFailed, match="install a newer strongroom"):
+            Manifest.from_json(manifest.read_text())
 
 
 class Server(dict[str, Any]):

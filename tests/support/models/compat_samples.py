@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,9 @@ from console.new_repository import NewRepository
 from console.new_service import NewService
 from tests.support.models.cipher_parts import KeyService
 from tests.support.processes.unit_files import CONFIG
+from vault.backup.facts import LARGE_OBJECTS, DatabaseFacts, SequenceFacts, TableFacts
+from vault.backup.label import BackupLabel
+from vault.backup.manifest import Entry, Manifest
 from vault.declare import repository
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
@@ -91,6 +95,7 @@ def write_samples(folder: Path) -> None:
     _write_repository(folder / "repository")
     _write_plan(folder / "plan.json")
     _write_marks(folder / "marks.json")
+    _write_backup(folder / "backup")
     _write_keys_and_tokens(folder)
 
 
@@ -137,6 +142,23 @@ def _write_marks(file: Path) -> None:
     Policy(str(SCOPE), 'path "secret/data/a" {}', DEPLOYMENT).write(session, None)
     PasswordPolicy("shop-passwords", 32, symbols=False, deployment=DEPLOYMENT).write(session, None)
     _write_json(file, server)
+
+
+def _write_backup(folder: Path) -> None:
+    folder.mkdir()
+    facts = DatabaseFacts(
+        tables={"public.parcels": TableFacts(3, -9), LARGE_OBJECTS: TableFacts(0, 0)},
+        sequences={"public.numbers": SequenceFacts(4, 1)},
+        relations=("S public.numbers", "r public.parcels"),
+        roles=("parcels_readonly",),
+        extensions={"citext": "public"},
+    )
+    (folder / "facts.json").write_bytes(facts.to_json())
+    label = BackupLabel(SCOPE, "parcels", datetime(2026, 1, 31, 9, 30, tzinfo=UTC))
+    entry = Entry(
+        label.file_name, "parcels", "dev", "parcels", label.created, label.created, 5000, "00", 1, 3
+    )
+    (folder / "manifest.json").write_text(Manifest().with_entry(entry).to_json())
 
 
 def _write_keys_and_tokens(folder: Path) -> None:

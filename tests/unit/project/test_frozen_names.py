@@ -61,7 +61,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import cli, environment_plan, environments, logs, policies
+from console import backup, cli, environment_plan, environments, logs, policies
 from policies.render import render_policies
 from vault.declare import server_names
 from vault.declare.load import load
@@ -129,8 +129,8 @@ VARIABLES: Final = {
     ),
     "examples": words("DJANGO_SETTINGS_MODULE STRONGROOM_STORE_HOST STRONGROOM_STORE_PORT"),
 }
-#: String constants that look like a variable: a locale that is passed on, keys of WSGI and Flask.
-NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH")
+#: String constants that look like a variable: what programs inherit, keys of WSGI and Flask.
+NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH SSL_CERT_FILE")
 PORT_VARIABLES: Final = words(
     """
     STRONGROOM_DATABASE_PORT STRONGROOM_REDIS_PORT STRONGROOM_SMTP_PORT STRONGROOM_STORE_PORT
@@ -222,6 +222,8 @@ COMMANDS: Final = {
     "agent build": "COMMAND --service --env --for --out --folder --cacert",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
+    "backup-database": "--service --env --folder --recipient --keep --key --root",
+    "backups": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
@@ -249,6 +251,7 @@ COMMANDS: Final = {
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
+    "restore-database": "FILE --service --env --into --drill --identity --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",
@@ -315,6 +318,7 @@ def test_targets_and_variables_of_make_are_listed() -> None:
 
 def test_exit_codes_are_listed() -> None:
     assert {
+        backup.FAULTY,
         cli.CHANGES,
         environments.DIFFERS,
         logs.INCOMPLETE,

@@ -1,0 +1,224 @@
+"""Commands ``backup-database``, ``restore-database`` and ``backups``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app_integration import names
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.file_commands.options import offline_cipher
+from app_integration.names import Scope
+from console import operate
+from console.backup_source import check_declared, open_source
+from console.byte_progress import show_progress
+from console.interruption import end_on_signal
+from console.options import Root, Service
+from console.service_client import open_service_client
+from vault.backup import inspection
+from vault.backup.backup import Finished, back_up, describe
+from vault.backup.errors import RestoreRefused
+from vault.backup.folder import MANIFEST, BackupFolder
+from vault.backup.label import BackupLabel, read_label
+from vault.backup.login import read_url_file
+from vault.backup.manifest import Entry
+from vault.backup.progress import Progress
+from vault.backup.restore import Backup, Restored
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.field_types import Within
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+FAULTY: Final = 2
+_MAX_AGE: Final = Within("1m", "3650d")
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+_STEP: Final = 1000
+
+
+def _parse_age(text: str) -> int:
+    """Return the seconds in a duration such as ``26h``."""
+    try:
+        return _MAX_AGE.check(text)
+    except InvalidValue as error:
+        raise typer.BadParameter(f"--max-age {error.what} (expected {error.expected})") from None
+
+
+def _parse_environment(text: str | None) -> str | None:
+    """Return the environment that an option names. A host without a repository has it, too."""
+    declaration = operate.find_declaration()
+    if text is None or declaration is None:
+        return text and names.parse_environment(text)
+    return declaration.resolve_environment(text)
+
+
+_ENV: Final = typer.Option("--env", help="the environment", callback=_parse_environment)
+Folder = Annotated[Path, typer.Option("--folder", help="folder of the backups")]
+
+
+def backup_database(
+    service: Service,
+    env: Annotated[str, _ENV],
+    folder: Folder,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option("--recipient", help="an age public key that can decrypt it too: age1…"),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="days; older backups are removed")
+    ] = None,
+    key: Annotated[str, typer.Option("--key", help="the service's key that encrypts it")] = "pii",
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Back up a service's database into an encrypted file, verified by a restore."""
+    scope = Scope(service, names.parse_environment(env))
+    if (declaration := operate.find_declaration()) is not None:
+        check_declared(declaration, scope, key)
+    backups = BackupFolder(folder)
+    with (
+        end_on_signal(),
+        open_service_client(service, env, root) as client,
+        show_progress(err) as progress,
+    ):
+        finished = back_up(
+            open_source(client),
+            scope,
+            client.files(key),
+            backups,
+            recipients=tuple(recipient or ()),
+            keep=None if keep is None else timedelta(days=keep),
+            progress=progress,
+        )
+    _show_backup(folder, finished)
+
+
+def restore_database(
+    file: Annotated[Path, typer.Argument(help="a file that backup-database wrote")],
+    service: Annotated[str | None, typer.Option("--service", help="the service it is of")] = None,
+    env: Annotated[str | None, _ENV] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="file with the URL of an empty database")
+    ] = None,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="restore into a scratch server only, and report")
+    ] = False,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="file with an age private key; no login")
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Restore a backup into an empty database, after a restore into a scratch server."""
+    if (into is None) != drill or (into is not None and (service is None or env is None)):
+        raise typer.BadParameter("pass either --drill, or --into with --service and --env")
+    label = read_label(file)
+    _check_origin(label, service, env)
+    target = read_url_file(into) if into is not None else None
+    with (
+        end_on_signal(),
+        _open_cipher(label.scope, identity, root) as cipher,
+        show_progress(err) as progress,
+    ):
+        backup = Backup(file, label, cipher, progress, identity=identity)
+        if target is None:
+            restored = backup.drill()
+            is_new = _register(file, restored, progress)
+            added = ", and is in the manifest now" if is_new else ""
+            _show(f"{file.name} can be restored{added}: {_counts(restored)}")
+        else:
+            restored = backup.restore_into(target)
+            _show(f"{file.name} is restored into {target.database}: {_counts(restored)}")
+
+
+def backups(
+    folder: Folder,
+    max_age: Annotated[
+        int | None,
+        typer.Option(
+            "--max-age",
+            parser=_parse_age,
+            metavar="DURATION",
+            help="age above which the newest backup of a service is a fault: 26h",
+        ),
+    ] = None,
+) -> None:
+    """List the backups of a folder, and find what is missing, cut, altered or old.
+
+    Exit code 2 if there is something. It needs no key and no login.
+    """
+    age = None if max_age is None else timedelta(seconds=max_age)
+    with show_progress(err) as progress:
+        found = inspection.inspect(
+            BackupFolder(folder), now=datetime.now(UTC), max_age=age, progress=progress
+        )
+    for entry in found.intact:
+        _show(f"{entry.file}  {_describe(entry)}")
+    for finding in found.findings:
+        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
+    if found.findings:
+        raise typer.Exit(FAULTY)
+
+
+@contextmanager
+def _open_cipher(scope: Scope, identity: Path | None, root: Path) -> Iterator[FileCipher]:
+    """Yield the cipher of a service, which needs no server if there is an *identity*."""
+    if identity is not None:
+        yield offline_cipher(scope)
+        return
+    with open_service_client(scope.service, str(scope.environment), root) as client:
+        yield client.files()
+
+
+def _check_origin(label: BackupLabel, service: str | None, env: str | None) -> None:
+    """Check that a backup is of the service and environment that the caller names.
+
+    Raises:
+        RestoreRefused: If it is of another one.
+
+    """
+    if service in {None, label.scope.service} and env in {None, str(label.scope.environment)}:
+        return
+    wanted = "-".join(each for each in (service, env) if each)
+    raise RestoreRefused(f"the file is a backup of {label.scope}, not of {wanted}; pass another")
+
+
+def _register(file: Path, restored: Restored, progress: Progress) -> bool:
+    """Add a backup to the manifest beside it, if that has no entry of it."""
+    folder = file.absolute().parent
+    if file.name != restored.label.file_name or not (folder / MANIFEST).exists():
+        return False
+    backups = BackupFolder(folder)
+    if file.name in backups.read().entries:
+        return False
+    return backups.register(describe(file, restored, progress, datetime.now(UTC)))
+
+
+def _show_backup(folder: Path, finished: Finished) -> None:
+    seconds = f"verified by a restore in {finished.restored.seconds:.1f} s"
+    removed = f"; {len(finished.removed)} older removed" if finished.removed else ""
+    entry = finished.entry
+    _show(f"{folder / entry.file}: {_describe(entry)}; {seconds}{removed}")
+
+
+def _counts(restored: Restored) -> str:
+    return f"{restored.tables} tables, {restored.facts.rows} rows, {restored.seconds:.1f} s"
+
+
+def _describe(entry: Entry) -> str:
+    return f"{entry.tables} tables, {entry.rows} rows, {_size(entry.size)}"
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes for people: ``1.2 MB``."""
+    power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
+    return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
+
+
+def _show(line: str) -> None:
+    out.print(line, markup=False, highlight=False)

@@ -1,0 +1,146 @@
+"""Backups and restores in a process that is killed.
+
+The processes are forked from a server that has imported everything, because the imports take longer
+than a backup of a small database.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.names import Environment, Scope
+from tests.support.models.cipher_parts import KeyService
+from vault.backup import backup, programs, scratch
+from vault.backup.folder import BackupFolder
+from vault.backup.inventory import Inventory
+from vault.backup.label import read_label
+from vault.backup.login import read_url_file
+from vault.backup.progress import no_progress
+from vault.backup.restore import Backup
+from vault.backup.source import Source, autocommit
+
+SCOPE: Final = Scope("parcel-api", Environment.DEV)
+#: Moment → the object and the attribute at whose call the process is killed, and which call it is.
+BACKUP_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
+    "dump": (programs, "dump", 1),
+    "start of the server": (scratch, "_wait_until_ready", 1),
+    "restore": (programs, "restore", 1),
+    "comparison": (Inventory, "read", 2),
+    "name": (Path, "rename", 1),
+    "manifest": (BackupFolder, "_fsync", 1),
+    # Each private file that is written unlinks a temporary file first.
+    "removal": (Path, "unlink", 5),
+    "end of the removal": (Path, "unlink", 6),
+}
+RESTORE_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
+    "restore": (programs, "restore", 2),
+    "comparison": (Inventory, "read", 2),
+}
+
+
+def file_cipher() -> FileCipher:
+    """Return a cipher with the same key in every process."""
+    service = KeyService()
+    service._keys = [AESGCM(bytes(32))]
+    return FileCipher(lambda _key: service, SCOPE)
+
+
+def back_up(url_file: Path, folder: Path, now: datetime, moment: str | None = None) -> None:
+    """Back up the database of a URL, and remove backups of the day before.
+
+    Args:
+        url_file: File with the URL.
+        folder: Folder of the backups.
+        now: Time of the backup.
+        moment: Moment at which this process is killed, or None.
+
+    """
+    if moment is not None:
+        _kill_at(*BACKUP_MOMENTS[moment])
+    login = read_url_file(url_file)
+
+    @contextmanager
+    def connect() -> Iterator[psycopg.Connection]:
+        with login.connect() as connection, autocommit(connection):
+            yield connection
+
+    backup.back_up(
+        Source(login.database, connect),
+        SCOPE,
+        file_cipher(),
+        BackupFolder(folder),
+        keep=timedelta(hours=1),
+        progress=no_progress,
+        now=lambda: now,
+    )
+
+
+def restore_into(url_file: Path, file: Path, moment: str | None = None) -> None:
+    """Restore a backup into the empty database of a URL. See :func:`back_up`."""
+    if moment is not None:
+        _kill_at(*RESTORE_MOMENTS[moment])
+    Backup(file, read_label(file), file_cipher(), no_progress).restore_into(read_url_file(url_file))
+
+
+def _kill_at(owner: Any, name: str, call: int) -> None:
+    original, calls = getattr(owner, name), count(1)
+
+    def replaced(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **options)
+
+    setattr(owner, name, replaced)
+
+
+@cache
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def start(target: Any, *arguments: Any) -> BaseProcess:
+    """Call *target* with *arguments* in a process of its own."""
+    process = _context().Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def scratch_folders() -> list[Path]:
+    """Return the folders of scratch servers, those in use too."""
+    return list(Path(tempfile.gettempdir()).glob(f"{scratch.PREFIX}*"))
+
+
+def scratch_processes() -> list[int]:
+    """Return the processes that run in the folder of a scratch server."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if scratch.PREFIX in process.cwd():
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def at(minute: int) -> datetime:
+    """Return an invented time."""
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)

@@ -1,0 +1,55 @@
+"""Progress, sizes and interruption of the backup commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+
+import pytest
+import typer
+from rich.console import Console
+
+from console.backup import _size
+from console.byte_progress import show_progress
+from console.interruption import end_on_signal
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (12_345_678, "12.3 MB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_size_is_for_people(count: int, text: str) -> None:
+    assert _size(count) == text
+
+
+def test_progress_shows_each_step_on_a_terminal() -> None:
+    shown = io.StringIO()
+    with (
+        show_progress(Console(file=shown, force_terminal=True, width=120)) as progress,
+        progress("dumping", 4000) as advance,
+    ):
+        advance(1000)
+    assert "dumping" in shown.getvalue()
+    assert "4.0/4.0 kB" in shown.getvalue()
+
+
+def test_progress_elsewhere_shows_nothing() -> None:
+    shown = io.StringIO()
+    with show_progress(Console(file=shown)) as progress, progress("dumping", 0) as advance:
+        advance(1)
+    assert shown.getvalue() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_of_a_service_manager_aborts_the_block(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(typer.Abort), end_on_signal():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before

@@ -1,0 +1,31 @@
+"""Digest of an encrypted file, which stays the same when its recipients are replaced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_PREAMBLE: Final = 1024  # bytes, before the recipients
+_HEADER: Final = 4096  # bytes, with the recipients
+_CHUNK: Final = 1024 * 1024
+
+
+def digest_file(path: Path, advance: Callable[[int], None]) -> str:
+    """Return the SHA-256 of the preamble and the body of the file, in hexadecimal.
+
+    Args:
+        path: The file.
+        advance: Called with the number of bytes of each piece after it was read.
+
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+        digest.update(header[:_PREAMBLE])
+        advance(len(header))
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            advance(len(chunk))
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""Source of a backup: one snapshot of a database in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from vault.backup import programs
+from vault.backup.archive import Writable, write_archive
+from vault.backup.errors import BackupFailed
+from vault.backup.inventory import Inventory
+from vault.backup.login import DatabaseLogin, database_errors, pin_settings
+from vault.backup.progress import Progress
+
+_BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Database that is backed up.
+
+    Attributes:
+        database: Name of the database.
+        connect: Opens a connection of a user that reads all tables. It is closed at the end of the
+            block.
+
+    """
+
+    database: str
+    connect: Callable[[], AbstractContextManager[psycopg.Connection]]
+
+    def write(self, file: Writable, progress: Progress) -> None:
+        """Write the facts and the dump of one snapshot to *file*.
+
+        Raises:
+            BackupFailed: If a query or the dump fails.
+
+        """
+        with database_errors(self.database), self.connect() as connection:
+            pin_settings(connection)
+            inventory = _begin(connection)
+            row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            snapshot = str(row[0]) if row else ""
+            with progress("reading the tables", inventory.size) as advance:
+                facts = inventory.read(advance)
+            with (
+                progress("dumping", inventory.size) as advance,
+                programs.dump(DatabaseLogin.of(connection), snapshot) as pieces,
+            ):
+                write_archive(file, facts, _counted(pieces, advance))
+
+
+def _begin(connection: psycopg.Connection) -> Inventory:
+    """Begin the transaction of the snapshot, and lock the tables."""
+    connection.execute(_BEGIN)
+    inventory = Inventory(connection)
+    try:
+        inventory.lock_tables()
+    except psycopg.errors.UndefinedTable:
+        raise BackupFailed("a table was dropped meanwhile; run the command again") from None
+    return inventory
+
+
+def _counted(pieces: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        advance(len(piece))
+
+
+@contextmanager
+def autocommit(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """Have *connection* commit each statement during the block, and roll back at its end."""
+    connection.autocommit = True
+    try:
+        yield connection
+    finally:
+        if not connection.closed:
+            connection.execute("ROLLBACK")
