@@ -64,7 +64,7 @@ def back_up(
 
     """
     label = BackupLabel(scope, source.database, now())
-    folder.check_unused(label.file_name)
+    folder.check(label.file_name)
     with folder.unfinished() as unfinished:
         file = unfinished / label.file_name
         with cipher.create(file, context=label.context(), recipients=recipients) as plaintext:

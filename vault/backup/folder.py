@@ -73,7 +73,7 @@ class BackupFolder:
         """
         with private_file.lock(self.path / _LOCK):
             manifest = self._settle(self.read())
-            self.check_unused(entry.file)
+            self._check_unused(entry.file)
             self._write(manifest.with_entry(replace(entry, state=State.ADDING)))
             verified.rename(self.path / entry.file)
             self._fsync()
@@ -100,13 +100,17 @@ class BackupFolder:
             self._write(manifest.with_entry(entry))
             return True
 
-    def check_unused(self, name: str) -> None:
-        """Raise an error if there is a file *name*.
+    def check(self, name: str) -> None:
+        """Raise an error if a backup *name* could not be added.
 
         Raises:
-            BackupFailed: If there is one.
+            BackupFailed: If there is a file of that name, or the manifest is malformed.
 
         """
+        self.read()
+        self._check_unused(name)
+
+    def _check_unused(self, name: str) -> None:
         if (self.path / name).exists():
             raise BackupFailed(f"{self.path / name} exists already; wait a second, and try again")
 

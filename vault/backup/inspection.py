@@ -70,7 +70,7 @@ def inspect(
 
 def judge(
     entries: Collection[Entry],
-    observed: Mapping[str, Observation],
+    observed: Mapping[str, Observation | None],
     unknown: Collection[str],
     *,
     now: datetime,
@@ -132,7 +132,15 @@ def _read(folder: BackupFolder) -> dict[str, Entry]:
     return settle(folder.read(), lambda entry: (folder.path / entry.file).exists()).entries
 
 
-def _observe(path: Path, entry: Entry, progress: Progress) -> Observation:
+def _observe(path: Path, entry: Entry, progress: Progress) -> Observation | None:
+    """Return the state of a file, or None if another run has removed it meanwhile."""
+    try:
+        return _read_state(path, entry, progress)
+    except FileNotFoundError:
+        return None
+
+
+def _read_state(path: Path, entry: Entry, progress: Progress) -> Observation:
     size = path.stat().st_size
     try:
         name = read_label(path).file_name
