@@ -27,7 +27,7 @@ def kill(site: KillSite, moment: str, function: Callable[..., None], *arguments:
     process = worker.start(function, *arguments, moment)
     process.join()
     assert process.exitcode == -signal.SIGKILL, moment
-    wait_until(lambda: not worker.scratch_processes(), "the end of the scratch server", 10)
+    wait_until(lambda: not worker.abandoned_processes(), "the end of the scratch server", 10)
     assert site.findings() == (), moment
 
 
@@ -41,7 +41,7 @@ def test_killed_restore_leaves_all_or_nothing(site: KillSite) -> None:
             assert is_empty(connection) is not is_restored
     site.recreate_target()
     worker.restore_into(site.target, file)
-    assert worker.scratch_folders() == []
+    assert worker.abandoned_folders() == []
 
 
 def test_killed_backup_leaves_no_half_file_and_the_next_run_works(site: KillSite) -> None:
@@ -53,4 +53,4 @@ def test_killed_backup_leaves_no_half_file_and_the_next_run_works(site: KillSite
     assert site.findings() == ()
     assert all(path.is_file() for path in site.backups.iterdir())
     assert len(list(site.backups.glob("*.encrypted"))) == 1
-    assert worker.scratch_folders() == []
+    assert worker.abandoned_folders() == []

@@ -32,7 +32,7 @@ def kill_after(seconds: float, function: Callable[..., None], *arguments: object
     process.join(seconds)
     process.kill()
     process.join()
-    wait_until(lambda: not worker.scratch_processes(), "the end of the scratch server", 10)
+    wait_until(lambda: not worker.abandoned_processes(), "the end of the scratch server", 10)
     return process.exitcode == 0
 
 
@@ -57,7 +57,7 @@ def test_backups_killed_at_random_times_leave_only_verified_files(site: KillSite
         assert site.findings() == ()
         assert len(list(site.backups.glob("*.encrypted"))) == 1
         assert all(path.is_file() for path in site.backups.iterdir())
-        assert worker.scratch_folders() == []
+        assert worker.abandoned_folders() == []
     print(f"{RUNS} backups: {ended} had ended before the kill")  # noqa: T201 (for the log of a night)
     assert ended < RUNS / 2
 

@@ -24,6 +24,7 @@ import psutil
 import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from app_integration._internal import private_file
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
 from tests.support.models.cipher_parts import KeyService
@@ -124,17 +125,29 @@ def start(target: Any, *arguments: Any) -> BaseProcess:
     return process
 
 
-def scratch_folders() -> list[Path]:
-    """Return the folders of scratch servers, those in use too."""
-    return list(Path(tempfile.gettempdir()).glob(f"{scratch.PREFIX}*"))
+def abandoned_folders() -> list[Path]:
+    """Return the folders of scratch servers whose command has ended. It has removed none of them.
+
+    Another run of these tests may use others.
+    """
+    found = Path(tempfile.gettempdir()).glob(f"{scratch.PREFIX}*")
+    return [path for path in found if _is_abandoned(path)]
 
 
-def scratch_processes() -> list[int]:
-    """Return the processes that run in the folder of a scratch server."""
-    found = []
+def _is_abandoned(path: Path) -> bool:
+    try:
+        with private_file.lock(path, folder=True, wait=False):
+            return True
+    except OSError:  # it is locked, or was removed meanwhile
+        return False
+
+
+def abandoned_processes() -> list[int]:
+    """Return the processes that run in such a folder."""
+    folders, found = {str(path) for path in abandoned_folders()}, []
     for process in psutil.process_iter():
         try:
-            if scratch.PREFIX in process.cwd():
+            if any(process.cwd().startswith(folder) for folder in folders):
                 found.append(process.pid)
         except psutil.Error:
             continue
