@@ -34,7 +34,7 @@ from vault.backup.inventory import Inventory
 from vault.backup.label import read_label
 from vault.backup.login import read_url_file
 from vault.backup.progress import no_progress
-from vault.backup.restore import Backup
+from vault.backup.restore import Backup, Restored
 from vault.backup.source import Source, autocommit
 
 SCOPE: Final = Scope("parcel-api", Environment.DEV)
@@ -47,9 +47,11 @@ BACKUP_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
     "name": (Path, "rename", 1),
     "manifest": (BackupFolder, "_fsync", 1),
     # Each private file that is written unlinks a temporary file first.
-    "removal": (Path, "unlink", 5),
-    "end of the removal": (Path, "unlink", 6),
+    "removal": (Path, "unlink", 3),
+    "end of the removal": (Path, "unlink", 4),
 }
+#: Moments after the verification. It is left out there, because it takes most of the time.
+_VERIFIED: Final = frozenset({"name", "manifest", "removal", "end of the removal"})
 RESTORE_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
     "restore": (programs, "restore", 2),
     "comparison": (Inventory, "read", 2),
@@ -75,6 +77,8 @@ def back_up(url_file: Path, folder: Path, now: datetime, moment: str | None = No
     """
     if moment is not None:
         _kill_at(*BACKUP_MOMENTS[moment])
+    if moment in _VERIFIED:
+        Backup.drill = trust  # type: ignore[method-assign] # only in this process
     login = read_url_file(url_file)
 
     @contextmanager
@@ -98,6 +102,12 @@ def restore_into(url_file: Path, file: Path, moment: str | None = None) -> None:
     if moment is not None:
         _kill_at(*RESTORE_MOMENTS[moment])
     Backup(file, read_label(file), file_cipher(), no_progress).restore_into(read_url_file(url_file))
+
+
+def trust(self: Backup) -> Restored:
+    """Return the facts of a backup, in place of its drill."""
+    facts, _entries = self._read_contents()
+    return Restored(self._label, facts, 0.0)
 
 
 def _kill_at(owner: Any, name: str, call: int) -> None:
