@@ -19,13 +19,13 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
-from console.interruption import end_on_signal
 from console.options import Root, Service
 from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
 from vault.backup.errors import RestoreRefused
 from vault.backup.folder import MANIFEST, BackupFolder
+from vault.backup.interruption import ended_by_signals
 from vault.backup.label import BackupLabel, read_label
 from vault.backup.login import read_url_file
 from vault.backup.manifest import Entry
@@ -83,7 +83,7 @@ def backup_database(
         check_declared(declaration, scope, key)
     backups = BackupFolder(folder)
     with (
-        end_on_signal(),
+        ended_by_signals(),
         open_service_client(service, env, root) as client,
         show_progress(err) as progress,
     ):
@@ -121,7 +121,7 @@ def restore_database(
     _check_origin(label, service, env)
     target = read_url_file(into) if into is not None else None
     with (
-        end_on_signal(),
+        ended_by_signals(),
         _open_cipher(label.scope, identity, root) as cipher,
         show_progress(err) as progress,
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -170,13 +169,6 @@ def database_errors(database: str) -> Iterator[None]:
 def descriptor_path(file: IO[bytes]) -> str:
     """Return the path by which a program opens *file*, whose descriptor it inherits."""
     return f"/dev/fd/{file.fileno()}"
-
-
-def program_variables() -> dict[str, str]:
-    """Return the variables of PostgreSQL's programs: none that contains a secret or a setting."""
-    kept = ("HOME", "PATH", "TMPDIR", "PGSSLROOTCERT", "PGSYSCONFDIR", "SSL_CERT_FILE")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**found, "LC_ALL": "C"}
 
 
 def _escape(password: str) -> str:

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Final
 
-from app_integration._internal.parent_death import parent_death_hook
 from vault.backup.archive import CHUNK
+from vault.backup.child_process import child_process
 from vault.backup.errors import BackupFailed
-from vault.backup.login import DatabaseLogin, descriptor_path, program_variables
+from vault.backup.login import DatabaseLogin, descriptor_path
 from vault.runtime.processes import binaries
 
 _DUMP: Final = (
@@ -107,23 +107,20 @@ def _run(
 
     """
     binary = binaries.postgres_folder() / "bin" / name
-    with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
+    with (
+        tempfile.TemporaryFile() as messages,
+        child_process(
             [str(binary), *options],
+            signal.SIGKILL,
             stdin=stdin,
             stdout=stdout,
             stderr=messages,
-            env=program_variables(),
             pass_fds=tuple(descriptors),
-            preexec_fn=parent_death_hook(signal.SIGKILL),  # noqa: PLW1509 (it only calls prctl)
-        )
-        try:
-            yield process
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            _close(process)
+        ) as process,
+    ):
+        yield process
+        _close(process)
+        process.wait()
         if process.returncode:
             messages.seek(0)
             raise BackupFailed(f"{name} failed: {_first_error(messages.read())}")
@@ -150,7 +147,6 @@ def _close(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with suppress(BrokenPipeError):
                 pipe.close()
-    process.wait()
 
 
 def _first_error(messages: bytes) -> str:

@@ -23,20 +23,19 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from app_integration._internal.parent_death import parent_death_hook
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
+from vault.backup.child_process import child_process
 from vault.backup.errors import BackupFailed
 from vault.backup.facts import DatabaseFacts
-from vault.backup.login import DatabaseLogin, program_variables
+from vault.backup.login import DatabaseLogin
 from vault.backup.temporary_folder import remove_abandoned, temporary_folder
 from vault.runtime.processes import binaries
 from vault.runtime.servers import postgres_home
 
 PREFIX: Final = "strongroom-scratch-"
 START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.02
 _MAX_SOCKET: Final = 107  # bytes of the path of a Unix socket
 _SUPERUSER: Final = "postgres"
@@ -147,9 +146,9 @@ def _initialise(server: ScratchServer, install: Path, account: _Account) -> None
     password_file = server.folder / "password"
     write_private(password_file, server.password.reveal(), owner=account.owner)
     options = (f"--pgdata={server.folder / 'data'}", f"--pwfile={password_file}", *_INITDB)
-    process = _start(server, install, account, "initdb", *options)
-    if process.wait():
-        raise BackupFailed(f"the scratch server cannot be created: {_log_end(server)}")
+    with _start(server, install, account, "initdb", *options) as process:
+        if process.wait():
+            raise BackupFailed(f"the scratch server cannot be created: {_log_end(server)}")
     password_file.unlink()
 
 
@@ -158,34 +157,29 @@ def _running(server: ScratchServer, install: Path, account: _Account) -> Iterato
     settings = (*_SETTINGS, f"unix_socket_directories={server.folder}")
     options = [option for setting in settings for option in ("-c", setting)]
     data = str(server.folder / "data")
-    process = _start(server, install, account, "postgres", "-D", data, *options)
-    try:
+    with _start(server, install, account, "postgres", "-D", data, *options) as process:
         _wait_until_ready(server, process)
         yield
-    finally:
-        process.send_signal(signal.SIGQUIT)  # without a checkpoint, because it is erased
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
+@contextmanager
 def _start(
     server: ScratchServer, install: Path, account: _Account, binary: str, *options: str
-) -> subprocess.Popen[bytes]:
+) -> Iterator[subprocess.Popen[bytes]]:
     # SIGQUIT ends the sessions of the server too. They would outlive it after SIGKILL.
-    with (server.folder / "log").open("ab") as log:
-        return subprocess.Popen(
+    with (
+        (server.folder / "log").open("ab") as log,
+        child_process(
             [str(install / "bin" / binary), *options],
+            signal.SIGQUIT,
             cwd=server.folder,
-            env=program_variables(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=parent_death_hook(signal.SIGQUIT),  # noqa: PLW1509 (it only calls prctl)
             **account.arguments,
-        )
+        ) as process,
+    ):
+        yield process
 
 
 def _wait_until_ready(server: ScratchServer, process: subprocess.Popen[bytes]) -> None:

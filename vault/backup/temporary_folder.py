@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vault.backup.interruption import uninterrupted
+
 
 @contextmanager
 def temporary_folder(
@@ -25,14 +27,19 @@ def temporary_folder(
         owner: User and group id that the folder is given to; None for those of the process.
 
     """
-    path, descriptor = _create_locked(parent, prefix)
+    created: list[tuple[Path, int]] = []
     try:
+        with uninterrupted():
+            created.append(_create_locked(parent, prefix))
+        ((path, descriptor),) = created
         if owner is not None:
             os.fchown(descriptor, *owner)
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)
+        with uninterrupted():
+            for path, descriptor in created:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(descriptor)
 
 
 def remove_abandoned(

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 
 import pytest
-import typer
 from rich.console import Console
 
 from console.backup import _size
 from console.byte_progress import show_progress
-from console.interruption import end_on_signal
 
 
 @pytest.mark.parametrize(
@@ -45,11 +41,3 @@ def test_progress_elsewhere_shows_nothing() -> None:
     with show_progress(Console(file=shown)) as progress, progress("dumping", 0) as advance:
         advance(1)
     assert shown.getvalue() == ""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signal_of_a_service_manager_aborts_the_block(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with pytest.raises(typer.Abort), end_on_signal():
-        os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before

@@ -9,7 +9,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
-from vault.backup.login import DatabaseLogin, program_variables, read_url_file
+from vault.backup.child_process import program_variables
+from vault.backup.login import DatabaseLogin, read_url_file
 
 PASSWORD = "p:w\\d %/@é"
 
