@@ -23,7 +23,7 @@ from console.options import Root, Service
 from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
-from vault.backup.errors import RestoreRefused
+from vault.backup.errors import BackupFailed, RestoreRefused
 from vault.backup.folder import MANIFEST, BackupFolder
 from vault.backup.interruption import ended_by_signals
 from vault.backup.label import BackupLabel, read_label
@@ -83,7 +83,7 @@ def backup_database(
         check_declared(declaration, scope, key)
     backups = BackupFolder(folder)
     with (
-        ended_by_signals(),
+        _interruptible("the folder contains no unverified backup"),
         open_service_client(service, env, root) as client,
         show_progress(err) as progress,
     ):
@@ -121,7 +121,7 @@ def restore_database(
     _check_origin(label, service, env)
     target = read_url_file(into) if into is not None else None
     with (
-        ended_by_signals(),
+        _interruptible("a target is empty, or complete but not compared; look before you use it"),
         _open_cipher(label.scope, identity, root) as cipher,
         show_progress(err) as progress,
     ):
@@ -163,6 +163,21 @@ def backups(
         out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
     if found.findings:
         raise typer.Exit(FAULTY)
+
+
+@contextmanager
+def _interruptible(state: str) -> Iterator[None]:
+    """End the block by a signal, after the temporary files were removed.
+
+    Raises:
+        BackupFailed: If it was interrupted. The message says *state*.
+
+    """
+    try:
+        with ended_by_signals():
+            yield
+    except KeyboardInterrupt:
+        raise BackupFailed(f"interrupted; {state}") from None
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 
 import pytest
 from rich.console import Console
 
-from console.backup import _size
+from console.backup import _interruptible, _size
 from console.byte_progress import show_progress
+from vault.backup.errors import BackupFailed
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,13 @@ def test_progress_elsewhere_shows_nothing() -> None:
     with show_progress(Console(file=shown)) as progress, progress("dumping", 0) as advance:
         advance(1)
     assert shown.getvalue() == ""
+
+
+def test_interrupted_command_says_what_is_left() -> None:
+    with pytest.raises(BackupFailed, match=r"^interrupted; nothing is left$"):
+        _end_by_signal()
+
+
+def _end_by_signal() -> None:
+    with _interruptible("nothing is left"):
+        os.kill(os.getpid(), signal.SIGTERM)
