@@ -41,7 +41,7 @@ def decrypt(cipher: FileCipher, options: Namespace) -> None:
     """
     shared.check_target(options)
     context, identity = shared.read_context(options.context), options.identity
-    with shared.show_progress(options.source) as bar:
+    with shared.name_rejected(options.source), shared.show_progress(options.source) as bar:
         if PIPE not in {options.source, options.target}:
             source, target = Path(options.source), Path(options.target)
             cipher.decrypt_file(source, target, context=context, identity=identity, progress=bar)

@@ -48,7 +48,7 @@ def inspect(path: Path) -> Mapping[str, Any]:
         OSError: If it cannot be read.
 
     """
-    with path.open("rb", buffering=0) as file:
+    with shared.name_rejected(path), path.open("rb", buffering=0) as file:
         header = headers.read_header(file, allow_damage=True)
     preamble = header.preamble
     context = {name: _show(value) for name, value in preamble.context.items()}

@@ -17,7 +17,7 @@ from app_integration._internal.pending_file import PendingFile
 from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.recipient import ServiceKey
-from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.errors import ConfigurationError, DecryptionFailed, StrongroomError
 from app_integration.file_commands.progress_bar import ProgressBar
 from app_integration.names import Scope
 from app_integration.settings import from_environment, read_scope
@@ -153,6 +153,21 @@ def show_progress(source: str) -> Iterator[ProgressBar]:
     size = None if source == PIPE else Path(source).stat().st_size
     with closing(ProgressBar(size, sys.stderr, time.monotonic)) as bar:
         yield bar
+
+
+@contextmanager
+def name_rejected(file: str | Path) -> Iterator[None]:
+    """Name *file* in the error of a failed decryption, which the SDK cannot always do.
+
+    Raises:
+        DecryptionFailed: If the block raises it.
+
+    """
+    try:
+        yield
+    except DecryptionFailed as error:
+        name = "standard input" if file == PIPE else file
+        raise DecryptionFailed(f"{name}: {error}") from None
 
 
 def run(prog: str, command: Callable[[], None]) -> int:

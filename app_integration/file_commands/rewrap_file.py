@@ -9,7 +9,6 @@ from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
-from app_integration.errors import DecryptionFailed
 from app_integration.file_commands import options as shared
 
 
@@ -39,10 +38,8 @@ def rewrap(cipher: FileCipher, options: Namespace) -> None:
 
     """
     for path in options.files:
-        try:
+        with shared.name_rejected(path):
             cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
-        except DecryptionFailed as error:
-            raise DecryptionFailed(f"{path}: {error}") from None
 
 
 def _parser() -> ArgumentParser:

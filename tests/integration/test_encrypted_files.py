@@ -90,7 +90,7 @@ def test_host_commands_with_pipes_round_trip(deployment: Deployment) -> None:
     cut = host(deployment, "decrypt-file", "-", "--context", "of=export", stdin=sealed.stdout[:-1])
     assert cut.returncode == 1
     assert CONTENT.startswith(cut.stdout)
-    assert b"not authentic" in cut.stderr
+    assert b"standard input: the file is not authentic" in cut.stderr
 
 
 def test_host_commands_with_files_keep_an_existing_target(

@@ -33,7 +33,8 @@ def team(tmp_path: Path) -> Repository:
 
 
 def test_service_without_a_database_runs_in_every_environment(team: Repository) -> None:
-    new = NewService("labels", "ada", "Prints: labels #1", ["signing-key"], ["api-token"], ["pii"])
+    keys = ["pii", "audit"]
+    new = NewService("labels", "ada", "Prints: labels #1", ["signing-key"], ["api-token"], keys)
     assert new.write(team) == ()
     declared = team.load()
     service = declared.service("labels")
@@ -42,7 +43,10 @@ def test_service_without_a_database_runs_in_every_environment(team: Repository) 
         "signing-key": "generated",
         "api-token": "given",
     }
-    assert sorted(service.keys) == ["pii"]
+    assert {name: set(key.allow) for name, key in service.keys.items()} == {
+        "pii": {"encrypt", "decrypt"},
+        "audit": {"encrypt"},
+    }
     assert [declared.scopes(name) for name in (DEV, PROD)] == [
         (Scope("labels", DEV),),
         (Scope("labels", PROD),),
