@@ -20,7 +20,6 @@ from itertools import chain
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from rich.console import Console
 
 from app_integration.auth.methods import StaticToken
 from app_integration.encryption.cipher import FieldCipher
@@ -32,7 +31,7 @@ from app_integration.session.session import Session
 from app_integration.testing.dev_server import real_server
 from benchmarks import encryption_peers as peers
 from benchmarks.memory_keys import MemoryRows, MemoryService
-from benchmarks.ratio import Case, Run, measure, table
+from benchmarks.ratio import Case, Run, measure, report
 
 VALUE: Final = "a" * 32
 ROWS: Final = 1_000_000
@@ -256,8 +255,7 @@ def main() -> int:
         found = [
             measure(case, COLUMN_TURNS if case.calls == 1 else arguments.turns) for case in each
         ]
-    Console().print(table(found))
-    return 0 if all(result.is_within_bar for result in found) else 2
+    return report(found)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from app_integration._internal.pending_file import PendingFile
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
 from benchmarks import file_peers
 from benchmarks.memory_keys import MemoryService
-from benchmarks.ratio import Case, measure, repeated, table
+from benchmarks.ratio import Case, measure, repeated, report
 
 SIZE: Final = 256  # MiB
 TURNS: Final = 7
@@ -123,8 +121,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with cases(arguments.size, arguments.folder) as each:
         found = [measure(case, arguments.turns) for case in each]
-    Console().print(table(found))
-    return 0 if all(result.is_within_bar for result in found) else 2
+    return report(found)
 
 
 if __name__ == "__main__":

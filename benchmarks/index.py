@@ -11,12 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
-
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.names import Environment, Scope
-from benchmarks.ratio import Case, measure, repeated, table
+from benchmarks.ratio import Case, measure, repeated, report
 
 VALUE = "gaara@example.com"
 TURNS = 15
@@ -86,8 +84,7 @@ def main() -> int:
     """
     with cases() as each:
         found = [measure(case, TURNS) for case in each]
-    Console().print(table(found))
-    return 0 if all(result.is_within_bar for result in found) else 2
+    return report(found)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from rich.console import Console
-
 from app_integration.observability.encrypted_log import EncryptedLogHandler
 from app_integration.testing.application import in_memory
-from benchmarks.ratio import Case, Result, Run, measure, table
+from benchmarks.ratio import Case, Result, Run, measure, report
 
 TURNS: Final = 7
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -69,8 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
     found = list(results(parser.parse_args().turns))
-    Console().print(table(found))
-    return 0 if all(result.is_within_bar for result in found) else 2
+    return report(found)
 
 
 if __name__ == "__main__":

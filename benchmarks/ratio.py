@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from rich.console import Console
 from rich.table import Table
 
 #: A function that repeats the measured call: ``run(1000)`` calls it a thousand times.
@@ -108,6 +109,12 @@ def table(results: Iterable[Result]) -> Table:
             bar,
         )
     return shown
+
+
+def report(results: Sequence[Result]) -> int:
+    """Print *results*, and return the exit code: 2 if a case exceeds its bar."""
+    Console().print(table(results))
+    return 0 if all(result.is_within_bar for result in results) else 2
 
 
 def _find_calls(run: Run, clock: Clock) -> int:

@@ -24,12 +24,11 @@ import boto3
 import urllib3
 from aws_secretsmanager_caching import SecretCache
 from moto.server import ThreadedMotoServer
-from rich.console import Console
 
 from app_integration import default_client, get_secret
 from app_integration.testing.application import Application, application_on_server
 from app_integration.testing.dev_server import RealServer, real_server
-from benchmarks.ratio import Case, Result, Run, measure, repeated, table
+from benchmarks.ratio import Case, Result, Run, measure, repeated, report
 
 NAME: Final = "jwt-secret"
 VALUE: Final = "a-signing-key-of-thirty-two-byte"
@@ -136,8 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
     found = list(results(parser.parse_args().turns))
-    Console().print(table(found))
-    return 0 if all(result.is_within_bar for result in found) else 2
+    return report(found)
 
 
 if __name__ == "__main__":
