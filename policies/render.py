@@ -123,6 +123,16 @@ def _service_policy(declaration: Declaration, scope: Scope) -> str:
     return render("service", declaration.policy_templates, variables)
 
 
+def _service_approles(declaration: Declaration, environment: Environment) -> list[str]:
+    """Return the AppRoles of the services that log in by AppRole, and of their starters."""
+    return sorted(
+        role
+        for scope in declaration.scopes(environment)
+        if declaration.deployment(scope).login.approle is not None
+        for role in (str(scope), scope.starter)
+    )
+
+
 def _shared_variables(declaration: Declaration, environment: Environment) -> dict[str, Any]:
     """Return the variables of the templates for people and jobs."""
     scopes = declaration.scopes(environment)
@@ -134,6 +144,10 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),
+        "approles": [
+            *_service_approles(declaration, environment),
+            *map(declared.server_name, JOBS),
+        ],
         "audit_keys": sorted(
             scope.key(key) for scope in scopes if (key := declaration.audit_key(scope.service))
         ),
