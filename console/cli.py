@@ -1,8 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check``, ``doctor``, ``environments diff``, ``logs read``, ``policies test`` or ``backups`` finds
-something, or ``status`` a part that is not running.
+``check``, ``doctor``, ``environments diff``, ``ledger``, ``logs read``, ``policies test`` or
+``backups`` finds something, or ``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from console import (
     environment_plan,
     environments,
     file_encryption,
+    ledger,
     logs,
     operate,
     policies,
@@ -77,6 +78,7 @@ for command in (
     file_encryption.inspect_file,
     file_encryption.rewrap_file,
     env_files.export_env,
+    ledger.ledger,
     adoption.rotate_password,
     units.units,
     backup.backup_database,

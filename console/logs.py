@@ -23,11 +23,9 @@ from app_integration.observability.log_file_reader import Unwrap
 from app_integration.observability.log_reader import LogReader
 from app_integration.settings import Settings
 from console import operate
-from console.operator_session import open_operator_session
+from console.operator_session import open_auditor_session
 from console.options import ENV, Root
-from vault.reconcile.credentials import APPLY_ROLE
 
-AUDITOR_ROLE: Final = "strongroom-auditor"
 INCOMPLETE: Final = 2
 POLL_INTERVAL: Final = 0.5  # seconds
 
@@ -79,8 +77,7 @@ def _open_reader(scope: Scope | None, identity: Path | None, root: Path) -> Iter
     if identity is not None or scope is None:
         yield _by_identities(identity)
         return
-    role = APPLY_ROLE if operate.is_local(scope.environment, root) else AUDITOR_ROLE
-    with open_operator_session(scope.environment.value, root, role) as session:
+    with open_auditor_session(scope.environment.value, root) as session:
         mounts = operate.load_declaration().environment(scope.environment).mounts
         client = Client(Settings(scope, "", mounts=mounts), session=session)
         yield client.files(None).unwrap

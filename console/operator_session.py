@@ -15,6 +15,7 @@ from app_integration.names import JWT_MOUNT, Environment
 from app_integration.session.session import Session
 from console import operate
 from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import APPLY_JOB, AUDITOR_JOB
 from vault.reconcile.shared_backoff import SharedBackoff
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
@@ -61,6 +62,25 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     declared = operate.load_declaration().environment(environment)
     login = _login(files, declared, role)
     return open_session_at(declared, _address(environment, root), login)
+
+
+def open_auditor_session(env: str, root: Path) -> Session:
+    """Open a session that reads what an auditor may read. See :func:`open_operator_session`.
+
+    The local deployment issues no credential of the auditor, so that its own is used there.
+
+    Args:
+        env: Name of the environment.
+        root: Folder of the local deployment.
+
+    Raises:
+        ConfigurationError: If there is no local deployment, credential or address.
+        UnexpectedListener: If another process listens on the local server's port, or none.
+            Nothing was sent.
+
+    """
+    is_local = operate.is_local(names.parse_environment(env), root)
+    return open_operator_session(env, root, APPLY_JOB if is_local else AUDITOR_JOB)
 
 
 def open_session_on_server(environment: Environment, root: Path, login: AuthMethod) -> Session:

@@ -19,6 +19,7 @@ from agent.compiler.formats import BY_SUFFIX
 from app_integration.client import Client
 from app_integration.names import Environment
 from app_integration.secret import REDACTED
+from console.columns import print_columns
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
 from console.sample_code import SAMPLE, SAMPLE_CONTEXT, sample_lines
@@ -56,19 +57,11 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
         live = str(each.agent.live) if each.agent else ""
         rows.append((each.scope.service, str(file), live))
     console.print()
-    _print_columns(console, rows)
+    print_columns(console, rows)
     for each in services:
         if each.agent and each.agent.note:
             line = f"config of {each.scope.service}: {each.agent.note}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_columns(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """Print *rows* with aligned columns, of which none is shortened as in a table of rich."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        console.print("  ".join(cells).rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
@@ -165,7 +158,7 @@ def show_config_states(console: Console, configs: Mapping[str, ConfigState]) -> 
             since = _local_time(datetime.fromisoformat(config.last.since))
             last = (config.last.state, since, str(config.last.attempts))
         rows.append((service, config.live.name, _local_time(config.since), *last))
-    _print_columns(console, rows)
+    print_columns(console, rows)
     for service, config in configs.items():
         if config.last is not None and config.last.reason is not None:
             line = f"{service}: {config.live.name}: {config.last.reason}"
@@ -187,7 +180,7 @@ def _addresses(console: Console, local: LocalDeployment) -> None:
     rows += [(each.title, f"{HOST}:{each.port}") for each in local.status() if each.port]
     if local.layout.audit_logs[0].exists():
         rows.append(("audit logs", str(local.layout.audit)))
-    _print_columns(console, rows)
+    print_columns(console, rows)
 
 
 def _config(console: Console, agent: LocalAgent) -> None:

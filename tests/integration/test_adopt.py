@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import LiteralString
 
@@ -21,11 +22,12 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import open_session
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
-from console import operate
+from console import ledger, operate
 from console.adoption import Adoption
 from console.local import LocalDeployment
 from tests.support.polling import wait_until
@@ -37,6 +39,9 @@ from vault.declare import load
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
+from vault.rotation.inventory import Kind
+from vault.rotation.ledger import Row, State
+from vault.rotation.server_time import parse_time
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import no_progress
 
@@ -141,6 +146,13 @@ def restore_plain_value(setup: LocalSetup) -> Iterator[None]:
     assert can_log_in(setup.read())
 
 
+def ledger_row(setup: LocalSetup) -> Row:
+    now = datetime.now(UTC)
+    rows, _ = ledger.read_ledger(Environment.DEV, "gaara-store", (), setup.root, now)
+    (found,) = (row for row in rows if row.item.name == NAME)
+    return found
+
+
 def is_managed(setup: LocalSetup) -> bool:
     with (
         setup.local.service("gaara-store")
@@ -172,6 +184,11 @@ def test_adopt_changes_only_the_password_of_the_url(setup: LocalSetup) -> None:
         role = operator.get(f"database/static-roles/{ROLE}")["data"]
     assert list(stored) == ["template"]
     assert role["rotation_period"] == 30 * 86_400
+    row = ledger_row(setup)
+    assert (row.item.kind, row.state) == (Kind.STATIC_USER, State.OK)
+    assert row.age.rotated == parse_time(role["last_vault_rotation"])
+    assert row.last_read.read is not None
+    assert row.last_read.read.role == "gaara-store-dev"
     kept = setup.environment_file.read_text().replace(
         f"    adopted:\n      database-url: {{username: {USER}}}\n", ""
     )

@@ -14,6 +14,8 @@ DEFAULT_DEPLOYMENT: Final = "strongroom"
 JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
 #: The one of them that writes.
 APPLY_JOB: Final = "strongroom-apply"
+#: The one that reads what was done, and no value.
+AUDITOR_JOB: Final = "strongroom-auditor"
 #: The key that shows whether a write-only value changed. No service's key has this name, because
 #: those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"

@@ -131,6 +131,9 @@ class EmbeddedRuntime:
     def sync_config(self) -> None:
         """Do nothing, because the agent delivers directly below the deployment's folder."""
 
+    def sync_audit(self) -> None:
+        """Do nothing, because the server writes directly below the deployment's folder."""
+
     def reset(self) -> None:
         """Stop all four servers, and erase their data, keys, passwords and logs.
 

@@ -214,6 +214,10 @@ class Runtime(Servers, Protocol):
         """Copy the delivered files, if there are any, below the deployment's folder."""
         ...
 
+    def sync_audit(self) -> None:
+        """Copy the audit logs, if there are any, below the deployment's folder."""
+        ...
+
     def reset(self) -> None:
         """Stop all servers, and erase the deployment."""
         ...

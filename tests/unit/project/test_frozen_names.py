@@ -61,7 +61,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import backup, cli, environment_plan, environments, logs, policies
+from console import backup, cli, environment_plan, environments, ledger, logs, policies
 from policies.render import render_policies
 from vault.declare import server_names
 from vault.declare.load import load
@@ -241,6 +241,7 @@ COMMANDS: Final = {
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --wrap-ttl",
+    "ledger": "--env --service --audit-log --metrics --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
@@ -321,6 +322,7 @@ def test_exit_codes_are_listed() -> None:
         backup.FAULTY,
         cli.CHANGES,
         environments.DIFFERS,
+        ledger.OVERDUE,
         logs.INCOMPLETE,
         policies.FAILS,
         diagnosis.FAILS,

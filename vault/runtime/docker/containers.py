@@ -253,6 +253,11 @@ class ContainerRuntime:
         with suppress(StartFailed):
             self.copy("config")
 
+    def sync_audit(self) -> None:
+        """Copy the audit logs out of their volume, if there are containers."""
+        with suppress(StartFailed):
+            self.copy("vault/audit")
+
     def reset(self) -> None:
         """Remove the containers, the volumes and the copies."""
         self.stop()

@@ -1,0 +1,21 @@
+"""Printing of aligned columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+
+def print_columns(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* with aligned columns, of which none is shortened as in a table of rich.
+
+    Args:
+        console: Console to print on.
+        rows: The cells of each row, the headings first.
+
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.print("  ".join(cells).rstrip(), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,133 @@
+"""Command ``ledger``: the age, due date and last read of all that is rotated."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from app_integration._internal import server_urls
+from app_integration._internal.private_file import replace_file
+from app_integration.names import Environment
+from console import operate
+from console.ledger_view import show_ledger
+from console.operator_session import open_auditor_session
+from console.options import Env, Root
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.rotation.inventory import Item, declared_items
+from vault.rotation.last_reads import AuditLogs, read_audit_logs
+from vault.rotation.ledger import Row, State, build_ledger
+from vault.rotation.ledger_document import document
+from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.server_ages import read_ages
+
+OVERDUE: Final = 2
+#: The node exporter is another user, and the file has names only.
+METRICS_MODE: Final = 0o644
+
+out = Console(soft_wrap=True)
+
+
+def ledger(
+    env: Env,
+    service: Annotated[
+        str | None, typer.Option("--service", help="the only service to show; all if none is named")
+    ] = None,
+    audit_log: Annotated[
+        list[Path] | None,
+        typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
+    ] = None,
+    metrics: Annotated[
+        Path | None,
+        typer.Option("--metrics", help="write a .prom file for the node exporter, too"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show the age, due date and last read of each secret, key and credential.
+
+    No secret value is read. Exit code 2 if a rotation is overdue.
+    """
+    _check_metrics_file(metrics)
+    environment = operate.resolve_environment(env)
+    now = datetime.now(UTC)
+    rows, logs = read_ledger(environment, service, audit_log or (), root, now)
+    if metrics is not None:
+        replace_file(metrics, render_metrics(environment, rows), mode=METRICS_MODE)
+    if as_json:
+        typer.echo(json.dumps(document(environment, rows, logs, now), indent=2))
+    else:
+        show_ledger(out, rows, logs)
+    if any(row.state is State.OVERDUE for row in rows):
+        raise typer.Exit(OVERDUE)
+
+
+def read_ledger(
+    environment: Environment,
+    service: str | None,
+    audit_logs: list[Path] | tuple[Path, ...],
+    root: Path,
+    now: datetime,
+) -> tuple[list[Row], AuditLogs | None]:
+    """Return the rows of an environment, and what its audit logs say, None if there is none.
+
+    Args:
+        environment: The environment.
+        service: The only service to return rows of, or None for all services and the jobs.
+        audit_logs: Files of the server's audit devices. Those of the local deployment are read if
+            none is named.
+        root: Folder of the local deployment.
+        now: The current time.
+
+    Raises:
+        ConfigurationError: If the service does not run there, a file is no audit log, or there is
+            no local deployment, credential or address.
+        AccessDenied: If the credential may not read the metadata.
+        OSError: If an audit log cannot be read.
+
+    """
+    declaration = operate.load_declaration()
+    declared = declaration.environment(environment)
+    items = declared_items(declaration, environment, service)
+    # Before the login, so that a wrong file is rejected first and this login is not in the log.
+    logs = _read_logs(declared, items, audit_logs, root)
+    with open_auditor_session(environment.value, root) as session:
+        ages = partial(read_ages, session, mounts=declared.mounts, now=now)
+        return build_ledger(items, ages, logs, now), logs
+
+
+def _read_logs(
+    declared: EnvironmentDeclaration,
+    items: list[Item],
+    paths: list[Path] | tuple[Path, ...],
+    root: Path,
+) -> AuditLogs | None:
+    is_local = operate.is_local(declared.environment, root)
+    if not paths and is_local:
+        local = operate.local_deployment(root)
+        local.servers.sync_audit()
+        paths = tuple(path for path in local.layout.audit_logs if path.exists())
+    if not paths:
+        return None
+    namespace = "" if is_local else server_urls.read_namespace(os.environ)
+    return read_audit_logs(paths, items, declared.mounts, namespace)
+
+
+def _check_metrics_file(path: Path | None) -> None:
+    """Check the name of the file before any request. The collector ignores other names."""
+    if path is None:
+        return
+    if path.suffix != ".prom":
+        raise typer.BadParameter(
+            f"--metrics {path} does not end in .prom; the collector ignores it"
+        )
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"--metrics {path}: {path.parent} is not a folder; create it first"
+        )

@@ -1,0 +1,115 @@
+"""Printing of the ledger. Names in an audit log may have any characters, so they are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+
+from console.columns import print_columns
+from vault.declare import durations
+from vault.rotation.inventory import Kind
+from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.ledger import NO_LOG, ReadState, Row, State
+from vault.rotation.ledger_document import format_time
+
+_HEADINGS: Final = (
+    *("service", "kind", "name", "state", "age", "last rotation", "every", "due"),
+    *("last read", "by"),
+)
+_USED: Final = (Kind.KEY, Kind.SECRET_ID)
+_UNITS: Final = (("d", durations.DAY), ("h", durations.HOUR), ("m", durations.MINUTE))
+
+
+def show_ledger(console: Console, rows: Sequence[Row], logs: AuditLogs | None) -> None:
+    """Print one line for each row, and what the audit logs cover.
+
+    Args:
+        console: Console to print on.
+        rows: The rows.
+        logs: What the audit logs say, None if none was read.
+
+    """
+    print_columns(console, [_HEADINGS, *map(_cells, rows)])
+    counts = ", ".join(f"{sum(row.state is state for row in rows)} {state}" for state in State)
+    for line in (f"Ledger: {counts}.", *_log_lines(logs)):
+        console.print(line, markup=False, highlight=False)
+
+
+def format_age(seconds: int) -> str:
+    """Return *seconds* in the largest unit that is not larger: 100000 → ``1d``, 59 → ``0m``.
+
+    Args:
+        seconds: Seconds of the age.
+
+    """
+    unit, size = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
+    return f"{seconds // size}{unit}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    item, age = row.item, row.age
+    every = "with its parts" if item.every is None else durations.render(item.every)
+    is_current = age.created is not None
+    return (
+        item.service or "-",
+        item.kind,
+        item.name,
+        row.state,
+        "-" if row.age_seconds is None else format_age(row.age_seconds),
+        _format(age.rotated) if age.rotated else ("never" if is_current else "-"),
+        every if item.is_declared or item.every is None else f"{every} (default)",
+        _format(row.due) if row.due else "-",
+        *_read_cells(row),
+    )
+
+
+def _read_cells(row: Row) -> tuple[str, str]:
+    last = row.last_read
+    if last.state is ReadState.NEVER:
+        return f"never {'used' if row.item.kind in _USED else 'read'}", ""
+    if last.read is None:
+        return "unknown", ""
+    time = _format(last.read.time)
+    if last.state is ReadState.UNKNOWN:
+        return "unknown", f"the AppRole logged in at {time}{_host(last.read)}"
+    version = f", version {last.read.version}" if last.read.version else ""
+    operation = "" if last.read.operation == "read" else f" ({last.read.operation})"
+    return f"{time}{operation}", f"{_identity(last.read)}{_host(last.read)}{version}"
+
+
+def _identity(read: Read) -> str:
+    if read.role is not None:
+        return escape_unprintable(read.role)
+    name = "" if read.display_name is None else f": {escape_unprintable(read.display_name)}"
+    return f"a token without a role{name}"
+
+
+def _host(read: Read) -> str:
+    return "" if read.host is None else f" on {escape_unprintable(read.host)}"
+
+
+def _log_lines(logs: AuditLogs | None) -> list[str]:
+    if logs is None:
+        return [f"Reads are unknown: {NO_LOG}; name one with --audit-log."]
+    if logs.first is None:
+        return ["Reads are unknown: the audit log has no line."]
+    span = f"{_format(logs.first)} to {_format(logs.last)}"
+    skipped = f" Lines that could not be read: {logs.skipped}." if logs.skipped else ""
+    return [f"Reads are those in the audit log, from {span}.{skipped}"]
+
+
+def _format(time: datetime | None) -> str:
+    return (format_time(time) or "")[:16].replace("T", " ") + "Z"
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
+
+    Args:
+        text: Text of somebody else.
+
+    """
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

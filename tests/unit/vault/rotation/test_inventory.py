@@ -1,0 +1,65 @@
+"""What is rotated, by the declaration: each item with its period, declared or the default one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app_integration.names import Environment, Scope
+from vault.declare.load import load
+from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.secret_sources import Derived
+from vault.rotation.inventory import Item, declared_items
+
+
+def by_name(items: list[Item]) -> dict[tuple[str, str], Item]:
+    return {(each.kind.value, each.name): each for each in items}
+
+
+def test_items_of_a_service_have_declared_or_default_periods() -> None:
+    found = by_name(declared_items(load(), Environment.DEV, "gaara-store"))
+    periods = {
+        name: (each.every and each.every // 86_400, each.is_declared)
+        for (_, name), each in found.items()
+    }
+    assert periods == {
+        "database-url": (30, True),
+        "jwt-secret": (90, True),
+        "redis-url": (90, False),
+        "smtp-password": (90, False),
+        "pii": (90, True),
+        "index": (365, True),
+        "audit": (90, True),
+        "gaara_store_manager": (30, False),
+        "gaara-store-dev": (90, True),
+        "gaara-store-dev-starter": (90, True),
+    }
+
+
+def test_all_services_come_before_the_jobs() -> None:
+    services = [each.service for each in declared_items(load(), Environment.DEV)]
+    assert list(dict.fromkeys(services)) == ["gaara-store", "orders-mail", None]
+    assert services.count(None) == 4
+
+
+def test_adopted_secret_is_a_static_user_and_a_derived_one_has_no_period() -> None:
+    declaration, scope = load(), Scope("gaara-store", Environment.DEV)
+    declared = declaration.environment("dev")
+    entry = declared.services["gaara-store"].model_copy(
+        update={"adopted": {"database-url": Adoption(username="shop_app")}}
+    )
+    services = {**declared.services, "gaara-store": entry}
+    store = declaration.services["gaara-store"]
+    parts = Derived(source="derived", format="{redis-url}/{jwt-secret}")
+    secrets = {**store.secrets, "both": parts}
+    declaration = replace(
+        declaration,
+        environments={Environment.DEV: declared.model_copy(update={"services": services})},
+        services={"gaara-store": store.model_copy(update={"secrets": secrets})},
+    )
+    found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
+    adopted = found["static-user", "database-url"]
+    assert adopted.server_name == scope.static_role("database-url")
+    assert (adopted.every, adopted.is_declared) == (30 * 86_400, True)
+    both = found["secret", "both"]
+    assert (both.every, both.derived_from) == (None, ("redis-url", "jwt-secret"))
+    assert ("secret", "database-url") not in found

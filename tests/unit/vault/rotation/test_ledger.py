@@ -1,0 +1,197 @@
+"""Ledger: rows from ages and logs, and their forms for programs and for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration.names import Environment
+from vault.rotation.audit_log import LogFile
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.ledger import LastRead, ReadState, Row, State, build_ledger
+from vault.rotation.ledger_document import document
+from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.server_ages import Age
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+CREATED = datetime(2026, 5, 1, 0, 0, 0, 123_456, tzinfo=UTC)
+
+
+def item(kind: Kind, name: str = "x", every: int | None = 86_400) -> Item:
+    return Item(kind, "shop", name, name, every, is_declared=True)
+
+
+def logs(**found: Any) -> AuditLogs:
+    """Return logs that cover May 2026."""
+    log = LogFile(
+        path=Path("audit.log"),
+        lines=2,
+        first=datetime(2026, 5, 1, tzinfo=UTC),
+        last=datetime(2026, 5, 31, tzinfo=UTC),
+    )
+    return AuditLogs(files=[log], **found)
+
+
+def row(kind: Kind, age: Age, audit: AuditLogs | None, every: int | None = 86_400) -> Row:
+    (found,) = build_ledger([item(kind, every=every)], lambda _: [age], audit, NOW)
+    return found
+
+
+def login(time: datetime) -> Read:
+    return Read(time, "login", "x", "web-1", "approle", None)
+
+
+@pytest.mark.parametrize(
+    ("days", "every", "expires", "state"),
+    [
+        (2, 86_400, None, State.OVERDUE),
+        (1, 86_400, None, State.OK),
+        (500, None, None, State.OK),
+        (2, 900_000, NOW + DAY, State.OK),
+        (2, None, NOW - DAY, State.OVERDUE),
+    ],
+)
+def test_state_follows_from_age_period_and_expiry(
+    days: int, every: int | None, expires: datetime | None, state: State
+) -> None:
+    found = row(Kind.SECRET, Age(NOW - days * DAY, expires=expires), None, every)
+    assert (found.state, found.age_seconds) == (state, days * 86_400)
+
+
+def test_value_that_does_not_exist_is_not_overdue() -> None:
+    found = row(Kind.SECRET, Age(reason="no version was written"), None)
+    assert (found.state, found.due, found.age_seconds) == (State.NO_VALUE, None, None)
+
+
+def test_rotation_of_a_root_user_is_known_from_the_log_only() -> None:
+    unknown = Age(reason="…", is_known=False)
+    assert row(Kind.ROOT_USER, unknown, logs()).state is State.UNKNOWN
+    rotated = NOW - 3 * DAY
+    found = row(Kind.ROOT_USER, unknown, logs(rotations={item(Kind.ROOT_USER): rotated}))
+    assert (found.state, found.age.rotated, found.age.reason) == (State.OVERDUE, rotated, None)
+    assert found.last_read.state is ReadState.UNKNOWN
+
+
+def test_secret_without_a_read_in_the_log_was_never_read() -> None:
+    assert row(Kind.SECRET, Age(NOW), logs()).last_read == LastRead(ReadState.NEVER)
+    assert row(Kind.SECRET, Age(NOW), None).last_read.reason == "no audit log was read"
+    empty = row(Kind.SECRET, Age(NOW), AuditLogs()).last_read
+    assert empty == LastRead(ReadState.UNKNOWN, "the audit log has no line")
+
+
+@pytest.mark.parametrize(
+    ("logged_in", "state"),
+    [(None, ReadState.NEVER), (NOW - 3 * DAY, ReadState.NEVER), (NOW - DAY, ReadState.UNKNOWN)],
+)
+def test_secret_id_was_never_used_if_its_role_has_not_logged_in_since(
+    logged_in: datetime | None, state: ReadState
+) -> None:
+    logins = {} if logged_in is None else {"x": login(logged_in)}
+    found = row(Kind.SECRET_ID, Age(NOW - 2 * DAY), logs(logins=logins)).last_read
+    assert found.state is state
+    assert found.read == (None if state is ReadState.NEVER else logins["x"])
+
+
+def test_document_has_these_keys() -> None:
+    read = Read(CREATED, "read", "shop-dev", None, "approle", 3)
+    audit = logs(reads={item(Kind.SECRET): read})
+    found = document(Environment.DEV, [row(Kind.SECRET, Age(CREATED, None, 3), audit)], audit, NOW)
+    assert json.loads(json.dumps(found)) == {
+        "environment": "dev",
+        "time": "2026-06-01T00:00:00Z",
+        "overdue": 1,
+        "audit_log": {
+            "first": "2026-05-01T00:00:00Z",
+            "last": "2026-05-31T00:00:00Z",
+            "skipped_lines": 0,
+            "files": [
+                {
+                    "path": "audit.log",
+                    "first": "2026-05-01T00:00:00Z",
+                    "last": "2026-05-31T00:00:00Z",
+                    "lines": 2,
+                    "skipped_lines": 0,
+                }
+            ],
+        },
+        "rows": [
+            {
+                "service": "shop",
+                "kind": "secret",
+                "name": "x",
+                "server_name": "x",
+                "state": "overdue",
+                "reason": None,
+                "version": 3,
+                "accessor": None,
+                "created": "2026-05-01T00:00:00Z",
+                "age_seconds": 2_678_399,
+                "last_rotation": None,
+                "rotate_every_seconds": 86_400,
+                "rotate_every_declared": True,
+                "derived_from": [],
+                "expires": None,
+                "due": "2026-05-02T00:00:00Z",
+                "last_read": {
+                    "state": "read",
+                    "reason": None,
+                    "time": "2026-05-01T00:00:00Z",
+                    "operation": "read",
+                    "role": "shop-dev",
+                    "host": None,
+                    "display_name": "approle",
+                    "version": 3,
+                },
+            }
+        ],
+    }
+
+
+def test_document_without_a_log_or_a_read_has_the_same_keys() -> None:
+    found = document(Environment.DEV, [row(Kind.SECRET, Age(NOW), None)], None, NOW)
+    assert found["audit_log"] is None
+    last = found["rows"][0]["last_read"]
+    assert last.pop("state") == "unknown"
+    assert last.pop("reason") == "no audit log was read"
+    assert last == dict.fromkeys(("time", "operation", "role", "host", "display_name", "version"))
+
+
+SAMPLE = re.compile(
+    r"strongroom_rotation_(?:age_seconds|due_timestamp_seconds|overdue)"
+    r'\{environment="[^"]*",kind="[^"]*",name="[^"]*",service="[^"]*"\} \d+(?:\.\d+)?(?:e[+]\d+)?'
+)
+
+
+def test_metrics_are_text_in_the_format_of_prometheus() -> None:
+    rows = [
+        row(Kind.SECRET, Age(NOW - 2 * DAY), None),
+        row(Kind.KEY, Age(NOW), None, every=None),
+        row(Kind.ROOT_USER, Age(reason="…", is_known=False), None),
+    ]
+    lines = render_metrics(Environment.DEV, rows).decode().splitlines()
+    samples = [line for line in lines if not line.startswith("#")]
+    assert all(SAMPLE.fullmatch(line) for line in samples)
+    assert len(samples) == len(set(samples)) == 5  # the key has no due date
+    labels = '{environment="dev",kind="secret",name="x",service="shop"}'
+    assert f"strongroom_rotation_age_seconds{labels} 172800.0" in lines
+    assert f"strongroom_rotation_overdue{labels} 1.0" in lines
+    for name in ("age_seconds", "due_timestamp_seconds", "overdue"):
+        assert lines.count(f"# TYPE strongroom_rotation_{name} gauge") == 1
+        assert sum(line.startswith(f"# HELP strongroom_rotation_{name} ") for line in lines) == 1
+
+
+def test_secret_ids_of_one_role_are_one_series_of_the_oldest() -> None:
+    ages = [Age(NOW - 2 * DAY, accessor="a"), Age(NOW, accessor="b")]
+    rows = build_ledger([item(Kind.SECRET_ID)], lambda _: ages, None, NOW)
+    text = render_metrics(Environment.DEV, rows).decode()
+    values = dict(re.findall(r"^strongroom_rotation_(\w+)\{.*\} (\S+)$", text, re.MULTILINE))
+    assert (values["age_seconds"], values["overdue"]) == ("172800.0", "1.0")
+    assert len(SAMPLE.findall(text)) == 3
+    assert '"a"' not in text

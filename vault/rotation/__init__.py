@@ -1,0 +1,1 @@
+"""Rotation: the age of each secret, key and credential, and when its rotation is due."""

@@ -1,0 +1,111 @@
+"""Streaming reader of audit logs of the server.
+
+A log is read line by line, so that its size does not matter. Lines are not in the order of their
+times. A full disk leaves a torn line, to which the next one is glued, and the last line of a log in
+use may be incomplete. Such lines are skipped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from app_integration.errors import ConfigurationError
+from vault.rotation.server_time import parse_time
+
+#: Bytes of the longest line that is read. A response with a thousand keys has 80 kB.
+MAX_LINE: Final = 16 * 2**20
+
+# OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole.
+_START: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\]{1,40})"')
+_PATH: Final = re.compile(rb'"path":"([^"\\]+)"')
+_RESPONSE: Final = b'"type":"response"'
+
+
+@dataclass(slots=True)
+class LogFile:
+    """What was read of one file.
+
+    Attributes:
+        lines: Number of lines with a time.
+        skipped: Number of lines that could not be read.
+        first: Earliest time of a line.
+        last: Latest time of a line.
+
+    """
+
+    path: Path
+    lines: int = 0
+    skipped: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def responses(self, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
+        """Yield the decoded response lines with a wanted API path, and count all lines.
+
+        Args:
+            is_wanted: Returns whether a path, of the request or elsewhere in the line, is wanted.
+
+        Raises:
+            OSError: If the file cannot be read.
+            ConfigurationError: If no line of it is one of an audit log.
+
+        """
+        with self.path.open("rb") as file:
+            for line in self._lines(file):
+                yield from self._decode(line, is_wanted)
+        if self.skipped and not self.lines:
+            raise ConfigurationError(
+                f"{self.path} has no line of an audit log; name a file of an audit device, which "
+                "is not compressed"
+            )
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the complete lines that are not too long."""
+        is_continued = False
+        while line := file.readline(MAX_LINE):
+            is_complete = line.endswith(b"\n")
+            if is_complete and not is_continued:
+                yield line
+            elif not is_continued:
+                self.skipped += 1
+            is_continued = not is_complete
+
+    def _decode(self, line: bytes, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
+        if not line.strip():
+            return
+        starts = list(_START.finditer(line))
+        if len(starts) > 1 or (starts and starts[0].start()):
+            self.skipped += 1  # a torn line, to which this one is glued
+            line = line[starts[-1].start() :]
+        try:
+            # Most lines are not wanted, and decoding takes most of the time.
+            if starts and line.endswith(b"}\n") and not _may_be_wanted(line, is_wanted):
+                self._count(starts[-1][1].decode())
+                return
+            document = json.loads(line)
+            self._count(document["time"])
+        except (ValueError, TypeError, LookupError):
+            self.skipped += 1
+            return
+        if document.get("type") == "response":
+            yield document
+
+    def _count(self, text: str) -> None:
+        time = parse_time(text)
+        if time is None:
+            raise ValueError("no time")
+        self.lines += 1
+        self.first = min(self.first or time, time)
+        self.last = max(self.last or time, time)
+
+
+def _may_be_wanted(line: bytes, is_wanted: Callable[[str], bool]) -> bool:
+    if _RESPONSE not in line:
+        return False
+    return any(is_wanted(path.decode("utf-8", "replace")) for path in _PATH.findall(line))

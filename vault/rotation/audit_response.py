@@ -1,0 +1,95 @@
+"""A response in the audit log: what was requested by whom, and whether it succeeded.
+
+Everything of a line may have any type, because the line comes from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from vault.rotation.server_time import parse_time
+
+#: Keys of a token's metadata with the name of its role or user, by auth method.
+_ROLE_KEYS: Final = ("role_name", "role", "cert_name", "username")
+_HMAC: Final = "hmac-"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A request that the server carried out.
+
+    Attributes:
+        role: Name of the role or user that the token was issued to, None if it has none.
+        host: Host in the metadata of the secret-id that it was issued for, None if it has none.
+        display_name: The server's name of the token, such as ``root``, None if it has none.
+        data: Data of the response, None if it has none.
+        is_wrapped: Whether the response was wrapped. The log has no data of it then.
+
+    """
+
+    time: datetime
+    operation: str
+    path: str
+    namespace: str
+    role: str | None
+    host: str | None
+    display_name: str | None
+    data: Mapping[str, Any] | None
+    is_wrapped: bool
+
+
+def parse_response(document: Mapping[str, Any]) -> Response | None:
+    """Return the request of a response line, None if it did not succeed.
+
+    It did not if it was denied, failed, or asked for what does not exist. The error of some engines
+    is only in the data of the response.
+
+    Args:
+        document: The decoded line.
+
+    """
+    auth, request = _mapping(document, "auth"), _mapping(document, "request")
+    response = _mapping(document, "response")
+    data = response.get("data")
+    data = data if isinstance(data, Mapping) else None
+    time = parse_time(document["time"])
+    if time is None or document.get("error") or _is_denied(auth) or _has_failed(data):
+        return None
+    metadata = _mapping(auth, "metadata")
+    return Response(
+        time=time,
+        operation=str(request.get("operation")),
+        path=str(request.get("path")),
+        namespace=str(_mapping(request, "namespace").get("path") or "").strip("/"),
+        role=next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None),
+        host=_name(metadata, "host"),
+        display_name=_name(auth, "display_name"),
+        data=data,
+        is_wrapped=bool(response.get("wrap_info")),
+    )
+
+
+def _is_denied(auth: Mapping[str, Any]) -> bool:
+    return _mapping(auth, "policy_results").get("allowed") is False
+
+
+def _has_failed(data: Mapping[str, Any] | None) -> bool:
+    if data is None:
+        return False
+    status = data.get("http_status_code")
+    return bool(data.get("error")) or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _name(data: Mapping[str, Any], key: str) -> str | None:
+    """Return a name, None if there is none or the log has only its HMAC."""
+    found = data.get(key)
+    is_name = isinstance(found, str) and found and not found.startswith(_HMAC)
+    return str(found) if is_name else None

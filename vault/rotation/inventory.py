@@ -1,0 +1,121 @@
+"""What a declaration says must be rotated: secrets, keys, database users and secret-ids.
+
+Leased database users are not among them, because a lease ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app_integration.names import Environment, Scope
+from vault.declare.declaration import Declaration
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.database import Database
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.schema.secret_sources import Derived
+from vault.declare.server_names import JOBS
+from vault.rotation.due import DATABASE_EVERY, DEFAULT_EVERY
+
+
+class Kind(StrEnum):
+    """The kind of an item."""
+
+    SECRET = "secret"  # noqa: S105 (a kind, not a secret)
+    KEY = "key"
+    STATIC_USER = "static-user"
+    ROOT_USER = "root-user"
+    SECRET_ID = "secret-id"  # noqa: S105 (a kind, not a secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is rotated.
+
+    Attributes:
+        service: Name of the service, None for what belongs to a job.
+        name: Name in the declaration; of a secret-id, its AppRole; of a root user, its user.
+        server_name: Name on the server, below the mount.
+        every: Rotation period in seconds, None if it changes only together with other items.
+        is_declared: Whether the declaration has the period, so that it is no default.
+        derived_from: Names of the secrets that it is composed of.
+
+    """
+
+    kind: Kind
+    service: str | None
+    name: str
+    server_name: str
+    every: int | None
+    is_declared: bool
+    derived_from: tuple[str, ...] = ()
+
+
+def declared_items(
+    declaration: Declaration, environment: Environment, service: str | None = None
+) -> list[Item]:
+    """Return the items of *environment* in the order of its file, those of its jobs last.
+
+    Args:
+        declaration: The loaded declaration.
+        environment: The environment.
+        service: The only service to return items of, or None for all services and the jobs.
+
+    Raises:
+        ConfigurationError: If the service does not run there.
+
+    """
+    if service is not None:
+        scope = Scope(service, environment)
+        declaration.deployment(scope)
+        return list(_service_items(declaration, scope))
+    items = [
+        item
+        for scope in declaration.scopes(environment)
+        for item in _service_items(declaration, scope)
+    ]
+    return [*items, *_job_items(declaration.environment(environment))]
+
+
+def _service_items(declaration: Declaration, scope: Scope) -> Iterator[Item]:
+    yield from _secrets(declaration, scope)
+    for name, key in declaration.service(scope.service).keys.items():
+        yield _item(Kind.KEY, scope, name, scope.key(name), key.rotate_every)
+    yield from _root_user(declaration, scope)
+    if declaration.deployment(scope).login.approle is not None:
+        ttl = declaration.environment(scope.environment).tokens.secret_id_ttl
+        for role in (str(scope), scope.starter):
+            yield _item(Kind.SECRET_ID, scope, role, role, ttl)
+
+
+def _secrets(declaration: Declaration, scope: Scope) -> Iterator[Item]:
+    in_file = declaration.service(scope.service).secrets
+    for name, source in declaration.secrets(scope).items():
+        if isinstance(source, Adopted):
+            is_declared, role = in_file[name].rotate_every is not None, scope.static_role(name)
+            every = source.rotate_every
+            yield Item(Kind.STATIC_USER, scope.service, name, role, every, is_declared)
+        elif isinstance(source, Derived):
+            path, parts = scope.secret(name), source.references
+            yield Item(Kind.SECRET, scope.service, name, path, None, False, parts)
+        else:
+            yield _item(Kind.SECRET, scope, name, scope.secret(name), source.rotate_every)
+
+
+def _root_user(declaration: Declaration, scope: Scope) -> Iterator[Item]:
+    """Yield the user with which the server manages the service's own database."""
+    owns_database = isinstance(declaration.service(scope.service).database, Database)
+    if owns_database and declaration.deployment(scope).database is not None:
+        user, connection = scope.manager_role, str(scope)
+        yield Item(Kind.ROOT_USER, scope.service, user, connection, DATABASE_EVERY, False)
+
+
+def _job_items(declared: EnvironmentDeclaration) -> Iterator[Item]:
+    for role in map(declared.server_name, JOBS):
+        yield Item(Kind.SECRET_ID, None, role, role, DEFAULT_EVERY, is_declared=False)
+
+
+def _item(kind: Kind, scope: Scope, name: str, server_name: str, every: int | None) -> Item:
+    is_declared = every is not None
+    return Item(kind, scope.service, name, server_name, every or DEFAULT_EVERY, is_declared)

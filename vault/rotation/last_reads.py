@@ -1,0 +1,185 @@
+"""Last reads and uses of items, as audit logs prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from app_integration.mounts import Mounts
+from app_integration.permissions import need
+from vault.reconcile.resources.secrets import data_path
+from vault.rotation.audit_log import LogFile
+from vault.rotation.audit_response import Response, parse_response
+from vault.rotation.inventory import Item, Kind
+
+#: Operations of the Transit engine that use a key.
+_USES: Final = (
+    *("encrypt", "decrypt", "rewrap", "hmac", "sign", "verify"),
+    *("datakey/plaintext", "datakey/wrapped"),
+)
+_WRITES: Final = frozenset(("create", "update"))
+_READS: Final = frozenset(("read",))
+
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of a value, a use of a key, or a login.
+
+    Attributes:
+        operation: Such as ``read``, ``decrypt`` or ``login``.
+        role: Name of the role or user, None if the token has none.
+        host: Host in the metadata of the secret-id, None if it has none.
+        display_name: The server's name of the token, None if it has none.
+        version: Version of the secret, or of the key that encrypted; None if it is not known.
+
+    """
+
+    time: datetime
+    operation: str
+    role: str | None
+    host: str | None
+    display_name: str | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """An API path that reads, uses or rotates *item*, by a request of one of *requests*."""
+
+    item: Item
+    operation: str
+    requests: frozenset[str]
+
+
+@dataclass(slots=True)
+class AuditLogs:
+    """What audit logs say about items.
+
+    Attributes:
+        files: The files that were read.
+        reads: Item → its last read or use.
+        rotations: Item of a root user → its last rotation.
+        logins: AppRole → its last login.
+
+    """
+
+    files: list[LogFile] = field(default_factory=list)
+    reads: dict[Item, Read] = field(default_factory=dict)
+    rotations: dict[Item, datetime] = field(default_factory=dict)
+    logins: dict[str, Read] = field(default_factory=dict)
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the earliest time in the logs, None if they have no line."""
+        return min((each.first for each in self.files if each.first), default=None)
+
+    @property
+    def last(self) -> datetime | None:
+        """Return the latest time in the logs, None if they have no line."""
+        return max((each.last for each in self.files if each.last), default=None)
+
+    @property
+    def skipped(self) -> int:
+        """Return the number of lines that could not be read."""
+        return sum(each.skipped for each in self.files)
+
+
+def read_audit_logs(
+    paths: Iterable[Path], items: Iterable[Item], mounts: Mounts, namespace: str = ""
+) -> AuditLogs:
+    """Return what the logs at *paths* say about *items*. They may overlap, in any order.
+
+    Args:
+        paths: Files of audit devices.
+        items: The declared items.
+        mounts: Mounts of the deployment.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ConfigurationError: If a file is no audit log.
+
+    """
+    items = list(items)
+    watched = _watches(items, mounts)
+    roles = {item.server_name for item in items if item.kind is Kind.SECRET_ID}
+    login, found = f"{mounts.auth}/login", AuditLogs()
+    wanted = {*watched, login}
+    for path in paths:
+        log = LogFile(path)
+        found.files.append(log)
+        for document in log.responses(wanted.__contains__):
+            response = parse_response(document)
+            if response is None or response.namespace != namespace.strip("/"):
+                continue
+            if response.path == login and response.role is not None and response.role in roles:
+                _keep_latest(found.logins, response.role, _read(response, "login", None))
+            elif watch := watched.get(response.path):
+                _record(found, watch, response)
+    return found
+
+
+def _record(found: AuditLogs, watch: _Watch, response: Response) -> None:
+    if response.operation not in watch.requests:
+        return
+    if watch.item.kind is Kind.ROOT_USER:
+        latest = found.rotations.get(watch.item, response.time)
+        found.rotations[watch.item] = max(latest, response.time)
+    elif response.data is not None or response.is_wrapped:
+        version = _version(watch, response.data or {})
+        _keep_latest(found.reads, watch.item, _read(response, watch.operation, version))
+
+
+def _keep_latest(latest: dict[_Key, Read], key: _Key, read: Read) -> None:
+    if key not in latest or latest[key].time < read.time:
+        latest[key] = read
+
+
+def _read(response: Response, operation: str, version: int | None) -> Read:
+    who = (response.role, response.host, response.display_name)
+    return Read(response.time, operation, *who, version)
+
+
+def _version(watch: _Watch, data: Mapping[str, Any]) -> int | None:
+    """Return the version that a response says was read, or encrypted with, None if none.
+
+    The response of a decryption has no version of the key.
+    """
+    if watch.item.kind is Kind.SECRET:
+        metadata = data.get("metadata")
+        return _whole(metadata.get("version")) if isinstance(metadata, Mapping) else None
+    batch = data.get("batch_results")
+    results = batch if isinstance(batch, list) else [data]
+    found = [_whole(each.get("key_version")) for each in results if isinstance(each, Mapping)]
+    return max(filter(None, found), default=None)
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _watches(items: Iterable[Item], mounts: Mounts) -> dict[str, _Watch]:
+    """Return the API paths that read, use or rotate *items*."""
+    watches: dict[str, _Watch] = {}
+    for item in items:
+        name = item.server_name
+        match item.kind:
+            case Kind.SECRET:
+                watches[data_path(name, mounts.kv)] = _Watch(item, "read", _READS)
+            case Kind.STATIC_USER:
+                path = need("read-static-user", name, mounts).path
+                watches[path] = _Watch(item, "read", _READS)
+            case Kind.KEY:
+                for use in _USES:
+                    watches[f"{mounts.transit}/{use}/{name}"] = _Watch(item, use, _WRITES)
+            case Kind.ROOT_USER:
+                path = f"{mounts.database}/rotate-root/{name}"
+                watches[path] = _Watch(item, "rotate", _WRITES)
+            case Kind.SECRET_ID:
+                pass  # because logins of all AppRoles have one path
+    return watches

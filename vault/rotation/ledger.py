@@ -1,0 +1,131 @@
+"""Ledger: one row for each declared value, with its age, its due date and its last read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from vault.rotation.due import age_seconds, due_date, is_overdue
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.server_ages import Age
+
+NO_LOG: Final = "no audit log was read"
+EMPTY_LOG: Final = "the audit log has no line"
+SERVER_ONLY: Final = "only the server knows this password"
+
+
+class State(StrEnum):
+    """The state of a row."""
+
+    OK = "ok"
+    OVERDUE = "overdue"
+    NO_VALUE = "no value"
+    UNKNOWN = "unknown"
+
+
+class ReadState(StrEnum):
+    """Whether the logs prove a read."""
+
+    READ = "read"
+    NEVER = "never"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LastRead:
+    """Last read of a value.
+
+    Attributes:
+        reason: Why the state is unknown, None if it is not.
+        read: The read, None if there is none or it is not known.
+
+    """
+
+    state: ReadState
+    reason: str | None = None
+    read: Read | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One declared value.
+
+    Attributes:
+        age_seconds: Seconds since it was created, None if that is not known.
+        due: When it must be rotated at the latest, None if never or that is not known.
+
+    """
+
+    item: Item
+    age: Age
+    state: State
+    age_seconds: int | None
+    due: datetime | None
+    last_read: LastRead
+
+
+def build_ledger(
+    items: Iterable[Item],
+    read_ages: Callable[[Item], list[Age]],
+    logs: AuditLogs | None,
+    now: datetime,
+) -> list[Row]:
+    """Return the rows of *items*, in their order.
+
+    Args:
+        items: The declared items.
+        read_ages: Returns the ages of an item on the server.
+        logs: What the audit logs say, None if none was read.
+        now: The current time.
+
+    """
+    return [row for item in items for row in _rows(item, read_ages(item), logs, now)]
+
+
+def _rows(item: Item, ages: list[Age], logs: AuditLogs | None, now: datetime) -> Iterator[Row]:
+    for read in ages:
+        age = _with_rotation(item, read, logs)
+        last_read = _last_read(item, age, logs)
+        if age.created is None:
+            state = State.NO_VALUE if age.is_known else State.UNKNOWN
+            yield Row(item, age, state, None, None, last_read)
+            continue
+        due = due_date(age.created, item.every, age.expires)
+        state = State.OVERDUE if is_overdue(due, now) else State.OK
+        yield Row(item, age, state, age_seconds(age.created, now), due, last_read)
+
+
+def _with_rotation(item: Item, age: Age, logs: AuditLogs | None) -> Age:
+    """Return *age* with the rotation that the logs show, if the server does not know it."""
+    rotated = logs.rotations.get(item) if logs is not None else None
+    if rotated is None:
+        return age
+    return replace(age, created=rotated, rotated=rotated, reason=None, is_known=True)
+
+
+def _last_read(item: Item, age: Age, logs: AuditLogs | None) -> LastRead:
+    if item.kind is Kind.ROOT_USER:
+        return LastRead(ReadState.UNKNOWN, SERVER_ONLY)
+    if logs is None or logs.first is None:
+        return LastRead(ReadState.UNKNOWN, NO_LOG if logs is None else EMPTY_LOG)
+    if item.kind is Kind.SECRET_ID:
+        return _last_login(item, age, logs)
+    read = logs.reads.get(item)
+    return LastRead(ReadState.NEVER) if read is None else LastRead(ReadState.READ, read=read)
+
+
+def _last_login(item: Item, age: Age, logs: AuditLogs) -> LastRead:
+    """Return what is known of the last login with a secret-id.
+
+    A login shows its role, and not which of the role's secret-ids it used. So a secret-id is
+    certain not to have been used if its role has not logged in since it was issued.
+    """
+    login = logs.logins.get(item.server_name)
+    if login is None or (age.created is not None and login.time < age.created):
+        return LastRead(ReadState.NEVER)
+    reason = "the log shows logins of the AppRole, and not which secret-id was used"
+    return LastRead(ReadState.UNKNOWN, reason, login)

@@ -1,0 +1,93 @@
+"""The ledger as JSON for programs. Its keys do not change; times are in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from app_integration.names import Environment
+from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.ledger import LastRead, Row, State
+
+
+def document(
+    environment: Environment, rows: Iterable[Row], logs: AuditLogs | None, now: datetime
+) -> dict[str, Any]:
+    """Return the ledger as a JSON document.
+
+    Args:
+        environment: The environment.
+        rows: The rows.
+        logs: What the audit logs say, None if none was read.
+        now: When the ages were read.
+
+    """
+    rows = list(rows)
+    return {
+        "environment": environment.value,
+        "time": format_time(now),
+        "overdue": sum(row.state is State.OVERDUE for row in rows),
+        "audit_log": None if logs is None else _logs(logs),
+        "rows": [_row(row) for row in rows],
+    }
+
+
+def format_time(time: datetime | None) -> str | None:
+    """Return *time* as text such as ``2026-05-01T12:00:00Z``, None if there is none."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
+
+
+def _row(row: Row) -> dict[str, Any]:
+    item, age = row.item, row.age
+    return {
+        "service": item.service,
+        "kind": item.kind.value,
+        "name": item.name,
+        "server_name": item.server_name,
+        "state": row.state.value,
+        "reason": age.reason,
+        "version": age.version,
+        "accessor": age.accessor,
+        "created": format_time(age.created),
+        "age_seconds": row.age_seconds,
+        "last_rotation": format_time(age.rotated),
+        "rotate_every_seconds": item.every,
+        "rotate_every_declared": item.is_declared,
+        "derived_from": list(item.derived_from),
+        "expires": format_time(age.expires),
+        "due": format_time(row.due),
+        "last_read": _last_read(row.last_read),
+    }
+
+
+def _last_read(last: LastRead) -> dict[str, Any]:
+    read = last.read
+    found: dict[str, Any] = {"state": last.state.value, "reason": last.reason}
+    found |= _read(read) if read is not None else dict.fromkeys(_READ_KEYS)
+    return found
+
+
+_READ_KEYS = ("time", "operation", "role", "host", "display_name", "version")
+
+
+def _read(read: Read) -> dict[str, Any]:
+    return {key: getattr(read, key) for key in _READ_KEYS} | {"time": format_time(read.time)}
+
+
+def _logs(logs: AuditLogs) -> dict[str, Any]:
+    return {
+        "first": format_time(logs.first),
+        "last": format_time(logs.last),
+        "skipped_lines": logs.skipped,
+        "files": [
+            {
+                "path": str(each.path),
+                "first": format_time(each.first),
+                "last": format_time(each.last),
+                "lines": each.lines,
+                "skipped_lines": each.skipped,
+            }
+            for each in logs.files
+        ],
+    }

@@ -1,0 +1,66 @@
+"""The ledger as metrics, in a file of the textfile collector of Prometheus' node exporter.
+
+The labels have names only. Several secret-ids of one AppRole are one series, that of the oldest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+
+from app_integration.names import Environment
+from vault.rotation.ledger import Row, State
+
+_LABELS: Final = ("environment", "service", "kind", "name")
+_Series = dict[tuple[str, ...], float]
+
+
+def render_metrics(environment: Environment, rows: Iterable[Row]) -> bytes:
+    """Return the metrics of *rows* as text. A row without a known age has none.
+
+    Args:
+        environment: The environment.
+        rows: The rows. The label ``service`` is empty for a job's.
+
+    """
+    ages: _Series = {}
+    dues: _Series = {}
+    overdue: _Series = {}
+    for row in rows:
+        item = row.item
+        labels = (environment.value, item.service or "", item.kind.value, item.name)
+        if row.age_seconds is not None:
+            ages[labels] = max(row.age_seconds, ages.get(labels, 0))
+            overdue[labels] = max(row.state is State.OVERDUE, overdue.get(labels, 0))
+        if row.due is not None:
+            due = row.due.timestamp()
+            dues[labels] = min(due, dues.get(labels, due))
+    registry = CollectorRegistry()
+    registry.register(_Families(ages, dues, overdue))
+    return generate_latest(registry)
+
+
+class _Families:
+    """A collector of the three families."""
+
+    def __init__(self, ages: _Series, dues: _Series, overdue: _Series) -> None:
+        self._families = [
+            _family("age_seconds", "Time since the current value was created.", ages),
+            _family("due_timestamp_seconds", "When the value must be rotated at the latest.", dues),
+            _family("overdue", "1 if the value is overdue, 0 if not.", overdue),
+        ]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the families."""
+        return self._families
+
+
+def _family(name: str, help_text: str, series: _Series) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"strongroom_rotation_{name}", help_text, labels=_LABELS)
+    for labels, value in series.items():
+        family.add_metric(labels, value)
+    return family

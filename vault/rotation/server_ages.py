@@ -1,0 +1,136 @@
+"""Ages on the server. Only metadata is read: no value, no password and no secret-id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from app_integration.errors import AccessDenied, RequestRefused
+from app_integration.mounts import Mounts
+from vault.reconcile.resources import ReadSession, read_data
+from vault.reconcile.resources.secrets import metadata_path
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.server_time import parse_time
+
+NO_TIME: Final = "the server keeps no time of this rotation; an audit log that has it shows it"
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Age of one value on the server.
+
+    Attributes:
+        created: When the current value was created, None if there is none or it is not known.
+        rotated: When it replaced an earlier one, None if it is the first or that is not known.
+        version: Its version, None for what has no versions.
+        expires: When the server rejects it, None if it does not expire.
+        accessor: Accessor of a secret-id, which identifies it and is no credential.
+        reason: Why *created* is None, None if it is not.
+        is_known: Whether the server was able to tell. A value that does not exist is known.
+
+    """
+
+    created: datetime | None = None
+    rotated: datetime | None = None
+    version: int | None = None
+    expires: datetime | None = None
+    accessor: str | None = None
+    reason: str | None = None
+    is_known: bool = True
+
+
+def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) -> list[Age]:
+    """Return the ages of *item*: one, or one for each secret-id of an AppRole.
+
+    Args:
+        reader: Reads metadata.
+        item: The declared item.
+        mounts: Mounts of the deployment.
+        now: The current time. What the server has deleted or what has expired by then is no value.
+
+    Raises:
+        AccessDenied: If metadata must not be read. Secret-ids are then unknown instead, because
+            the policy of the plan job excludes them.
+
+    """
+    name = item.server_name
+    match item.kind:
+        case Kind.SECRET:
+            return [_kv_age(read_data(reader, metadata_path(name, mounts.kv)), now)]
+        case Kind.KEY:
+            return [_key_age(read_data(reader, f"{mounts.transit}/keys/{name}"))]
+        case Kind.STATIC_USER:
+            return [_static_age(read_data(reader, f"{mounts.database}/static-roles/{name}"))]
+        case Kind.ROOT_USER:
+            return [Age(reason=NO_TIME, is_known=False)]
+        case Kind.SECRET_ID:
+            return _secret_id_ages(reader, f"{mounts.auth}/role/{name}", now)
+
+
+def _kv_age(data: Mapping[str, Any] | None, now: datetime) -> Age:
+    if data is None or not data["current_version"]:
+        return Age(reason="no version was written")
+    version = data["current_version"]
+    found = data["versions"][str(version)]
+    deleted = parse_time(found["deletion_time"]) if found["deletion_time"] else None
+    if found["destroyed"] or (deleted is not None and deleted <= now):
+        how = "destroyed" if found["destroyed"] else "deleted"
+        return Age(version=version, reason=f"version {version} is {how}")
+    created = parse_time(found["created_time"])
+    return Age(created, created if version > 1 else None, version)
+
+
+def _key_age(data: Mapping[str, Any] | None) -> Age:
+    if data is None:
+        return Age(reason="the key does not exist")
+    version = data["latest_version"]
+    found = data["keys"][str(version)]
+    # A symmetric key has the seconds since the epoch, an asymmetric one its public part too.
+    created = (
+        parse_time(found["creation_time"])
+        if isinstance(found, Mapping)
+        else datetime.fromtimestamp(found, UTC)
+    )
+    return Age(created, created if version > 1 else None, version)
+
+
+def _static_age(data: Mapping[str, Any] | None) -> Age:
+    if data is None:
+        return Age(reason="the static role does not exist")
+    rotated = parse_time(data["last_vault_rotation"])
+    if rotated is None:
+        return Age(reason="the server has not set the password yet")
+    return Age(rotated, rotated)
+
+
+def _secret_id_ages(reader: ReadSession, role: str, now: datetime) -> list[Age]:
+    if read_data(reader, role) is None:
+        return [Age(reason="the AppRole does not exist")]
+    try:
+        ages = [
+            age
+            for accessor in reader.list(f"{role}/secret-id")
+            for age in _secret_id_age(reader, role, accessor, now)
+        ]
+    except AccessDenied:
+        reason = "the secret-ids must not be listed; strongroom-auditor may do that"
+        return [Age(reason=reason, is_known=False)]
+    ages.sort(key=lambda age: (age.created is None, age.created, age.accessor))
+    return ages or [Age(reason="the AppRole has no valid secret-id")]
+
+
+def _secret_id_age(reader: ReadSession, role: str, accessor: str, now: datetime) -> Iterator[Age]:
+    """Yield the age of a secret-id, nothing if it was used up or has expired."""
+    path, body = f"{role}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}
+    try:
+        data = reader.post(path, body)["data"]
+    except RequestRefused as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return
+        raise
+    created, expires = (parse_time(data[key]) for key in ("creation_time", "expiration_time"))
+    if expires is None or expires > now:
+        yield Age(created, expires=expires, accessor=accessor)
