@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from tests.support.databases.backup_site import (
     order_writer,
 )
 from tests.support.processes.backup_worker import trust
+from vault.backup.archive import read_facts
 from vault.backup.backup import back_up
 from vault.backup.errors import BackupFailed
 from vault.backup.folder import MANIFEST, BackupFolder
@@ -81,18 +83,20 @@ def only(folder: Path) -> Path:
     return found
 
 
-def back_up_at(site: BackupSite, now: datetime, keep: timedelta | None = None) -> list[str]:
-    """Back up :data:`OTHER` at an invented time, and return the names of the removed backups."""
-    login = site.login(OTHER)
-
+def source_of(login: DatabaseLogin) -> Source:
     @contextmanager
     def connect() -> Iterator[psycopg.Connection]:
         with login.connect() as connection, autocommit(connection):
             yield connection
 
+    return Source(login.database, connect)
+
+
+def back_up_at(site: BackupSite, now: datetime, keep: timedelta | None = None) -> list[str]:
+    """Back up :data:`OTHER` at an invented time, and return the names of the removed backups."""
     with closing(site.client(OTHER)) as client:
         finished = back_up(
-            Source(login.database, connect),
+            source_of(site.login(OTHER)),
             Scope(OTHER, Environment.DEV),
             client.files("files"),
             BackupFolder(site.backups),
@@ -357,6 +361,32 @@ def test_backup_that_cannot_be_made_is_refused_before_any_request(
     monkeypatch.setattr(console_backup, "open_service_client", None)
     assert site.back_up(monkeypatch, service, *options) == 1
     assert message in capsys.readouterr().err
+
+
+def test_table_that_another_session_rewrites_is_read_with_its_rows(site: BackupSite) -> None:
+    file, login = BytesIO(), site.login(OTHER)
+    with login.connect() as connection, login.connect() as other:
+        connection.execute("CREATE TABLE rewritten AS SELECT n FROM generate_series(1, 9) n")
+        other.execute("BEGIN")
+        other.execute("ALTER TABLE rewritten ALTER n TYPE bigint")
+        other.execute("CREATE TABLE created AS SELECT n FROM rewritten")
+        thread = threading.Thread(target=source_of(login).write, args=(file, no_progress))
+        thread.start()
+        wait_for_lock(connection)
+        other.execute("COMMIT")
+        thread.join()
+        connection.execute("DROP TABLE rewritten, created")
+    file.seek(0)
+    tables = read_facts(file).tables
+    assert tables["public.rewritten"].rows == tables["public.created"].rows == 9
+
+
+def wait_for_lock(connection: psycopg.Connection) -> None:
+    """Wait until a session waits for a lock."""
+    deadline = time.monotonic() + 20
+    while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("options", [(), ("--drill", "--into", "f"), ("--into", "f")])

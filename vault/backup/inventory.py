@@ -77,6 +77,11 @@ class Inventory:
         self._tables = self._rows(_TABLES)
 
     @property
+    def tables(self) -> set[str]:
+        """Return the names of the tables."""
+        return {title for title, *_others in self._tables}
+
+    @property
     def size(self) -> int:
         """Return the bytes of the tables."""
         return sum(size for *_names, size in self._tables)
@@ -84,8 +89,7 @@ class Inventory:
     def lock_tables(self) -> None:
         """Lock the tables until the end of the transaction, so that none is dropped or changed.
 
-        Reading and writing rows goes on. Without the lock, a table that another session empties
-        or rewrites would look empty in an older snapshot.
+        Reading and writing rows goes on. The statement takes no snapshot.
         """
         names = [SQL("ONLY {}.{}").format(*map(Identifier, each[1:3])) for each in self._tables]
         if names:

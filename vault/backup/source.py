@@ -17,6 +17,7 @@ from vault.backup.login import DatabaseLogin, database_errors, pin_settings
 from vault.backup.progress import Progress
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,27 @@ class Source:
 
 
 def _begin(connection: psycopg.Connection) -> Inventory:
-    """Begin the transaction of the snapshot, and lock the tables."""
-    connection.execute(_BEGIN)
-    inventory = Inventory(connection)
+    """Begin the transaction, lock the tables, and then take its snapshot.
+
+    In this order, because a table that another session empties or rewrites looks empty in an older
+    snapshot, and the lock waits for just that session.
+
+    Raises:
+        BackupFailed: If tables are created or dropped all the time.
+
+    """
     try:
-        inventory.lock_tables()
+        for _attempt in range(_ATTEMPTS):
+            known = Inventory(connection)
+            connection.execute(_BEGIN)
+            known.lock_tables()
+            inventory = Inventory(connection)
+            if inventory.tables <= known.tables:
+                return inventory
+            connection.execute("ROLLBACK")
     except psycopg.errors.UndefinedTable:
         raise BackupFailed("a table was dropped meanwhile; run the command again") from None
-    return inventory
+    raise BackupFailed("tables were created meanwhile; run the command again")
 
 
 def _counted(pieces: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
