@@ -62,6 +62,11 @@ class Entry:
         """Return the service with its environment."""
         return f"{self.service}-{self.environment}"
 
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the service and its environment, which the text of both does not tell apart."""
+        return self.service, self.environment
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry as values that JSON can represent."""
         times = {"created": render_time(self.created), "verified": render_time(self.verified)}
@@ -164,7 +169,7 @@ def expire(
     old = {
         name: replace(entry, state=State.REMOVING)
         for name, entry in manifest.entries.items()
-        if entry.scope == newest.scope
+        if entry.origin == newest.origin
         and name != newest.file
         and entry.created < before
         and is_own(entry)

@@ -90,3 +90,9 @@ def test_expire_with_a_clock_that_was_set_back_keeps_the_newest() -> None:
 def test_expire_keeps_a_file_that_is_not_the_backup() -> None:
     newest, old = entry(0), entry(8)
     assert not expire(manifest(newest, old), newest, NOW, never).in_state(State.REMOVING)
+
+
+def test_expire_keeps_a_service_whose_name_and_environment_have_the_same_text() -> None:
+    newest, other = replace(entry(0), environment="eu-prod"), replace(entry(8), service="shop-eu")
+    assert newest.scope == other.scope
+    assert not expire(manifest(newest, other), newest, NOW, always).in_state(State.REMOVING)
