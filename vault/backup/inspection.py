@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from vault.backup.digest import digest_file
 from vault.backup.errors import RestoreRefused
@@ -13,6 +14,8 @@ from vault.backup.folder import BackupFolder
 from vault.backup.label import is_backup_name, read_label
 from vault.backup.manifest import Entry, State, settle
 from vault.backup.progress import Progress
+
+_CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the backup and of the check
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +117,25 @@ def _age_findings(
 ) -> Iterator[str]:
     if not kept:
         yield "there is no backup in the folder"
-    for scope in sorted({entry.scope for entry in kept}):
-        times = [entry.created for entry in intact if entry.scope == scope]
+    for origin in sorted({entry.origin for entry in kept}):
+        times = [entry.created for entry in intact if entry.origin == origin]
         if not times:
-            yield f"{scope}: no backup is intact"
-        elif max_age is not None and now - max(times) > max_age:
-            yield f"{scope}: the newest intact backup is {_age(now - max(times))} old"
+            yield f"{'-'.join(origin)}: no backup is intact"
+        elif max_age is not None and (fault := _age_fault(times, now, max_age)):
+            yield f"{'-'.join(origin)}: {fault}"
+
+
+def _age_fault(times: Collection[datetime], now: datetime, max_age: timedelta) -> str | None:
+    """Return what is wrong with the newest of *times*; None if it is young enough.
+
+    A later time than the current one is that of a wrong clock, and would hide for as long that no
+    backup was made since.
+    """
+    past = [time for time in times if time <= now + _CLOCK_SKEW]
+    if not past:
+        return "each intact backup is from the future; correct the clock, and make another"
+    age = now - max(past)
+    return f"the newest intact backup is {_age(age)} old" if age > max_age else None
 
 
 def _age(age: timedelta) -> str:

@@ -82,3 +82,15 @@ def test_judge_reports_files_without_an_entry() -> None:
     found = judge([good], {good.file: intact(good)}, {other.file}, now=NOW, max_age=None)
     (finding,) = found.findings
     assert finding.startswith(f"{other.file}: not in the manifest")
+
+
+def test_judge_does_not_count_the_age_of_a_backup_from_the_future() -> None:
+    old, future = entry(60), entry(-9000)
+    observed = {each.file: intact(each) for each in (old, future)}
+    found = judge([old, future], observed, (), now=NOW, max_age=26 * HOUR)
+    assert found.findings == ("shop-prod: the newest intact backup is 2 d 12 h old",)
+    found = judge([future], observed, (), now=NOW, max_age=26 * HOUR)
+    assert "each intact backup is from the future" in found.findings[0]
+    assert not judge(
+        [entry(0)], {entry(0).file: intact(entry(0))}, (), now=NOW - HOUR, max_age=HOUR
+    ).findings
