@@ -19,7 +19,7 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
-from console.options import Root, Service
+from console.options import MAX_KEEP, Root, Service
 from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
@@ -72,7 +72,8 @@ def backup_database(
         typer.Option("--recipient", help="an age public key that can decrypt it too: age1…"),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, help="days; older backups are removed")
+        int | None,
+        typer.Option("--keep", min=1, max=MAX_KEEP, help="days; older backups are removed"),
     ] = None,
     key: Annotated[str, typer.Option("--key", help="the service's key that encrypts it")] = "pii",
     root: Root = operate.DEFAULT_ROOT,

@@ -46,3 +46,6 @@ WrapTtl = Annotated[
         help="wrap each secret-id, so that it is opened once, within this time: 24h",
     ),
 ]
+
+#: Most days of ``--keep``. So many are before no year that a date can have.
+MAX_KEEP: Final = 36_500

@@ -17,7 +17,7 @@ from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
-from console.options import Env, Service
+from console.options import MAX_KEEP, Env, Service
 
 JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
 Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
@@ -33,7 +33,8 @@ Recipient = Annotated[
     list[str] | None, typer.Option("--recipient", help="public key of age; may be repeated")
 ]
 Keep = Annotated[
-    int | None, typer.Option("--keep", min=1, help="days for which the job keeps what it writes")
+    int | None,
+    typer.Option("--keep", min=1, max=MAX_KEEP, help="days for which the job keeps what it writes"),
 ]
 
 

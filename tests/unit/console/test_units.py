@@ -87,6 +87,7 @@ def test_wrong_option_is_rejected_before_anything_is_written(
     ("changed", "message"),
     [
         ({"keep": "0"}, "keep"),
+        ({"keep": "999999"}, "keep"),
         ({"job": "backup"}, "backup-database"),
         ({"for": "compose"}, "systemd"),
     ],
