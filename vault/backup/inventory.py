@@ -62,6 +62,7 @@ _NOT_OF_SYSTEM: Final[LiteralString] = """
 #: Queries that return a row if the database has an object.
 _ANY: Final[tuple[LiteralString, ...]] = (
     f"SELECT 1 {_OWN} LIMIT 1",
+    "SELECT 1 FROM pg_largeobject_metadata LIMIT 1",
     f"SELECT 1 FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace {_NOT_OF_SYSTEM}",  # noqa: S608 (of constants)
     f"SELECT 1 FROM pg_type o JOIN pg_namespace n ON n.oid = o.typnamespace {_NOT_OF_SYSTEM}",  # noqa: S608 (of constants)
 )
@@ -135,7 +136,7 @@ class Inventory:
 
 
 def is_empty(connection: psycopg.Connection) -> bool:
-    """Return whether the database has no relation, function or type beside those of extensions."""
+    """Return whether the database has no object with content, beside those of extensions."""
     return not any(connection.execute(query).fetchone() for query in _ANY)
 
 
