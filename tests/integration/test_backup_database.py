@@ -15,6 +15,7 @@ from uuid import UUID
 import psutil
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from app_integration import default_client
 from app_integration.names import Environment, Scope
@@ -37,7 +38,7 @@ from vault.backup.backup import back_up
 from vault.backup.errors import BackupFailed
 from vault.backup.folder import MANIFEST, BackupFolder
 from vault.backup.inventory import is_empty
-from vault.backup.login import DatabaseLogin
+from vault.backup.login import DatabaseLogin, pin_settings
 from vault.backup.manifest import Manifest
 from vault.backup.progress import no_progress
 from vault.backup.restore import Backup, Restored
@@ -387,6 +388,58 @@ def wait_for_lock(connection: psycopg.Connection) -> None:
     while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_restore_goes_to_the_server_that_the_environment_names(
+    site: BackupSite, other_backup: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "copy"
+    file.write_bytes(other_backup)
+    with site.empty_database(OTHER, "named") as target, monkeypatch.context() as changed:
+        url = make_url(site.url_file(OTHER, "named").read_text())
+        changed.setenv("PGHOSTADDR", str(url.host))
+        changed.setenv("PGPORT", str(url.port))
+        bare = url.set(host=None, port=None).render_as_string(hide_password=False)
+        into = tmp_path / "url"
+        into.write_text(bare)
+        command = ("restore-database", str(file), "--service", OTHER, "--env", "dev")
+        assert site.run(changed, *command, "--into", str(into)) == 0
+        assert owners_of(target) == {"parcel_api_owner"}
+
+
+def test_database_with_a_large_object_is_not_empty(site: BackupSite) -> None:
+    with site.empty_database(OTHER, "large") as login, login.connect() as connection:
+        assert is_empty(connection)
+        connection.execute("SELECT lo_create(0)")
+        assert not is_empty(connection)
+
+
+def test_database_without_an_encoding_is_read(site: BackupSite) -> None:
+    file, encoding = BytesIO(), "ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'"
+    with site.empty_database(OTHER, "ascii", encoding) as login:
+        with login.connect() as connection:
+            connection.execute(
+                "CREATE TABLE bytes AS SELECT convert_from('\\xff', 'SQL_ASCII') AS t"
+            )
+        source_of(login).write(file, no_progress)
+    file.seek(0)
+    facts = read_facts(file)
+    assert facts.encoding == "SQL_ASCII"
+    assert facts.tables["public.bytes"].rows == 1
+
+
+def test_pin_settings_ends_no_long_transaction(site: BackupSite) -> None:
+    with site.login(OTHER).connect() as connection:
+        connection.execute("SET transaction_timeout = '1h'")
+        pin_settings(connection)
+        assert connection.execute("SHOW transaction_timeout").fetchone() == ("0",)
+
+
+def test_backup_that_is_kept_longer_than_dates_reach_is_a_usage_error(
+    site: BackupSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console_backup, "open_service_client", None)
+    assert site.back_up(monkeypatch, STORE, "--keep", "999999") == 64
 
 
 @pytest.mark.parametrize("options", [(), ("--drill", "--into", "f"), ("--into", "f")])

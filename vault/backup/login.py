@@ -19,9 +19,10 @@ from app_integration.secret import Secret
 from vault.backup.errors import BackupFailed
 
 CONNECT_SECONDS: Final = 10
-#: Settings that the text of a row depends on, that would hide rows, or that would end a long
-#: transaction. Of a lock it is waited for a minute.
+#: Settings that the text of a row or a name depends on, that would hide rows, or that would end a
+#: long transaction. Of a lock it is waited for a minute.
 SETTINGS: Final[Mapping[str, str]] = {
+    "client_encoding": "UTF8",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -33,6 +34,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "lock_timeout": "60s",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 
@@ -145,9 +147,10 @@ def _parse_url(text: str) -> dict[str, str]:
 
 
 def pin_settings(connection: psycopg.Connection) -> None:
-    """Set :data:`SETTINGS` for the session of *connection*."""
+    """Set :data:`SETTINGS` for the session of *connection*, as far as its server has them."""
+    statement = "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s"
     for name, value in SETTINGS.items():
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.execute(statement, (value, name))
 
 
 @contextmanager

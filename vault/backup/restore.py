@@ -133,6 +133,10 @@ class Backup:
     def _restore(self, login: DatabaseLogin, entries: str, title: str) -> DatabaseFacts:
         owner = self._label.scope.owner_role
         with login.connect() as connection:
+            pin_settings(connection)
+            # With what the environment of this process adds, such as PGHOST or PGSSLMODE, because
+            # the program does not inherit it.
+            opened = DatabaseLogin.of(connection)
             selected = select_entries(
                 entries,
                 owner=owner,
@@ -140,7 +144,7 @@ class Backup:
                 schemas=inventory.schemas(connection),
             )
         with self._progress(title, self._path.stat().st_size) as advance:
-            programs.restore(login, self._read_dump(advance), role=owner, entries=selected)
+            programs.restore(opened, self._read_dump(advance), role=owner, entries=selected)
         return _read_facts(login, owner, self._progress)
 
     def _read_dump(self, advance: Callable[[int], None]) -> Iterator[bytes]:
@@ -183,6 +187,7 @@ def _check_target(target: DatabaseLogin, scope: Scope, facts: DatabaseFacts) -> 
 
     """
     with target.connect() as connection:
+        pin_settings(connection)
         if not inventory.is_empty(connection):
             raise RestoreRefused(
                 f"the database {target.database} is not empty, and nothing in it is replaced; "

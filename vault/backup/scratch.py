@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import psutil
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
@@ -37,6 +38,7 @@ from vault.runtime.servers import postgres_home
 PREFIX: Final = "strongroom-scratch-"
 START_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
+_PORT: Final = "5432"  # part of the name of its socket
 _MAX_SOCKET: Final = 107  # bytes of the path of a Unix socket
 _SUPERUSER: Final = "postgres"
 _DATABASE: Final = "scratch"
@@ -74,6 +76,11 @@ class ScratchServer:
     folder: Path
     password: Secret
 
+    @property
+    def address(self) -> dict[str, str]:
+        """Return the parameters of its socket, in place of PGPORT and PGHOSTADDR."""
+        return {"host": str(self.folder), "hostaddr": "", "port": _PORT}
+
     def create_database(self, facts: DatabaseFacts, owner: str) -> DatabaseLogin:
         """Create a database for a backup with *facts*, with its roles and extensions.
 
@@ -99,7 +106,7 @@ class ScratchServer:
         return self._login(user, password, _DATABASE)
 
     def _login(self, user: str, password: Secret, database: str) -> DatabaseLogin:
-        parameters = {"host": str(self.folder), "user": user, "dbname": database}
+        parameters = {**self.address, "user": user, "dbname": database}
         return DatabaseLogin(parameters, password)
 
 
@@ -132,7 +139,7 @@ def scratch_server() -> Iterator[ScratchServer]:
 
 def _check_folder(folder: Path, account: _Account) -> None:
     hint = "set TMPDIR to another folder"
-    if len(os.fsencode(folder / ".s.PGSQL.5432")) > _MAX_SOCKET:
+    if len(os.fsencode(folder / f".s.PGSQL.{_PORT}")) > _MAX_SOCKET:
         raise ConfigurationError(f"{folder} is too long for the path of a socket; {hint}")
     try:
         subprocess.run(["/bin/true"], cwd=folder, check=True, **account.arguments)
@@ -184,7 +191,7 @@ def _start(
 
 def _wait_until_ready(server: ScratchServer, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while PGconn.ping(f"host={server.folder}".encode()) != Ping.OK:
+    while PGconn.ping(make_conninfo(**server.address).encode()) != Ping.OK:
         if process.poll() is not None or time.monotonic() > deadline:
             raise BackupFailed(f"the scratch server does not start: {_log_end(server)}")
         time.sleep(POLL_SECONDS)

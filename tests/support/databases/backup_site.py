@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 import pytest
 import yaml
@@ -121,12 +121,15 @@ class BackupSite:
         return path
 
     @contextmanager
-    def empty_database(self, service: str, name: str) -> Iterator[DatabaseLogin]:
+    def empty_database(
+        self, service: str, name: str, encoding: LiteralString = ""
+    ) -> Iterator[DatabaseLogin]:
         """Create an empty database *name* of the service's owner, and drop it at the end."""
         accounts = self.access(service).require_database()
         names = Identifier(name), Identifier(accounts.roles.owner)
         with accounts.superuser.connect() as superuser:
-            superuser.execute(SQL("CREATE DATABASE {} OWNER {}").format(*names))
+            statement = SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} " + encoding)
+            superuser.execute(statement.format(*names))
         try:
             with accounts.superuser.connect(name) as superuser:
                 superuser.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(names[1]))
