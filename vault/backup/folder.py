@@ -43,7 +43,7 @@ class BackupFolder:
 
         """
         try:
-            return Manifest.from_json((self.path / MANIFEST).read_text(encoding="utf-8"))
+            return Manifest.from_json((self.path / MANIFEST).read_bytes())
         except FileNotFoundError:
             return Manifest()
 

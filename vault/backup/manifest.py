@@ -106,7 +106,7 @@ class Manifest:
         return json.dumps(value, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Return the manifest that :meth:`to_json` returned *text* for.
 
         Raises:

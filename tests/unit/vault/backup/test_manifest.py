@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from vault.backup.errors import BackupFailed
+from vault.backup.folder import MANIFEST, BackupFolder
 from vault.backup.manifest import Entry, Manifest, State, expire, settle
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -53,6 +55,12 @@ def test_manifest_that_is_malformed_is_refused(change: tuple[str, str]) -> None:
     assert change[0] in text
     with pytest.raises(BackupFailed, match=r"manifest\.json is malformed"):
         Manifest.from_json(text.replace(*change))
+
+
+def test_folder_whose_manifest_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(manifest(entry(1)).to_json().encode()[:-4] + b"\xff")
+    with pytest.raises(BackupFailed, match=r"manifest\.json is malformed"):
+        BackupFolder(tmp_path).read()
 
 
 def test_settle_after_a_kill_before_the_rename_drops_the_entry() -> None:
