@@ -37,7 +37,7 @@ from vault.backup.archive import read_facts
 from vault.backup.backup import back_up
 from vault.backup.errors import BackupFailed
 from vault.backup.folder import MANIFEST, BackupFolder
-from vault.backup.inventory import is_empty
+from vault.backup.inventory import Inventory, is_empty
 from vault.backup.login import DatabaseLogin, pin_settings
 from vault.backup.manifest import Manifest
 from vault.backup.progress import no_progress
@@ -426,6 +426,19 @@ def test_database_without_an_encoding_is_read(site: BackupSite) -> None:
     facts = read_facts(file)
     assert facts.encoding == "SQL_ASCII"
     assert facts.tables["public.bytes"].rows == 1
+
+
+def test_rows_with_a_cast_of_their_own_have_different_checksums(site: BackupSite) -> None:
+    with site.login(OTHER).connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("""
+            CREATE TABLE a (n) AS SELECT 1; CREATE TABLE b (n) AS SELECT 2;
+            CREATE FUNCTION same(a) RETURNS text IMMUTABLE LANGUAGE sql RETURN 'same';
+            CREATE FUNCTION same(b) RETURNS text IMMUTABLE LANGUAGE sql RETURN 'same';
+            CREATE CAST (a AS text) WITH FUNCTION same(a);
+            CREATE CAST (b AS text) WITH FUNCTION same(b);
+        """)
+        tables = Inventory(connection).read(lambda _size: None).tables
+    assert tables["public.a"] != tables["public.b"]
 
 
 def test_pin_settings_ends_no_long_transaction(site: BackupSite) -> None:

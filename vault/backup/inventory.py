@@ -44,8 +44,10 @@ _DATABASE: Final[LiteralString] = """
     SELECT pg_encoding_to_char(encoding), to_jsonb(d) FROM pg_database d
     WHERE datname = current_database()
 """
+#: Not by a cast, because a cast of the database's users could make different rows equal.
 _CHECKSUM: Final[LiteralString] = """
-    SELECT count(*), coalesce(sum(hashtextextended((t.*)::text, 0)), 0) FROM ONLY {}.{} AS t
+    SELECT count(*), coalesce(sum(hashtextextended(textin(record_out(t.*)), 0)), 0)
+    FROM ONLY {}.{} AS t
 """
 _LARGE_OBJECTS: Final[LiteralString] = """
     SELECT count(*), coalesce(sum(hashtextextended(oid::text || sha256(lo_get(oid))::text, 0)), 0)
