@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from app_integration import names
 from app_integration.encryption.files.file_cipher import FileCipher
-from app_integration.file_commands.options import offline_cipher
+from app_integration.file_commands.options import name_rejected, offline_cipher
 from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
@@ -123,6 +123,7 @@ def restore_database(
     target = read_url_file(into) if into is not None else None
     with (
         _interruptible("a target is empty, or complete but not compared; look before you use it"),
+        name_rejected(file),
         _open_cipher(label.scope, identity, root) as cipher,
         show_progress(err) as progress,
     ):

@@ -224,9 +224,9 @@ def damaged(content: bytes, damage: str) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("altered", "the file is not authentic"),
-        ("cut", "the file is not authentic"),
-        ("appended", "the file is not authentic"),
+        ("altered", "copy: the file is not authentic"),
+        ("cut", "copy: the file is not authentic"),
+        ("appended", "copy: the file is not authentic"),
         ("header", "its header was altered"),
         ("of another service", "a backup of parcel-api-dev, not of gaara-store-dev"),
     ],
