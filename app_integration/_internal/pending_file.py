@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from app_integration._internal.private_file import fsync_folder
 from app_integration.errors import ConfigurationError
 
 _MODE: Final = 0o600
@@ -117,11 +118,7 @@ class PendingFile:
             self.discard()
             raise
         self.file.close()
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        fsync_folder(self.path.parent)
 
     def _check_owner(self) -> None:
         if os.getpid() != self._owner_pid:

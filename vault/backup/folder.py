@@ -76,7 +76,7 @@ class BackupFolder:
             self._check_unused(entry.file)
             self._write(manifest.with_entry(replace(entry, state=State.ADDING)))
             verified.rename(self.path / entry.file)
-            self._fsync()
+            private_file.fsync_folder(self.path)
             manifest = manifest.with_entry(entry)
             if keep_after is not None:
                 manifest = expire(manifest, entry, keep_after, self._is_own)
@@ -143,10 +143,3 @@ class BackupFolder:
 
     def _write(self, manifest: Manifest) -> None:
         private_file.write_private(self.path / MANIFEST, manifest.to_json())
-
-    def _fsync(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

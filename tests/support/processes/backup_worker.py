@@ -45,7 +45,8 @@ BACKUP_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
     "restore": (programs, "restore", 1),
     "comparison": (Inventory, "read", 2),
     "name": (Path, "rename", 1),
-    "manifest": (BackupFolder, "_fsync", 1),
+    # The first call is for the entry in the state "adding".
+    "manifest": (private_file, "fsync_folder", 2),
     # Each private file that is written unlinks a temporary file first.
     "removal": (Path, "unlink", 3),
     "end of the removal": (Path, "unlink", 4),
