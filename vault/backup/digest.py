@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-_PREAMBLE: Final = 1024  # bytes, before the recipients
-_HEADER: Final = 4096  # bytes, with the recipients
+from app_integration.encryption.files import header, preamble
+
 _CHUNK: Final = 1024 * 1024
 
 
@@ -22,9 +22,9 @@ def digest_file(path: Path, advance: Callable[[int], None]) -> str:
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        header = file.read(_HEADER)
-        digest.update(header[:_PREAMBLE])
-        advance(len(header))
+        start = file.read(header.SIZE)
+        digest.update(start[: preamble.SIZE])
+        advance(len(start))
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             advance(len(chunk))

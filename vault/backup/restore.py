@@ -13,7 +13,7 @@ import psycopg
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Scope
 from vault.backup import inventory, programs
-from vault.backup.archive import CHUNK, read_dump, read_facts
+from vault.backup.archive import read_dump, read_facts
 from vault.backup.entries import select_entries
 from vault.backup.errors import BackupFailed, RestoreRefused
 from vault.backup.facts import DatabaseFacts, differences
@@ -160,7 +160,7 @@ class _CountingReader:
         self._read = read
         self._advance = advance
 
-    def read(self, size: int = CHUNK, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = self._read(size)
         self._advance(len(data))
         return data

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
@@ -59,14 +58,21 @@ _SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """User that the server runs as: the arguments of :class:`subprocess.Popen`, and its ids."""
+    """User and group id that the server runs as; None for those of this process."""
 
-    arguments: dict[str, Any]
-    owner: tuple[int, int] | None
+    owner: tuple[int, int] | None = None
 
     @property
     def user_id(self) -> int:
         return self.owner[0] if self.owner else os.geteuid()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of :class:`subprocess.Popen`."""
+        if self.owner is None:
+            return {}
+        user, group = self.owner
+        return {"user": user, "group": group, "extra_groups": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +127,11 @@ def scratch_server() -> Iterator[ScratchServer]:
         BackupFailed: If it does not start.
 
     """
-    install, account = binaries.postgres_folder(), _Account({}, None)
+    install, account = binaries.postgres_folder(), _Account()
     if os.geteuid() == 0:
         entry = pwd.getpwnam(postgres_home.server_user())
         install = postgres_home.ensure_executable(install, entry.pw_name)
-        ids = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        account = _Account(ids, (entry.pw_uid, entry.pw_gid))
+        account = _Account((entry.pw_uid, entry.pw_gid))
     parent = Path(tempfile.gettempdir())
     remove_abandoned(parent, PREFIX, (os.geteuid(), account.user_id), _kill_processes)
     with temporary_folder(parent, PREFIX, account.owner) as folder:
@@ -236,11 +241,5 @@ def _prepare_database(superuser: psycopg.Connection, facts: DatabaseFacts, owner
 
 
 def _kill_processes(folder: Path) -> None:
-    """Kill what a killed process left running in its scratch folder."""
-    data = str(folder.resolve() / "data")
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == data and process.name() in {"postgres", "initdb"}:
-                process.kill()
-        except psutil.Error:
-            continue
+    # Not "data" itself, which the user of the folder may have made a link to another cluster.
+    postgres_home.kill_processes(folder.resolve() / "data")

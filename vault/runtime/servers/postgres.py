@@ -10,14 +10,13 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-import psutil
 import psycopg
 
 from app_integration._internal.private_file import write_private
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import KILL_SECONDS, ProcessManager
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
 from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Superuser
@@ -82,7 +81,8 @@ class Postgres(Server):
         if not home.data.exists():
             self._create_cluster(home)
         if self.find() is None:
-            _kill_orphaned_sessions(home)
+            # A new server would not start while they use the shared memory of the killed one.
+            postgres_home.kill_processes(home.data.resolve())
         running = self._processes.start(self._program(home))
         is_ready = self._superuser.is_server_reachable
         self._processes.wait_until(
@@ -132,18 +132,3 @@ class Postgres(Server):
             except psycopg.Error as error:
                 reason = accounts.describe_failure(error)
                 raise self._processes.failure(self.name, reason) from None
-
-
-def _kill_orphaned_sessions(home: Home) -> None:
-    """Kill the sessions of a killed server, because they keep its shared memory in use.
-
-    Otherwise a new server would not start.
-    """
-    data = str(home.data.resolve())
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == data and process.name() == "postgres":
-                process.kill()
-                process.wait(KILL_SECONDS)
-        except psutil.Error:
-            continue

@@ -20,9 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from app_integration.errors import ConfigurationError
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
+from vault.runtime.processes.processes import KILL_SECONDS
 
 SHARED: Final = Path("/var/lib/strongroom")
 USERS: Final = ("postgres", "nobody")  # the first that exists
@@ -93,6 +96,22 @@ def erase(layout: Layout) -> None:
     shutil.rmtree(_shared_folder(layout), ignore_errors=True)
     if SHARED.exists() and all(path.name.startswith("pg-") for path in SHARED.iterdir()):
         shutil.rmtree(SHARED, ignore_errors=True)
+
+
+def kill_processes(data: Path) -> None:
+    """Kill what a killed server left running on a cluster.
+
+    Args:
+        data: Folder of the cluster, resolved.
+
+    """
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(data) and process.name() == "postgres":
+                process.kill()
+                process.wait(KILL_SECONDS)
+        except psutil.Error:
+            continue
 
 
 def server_user() -> str:
