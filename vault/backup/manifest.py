@@ -14,7 +14,8 @@ from vault.backup.errors import BackupFailed
 from vault.backup.label import is_backup_name, parse_time, render_time
 
 _HINT: Final = (
-    "move it away, and register each backup again with: strongroom restore-database --drill"
+    f'move it away, write {{"format": {formats.BACKUP.current}, "backups": []}} in its place, and '
+    "register each backup again with: strongroom restore-database --drill"
 )
 
 

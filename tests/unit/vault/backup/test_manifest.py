@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_manifest_that_is_malformed_is_refused(change: tuple[str, str]) -> None:
     assert change[0] in text
     with pytest.raises(BackupFailed, match=r"manifest\.json is malformed"):
         Manifest.from_json(text.replace(*change))
+
+
+def test_manifest_that_the_error_tells_to_write_is_an_empty_one() -> None:
+    with pytest.raises(BackupFailed) as caught:
+        Manifest.from_json("{")
+    text = re.search(r"\{.*\}", str(caught.value))
+    assert text is not None
+    assert Manifest.from_json(text[0]) == Manifest()
 
 
 def test_folder_whose_manifest_is_not_text_is_refused(tmp_path: Path) -> None:
