@@ -68,7 +68,8 @@ def units(
         Place(program, cacert, image),
         schedule,
     )
-    for name, text in BUILDERS[runner](scheduled).items():
-        out.mkdir(parents=True, exist_ok=True)
+    files = BUILDERS[runner](scheduled)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
         replace_file(out / name, text.encode(), mode=0o644)
         typer.echo(f"wrote {out / name}")

@@ -59,11 +59,6 @@ class Entry:
     state: State = State.KEPT
 
     @property
-    def scope(self) -> str:
-        """Return the service with its environment."""
-        return f"{self.service}-{self.environment}"
-
-    @property
     def origin(self) -> tuple[str, str]:
         """Return the service and its environment, which the text of both does not tell apart."""
         return self.service, self.environment
@@ -99,7 +94,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest as JSON, a line for each field."""
-        ordered = sorted(self.entries.values(), key=lambda entry: (entry.scope, entry.created))
+        ordered = sorted(self.entries.values(), key=lambda entry: (entry.origin, entry.created))
         value = {
             "format": formats.BACKUP.current,
             "backups": [entry.to_json() for entry in ordered],

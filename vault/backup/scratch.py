@@ -33,19 +33,15 @@ from vault.backup.login import DatabaseLogin
 from vault.backup.temporary_folder import remove_abandoned, temporary_folder
 from vault.runtime.processes import binaries
 from vault.runtime.servers import postgres_home
+from vault.runtime.servers.accounts import SUPERUSER
 
 PREFIX: Final = "strongroom-scratch-"
 START_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
 _PORT: Final = "5432"  # part of the name of its socket
 _MAX_SOCKET: Final = 107  # bytes of the path of a Unix socket
-_SUPERUSER: Final = "postgres"
 _DATABASE: Final = "scratch"
-_INITDB: Final = (
-    *("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
-    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-    *("--no-data-checksums", "--no-sync", "--no-instructions"),
-)
+_INITDB: Final = (*postgres_home.INITDB, "--no-data-checksums", "--no-sync")
 #: Without durability, because a server that was killed is erased. Shared memory is in files of its
 #: folder, so that a kill leaves none elsewhere.
 _SETTINGS: Final = (
@@ -100,14 +96,14 @@ class ScratchServer:
 
         """
         user, password = f"restore_{secrets.token_hex(4)}", Secret(secrets.token_urlsafe(24))
-        with self._login(_SUPERUSER, self.password, "postgres").connect() as superuser:
-            for role in {owner, *facts.roles} - {_SUPERUSER}:
+        with self._login(SUPERUSER, self.password, SUPERUSER).connect() as superuser:
+            for role in {owner, *facts.roles} - {SUPERUSER}:
                 superuser.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(role)))
             statement = "CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}"
             parts = Identifier(user), Literal(password.reveal()), Identifier(owner)
             superuser.execute(SQL(statement).format(*parts))
             _create_database(superuser, facts, owner)
-        with self._login(_SUPERUSER, self.password, _DATABASE).connect() as superuser:
+        with self._login(SUPERUSER, self.password, _DATABASE).connect() as superuser:
             _prepare_database(superuser, facts, owner)
         return self._login(user, password, _DATABASE)
 

@@ -19,7 +19,7 @@ from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
-from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Superuser
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres_home import Home
 from vault.runtime.servers.server import Server
 
@@ -27,16 +27,7 @@ START_SECONDS: Final = 30.0
 INITDB_SECONDS: Final = 60.0
 
 _HBA: Final = f"host all all {HOST}/32 scram-sha-256\n"
-_INITDB: Final = (
-    f"--username={SUPERUSER}",
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    "--no-locale",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--data-checksums",
-    "--no-instructions",
-)
+_INITDB: Final = (*postgres_home.INITDB, "--data-checksums")
 _SETTINGS: Final = (
     f"listen_addresses={HOST}",
     "unix_socket_directories=",

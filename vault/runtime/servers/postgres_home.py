@@ -26,10 +26,21 @@ from app_integration.errors import ConfigurationError
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes.processes import KILL_SECONDS
+from vault.runtime.servers.accounts import SUPERUSER
 
 SHARED: Final = Path("/var/lib/strongroom")
 USERS: Final = ("postgres", "nobody")  # the first that exists
 PROBE_SECONDS: Final = 10.0
+#: Options of ``initdb`` for every cluster: a locale that is the same on all machines.
+INITDB: Final = (
+    f"--username={SUPERUSER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--no-locale",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
 
 
 @dataclass(frozen=True, slots=True)

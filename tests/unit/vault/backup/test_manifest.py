@@ -111,5 +111,5 @@ def test_expire_keeps_a_file_that_is_not_the_backup() -> None:
 
 def test_expire_keeps_a_service_whose_name_and_environment_have_the_same_text() -> None:
     newest, other = replace(entry(0), environment="eu-prod"), replace(entry(8), service="shop-eu")
-    assert newest.scope == other.scope
+    assert "-".join(newest.origin) == "-".join(other.origin)
     assert not expire(manifest(newest, other), newest, NOW, always).in_state(State.REMOVING)
