@@ -43,15 +43,6 @@ KINDS: Final[dict[type, tuple[int, Callable[[Any], bytes], dict[str, _Heads]]]] 
     UUID: (scalar_codec.UNIQUE_ID, scalar_codec.encode_unique_id, {}),
 }
 
-#: Code of a type → the decoder of its values.
-_DECODERS: Final[dict[int, Callable[[bytes], ContextValue]]] = {
-    scalar_codec.TEXT: bytes.decode,
-    scalar_codec.BYTES: scalar_codec.encode_bytes,
-    scalar_codec.INTEGER: scalar_codec.decode_integer,
-    scalar_codec.BOOLEAN: scalar_codec.decode_boolean,
-    scalar_codec.UNIQUE_ID: scalar_codec.decode_unique_id,
-}
-
 
 def encode(context: Context | None) -> bytes:
     """Return the encoding of *context*; for None, the encoding that binds nothing.
@@ -80,7 +71,7 @@ def decode(encoded: bytes) -> dict[str, ContextValue]:
     rest = encoded[1:]
     while rest:
         name, kind, value, rest = _split_entry(rest)
-        context[name] = _DECODERS[kind](value)
+        context[name] = scalar_codec.DECODERS[kind](value)
     if encode(context or None) != encoded:
         raise ValueError
     return context

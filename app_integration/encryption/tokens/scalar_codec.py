@@ -5,6 +5,7 @@ The codes are part of the token format and never change their meaning.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -71,3 +72,13 @@ def decode_unique_id(encoded: bytes) -> UUID:
 
     """
     return UUID(bytes=encoded)
+
+
+#: Type code → decoder, for every type of this module.
+DECODERS: Final[dict[int, Callable[[bytes], str | bytes | int | bool | UUID]]] = {
+    TEXT: bytes.decode,
+    BYTES: encode_bytes,
+    INTEGER: decode_integer,
+    BOOLEAN: decode_boolean,
+    UNIQUE_ID: decode_unique_id,
+}

@@ -148,11 +148,7 @@ ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
 
 #: Type code → decoder, for every type that a token may contain.
 DECODERS: Final[dict[int, _Decoder]] = {
-    scalar_codec.TEXT: bytes.decode,
-    scalar_codec.BYTES: scalar_codec.encode_bytes,
-    scalar_codec.INTEGER: scalar_codec.decode_integer,
-    scalar_codec.BOOLEAN: scalar_codec.decode_boolean,
-    scalar_codec.UNIQUE_ID: scalar_codec.decode_unique_id,
+    **scalar_codec.DECODERS,
     DECIMAL: _decode_decimal,
     DATE: _decode_date,
     DATETIME: _decode_datetime,
