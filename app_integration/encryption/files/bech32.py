@@ -31,17 +31,6 @@ def decode(text: str, prefix: str) -> bytes:
     return _regroup(values[:-_CHECKSUM_SIZE])
 
 
-def encode(data: bytes, prefix: str) -> str:
-    """Return *data* in Bech32, in lower case."""
-    bits = int.from_bytes(data, "big")
-    count = -(-len(data) * 8 // 5)
-    bits <<= count * 5 - len(data) * 8
-    values = [bits >> 5 * place & 31 for place in reversed(range(count))]
-    checksum = _polymod((*_expand(prefix), *values, *[0] * _CHECKSUM_SIZE)) ^ 1
-    values += [checksum >> 5 * place & 31 for place in reversed(range(_CHECKSUM_SIZE))]
-    return f"{prefix}1{''.join(_ALPHABET[value] for value in values)}"
-
-
 def _expand(prefix: str) -> Iterable[int]:
     codes = [ord(character) for character in prefix]
     return (*(code >> 5 for code in codes), 0, *(code & 31 for code in codes))

@@ -73,7 +73,9 @@ def wrap(file_key: bytes, public_key: X25519PublicKey, random: Callable[[int], b
     try:
         shared = ephemeral.exchange(public_key)
     except ValueError:
-        raise EncryptionError("a recipient is no key that age-keygen makes") from None
+        raise EncryptionError(
+            "a recipient is no key that age-keygen makes; copy the line that age-keygen -y prints"
+        ) from None
     key = _derive(shared, share + public_key.public_bytes_raw())
     return Recipient(X25519, share + ChaCha20Poly1305(key).encrypt(_NONCE, file_key, None))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from app_integration.encryption.files import bech32
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.names import Environment, Scope
 from app_integration.observability.encrypted_log import EncryptedLogHandler
 from console.logs import as_line
+from tests.support import bech32
 from tests.support.processes.command import run_command
 
 SCOPE = Scope("shop", Environment.PROD)
@@ -26,8 +26,8 @@ def no_server(key: ServiceKey) -> None:
 def write_identity(file: Path) -> str:
     """Write a private key of age to *file*, and return its public key."""
     key = X25519PrivateKey.generate()
-    file.write_text(bech32.encode(key.private_bytes_raw(), "age-secret-key-").upper())
-    return bech32.encode(key.public_key().public_bytes_raw(), "age")
+    file.write_text(bech32.encode("age-secret-key-", key.private_bytes_raw()).upper())
+    return bech32.encode("age", key.public_key().public_bytes_raw())
 
 
 def write_log(folder: Path, recipient: str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from app_integration.encryption.files import bech32
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.header import FIRST_COPY, SECOND_COPY, parse_header
 from app_integration.encryption.files.recipient import Recipient
@@ -20,6 +19,7 @@ from app_integration.errors import (
     EncryptionError,
 )
 from app_integration.names import Environment, Scope
+from tests.support import bech32
 from tests.support.models.file_parts import SCOPE, FileServices, file_cipher
 
 COPY = 1536
@@ -111,8 +111,8 @@ def test_file_for_nobody_is_rejected(tmp_path: Path) -> None:
 
 
 def test_low_order_point_as_recipient_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(EncryptionError, match="age-keygen"):
-        write(tmp_path / "file", FileServices(), bech32.encode(bytes(32), "age"))
+    with pytest.raises(EncryptionError, match="age-keygen -y"):
+        write(tmp_path / "file", FileServices(), bech32.encode("age", bytes(32)))
 
 
 def test_too_many_recipients_are_rejected(tmp_path: Path, age: tuple[str, Path]) -> None:
