@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from app_integration.encryption.files import header
@@ -14,7 +15,7 @@ from app_integration.encryption.files.chunks import (
     is_possible_size,
     plain_size,
 )
-from app_integration.encryption.files.streams import Source, fill, new_buffer, read_at
+from app_integration.encryption.files.streams import Source, new_buffer, read_at, read_parts
 from app_integration.errors import raise_decryption_failed
 
 
@@ -110,11 +111,7 @@ class SequentialReader(io.RawIOBase):
 
         """
         super().__init__()
-        self._cipher = cipher
-        self._source = source
-        self._sealed, self._ahead = new_buffer(SEALED_SIZE), new_buffer(SEALED_SIZE)
-        self._filled = -1  # nothing was read yet
-        self._position = 0
+        self._chunks = _open_chunks(cipher, source)
         self._is_broken = False
         self._plain = memoryview(b"")
 
@@ -130,7 +127,7 @@ class SequentialReader(io.RawIOBase):
 
         """
         into = memoryview(buffer).cast("B")
-        if not self._plain and self._filled != 0:
+        if not self._plain:
             self._plain = memoryview(self._read_chunk())
         part = self._plain[: len(into)]
         into[: len(part)] = part
@@ -140,16 +137,21 @@ class SequentialReader(io.RawIOBase):
     def _read_chunk(self) -> bytes:
         if self._is_broken:
             raise_decryption_failed("file")
-        # After an error a further read would not see what this one has read of the source.
+        # After an error the chunks end, which a further read must not take for the end of the body.
         self._is_broken = True
-        if self._filled < 0:
-            self._filled = fill(self._source, self._sealed)
-        filled, sealed, position = self._filled, self._sealed, self._position
-        more = fill(self._source, self._ahead) if filled == SEALED_SIZE else 0
-        if not is_possible_size(position * SEALED_SIZE + filled):
-            raise_decryption_failed("file")
-        chunk = self._cipher.open(position, sealed[:filled], last=not more)
-        self._sealed, self._ahead, self._filled = self._ahead, sealed, more
-        self._position += 1
+        chunk = next(self._chunks, b"")
         self._is_broken = False
         return chunk
+
+
+def _open_chunks(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
+    """Yield the plaintext of each chunk, once it is verified.
+
+    Raises:
+        DecryptionFailed: If a chunk is not authentic, or the body is not whole.
+
+    """
+    for position, (sealed, last) in enumerate(read_parts(source, SEALED_SIZE)):
+        if not is_possible_size(position * SEALED_SIZE + len(sealed)):
+            raise_decryption_failed("file")
+        yield cipher.open(position, sealed, last=last)

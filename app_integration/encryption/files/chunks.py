@@ -9,8 +9,8 @@ from app_integration.encryption.files.streams import (
     Progress,
     Source,
     Target,
-    fill,
     new_buffer,
+    read_parts,
     report_nothing,
     write_all,
 )
@@ -28,17 +28,11 @@ def encrypt_stream(
     cipher: BodyCipher, source: Source, target: Target, progress: Progress = report_nothing
 ) -> None:
     """Encrypt *source* up to its end, and write the body to *target*."""
-    plain, ahead = new_buffer(BATCH_SIZE), new_buffer(BATCH_SIZE)
-    sealed = new_buffer(SEALED_BATCH_SIZE)
-    position, filled = 0, fill(source, plain)
-    # A batch is written when the next one has begun, because only the last chunk is marked.
-    while filled == BATCH_SIZE and (more := fill(source, ahead)):
-        write_all(target, seal_batch(cipher, position, plain, sealed, last=False))
-        position += PER_BATCH
-        progress(position * CHUNK_SIZE)
-        plain, ahead, filled = ahead, plain, more
-    write_all(target, seal_batch(cipher, position, plain[:filled], sealed, last=True))
-    progress(position * CHUNK_SIZE + filled)
+    sealed, done = new_buffer(SEALED_BATCH_SIZE), 0
+    for number, (plain, last) in enumerate(read_parts(source, BATCH_SIZE)):
+        write_all(target, seal_batch(cipher, number * PER_BATCH, plain, sealed, last=last))
+        done += len(plain)
+        progress(done)
 
 
 def decrypt_stream(
@@ -51,16 +45,11 @@ def decrypt_stream(
             not end after it. The batches before it have been written.
 
     """
-    sealed, ahead = new_buffer(SEALED_BATCH_SIZE), new_buffer(SEALED_BATCH_SIZE)
-    plain = new_buffer(BATCH_SIZE)
-    position, filled = 0, fill(source, sealed)
-    while filled == SEALED_BATCH_SIZE and (more := fill(source, ahead)):
-        write_all(target, open_batch(cipher, position, sealed, plain, last=False))
-        position += PER_BATCH
-        progress(position * SEALED_SIZE)
-        sealed, ahead, filled = ahead, sealed, more
-    write_all(target, open_batch(cipher, position, sealed[:filled], plain, last=True))
-    progress(position * SEALED_SIZE + filled)
+    plain, done = new_buffer(BATCH_SIZE), 0
+    for number, (sealed, last) in enumerate(read_parts(source, SEALED_BATCH_SIZE)):
+        write_all(target, open_batch(cipher, number * PER_BATCH, sealed, plain, last=last))
+        done += len(sealed)
+        progress(done)
 
 
 def seal_batch(

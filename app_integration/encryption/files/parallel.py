@@ -24,6 +24,7 @@ from app_integration.encryption.files.streams import (
     new_buffer,
     read_at,
     report_nothing,
+    write_at,
 )
 from app_integration.errors import EncryptionError, raise_decryption_failed
 
@@ -34,7 +35,6 @@ class _Batches:
 
     count: int
     progress: Progress
-    size: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     next_number: int = 0
     done: int = 0
@@ -98,10 +98,10 @@ def encrypt_parallel(
                 raise EncryptionError("the file became shorter while it was encrypted; try again")
             last = number == count - 1
             out = seal_batch(cipher, number * PER_BATCH, part, sealed, last=last)
-            _write_at(target, out, header.SIZE + number * SEALED_BATCH_SIZE)
+            write_at(target, out, header.SIZE + number * SEALED_BATCH_SIZE)
             batches.report(len(part))
 
-    _run(work, _Batches(count, progress, size), threads)
+    _run(work, _Batches(count, progress), threads)
     if os.fstat(source).st_size != size:
         raise EncryptionError("the file changed while it was encrypted; try again")
 
@@ -133,10 +133,10 @@ def decrypt_parallel(
                 raise_decryption_failed("file")
             last = number == count - 1
             out = open_batch(cipher, number * PER_BATCH, part, plain, last=last)
-            _write_at(target, out, number * BATCH_SIZE)
+            write_at(target, out, number * BATCH_SIZE)
             batches.report(len(part))
 
-    _run(work, _Batches(count, progress, size), threads)
+    _run(work, _Batches(count, progress), threads)
 
 
 def _run(work: Callable[[_Batches], None], batches: _Batches, threads: int) -> None:
@@ -158,9 +158,3 @@ def _run(work: Callable[[_Batches], None], batches: _Batches, threads: int) -> N
         except BaseException:  # KeyboardInterrupt too, because the pool waits for its threads
             batches.is_stopped = True
             raise
-
-
-def _write_at(descriptor: int, data: memoryview, offset: int) -> None:
-    written = 0
-    while written < len(data):
-        written += os.pwrite(descriptor, data[written:], offset + written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from app_integration.errors import EncryptionError
@@ -56,6 +56,24 @@ def fill(source: Source, buffer: memoryview) -> int:
     return filled
 
 
+def read_parts(source: Source, size: int) -> Iterator[tuple[memoryview, bool]]:
+    """Yield each part of *source* of *size* bytes, and whether it is the last one.
+
+    The last part may be shorter; that of an empty source is empty. A part is yielded when the next
+    one has begun, because only the last one is marked. It is valid until the next one is taken.
+
+    Raises:
+        EncryptionError: If *source* does not block.
+
+    """
+    part, ahead = new_buffer(size), new_buffer(size)
+    filled = fill(source, part)
+    while filled == size and (more := fill(source, ahead)):
+        yield part, False
+        part, ahead, filled = ahead, part, more
+    yield part[:filled], True
+
+
 def read_at(descriptor: int, buffer: memoryview, offset: int) -> bool:
     """Fill *buffer* from *offset* on; return whether the file is long enough."""
     filled = 0
@@ -65,6 +83,13 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> bool:
             return False
         filled += count
     return True
+
+
+def write_at(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of *data* at *offset* of a regular file."""
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
 
 
 def write_all(target: Target, data: memoryview) -> None:
