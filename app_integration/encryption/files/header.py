@@ -106,16 +106,16 @@ def encode_recipients(preamble: bytes, recipients: Sequence[Recipient]) -> bytes
         EncryptionError: If there are none, or too many for a header.
 
     """
-    encoded = bytes((len(recipients) % 256,)) + b"".join(
+    entries = b"".join(
         bytes((each.kind,)) + len(each.content).to_bytes(2, "big") + each.content
         for each in recipients
     )
-    if not 0 < len(recipients) <= MAX_RECIPIENTS or len(encoded) > _CHECKED_SIZE:
+    if not 0 < len(recipients) <= MAX_RECIPIENTS or 1 + len(entries) > _CHECKED_SIZE:
         raise EncryptionError(
             f"the header of a file cannot hold {len(recipients)} recipients; use 1 to "
             f"{MAX_RECIPIENTS}, or fewer if their keys are long"
         )
-    padded = encoded.ljust(_CHECKED_SIZE, b"\x00")
+    padded = (bytes((len(recipients),)) + entries).ljust(_CHECKED_SIZE, b"\x00")
     return padded + _checksum(preamble, padded)
 
 
