@@ -16,7 +16,7 @@ from typing import Final
 
 from app_integration.observability.encrypted_log import EncryptedLogHandler
 from app_integration.testing.application import in_memory
-from benchmarks.ratio import Case, Result, Run, measure, report
+from benchmarks.ratio import Case, Run, measure, report
 
 TURNS: Final = 7
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -50,13 +50,6 @@ def _logged(handler: logging.Handler) -> Run:
     return run
 
 
-def results(turns: int) -> Iterator[Result]:
-    """Yield the result of each case."""
-    with cases() as each:
-        for case in each:
-            yield measure(case, turns)
-
-
 def main() -> int:
     """Measure all cases and print them.
 
@@ -66,7 +59,9 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
-    found = list(results(parser.parse_args().turns))
+    arguments = parser.parse_args()
+    with cases() as each:
+        found = [measure(case, arguments.turns) for case in each]
     return report(found)
 
 
