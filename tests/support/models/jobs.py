@@ -12,7 +12,7 @@ from agent.jobs.scheduled_job import Place, ScheduledJob
 from agent.targets.settings import ServiceSettings
 
 BACKUP: Final = JOBS["backup-database"]
-#: Job of another issue, which needs nothing.
+#: Another job, which needs nothing.
 TIDY: Final = Job(
     name="tidy",
     description="Tidying of",

@@ -12,7 +12,12 @@ import pytest
 from app_integration.encryption.files.chunks import CHUNK_SIZE, SEALED_SIZE
 from app_integration.encryption.files.preamble import Body
 from app_integration.encryption.tokens.encryption_context import Context
-from app_integration.errors import DecryptionFailed, EncryptionError, InvalidContext
+from app_integration.errors import (
+    ConfigurationError,
+    DecryptionFailed,
+    EncryptionError,
+    InvalidContext,
+)
 from tests.support.models.file_parts import SIZES, FileServices, file_cipher, sample
 
 HEADER = 4096
@@ -160,17 +165,17 @@ def test_encrypt_file_over_an_existing_one_replaces_it_when_whole(tmp_path: Path
         assert reader.read() == b"new"
 
 
-def test_encrypt_file_beside_another_writer_is_rejected(tmp_path: Path) -> None:
+def test_create_beside_another_writer_is_rejected(tmp_path: Path) -> None:
     cipher = file_cipher()
     with cipher.create(tmp_path / "file") as writer:
         writer.write(b"first")
-        with pytest.raises(Exception, match="another process is writing this file"):
+        with pytest.raises(ConfigurationError, match="another process is writing this file"):
             cipher.create(tmp_path / "file")
     with cipher.open(tmp_path / "file") as reader:
         assert reader.read() == b"first"
 
 
-def test_encrypt_file_uses_what_a_killed_writer_left(tmp_path: Path) -> None:
+def test_create_beside_what_a_killed_writer_left_replaces_it(tmp_path: Path) -> None:
     (tmp_path / ".file.new").write_bytes(sample(10_000))
     with file_cipher().create(tmp_path / "file") as writer:
         writer.write(b"x")
@@ -178,21 +183,24 @@ def test_encrypt_file_uses_what_a_killed_writer_left(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_size == 1 + overhead(1)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_encrypt_file_that_shrinks_meanwhile_leaves_no_file(tmp_path: Path, threads: int) -> None:
-    plain = tmp_path / "plain"
+def encrypt_shrinking(folder: Path, threads: int) -> None:
+    """Encrypt a file that becomes shorter when a part of it is done."""
+    plain = folder / "plain"
     plain.write_bytes(sample(9 * CHUNK_SIZE))
+    file_cipher().encrypt_file(
+        plain, folder / "out", threads=threads, progress=lambda _done: os.truncate(plain, 10)
+    )
 
-    def shorten(_done: int) -> None:
-        os.truncate(plain, 10)
 
-    if threads == 1:  # a file that is read in order is a stream, which ends where it ends
-        file_cipher().encrypt_file(plain, tmp_path / "out", threads=1, progress=shorten)
-        assert (tmp_path / "out").exists()
-        return
+def test_encrypt_file_that_shrinks_meanwhile_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(EncryptionError, match="while it was encrypted"):
-        file_cipher().encrypt_file(plain, tmp_path / "out", threads=2, progress=shorten)
+        encrypt_shrinking(tmp_path, threads=2)
     assert [each.name for each in tmp_path.iterdir()] == ["plain"]
+
+
+def test_encrypt_file_in_order_that_shrinks_meanwhile_ends_where_it_ends(tmp_path: Path) -> None:
+    encrypt_shrinking(tmp_path, threads=1)
+    assert (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -212,22 +220,24 @@ def test_encrypt_file_reports_progress_up_to_its_size(tmp_path: Path, threads: i
         ({"environment": "dev"}, "bound to them"),
         ({"text": "x" * 900}, "at most"),
         ({"number": 1.5}, "float"),
-        ({}, ""),
     ],
 )
 def test_encrypt_file_with_invalid_context_sends_nothing(
     tmp_path: Path, context: dict[str, object], reason: str
 ) -> None:
     services = FileServices()
-    if not context:
-        with file_cipher(services).create(tmp_path / "file", context={}) as writer:
-            writer.write(b"")
-        assert services.asked
-        return
     with pytest.raises(InvalidContext, match=reason):
         file_cipher(services).create(tmp_path / "file", context=context)  # type: ignore[arg-type] # invalid on purpose
     assert not services.asked
     assert not list(tmp_path.iterdir())
+
+
+def test_create_with_an_empty_context_is_as_without_one(tmp_path: Path) -> None:
+    cipher = file_cipher()
+    with cipher.create(tmp_path / "file", context={}) as writer:
+        writer.write(b"content")
+    with cipher.open(tmp_path / "file") as reader:
+        assert reader.read() == b"content"
 
 
 def test_file_key_starts_each_file_with_a_salt_of_its_own() -> None:
