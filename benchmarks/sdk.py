@@ -28,7 +28,7 @@ from moto.server import ThreadedMotoServer
 from app_integration import default_client, get_secret
 from app_integration.testing.application import Application, application_on_server
 from app_integration.testing.dev_server import RealServer, real_server
-from benchmarks.ratio import Case, Result, Run, measure, repeated, report
+from benchmarks.ratio import Case, Run, measure, repeated, report
 
 NAME: Final = "jwt-secret"
 VALUE: Final = "a-signing-key-of-thirty-two-byte"
@@ -118,13 +118,6 @@ def _import_in_process(module: str) -> Run:
     return run
 
 
-def results(turns: int) -> Iterator[Result]:
-    """Yield the result of each case, measured while its servers run."""
-    with cases() as each:
-        for case in each:
-            yield measure(case, turns)
-
-
 def main() -> int:
     """Measure all cases and print them.
 
@@ -134,7 +127,9 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
-    found = list(results(parser.parse_args().turns))
+    arguments = parser.parse_args()
+    with cases() as each:
+        found = [measure(case, arguments.turns) for case in each]
     return report(found)
 
 
