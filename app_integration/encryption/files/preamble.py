@@ -17,7 +17,8 @@ from app_integration.names import Scope
 SIZE: Final = 1024  # bytes
 
 _MAGIC: Final = b"strongroom file\n\x01"
-_SALT: Final = len(_MAGIC) + 1
+_BODY: Final = len(_MAGIC)
+_SALT: Final = _BODY + 1
 _COMMITMENT: Final = _SALT + KEY_SIZE
 _LENGTH: Final = _COMMITMENT + KEY_SIZE
 _CONTEXT: Final = _LENGTH + 2
@@ -80,11 +81,11 @@ def parse_preamble(encoded: bytes) -> Preamble:
 
     """
     end = _CONTEXT + int.from_bytes(encoded[_LENGTH:_CONTEXT], "big")
-    is_known = encoded.startswith(_MAGIC) and encoded[_SALT - 1 : _SALT] in (b"\x01", b"\x02")
+    is_known = encoded.startswith(_MAGIC) and encoded[_BODY:_SALT] in (b"\x01", b"\x02")
     if len(encoded) != SIZE or not is_known or end > SIZE or any(encoded[end:]):
         raise_decryption_failed("file")
     return Preamble(
-        Body(encoded[_SALT - 1]),
+        Body(encoded[_BODY]),
         encoded[_SALT:_COMMITMENT],
         encoded[_CONTEXT:end],
         encoded[_COMMITMENT:_LENGTH],
