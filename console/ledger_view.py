@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from console.columns import print_columns
+from console.escapes import escape_unprintable
 from vault.declare import durations
 from vault.rotation.inventory import Kind
 from vault.rotation.last_reads import AuditLogs, Read
@@ -103,13 +104,3 @@ def _log_lines(logs: AuditLogs | None) -> list[str]:
 
 def _format(time: datetime | None) -> str:
     return (format_time(time) or "")[:16].replace("T", " ") + "Z"
-
-
-def escape_unprintable(text: str) -> str:
-    r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
-
-    Args:
-        text: Text of somebody else.
-
-    """
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -23,6 +23,7 @@ from app_integration.observability.log_file_reader import Unwrap
 from app_integration.observability.log_reader import LogReader
 from app_integration.settings import Settings
 from console import operate
+from console.escapes import escape_unprintable
 from console.operator_session import open_auditor_session
 from console.options import ENV, Root
 
@@ -125,12 +126,7 @@ def as_line(record: bytes) -> str:
         record: The record.
 
     """
-    text = record.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text
-    )
+    return escape_unprintable(record.decode("utf-8", "backslashreplace"), keep="\t")
 
 
 def _report(sentence: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from console.escapes import escape_unprintable
 from vault.declare import durations
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 
@@ -90,19 +91,9 @@ def _show_change(console: Console, change: Change) -> None:
 
 
 def _print_line(console: Console, colour: str, text: str) -> None:
-    console.print(f"[{colour}]{escape(_escape_control_characters(text))}[/]", highlight=False)
-
-
-def _escape_control_characters(text: str) -> str:
-    """Return *text* with escape sequences instead of its control characters.
-
-    A policy on the server can contain any. A terminal would interpret them, and could hide the
-    lines that an operator must review.
-    """
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in text.expandtabs(4)
-    )
+    # A policy on the server can have control characters that hide lines from an operator's review.
+    printable = escape_unprintable(text.expandtabs(4))
+    console.print(f"[{colour}]{escape(printable)}[/]", highlight=False)
 
 
 def _colour(line: str, otherwise: str) -> str:
