@@ -25,12 +25,6 @@ from tests.support.models.encrypted_logs import HEADER_SIZE, largest_file, names
 
 
 @pytest.fixture
-def files(vault: MemoryApplication) -> FileCipher:
-    vault.make_key("audit")
-    return vault.client.files("audit")
-
-
-@pytest.fixture
 def handler(files: FileCipher, tmp_path: Path) -> Iterator[EncryptedLogHandler]:
     handler = EncryptedLogHandler(files, tmp_path, "shop")
     yield handler

@@ -22,22 +22,11 @@ from app_integration.testing.application import MemoryApplication
 from app_integration.testing.faults import Fault
 from tests.support.models.encrypted_logs import names, read_log
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "records"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def files(vault: MemoryApplication) -> FileCipher:
-    return vault.client.files("audit")
+pytestmark = pytest.mark.usefixtures("files")  # because its key encrypts all records
 
 
 @pytest.fixture
 def client(vault: MemoryApplication, folder: Path) -> Iterator[Client]:
-    vault.make_key("audit")
     vault.put("jwt-secret", "a-signing-key-of-thirty-two-byte")
     settings = replace(vault.client.settings, audit_key="audit", audit_file=folder / "access.jsonl")
     client = Client(settings, session=vault.client.session, clock=vault.server.clock)

@@ -25,19 +25,6 @@ Make = Callable[..., LogWriter]
 
 
 @pytest.fixture
-def files(vault: MemoryApplication) -> FileCipher:
-    vault.make_key("audit")
-    return vault.client.files("audit")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "logs"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def make(vault: MemoryApplication, files: FileCipher, folder: Path) -> Make:
     def make(name: str = "access", *, max_bytes: int = 2**20) -> LogWriter:
         place = LogPlace(vault.scope, folder, name)

@@ -47,19 +47,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def files(vault: MemoryApplication) -> FileCipher:
-    vault.make_key("audit")
-    return vault.client.files("audit")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "logs"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def writer(vault: MemoryApplication, files: FileCipher, folder: Path, clock: Clock) -> LogWriter:
     return make_writer(vault, files, folder, clock)
 
