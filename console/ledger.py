@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ def ledger(
 def read_ledger(
     environment: Environment,
     service: str | None,
-    audit_logs: list[Path] | tuple[Path, ...],
+    audit_logs: Sequence[Path],
     root: Path,
     now: datetime,
 ) -> tuple[list[Row], AuditLogs | None]:
@@ -105,7 +106,7 @@ def read_ledger(
 def _read_logs(
     declared: EnvironmentDeclaration,
     items: list[Item],
-    paths: list[Path] | tuple[Path, ...],
+    paths: Sequence[Path],
     root: Path,
 ) -> AuditLogs | None:
     is_local = operate.is_local(declared.environment, root)
