@@ -22,6 +22,7 @@ from vault.reconcile.hcl.policy_rules import Rule, parse_rules
 from vault.reconcile.hcl.syntax import HclError
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.secrets import metadata_path, read_value
+from vault.reconcile.server_time import parse_time
 
 _KEY_BYTES: Final = 32
 
@@ -165,13 +166,8 @@ def _has_value(reader: ReadSession, path: str, now: datetime) -> bool:
     latest = (data or {}).get("versions", {}).get(str((data or {}).get("current_version")), None)
     if latest is None or latest["destroyed"]:
         return False
-    deleted = latest["deletion_time"]
-    return not deleted or _parse_time(deleted) > now
-
-
-def _parse_time(text: str) -> datetime:
-    """Return the time in *text*, which is UTC, truncated to seconds."""
-    return datetime.fromisoformat(f"{text[:19]}+00:00")
+    deleted = parse_time(latest["deletion_time"]) if latest["deletion_time"] else None
+    return deleted is None or deleted > now
 
 
 def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:

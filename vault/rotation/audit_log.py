@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from app_integration.errors import ConfigurationError
-from vault.rotation.server_time import parse_time
+from vault.reconcile.server_time import parse_time
 
 #: Bytes of the longest line that is read. A response with a thousand keys has 80 kB.
 MAX_LINE: Final = 16 * 2**20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from vault.rotation.server_time import parse_time
+from vault.reconcile.server_time import parse_time
 
 #: Keys of a token's metadata with the name of its role or user, by auth method.
 _ROLE_KEYS: Final = ("role_name", "role", "cert_name", "username")

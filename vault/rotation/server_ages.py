@@ -12,8 +12,8 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.mounts import Mounts
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.secrets import metadata_path
+from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.server_time import parse_time
 
 NO_TIME: Final = "the server keeps no time of this rotation; an audit log that has it shows it"
 

@@ -118,6 +118,7 @@ class TestSecrets:
             ({"destroyed": True}, False),
             ({"deletion_time": "2026-01-31T09:29:59.5Z"}, False),
             ({"deletion_time": "2026-01-31T09:30:00Z"}, False),
+            ({"deletion_time": "2026-01-31T09:30:00.5Z"}, True),
             ({"deletion_time": "2026-01-31T09:30:01Z"}, True),
             ({"deletion_time": ""}, True),
         ],

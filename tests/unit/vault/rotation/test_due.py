@@ -14,7 +14,6 @@ from vault.rotation.due import (
     due_date,
     is_overdue,
 )
-from vault.rotation.server_time import parse_time
 
 CREATED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = 3600
@@ -56,24 +55,3 @@ def test_age_is_whole_seconds_and_never_negative(seconds: float, age: int) -> No
 def test_age_across_zones_is_the_time_that_passed() -> None:
     now = datetime(2026, 3, 1, 15, tzinfo=timezone(timedelta(hours=2)))
     assert age_seconds(CREATED, now) == HOUR
-
-
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
-        ("2026-11-27T21:01:03Z", datetime(2026, 11, 27, 21, 1, 3, tzinfo=UTC)),
-        ("2026-11-27T21:01:03.5Z", datetime(2026, 11, 27, 21, 1, 3, 500_000, tzinfo=UTC)),
-        ("2026-11-27T21:01:03.57532278Z", datetime(2026, 11, 27, 21, 1, 3, 575_322, tzinfo=UTC)),
-        ("2026-11-27T21:01:03.410273215Z", datetime(2026, 11, 27, 21, 1, 3, 410_273, tzinfo=UTC)),
-        ("2026-11-27T22:01:03+01:00", datetime(2026, 11, 27, 21, 1, 3, tzinfo=UTC)),
-        ("0001-01-01T00:00:00Z", None),
-    ],
-)
-def test_time_of_the_server_is_parsed(text: str, time: datetime | None) -> None:
-    assert parse_time(text) == time
-
-
-@pytest.mark.parametrize("text", ["", "2026-11-27T21:01:03", "soon"])
-def test_time_without_an_offset_is_rejected(text: str) -> None:
-    with pytest.raises(ValueError, match=r"offset|Invalid"):
-        parse_time(text)
