@@ -21,7 +21,6 @@ from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.errors import AccessDenied
 from app_integration.observability.encrypted_log import EncryptedLogHandler
-from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from tests.support.models.encrypted_logs import names, read_log
@@ -47,12 +46,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def auditor(deployment: Deployment) -> Iterator[Client]:
     """Yield a client with a token of the policy strongroom-auditor."""
-    body = {"policies": ["strongroom-auditor"], "no_default_policy": True, "ttl": "60s"}
-    auth = deployment.operator.post("auth/token/create", body)["auth"]
-    token = StaticToken(Secret(auth["client_token"]))
-    client = Client(deployment.settings, session=Session(deployment.settings.vault_addr, token))
-    yield client
-    client.close()
+    with deployment.token("strongroom-auditor") as token:
+        session = Session(deployment.settings.vault_addr, StaticToken(token))
+        client = Client(deployment.settings, session=session)
+        yield client
+        client.close()
 
 
 def read(*arguments: object) -> list[str]:

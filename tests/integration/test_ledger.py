@@ -16,7 +16,6 @@ from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.client import Client
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment
-from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console import ledger, operate
 from console.local import LocalDeployment
@@ -167,21 +166,18 @@ def test_secret_is_overdue_after_its_period(deployment: Deployment) -> None:
 
 @pytest.fixture
 def auditor(deployment: Deployment) -> Iterator[Session]:
-    yield from token(deployment, "strongroom-auditor")
+    yield from session_of(deployment, "strongroom-auditor")
 
 
 @pytest.fixture
 def planner(deployment: Deployment) -> Iterator[Session]:
-    yield from token(deployment, "strongroom-plan")
+    yield from session_of(deployment, "strongroom-plan")
 
 
-def token(deployment: Deployment, policy: str) -> Iterator[Session]:
-    body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
-    auth = deployment.operator.post("auth/token/create", body)["auth"]
+def session_of(deployment: Deployment, policy: str) -> Iterator[Session]:
     address = deployment.settings.vault_addr or ""
-    with Session(address, StaticToken(Secret(auth["client_token"]))) as session:
+    with deployment.token(policy) as token, Session(address, StaticToken(token)) as session:
         yield session
-    deployment.operator.post("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
 
 
 def known(session: Session) -> dict[str, bool]:

@@ -201,12 +201,9 @@ CELLS = [
 def test_server_capabilities_equal_the_matrix(
     deployment: Deployment, policy: str, capability: str, path: str, allowed: bool
 ) -> None:
-    body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
-    auth = deployment.operator.post("auth/token/create", body)["auth"]
-    answer = deployment.operator.post(
-        "sys/capabilities", {"token": auth["client_token"], "paths": [path]}
-    )
-    deployment.operator.post("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
+    with deployment.token(policy) as token:
+        body = {"token": token.reveal(), "paths": [path]}
+        answer = deployment.operator.post("sys/capabilities", body)
     assert (capability in answer["data"][path]) == allowed
 
 

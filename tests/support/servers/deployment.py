@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import LocalDeployment
@@ -108,6 +109,16 @@ class Deployment:
         """Copy *folders* from the containers, so that the local copies are current."""
         if isinstance(self.local.servers, ContainerRuntime):
             self.local.servers.copy(*folders)
+
+    @contextmanager
+    def token(self, policy: str) -> Iterator[Secret]:
+        """Yield a token that has *policy* only, and revoke it afterwards."""
+        body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
+        auth = self.operator.post("auth/token/create", body)["auth"]
+        try:
+            yield Secret(auth["client_token"])
+        finally:
+            self.operator.post("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
 
     def audit_lines(self, path: str, role: str = "") -> list[str]:
         """Return the server's audit lines of completed requests for the API path *path*.
