@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal import fork_safety
+from app_integration.encryption.key_stores import KeyStores
 from app_integration.errors import AuthenticationFailed, ConfigurationError
 from app_integration.observability import metrics
-from app_integration.settings import DATABASE, Settings
+from app_integration.settings import Settings
 
 # Each part is imported on first use, so that an application loads only the parts that it uses.
 if TYPE_CHECKING:
@@ -64,9 +65,8 @@ class Client:
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
-        self._data_keys: DataKeyStore | None = None
         self._indexes: BlindIndexes | None = None
-        self._index_keys: IndexKeyStore | None = None
+        self._key_stores = KeyStores(settings.data_keys, lambda: self.database_engine(None, None))
         self._databases: DatabaseFactory | None = None
 
     def reset_after_fork(self) -> None:
@@ -177,7 +177,7 @@ class Client:
                     self._key_service(key),
                     self.settings.scope,
                     key_name=key,
-                    data_keys=self._get_data_key_store(),
+                    data_keys=self._key_stores.get_data_keys(),
                     limits=self.settings.limits,
                     clock=self.clock,
                     report=_record_key_check,
@@ -231,7 +231,7 @@ class Client:
 
                 self._indexes = BlindIndexes(
                     self._key_service("index"),
-                    self._get_index_key_store(),
+                    self._key_stores.get_index_keys(),
                     self.settings.scope,
                     limits=self.settings.limits,
                 )
@@ -240,48 +240,14 @@ class Client:
     def use_index_keys(self, store: IndexKeyStore) -> None:
         """Keep wrapped index keys in *store* from now on. All indexes must be declared again."""
         with self._lock:
-            self._index_keys = store
+            self._key_stores.index_keys = store
             self._indexes = None
-
-    def _get_index_key_store(self) -> IndexKeyStore:
-        """Return the store in use, or the table beside the data keys. The caller holds the lock.
-
-        Raises:
-            ConfigurationError: If there is neither.
-
-        """
-        if self._index_keys is None and self.settings.data_keys == DATABASE:
-            from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-
-            self._index_keys = TableIndexKeys(self.database_engine(None, None))
-        if self._index_keys is None:
-            raise ConfigurationError(
-                "no store for the keys of blind indexes is configured: call "
-                "use_index_keys(TableIndexKeys(engine)) first"
-            )
-        return self._index_keys
 
     def use_data_keys(self, store: DataKeyStore | None) -> None:
         """Keep wrapped data keys in *store* from now on. Objects built before keep their store."""
         with self._lock:
-            self._data_keys = store
+            self._key_stores.data_keys = store
             self._ciphers = {}
-
-    def _get_data_key_store(self) -> DataKeyStore | None:
-        """Return the store in use, or the one that the settings name. The caller holds the lock."""
-        where = self.settings.data_keys
-        if self._data_keys is None and where:
-            self._data_keys = self._open_data_keys(where)
-        return self._data_keys
-
-    def _open_data_keys(self, where: str) -> DataKeyStore:
-        if where == DATABASE:
-            from app_integration.encryption.keys.stores.table import TableDataKeys
-
-            return TableDataKeys(self.database_engine(None, None))
-        from app_integration.encryption.keys.stores.file import FileDataKeys
-
-        return FileDataKeys(where)
 
     def transit(self, key: str) -> Transit:
         """Return the wrapper of the Transit engine for the service's key *key*."""

@@ -11,6 +11,12 @@ from typing import Final
 from app_integration import names
 from app_integration._internal import server_urls
 from app_integration._internal.reader_group import read_reader_group
+from app_integration._internal.variables import (
+    read_choice,
+    read_name,
+    read_path,
+    require_variable,
+)
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_mounts
 from app_integration.names import Environment, Scope
@@ -199,22 +205,22 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         vault_addr=_vault_address(env, optional=_needs_no_server(scope.environment, sources)),
         extra_addresses=server_urls.read_extra_addresses(env, scope.environment),
         vault_namespace=server_urls.read_namespace(env),
-        vault_cacert=_path(env, "VAULT_CACERT"),
-        role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
-        secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
+        vault_cacert=read_path(env, "VAULT_CACERT"),
+        role_id_file=read_path(env, "STRONGROOM_ROLE_ID_FILE"),
+        secret_id_file=read_path(env, "STRONGROOM_SECRET_ID_FILE"),
         auth=_auth(env),
         mounts=read_mounts(env),
-        config_file=_path(env, "STRONGROOM_CONFIG"),
-        audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
-        audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
-        audit_key=_name(env, "STRONGROOM_AUDIT_KEY"),
-        audit_device=_name(env, "STRONGROOM_AUDIT_DEVICE"),
-        metrics_token_file=_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
-        dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
+        config_file=read_path(env, "STRONGROOM_CONFIG"),
+        audit_mode=read_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
+        audit_file=read_path(env, "STRONGROOM_AUDIT_FILE"),
+        audit_key=read_name(env, "STRONGROOM_AUDIT_KEY"),
+        audit_device=read_name(env, "STRONGROOM_AUDIT_DEVICE"),
+        metrics_token_file=read_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
+        dotenv_file=read_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
-        backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
+        backend=read_choice(env, "SECRETS_BACKEND", BACKENDS),
         sources=sources,
-        declaration=_path(env, "STRONGROOM_DECLARATION"),
+        declaration=read_path(env, "STRONGROOM_DECLARATION"),
         limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
     )
 
@@ -226,22 +232,12 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
         ConfigurationError: If a variable is missing or wrong; the message names it.
 
     """
-    service = _require_variable(variables, "STRONGROOM_SERVICE")
+    service = require_variable(variables, "STRONGROOM_SERVICE")
     return Scope(service, _environment(variables))
 
 
-def _require_variable(env: Mapping[str, str], name: str) -> str:
-    value = env.get(name)
-    if not value:
-        raise ConfigurationError(
-            f"{name} is not set; docs/Env.md lists the variables an application needs"
-            " (for the local deployment: set -a; . .strongroom/dev.env)"
-        )
-    return value
-
-
 def _environment(env: Mapping[str, str]) -> Environment:
-    return names.parse_environment(_require_variable(env, "ENVIRONMENT"))
+    return names.parse_environment(require_variable(env, "ENVIRONMENT"))
 
 
 def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -269,45 +265,25 @@ def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
     environment = _environment(env)
     if optional and not env.get("VAULT_ADDR"):
         return ""
-    return server_urls.check_address(
-        "VAULT_ADDR", _require_variable(env, "VAULT_ADDR"), environment
-    )
+    return server_urls.check_address("VAULT_ADDR", require_variable(env, "VAULT_ADDR"), environment)
 
 
 def _auth(env: Mapping[str, str]) -> Auth:
     return Auth(
-        method=_choice(env, "STRONGROOM_AUTH", AUTH_METHODS),
+        method=read_choice(env, "STRONGROOM_AUTH", AUTH_METHODS),
         mount=read_mount(env, "STRONGROOM_AUTH_MOUNT", "", "approle-east, without auth/"),
-        jwt_file=_path(env, "STRONGROOM_JWT_FILE"),
-        token_file=_path(env, "STRONGROOM_TOKEN_FILE"),
+        jwt_file=read_path(env, "STRONGROOM_JWT_FILE"),
+        token_file=read_path(env, "STRONGROOM_TOKEN_FILE"),
         certificate=_certificate(env),
     )
 
 
 def _certificate(env: Mapping[str, str]) -> tuple[Path, Path] | None:
     """Return the client's certificate and key, which must be set together."""
-    certificate, key = _path(env, "VAULT_CLIENT_CERT"), _path(env, "VAULT_CLIENT_KEY")
+    certificate, key = read_path(env, "VAULT_CLIENT_CERT"), read_path(env, "VAULT_CLIENT_KEY")
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
         missing = "VAULT_CLIENT_KEY" if key is None else "VAULT_CLIENT_CERT"
         raise ConfigurationError(f"{missing} is not set; certificate and key come together")
     return certificate, key
-
-
-def _path(env: Mapping[str, str], name: str) -> Path | None:
-    value = env.get(name)
-    return Path(value) if value else None
-
-
-def _name(env: Mapping[str, str], name: str) -> str | None:
-    """Return the name in a variable, which has the grammar of a service's name."""
-    value = env.get(name)
-    return names.check_service_name(value) if value else None
-
-
-def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    value = env.get(name) or allowed[0]
-    if value not in allowed:
-        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
-    return value

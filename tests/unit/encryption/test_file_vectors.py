@@ -20,12 +20,12 @@ from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.frames import FrameReader
 from app_integration.encryption.files.header import Header, read_header
 from app_integration.encryption.files.preamble import Body
-from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.errors import DecryptionFailed, raise_decryption_failed
 from tests.support import bech32
 from tests.support.file_vectors.catalogue import vectors, write_missing
 from tests.support.file_vectors.edits import Edit, cut_at, flip
 from tests.support.file_vectors.vector import FOLDER, Vector, load, payload_of
+from tests.support.models.cipher_parts import KeyService
 from tests.support.models.file_parts import SCOPE
 from tests.support.second_file_reader import (
     Failure,
@@ -70,28 +70,17 @@ def read_with_second_reader(vector: Vector) -> Outcome:
     return Outcome("success", payload_of(found))
 
 
-class VectorServices:
-    """A key service that returns the file key of a vector for its first recipient."""
+class VectorService(KeyService):
+    """The key service of every key, which returns the file key of a vector once."""
 
     def __init__(self, vector: Vector) -> None:
-        self._keys = [vector.file_key]
-
-    def __call__(self, _key: ServiceKey) -> VectorServices:
-        return self
+        super().__init__()
+        self._unwrapped = [vector.file_key]
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         assert wrapped
         assert scope
-        return [self._keys.pop()] if self._keys else [None]
-
-    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        raise NotImplementedError
-
-    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        raise NotImplementedError
-
-    def version(self, wrapped: bytes) -> int:
-        raise NotImplementedError
+        return [self._unwrapped.pop()] if self._unwrapped else [None]
 
 
 def read_with_sdk(vector: Vector) -> Outcome:
@@ -100,7 +89,8 @@ def read_with_sdk(vector: Vector) -> Outcome:
     try:
         header = read_header(file)
         expect_context(header, vector.context)
-        cipher = FileCipher(VectorServices(vector), SCOPE).unwrap(header, identities(vector))
+        service = VectorService(vector)
+        cipher = FileCipher(lambda _key: service, SCOPE).unwrap(header, identities(vector))
         if header.preamble.body is Body.FRAMES:
             frames = FrameReader(cipher)
             records.extend(frames.feed(file.read()))

@@ -1,0 +1,55 @@
+"""Reading of single environment variables. An empty one counts as not set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+
+
+def require_variable(env: Mapping[str, str], name: str) -> str:
+    """Return the text of a variable.
+
+    Raises:
+        ConfigurationError: If it is not set.
+
+    """
+    value = env.get(name)
+    if not value:
+        raise ConfigurationError(
+            f"{name} is not set; docs/Env.md lists the variables an application needs"
+            " (for the local deployment: set -a; . .strongroom/dev.env)"
+        )
+    return value
+
+
+def read_path(env: Mapping[str, str], name: str) -> Path | None:
+    """Return the path in a variable, None if it is not set."""
+    value = env.get(name)
+    return Path(value) if value else None
+
+
+def read_name(env: Mapping[str, str], name: str) -> str | None:
+    """Return the name in a variable, None if it is not set.
+
+    Raises:
+        InvalidName: If it has not the grammar of a service's name.
+
+    """
+    value = env.get(name)
+    return names.check_service_name(value) if value else None
+
+
+def read_choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    """Return the word in a variable; the first one of *allowed* if it is not set.
+
+    Raises:
+        ConfigurationError: If it is none of *allowed*.
+
+    """
+    value = env.get(name) or allowed[0]
+    if value not in allowed:
+        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
+    return value
