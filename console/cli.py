@@ -37,6 +37,7 @@ from console import (
     logs,
     operate,
     policies,
+    rotation,
     units,
 )
 from console.example_services import run_examples
@@ -80,6 +81,7 @@ for command in (
     env_files.export_env,
     ledger.ledger,
     adoption.rotate_password,
+    rotation.rotate,
     units.units,
     backup.backup_database,
     backup.restore_database,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -13,15 +12,14 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from app_integration._internal import server_urls
 from app_integration._internal.private_file import replace_file
 from app_integration.names import Environment
 from console import operate
+from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
 from console.operator_session import open_auditor_session
 from console.options import Env, Root
-from vault.declare.schema.model import EnvironmentDeclaration
-from vault.rotation.inventory import Item, declared_items
+from vault.rotation.inventory import declared_items
 from vault.rotation.last_reads import AuditLogs, read_audit_logs
 from vault.rotation.ledger import Row, State, build_ledger
 from vault.rotation.ledger_document import document
@@ -97,27 +95,12 @@ def read_ledger(
     declared = declaration.environment(environment)
     items = declared_items(declaration, environment, service)
     # Before the login, so that a wrong file is rejected first and this login is not in the log.
-    logs = _read_logs(declared, items, audit_logs, root)
+    files = find_audit_files(environment, audit_logs, root)
+    read_logs = partial(read_audit_logs, files.paths, items, declared.mounts, files.namespace)
+    logs = read_logs() if files.paths else None
     with open_auditor_session(environment.value, root) as session:
         ages = partial(read_ages, session, mounts=declared.mounts, now=now)
         return build_ledger(items, ages, logs, now), logs
-
-
-def _read_logs(
-    declared: EnvironmentDeclaration,
-    items: list[Item],
-    paths: Sequence[Path],
-    root: Path,
-) -> AuditLogs | None:
-    is_local = operate.is_local(declared.environment, root)
-    if not paths and is_local:
-        local = operate.local_deployment(root)
-        local.servers.sync_audit()
-        paths = tuple(path for path in local.layout.audit_logs if path.exists())
-    if not paths:
-        return None
-    namespace = "" if is_local else server_urls.read_namespace(os.environ)
-    return read_audit_logs(paths, items, declared.mounts, namespace)
 
 
 def _check_metrics_file(path: Path | None) -> None:

@@ -12,11 +12,15 @@ from policies.templates import render
 from vault.declare.declaration import Declaration
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
+from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired.databases import database_roles
 from vault.reconcile.desired.static_users import static_role_names
 from vault.reconcile.resources.auth import AppRole
+from vault.reconcile.resources.ownership import ownership_path
 from vault.reconcile.resources.policies import Policy
+from vault.rotation.inventory import declared_items
+from vault.rotation.record import FOLDER
 from vault.runtime.servers.hcl import quote
 
 
@@ -151,6 +155,16 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         "audit_keys": sorted(
             scope.key(key) for scope in scopes if (key := declaration.audit_key(scope.service))
         ),
+        "derived_secrets": sorted(
+            scope.secret(name)
+            for scope in scopes
+            for name, source in declaration.secrets(scope).items()
+            if isinstance(source, Derived)
+        ),
+        "rotation_entries": [
+            ownership_path(environment, f"{FOLDER}/{item.kind}", item.server_name)
+            for item in declared_items(declaration, environment)
+        ],
         "connections": sorted(
             str(scope) for scope in scopes if isinstance(services[scope].database, Database)
         ),

@@ -16,6 +16,8 @@ JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "str
 APPLY_JOB: Final = "strongroom-apply"
 #: The one that reads what was done, and no value.
 AUDITOR_JOB: Final = "strongroom-auditor"
+#: The one that rotates secrets, keys and credentials.
+ROTATOR_JOB: Final = "strongroom-rotator"
 #: The key that shows whether a write-only value changed. No service's key has this name, because
 #: those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"

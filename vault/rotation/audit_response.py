@@ -6,7 +6,7 @@ Everything of a line may have any type, because the line comes from a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,10 +22,15 @@ class Response:
     """A request that the server carried out.
 
     Attributes:
+        token: HMAC of the accessor of the token; of a batch token, which has none, its own HMAC.
+        token_ttl: Seconds for which the token is valid after it was issued or renewed, None if the
+            log does not say so.
+        token_issued: When it was issued, None if the log does not say so.
         role: Name of the role or user that the token was issued to, None if it has none.
         host: Host in the metadata of the secret-id that it was issued for, None if it has none.
         display_name: The server's name of the token, such as ``root``, None if it has none.
         data: Data of the response, None if it has none.
+        request_data: Data of the request, texts in it as HMACs.
         is_wrapped: Whether the response was wrapped. The log has no data of it then.
 
     """
@@ -39,6 +44,10 @@ class Response:
     display_name: str | None
     data: Mapping[str, Any] | None
     is_wrapped: bool
+    token: str | None = None
+    token_ttl: int | None = None
+    token_issued: datetime | None = None
+    request_data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:
@@ -58,7 +67,7 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
     time = parse_time(document["time"])
     if time is None or document.get("error") or _is_denied(auth) or _has_failed(data):
         return None
-    metadata = _mapping(auth, "metadata")
+    metadata, ttl = _mapping(auth, "metadata"), auth.get("token_ttl")
     return Response(
         time=time,
         operation=str(request.get("operation")),
@@ -69,6 +78,10 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         display_name=_name(auth, "display_name"),
         data=data,
         is_wrapped=bool(response.get("wrap_info")),
+        token=_text(auth, "accessor") or _text(auth, "client_token"),
+        token_ttl=ttl if type(ttl) is int else None,
+        token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
+        request_data=_mapping(request, "data"),
     )
 
 
@@ -86,6 +99,11 @@ def _has_failed(data: Mapping[str, Any] | None) -> bool:
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = data.get(key)
     return found if isinstance(found, Mapping) else {}
+
+
+def _text(data: Mapping[str, Any], key: str) -> str | None:
+    found = data.get(key)
+    return found if isinstance(found, str) and found else None
 
 
 def _name(data: Mapping[str, Any], key: str) -> str | None:

@@ -108,7 +108,8 @@ VARIABLES: Final = {
     | words("ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL GITHUB_ACTIONS")
     | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE")
     | words("BAO_DEV_ROOT_TOKEN_ID SKIP_SETCAP VAULT_DEV_ROOT_TOKEN_ID"),
-    "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"),
+    "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE")
+    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE"),
     "agent": words(
         """
         ENVIRONMENT STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY STRONGROOM_AUTH
@@ -253,6 +254,8 @@ COMMANDS: Final = {
     "reset": "--root --yes",
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
+    "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
+    "--audit-log --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",

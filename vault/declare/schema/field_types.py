@@ -268,9 +268,15 @@ ReloadWay = Annotated[
     ),
 ]
 PageUrl = Annotated[str, Matching(_PAGE, "http(s)://host:port/path, without user")]
+#: A program of the repository or of the machine, and its arguments. No shell reads them.
+Command = Annotated[
+    tuple[Annotated[str, Matching(r"[^\x00]+", "text", len)], ...],
+    Field(min_length=1, json_schema_extra={"minItems": 1}),
+]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 
 RotationPeriod = Annotated[int, Within("1h", "3650d")]
+RetireTime = Annotated[int, Within("1s", "365d")]
 LeaseTime = Annotated[int, Within("1s", "90d")]
 TokenPeriod = Annotated[int, Within("1m", "32d")]
 SecretIdTime = Annotated[int, Within("1m", "365d")]

@@ -32,6 +32,7 @@ from vault.declare.schema.field_types import (
     PartName,
     ReloadWay,
     RenderInterval,
+    RetireTime,
     RotationPeriod,
     SecretIdTime,
     SecretName,
@@ -71,6 +72,7 @@ class TransitKey(Section):
         description="a list of encrypt, decrypt or both"
     )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
+    retire_after: RetireTime | None = Field(None, description="a duration such as 30d")
     description: str = Field("", description="text: what the key protects")
 
 

@@ -9,9 +9,16 @@ from pydantic import Field, field_validator
 
 from app_integration.names import Environment
 from vault.declare import derived
+from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, EnvironmentName, RotationPeriod
+from vault.declare.schema.field_types import (
+    Command,
+    Distinct,
+    EnvironmentName,
+    RetireTime,
+    RotationPeriod,
+)
 from vault.declare.schema.text_types import json_text
 
 #: Characters of a generated secret. With the minimum length of 32 characters each alphabet gives
@@ -37,11 +44,38 @@ class _Source(Section):
         return self.environments is None or environment in self.environments
 
 
+class Hooks(Section):
+    """Commands with which a rotation changes a value where its owner keeps it.
+
+    Each may be repeated with the same rotation id.
+    """
+
+    create: Command | None = Field(None, description="a list: prints a new value that works")
+    set: Command | None = Field(None, description="a list: makes the value on its input work")
+    test: Command | None = Field(None, description="a list: uses the value on its input")
+    retire: Command | None = Field(None, description="a list: ends the value on its input")
+
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Return the command of each hook that is declared, by its name."""
+        found = {"create": self.create, "set": self.set, "test": self.test, "retire": self.retire}
+        return {name: command for name, command in found.items() if command is not None}
+
+
 class Given(_Source):
     """A secret whose value an operator or an import provides."""
 
     source: Literal["given"] = Field(description="given, generated or derived")
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
+    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    hooks: Hooks | None = Field(None, description="a mapping with create or set, test and retire")
+
+    @field_validator("hooks")
+    @classmethod
+    def _changes_the_value(cls, value: Hooks | None) -> Hooks | None:
+        if value is not None and value.create is None and value.set is None:
+            raise InvalidValue("has neither create nor set", "at least one of them")
+        return value
 
 
 class Generated(_Source):
@@ -53,6 +87,7 @@ class Generated(_Source):
         "alphanumeric", description="alphanumeric, hex or urlsafe"
     )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
+    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
 
 
 class Derived(_Source):

@@ -38,11 +38,14 @@ FULL: Final[Mapping[Kind, Any]] = {
         description: Sells things.
         secrets:
           token:
-            {source: generated, length: 48, alphabet: hex, rotate_every: 90d, description: Signs.}
-          mail-password: {source: given, environments: [dev, prod], rotate_every: 1h30m}
+            {source: generated, length: 48, alphabet: hex, rotate_every: 90d, retire_after: 1d,
+              description: Signs.}
+          mail-password: {source: given, environments: [dev, prod], rotate_every: 1h30m,
+              retire_after: 1h,
+              hooks: {create: [hooks/mail, new], set: [a], test: [a], retire: [hooks/mail, "1"]}}
           mail-url: {source: derived, format: "smtp://shop:{mail-password}@{{mail}}:25"}
         keys:
-          pii: {allow: [encrypt, decrypt], rotate_every: 90d, description: Personal data.}
+          pii: {allow: [encrypt], rotate_every: 90d, retire_after: 30d, description: Personal.}
         database:
           engine: postgresql
           name: shop_data
@@ -181,6 +184,8 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
         ["²:C", "a:\u2028"],
     ),
     "KubernetesName": (["a", "a.b-1"], ["", "*", "-a", "a-", "A", 7], []),
+    "RetireTime": (["1s", "365d"], ["", "1", 1, "1000d"], ["366d"]),
+    "Command": ([["a"], ["a", "--b c"]], [[], [""], "a", [1], ["a\0"]], []),
     "LeaseTime": (["1s", "90d", "1h30m", "00001s"], ["", "1", "1 h", "90", 1, "100d"], ["91d"]),
     "MountPath": (
         ["kv", "team/kv", "system/x", "authx"],

@@ -1,0 +1,116 @@
+"""Command ``rotate``: one rotation, all that are due, or their state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from app_integration.errors import ConfigurationError, StrongroomError
+from console import operate
+from console.options import Env, Root
+from console.rotation_view import RotationView
+from console.rotations import Rotations, open_rotations
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.field_types import Within
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.kinds.declared_secret import OwnedElsewhere
+from vault.rotation.rotation import Result
+
+out = Console(soft_wrap=True)
+
+_WAIT: Final = Within("1s", "30d")
+
+
+def _parse_wait(text: str) -> int:
+    """Return the seconds in a duration such as ``10m``."""
+    try:
+        return _WAIT.check(text)
+    except InvalidValue as error:
+        raise typer.BadParameter(f"--wait {error.what} (expected {error.expected})") from None
+
+
+def rotate(
+    env: Env,
+    name: Annotated[str | None, typer.Argument(help="a name in the ledger")] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", help="the only service; all if none is named")
+    ] = None,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="the kind, if several have the name")
+    ] = None,
+    due: Annotated[bool, typer.Option("--due", help="all that are overdue or under way")] = False,
+    status: Annotated[bool, typer.Option("--status", help="show the state only")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="change nothing")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="go back to the old value")] = False,
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="end the old value at once")
+    ] = False,
+    wait: Annotated[
+        int | None,
+        typer.Option(
+            "--wait",
+            parser=_parse_wait,
+            metavar="DURATION",
+            help="wait so long for the consumers: 10m",
+        ),
+    ] = None,
+    audit_log: Annotated[
+        list[Path] | None,
+        typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Rotate a secret, key or credential, and end the old one when no consumer needs it.
+
+    Run the command again to continue, also after a kill. --undo goes back, until the old value is
+    being ended.
+    """
+    if (name is None) != (due or status) and not (name and status):
+        raise typer.BadParameter("pass a name, --due or --status")
+    if due + status + undo + compromised + dry_run > 1 + (due and dry_run):
+        raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
+    environment, view = operate.resolve_environment(env), RotationView(out)
+    logs = tuple(audit_log or ())
+    with open_rotations(environment, service, logs, root, view.show_step) as rotations:
+        items = [rotations.find(name, kind)] if name else list(rotations.items)
+        if status:
+            view.show_states((item, rotations.read_record(item)) for item in items)
+        elif due:
+            _rotate_due(rotations, view, is_dry=dry_run)
+        elif undo:
+            record = rotations.rotation(items[0]).undo()
+            view.show_result(items[0], Result(record))
+        elif dry_run:
+            _preview(rotations, view, items[0])
+        else:
+            result = rotations.run(items[0], is_compromised=compromised, patience=wait or 0)
+            view.show_result(items[0], result)
+
+
+def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> None:
+    """Run all that must be run. One that fails does not keep the others from running."""
+    failed = []
+    for item in rotations.find_due():
+        try:
+            if is_dry:
+                _preview(rotations, view, item)
+            else:
+                view.show_result(item, rotations.run(item))
+        except OwnedElsewhere as error:
+            view.say(f"{item.name} is due: {error}")
+        except StrongroomError as error:
+            view.say(f"✗ {item.name}: {error}")
+            failed.append(item.name)
+    if failed:
+        raise ConfigurationError(f"not rotated: {', '.join(failed)}; see above")
+
+
+def _preview(rotations: Rotations, view: RotationView, item: Item) -> None:
+    """Show what would run. Nothing is written, and no hook is run."""
+    steps, record = rotations.rotation(item).steps, rotations.read_record(item)
+    if record is None or record.step.is_end:
+        record = steps.start(rotations.new_record())
+    view.show_preview(item, record)

@@ -1,0 +1,100 @@
+"""Printing of rotations: their steps, the evidence, and their state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich.console import Console
+
+from console.columns import print_columns
+from console.escapes import escape_unprintable
+from vault.rotation.evidence import Consumer, Evidence
+from vault.rotation.inventory import Item
+from vault.rotation.ledger_document import format_time
+from vault.rotation.record import Record, Step
+from vault.rotation.rotation import Result
+
+_TITLES: Final = {
+    Step.CREATE: "created a new value",
+    Step.SET: "set it where it is used",
+    Step.TEST: "tested it",
+    Step.PROMOTE: "promoted it",
+    Step.CONSUMERS: "all consumers have moved",
+    Step.RETIRE: "retired the old value",
+}
+_HEADINGS: Final = ("service", "kind", "name", "state", "since", "old", "new")
+
+
+class RotationView:
+    """Printer of rotations.
+
+    Args:
+        console: Console to print on.
+
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show_step(self, item: Item, step: Step, record: Record) -> None:
+        """Print a step that has ended."""
+        versions = f" ({record.old} -> {record.new})" if step is Step.PROMOTE else ""
+        self.say(f"✓ {item.name}: {_TITLES[step]}{versions}")
+
+    def show_result(self, item: Item, result: Result) -> None:
+        """Print the evidence, and whether the rotation has ended or for whom it waits."""
+        if result.evidence is not None:
+            self._show_evidence(result.evidence)
+        record = result.record
+        if record.step is Step.DONE:
+            self.say(f"{item.name}: rotated.")
+        elif record.step is Step.UNDONE:
+            self.say(f"{item.name}: the old value is in use again.")
+        else:
+            self.say(
+                f"{item.name}: waits. Run the command again to continue, or go back with --undo."
+            )
+
+    def show_preview(self, item: Item, record: Record) -> None:
+        """Print the steps that a run would begin with."""
+        every = list(_TITLES)
+        left = every[every.index(record.step) :]
+        state = f"replaces {record.old}" if record.step is Step.CREATE else "is under way"
+        self.say(f"{item.service or '-'} {item.kind} {item.name} {state}; steps: {', '.join(left)}")
+
+    def show_states(self, states: Iterable[tuple[Item, Record | None]]) -> None:
+        """Print one line for each item."""
+        rows = [_HEADINGS, *(_cells(item, record) for item, record in states)]
+        print_columns(self._console, rows)
+
+    def say(self, line: str) -> None:
+        """Print *line*, whose names may come from an audit log."""
+        self._console.print(escape_unprintable(line), markup=False, highlight=False)
+
+    def _show_evidence(self, evidence: Evidence) -> None:
+        self.say(f"evidence: {evidence.proof}")
+        groups: tuple[tuple[str, tuple[Consumer, ...]], ...] = (
+            ("has moved", evidence.moved),
+            ("has ended", evidence.ended),
+            ("waits for", evidence.waiting),
+        )
+        for title, consumers in groups:
+            for each in consumers:
+                self.say(f"  {title}: {each}")
+        if evidence.not_before is not None:
+            self.say(f"  not before: {format_time(evidence.not_before)}")
+        for note in evidence.notes:
+            self.say(f"  note: {note}")
+
+
+def _cells(item: Item, record: Record | None) -> tuple[str, ...]:
+    service = item.service or "-"
+    if record is None:
+        return (service, item.kind, item.name, "never rotated", "-", "-", "-")
+    since = record.ended or record.promoted or record.started
+    state = record.step.value if record.step.is_end else f"under way: {record.step}"
+    return (
+        *(service, item.kind, item.name, state),
+        *(format_time(since) or "-", record.old or "-", record.new or "-"),
+    )

@@ -1,0 +1,180 @@
+"""The rotations of one environment, with the operator's session and surroundings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from console import operate
+from console.audit_files import find_audit_files
+from console.operator_session import open_rotator_session
+from vault.declare.errors import join_names, suggest
+from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.context import RotationContext
+from vault.rotation.inventory import Item, Kind, declared_items
+from vault.rotation.kinds.catalogue import build_steps
+from vault.rotation.record import Record, Step
+from vault.rotation.rotation import Result, Rotation
+from vault.rotation.schedule import needs_run
+from vault.rotation.server_ages import read_ages
+
+#: Seconds between two looks at the consumers.
+INTERVAL: Final = 2.0
+
+Report = Callable[[Item, Step, Record], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotations:
+    """Rotations of the items of one environment.
+
+    Attributes:
+        context: What they share.
+        items: The items, of one service or of all.
+        report: Receives each step of an item, and the record after it.
+        clock: Returns monotonic seconds.
+        sleep: Waits that many seconds.
+
+    """
+
+    context: RotationContext
+    items: Sequence[Item]
+    report: Report
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def find(self, name: str, kind: Kind | None) -> Item:
+        """Return the item *name*.
+
+        Args:
+            name: Name in the declaration.
+            kind: The kind, or None if only one kind has the name.
+
+        Raises:
+            ConfigurationError: If there is none, or more than one.
+
+        """
+        found = [each for each in self.items if each.name == name and kind in {None, each.kind}]
+        if len(found) == 1:
+            return found[0]
+        environment = self.context.environment
+        if found:
+            which = join_names([f"{each.kind} of {each.service or 'a job'}" for each in found])
+            raise ConfigurationError(
+                f"{environment} has more than one {name!r}; pass --service and --kind ({which})"
+            )
+        names = sorted({each.name for each in self.items if kind in {None, each.kind}})
+        near = suggest(name, names)
+        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(names)})"
+        raise ConfigurationError(f"nothing in {environment} is called {name!r}{hint}")
+
+    def read_record(self, item: Item) -> Record | None:
+        """Return the record of the item's last rotation, None if there was none."""
+        return self.context.store(item).read()
+
+    def rotation(self, item: Item) -> Rotation:
+        """Return the rotation of *item*. No request is sent.
+
+        Raises:
+            OwnedElsewhere: If only the owner of the value can change it.
+            ConfigurationError: If the item cannot be rotated.
+
+        """
+        return Rotation(
+            steps=build_steps(self.context, item),
+            store=self.context.store(item),
+            session=self.context.session,
+            clock=self.context.clock,
+            new_record=self.new_record,
+            report=partial(self.report, item),
+        )
+
+    def new_record(self) -> Record:
+        """Return the record of a rotation that begins now."""
+        return Record(secrets.token_hex(8), Step.CREATE, self.context.clock())
+
+    def find_due(self) -> Iterator[Item]:
+        """Yield the items that a scheduled run begins or continues."""
+        context = self.context
+        for item in self.items:
+            now = context.clock()
+            ages = read_ages(context.session, item, context.mounts, now)
+            if needs_run(item, self.read_record(item), ages, now):
+                yield item
+
+    def run(self, item: Item, *, is_compromised: bool = False, patience: float = 0) -> Result:
+        """Begin or continue the rotation of *item*.
+
+        Args:
+            item: The item.
+            is_compromised: Whether the old value ends at once, whoever still uses it.
+            patience: Seconds to wait for the consumers.
+
+        Raises:
+            StrongroomError: If a step fails. The next call repeats it.
+
+        """
+        rotation, deadline = self.rotation(item), self.clock() + patience
+        result = rotation.run(is_compromised=is_compromised)
+        while not result.record.step.is_end and self.clock() < deadline:
+            self.sleep(INTERVAL)
+            result = rotation.run()
+        return result
+
+
+@contextmanager
+def open_rotations(
+    environment: Environment,
+    service: str | None,
+    audit_logs: Sequence[Path],
+    root: Path,
+    report: Report,
+) -> Iterator[Rotations]:
+    """Yield the rotations of an environment, with a session that may rotate.
+
+    Args:
+        environment: The environment.
+        service: The only service, or None for all services and the jobs.
+        audit_logs: Files of the server's audit devices. Those of the local deployment are read if
+            none is named.
+        root: Folder of the local deployment.
+        report: Receives each step of an item, and the record after it.
+
+    Raises:
+        ConfigurationError: If the service does not run there, or there is no local deployment,
+            credential or address.
+
+    """
+    repository = operate.repository()
+    declaration = repository.load()
+    items = declared_items(declaration, environment, service)
+    with open_rotator_session(environment.value, root) as session:
+        context = RotationContext(
+            declaration=declaration,
+            environment=environment,
+            session=session,
+            folder=repository.root,
+            environ=os.environ,
+            read_log=partial(_read_log, environment, audit_logs, root),
+            clock=partial(datetime.now, UTC),
+            generate=generate_value,
+        )
+        yield Rotations(context, items, report)
+
+
+def _read_log(
+    environment: Environment, audit_logs: Sequence[Path], root: Path, paths: Collection[str]
+) -> ConsumerLog | None:
+    files = find_audit_files(environment, audit_logs, root)
+    return read_consumer_log(files.paths, paths, files.namespace) if files.paths else None

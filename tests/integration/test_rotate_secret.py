@@ -1,0 +1,342 @@
+"""Rotation of secrets on a real server: its steps, kills, undoing, and who has moved."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from app_integration.auth.methods import StaticToken
+from app_integration.errors import ConfigurationError
+from app_integration.names import VALUE_KEY, Environment
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from tests.support.processes.killed_requests import kill_after_each_request
+from tests.support.servers.deployment import Deployment
+from vault.declare.schema.base import Section
+from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
+from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Proof
+from vault.rotation.hooks import HookFailed
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.kinds.catalogue import build_steps
+from vault.rotation.kinds.declared_secret import OwnedElsewhere
+from vault.rotation.record import Record, Step
+from vault.rotation.rotation import Rotation
+
+pytestmark = pytest.mark.requires("embedded")
+
+DEV = Environment.DEV
+#: Numbers of the secrets, because a log has the reads of earlier tests.
+NUMBERS = itertools.count(1)
+
+
+_Source = TypeVar("_Source", bound=Section)
+
+
+def parse(model: type[_Source], **fields: object) -> _Source:
+    """Return a source as a service file has it."""
+    return model.model_validate(fields)
+
+
+class Site:
+    """Rotations of a secret that only this test declares, of the store.
+
+    Attributes:
+        now: The time of the rotations.
+        secrets: The declared sources of the secret and of those derived from it.
+        logs: Whether the audit logs are read.
+
+    """
+
+    def __init__(self, deployment: Deployment, folder: Path, token: Secret) -> None:
+        self.deployment = deployment
+        self.folder = folder
+        self.token = token
+        self.now = datetime.now(UTC)
+        self.logs = True
+        self.name = f"signing-key-{next(NUMBERS)}"
+        self.path = f"gaara-store/dev/{self.name}"
+        self.composed = f"gaara-store/dev/url-of-{self.name}"
+        self.secrets = {
+            self.name: parse(Generated, source="generated", length=32, retire_after="20s"),
+            f"url-of-{self.name}": Derived(source="derived", format=f"key://{{{self.name}}}@host"),
+        }
+
+    @property
+    def address(self) -> str:
+        return self.deployment.settings.vault_addr
+
+    def context(self, session: Session) -> RotationContext:
+        declaration = self.deployment.local.declaration
+        store = declaration.services["gaara-store"].model_copy(update={"secrets": self.secrets})
+        services = {**declaration.services, "gaara-store": store}
+        return RotationContext(
+            declaration=replace(declaration, services=services),
+            environment=DEV,
+            session=session,
+            folder=self.folder,
+            environ=os.environ,
+            read_log=self.read_log,
+            clock=lambda: self.now,
+            generate=generate_value,
+        )
+
+    def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
+        self.deployment.refresh("vault/audit")
+        files = self.deployment.layout.audit_logs[:1]
+        return read_consumer_log(files, paths) if self.logs else None
+
+    def rotation(self, session: Session | None = None) -> Rotation:
+        context = self.context(session or self.deployment.operator)
+        item = Item(Kind.SECRET, "gaara-store", self.name, self.path, 86_400, is_declared=True)
+        return Rotation(
+            steps=build_steps(context, item),
+            store=context.store(item),
+            session=context.session,
+            clock=context.clock,
+            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, self.now),
+            report=lambda _step, _record: None,
+        )
+
+    def value(self, path: str = "", version: int = 0) -> str:
+        path = path or self.path
+        found = self.deployment.operator.get(f"secret/data/{path}?version={version}")
+        value: str = found["data"]["data"][VALUE_KEY]
+        return value
+
+    def versions(self, path: str = "") -> dict[int, bool]:
+        """Return each version, and whether it is readable."""
+        found = self.deployment.operator.get(f"secret/metadata/{path or self.path}")["data"][
+            "versions"
+        ]
+        return {int(key): not each["destroyed"] for key, each in found.items()}
+
+
+@pytest.fixture
+def site(deployment: Deployment, tmp_path: Path) -> Iterator[Site]:
+    """Yield a site whose secret has one version, and one derived from it."""
+    operator = deployment.operator
+    with deployment.token("strongroom-apply") as token:
+        site = Site(deployment, tmp_path, token)
+        operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "first", "hint": "kept"}})
+        operator.post(f"secret/data/{site.composed}", {"data": {VALUE_KEY: "key://first@host"}})
+        yield site
+    for path in (site.path, site.composed, f"_strongroom/dev/rotation/secret/{site.path}"):
+        operator.delete(f"secret/metadata/{path}")
+
+
+@pytest.fixture
+def consumer(site: Site) -> Iterator[Session]:
+    """Yield a session with a token that no operator's role has issued."""
+    with (
+        site.deployment.token("strongroom-apply") as token,
+        Session(site.address, StaticToken(token)) as session,
+    ):
+        yield session
+
+
+def test_rotation_waits_for_its_grace_and_destroys_the_old_version(site: Site) -> None:
+    waiting = site.rotation().run()
+    assert waiting.record.step is Step.CONSUMERS
+    assert site.versions() == {1: True, 2: True}
+    assert (len(site.value()), site.value(version=1)) == (32, "first")
+    assert site.value(site.composed) == f"key://{site.value()}@host"
+    site.now += timedelta(seconds=19)
+    assert site.rotation().run().record.step is Step.CONSUMERS
+    site.now += timedelta(hours=2)
+    done = site.rotation().run().record
+    assert (done.step, done.old, done.new, done.ended) == (Step.DONE, "1", "2", site.now)
+    assert site.versions() == {1: False, 2: True}
+    assert site.versions(site.composed) == {1: False, 2: True}
+    found = site.deployment.operator.get(f"secret/data/{site.path}")["data"]["data"]
+    assert found["hint"] == "kept"
+
+
+def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site) -> None:
+    seen = [site.value()]
+
+    def run(session: Session) -> None:
+        while not site.rotation(session).run().record.step.is_end:
+            site.now += timedelta(hours=2)
+
+    def check(_count: int) -> None:
+        run(site.deployment.operator)
+        assert site.value() not in seen
+        seen.append(site.value())
+        assert site.value(site.composed) == f"key://{seen[-1]}@host"
+        assert sum(site.versions().values()) == 1
+
+    kills = kill_after_each_request(site.address, site.token, run, check)
+    assert kills >= len(Step) - 2
+    # One rotation for each kill, one more after the kill that followed its end, and the last one.
+    assert max(site.versions()) == 1 + kills + 2
+
+
+def test_rotation_waits_for_a_consumer_and_names_it(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    site.now += timedelta(seconds=30)
+    waiting = site.rotation().run()
+    assert waiting.record.step is Step.CONSUMERS
+    evidence = waiting.evidence
+    assert evidence is not None
+    assert evidence.proof is Proof.AUDIT_LOG
+    (held,) = evidence.waiting
+    assert "read version 1" in held.detail
+    consumer.get(f"secret/data/{site.path}")
+    done = site.rotation().run()
+    assert done.record.step is Step.DONE
+    assert done.evidence is not None
+    assert ["read version 2" in each.detail for each in done.evidence.moved] == [True]
+
+
+def test_consumer_whose_token_was_revoked_has_ended(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    consumer.post("auth/token/revoke-self")
+    site.now += timedelta(seconds=30)
+    assert site.rotation().run().record.step is Step.DONE
+
+
+def test_consumer_whose_token_has_expired_has_ended(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    site.now += timedelta(seconds=90)  # the token has 60 s
+    evidence = site.rotation().run().evidence
+    assert evidence is not None
+    assert ([len(evidence.ended), len(evidence.waiting)]) == [1, 0]
+
+
+def test_rotation_without_a_log_waits_for_the_time_bound(site: Site) -> None:
+    site.logs = False
+    evidence = site.rotation().run().evidence
+    assert evidence is not None
+    assert evidence.proof is Proof.TIME
+    site.now += timedelta(seconds=300 + 3600 + 4)
+    assert site.rotation().run().record.step is Step.CONSUMERS
+    site.now += timedelta(seconds=2)
+    assert site.rotation().run().record.step is Step.DONE
+
+
+def test_undo_makes_the_old_value_current_and_keeps_the_new_one_readable(site: Site) -> None:
+    site.rotation().run()
+    promoted = site.value()
+    assert site.rotation().undo().step is Step.UNDONE
+    assert (site.value(), site.value(version=2)) == ("first", promoted)
+    assert site.value(site.composed) == "key://first@host"
+    with pytest.raises(ConfigurationError, match=r"no rotation of signing-key-\d+ is under way"):
+        site.rotation().undo()
+    assert site.rotation().run().record.old == "3"
+
+
+def test_undo_killed_after_each_request_is_ended_by_the_next_run(site: Site) -> None:
+    site.rotation().run()
+
+    def check(_count: int) -> None:
+        assert site.rotation().run().record.step in {Step.UNDONE, Step.CONSUMERS}
+        record = site.rotation().store.read()
+        if record is not None and record.step is Step.CONSUMERS:
+            site.rotation().undo()
+        assert site.value() == "first"
+        site.rotation().run()
+
+    kills = kill_after_each_request(
+        site.address, site.token, lambda session: site.rotation(session).undo(), check
+    )
+    assert kills > 1
+
+
+def test_version_of_someone_else_during_a_rotation_is_not_overwritten(site: Site) -> None:
+    rotation = site.rotation()
+    started = rotation.steps.create(rotation.steps.start(rotation.new_record()))
+    rotation.store.write(rotation.session, replace(started, step=Step.PROMOTE))
+    site.deployment.operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "by hand"}})
+    with pytest.raises(ConfigurationError, match="someone wrote version 2 of signing-key-"):
+        site.rotation().run()
+    assert site.value() == "by hand"
+
+
+def test_compromised_secret_ends_at_once(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    result = site.rotation().run(is_compromised=True)
+    assert result.record.step is Step.DONE
+    assert site.versions() == {1: False, 2: True}
+    assert result.evidence is not None
+    assert len(result.evidence.waiting) == 1
+
+
+SCRIPT = """
+import json, os, pathlib, sys
+hook, text = sys.argv[1], sys.stdin.read()
+names = {key: value for key, value in os.environ.items() if key.startswith("STRONGROOM_")}
+with pathlib.Path("calls").open("a") as file:
+    file.write(json.dumps([hook, text, names]) + chr(10))
+if pathlib.Path(f"fail-{hook}").exists():
+    sys.exit(f"{hook} rejected {text}")
+if hook == "create":
+    print("from the owner " + names["STRONGROOM_ROTATION_ID"])
+"""
+
+
+@pytest.fixture
+def hooked(site: Site) -> Site:
+    """Return a site whose secret is given, with all hooks."""
+    (site.folder / "hook.py").write_text(SCRIPT)
+    commands = {name: (sys.executable, "hook.py", name) for name in Hooks.model_fields}
+    site.secrets = {site.name: parse(Given, source="given", hooks=commands, retire_after="60s")}
+    return site
+
+
+def calls(site: Site) -> list[tuple[str, str]]:
+    lines = (site.folder / "calls").read_text().splitlines()
+    return [(hook, text) for hook, text, _names in map(json.loads, lines)]
+
+
+def test_hooks_change_the_value_at_its_owner(hooked: Site) -> None:
+    hooked.rotation().run()
+    new = hooked.value()
+    assert new.startswith("from the owner ")
+    assert calls(hooked) == [("create", ""), ("set", new), ("test", new)]
+    hooked.now += timedelta(hours=2)
+    assert hooked.rotation().run().record.step is Step.DONE
+    assert calls(hooked)[3:] == [("retire", "first")]
+
+
+def test_failed_hook_is_repeated_with_the_same_id_and_its_message_is_redacted(
+    hooked: Site,
+) -> None:
+    (hooked.folder / "fail-set").touch()
+    with pytest.raises(HookFailed, match="exit code 1: set rejected ") as caught:
+        hooked.rotation().run()
+    (hooked.folder / "fail-set").unlink()
+    hooked.rotation().run()
+    created, first, second, _tested = calls(hooked)
+    assert (created[0], first) == ("create", second)
+    assert first[1] not in str(caught.value)
+    assert hooked.value() == first[1]
+
+
+def test_undo_with_hooks_sets_the_old_value_and_ends_the_new_one(hooked: Site) -> None:
+    hooked.rotation().run()
+    new = hooked.value()
+    hooked.rotation().undo()
+    assert calls(hooked)[3:] == [("set", "first"), ("retire", new)]
+    assert hooked.value() == "first"
+
+
+def test_given_secret_without_hooks_names_its_owner(site: Site) -> None:
+    site.secrets = {site.name: Given(source="given")}
+    with pytest.raises(OwnedElsewhere, match=f"strongroom put {site.name} --service"):
+        site.rotation()

@@ -1,0 +1,78 @@
+"""What the rotations of one environment share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from app_integration.mounts import Mounts
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from vault.declare.declaration import Declaration
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import JOBS
+from vault.reconcile.resources.ownership import Owner
+from vault.rotation.consumer_log import ConsumerLog
+from vault.rotation.hooks import HookRunner
+from vault.rotation.inventory import Item
+from vault.rotation.pending import PendingValue
+from vault.rotation.record import RecordStore
+
+
+@dataclass(frozen=True, slots=True)
+class RotationContext:
+    """Declaration, session and surroundings of the rotations of one environment.
+
+    Attributes:
+        session: Session of the rotator.
+        folder: Working directory of hooks, the repository's folder.
+        environ: Variables of the operator, of which hooks get a few.
+        read_log: Returns what audit logs say of the reads of API paths, None without a log.
+        clock: Returns the current time, in UTC.
+        generate: Returns that many random characters of an alphabet.
+
+    """
+
+    declaration: Declaration
+    environment: Environment
+    session: Session
+    folder: Path
+    environ: Mapping[str, str]
+    read_log: Callable[[Collection[str]], ConsumerLog | None]
+    clock: Callable[[], datetime]
+    generate: Callable[[int, str], Secret]
+
+    @property
+    def declared(self) -> EnvironmentDeclaration:
+        """Return the environment's file."""
+        return self.declaration.environment(self.environment)
+
+    @property
+    def mounts(self) -> Mounts:
+        """Return the mounts of the deployment."""
+        return self.declared.mounts
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """Return the roles whose tokens are no consumers."""
+        return frozenset(map(self.declared.server_name, JOBS))
+
+    def store(self, item: Item) -> RecordStore:
+        """Return the place of the record of *item*."""
+        return RecordStore(self.session, Owner.of(self.declared), item)
+
+    def pending(self, item: Item) -> PendingValue:
+        """Return the place of a new value of *item* before its promotion."""
+        return PendingValue(self.session, self.store(item).entry.path, self.mounts.kv)
+
+    def runner(self, item: Item) -> HookRunner:
+        """Return the runner of the hooks of *item*."""
+        names = {
+            "STRONGROOM_SERVICE": item.service or "",
+            "ENVIRONMENT": self.environment.value,
+            "STRONGROOM_NAME": item.name,
+        }
+        return HookRunner(self.folder, self.environ, names)

@@ -1,0 +1,59 @@
+"""Evidence that the consumers of a value have moved to a newer one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Proof(StrEnum):
+    """What the evidence rests on, the strongest first."""
+
+    NO_CONSUMER = "nothing reads it"
+    AUDIT_LOG = "audit log"
+    METRIC = "metric"
+    COUNT = "count of stored ciphertexts"
+    TIME = "time bound"
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A token, host or process that has read a value.
+
+    Attributes:
+        identity: Role, and host if that is known, for people.
+        detail: What was seen of it, such as the version and time of its last read.
+
+    """
+
+    identity: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.identity}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of the consumers of an old value.
+
+    Attributes:
+        moved: Those that have read the new value.
+        ended: Those whose token has ended, so that they must read the new value to continue.
+        waiting: Those that use the old value, as far as is known.
+        not_before: Time before which the old value must not end in any case, None if there is none.
+        notes: What cannot be proved, or was assumed, as sentences.
+
+    """
+
+    proof: Proof
+    moved: tuple[Consumer, ...] = ()
+    ended: tuple[Consumer, ...] = ()
+    waiting: tuple[Consumer, ...] = ()
+    not_before: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+    def is_complete(self, now: datetime) -> bool:
+        """Return whether the old value may end at *now*."""
+        return not self.waiting and (self.not_before is None or now >= self.not_before)

@@ -1,0 +1,1 @@
+"""Kinds of rotation: the steps for each kind of value."""

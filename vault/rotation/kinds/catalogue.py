@@ -1,0 +1,33 @@
+"""The kinds of rotation that exist, and which items can be rotated by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from vault.rotation.context import RotationContext
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.kinds import declared_secret
+from vault.rotation.rotation import Steps
+
+Builder = Callable[[RotationContext, Item], Steps]
+
+#: Kind of item → how its rotation is built.
+BUILDERS: Final[Mapping[Kind, Builder]] = {
+    Kind.SECRET: declared_secret.build,
+}
+
+
+def build_steps(context: RotationContext, item: Item) -> Steps:
+    """Return the steps that rotate *item*. No request is sent.
+
+    Raises:
+        OwnedElsewhere: If only the owner of the value can change it.
+        ConfigurationError: If the item cannot be rotated.
+
+    """
+    builder = BUILDERS.get(item.kind)
+    if builder is None:
+        raise ConfigurationError(f"a {item.kind} cannot be rotated by this command")
+    return builder(context, item)

@@ -1,0 +1,127 @@
+"""Building of the rotation of a secret from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from app_integration.secret import Secret
+from vault.declare import derived, durations
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
+from vault.reconcile.resources import read_data
+from vault.reconcile.resources.secrets import DerivedValue, metadata_path
+from vault.reconcile.server_time import parse_time
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Evidence
+from vault.rotation.inventory import Item
+from vault.rotation.kinds.secret import SecretRotation
+from vault.rotation.kv_consumers import Promotion, evidence_by_log, evidence_by_time
+from vault.rotation.record import Record
+
+#: Seconds for which the old value of a secret stays valid, if none is declared.
+DEFAULT_RETIRE_AFTER: Final = durations.DAY
+#: Length and alphabet of the value for a hook ``set``.
+_LENGTH: Final = 48
+_ALPHABET: Final = "alphanumeric"
+
+
+class OwnedElsewhere(ConfigurationError):
+    """A value that only its owner can change, because it has no hooks."""
+
+
+def build(context: RotationContext, item: Item) -> SecretRotation:
+    """Return the steps that rotate the secret *item*.
+
+    Raises:
+        OwnedElsewhere: If it is given, and has no hooks.
+        ConfigurationError: If it is derived, so that it changes only together with its parts.
+
+    """
+    scope = Scope(item.service or "", context.environment)
+    source = context.declaration.secrets(scope)[item.name]
+    if isinstance(source, Derived):
+        parts = ", ".join(source.references)
+        raise ConfigurationError(f"{item.name} is derived; rotate one of its parts: {parts}")
+    if isinstance(source, Given) and source.hooks is None:
+        raise OwnedElsewhere(
+            f"{item.name} is given, and only its owner can change it: get a new value there, and "
+            f"write it with: strongroom put {item.name} --service {scope.service} "
+            f"--env {scope.environment}; or declare hooks that do so"
+        )
+    if isinstance(source, Adopted):
+        raise ConfigurationError(
+            f"{item.name} is adopted, so that the server sets its password; rotate it with "
+            "strongroom rotate-password"
+        )
+    length, alphabet = _LENGTH, _ALPHABET
+    if isinstance(source, Generated):
+        length, alphabet = source.length, source.alphabet
+    retire_after = source.retire_after or DEFAULT_RETIRE_AFTER
+    return SecretRotation(
+        item=item,
+        session=context.session,
+        mounts=context.mounts,
+        pending=context.pending(item),
+        generate=partial(_generate, context, length, alphabet),
+        hooks=source.hooks.commands if isinstance(source, Given) and source.hooks else {},
+        runner=context.runner(item),
+        derived=tuple(find_derived(context, scope, item.name)),
+        observe=partial(observe, context, item, retire_after),
+    )
+
+
+def find_derived(context: RotationContext, scope: Scope, name: str) -> list[DerivedValue]:
+    """Return the secrets that are composed of *name*, directly or not, in order."""
+    declared = context.declaration.secrets(scope)
+    uses = {key: each.references for key, each in declared.items() if isinstance(each, Derived)}
+    affected, found = {name}, []
+    for key in derived.sort_by_dependency(uses):
+        source = declared[key]
+        if isinstance(source, Derived) and affected & {*source.references}:
+            affected.add(key)
+            parts = {part: scope.secret(part) for part in source.references}
+            path, mount = scope.secret(key), context.mounts.kv
+            found.append(DerivedValue(path, source.format, parts, mount))
+    return found
+
+
+def observe(
+    context: RotationContext,
+    item: Item,
+    retire_after: int,
+    record: Record,
+    versions: Mapping[str, int],
+) -> Evidence:
+    """Return what is known of the consumers of the API paths in *versions*.
+
+    Args:
+        context: The environment.
+        item: The secret.
+        retire_after: Seconds for which the old value is valid in any case.
+        record: The record, promoted.
+        versions: API path → the version that consumers must have read.
+
+    """
+    promoted = record.promoted or context.clock()
+    created = _first_version(context, item) or promoted
+    interval = context.declared.agent.render_interval
+    promotion = Promotion(promoted, versions, created, interval, retire_after)
+    log = context.read_log(tuple(versions))
+    if log is None or log.first is None:
+        return evidence_by_time(promotion)
+    return evidence_by_log(promotion, log, context.operators, context.clock())
+
+
+def _first_version(context: RotationContext, item: Item) -> datetime | None:
+    """Return when the secret was created, None if the server does not say so."""
+    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
+    return parse_time(metadata["created_time"]) if "created_time" in metadata else None
+
+
+def _generate(context: RotationContext, length: int, alphabet: str) -> Secret:
+    return context.generate(length, ALPHABETS[alphabet])

@@ -1,0 +1,192 @@
+"""Rotation of a secret: one that this tool generates, or one that hooks change at its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.mounts import Mounts
+from app_integration.names import COMPOSED_KEY, VALUE_KEY
+from app_integration.observability import redaction
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from vault.reconcile.resources import read_data
+from vault.reconcile.resources.secrets import DerivedValue, data_path, metadata_path
+from vault.rotation.evidence import Evidence
+from vault.rotation.hooks import HookRunner
+from vault.rotation.inventory import Item
+from vault.rotation.pending import PendingValue
+from vault.rotation.record import Record
+
+OUTDATED: Final = "outdated"
+
+#: Name of a hook → its command.
+Hooks = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRotation:
+    """The steps for one secret.
+
+    Attributes:
+        item: The secret.
+        session: Session of the rotator.
+        mounts: Mounts of the deployment.
+        pending: The place of the new value.
+        generate: Returns a new random value.
+        hooks: Hooks by name: ``create``, ``set``, ``test`` and ``retire``, each optional.
+        runner: Runs them.
+        derived: The secrets that are composed of this one.
+        observe: Returns what is known of the consumers of API paths, given the version that each
+            of them must have read.
+
+    """
+
+    item: Item
+    session: Session
+    mounts: Mounts
+    pending: PendingValue
+    generate: Callable[[], Secret]
+    hooks: Hooks
+    runner: HookRunner
+    derived: tuple[DerivedValue, ...]
+    observe: Callable[[Record, Mapping[str, int]], Evidence]
+
+    def start(self, record: Record) -> Record:
+        """Return the record with the current version."""
+        metadata = read_data(self.session, metadata_path(self.item.server_name, self.mounts.kv))
+        version = (metadata or {}).get("current_version", 0)
+        if metadata is None or not version:
+            raise ConfigurationError(
+                f"{self.item.server_name} has no value yet; write it with strongroom apply or put"
+            )
+        if (metadata["custom_metadata"] or {}).get(COMPOSED_KEY):
+            raise ConfigurationError(
+                f"{self.item.server_name} is adopted, so that the server sets its password; use "
+                "strongroom rotate-password"
+            )
+        self._read(version)
+        return replace(record, old=str(version))
+
+    def create(self, record: Record) -> Record:
+        """Generate the new value, or let the hook ``create`` obtain it from its owner."""
+        if self.pending.read(record.id) is None:
+            is_hooked = "create" in self.hooks
+            value = self._run("create", record, None) if is_hooked else self.generate()
+            if not value:
+                raise ConfigurationError("the hook create printed no value; let it print one")
+            self.pending.write(record.id, value)
+        return record
+
+    def set(self, record: Record) -> Record:
+        """Let the hook ``set`` make the owner accept the new value."""
+        self._run("set", record, self.pending.require(record.id))
+        return record
+
+    def test(self, record: Record) -> Record:
+        """Let the hook ``test`` use the new value, and check that it is another one."""
+        value = self.pending.require(record.id)
+        self._run("test", record, value)
+        old = self._read(int(record.old)).get(VALUE_KEY)
+        if old is not None and value == old:
+            raise ConfigurationError(
+                f"the new value of {self.item.name} is the old one; undo the rotation with --undo"
+            )
+        return record
+
+    def promote(self, record: Record) -> Record:
+        """Write the new value as the next version, and compose the derived values again."""
+        value = self.pending.require(record.id)
+        version, fields = self._current()
+        if fields.get(VALUE_KEY) != value:
+            if version != int(record.old):
+                raise ConfigurationError(
+                    f"someone wrote version {version} of {self.item.name} during the rotation; "
+                    "undo the rotation with --undo, and look which value is right"
+                )
+            version = self._write({**fields, VALUE_KEY: value.reveal()}, version)
+        self._compose_derived()
+        return replace(record, new=str(version))
+
+    def find_consumers(self, record: Record) -> Evidence:
+        """Return who has read the new version of the secret, and of those derived from it."""
+        versions = {data_path(self.item.server_name, self.mounts.kv): int(record.new)}
+        for each in self.derived:
+            current = self._metadata(each.name).get("current_version", 0)
+            versions[data_path(each.name, self.mounts.kv)] = current
+        return self.observe(record, versions)
+
+    def retire(self, record: Record) -> Record:
+        """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
+        old = self._read(int(record.old)).get(VALUE_KEY)
+        if old is not None:
+            self._run("retire", record, Secret(old))
+        self._destroy_before(self.item.server_name, int(record.new))
+        for each in self.derived:
+            self._destroy_before(each.name, self._metadata(each.name).get("current_version", 0))
+        self.pending.destroy()
+        return record
+
+    def undo(self, record: Record) -> None:
+        """Write the old value again, if the new one is current.
+
+        The new version stays readable, so that what it has signed in the meantime is accepted.
+        """
+        value, old = self.pending.read(record.id), self._read(int(record.old))
+        if value is not None:
+            self._run("set", record, Secret(old[VALUE_KEY]))
+            version, fields = self._current()
+            if fields.get(VALUE_KEY) == value:
+                self._write(old, version)
+                self._compose_derived()
+            self._run("retire", record, value)
+        self.pending.destroy()
+
+    def _run(self, hook: str, record: Record, value: Secret | None) -> Secret:
+        if hook not in self.hooks:
+            return Secret("")
+        return self.runner.run(hook, self.hooks[hook], record.id, value)
+
+    def _compose_derived(self) -> None:
+        for each in self.derived:
+            if (each.read(self.session) or {}).get("value") == OUTDATED:
+                each.write(self.session, None)
+
+    def _current(self) -> tuple[int, dict[str, str]]:
+        found = read_data(self.session, data_path(self.item.server_name, self.mounts.kv))
+        if found is None:
+            raise ConfigurationError(
+                f"the current version of {self.item.server_name} is deleted; restore it, or write "
+                "one with strongroom put"
+            )
+        return found["metadata"]["version"], _register(found["data"])
+
+    def _read(self, version: int) -> dict[str, str]:
+        """Return the fields of *version*, empty if it is deleted or destroyed."""
+        path = data_path(self.item.server_name, self.mounts.kv)
+        found = read_data(self.session, f"{path}?version={version}")
+        return _register((found or {}).get("data") or {})
+
+    def _write(self, fields: Mapping[str, str], version: int) -> int:
+        body = {"data": dict(fields), "options": {"cas": version}}
+        path = data_path(self.item.server_name, self.mounts.kv)
+        written: int = self.session.post(path, body, retry=False)["data"]["version"]
+        return written
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        return read_data(self.session, metadata_path(name, self.mounts.kv)) or {}
+
+    def _destroy_before(self, name: str, version: int) -> None:
+        versions = self._metadata(name).get("versions") or {}
+        before = [int(each) for each in versions if int(each) < version]
+        alive = [each for each in before if not versions[str(each)]["destroyed"]]
+        if alive:
+            self.session.post(f"{self.mounts.kv}/destroy/{name}", {"versions": alive})
+
+
+def _register(fields: dict[str, str]) -> dict[str, str]:
+    for value in fields.values():
+        redaction.live.add(Secret(value))
+    return fields

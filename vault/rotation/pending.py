@@ -1,0 +1,75 @@
+"""A new value between its creation and its promotion, in an entry that no service can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import VALUE_KEY
+from app_integration.observability import redaction
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from vault.reconcile.resources import read_data
+from vault.reconcile.resources.secrets import data_path, metadata_path
+
+_ID: Final = "rotation"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingValue:
+    """The pending value of one rotation.
+
+    Attributes:
+        session: May read and write the entry.
+        path: Path below the KV mount, that of the rotation's record.
+        mount: Path of the KV mount.
+
+    """
+
+    session: Session
+    path: str
+    mount: str
+
+    def read(self, rotation: str) -> Secret | None:
+        """Return the value, None if the rotation with the id *rotation* has none."""
+        data = read_data(self.session, data_path(self.path, self.mount))
+        found = (data or {}).get("data") or {}
+        if found.get(_ID) != rotation:
+            return None
+        value = Secret(found[VALUE_KEY])
+        redaction.live.add(value)
+        return value
+
+    def require(self, rotation: str) -> Secret:
+        """Return the value.
+
+        Raises:
+            ConfigurationError: If there is none, because someone deleted it.
+
+        """
+        value = self.read(rotation)
+        if value is None:
+            raise ConfigurationError(
+                f"the new value of the rotation in {self.path} does not exist any more; undo the "
+                "rotation with --undo, and begin it again"
+            )
+        return value
+
+    def write(self, rotation: str, value: Secret) -> None:
+        """Store *value* for the rotation with the id *rotation*."""
+        redaction.live.add(value)
+        body = {"data": {VALUE_KEY: value.reveal(), _ID: rotation}}
+        self.session.post(data_path(self.path, self.mount), body, retry=False)
+
+    def destroy(self) -> None:
+        """Destroy all versions of the value; the record stays."""
+        metadata = read_data(self.session, metadata_path(self.path, self.mount)) or {}
+        versions = [
+            int(number)
+            for number, found in (metadata.get("versions") or {}).items()
+            if not found["destroyed"]
+        ]
+        if versions:
+            path = f"{self.mount}/destroy/{self.path}"
+            self.session.post(path, {"versions": versions})

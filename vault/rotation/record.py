@@ -1,0 +1,145 @@
+"""State of a rotation, in the custom metadata of an entry that no service can read.
+
+The entry is ``<kv>/_strongroom/<environment>/rotation/<kind>/<name>``, beside the ownership
+metadata. So a rotation can be continued from any machine, after any step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from app_integration.errors import ConfigurationError
+from app_integration.session.session import Session
+from vault.reconcile.resources import ReadSession
+from vault.reconcile.resources.ownership import Owner, OwnershipEntry
+from vault.reconcile.server_time import parse_time
+from vault.rotation.inventory import Item
+
+#: Folder of the records, beside the ownership metadata of each kind.
+FOLDER: Final = "rotation"
+_KEY: Final = "rotation"
+_FORMAT: Final = 1
+
+
+class Step(StrEnum):
+    """The step of a rotation that runs next, or how it has ended."""
+
+    CREATE = "create"
+    SET = "set"
+    TEST = "test"
+    PROMOTE = "promote"
+    CONSUMERS = "consumers"
+    RETIRE = "retire"
+    DONE = "done"
+    UNDONE = "undone"
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether the rotation has ended."""
+        return self in {Step.DONE, Step.UNDONE}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """State of one rotation. It never contains a secret.
+
+    Attributes:
+        id: Random, so that hooks and pending values of one rotation can be told from another's.
+        step: The next step.
+        old: What is replaced, in the kind's terms: a version, a user or an accessor.
+        new: What replaces it, empty until it exists.
+        promoted: When the new value became current, None before.
+        ended: When the rotation ended, None before.
+        is_compromised: Whether the old value ends without a wait for its consumers.
+        is_undone: Whether the rotation goes back to the old value.
+
+    """
+
+    id: str
+    step: Step
+    started: datetime
+    old: str = ""
+    new: str = ""
+    promoted: datetime | None = None
+    ended: datetime | None = None
+    is_compromised: bool = False
+    is_undone: bool = False
+
+    @classmethod
+    def parse(cls, text: str, what: str) -> Self:
+        """Return the record in *text*.
+
+        Args:
+            text: What :meth:`render` returned.
+            what: Whose record it is, for the error.
+
+        Raises:
+            ConfigurationError: If it has another format.
+
+        """
+        try:
+            found: dict[str, Any] = json.loads(text)
+            format_ = found.pop("format")
+            found |= {key: parse_time(found[key]) for key in _TIMES if key in found}
+            found["step"] = Step(found["step"])
+            record = cls(**found)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            record, format_ = None, None
+        if record is None or format_ != _FORMAT:
+            raise ConfigurationError(
+                f"the record of the rotation of {what} cannot be read; use the version of the "
+                "tool that began it"
+            )
+        return record
+
+    def render(self) -> str:
+        """Return the record as text, at most 512 characters."""
+        fields: dict[str, Any] = {
+            "format": _FORMAT,
+            "id": self.id,
+            "step": self.step.value,
+            "old": self.old,
+            "new": self.new,
+            "is_compromised": self.is_compromised,
+            "is_undone": self.is_undone,
+        }
+        times = {key: getattr(self, key) for key in _TIMES}
+        fields |= {key: time.isoformat() for key, time in times.items() if time is not None}
+        return json.dumps(fields, separators=(",", ":"))
+
+
+_TIMES: Final = ("started", "promoted", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStore:
+    """The record of one item on the server."""
+
+    session: ReadSession
+    owner: Owner
+    item: Item
+
+    @property
+    def entry(self) -> OwnershipEntry:
+        """Return the entry that has the record. Its value, if there is one, is a pending one."""
+        return self.owner.entry(f"{FOLDER}/{self.item.kind}", self.item.server_name)
+
+    def read(self) -> Record | None:
+        """Return the record of the last rotation, None if there was none.
+
+        Raises:
+            ConfigurationError: If another version of the tool wrote it.
+
+        """
+        found: Mapping[str, str] = self.entry.read(self.session)
+        text = found.get(_KEY)
+        return None if text is None else Record.parse(text, self.item.server_name)
+
+    def write(self, session: Session, record: Record) -> None:
+        """Replace the record by *record*."""
+        self.entry.write(session, {_KEY: record.render()})

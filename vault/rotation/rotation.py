@@ -1,0 +1,198 @@
+"""The state machine of a rotation, the same for every kind of value.
+
+create → set → test → promote → consumers → retire. Each step can be repeated, and the record on the
+server names the next one. So after a kill, the same command continues. Until the old value is
+retired, the rotation can be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from app_integration.errors import ConfigurationError
+from app_integration.session.session import Session
+from vault.rotation.evidence import Evidence
+from vault.rotation.inventory import Item
+from vault.rotation.record import Record, RecordStore, Step
+
+
+class Steps(Protocol):
+    """The steps of a rotation for one item. Each step can be repeated after a kill.
+
+    A step returns the record with what it has found out. The machine writes it, with the next step.
+    """
+
+    @property
+    def item(self) -> Item:
+        """Return what is rotated."""
+        ...
+
+    def start(self, record: Record) -> Record:
+        """Return the record with the old value's name in it. Nothing is written.
+
+        Raises:
+            StrongroomError: If the item cannot be rotated.
+
+        """
+        ...
+
+    def create(self, record: Record) -> Record:
+        """Create the new value, which no consumer reads yet."""
+        ...
+
+    def set(self, record: Record) -> Record:
+        """Make the system accept the new value, beside the old one if it can."""
+        ...
+
+    def test(self, record: Record) -> Record:
+        """Check that the system accepts the new value."""
+        ...
+
+    def promote(self, record: Record) -> Record:
+        """Make the new value the one that consumers read."""
+        ...
+
+    def find_consumers(self, record: Record) -> Evidence:
+        """Return which consumers have moved to the new value, and which have not."""
+        ...
+
+    def retire(self, record: Record) -> Record:
+        """End the old value."""
+        ...
+
+    def undo(self, record: Record) -> None:
+        """Make the old value the one that consumers read, and end the new one."""
+        ...
+
+
+#: Step → the one after it.
+_NEXT: Final = {
+    Step.CREATE: Step.SET,
+    Step.SET: Step.TEST,
+    Step.TEST: Step.PROMOTE,
+    Step.PROMOTE: Step.CONSUMERS,
+    Step.CONSUMERS: Step.RETIRE,
+    Step.RETIRE: Step.DONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How far a rotation has come.
+
+    Attributes:
+        record: The record; its step is an end, or the consumers' if the rotation waits.
+        evidence: What is known of the consumers, None if that step was not reached.
+
+    """
+
+    record: Record
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The rotation of one item.
+
+    Attributes:
+        steps: What each step does.
+        store: Its record.
+        session: May write the record.
+        clock: Returns the current time, in UTC.
+        new_record: Returns the record of a rotation that begins now, with a random id.
+        report: Receives the record after each step, and that step.
+
+    """
+
+    steps: Steps
+    store: RecordStore
+    session: Session
+    clock: Callable[[], datetime]
+    new_record: Callable[[], Record]
+    report: Callable[[Step, Record], None]
+
+    def run(self, *, is_compromised: bool = False) -> Result:
+        """Begin a rotation, or continue the one that has begun, as far as its consumers allow.
+
+        Args:
+            is_compromised: Whether the old value ends at once, whoever still uses it.
+
+        Raises:
+            StrongroomError: If a step fails. The next call repeats it.
+
+        """
+        record = self.store.read()
+        if record is None or record.step.is_end:
+            record = self._start()
+        if record.is_undone:
+            return Result(self._undo(record))
+        if is_compromised and not record.is_compromised:
+            record = self._write(replace(record, is_compromised=True))
+        evidence = None
+        while not record.step.is_end:
+            if record.step is Step.CONSUMERS:
+                evidence = self.steps.find_consumers(record)
+                if not (evidence.is_complete(self.clock()) or record.is_compromised):
+                    break
+            record = self._run_step(record)
+        return Result(record, evidence)
+
+    def undo(self) -> Record:
+        """Go back to the old value, and return the record.
+
+        Raises:
+            ConfigurationError: If no rotation is under way, or the old value is being retired.
+            StrongroomError: If a request fails. The next call repeats it.
+
+        """
+        record, name = self.store.read(), self.steps.item.name
+        if record is None or record.step.is_end:
+            raise ConfigurationError(f"no rotation of {name} is under way; nothing was changed")
+        if record.step is Step.RETIRE:
+            raise ConfigurationError(
+                f"the old value of {name} is being retired, so that nothing can be undone; "
+                "continue with: strongroom rotate"
+            )
+        return self._undo(record if record.is_undone else replace(record, is_undone=True))
+
+    def _undo(self, record: Record) -> Record:
+        """Go back to the old value. The record says so first, so that a kill changes nothing."""
+        self._write(record)
+        self.steps.undo(record)
+        return self._write(replace(record, step=Step.UNDONE, ended=self.clock()))
+
+    def _start(self) -> Record:
+        return self._write(self.steps.start(self.new_record()))
+
+    def _run_step(self, record: Record) -> Record:
+        step = record.step
+        after = replace(self._execute(record), step=_NEXT[step])
+        if step is Step.PROMOTE:
+            after = replace(after, promoted=self.clock())
+        elif step is Step.RETIRE:
+            after = replace(after, ended=self.clock())
+        self._write(after)
+        self.report(step, after)
+        return after
+
+    def _execute(self, record: Record) -> Record:
+        match record.step:
+            case Step.CREATE:
+                return self.steps.create(record)
+            case Step.SET:
+                return self.steps.set(record)
+            case Step.TEST:
+                return self.steps.test(record)
+            case Step.PROMOTE:
+                return self.steps.promote(record)
+            case Step.RETIRE:
+                return self.steps.retire(record)
+            case _:
+                return record
+
+    def _write(self, record: Record) -> Record:
+        self.store.write(self.session, record)
+        return record
