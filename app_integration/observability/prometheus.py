@@ -81,6 +81,13 @@ class Prometheus(Recorder):
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._versions = Gauge(
+            "strongroom_secret_version",
+            "Version of a secret that the process has fetched last; of several, the oldest.",
+            ("environment", "service", "secret"),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
         self._expiry = Gauge(
             "strongroom_lease_expires_timestamp_seconds",
             "Expiry of the current Vault token or database lease.",
@@ -125,6 +132,19 @@ class Prometheus(Recorder):
     def record_staleness(self, name: str, age: float) -> None:
         """Record the *age* of a stale value in seconds, or 0.0 for a fresh one."""
         self._stale.labels(self._environment, self._label(name)).set(age)
+
+    def record_version(self, service: str, name: str, version: int) -> None:
+        """Record the version of a secret. A name beyond the limit has none, because all share one.
+
+        Args:
+            service: The service that the secret belongs to.
+            name: The name of the secret.
+            version: Its KV version.
+
+        """
+        label = self._label(name)
+        if label == name:
+            self._versions.labels(self._environment, service, label).set(version)
 
     def record_operation(self, operation: str, outcome: str) -> None:
         """Record the outcome of one operation. See :meth:`.recorder.Recorder.record_operation`.

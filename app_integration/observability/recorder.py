@@ -42,6 +42,16 @@ class Recorder:
 
         """
 
+    def record_version(self, service: str, name: str, version: int) -> None:
+        """Record the version of a secret that the process has fetched last.
+
+        Args:
+            service: The service that the secret belongs to.
+            name: The name of the secret.
+            version: Its KV version.
+
+        """
+
     def record_operation(self, operation: str, outcome: str) -> None:
         """Record the outcome of one operation.
 

@@ -29,13 +29,13 @@ from app_integration.secret_store.cache_entry import (
     Key,
     build_entry,
     is_fresh,
-    is_newer,
     is_served_stale,
     is_server_unavailable,
     is_usable_on_outage,
     negative_ttl,
     split_key,
 )
+from app_integration.secret_store.cache_metrics import record_cached, record_versions
 from app_integration.secret_store.cache_refresher import CacheRefresher
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
@@ -63,6 +63,7 @@ class FetcherConfig:
         registry: The registry that each value is added to, for redaction.
         background: See :class:`CacheRefresher`.
         ttls: Name → seconds, in place of ``cache_ttl``.
+        service: The service that the secrets belong to, for metrics.
 
     """
 
@@ -72,6 +73,7 @@ class FetcherConfig:
     registry: redaction.SecretRegistry
     background: bool
     ttls: Mapping[str, float] = field(default_factory=dict)
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Fetcher:
         Without a watched name, nothing is refreshed until the child requests a secret.
         """
         if self.watchers.names:
-            self.cache.adopt_inherited()
+            self._adopt_inherited()
             self.refresher.worker.wake()
 
     def close(self) -> None:
@@ -165,6 +167,7 @@ class Fetcher:
     def _adopt_inherited(self) -> None:
         """Adopt the entries that a forked child inherited, at its first request, and refresh."""
         if self.cache.inherited and self.cache.adopt_inherited():
+            record_versions(self._config.service, self.cache.snapshot())
             self.refresher.worker.wake()
 
     def fetch_future(
@@ -269,11 +272,9 @@ class Fetcher:
         if self._closed or not self.cache.put(key, entry):
             return
         name = split_key(key)[0]
-        metrics.get_recorder().record_staleness(name, 0.0)
+        record_cached(self._config.service, key, entry, previous)
         if previous is not None and previous.stale_logged:
             log.info("%s is fresh again", name)
-        if previous is not None and is_newer(entry.fetched, previous.fetched):
-            metrics.get_recorder().record_rotation("secret", name)
         if isinstance(key, str):
             self.watchers.notify(name, entry.fetched)
         self.refresher.worker.wake()

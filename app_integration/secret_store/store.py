@@ -82,7 +82,8 @@ class SecretStore:
         # With the clock of a test there is no background thread: the test calls
         # `fetcher.refresher.refresh_due` itself.
         background = clock is time.monotonic
-        config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {})
+        owner = scope.service if scope is not None else ""
+        config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {}, owner)
         self.fetcher = Fetcher(Chain(sources, development=development), config)
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from tests.unit.observability.test_audit_log import Disk
 from tests.unit.secret_store.test_store import Clock, Script
 
 ROOT = Path(__file__).parents[3]
+SCOPE = Scope("shop", Environment.PROD)
 Samples = dict[tuple[str, ...], float]
 
 
@@ -59,9 +61,13 @@ def samples(name: str) -> Samples:
 def store(
     *responses: str | StrongroomError, clock: Clock | None = None, disk: Disk | None = None
 ) -> SecretStore:
-    audit = AuditLog(Scope("shop", Environment.PROD), disk or Disk())
+    audit = AuditLog(SCOPE, disk or Disk())
     return SecretStore(
-        [Script(*responses)], audit, registry=redaction.SecretRegistry(), clock=clock or Clock()
+        [Script(*responses)],
+        audit,
+        scope=SCOPE,
+        registry=redaction.SecretRegistry(),
+        clock=clock or Clock(),
     )
 
 
@@ -110,6 +116,50 @@ def test_newer_version_counts_as_a_rotation() -> None:
         secrets.get("jwt-secret", force_refresh=True)
     secrets.get("jwt-secret")
     assert samples("rotations_total") == {("secret", "jwt-secret"): 2}
+
+
+@pytest.mark.usefixtures("recorder")
+def test_version_is_that_of_the_current_value_which_was_fetched_last() -> None:
+    secrets = store("one", Sealed("x"), "two", "old", "field")  # each fetch is a new version
+    secrets.get("jwt-secret")
+    assert samples("secret_version") == {("jwt-secret", "shop"): 1}
+    secrets.get("jwt-secret", force_refresh=True)  # served stale
+    assert samples("secret_version") == {("jwt-secret", "shop"): 1}
+    secrets.get("jwt-secret", force_refresh=True)
+    secrets.get("jwt-secret", version=1)
+    secrets.get("jwt-secret", field="user")
+    assert samples("secret_version") == {("jwt-secret", "shop"): 3}
+
+
+@pytest.mark.usefixtures("recorder")
+def test_fallback_has_no_version() -> None:
+    sources = Script(Sealed("x")), Script("other", name="dotenv")
+    audit = AuditLog(SCOPE, Disk())
+    secrets = SecretStore(sources, audit, scope=SCOPE, registry=redaction.SecretRegistry())
+    with closing(secrets):
+        assert secrets.get("jwt-secret").reveal() == "other"
+    assert samples("secret_version") == {}
+
+
+def test_version_of_a_name_beyond_the_limit_is_left_out(recorder: Prometheus) -> None:
+    for number in range(MAX_NAMES + 1):
+        recorder.record_version("shop", f"n{number}", 2)
+    assert len(samples("secret_version")) == MAX_NAMES
+    assert ("other", "shop") not in samples("secret_version")
+
+
+@pytest.mark.usefixtures("recorder")
+def test_forked_child_shows_the_version_that_it_has_inherited() -> None:
+    secrets = store("one")
+    secrets.get("jwt-secret")
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        metrics.set_environment("prod")
+        secrets.get("jwt-secret")
+        os.write(write, repr(samples("secret_version")).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"{('jwt-secret', 'shop'): 1.0}"
 
 
 def test_lease_sets_expiry_and_ttl(recorder: Prometheus) -> None:
@@ -184,7 +234,7 @@ def test_recorder_without_prometheus_client_is_the_null_recorder() -> None:
         "from app_integration.observability import metrics\n"
         "counter = metrics.get_recorder()\n"
         "counter.record_access('x', 'hit'); counter.record_staleness('x', 0.0)\n"
-        "counter.record_operation('login', 'ok')\n"
+        "counter.record_operation('login', 'ok'); counter.record_version('shop', 'x', 1)\n"
         "counter.record_ttl('token', 1.0); counter.record_rotation('secret', 'x')\n"
         "print(type(counter).__name__, counter.render())\n"
     )
@@ -213,6 +263,23 @@ def test_page_of_several_workers_has_their_sum(tmp_path: Path) -> None:
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert 'outcome="hit",secret="jwt-secret"} 2.0' in page
+
+
+def test_page_of_several_workers_has_the_oldest_version_of_a_live_one(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from prometheus_client.multiprocess import mark_process_dead\n"
+        "from app_integration.observability import metrics\n"
+        "for version in (3, 1, 2):\n"
+        "    if not (child := os.fork()):\n"
+        "        metrics.get_recorder().record_version('shop', 'jwt-secret', version)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    if version == 1: mark_process_dead(child)\n"
+        "print(metrics.get_recorder().render()[0].decode())\n"
+    )
+    page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert 'secret="jwt-secret",service="shop"} 2.0' in page
 
 
 def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:

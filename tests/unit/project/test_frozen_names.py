@@ -374,6 +374,7 @@ def exit_code(command: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 METRICS: Final = {
     "strongroom_secret_access_total": "environment secret outcome",
     "strongroom_secret_stale_seconds": "environment secret",
+    "strongroom_secret_version": "environment service secret",
     "strongroom_requests_total": "environment outcome",
     "strongroom_logins_total": "environment outcome",
     "strongroom_renewals_total": "environment outcome",
@@ -421,6 +422,7 @@ def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     recorder = prometheus.Prometheus("dev")
     recorder.record_access("smtp-password", "hit")
     recorder.record_staleness("smtp-password", 1.0)
+    recorder.record_version("gaara-store", "smtp-password", 1)
     recorder.record_ttl("token", 60.0)
     recorder.record_rotation("secret", "smtp-password")
     for operation in recorder._operations:
