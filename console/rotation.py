@@ -17,6 +17,7 @@ from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
+from vault.rotation.prometheus_query import check_prometheus_url
 from vault.rotation.rotation import Result
 
 out = Console(soft_wrap=True)
@@ -30,6 +31,14 @@ def _parse_wait(text: str) -> int:
         return _WAIT.check(text)
     except InvalidValue as error:
         raise typer.BadParameter(f"--wait {error.what} (expected {error.expected})") from None
+
+
+def _parse_prometheus(url: str) -> str:
+    """Return the address of a Prometheus server."""
+    try:
+        return check_prometheus_url(url)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def rotate(
@@ -61,6 +70,15 @@ def rotate(
         list[Path] | None,
         typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            "--prometheus",
+            parser=_parse_prometheus,
+            metavar="URL",
+            help="a server that scrapes the consumers, asked without an audit log",
+        ),
+    ] = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Rotate a secret, key or credential, and end the old one when no consumer needs it.
@@ -74,7 +92,7 @@ def rotate(
         raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
     environment, view = operate.resolve_environment(env), RotationView(out)
     logs = tuple(audit_log or ())
-    with open_rotations(environment, service, logs, root, view.show_step) as rotations:
+    with open_rotations(environment, service, logs, root, view.show_step, prometheus) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)
         if status:
             view.show_states((item, rotations.read_record(item)) for item in items)

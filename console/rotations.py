@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,10 +24,12 @@ from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps
+from vault.rotation.prometheus_query import read_version_metrics
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.schedule import needs_run
 from vault.rotation.server_ages import read_ages
+from vault.rotation.version_metrics import VersionMetrics
 
 #: Seconds between two looks at the consumers.
 INTERVAL: Final = 2.0
@@ -140,6 +142,7 @@ def open_rotations(
     audit_logs: Sequence[Path],
     root: Path,
     report: Report,
+    prometheus: str | None = None,
 ) -> Iterator[Rotations]:
     """Yield the rotations of an environment, with a session that may rotate.
 
@@ -150,6 +153,7 @@ def open_rotations(
             none is named.
         root: Folder of the local deployment.
         report: Receives each step of an item, and the record after it.
+        prometheus: Address of a Prometheus server that scrapes the consumers, or None.
 
     Raises:
         ConfigurationError: If the service does not run there, or there is no local deployment,
@@ -169,6 +173,7 @@ def open_rotations(
             read_log=partial(_read_log, environment, audit_logs, root),
             clock=partial(datetime.now, UTC),
             generate=generate_value,
+            read_metrics=partial(_read_metrics, prometheus),
         )
         yield Rotations(context, items, report)
 
@@ -178,3 +183,9 @@ def _read_log(
 ) -> ConsumerLog | None:
     files = find_audit_files(environment, audit_logs, root)
     return read_consumer_log(files.paths, paths, files.namespace) if files.paths else None
+
+
+def _read_metrics(
+    prometheus: str | None, names: Collection[str], since: timedelta
+) -> VersionMetrics | None:
+    return read_version_metrics(prometheus, names, since) if prometheus is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from app_integration.mounts import Mounts
@@ -20,6 +20,11 @@ from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import RecordStore
+from vault.rotation.version_metrics import VersionMetrics
+
+
+def _no_metrics(_names: Collection[str], _since: timedelta) -> None:
+    """Return that there are no metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class RotationContext:
         read_log: Returns what audit logs say of the reads of API paths, None without a log.
         clock: Returns the current time, in UTC.
         generate: Returns that many random characters of an alphabet.
+        read_metrics: Returns what metrics show of the versions of secrets, given their names and
+            for how long before now, None without metrics.
 
     """
 
@@ -44,6 +51,7 @@ class RotationContext:
     read_log: Callable[[Collection[str]], ConsumerLog | None]
     clock: Callable[[], datetime]
     generate: Callable[[int, str], Secret]
+    read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = _no_metrics
 
     @property
     def declared(self) -> EnvironmentDeclaration:

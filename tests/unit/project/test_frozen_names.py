@@ -255,7 +255,7 @@ COMMANDS: Final = {
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
-    "--audit-log --root",
+    "--audit-log --prometheus --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -13,15 +11,11 @@ from app_integration.secret import Secret
 from vault.declare import derived, durations
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
-from vault.reconcile.resources import read_data
-from vault.reconcile.resources.secrets import DerivedValue, metadata_path
-from vault.reconcile.server_time import parse_time
+from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
-from vault.rotation.kv_consumers import Promotion, evidence_by_log, evidence_by_time
-from vault.rotation.record import Record
+from vault.rotation.kv_evidence import observe
 
 #: Seconds for which the old value of a secret stays valid, if none is declared.
 DEFAULT_RETIRE_AFTER: Final = durations.DAY
@@ -88,39 +82,6 @@ def find_derived(context: RotationContext, scope: Scope, name: str) -> list[Deri
             path, mount = scope.secret(key), context.mounts.kv
             found.append(DerivedValue(path, source.format, parts, mount))
     return found
-
-
-def observe(
-    context: RotationContext,
-    item: Item,
-    retire_after: int,
-    record: Record,
-    versions: Mapping[str, int],
-) -> Evidence:
-    """Return what is known of the consumers of the API paths in *versions*.
-
-    Args:
-        context: The environment.
-        item: The secret.
-        retire_after: Seconds for which the old value is valid in any case.
-        record: The record, promoted.
-        versions: API path → the version that consumers must have read.
-
-    """
-    promoted = record.promoted or context.clock()
-    created = _first_version(context, item) or promoted
-    interval = context.declared.agent.render_interval
-    promotion = Promotion(promoted, versions, created, interval, retire_after)
-    log = context.read_log(tuple(versions))
-    if log is None or log.first is None:
-        return evidence_by_time(promotion)
-    return evidence_by_log(promotion, log, context.operators, context.clock())
-
-
-def _first_version(context: RotationContext, item: Item) -> datetime | None:
-    """Return when the secret was created, None if the server does not say so."""
-    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
-    return parse_time(metadata["created_time"]) if "created_time" in metadata else None
 
 
 def _generate(context: RotationContext, length: int, alphabet: str) -> Secret:

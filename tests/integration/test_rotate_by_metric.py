@@ -1,0 +1,169 @@
+"""Rotation of a secret whose consumers are seen in a real Prometheus, without an audit log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import VALUE_KEY
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from tests.integration.test_rotate_secret import Site
+from tests.support.polling import wait_until
+from tests.support.servers.deployment import Deployment
+from tests.support.servers.prometheus_server import prometheus_server, query
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Evidence, Proof
+from vault.rotation.prometheus_query import read_version_metrics
+from vault.rotation.record import Step
+from vault.rotation.rotation import Result
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("prometheus")]
+
+ROOT: Final = Path(__file__).parents[2]
+SERVICE: Final = "gaara-store"
+
+
+class Application:
+    """A process with the SDK that uses the secret."""
+
+    def __init__(self, process: subprocess.Popen[str], token: Secret) -> None:
+        self.process = process
+        assert process.stdin is not None
+        self._requests = process.stdin
+        assert process.stdout is not None
+        self._lines = process.stdout
+        self._send(token.reveal())
+
+    @cached_property
+    def target(self) -> str:
+        """Return the address of its metrics, when it has fetched the secret."""
+        return f"127.0.0.1:{self._lines.readline().strip()}"
+
+    def refresh(self) -> str:
+        """Fetch the secret again, and return its version."""
+        self._send("again")
+        return self._lines.readline().strip()
+
+    def _send(self, line: str) -> None:
+        self._requests.write(f"{line}\n")
+        self._requests.flush()
+
+
+class MetricSite(Site):
+    """A site whose rotations read metrics and no log, of a service without a delivered file."""
+
+    prometheus = ""
+
+    def context(self, session: Session) -> RotationContext:
+        context = super().context(session)
+        services = context.declaration.services
+        plain = services[SERVICE].model_copy(update={"config": None})
+        return replace(
+            context,
+            declaration=replace(context.declaration, services={**services, SERVICE: plain}),
+            read_metrics=partial(read_version_metrics, self.prometheus),
+        )
+
+    def run(self) -> tuple[Result, Evidence]:
+        """Run the rotation, and return its evidence, too."""
+        result = self.rotation().run()
+        assert result.evidence is not None
+        return result, result.evidence
+
+    def wait_for_version(self, target: str, version: str) -> None:
+        """Wait until Prometheus has scraped the version."""
+        text = f'strongroom_secret_version{{instance="{target}"}} == {version}'
+        wait_until(lambda: query(self.prometheus, text), f"version {version} of {target}", 20)
+
+
+@pytest.fixture
+def site(deployment: Deployment, tmp_path: Path) -> Iterator[MetricSite]:
+    """Yield a site whose secret has one version."""
+    operator = deployment.operator
+    with deployment.token("strongroom-apply") as token:
+        site = MetricSite(deployment, tmp_path, token)
+        site.logs = False
+        site.secrets = {site.name: site.secrets[site.name]}
+        operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "first"}})
+        yield site
+    for path in (site.path, f"_strongroom/dev/rotation/secret/{site.path}"):
+        operator.delete(f"secret/metadata/{path}")
+
+
+@contextmanager
+def running_application(site: MetricSite) -> Iterator[Application]:
+    """Run an application, and yield it while it starts."""
+    module = "tests.support.processes.metric_application"
+    command = [sys.executable, "-m", module, site.address, SERVICE, site.name]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield Application(process, site.token)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_rotation_waits_for_an_application_with_the_old_version_and_names_it(
+    site: MetricSite,
+) -> None:
+    with ExitStack() as stack:
+        # One Prometheus for both rotations, because its start takes 5 s.
+        prompt, held = (stack.enter_context(running_application(site)) for _ in range(2))
+        targets = {prompt.target: {}, held.target: {"pod": "store-1", "service": "store-svc"}}
+        site.prometheus = stack.enter_context(prometheus_server(site.folder, targets))
+        site.rotation().run()
+        site.now += timedelta(seconds=30)
+        assert prompt.refresh() == "2"
+        site.wait_for_version(prompt.target, "2")
+        result, evidence = site.run()
+        assert (result.record.step, evidence.proof) == (Step.CONSUMERS, Proof.METRIC)
+        assert [*map(str, evidence.moved)] == [f"{prompt.target}: has version 2 of {site.name}"]
+        named = f"pod store-1 ({held.target}): has version 1 of {site.name}"
+        assert [*map(str, evidence.waiting)] == [named]
+        site.now += timedelta(days=1)  # no time bound ends what is seen to be in use
+        assert site.run()[0].record.step is Step.CONSUMERS
+        assert held.refresh() == "2"
+        site.wait_for_version(held.target, "2")
+        result, evidence = site.run()
+        assert (result.record.step, len(evidence.moved)) == (Step.DONE, 2)
+        assert site.versions() == {1: False, 2: True}
+        check_gone(site, prompt, held)
+
+
+def check_gone(site: MetricSite, prompt: Application, gone: Application) -> None:
+    """Check that a rotation waits for the time bound if an application does not respond."""
+    site.rotation().run()
+    site.now += timedelta(seconds=30)
+    gone.process.kill()
+    assert prompt.refresh() == "3"
+    site.wait_for_version(prompt.target, "3")
+    wait_until(lambda: query(site.prometheus, "up == 0"), "a target that is down", 20)
+    result, evidence = site.run()
+    assert (result.record.step, evidence.waiting) == (Step.CONSUMERS, ())
+    assert [note.partition(", ")[0] for note in evidence.notes[1:3]] == [
+        f"pod store-1 ({gone.target}) had version 2 of {site.name}",
+        f"pod store-1 ({gone.target}) is down",
+    ]
+    site.now += timedelta(hours=2)
+    assert site.run()[0].record.step is Step.DONE
+
+
+def test_secret_that_no_target_shows_waits_for_the_time_bound(site: MetricSite) -> None:
+    with prometheus_server(site.folder, {}) as site.prometheus:
+        assert site.run()[1].proof is Proof.TIME
+    site.now += timedelta(hours=2)
+    with pytest.raises(ConfigurationError, match="cannot be queried: ConnectionError; correct"):
+        site.rotation().run()

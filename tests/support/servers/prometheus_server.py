@@ -1,0 +1,70 @@
+"""Real Prometheus that scrapes some targets, with its data in a folder of the test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+import requests
+
+from app_integration.testing.ports import free_ports
+from tests.support.polling import wait_until
+
+#: Between two scrapes, so that a test sees a change at once.
+INTERVAL: Final = "200ms"
+_TIMEOUT: Final = 5.0  # seconds
+
+
+@contextmanager
+def prometheus_server(folder: Path, targets: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Run Prometheus, and yield its address when it has scraped all targets, after 5 s.
+
+    Args:
+        folder: For its configuration and data.
+        targets: ``host:port`` → further labels of the target.
+
+    """
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("needs prometheus")
+    groups = [{"targets": [target], "labels": dict(each)} for target, each in targets.items()]
+    configuration = {
+        "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL},
+        "scrape_configs": [{"job_name": "store", "static_configs": groups}],
+    }
+    file = folder / "prometheus.yml"  # JSON is YAML
+    file.write_text(json.dumps(configuration))
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    options = (f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}")
+    process = subprocess.Popen(
+        (program, *options, f"--web.listen-address={address}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: _count_up(f"http://{address}") == len(targets), "scraped targets", 20)
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        process.wait(_TIMEOUT)
+
+
+def query(address: str, text: str) -> list[dict[str, object]]:
+    """Return the result of the query *text*."""
+    response = requests.get(f"{address}/api/v1/query", {"query": text}, timeout=_TIMEOUT)
+    found: list[dict[str, object]] = response.json()["data"]["result"]
+    return found
+
+
+def _count_up(address: str) -> int:
+    """Return the number of targets that respond."""
+    try:
+        return len(query(address, "up == 1"))
+    except (requests.RequestException, ValueError, KeyError):
+        return -1  # not ready yet

@@ -1,0 +1,64 @@
+"""Choice of the evidence for the consumers of a secret: the audit log, else metrics, else time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from app_integration.names import Scope
+from vault.reconcile.resources import read_data
+from vault.reconcile.resources.secrets import data_path, metadata_path
+from vault.reconcile.server_time import parse_time
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Evidence
+from vault.rotation.inventory import Item
+from vault.rotation.kv_consumers import Promotion, evidence_by_log, evidence_by_time
+from vault.rotation.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.record import Record
+
+
+def observe(
+    context: RotationContext,
+    item: Item,
+    retire_after: int,
+    record: Record,
+    versions: Mapping[str, int],
+) -> Evidence:
+    """Return what is known of the consumers of the API paths in *versions*.
+
+    Args:
+        context: The environment.
+        item: The secret.
+        retire_after: Seconds for which the old value is valid in any case.
+        record: The record, promoted.
+        versions: API path → the version that consumers must have read.
+
+    """
+    promoted = record.promoted or context.clock()
+    created = _first_version(context, item) or promoted
+    interval = context.declared.agent.render_interval
+    promotion = Promotion(promoted, versions, created, interval, retire_after)
+    log = context.read_log(tuple(versions))
+    if log is not None and log.first is not None:
+        return evidence_by_log(promotion, log, context.operators, context.clock())
+    return _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
+
+
+def _observe_metrics(context: RotationContext, item: Item, promotion: Promotion) -> Evidence | None:
+    """Return what metrics show, None if there are none."""
+    scope = Scope(item.service or "", context.environment)
+    folder = data_path(f"{scope.service}/{scope.environment}/", context.mounts.kv)
+    wanted = {path.removeprefix(folder): each for path, each in promotion.versions.items()}
+    if not all(path.startswith(folder) for path in promotion.versions):
+        return None  # because the SDK shows the versions of the service's secrets only
+    metrics = context.read_metrics(wanted, observation_time(promotion, context.clock()))
+    if metrics is None:
+        return None
+    is_delivered = context.declaration.service(scope.service).config is not None
+    return evidence_by_metric(promotion, metrics.of(scope), wanted, is_delivered=is_delivered)
+
+
+def _first_version(context: RotationContext, item: Item) -> datetime | None:
+    """Return when the secret was created, None if the server does not say so."""
+    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
+    return parse_time(metadata["created_time"]) if "created_time" in metadata else None

@@ -1,0 +1,143 @@
+"""Versions of secrets that processes of an application show in Prometheus. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+
+#: The gauge of the SDK.
+METRIC: Final = "strongroom_secret_version"
+_OWN_LABELS: Final = frozenset(("__name__", "environment", "service", "secret"))
+_MAX_VERSION: Final = 2**31
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample of an instant vector of Prometheus."""
+
+    labels: Labels
+    value: float
+
+    @property
+    def version(self) -> int:
+        """Return the value as a version."""
+        return int(self.value)
+
+    @property
+    def secret(self) -> str:
+        """Return the name of the secret, empty if there is none."""
+        return self.own_label("secret")
+
+    @property
+    def target(self) -> frozenset[tuple[str, str]]:
+        """Return the labels of the target that was scraped, which identify it."""
+        own = {*_OWN_LABELS, *(f"exported_{name}" for name in _OWN_LABELS)}
+        # The other label of a pair is the target's.
+        return frozenset(
+            (name, value)
+            for name, value in self.labels.items()
+            if name not in own or (name in _OWN_LABELS and f"exported_{name}" in self.labels)
+        )
+
+    @property
+    def identity(self) -> str:
+        """Return the pod and the instance, as far as they are known."""
+        pod, instance = self.labels.get("pod"), self.labels.get("instance")
+        if pod and instance:
+            return f"pod {pod} ({instance})"
+        return f"pod {pod}" if pod else instance or "a target without the label instance"
+
+    def own_label(self, name: str) -> str:
+        """Return a label that the application has set.
+
+        Prometheus renames it to ``exported_…`` if the target has a label of that name.
+        """
+        return self.labels.get(f"exported_{name}") or self.labels.get(name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMetrics:
+    """What Prometheus knows of the versions of some secrets.
+
+    Attributes:
+        current: Samples of the targets that are scraped now.
+        earlier: The last samples of all targets in the time that was asked for.
+        down: Targets of the same jobs that do not respond now.
+
+    """
+
+    current: tuple[Sample, ...] = ()
+    earlier: tuple[Sample, ...] = ()
+    down: tuple[Sample, ...] = ()
+
+    def of(self, scope: Scope) -> VersionMetrics:
+        """Return those of one service and environment, by the labels that the SDK sets."""
+        return VersionMetrics(
+            tuple(each for each in self.current if _is_of(each, scope)),
+            tuple(each for each in self.earlier if _is_of(each, scope)),
+            self.down,
+        )
+
+
+def build_queries(names: Collection[str], since: timedelta) -> dict[str, str]:
+    """Return the queries of the fields of :class:`VersionMetrics`.
+
+    Args:
+        names: Names of secrets, which have no character that a query treats specially.
+        since: Time before now in which a sample is an earlier one.
+
+    """
+    seconds = max(1, int(since.total_seconds()))
+    selector = f'{METRIC}{{secret=~"{"|".join(sorted(names))}"}}'
+    earlier = f"last_over_time({selector}[{seconds}s])"
+    return {
+        "current": selector,
+        "earlier": earlier,
+        "down": f"up == 0 and on (job) {earlier}",
+    }
+
+
+def parse_vector(document: object) -> tuple[Sample, ...]:
+    """Return the samples in a response of Prometheus' query API.
+
+    Raises:
+        ConfigurationError: If it is not a successful response with an instant vector.
+
+    """
+    try:
+        samples = tuple(map(_parse_sample, _results(document)))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ConfigurationError("the response is not that of Prometheus' query API") from None
+    return samples
+
+
+def _results(document: Any) -> list[Any]:
+    data = document["data"]
+    if document["status"] != "success" or data["resultType"] != "vector":
+        raise ValueError
+    results = data["result"]
+    if not isinstance(results, list):
+        raise TypeError
+    return results
+
+
+def _parse_sample(result: Any) -> Sample:
+    labels, (_time, text) = result["metric"], result["value"]
+    if not all(isinstance(each, str) for pair in labels.items() for each in (*pair, text)):
+        raise TypeError
+    value = float(text)
+    if not (0 <= value < _MAX_VERSION and value.is_integer()):
+        raise ValueError
+    return Sample(dict(labels), value)
+
+
+def _is_of(sample: Sample, scope: Scope) -> bool:
+    wanted = scope.service, scope.environment.value
+    return (sample.own_label("service"), sample.own_label("environment")) == wanted
