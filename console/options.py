@@ -7,9 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
+from app_integration.errors import ConfigurationError
 from console import operate
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
+from vault.rotation.prometheus_query import check_prometheus_url
 
 _WRAP_TTL: Final = Within("1s", "30d")
 
@@ -25,6 +27,14 @@ def _parse_wrap_ttl(text: str) -> int:
         return _WRAP_TTL.check(text)
     except InvalidValue as error:
         raise typer.BadParameter(f"--wrap-ttl {error.what} (expected {error.expected})") from None
+
+
+def _parse_prometheus(url: str) -> str:
+    """Return the address of a Prometheus server."""
+    try:
+        return check_prometheus_url(url)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
@@ -44,6 +54,15 @@ WrapTtl = Annotated[
         parser=_parse_wrap_ttl,
         metavar="DURATION",
         help="wrap each secret-id, so that it is opened once, within this time: 24h",
+    ),
+]
+Prometheus = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus",
+        parser=_parse_prometheus,
+        metavar="URL",
+        help="a server that scrapes the consumers, asked without an audit log",
     ),
 ]
 

@@ -10,14 +10,13 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
-from console.options import Env, Root
+from console.options import Env, Prometheus, Root
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
-from vault.rotation.prometheus_query import check_prometheus_url
 from vault.rotation.rotation import Result
 
 out = Console(soft_wrap=True)
@@ -31,14 +30,6 @@ def _parse_wait(text: str) -> int:
         return _WAIT.check(text)
     except InvalidValue as error:
         raise typer.BadParameter(f"--wait {error.what} (expected {error.expected})") from None
-
-
-def _parse_prometheus(url: str) -> str:
-    """Return the address of a Prometheus server."""
-    try:
-        return check_prometheus_url(url)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def rotate(
@@ -70,15 +61,7 @@ def rotate(
         list[Path] | None,
         typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
     ] = None,
-    prometheus: Annotated[
-        str | None,
-        typer.Option(
-            "--prometheus",
-            parser=_parse_prometheus,
-            metavar="URL",
-            help="a server that scrapes the consumers, asked without an audit log",
-        ),
-    ] = None,
+    prometheus: Prometheus = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Rotate a secret, key or credential, and end the old one when no consumer needs it.

@@ -17,7 +17,7 @@ from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
-from console.options import MAX_KEEP, Env, Service
+from console.options import MAX_KEEP, Env, Prometheus, Service
 
 JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
 Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
@@ -36,6 +36,13 @@ Keep = Annotated[
     int | None,
     typer.Option("--keep", min=1, max=MAX_KEEP, help="days for which the job keeps what it writes"),
 ]
+Repository = Annotated[
+    Path | None, typer.Option("--repository", help="the deployment's repository there")
+]
+AuditLog = Annotated[
+    list[Path] | None,
+    typer.Option("--audit-log", help="a file there of the server's audit device; may be repeated"),
+]
 
 
 def units(
@@ -48,6 +55,9 @@ def units(
     folder: Folder = None,
     recipient: Recipient = None,
     keep: Keep = None,
+    repository: Repository = None,
+    audit_log: AuditLog = None,
+    prometheus: Prometheus = None,
     program: Annotated[Path, typer.Option("--program", help="the tool there")] = PROGRAM,
     image: Annotated[
         str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
@@ -64,7 +74,9 @@ def units(
         operate.load_declaration(),
         scope,
         JOBS[job],
-        JobOptions(folder, tuple(recipient or ()), keep),
+        JobOptions(
+            folder, tuple(recipient or ()), keep, repository, tuple(audit_log or ()), prometheus
+        ),
         Place(program, cacert, image),
         schedule,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from pathlib import Path
+from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
@@ -16,6 +17,10 @@ class Need(Enum):
 
     #: The credential of the service, to log in to the server.
     CREDENTIAL = auto()
+    #: The credential of the role ``strongroom-rotator``.
+    ROTATOR = auto()
+    #: The deployment's repository, which it reads.
+    REPOSITORY = auto()
     #: The service's database.
     DATABASE = auto()
     #: A folder that it may write. It has no other.
@@ -32,12 +37,18 @@ class JobOptions:
         folder: The folder that it writes.
         recipient: Public keys of age.
         keep: Days after which it deletes what it has written.
+        repository: The deployment's repository.
+        audit_log: Files of the server's audit devices.
+        prometheus: Address of a Prometheus.
 
     """
 
     folder: Path | None = None
     recipient: tuple[str, ...] = ()
     keep: int | None = None
+    repository: Path | None = None
+    audit_log: tuple[Path, ...] = ()
+    prometheus: str | None = None
 
     @property
     def given(self) -> list[str]:
@@ -57,7 +68,7 @@ class Job:
         schedule: The schedule that it has if none is given, in the fields of cron.
         timeout: Seconds after which a run is ended.
         needs: What it needs where it runs.
-        takes: Names of :class:`JobOptions`, beside the folder.
+        takes: Names of :class:`JobOptions`, beside the folder and the repository.
 
     """
 
@@ -76,12 +87,22 @@ class Job:
             ConfigurationError: If one is missing, or is not taken.
 
         """
-        taken = self.takes | ({"folder"} if Need.FOLDER in self.needs else set())
+        taken = self.takes | {name for name, need in _FOLDERS.items() if need in self.needs}
         for name in options.given:
             if name not in taken:
-                raise ConfigurationError(f"the job {self.name} takes no --{name}; remove it")
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"the job {self.name} takes no --{option}; remove it")
         if "folder" in taken and options.folder is None:
             raise ConfigurationError(
                 f"the job {self.name} writes to a folder; name it with --folder, as its path where "
                 "the job runs"
             )
+        if "repository" in taken and options.repository is None:
+            raise ConfigurationError(
+                f"the job {self.name} reads the deployment's repository; name its folder with "
+                "--repository, as its path where the job runs"
+            )
+
+
+#: Name of a folder in :class:`JobOptions` → the need of it.
+_FOLDERS: Final = {"folder": Need.FOLDER, "repository": Need.REPOSITORY}

@@ -19,6 +19,15 @@ def _backup_database(scope: Scope, options: JobOptions) -> list[str]:
     return words
 
 
+def _rotate_due(scope: Scope, options: JobOptions) -> list[str]:
+    words = ["rotate", "--due", "--service", scope.service, "--env", str(scope.environment)]
+    for path in options.audit_log:
+        words += ["--audit-log", str(path)]
+    if options.prometheus is not None:
+        words += ["--prometheus", options.prometheus]
+    return words
+
+
 #: Name of a job → the job.
 JOBS: Final[Mapping[str, Job]] = {
     job.name: job
@@ -31,6 +40,16 @@ JOBS: Final[Mapping[str, Job]] = {
             timeout=4 * 3600,
             needs=frozenset({Need.CREDENTIAL, Need.DATABASE, Need.FOLDER, Need.NETWORK}),
             takes=frozenset({"recipient", "keep"}),
+        ),
+        Job(
+            name="rotate-due",
+            description="Rotation of what is due of",
+            arguments=_rotate_due,
+            # Each run continues the rotations that wait, too.
+            schedule="0 * * * *",
+            timeout=3600,
+            needs=frozenset({Need.ROTATOR, Need.REPOSITORY, Need.NETWORK}),
+            takes=frozenset({"audit_log", "prometheus"}),
         ),
     )
 }

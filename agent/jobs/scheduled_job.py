@@ -15,6 +15,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, mount_variables
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
+from vault.declare.schema.logins import JwtLogin
 
 #: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
 PROGRAM: Final = Path("/usr/local/bin/strongroom")
@@ -49,6 +50,7 @@ class ScheduledJob:
         schedule: Times at which it runs.
         options: Options of the job.
         place: Where it runs.
+        rotator: Login of ``strongroom-rotator`` beside its AppRole, None if none is declared.
 
     """
 
@@ -57,6 +59,7 @@ class ScheduledJob:
     schedule: Schedule
     options: JobOptions
     place: Place
+    rotator: JwtLogin | None = None
 
     @property
     def name(self) -> str:
@@ -116,7 +119,8 @@ def schedule_job(
     job.check_options(options)
     for recipient in options.recipient:
         _check_recipient(recipient)
-    for path in (options.folder, place.program, place.cacert):
+    paths = (options.folder, options.repository, *options.audit_log)
+    for path in (*paths, place.program, place.cacert):
         _check_path(path)
     service = service_settings(declaration, scope)
     if Need.DATABASE in job.needs and declaration.service(scope.service).database is None:
@@ -125,7 +129,9 @@ def schedule_job(
             f"services/{scope.service}.yaml"
         )
     times = Schedule.parse(job.schedule if schedule is None else schedule)
-    return ScheduledJob(job, service, times, options, place)
+    rotator = declaration.environment(scope.environment).jobs.rotator
+    login = rotator.jwt if rotator is not None else None
+    return ScheduledJob(job, service, times, options, place, login)
 
 
 def _check_recipient(recipient: str) -> None:

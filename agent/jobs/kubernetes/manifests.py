@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from agent.jobs.job import Need
 from agent.jobs.scheduled_job import ScheduledJob
 from agent.targets.files import render
 from agent.targets.kubernetes.manifests import USER
-from agent.targets.kubernetes.pod_access import login_files, network_policy
-from agent.targets.kubernetes.pod_login import PodLogin, pod_login
+from agent.targets.kubernetes.pod_access import login_files, network_policy, port_of
+from agent.targets.kubernetes.pod_login import PodLogin, job_login, pod_login
 from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.short_name import shorten
 from app_integration.errors import ConfigurationError
+from vault.declare.schema.field_types import Endpoint
 
 #: Label of the job's pods. It is not that of the application, whose policies are for other pods.
 LABEL: Final = "strongroom/job"
@@ -32,7 +34,7 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
             would hide another.
 
     """
-    login = pod_login(scheduled.service) if scheduled.needs(Need.CREDENTIAL) else None
+    login = _login(scheduled)
     _check(scheduled, login)
     values = _values(scheduled, login)
     files = {
@@ -46,6 +48,12 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
     return files
 
 
+def _login(scheduled: ScheduledJob) -> PodLogin | None:
+    if scheduled.needs(Need.ROTATOR):
+        return job_login("rotator", scheduled.rotator, scheduled.service.scope.environment)
+    return pod_login(scheduled.service) if scheduled.needs(Need.CREDENTIAL) else None
+
+
 def _name(scheduled: ScheduledJob) -> str:
     return shorten(scheduled.name, _MAX_NAME)
 
@@ -56,7 +64,9 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
     folder = scheduled.options.folder if scheduled.needs(Need.FOLDER) else None
     variables = {**scheduled.variables, "HOME": _TEMPORARY}
     if login is not None:
-        variables["STRONGROOM_JWT_FILE"] = login.token_file
+        is_rotator = scheduled.needs(Need.ROTATOR)
+        variable = "STRONGROOM_OPERATOR_JWT_FILE" if is_rotator else "STRONGROOM_JWT_FILE"
+        variables[variable] = login.token_file
     if place.cacert is not None:
         variables["VAULT_CACERT"] = place.cacert
     return {
@@ -72,6 +82,7 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
         "variables": {name: escape_word(str(value)) for name, value in variables.items()},
         "cacert": place.cacert,
         "folder": folder,
+        "repository": scheduled.options.repository,
         "temporary": _TEMPORARY,
     }
 
@@ -80,7 +91,11 @@ def _network_policy(scheduled: ScheduledJob) -> str:
     """Return the policy of the job's pods."""
     name, service = _name(scheduled), scheduled.service
     database = service.deployment.database if scheduled.needs(Need.DATABASE) else None
-    return network_policy(name, (LABEL, name), service.address, [database] if database else [])
+    others = [database] if database else []
+    if scheduled.options.prometheus is not None:
+        url = urlsplit(scheduled.options.prometheus)
+        others.append(Endpoint(url.hostname or "", port_of(url)))
+    return network_policy(name, (LABEL, name), service.address, others)
 
 
 def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
@@ -102,7 +117,7 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
             raise ConfigurationError(
                 f"{mount} contains a colon; a pod has no volume at such a path"
             )
-        for path in (*mounts, place.program):
+        for path in (*mounts, place.program, scheduled.options.repository or place.program):
             if path is not mount and path.is_relative_to(mount):
                 raise ConfigurationError(
                     f"{path} is in {mount}, where the pod has a volume; use another path"

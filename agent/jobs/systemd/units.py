@@ -20,6 +20,7 @@ from app_integration.errors import ConfigurationError
 #: Unit that starts for each job that failed.
 FAILED: Final = "strongroom-job-failed@.service"
 _CREDENTIALS: Final = Path("/etc/strongroom")
+_ROTATOR: Final = _CREDENTIALS / "strongroom-rotator"
 #: Folders of which the unit sees none, or one of its own that is removed after each run.
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 
@@ -75,6 +76,7 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         "credentials": credentials,
         "variables": [quote(f"{name}={value}") for name, value in variables],
         "command": quote_command(scheduled.command),
+        "repository": escape(scheduled.options.repository or "/"),
         "folder": quote(scheduled.options.folder) if scheduled.needs(Need.FOLDER) else None,
         "network": scheduled.needs(Need.NETWORK),
         "timeout": scheduled.job.timeout,
@@ -86,6 +88,11 @@ def _credentials(scheduled: ScheduledJob) -> list[Credential]:
     """Return what the job logs in with, and the server's CA."""
     service, cacert = scheduled.service, scheduled.place.cacert
     found = [Credential("ca", cacert, "VAULT_CACERT")] if cacert else []
+    if scheduled.needs(Need.ROTATOR):
+        found += [
+            Credential("role-id", _ROTATOR / "role-id", "STRONGROOM_OPERATOR_ROLE_ID_FILE"),
+            Credential("secret-id", _ROTATOR / "secret-id", "STRONGROOM_OPERATOR_SECRET_ID_FILE"),
+        ]
     if not scheduled.needs(Need.CREDENTIAL):
         return found
     folder = _CREDENTIALS / service.scope.service
@@ -116,7 +123,8 @@ def _check(scheduled: ScheduledJob) -> None:
     """
     if scheduled.place.image is not None:
         raise ConfigurationError("systemd runs no image; remove --image")
-    for path in (scheduled.options.folder, scheduled.place.program):
+    options = scheduled.options
+    for path in (options.folder, options.repository, *options.audit_log, scheduled.place.program):
         if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(
                 f"{path} is in a home folder or a temporary one, which the unit does not see; use "

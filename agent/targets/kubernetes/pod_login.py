@@ -10,6 +10,8 @@ from typing import Final
 from agent.auto_auth import JwtAutoAuth, KubernetesAutoAuth
 from agent.targets.settings import ServiceSettings
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from vault.declare.schema.logins import JwtLogin
 
 #: Folder of the token's folder. It is empty in images, so that nothing is hidden by the mount.
 _TOKENS: Final = Path("/var/run/secrets")
@@ -50,19 +52,44 @@ def pod_login(settings: ServiceSettings) -> PodLogin:
         token = _token_file(settings, where)
         return PodLogin(pod.service_accounts[0], pod.namespaces, pod.audience, token)
     if method == JwtAutoAuth.method and login.jwt is not None:
-        found = _SUBJECT.fullmatch(login.jwt.subject or "")
-        if found is None:
-            raise ConfigurationError(
-                f"{here}.jwt.subject is no service account's; "
-                "declare system:serviceaccount:<namespace>:<name>"
-            )
-        namespace, account = found.groups()
-        return PodLogin(account, (namespace,), login.jwt.audience, _token_file(settings, where))
+        return _jwt_login(login.jwt, here, _token_file(settings, where))
     raise ConfigurationError(
         f"{where}: agent.login is {method}, which needs a stored credential; a pod has a token of "
         f"its service account: declare 'login: kubernetes' and 'token_file: {_TOKEN_FILE}' under "
         f"agent, auth.kubernetes, and login.kubernetes of {settings.scope.service}"
     )
+
+
+def job_login(role: str, login: JwtLogin | None, environment: Environment) -> PodLogin:
+    """Return the login of a pod that runs a job of the deployment.
+
+    Args:
+        role: Key of the job in the section ``jobs``.
+        login: The login that is declared there, or None.
+        environment: The environment.
+
+    Raises:
+        ConfigurationError: If a pod cannot log in as declared.
+
+    """
+    here = f"environments/{environment}.yaml: jobs.{role}"
+    if login is None:
+        raise ConfigurationError(
+            f"{here} is not declared, and its AppRole needs a stored credential; declare jwt there "
+            "with the audience and subject of a service account"
+        )
+    return _jwt_login(login, here, _TOKEN_FILE)
+
+
+def _jwt_login(login: JwtLogin, here: str, token_file: Path) -> PodLogin:
+    found = _SUBJECT.fullmatch(login.subject or "")
+    if found is None:
+        raise ConfigurationError(
+            f"{here}.jwt.subject is no service account's; "
+            "declare system:serviceaccount:<namespace>:<name>"
+        )
+    namespace, account = found.groups()
+    return PodLogin(account, (namespace,), login.audience, token_file)
 
 
 def _token_file(settings: ServiceSettings, where: str) -> Path:

@@ -21,6 +21,11 @@ TIDY: Final = Job(
     timeout=60,
     needs=frozenset(),
 )
+ROTATE: Final = JOBS["rotate-due"]
+#: Options of the rotation with metrics.
+ROTATION: Final = JobOptions(
+    repository=Path("/srv/deployment"), prometheus="http://10.0.0.9:9090/prometheus"
+)
 FOLDER: Final = Path("/var/backups/store")
 RECIPIENT: Final = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
@@ -47,5 +52,6 @@ def scheduled(
         place: Fields of :class:`Place`.
 
     """
-    options = JobOptions(folder, recipient, keep) if job is BACKUP else JobOptions()
+    given = {BACKUP.name: JobOptions(folder, recipient, keep), ROTATE.name: ROTATION}
+    options = given.get(job.name, JobOptions())
     return ScheduledJob(job, service, Schedule.parse(cron), options, Place(**place))

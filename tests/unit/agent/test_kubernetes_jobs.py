@@ -20,11 +20,13 @@ from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
+from console.operator_session import JWT_FILE
 from tests.support.manifests import find_errors, pod_of
 from tests.support.models import pods
-from tests.support.models.jobs import FOLDER, RECIPIENT, TIDY, scheduled
+from tests.support.models.jobs import FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
 from tests.support.servers.issuer import Authority
 from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.logins import JwtLogin
 
 ROOT: Final = Path(__file__).parents[3]
 VERSIONS: Final = ("1.33", "1.36")
@@ -39,6 +41,7 @@ JWT: Final[dict[str, Any]] = {
         "jwt": {"audience": "strongroom", "subject": "system:serviceaccount:shops:parcels-web"}
     },
 }
+ROTATOR: Final = JwtLogin(audience="vault", subject="system:serviceaccount:ops:rotator")
 
 
 @pytest.fixture
@@ -81,8 +84,9 @@ def container(files: dict[str, str]) -> dict[str, Any]:
             service, cron="*/5 * * * 1-5", cacert=CA, recipient=(RECIPIENT,), keep=14
         ),
         lambda service: job_of(service, TIDY),
+        lambda service: replace(job_of(service, ROTATE), rotator=ROTATOR),
     ],
-    ids=["default", "all options", "no needs"],
+    ids=["default", "all options", "no needs", "rotate"],
 )
 def test_manifests_of_a_job_are_valid(
     tmp_path: Path,
@@ -234,6 +238,41 @@ def test_job_without_needs_gets_no_token_no_claim_and_no_policy(service: Service
     assert [volume["name"] for volume in pod(files)["volumes"]] == ["temporary"]
     assert "serviceAccountName" not in pod(files)
     assert "STRONGROOM_AUTH" not in {each["name"] for each in container(files)["env"]}
+
+
+def test_rotation_logs_in_as_the_rotator_and_may_query_prometheus(service: ServiceSettings) -> None:
+    files = build(replace(job_of(service, ROTATE), rotator=ROTATOR))
+    found = container(files)
+    assert found["workingDir"] == "/srv/deployment"
+    assert found["command"][1:] == [
+        *("rotate", "--due", "--service", "parcels", "--env", "staging"),
+        *("--prometheus", "http://10.0.0.9:9090/prometheus"),
+    ]
+    assert {"name": JWT_FILE, "value": pods.TOKEN_FILE} in found["env"]
+    volumes = {volume["name"]: volume for volume in pod(files)["volumes"]}
+    (source,) = volumes["strongroom-token"]["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "vault"
+    assert pod(files)["serviceAccountName"] == "rotator"
+    assert yaml.safe_load(files["service-account.yaml"])["metadata"]["name"] == "rotator"
+    *_, prometheus = yaml.safe_load(files["network-policy.yaml"])["spec"]["egress"]
+    assert prometheus == {
+        "ports": [{"protocol": "TCP", "port": 9090}],
+        "to": [{"ipBlock": {"cidr": "10.0.0.9/32"}}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("login", "message"),
+    [
+        (None, "yaml: jobs.rotator is not declared, and its AppRole needs a stored credential"),
+        (JwtLogin(audience="vault", subject="repo:a/b"), "jobs.rotator.jwt.subject is no service"),
+    ],
+)
+def test_rotation_without_a_login_of_pods_is_rejected(
+    service: ServiceSettings, login: JwtLogin | None, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build(replace(job_of(service, ROTATE), rotator=login))
 
 
 def test_long_service_gets_a_name_that_a_cron_job_may_have(service: ServiceSettings) -> None:

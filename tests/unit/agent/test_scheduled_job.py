@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ from agent.jobs.job import Job, JobOptions
 from agent.jobs.scheduled_job import Place, ScheduledJob, schedule_job
 from app_integration.errors import ConfigurationError
 from tests.support.models import pods
-from tests.support.models.jobs import BACKUP, FOLDER, RECIPIENT, TIDY
+from tests.support.models.jobs import BACKUP, FOLDER, RECIPIENT, ROTATE, TIDY
 from tests.support.servers.issuer import Authority
 from vault.declare.declaration import Declaration
+from vault.declare.schema.logins import JobLogin, Jobs, JwtLogin
 
 PEM: Final = Authority().pem
 
@@ -39,11 +41,36 @@ def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declarat
 
 
 @pytest.mark.parametrize(
-    "options", [{"folder": FOLDER}, {"recipient": (RECIPIENT,)}, {"keep": 1}], ids=str
+    "options",
+    [
+        {"folder": FOLDER},
+        {"recipient": (RECIPIENT,)},
+        {"keep": 1},
+        {"repository": FOLDER},
+        {"audit_log": (FOLDER,)},
+        {"prometheus": "http://prometheus"},
+    ],
+    ids=str,
 )
 def test_option_that_a_job_does_not_take_is_rejected(
     declaration: Declaration, options: dict[str, Any]
 ) -> None:
     (name,) = options
-    with pytest.raises(ConfigurationError, match=f"the job tidy takes no --{name}; remove it"):
+    option = name.replace("_", "-")
+    with pytest.raises(ConfigurationError, match=f"the job tidy takes no --{option}; remove it"):
         schedule(declaration, TIDY, **options)
+
+
+def test_rotation_without_a_repository_is_rejected(declaration: Declaration) -> None:
+    with pytest.raises(ConfigurationError, match="name its folder with --repository"):
+        schedule(declaration, ROTATE)
+
+
+def test_rotation_has_the_declared_login_of_the_rotator(declaration: Declaration) -> None:
+    assert schedule(declaration, ROTATE, repository=FOLDER).rotator is None
+    environment = declaration.environments[pods.SCOPE.environment]
+    login = JwtLogin(audience="vault", subject="system:serviceaccount:ops:rotator")
+    changed = environment.model_copy(update={"jobs": Jobs(rotator=JobLogin(jwt=login))})
+    environments = {**declaration.environments, pods.SCOPE.environment: changed}
+    declaration = replace(declaration, environments=environments)
+    assert schedule(declaration, ROTATE, repository=FOLDER).rotator == login

@@ -12,18 +12,21 @@ from typing import Any, Final
 
 import pytest
 
+from agent.jobs.job import JobOptions
 from agent.jobs.systemd import build
 from app_integration import settings
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AppRole, JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
-from tests.support.models.jobs import FOLDER, RECIPIENT, TIDY, scheduled
+from console.operator_session import CREDENTIAL
+from tests.support.models.jobs import FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 
 ROOT: Final = Path(__file__).parents[3]
 UNIT: Final = "strongroom-tracking-backup-database"
+FILES: Final = ("role-id", "secret-id")
 FAILED: Final = "strongroom-job-failed@.service"
 LOGINS: Final[dict[str, dict[str, Any]]] = {
     "approle": {},
@@ -42,6 +45,13 @@ JOBS: Final = {
         cacert=Path("/etc/ssl/ca %.pem"),
     ),
     "no needs": scheduled(tracking_settings(), TIDY),
+    "rotate": scheduled(tracking_settings(), ROTATE),
+    "rotate with logs": replace(
+        scheduled(tracking_settings(), ROTATE),
+        options=JobOptions(
+            repository=Path("/srv/a b/%i"), audit_log=(Path("/var/log/a.log"), Path("/var/b.log"))
+        ),
+    ),
     **{name: scheduled(tracking_settings(**login)) for name, login in LOGINS.items()},
 }
 
@@ -131,6 +141,23 @@ def test_job_runs_the_command_with_its_options() -> None:
     assert unit["Service"]["Type"] == ["oneshot"]
     assert unit["Service"]["Restart"] == ["no"]
     assert unit["Service"]["TimeoutStartSec"] == ["14400"]
+
+
+def test_rotation_runs_in_the_repository_with_the_credential_of_the_rotator() -> None:
+    files = build(JOBS["rotate with logs"])
+    service = read_unit(files["strongroom-tracking-rotate-due.service"])["Service"]
+    assert service["WorkingDirectory"] == ["/srv/a b/%%i"]
+    assert read_words(service["ExecStart"][0])[1:] == [
+        *("rotate", "--due", "--service", "tracking", "--env", "staging"),
+        *("--audit-log", "/var/log/a.log", "--audit-log", "/var/b.log"),
+    ]
+    assert service["LoadCredential"] == [
+        "role-id:/etc/strongroom/strongroom-rotator/role-id",
+        "secret-id:/etc/strongroom/strongroom-rotator/secret-id",
+    ]
+    variables = {read_words(line)[0] for line in service["Environment"]}
+    assert {f"{name}=%d/{file}" for name, file in zip(CREDENTIAL, FILES, strict=True)} <= variables
+    assert not any("STRONGROOM_AUTH" in each for each in variables)
 
 
 def test_job_writes_to_its_folder_only() -> None:
@@ -258,6 +285,16 @@ def test_certificate_and_ca_are_copied_for_the_unit() -> None:
 def test_place_that_a_unit_cannot_use_is_rejected(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build(scheduled(tracking_settings(), **changed))
+
+
+def test_repository_that_a_unit_cannot_see_is_rejected() -> None:
+    job = JOBS["rotate"]
+    for options in (
+        JobOptions(repository=Path("/home/ada/deployment")),
+        JobOptions(repository=Path("/srv/d"), audit_log=(Path("/root/audit.log"),)),
+    ):
+        with pytest.raises(ConfigurationError, match="is in a home folder or a temporary"):
+            build(replace(job, options=options))
 
 
 def test_jobs_of_a_service_have_users_of_their_own() -> None:

@@ -113,7 +113,8 @@ VARIABLES: Final = {
     "agent": words(
         """
         ENVIRONMENT STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY STRONGROOM_AUTH
-        STRONGROOM_CONFIG STRONGROOM_JWT_FILE STRONGROOM_READER_GROUP
+        STRONGROOM_CONFIG STRONGROOM_JWT_FILE STRONGROOM_OPERATOR_JWT_FILE
+        STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE STRONGROOM_READER_GROUP
         STRONGROOM_ROLE_ID_FILE STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE VAULT_ADDR VAULT_CACERT
         VAULT_CLIENT_CERT VAULT_CLIENT_KEY
         """
@@ -261,7 +262,7 @@ COMMANDS: Final = {
     "status": "--root",
     "store": "--root",
     "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
-    "--image --cacert",
+    "--image --cacert --repository --audit-log --prometheus",
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }
