@@ -19,11 +19,13 @@ from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
 from console.operator_session import open_auditor_session
 from console.options import Env, Root
+from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
 from vault.rotation.last_reads import AuditLogs, read_audit_logs
 from vault.rotation.ledger import Row, State, build_ledger
 from vault.rotation.ledger_document import document
 from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.record import RecordStore
 from vault.rotation.server_ages import read_ages
 
 OVERDUE: Final = 2
@@ -100,7 +102,10 @@ def read_ledger(
     logs = read_logs() if files.paths else None
     with open_auditor_session(environment.value, root) as session:
         ages = partial(read_ages, session, mounts=declared.mounts, now=now)
-        return build_ledger(items, ages, logs, now), logs
+        owner = Owner.of(declared)
+        return build_ledger(
+            items, ages, logs, now, lambda item: RecordStore(session, owner, item).read()
+        ), logs
 
 
 def _check_metrics_file(path: Path | None) -> None:

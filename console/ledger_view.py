@@ -58,7 +58,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         item.service or "-",
         item.kind,
         item.name,
-        row.state,
+        row.state if row.rotation is None else f"{row.state}, under way: {row.rotation.step}",
         "-" if row.age_seconds is None else format_age(row.age_seconds),
         _format(age.rotated) if age.rotated else ("never" if is_current else "-"),
         every if item.is_declared or item.every is None else f"{every} (default)",

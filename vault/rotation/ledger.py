@@ -11,6 +11,7 @@ from typing import Final
 from vault.rotation.due import age_seconds, due_date, is_overdue
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.record import Record
 from vault.rotation.server_ages import Age
 
 NO_LOG: Final = "no audit log was read"
@@ -57,6 +58,7 @@ class Row:
     Attributes:
         age_seconds: Seconds since it was created, None if that is not known.
         due: When it must be rotated at the latest, None if never or that is not known.
+        rotation: The rotation that is under way, None if there is none.
 
     """
 
@@ -66,6 +68,11 @@ class Row:
     age_seconds: int | None
     due: datetime | None
     last_read: LastRead
+    rotation: Record | None = None
+
+
+def _no_record(_item: Item) -> None:
+    """Return that an item was never rotated."""
 
 
 def build_ledger(
@@ -73,6 +80,7 @@ def build_ledger(
     read_ages: Callable[[Item], list[Age]],
     logs: AuditLogs | None,
     now: datetime,
+    read_record: Callable[[Item], Record | None] = _no_record,
 ) -> list[Row]:
     """Return the rows of *items*, in their order.
 
@@ -81,9 +89,15 @@ def build_ledger(
         read_ages: Returns the ages of an item on the server.
         logs: What the audit logs say, None if none was read.
         now: The current time.
+        read_record: Returns the record of the last rotation of an item, None if there was none.
 
     """
-    return [row for item in items for row in _rows(item, read_ages(item), logs, now)]
+    return [
+        replace(row, rotation=record if record is not None and not record.step.is_end else None)
+        for item in items
+        for record in [read_record(item)]
+        for row in _rows(item, read_ages(item), logs, now)
+    ]
 
 
 def _rows(item: Item, ages: list[Age], logs: AuditLogs | None, now: datetime) -> Iterator[Row]:

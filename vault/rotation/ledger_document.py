@@ -9,6 +9,7 @@ from typing import Any
 from app_integration.names import Environment
 from vault.rotation.last_reads import AuditLogs, Read
 from vault.rotation.ledger import LastRead, Row, State
+from vault.rotation.record import Record
 
 
 def document(
@@ -57,7 +58,17 @@ def _row(row: Row) -> dict[str, Any]:
         "derived_from": list(item.derived_from),
         "expires": format_time(age.expires),
         "due": format_time(row.due),
+        "rotation": None if row.rotation is None else _rotation(row.rotation),
         "last_read": _last_read(row.last_read),
+    }
+
+
+def _rotation(record: Record) -> dict[str, Any]:
+    return {
+        "step": record.step.value,
+        "started": format_time(record.started),
+        "promoted": format_time(record.promoted),
+        "undoing": record.is_undone,
     }
 
 

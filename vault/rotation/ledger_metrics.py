@@ -30,6 +30,7 @@ def render_metrics(environment: Environment, rows: Iterable[Row]) -> bytes:
     ages: _Series = {}
     dues: _Series = {}
     overdue: _Series = {}
+    waiting: _Series = {}
     for row in rows:
         item = row.item
         labels = (environment.value, item.service or "", item.kind.value, item.name)
@@ -39,19 +40,26 @@ def render_metrics(environment: Environment, rows: Iterable[Row]) -> bytes:
         if row.due is not None:
             due = row.due.timestamp()
             dues[labels] = min(due, dues.get(labels, due))
+        if row.rotation is not None:
+            waiting[labels] = row.rotation.waits_since.timestamp()
     registry = CollectorRegistry()
-    registry.register(_Families(ages, dues, overdue))
+    registry.register(_Families(ages, dues, overdue, waiting))
     return generate_latest(registry)
 
 
 class _Families:
-    """A collector of the three families."""
+    """A collector of the four families."""
 
-    def __init__(self, ages: _Series, dues: _Series, overdue: _Series) -> None:
+    def __init__(self, ages: _Series, dues: _Series, overdue: _Series, waiting: _Series) -> None:
         self._families = [
             _family("age_seconds", "Time since the current value was created.", ages),
             _family("due_timestamp_seconds", "When the value must be rotated at the latest.", dues),
             _family("overdue", "1 if the value is overdue, 0 if not.", overdue),
+            _family(
+                "waiting_timestamp_seconds",
+                "When a rotation that is under way promoted its value, or else began.",
+                waiting,
+            ),
         ]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:

@@ -70,6 +70,11 @@ class Record:
     is_compromised: bool = False
     is_undone: bool = False
 
+    @property
+    def waits_since(self) -> datetime:
+        """Return when the new value was promoted, or when the rotation began if it was not."""
+        return self.promoted or self.started
+
     @classmethod
     def parse(cls, text: str, what: str) -> Self:
         """Return the record in *text*.

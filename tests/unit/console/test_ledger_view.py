@@ -15,6 +15,7 @@ from vault.rotation.audit_log import LogFile
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.last_reads import AuditLogs, Read
 from vault.rotation.ledger import LastRead, ReadState, Row, State
+from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 
 TIME = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
@@ -89,3 +90,10 @@ def test_reads_without_a_log_are_unknown(logs: AuditLogs | None, reason: str) ->
     *_, last = printed(ROW, logs)
     assert last.startswith("Reads are unknown: ")
     assert reason in last
+
+
+def test_row_names_the_next_step_of_its_rotation() -> None:
+    record = Record("1", Step.CONSUMERS, TIME)
+    assert (
+        "shop secret token ok, under way: consumers 1d" in printed(replace(ROW, rotation=record))[1]
+    )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from vault.rotation.last_reads import AuditLogs, Read
 from vault.rotation.ledger import LastRead, ReadState, Row, State, build_ledger
 from vault.rotation.ledger_document import document
 from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -139,6 +143,7 @@ def test_document_has_these_keys() -> None:
                 "derived_from": [],
                 "expires": None,
                 "due": "2026-05-02T00:00:00Z",
+                "rotation": None,
                 "last_read": {
                     "state": "read",
                     "reason": None,
@@ -152,6 +157,59 @@ def test_document_has_these_keys() -> None:
             }
         ],
     }
+
+
+ROTATING = Record("1", Step.CONSUMERS, started=CREATED, promoted=CREATED + DAY)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (None, None),
+        (replace(ROTATING, step=Step.DONE), None),
+        (replace(ROTATING, step=Step.UNDONE), None),
+        (
+            ROTATING,
+            {
+                "step": "consumers",
+                "started": "2026-05-01T00:00:00Z",
+                "promoted": "2026-05-02T00:00:00Z",
+                "undoing": False,
+            },
+        ),
+    ],
+)
+def test_row_has_the_rotation_that_is_under_way(
+    record: Record | None, expected: dict[str, Any] | None
+) -> None:
+    rows = build_ledger([item(Kind.SECRET)], lambda _: [Age(NOW)], None, NOW, lambda _: record)
+    found = document(Environment.DEV, rows, None, NOW)
+    assert found["rows"][0]["rotation"] == expected
+
+
+def test_waiting_rotation_has_a_sample_since_its_promotion_or_its_start() -> None:
+    started = replace(ROTATING, step=Step.SET, promoted=None)
+    for record, since in ((ROTATING, CREATED + DAY), (started, CREATED)):
+        unknown = [Age(reason="…", is_known=False)]
+        rows = build_ledger([item(Kind.SECRET)], lambda _: unknown, None, NOW, lambda _: record)  # noqa: B023 (called at once)
+        text = render_metrics(Environment.DEV, rows).decode()
+        ((value,)) = re.findall(r"^strongroom_rotation_waiting\S+ (\S+)$", text, re.MULTILINE)
+        assert float(value) == pytest.approx(since.timestamp())
+
+
+@pytest.mark.requires("prometheus")
+def test_promtool_has_nothing_to_say_about_the_metrics() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("needs promtool")
+    rows = build_ledger(
+        [item(Kind.SECRET)], lambda _: [Age(CREATED)], None, NOW, lambda _: ROTATING
+    )
+    text = render_metrics(Environment.DEV, rows)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_document_without_a_log_or_a_read_has_the_same_keys() -> None:
