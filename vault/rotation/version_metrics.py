@@ -108,14 +108,20 @@ def parse_vector(document: object) -> tuple[Sample, ...]:
     """Return the samples in a response of Prometheus' query API.
 
     Raises:
-        ConfigurationError: If it is not a successful response with an instant vector.
+        ConfigurationError: If it is not a successful and complete response with an instant vector.
 
     """
     try:
-        samples = tuple(map(_parse_sample, _results(document)))
+        samples, is_partial = tuple(map(_parse_sample, _results(document))), _is_partial(document)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise ConfigurationError("the response is not that of Prometheus' query API") from None
+    if is_partial:
+        raise ConfigurationError("the response has warnings, so that targets may be missing")
     return samples
+
+
+def _is_partial(document: Any) -> bool:
+    return bool(document.get("warnings"))
 
 
 def _results(document: Any) -> list[Any]:

@@ -146,6 +146,13 @@ def test_other_response_is_rejected(document: object) -> None:
         parse_vector(document)
 
 
+def test_response_that_may_be_incomplete_is_rejected() -> None:
+    document = {**vector(), "warnings": ["a store does not respond"]}
+    with pytest.raises(ConfigurationError, match="has warnings, so that targets may be missing"):
+        parse_vector(document)
+    assert parse_vector({**vector(), "warnings": []}) == ()
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "prometheus:9090", "ftp://a", "http://", "http://a:0", "http://a:x", "http://a?b=c"],
