@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "encrypt-file": "app_integration.file_commands.encrypt_file",
     "inspect-file": "app_integration.file_commands.inspect_file",
     "rewrap-file": "app_integration.file_commands.rewrap_file",
+    "rewrap-keys": "app_integration.stored_keys",
 }
 
 

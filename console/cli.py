@@ -38,6 +38,7 @@ from console import (
     operate,
     policies,
     rotation,
+    stored_keys,
     units,
 )
 from console.example_services import run_examples
@@ -82,6 +83,7 @@ for command in (
     ledger.ledger,
     adoption.rotate_password,
     rotation.rotate,
+    stored_keys.rewrap_keys,
     units.units,
     backup.backup_database,
     backup.restore_database,

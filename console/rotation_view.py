@@ -10,7 +10,7 @@ from rich.console import Console
 from console.columns import print_columns
 from console.escapes import escape_unprintable
 from vault.rotation.evidence import Consumer, Evidence
-from vault.rotation.inventory import Item
+from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger_document import format_time
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result
@@ -22,6 +22,15 @@ _TITLES: Final = {
     Step.PROMOTE: "promoted it",
     Step.CONSUMERS: "all consumers have moved",
     Step.RETIRE: "retired the old value",
+}
+#: Titles of the steps of a Transit key, whose new version is in use from its creation.
+_KEY_TITLES: Final = {
+    **_TITLES,
+    Step.CREATE: "the server encrypts with a new version",
+    Step.SET: "nothing must be set",
+    Step.PROMOTE: "ciphertexts are rewrapped from now on",
+    Step.CONSUMERS: "the wait for what is stored has ended",
+    Step.RETIRE: "the rotation has ended",
 }
 _HEADINGS: Final = ("service", "kind", "name", "state", "since", "old", "new")
 
@@ -40,7 +49,8 @@ class RotationView:
     def show_step(self, item: Item, step: Step, record: Record) -> None:
         """Print a step that has ended."""
         versions = f" ({record.old} -> {record.new})" if step is Step.PROMOTE else ""
-        self.say(f"✓ {item.name}: {_TITLES[step]}{versions}")
+        titles = _KEY_TITLES if item.kind is Kind.KEY else _TITLES
+        self.say(f"✓ {item.name}: {titles[step]}{versions}")
 
     def show_result(self, item: Item, result: Result) -> None:
         """Print the evidence, and whether the rotation has ended or for whom it waits."""
@@ -49,6 +59,11 @@ class RotationView:
         record = result.record
         if record.step is Step.DONE:
             self.say(f"{item.name}: rotated.")
+        elif record.step is Step.UNDONE and item.kind is Kind.KEY:
+            self.say(
+                f"{item.name}: undone. All versions decrypt as before, and nothing must be changed "
+                "back: Transit always encrypts with the newest version."
+            )
         elif record.step is Step.UNDONE:
             self.say(f"{item.name}: the old value is in use again.")
         else:

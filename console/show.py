@@ -28,7 +28,7 @@ from vault.declare.schema.database import Database
 from vault.runtime.ports import HOST
 from vault.runtime.runtime import Status
 
-BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
+BOTH: Final = frozenset({"encrypt", "decrypt"})  # operations of a key that show can use
 
 
 def show_deployment(console: Console, local: LocalDeployment, selected: Sequence[str] = ()) -> None:
@@ -213,7 +213,7 @@ def _features(
         version = f"version {info and info.version}" if value is not None else "no value yet"
         lines.append(f"get_secret({name!r})  →  {value}  ({version})")
     service = deployed.declaration.service(deployed.scope.service)
-    for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
+    for key in [key for key, spec in service.keys.items() if {*spec.allow} >= BOTH][:1]:
         token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
         decrypted = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")

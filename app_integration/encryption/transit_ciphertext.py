@@ -42,12 +42,17 @@ def compact(ciphertext: str) -> bytes:
     return int(shape[1]).to_bytes(_VERSION, "big") + raw
 
 
+def version(wrapped: bytes) -> int:
+    """Return the version of the key that made the ciphertext that :func:`compact` shortened."""
+    return int.from_bytes(wrapped[:_VERSION], "big")
+
+
 def expand(wrapped: bytes) -> str | None:
     """Return the ciphertext that :func:`compact` shortened, or None if there is none."""
-    version = int.from_bytes(wrapped[:_VERSION], "big")
-    if len(wrapped) <= _VERSION or version == 0:
+    number = version(wrapped)
+    if len(wrapped) <= _VERSION or number == 0:
         return None
-    return f"vault:v{version}:{_text(wrapped[_VERSION:])}"
+    return f"vault:v{number}:{_text(wrapped[_VERSION:])}"
 
 
 def is_canonical(ciphertext: object) -> bool:

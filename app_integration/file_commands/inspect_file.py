@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app_integration._internal.cli import ArgumentParser
+from app_integration.encryption import transit_ciphertext
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.chunks import plain_size
 from app_integration.encryption.files.preamble import Body
@@ -53,12 +54,14 @@ def inspect(path: Path) -> Mapping[str, Any]:
     preamble = header.preamble
     context = {name: _show(value) for name, value in preamble.context.items()}
     body = path.stat().st_size - headers.SIZE
+    services = [each for each in header.recipients if each.kind == KEY_SERVICE]
     size = {"bytes": plain_size(body)} if preamble.body is Body.CHUNKS else {}
     return {
         "body": preamble.body.name.lower(),
         **size,
         "context": context,
         "recipients": [_describe(each) for each in header.recipients],
+        "key_versions": dict(map(_read_version, services)),
         "damaged": not header.is_intact,
     }
 
@@ -67,6 +70,12 @@ def _show(value: ContextValue) -> str | int:
     if isinstance(value, bytes):
         return value.hex()
     return str(value) if isinstance(value, UUID) else value
+
+
+def _read_version(recipient: Recipient) -> tuple[str, int]:
+    """Return a key of a service, and the version of it that wrapped the file's key."""
+    key, wrapped = read_service_key(recipient)
+    return key.text, transit_ciphertext.version(wrapped)
 
 
 def _describe(recipient: Recipient) -> str:

@@ -20,7 +20,7 @@ from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.errors import ConfigurationError, DecryptionFailed, StrongroomError
 from app_integration.file_commands.progress_bar import ProgressBar
 from app_integration.names import Scope
-from app_integration.settings import from_environment, read_scope
+from app_integration.settings import Settings, from_environment, read_scope
 
 #: Standard input or output in place of a file.
 PIPE: Final = "-"
@@ -98,13 +98,26 @@ def open_cipher(
             not have.
 
     """
-    named = {"STRONGROOM_SERVICE": options.service, "ENVIRONMENT": options.env}
-    variables = {**os.environ, **{name: value for name, value in named.items() if value}}
     if not needs_server:
-        yield offline_cipher(read_scope(variables))
+        yield offline_cipher(read_scope(_read_variables(options)))
         return
-    with closing(Client(from_environment(variables))) as client:
+    with closing(Client(read_settings(options))) as client:
         yield client.files(key)
+
+
+def read_settings(options: Namespace) -> Settings:
+    """Return the settings of the service that the options or the variables name.
+
+    Raises:
+        ConfigurationError: If a variable is missing or wrong.
+
+    """
+    return from_environment(_read_variables(options))
+
+
+def _read_variables(options: Namespace) -> Mapping[str, str]:
+    named = {"STRONGROOM_SERVICE": options.service, "ENVIRONMENT": options.env}
+    return {**os.environ, **{name: value for name, value in named.items() if value}}
 
 
 def offline_cipher(scope: Scope) -> FileCipher:

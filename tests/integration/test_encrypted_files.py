@@ -119,6 +119,7 @@ def test_host_command_describes_a_file_without_a_server(
         "bytes": len(CONTENT),
         "context": {"service": "gaara-store", "environment": "dev", "of": "export"},
         "recipients": ["gaara-store/dev/pii", "gaara-store/dev/audit"],
+        "key_versions": {"gaara-store/dev/pii": 1, "gaara-store/dev/audit": 1},
         "damaged": False,
     }
 

@@ -16,8 +16,8 @@ from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import DatabaseRole
-from vault.declare.schema.model import TransitKey
 from vault.declare.schema.secret_sources import Given
+from vault.declare.schema.transit_keys import TransitKey
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.apply import apply

@@ -130,6 +130,7 @@ MATRIX = {
         [
             ("create", "secret/data/gaara-store/dev/jwt-secret"),
             ("update", "transit/keys/gaara-store-dev-pii/rotate"),
+            ("update", "transit/keys/gaara-store-dev-pii/config"),
             ("update", "database/rotate-root/gaara-store-dev"),
         ],
         [
@@ -141,6 +142,7 @@ MATRIX = {
             ("update", "sys/policies/acl/gaara-store-dev"),
             ("update", "transit/decrypt/gaara-store-dev-pii"),
             ("delete", "transit/keys/gaara-store-dev-pii"),
+            ("update", "transit/keys/gaara-store-dev-pii/trim"),
             ("read", "database/creds/gaara-store-dev"),
         ],
     ),

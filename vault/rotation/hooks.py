@@ -41,7 +41,15 @@ class HookRunner:
     environ: Mapping[str, str]
     names: Mapping[str, str]
 
-    def run(self, name: str, command: Sequence[str], rotation: str, text: Secret | None) -> Secret:
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        rotation: str,
+        text: Secret | None,
+        *,
+        is_secret: bool = True,
+    ) -> Secret:
         """Run a hook, and return what it printed without the final line break.
 
         Args:
@@ -49,6 +57,7 @@ class HookRunner:
             command: The program and its arguments.
             rotation: The rotation's id, the same if the hook is repeated after a kill.
             text: Standard input, None for none.
+            is_secret: Whether the output is a secret, and not a count for people.
 
         Raises:
             HookFailed: If it does not end with exit code 0 in time.
@@ -75,7 +84,7 @@ class HookRunner:
             reason = getattr(error, "strerror", None) or "its output is not UTF-8"
             raise HookFailed(f"the hook {name} ({command[0]}): {reason}; correct it") from None
         output = Secret(result.stdout.removesuffix("\n"))
-        if output:
+        if output and is_secret:
             redaction.live.add(output)
         if result.returncode:
             message = redaction.live.scrub(result.stderr)[-_MAX_MESSAGE:].strip()

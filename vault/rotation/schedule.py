@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from vault.rotation.due import due_date, is_overdue
-from vault.rotation.inventory import Item
-from vault.rotation.record import Record
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 
 
-def needs_run(item: Item, record: Record | None, ages: Iterable[Age], now: datetime) -> bool:
+def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: datetime) -> bool:
     """Return whether a scheduled run must begin or continue the rotation of *item*.
 
     Args:
@@ -25,6 +25,8 @@ def needs_run(item: Item, record: Record | None, ages: Iterable[Age], now: datet
         return True
     if item.every is None:
         return False  # because it changes only together with its parts
+    if item.kind is Kind.KEY and any(_was_rotated_since(record, each) for each in ages):
+        return True
     rotated = record.ended if record is not None else None
     created = [each.created or rotated for each in ages]
     dues = [
@@ -33,3 +35,10 @@ def needs_run(item: Item, record: Record | None, ages: Iterable[Age], now: datet
         if time is not None
     ]
     return any(is_overdue(due, now) for due in dues)
+
+
+def _was_rotated_since(record: Record | None, age: Age) -> bool:
+    """Return whether the server has rotated a key by itself, so that its rewrap is left."""
+    if record is None:
+        return (age.version or 0) > 1
+    return record.step is Step.DONE and (age.version or 0) > int(record.new)

@@ -10,10 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, NoReturn, TypeAlias
+from typing import Final, NamedTuple, NoReturn
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
+from app_integration.encryption.blind_index import row_binding as binding
+from app_integration.encryption.blind_index.row_binding import Versions
 from app_integration.encryption.blind_index.stores import MAX_VERSION, IndexKey, IndexKeyStore
 from app_integration.encryption.blind_index.version_key import MAX_BITS, SIZE, VersionKey
 from app_integration.encryption.keys.services import KeyService
@@ -21,9 +23,6 @@ from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.errors import ConfigurationError, IndexKeyLost, KeyUnavailable
 from app_integration.names import Scope
 from app_integration.settings import Limits
-
-#: The numbers of versions, the oldest first.
-Versions: TypeAlias = tuple[int, ...]
 
 MAX_LIVE: Final = 2  # live versions: the one for new index values, and one before or after it
 #: Seconds until a failed refresh is repeated, while the cached keys are used on.
@@ -50,10 +49,6 @@ class _CurrentKey(NamedTuple):
 
     key: VersionKey
     valid_until: float
-
-
-def _version_numbers(rows: Sequence[IndexKey]) -> Versions:
-    return tuple(row.version for row in rows)
 
 
 class IndexVersions:
@@ -148,8 +143,8 @@ class IndexVersions:
     def bind(self) -> None:
         """Bind rows from before rows were bound. See :meth:`BlindIndex.bind`."""
         rows = self._read_rows()
-        keys = [self._unwrap_row(row, self._unbound(row.version)) for row in rows]
-        self._replace_rows(rows, self._wrap_rows(rows, keys, _version_numbers(rows)))
+        keys = [self._unwrap_row(row, binding.identify(self._scope, row)) for row in rows]
+        self._replace_rows(rows, self._wrap_rows(rows, keys, binding.version_numbers(rows)))
 
     def rotate(self) -> int:
         """Create a new version of the key and return its number. See :meth:`BlindIndex.rotate`."""
@@ -163,7 +158,7 @@ class IndexVersions:
         # Twice the interval, so that every process has refreshed by then, whenever it did before.
         starts = self._now() + 2 * self._limits.index_refresh
         number = rows[-1].version + 1
-        live = (*_version_numbers(rows), number)
+        live = (*binding.version_numbers(rows), number)
         kept = self._wrap_rows(rows, self._unwrap_rows(rows), live)
         self._replace_rows(rows, [*kept, self._create_row(number, starts, live)])
         return number
@@ -171,15 +166,15 @@ class IndexVersions:
     def retire(self, version: int) -> None:
         """Delete *version* for good. See :meth:`BlindIndex.retire`."""
         rows = self._load().rows
-        if version not in _version_numbers(rows) or version == self.current().version:
+        if version not in binding.version_numbers(rows) or version == self.current().version:
             raise ConfigurationError(
                 f"version {version} of index {self._index} cannot be retired: new values use it, "
-                f"or it is not live; live are {', '.join(map(str, _version_numbers(rows)))}"
+                f"or it is not live; live are {', '.join(map(str, binding.version_numbers(rows)))}"
             )
         kept = [row for row in rows if row.version != version]
         keys = self._unwrap_rows(rows)
         left = [key for row, key in zip(rows, keys, strict=True) if row.version != version]
-        self._replace_rows(rows, self._wrap_rows(kept, left, _version_numbers(kept)))
+        self._replace_rows(rows, self._wrap_rows(kept, left, binding.version_numbers(kept)))
 
     def _refresh(self) -> _State:
         """Read the rows again; if that fails, keep the cached keys up to their maximum age."""
@@ -236,13 +231,15 @@ class IndexVersions:
         return [self._wrap_row(*each, live) for each in zip(rows, keys, strict=True)]
 
     def _wrap_row(self, row: IndexKey, key: bytes, live: Versions) -> IndexKey:
-        (wrapped,) = self._service.wrap([key], contexts.encode(self._bound(row, live)))
+        (wrapped,) = self._service.wrap(
+            [key], contexts.encode(binding.bind(self._scope, row, live))
+        )
         return replace(row, wrapped=wrapped)
 
     def _unwrap_rows(self, rows: Sequence[IndexKey]) -> list[bytes]:
         """Return the keys of *rows*, which are all rows of the index."""
-        live = _version_numbers(rows)
-        return [self._unwrap_row(row, self._bound(row, live)) for row in rows]
+        live = binding.version_numbers(rows)
+        return [self._unwrap_row(row, binding.bind(self._scope, row, live)) for row in rows]
 
     def _unwrap_row(self, row: IndexKey, bound: Mapping[str, str | int]) -> bytes:
         (key,) = self._service.unwrap([row.wrapped], contexts.encode(bound))
@@ -253,32 +250,9 @@ class IndexVersions:
             )
         return key
 
-    def _unbound(self, version: int) -> dict[str, str | int]:
-        """Return the context that identifies the key; rows were bound to nothing else at first."""
-        return {
-            "use": "index key",
-            "service": self._scope.service,
-            "environment": self._scope.environment.value,
-            "index": self._index,
-            "version": version,
-        }
-
-    def _bound(self, row: IndexKey, live: Versions) -> dict[str, str | int]:
-        """Return the context that a key is bound to when it is wrapped.
-
-        It contains all fields of the row and *live*, the versions of all rows. So if a row is
-        deleted, or a retired one is put back, all the others cannot be unwrapped any more.
-        """
-        return {
-            **self._unbound(row.version),
-            "bits": row.bits,
-            "writes_from": int(row.writes_from.timestamp()),
-            "live": ",".join(map(str, live)),
-        }
-
     @property
     def _owner(self) -> str:
-        return f"{self._scope.service}/{self._scope.environment}"
+        return binding.owner(self._scope)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("index keys cannot be pickled or copied; declare the index in each process")

@@ -39,11 +39,11 @@ from app_integration import names, settings
 from app_integration._internal import cli as host_cli
 from app_integration.config import deliver
 from app_integration.diagnosis import command as diagnosis
+from app_integration.encryption.blind_index import row_binding
 from app_integration.encryption.blind_index.index import hash_label
 from app_integration.encryption.blind_index.normalise import NORMALISERS
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.blind_index.stores.table import index_keys_table
-from app_integration.encryption.blind_index.versions import IndexVersions
 from app_integration.encryption.cipher import wrap_scope
 from app_integration.encryption.keys import data_key
 from app_integration.encryption.keys.stores import WrappedKey
@@ -106,10 +106,11 @@ VARIABLES: Final = {
     "app_integration": APPLICATION_VARIABLES
     | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
     | words("ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL GITHUB_ACTIONS")
-    | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE")
+    | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE STRONGROOM_KEY_VERSION")
     | words("BAO_DEV_ROOT_TOKEN_ID SKIP_SETCAP VAULT_DEV_ROOT_TOKEN_ID"),
     "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE")
-    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE"),
+    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE")
+    | words("STRONGROOM_KEY_VERSION"),
     "agent": words(
         """
         ENVIRONMENT STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY STRONGROOM_AUTH
@@ -218,6 +219,8 @@ HOST_COMMANDS: Final = {
     "encrypt-file": "--service --env --force --context --recipient --key --no-key -h --help",
     "inspect-file": "-h --help",
     "rewrap-file": "--service --env --recipient --identity --key -h --help",
+    "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below"
+    " -h --help",
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
@@ -254,6 +257,7 @@ COMMANDS: Final = {
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
+    "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
     "--audit-log --prometheus --root",
@@ -711,13 +715,11 @@ def test_scopes_of_wrapped_keys_are_listed() -> None:
     bound = {"service": "shop-api", "environment": "dev"}
     expected = encryption_context.encode({**bound, "use": "data key", "key": "pii"})
     assert (found.bound, found.text) == (expected, "shop-api/dev/pii")
-    versions = object.__new__(IndexVersions)
-    versions._index, versions._scope = "users.email", SCOPE
-    assert versions._owner == "shop-api/dev"
+    assert row_binding.owner(SCOPE) == "shop-api/dev"
     row = IndexKey("shop-api/dev", "users.email", 2, 19, b"", datetime(2026, 1, 2, tzinfo=UTC))
     first = {**bound, "use": "index key", "index": "users.email", "version": 2}
-    assert versions._unbound(2) == first
-    assert versions._bound(row, (1, 2)) == {
+    assert row_binding.identify(SCOPE, row) == first
+    assert row_binding.bind(SCOPE, row, (1, 2)) == {
         **first,
         "bits": 19,
         "writes_from": 1_767_312_000,

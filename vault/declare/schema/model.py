@@ -23,7 +23,6 @@ from vault.declare.schema.field_types import (
     Address,
     AnyPath,
     DatabaseEndpoint,
-    Distinct,
     EnvironmentName,
     HealthTime,
     ImportString,
@@ -32,8 +31,6 @@ from vault.declare.schema.field_types import (
     PartName,
     ReloadWay,
     RenderInterval,
-    RetireTime,
-    RotationPeriod,
     SecretIdTime,
     SecretName,
     ServiceName,
@@ -54,6 +51,7 @@ from vault.declare.schema.logins import (
 from vault.declare.schema.mounts import MountPaths
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.secret_sources import SecretSource
+from vault.declare.schema.transit_keys import TransitKey
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
 #: Interpreter of an application that declares none, relative to its folder.
@@ -63,17 +61,6 @@ DEFAULT_ROLE = "default"
 
 _TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
 _JSON_TYPES = {"text": "string", "integer": "integer", "boolean": "boolean"}
-
-
-class TransitKey(Section):
-    """A Transit key, and the operations that the service may use."""
-
-    allow: Distinct[Literal["encrypt", "decrypt"]] = Field(
-        description="a list of encrypt, decrypt or both"
-    )
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-    retire_after: RetireTime | None = Field(None, description="a duration such as 30d")
-    description: str = Field("", description="text: what the key protects")
 
 
 class Config(Section):

@@ -8,7 +8,7 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds import declared_secret
+from vault.rotation.kinds import declared_secret, transit_key
 from vault.rotation.rotation import Steps
 
 Builder = Callable[[RotationContext, Item], Steps]
@@ -16,6 +16,7 @@ Builder = Callable[[RotationContext, Item], Steps]
 #: Kind of item → how its rotation is built.
 BUILDERS: Final[Mapping[Kind, Builder]] = {
     Kind.SECRET: declared_secret.build,
+    Kind.KEY: transit_key.build,
 }
 
 

@@ -91,6 +91,13 @@ class TableIndexKeys:
         with self._translate_errors(), self._engine.connect() as connection:
             return [_key(row, self.place) for row in connection.execute(query).mappings()]
 
+    def indexes(self, scope: str) -> list[str]:
+        """Return the ids of the indexes of *scope* that have a key, in order."""
+        columns = self._table.c
+        query = select(columns["index"]).where(columns.scope == scope).distinct()
+        with self._translate_errors(), self._engine.connect() as connection:
+            return sorted(connection.scalars(query))
+
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
         """Replace all rows of an index, durably and in one step.
 

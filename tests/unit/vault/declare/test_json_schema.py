@@ -45,7 +45,8 @@ FULL: Final[Mapping[Kind, Any]] = {
               hooks: {create: [hooks/mail, new], set: [a], test: [a], retire: [hooks/mail, "1"]}}
           mail-url: {source: derived, format: "smtp://shop:{mail-password}@{{mail}}:25"}
         keys:
-          pii: {allow: [encrypt], rotate_every: 90d, retire_after: 30d, description: Personal.}
+          pii: {allow: [encrypt, rewrap], rotate_every: 90d, retire_after: 30d,
+              hooks: {rewrap: [hooks/pii, rewrap], count: [hooks/pii]}, description: Personal.}
         database:
           engine: postgresql
           name: shop_data

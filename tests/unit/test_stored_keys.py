@@ -1,0 +1,39 @@
+"""Command ``rewrap-keys``: what it refuses before any request."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from app_integration import __main__ as host
+
+ARGUMENTS = ("rewrap-keys", "--service", "shop", "--env", "prod", "--key", "pii")
+
+
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "https://127.0.0.1:9")
+    monkeypatch.setenv("STRONGROOM_AUTH", "proxy")
+    monkeypatch.delenv("STRONGROOM_KEY_VERSION", raising=False)
+
+
+def test_command_without_a_table_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        host.main(ARGUMENTS)
+    assert caught.value.code == 64
+    assert "pass --data-keys, --index-keys or both" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "two", "²"])
+def test_version_that_is_no_number_is_refused(
+    version: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (*ARGUMENTS, "--data-keys", "data_keys", "--count")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{version}\n"))
+    assert host.main((*arguments, "--below", "-")) == 1
+    assert host.main((*arguments, f"--below={version}")) == 1
+    monkeypatch.setenv("STRONGROOM_KEY_VERSION", version)
+    assert host.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("the version of --below is not a whole number from 1") == 3

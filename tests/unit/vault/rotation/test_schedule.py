@@ -1,0 +1,39 @@
+"""Which keys a scheduled run rotates, although the server rotates them by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, Step
+from vault.rotation.schedule import needs_run
+from vault.rotation.server_ages import Age
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+DAY = timedelta(days=1)
+KEY = Item(Kind.KEY, "shop", "pii", "shop-dev-pii", 90 * 86_400, is_declared=True)
+
+
+@pytest.mark.parametrize(
+    ("record", "version", "needed"),
+    [
+        (None, 1, False),
+        (None, 2, True),
+        (Record("id", Step.DONE, NOW, "1", "2"), 2, False),
+        (Record("id", Step.DONE, NOW, "1", "2"), 3, True),
+        (Record("id", Step.UNDONE, NOW, "1", "2"), 3, False),
+        (Record("id", Step.CONSUMERS, NOW, "1", "2"), 2, True),
+    ],
+)
+def test_key_needs_a_run_if_the_server_has_rotated_it_since(
+    record: Record | None, version: int, needed: bool
+) -> None:
+    ages = [Age(NOW - DAY, version=version)]
+    assert needs_run(KEY, record, ages, NOW) is needed
+
+
+def test_key_needs_a_run_if_its_newest_version_is_overdue() -> None:
+    record = Record("id", Step.DONE, NOW, "1", "2")
+    assert needs_run(KEY, record, [Age(NOW - 91 * DAY, version=2)], NOW)

@@ -1,0 +1,217 @@
+"""Rotation of a Transit key: a new version, a rewrap of what is stored, the end of old versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.settings import Limits
+from vault.declare import durations
+from vault.reconcile.resources import read_data
+from vault.rotation.ciphertext_count import PlaceCount, parse_counts
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.hooks import HookRunner
+from vault.rotation.inventory import Item
+from vault.rotation.record import Record, Step
+
+#: Variable of hooks with the version that ciphertexts must have. It is their standard input, too.
+VERSION: Final = "STRONGROOM_KEY_VERSION"
+#: Seconds for which a process may encrypt with a data key that an old version has wrapped.
+WRITE_WINDOW: Final = int(Limits().data_key_age)
+_MINIMUM: Final = "min_decryption_version"
+_KEPT: Final = "no retire_after is declared for the key, so that old versions decrypt for ever"
+_UNPROVED: Final = (
+    "nothing proves that old versions are unused, because the audit log does not show which "
+    "version a request decrypted with: declare the hook count, remove retire_after, or end the "
+    "rotation with --undo"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotation:
+    """The steps for one Transit key.
+
+    A new version encrypts from its creation, so that the promotion changes nothing. The consumers
+    are the stored ciphertexts.
+
+    Attributes:
+        item: The key.
+        session: Session of the rotator.
+        mount: Path of the Transit engine.
+        retire_after: Seconds for which old versions decrypt in any case; None for ever.
+        hooks: Hooks by name: ``rewrap`` and ``count``, each optional.
+        runner: Runs them.
+        read_previous: Returns the record of the rotation before, None if there was none.
+        clock: Returns the current time, in UTC.
+
+    """
+
+    item: Item
+    session: Session
+    mount: str
+    retire_after: int | None
+    hooks: Mapping[str, Sequence[str]]
+    runner: HookRunner
+    read_previous: Callable[[], Record | None]
+    clock: Callable[[], datetime]
+
+    def start(self, record: Record) -> Record:
+        """Return the record with the version that is replaced.
+
+        A version that the server created since the last rotation, and that is not overdue itself,
+        is adopted as the new one.
+        """
+        found = self._read()
+        latest, followed = found["latest_version"], self._followed_version()
+        if latest > followed and not self._is_overdue(found, latest):
+            return replace(record, old=str(followed), new=str(latest))
+        return replace(record, old=str(latest))
+
+    def create(self, record: Record) -> Record:
+        """Create a version, unless that was done, or another one is adopted.
+
+        An adopted version may be compromised, too, so that it is replaced then.
+        """
+        known = int(record.new or record.old)
+        is_adopted = record.new and not record.is_compromised
+        if not is_adopted and self._read()["latest_version"] <= known:
+            self.session.post(f"{self._path}/rotate", retry=False)
+        return replace(record, new=str(self._read()["latest_version"]))
+
+    def set(self, record: Record) -> Record:
+        """Change nothing, because the server uses the new version already."""
+        return record
+
+    def test(self, record: Record) -> Record:
+        """Check that the key has the new version."""
+        self._check_version(record)
+        return record
+
+    def promote(self, record: Record) -> Record:
+        """Change nothing, because new ciphertexts are of the new version already."""
+        return record
+
+    def find_consumers(self, record: Record) -> Evidence:
+        """Let the hook ``rewrap`` move what is stored, and return what the hook ``count`` counts.
+
+        The next run repeats that, so that the hook may rewrap a part at a time.
+        """
+        bound = self._bound(record)
+        if "count" not in self.hooks:
+            self._run("rewrap", record)
+            return self._without_count(bound)
+        began, counts = self._count(record)
+        if any(each.number for each in counts) and "rewrap" in self.hooks:
+            self._run("rewrap", record)
+            began, counts = self._count(record)
+        if bound is not None and began < bound <= self.clock():
+            _, counts = self._count(record)  # because ciphertexts may have been added meanwhile
+        return self._with_counts(record, counts, bound)
+
+    def retire(self, record: Record) -> Record:
+        """Let the server reject old versions, if that is declared. No version is deleted."""
+        if self.retire_after is None and not record.is_compromised:
+            return record
+        if self._check_version(record)[_MINIMUM] < int(record.new):
+            self.session.post(f"{self._path}/config", {_MINIMUM: int(record.new)})
+        return record
+
+    def undo(self, record: Record) -> None:
+        """Change nothing: old versions decrypt on, and none of them can encrypt again."""
+
+    def _followed_version(self) -> int:
+        """Return the version to which the last rotation has moved what is stored."""
+        previous = self.read_previous()
+        if previous is None:
+            return 1
+        return int(previous.new if previous.step is Step.DONE else previous.old)
+
+    def _is_overdue(self, found: Mapping[str, Any], version: int) -> bool:
+        created = datetime.fromtimestamp(found["keys"][str(version)], UTC)
+        every = self.item.every
+        return every is not None and self.clock() > created + timedelta(seconds=every)
+
+    def _bound(self, record: Record) -> datetime | None:
+        """Return when old versions may end, None if they never do."""
+        if self.retire_after is None:
+            return None
+        seconds = max(self.retire_after, WRITE_WINDOW)
+        return (record.promoted or self.clock()) + timedelta(seconds=seconds)
+
+    def _without_count(self, bound: datetime | None) -> Evidence:
+        if bound is None:
+            note = "nothing has counted what is of an old version"
+            return Evidence(Proof.COUNT, notes=(_KEPT, note))
+        unknown = Consumer("what the application has stored", "is not counted")
+        return Evidence(Proof.COUNT, waiting=(unknown,), not_before=bound, notes=(_UNPROVED,))
+
+    def _with_counts(
+        self, record: Record, counts: Sequence[PlaceCount], bound: datetime | None
+    ) -> Evidence:
+        def describe(each: PlaceCount) -> Consumer:
+            kind = "ciphertext" if each.number == 1 else "ciphertexts"
+            return Consumer(each.place, f"{each.number} {kind} below version {record.new}")
+
+        window = durations.render(WRITE_WINDOW)
+        note = f"a process may encrypt with a data key of an old version for {window} after it"
+        return Evidence(
+            Proof.COUNT,
+            moved=tuple(describe(each) for each in counts if not each.number),
+            waiting=tuple(describe(each) for each in counts if each.number),
+            not_before=bound,
+            notes=(_KEPT,) if bound is None else (note,),
+        )
+
+    def _count(self, record: Record) -> tuple[datetime, list[PlaceCount]]:
+        """Return the counts, and when the hook began to count."""
+        began = self.clock()
+        return began, parse_counts(self._run("count", record), "count")
+
+    def _run(self, hook: str, record: Record) -> str:
+        if hook not in self.hooks:
+            return ""
+        runner = replace(self.runner, names={**self.runner.names, VERSION: record.new})
+        command, version = self.hooks[hook], Secret(record.new)
+        return runner.run(hook, command, record.id, version, is_secret=False).reveal()
+
+    def _check_version(self, record: Record) -> Mapping[str, Any]:
+        found = self._read()
+        if found["latest_version"] < int(record.new):
+            raise ConfigurationError(
+                f"version {record.new} of the key {self.item.server_name} does not exist any more; "
+                "restore the key from a backup of the server"
+            )
+        return found
+
+    def _read(self) -> Mapping[str, Any]:
+        found = read_data(self.session, self._path)
+        if found is None:
+            raise ConfigurationError(
+                f"the key {self.item.server_name} does not exist; create it with strongroom apply"
+            )
+        return found
+
+    @property
+    def _path(self) -> str:
+        return f"{self.mount}/keys/{self.item.server_name}"
+
+
+def build(context: RotationContext, item: Item) -> KeyRotation:
+    """Return the steps that rotate the key *item*."""
+    declared = context.declaration.service(item.service or "").keys[item.name]
+    return KeyRotation(
+        item=item,
+        session=context.session,
+        mount=context.mounts.transit,
+        retire_after=declared.retire_after,
+        hooks=declared.hooks.commands if declared.hooks else {},
+        runner=context.runner(item),
+        read_previous=context.store(item).read,
+        clock=context.clock,
+    )
