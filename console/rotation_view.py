@@ -23,14 +23,21 @@ _TITLES: Final = {
     Step.CONSUMERS: "all consumers have moved",
     Step.RETIRE: "retired the old value",
 }
-#: Titles of the steps of a Transit key, whose new version is in use from its creation.
+#: Titles of the steps of a key, whose new version is in use from its creation.
 _KEY_TITLES: Final = {
     **_TITLES,
-    Step.CREATE: "the server encrypts with a new version",
+    Step.CREATE: "there is a new version",
     Step.SET: "nothing must be set",
-    Step.PROMOTE: "ciphertexts are rewrapped from now on",
+    Step.PROMOTE: "what is stored moves to it from now on",
     Step.CONSUMERS: "the wait for what is stored has ended",
     Step.RETIRE: "the rotation has ended",
+}
+#: What an undone rotation leaves of a key, whose older version cannot be made the current one.
+_UNDONE: Final = {
+    Kind.KEY: "undone. All versions decrypt as before; Transit always encrypts with the newest "
+    "version, so that nothing can be changed back, and nothing must.",
+    Kind.INDEX_KEY: "undone. Lookups use both versions; the next rotation continues with the "
+    "newer one.",
 }
 _HEADINGS: Final = ("service", "kind", "name", "state", "since", "old", "new")
 
@@ -49,7 +56,7 @@ class RotationView:
     def show_step(self, item: Item, step: Step, record: Record) -> None:
         """Print a step that has ended."""
         versions = f" ({record.old} -> {record.new})" if step is Step.PROMOTE else ""
-        titles = _KEY_TITLES if item.kind is Kind.KEY else _TITLES
+        titles = _KEY_TITLES if item.kind in _UNDONE else _TITLES
         self.say(f"✓ {item.name}: {titles[step]}{versions}")
 
     def show_result(self, item: Item, result: Result) -> None:
@@ -59,13 +66,8 @@ class RotationView:
         record = result.record
         if record.step is Step.DONE:
             self.say(f"{item.name}: rotated.")
-        elif record.step is Step.UNDONE and item.kind is Kind.KEY:
-            self.say(
-                f"{item.name}: undone. All versions decrypt as before, and nothing must be changed "
-                "back: Transit always encrypts with the newest version."
-            )
         elif record.step is Step.UNDONE:
-            self.say(f"{item.name}: the old value is in use again.")
+            self.say(f"{item.name}: {_UNDONE.get(item.kind, 'the old value is in use again.')}")
         else:
             self.say(
                 f"{item.name}: waits. Run the command again to continue, or go back with --undo."

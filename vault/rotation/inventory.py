@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     SECRET = "secret"  # noqa: S105 (a kind, not a secret)
     KEY = "key"
+    INDEX_KEY = "index-key"
     STATIC_USER = "static-user"
     ROOT_USER = "root-user"
     SECRET_ID = "secret-id"  # noqa: S105 (a kind, not a secret)
@@ -82,6 +83,9 @@ def _service_items(declaration: Declaration, scope: Scope) -> Iterator[Item]:
     yield from _secrets(declaration, scope)
     for name, key in declaration.service(scope.service).keys.items():
         yield _item(Kind.KEY, scope, name, scope.key(name), key.rotate_every)
+    for name, index in declaration.service(scope.service).indexes.items():
+        path = f"{scope.service}/{scope.environment}/{name}"
+        yield _item(Kind.INDEX_KEY, scope, name, path, index.rotate_every)
     yield from _root_user(declaration, scope)
     if declaration.deployment(scope).login.approle is not None:
         ttl = declaration.environment(scope.environment).tokens.secret_id_ttl

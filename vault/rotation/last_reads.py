@@ -180,6 +180,6 @@ def _watches(items: Iterable[Item], mounts: Mounts) -> dict[str, _Watch]:
             case Kind.ROOT_USER:
                 path = f"{mounts.database}/rotate-root/{name}"
                 watches[path] = _Watch(item, "rotate", _WRITES)
-            case Kind.SECRET_ID:
-                pass  # because logins of all AppRoles have one path
+            case Kind.SECRET_ID | Kind.INDEX_KEY:
+                pass  # because logins of all AppRoles have one path, and an index key has none
     return watches

@@ -12,7 +12,7 @@ from vault.rotation.due import age_seconds, due_date, is_overdue
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.last_reads import AuditLogs, Read
 from vault.rotation.record import Record
-from vault.rotation.server_ages import Age
+from vault.rotation.server_ages import OTHER_STORE, Age
 
 NO_LOG: Final = "no audit log was read"
 EMPTY_LOG: Final = "the audit log has no line"
@@ -124,6 +124,8 @@ def _with_rotation(item: Item, age: Age, logs: AuditLogs | None) -> Age:
 def _last_read(item: Item, age: Age, logs: AuditLogs | None) -> LastRead:
     if item.kind is Kind.ROOT_USER:
         return LastRead(ReadState.UNKNOWN, SERVER_ONLY)
+    if item.kind is Kind.INDEX_KEY:
+        return LastRead(ReadState.UNKNOWN, OTHER_STORE)
     if logs is None or logs.first is None:
         return LastRead(ReadState.UNKNOWN, NO_LOG if logs is None else EMPTY_LOG)
     if item.kind is Kind.SECRET_ID:

@@ -17,6 +17,8 @@ from vault.rotation.inventory import Item, Kind
 
 NO_TIME: Final = "the server keeps no time of this rotation; an audit log that has it shows it"
 
+OTHER_STORE: Final = "the key of a blind index is in the application's database"
+
 
 @dataclass(frozen=True, slots=True)
 class Age:
@@ -66,6 +68,8 @@ def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) ->
             return [_static_age(read_data(reader, f"{mounts.database}/static-roles/{name}"))]
         case Kind.ROOT_USER:
             return [Age(reason=NO_TIME, is_known=False)]
+        case Kind.INDEX_KEY:
+            return [Age(reason=OTHER_STORE, is_known=False)]
         case Kind.SECRET_ID:
             return _secret_id_ages(reader, f"{mounts.auth}/role/{name}", now)
 

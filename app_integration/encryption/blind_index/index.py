@@ -134,6 +134,16 @@ class BlindIndex:
         """
         self._versions.bind()
 
+    def live_versions(self) -> tuple[int, ...]:
+        """Return the numbers of the versions that lookups use, the oldest first: one or two.
+
+        Raises:
+            IndexKeyLost: If there is none, or the rows were altered.
+            KeyUnavailable: If no key is cached, and none can be read now.
+
+        """
+        return tuple(each.version for each in self._versions.live())
+
     def rotate(self) -> int:
         """Create a new version of the key and return its number.
 

@@ -39,6 +39,7 @@ from vault.declare.schema.field_types import (
     TokenPeriod,
     WrapTime,
 )
+from vault.declare.schema.index_keys import IndexDeclaration, IndexName
 from vault.declare.schema.logins import (
     AbsolutePath,
     AgentMethod,
@@ -147,6 +148,9 @@ class ServiceDeclaration(Section):
     )
     keys: Mapping[PartName, TransitKey] = Field(
         {}, description="entries like 'pii: {allow: [encrypt, decrypt], rotate_every: 90d}'"
+    )
+    indexes: Mapping[IndexName, IndexDeclaration] = Field(
+        {}, description="entries like 'users.email: {hooks: {rotate: [hooks/index, rotate]}}'"
     )
     database: ServiceDatabase | None = Field(
         None, description="a mapping with engine, name and roles, or with of and roles"

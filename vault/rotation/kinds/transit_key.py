@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
-from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from vault.declare import durations
 from vault.reconcile.resources import read_data
-from vault.rotation.ciphertext_count import PlaceCount, parse_counts
 from vault.rotation.context import RotationContext
 from vault.rotation.evidence import Consumer, Evidence, Proof
-from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
+from vault.rotation.kinds.stored_values import StoredValues
 from vault.rotation.record import Record, Step
 
-#: Variable of hooks with the version that ciphertexts must have. It is their standard input, too.
-VERSION: Final = "STRONGROOM_KEY_VERSION"
 #: Seconds for which a process may encrypt with a data key that an old version has wrapped.
 WRITE_WINDOW: Final = int(Limits().data_key_age)
 _MINIMUM: Final = "min_decryption_version"
@@ -45,8 +41,7 @@ class KeyRotation:
         session: Session of the rotator.
         mount: Path of the Transit engine.
         retire_after: Seconds for which old versions decrypt in any case; None for ever.
-        hooks: Hooks by name: ``rewrap`` and ``count``, each optional.
-        runner: Runs them.
+        stored: What the application has stored, with its hooks ``rewrap`` and ``count``.
         read_previous: Returns the record of the rotation before, None if there was none.
         clock: Returns the current time, in UTC.
 
@@ -56,8 +51,7 @@ class KeyRotation:
     session: Session
     mount: str
     retire_after: int | None
-    hooks: Mapping[str, Sequence[str]]
-    runner: HookRunner
+    stored: StoredValues
     read_previous: Callable[[], Record | None]
     clock: Callable[[], datetime]
 
@@ -103,16 +97,12 @@ class KeyRotation:
         The next run repeats that, so that the hook may rewrap a part at a time.
         """
         bound = self._bound(record)
-        if "count" not in self.hooks:
-            self._run("rewrap", record)
-            return self._without_count(bound)
-        began, counts = self._count(record)
-        if any(each.number for each in counts) and "rewrap" in self.hooks:
-            self._run("rewrap", record)
-            began, counts = self._count(record)
-        if bound is not None and began < bound <= self.clock():
-            _, counts = self._count(record)  # because ciphertexts may have been added meanwhile
-        return self._with_counts(record, counts, bound)
+        if not self.stored.is_counted:
+            self.stored.move(record)
+            return _without_count(bound)
+        window = durations.render(WRITE_WINDOW)
+        note = f"a process may encrypt with a data key of an old version for {window} after it"
+        return self.stored.observe(record, bound, (_KEPT if bound is None else note,))
 
     def retire(self, record: Record) -> Record:
         """Let the server reject old versions, if that is declared. No version is deleted."""
@@ -144,42 +134,6 @@ class KeyRotation:
         seconds = max(self.retire_after, WRITE_WINDOW)
         return (record.promoted or self.clock()) + timedelta(seconds=seconds)
 
-    def _without_count(self, bound: datetime | None) -> Evidence:
-        if bound is None:
-            note = "nothing has counted what is of an old version"
-            return Evidence(Proof.COUNT, notes=(_KEPT, note))
-        unknown = Consumer("what the application has stored", "is not counted")
-        return Evidence(Proof.COUNT, waiting=(unknown,), not_before=bound, notes=(_UNPROVED,))
-
-    def _with_counts(
-        self, record: Record, counts: Sequence[PlaceCount], bound: datetime | None
-    ) -> Evidence:
-        def describe(each: PlaceCount) -> Consumer:
-            kind = "ciphertext" if each.number == 1 else "ciphertexts"
-            return Consumer(each.place, f"{each.number} {kind} below version {record.new}")
-
-        window = durations.render(WRITE_WINDOW)
-        note = f"a process may encrypt with a data key of an old version for {window} after it"
-        return Evidence(
-            Proof.COUNT,
-            moved=tuple(describe(each) for each in counts if not each.number),
-            waiting=tuple(describe(each) for each in counts if each.number),
-            not_before=bound,
-            notes=(_KEPT,) if bound is None else (note,),
-        )
-
-    def _count(self, record: Record) -> tuple[datetime, list[PlaceCount]]:
-        """Return the counts, and when the hook began to count."""
-        began = self.clock()
-        return began, parse_counts(self._run("count", record), "count")
-
-    def _run(self, hook: str, record: Record) -> str:
-        if hook not in self.hooks:
-            return ""
-        runner = replace(self.runner, names={**self.runner.names, VERSION: record.new})
-        command, version = self.hooks[hook], Secret(record.new)
-        return runner.run(hook, command, record.id, version, is_secret=False).reveal()
-
     def _check_version(self, record: Record) -> Mapping[str, Any]:
         found = self._read()
         if found["latest_version"] < int(record.new):
@@ -202,16 +156,24 @@ class KeyRotation:
         return f"{self.mount}/keys/{self.item.server_name}"
 
 
+def _without_count(bound: datetime | None) -> Evidence:
+    if bound is None:
+        note = "nothing has counted what is of an old version"
+        return Evidence(Proof.COUNT, notes=(_KEPT, note))
+    unknown = Consumer("what the application has stored", "is not counted")
+    return Evidence(Proof.COUNT, waiting=(unknown,), not_before=bound, notes=(_UNPROVED,))
+
+
 def build(context: RotationContext, item: Item) -> KeyRotation:
     """Return the steps that rotate the key *item*."""
     declared = context.declaration.service(item.service or "").keys[item.name]
+    hooks = declared.hooks.commands if declared.hooks else {}
     return KeyRotation(
         item=item,
         session=context.session,
         mount=context.mounts.transit,
         retire_after=declared.retire_after,
-        hooks=declared.hooks.commands if declared.hooks else {},
-        runner=context.runner(item),
+        stored=StoredValues("ciphertext", "rewrap", hooks, context.runner(item), context.clock),
         read_previous=context.store(item).read,
         clock=context.clock,
     )

@@ -47,6 +47,12 @@ FULL: Final[Mapping[Kind, Any]] = {
         keys:
           pii: {allow: [encrypt, rewrap], rotate_every: 90d, retire_after: 30d,
               hooks: {rewrap: [hooks/pii, rewrap], count: [hooks/pii]}, description: Personal.}
+        indexes:
+          users.email:
+            rotate_every: 365d
+            retire_after: 1d
+            description: Finds customers.
+            hooks: {rotate: [hooks/index, rotate], rewrite: [a], count: [a], retire: [a]}
         database:
           engine: postgresql
           name: shop_data

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app_integration.names import Environment, Scope
+from policies.render import render_policies
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.index_keys import IndexDeclaration
 from vault.declare.schema.secret_sources import Derived
 from vault.rotation.inventory import Item, declared_items
 
@@ -63,3 +65,16 @@ def test_adopted_secret_is_a_static_user_and_a_derived_one_has_no_period() -> No
     both = found["secret", "both"]
     assert (both.every, both.derived_from) == (None, ("redis-url", "jwt-secret"))
     assert ("secret", "database-url") not in found
+
+
+def test_declared_index_has_an_item_and_its_record_can_be_written_by_the_rotator() -> None:
+    declaration = load()
+    hooks = {name: ("hooks/index", name) for name in ("rotate", "count", "retire")}
+    index = IndexDeclaration.model_validate({"hooks": hooks, "rotate_every": "365d"})
+    store = declaration.services["gaara-store"].model_copy(update={"indexes": {"a.b": index}})
+    declaration = replace(declaration, services={**declaration.services, "gaara-store": store})
+    found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
+    assert found["index-key", "a.b"].server_name == "gaara-store/dev/a.b"
+    assert found["index-key", "a.b"].every == 365 * 86_400
+    policy = render_policies(declaration, Environment.DEV)["strongroom-rotator"]
+    assert "secret/metadata/_strongroom/dev/rotation/index-key/gaara-store/dev/a.b" in policy

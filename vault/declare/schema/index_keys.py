@@ -1,0 +1,50 @@
+"""Models of the blind indexes of a service whose keys are rotated by hooks of the application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import Command, RetireTime, RotationPeriod
+from vault.declare.schema.text_types import Matching
+
+#: Characters of the id of an index, because it is a part of an API path.
+MAX_LENGTH: Final = 80
+
+IndexName = Annotated[
+    str,
+    Matching(
+        r"[a-z][a-z0-9_]*(?:[.-][a-z0-9_]+)*",
+        "the id of a blind index such as users.email",
+        lambda name: len(name) <= MAX_LENGTH,
+    ),
+]
+
+
+class IndexHooks(Section):
+    """Commands with which an application rotates the key of a blind index.
+
+    Each may be repeated with the same rotation id.
+    """
+
+    rotate: Command = Field(description="a list: creates a version of the key, and prints it")
+    rewrite: Command | None = Field(None, description="a list: rewrites index values")
+    count: Command = Field(description="a list: prints how many index values are below the version")
+    retire: Command = Field(description="a list: retires the version on its input")
+
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Return the command of each hook that is declared, by its name."""
+        found = {"rotate": self.rotate, "count": self.count, "retire": self.retire}
+        return {**found, "rewrite": self.rewrite} if self.rewrite is not None else found
+
+
+class IndexDeclaration(Section):
+    """A blind index whose key is rotated."""
+
+    hooks: IndexHooks = Field(description="a mapping with rotate, rewrite, count and retire")
+    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 365d")
+    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    description: str = Field("", description="text: what the index finds")

@@ -1,0 +1,102 @@
+"""Values that an application has stored under versions of a key: its hooks move and count them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from app_integration.secret import Secret
+from vault.rotation.ciphertext_count import PlaceCount, parse_counts
+from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.hooks import HookRunner
+from vault.rotation.record import Record
+
+#: Variable of hooks with the version that values must have. It is their standard input, too.
+VERSION: Final = "STRONGROOM_KEY_VERSION"
+COUNT: Final = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValues:
+    """Stored values of one key.
+
+    Attributes:
+        noun: What one of them is called, for people.
+        mover: Name of the hook that moves them to a version.
+        hooks: Hooks by name, each optional.
+        runner: Runs them.
+        clock: Returns the current time, in UTC.
+
+    """
+
+    noun: str
+    mover: str
+    hooks: Mapping[str, Sequence[str]]
+    runner: HookRunner
+    clock: Callable[[], datetime]
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether a hook counts them."""
+        return COUNT in self.hooks
+
+    def run(self, hook: str, record: Record, version: str) -> str:
+        """Run a hook, if it is declared, and return what it printed.
+
+        Args:
+            hook: Name of the hook.
+            record: The record of the rotation.
+            version: What the hook gets as the version.
+
+        Raises:
+            HookFailed: If it does not end with exit code 0 in time.
+
+        """
+        if hook not in self.hooks:
+            return ""
+        runner = replace(self.runner, names={**self.runner.names, VERSION: version})
+        text = Secret(version)
+        return runner.run(hook, self.hooks[hook], record.id, text, is_secret=False).reveal()
+
+    def move(self, record: Record) -> None:
+        """Let the hook move what is stored, or a part of it, to the new version."""
+        self.run(self.mover, record, record.new)
+
+    def observe(self, record: Record, bound: datetime | None, notes: tuple[str, ...]) -> Evidence:
+        """Move what is stored to the new version, and return what is left.
+
+        Args:
+            record: The record, with the new version.
+            bound: Time before which values may still be stored under an old version, None if
+                that does not matter.
+            notes: Notes of the evidence.
+
+        Raises:
+            ConfigurationError: If the hook ``count`` prints something else than counts.
+            HookFailed: If a hook fails.
+
+        """
+        began, counts = self._count(record)
+        if any(each.number for each in counts):
+            self.move(record)
+            began, counts = self._count(record)
+        if bound is not None and began < bound <= self.clock():
+            _, counts = self._count(record)  # because values may have been added meanwhile
+        return Evidence(
+            Proof.COUNT,
+            moved=tuple(self._describe(record, each) for each in counts if not each.number),
+            waiting=tuple(self._describe(record, each) for each in counts if each.number),
+            not_before=bound,
+            notes=notes,
+        )
+
+    def _count(self, record: Record) -> tuple[datetime, list[PlaceCount]]:
+        """Return the counts, and when the hook began to count."""
+        began = self.clock()
+        return began, parse_counts(self.run(COUNT, record, record.new), COUNT)
+
+    def _describe(self, record: Record, each: PlaceCount) -> Consumer:
+        noun = self.noun if each.number == 1 else f"{self.noun}s"
+        return Consumer(each.place, f"{each.number} {noun} below version {record.new}")
