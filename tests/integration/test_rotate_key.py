@@ -184,7 +184,7 @@ def test_key_without_a_count_is_never_retired(site: Site) -> None:
     assert (waiting.record.step, site.versions()) == (Step.CONSUMERS, (2, 1))
     assert waiting.evidence is not None
     assert str(waiting.evidence.waiting[0]) == "what the application has stored: is not counted"
-    assert "declare the hook count" in waiting.evidence.notes[0]
+    assert "declare the hook count" in waiting.evidence.notes[1]
 
 
 @pytest.mark.parametrize("printed", ["", "none\n", "-1 orders\n", "0 orders\nfailed\n"])
@@ -214,6 +214,7 @@ def test_compromised_key_is_retired_whatever_the_count(site: Site) -> None:
     assert site.versions() == (2, 2)
     assert result.evidence is not None
     assert str(result.evidence.waiting[0]) == "orders: 7 ciphertexts below version 2"
+    assert f"min_decryption_version of the key {site.key} is lowered" in result.evidence.notes[0]
 
 
 def test_version_of_the_server_is_adopted_and_not_rotated_again(site: Site) -> None:

@@ -22,6 +22,11 @@ from vault.rotation.record import Record, Step
 WRITE_WINDOW: Final = int(Limits().data_key_age)
 _MINIMUM: Final = "min_decryption_version"
 _KEPT: Final = "no retire_after is declared for the key, so that old versions decrypt for ever"
+_NOT_COUNTED: Final = "nothing has counted what is of an old version"
+_WRITTEN: Final = (
+    f"a process may encrypt with a data key of an old version for {durations.render(WRITE_WINDOW)} "
+    "after the rotation"
+)
 _UNPROVED: Final = (
     "nothing proves that old versions are unused, because the audit log does not show which "
     "version a request decrypted with: declare the hook count, remove retire_after, or end the "
@@ -96,13 +101,16 @@ class KeyRotation:
 
         The next run repeats that, so that the hook may rewrap a part at a time.
         """
-        bound = self._bound(record)
-        if not self.stored.is_counted:
-            self.stored.move(record)
-            return _without_count(bound)
-        window = durations.render(WRITE_WINDOW)
-        note = f"a process may encrypt with a data key of an old version for {window} after it"
-        return self.stored.observe(record, bound, (_KEPT if bound is None else note,))
+        bound, notes = self._bound(record), (self._describe_end(record),)
+        if self.stored.is_counted:
+            return self.stored.observe(record, bound, notes)
+        self.stored.move(record)
+        if bound is None:
+            return Evidence(Proof.COUNT, notes=(*notes, _NOT_COUNTED))
+        unknown = Consumer("what the application has stored", "is not counted")
+        return Evidence(
+            Proof.COUNT, waiting=(unknown,), not_before=bound, notes=(*notes, _UNPROVED)
+        )
 
     def retire(self, record: Record) -> Record:
         """Let the server reject old versions, if that is declared. No version is deleted."""
@@ -134,6 +142,15 @@ class KeyRotation:
         seconds = max(self.retire_after, WRITE_WINDOW)
         return (record.promoted or self.clock()) + timedelta(seconds=seconds)
 
+    def _describe_end(self, record: Record) -> str:
+        """Return what becomes of old versions, as a note."""
+        if record.is_compromised:
+            return (
+                "older versions are rejected now: what is left of them cannot be read until "
+                f"{_MINIMUM} of the key {self.item.server_name} is lowered again"
+            )
+        return _KEPT if self.retire_after is None else _WRITTEN
+
     def _check_version(self, record: Record) -> Mapping[str, Any]:
         found = self._read()
         if found["latest_version"] < int(record.new):
@@ -154,14 +171,6 @@ class KeyRotation:
     @property
     def _path(self) -> str:
         return f"{self.mount}/keys/{self.item.server_name}"
-
-
-def _without_count(bound: datetime | None) -> Evidence:
-    if bound is None:
-        note = "nothing has counted what is of an old version"
-        return Evidence(Proof.COUNT, notes=(_KEPT, note))
-    unknown = Consumer("what the application has stored", "is not counted")
-    return Evidence(Proof.COUNT, waiting=(unknown,), not_before=bound, notes=(_UNPROVED,))
 
 
 def build(context: RotationContext, item: Item) -> KeyRotation:
