@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration._internal.private_file import stamp
-from app_integration.auth.methods import AuthMethod, Send, Token, read_credential
+from app_integration.auth.methods import AuthMethod, Send, Token, content_stamp, read_credential
 
 
 class TokenFile(AuthMethod):
@@ -28,20 +27,15 @@ class TokenFile(AuthMethod):
 
     def login(self, send: Send) -> Token:  # noqa: ARG002 (a parameter of the interface)
         """Return the token that the file holds now; *send* is not used."""
-        found = self._content_stamp()
+        found = content_stamp(self._file)
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
         self._last_stamp = found
         return Token(value=value, ttl=0.0, renewable=False)
 
     def has_new_credential(self) -> bool:
         """Return whether the file has changed since it was read. A deleted file has not changed."""
-        found = self._content_stamp()
+        found = content_stamp(self._file)
         return found is not None and found != self._last_stamp
-
-    def _content_stamp(self) -> tuple[int, ...] | None:
-        """Return the file's stamp without its last part (ctime), which a mere chmod changes too."""
-        found = stamp(self._file)
-        return None if found is None else found[:-1]
 
 
 class Proxy(AuthMethod):

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration._internal.private_file import stamp
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    RequestRefused,
+    StrongroomError,
+)
 from app_integration.names import APPROLE_MOUNT, CERT_MOUNT
 from app_integration.permissions import need
 from app_integration.secret import Secret
@@ -97,25 +103,39 @@ class AuthMethod(ABC):
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AppRole(AuthMethod):
     """AppRole, with role-id and secret-id in files that are read at each login.
 
-    That way both can be replaced while the process runs.
+    That way both can be replaced while the process runs. A new secret-id in its file is used at
+    the next request, so that a rotation need not wait for a restart.
     """
 
     hint = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
     role_id_file: Path
     secret_id_file: Path
     mount: str = APPROLE_MOUNT
+    _last_stamp: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``."""
+        found = content_stamp(self.secret_id_file)
         body = {
             "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
             "secret_id": read_credential(self.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
         }
-        return log_in(send, self.mount, body)
+        try:
+            token = log_in(send, self.mount, body)
+        except (AccessDenied, RequestRefused):
+            self._last_stamp = found  # because another login with this file is rejected, too
+            raise
+        self._last_stamp = found
+        return token
+
+    def has_new_credential(self) -> bool:
+        """Return whether the secret-id was replaced since the server accepted or rejected it."""
+        found = content_stamp(self.secret_id_file)
+        return found is not None and found != self._last_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +252,12 @@ def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
     """
     path = f"auth/{mount}/login"
     return Token.from_auth(payloads.parse_auth(send("POST", path, body), path))
+
+
+def content_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return the stamp of *path* without its last part (ctime), which a mere chmod changes too."""
+    found = stamp(path)
+    return None if found is None else found[:-1]
 
 
 def read_credential(path: Path, setting: str) -> Secret:

@@ -12,7 +12,12 @@ from typing import Final
 
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.auth.methods import AuthMethod, Send, Token
-from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    RequestRefused,
+    StrongroomError,
+)
 from app_integration.observability import metrics
 from app_integration.settings import Limits
 
@@ -77,7 +82,8 @@ class TokenManager:
     def get_token(self, deadline: float) -> Token:
         """Return the token to send.
 
-        Logs in if there is none yet, or if the auth method has a new credential.
+        Logs in if there is none yet, or if the auth method has a new credential. If that one is
+        rejected, a token of this process stays in use, because it is valid without a credential.
 
         Raises:
             AuthenticationFailed: If the login is refused, or the session is closed.
@@ -85,17 +91,31 @@ class TokenManager:
 
         """
         token = self._token
-        if token is None or self.auth_method.has_new_credential():
+        if token is None:
             return self.reauthenticate(token, deadline)
+        if self.auth_method.has_new_credential():
+            return self._use_new_credential(token, deadline)
         return token
 
-    def reauthenticate(self, stale: Token | None, deadline: float) -> Token:
+    def _use_new_credential(self, token: Token, deadline: float) -> Token:
+        try:
+            return self.reauthenticate(token, deadline, keeps_stale=self.auth_method.owns_token)
+        except StrongroomError as error:
+            if not self.auth_method.owns_token or self._closed:
+                raise
+            log.error("the new credential is not used, and the old token is: %s", error)  # noqa: TRY400 (no traceback: the message says enough)
+            return token
+
+    def reauthenticate(
+        self, stale: Token | None, deadline: float, *, keeps_stale: bool = False
+    ) -> Token:
         """Return a token that replaces *stale*. Concurrent callers share one login.
 
         Args:
             stale: The token to replace. If another thread has already replaced it, its successor is
                 returned without a login. None before the first login.
             deadline: Deadline on the clock.
+            keeps_stale: Whether *stale* stays in use if the login is rejected.
 
         Raises:
             AuthenticationFailed: If the login is rejected, if it was rejected so recently that the
@@ -103,7 +123,7 @@ class TokenManager:
             ServerError: If the server is unavailable.
 
         """
-        return self._logins.do("login", partial(self._replace, stale, deadline))
+        return self._logins.do("login", partial(self._replace, stale, deadline, keeps_stale))
 
     def may_have_expired(self, token: Token) -> bool:
         """Return whether a 403 for *token* may mean that it has expired.
@@ -139,13 +159,13 @@ class TokenManager:
             token, self._token = self._token, None
         return token if self.auth_method.owns_token else None
 
-    def _replace(self, stale: Token | None, deadline: float) -> Token:
+    def _replace(self, stale: Token | None, deadline: float, keeps_stale: bool) -> Token:
         current = self._token
         if current is not None and current is not stale:
             return current
         if self._closed:
             raise _closed()
-        token = self._log_in(stale, deadline)
+        token = self._log_in(stale, deadline, keeps_stale)
         with self._lock:
             if not self._closed:
                 self._token = token
@@ -156,7 +176,7 @@ class TokenManager:
         self._revoke(token, deadline)
         raise _closed()
 
-    def _log_in(self, stale: Token | None, deadline: float) -> Token:
+    def _log_in(self, stale: Token | None, deadline: float, keeps_stale: bool) -> Token:
         self._check_backoff()
         try:
             token = self._send_login(deadline)
@@ -165,6 +185,9 @@ class TokenManager:
                 raise self._login_refused()
         except AuthenticationFailed as refusal:
             self._start_backoff(refusal)
+            if not keeps_stale:
+                with self._lock:
+                    self._token = None
             raise
         self._refusal_count, self._last_refusal = 0, None
         return token
@@ -209,8 +232,6 @@ class TokenManager:
         )
         self._last_refusal, self._refusal_count = refusal, self._refusal_count + 1
         self._not_before = self._clock() + backoff * (1 + self._jitter()) / 2
-        with self._lock:
-            self._token = None
 
     def _revoke(self, token: Token, deadline: float) -> None:
         """Revoke a token whose login finished after the session was closed."""

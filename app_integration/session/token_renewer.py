@@ -89,7 +89,9 @@ class TokenRenewer:
     @metrics.count_outcomes("renewal")
     def renew_once(self) -> None:
         """Renew the token once; log in instead if it cannot be renewed."""
-        token, deadline = self._tokens.cached_token, self._deadline()
+        deadline = self._deadline()
+        # An application that sends no request uses a new credential now.
+        token = self._tokens.get_token(deadline) if self._tokens.cached_token else None
         renewed = self._renew(token, deadline) if token and token.renewable else None
         # A shorter TTL means that the token nears its maximum TTL, which no renewal extends.
         if token and renewed and renewed.ttl >= token.ttl * self._limits.renew_at:

@@ -478,3 +478,28 @@ def test_fork_reset_that_fails_does_not_prevent_others(
     assert [thing.forgot for thing in things] == [False, True] * 2
     assert "could not reset Thing after a fork: OSError" in caplog.text
     assert "anything" not in caplog.text
+
+
+def test_new_secret_id_in_its_file_is_used_at_the_next_request(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    session.get(PATH)
+    (tmp_path / "secret-id").write_text("another secret-id")
+    session.get(PATH)
+    session.get(PATH)
+    assert session.login_count == 2
+    assert server.count(LOGIN) == 2
+
+
+def test_new_secret_id_that_is_rejected_leaves_the_token_in_use(
+    server: Server, session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session.get(PATH)
+    server.answers[LOGIN] = [AccessDenied("permission denied")]
+    (tmp_path / "secret-id").write_text("a wrong secret-id")
+    session.get(PATH)
+    session.get(PATH)
+    assert session.login_count == 1
+    assert [each.getMessage()[:35] for each in caplog.records if each.levelname == "ERROR"] == [
+        "the new credential is not used, and"
+    ]
