@@ -6,11 +6,16 @@ wrapped secret-ids of one other role and nothing else.
 
 from __future__ import annotations
 
+from typing import Final
+
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
-from app_integration.names import APPROLE_MOUNT
+from app_integration.names import AGENT_ISSUED, APPROLE_MOUNT, ISSUED_KEY
 from app_integration.permissions import need
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Settings
+
+#: Metadata of each secret-id, and of the token of its login. The starter's policy allows no other.
+METADATA: Final = f'{{"{ISSUED_KEY}":"{AGENT_ISSUED}"}}'
 
 
 def issue_secret_id(
@@ -31,8 +36,9 @@ def issue_secret_id(
         AuthenticationFailed: If the starter's own login was rejected.
 
     """
-    limits = {"num_uses": "1", "ttl": f"{wrap_ttl}s"}  # the starter's policy requires both
-    response = session.post(need("issue-secret-id", role, mounts).path, limits, wrap_ttl=wrap_ttl)
+    # The starter's policy requires both limits.
+    body = {"num_uses": "1", "ttl": f"{wrap_ttl}s", "metadata": METADATA}
+    response = session.post(need("issue-secret-id", role, mounts).path, body, wrap_ttl=wrap_ttl)
     return str(response["wrap_info"]["token"])
 
 

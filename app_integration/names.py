@@ -33,6 +33,12 @@ PASSWORD_PLACEHOLDER = "{password}"  # noqa: S105 (a placeholder, not a password
 #: version that holds a template and no password; "0" while there is none yet.
 COMPOSED_KEY = "composed_version"
 
+#: The keys in the metadata of a secret-id and of its tokens: its name, and the host it is for.
+ISSUED_KEY = "issued"
+HOST_KEY = "host"
+#: The name of all secret-ids with which agents log in. The starter's policy allows no other.
+AGENT_ISSUED = "agent"
+
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
 MAX_ENVIRONMENT_LENGTH = 20  # characters

@@ -45,6 +45,9 @@ def issue_secret_id(
     receiver: Annotated[
         Receiver, typer.Option("--for", help="the application, or the starter of its agent")
     ] = Receiver.APPLICATION,
+    host: Annotated[
+        str | None, typer.Option("--host", help="the host in the metadata of its tokens")
+    ] = None,
     wrap_ttl: WrapTtl = None,
 ) -> None:
     """Issue a credential of a service outside dev, such as its first one.
@@ -63,7 +66,8 @@ def issue_secret_id(
         wrap_ttl = declared.tokens.wrap_ttl
     place = folder / role
     with open_operator_session(env, operate.local_root(), APPLY_JOB) as session:
-        issue_credential(session, role, place, declared.mounts, ttl=ttl, wrap_ttl=wrap_ttl)
+        mounts = declared.mounts
+        issue_credential(session, role, place, mounts, ttl=ttl, wrap_ttl=wrap_ttl, host=host)
     _show(place, declared, receiver, wrap_ttl)
 
 

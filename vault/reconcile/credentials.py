@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -9,6 +11,7 @@ from typing import Final
 from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import HOST_KEY, ISSUED_KEY
 from app_integration.permissions import need
 from app_integration.session.session import Session
 from vault.declare.server_names import APPLY_JOB
@@ -80,6 +83,8 @@ def issue_credential(
     *,
     ttl: int | None = None,
     wrap_ttl: int | None = None,
+    name: str | None = None,
+    host: str | None = None,
 ) -> None:
     """Write a role-id and a new secret-id of *role* to *folder*, in place of one that is there.
 
@@ -90,20 +95,28 @@ def issue_credential(
         mounts: The mounts of the deployment.
         ttl: Seconds until the secret-id expires, or None for the role's.
         wrap_ttl: Seconds within which a wrapped secret-id must be opened, or None for a plain one.
+        name: Name of the secret-id in its metadata and that of its tokens, or None for a random
+            one. So the audit log shows which secret-id a login used.
+        host: Host in the metadata, or None for none.
 
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = session.get(f"{mounts.auth}/role/{role}/role-id")["data"]["role_id"]
-    limits = {} if ttl is None else {"ttl": f"{ttl}s"}
-    endpoint = secret_id_endpoint(role, mounts)
-    issued = session.post(endpoint, limits, wrap_ttl=wrap_ttl, retry=False)
-    write_private(folder / "role-id", name)
+    role_id = session.get(f"{mounts.auth}/role/{role}/role-id")["data"]["role_id"]
+    body = secret_id_body(name or secrets.token_hex(8), host, ttl)
+    issued = session.post(secret_id_endpoint(role, mounts), body, wrap_ttl=wrap_ttl, retry=False)
+    write_private(folder / "role-id", role_id)
     if wrap_ttl is None:
         write_private(folder / "secret-id", issued["data"]["secret_id"])
         (folder / wrapped_secret_id.FILE).unlink(missing_ok=True)
     else:
         write_private(folder / wrapped_secret_id.FILE, issued["wrap_info"]["token"])
         (folder / "secret-id").unlink(missing_ok=True)
+
+
+def secret_id_body(name: str, host: str | None, ttl: int | None) -> dict[str, str]:
+    """Return the body of a request for a secret-id. See :func:`issue_credential`."""
+    metadata = {ISSUED_KEY: name} | ({} if host is None else {HOST_KEY: host})
+    return {"metadata": json.dumps(metadata)} | ({} if ttl is None else {"ttl": f"{ttl}s"})
 
 
 def secret_id_endpoint(role: str, mounts: Mounts) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from app_integration.names import HOST_KEY, ISSUED_KEY
 from vault.reconcile.server_time import parse_time
 
 #: Keys of a token's metadata with the name of its role or user, by auth method.
@@ -29,6 +30,8 @@ class Response:
         role: Name of the role or user that the token was issued to, None if it has none.
         host: Host in the metadata of the secret-id that it was issued for, None if it has none.
         display_name: The server's name of the token, such as ``root``, None if it has none.
+        issued: Name in the metadata of the secret-id that it was issued for, None if it has none.
+        remote_address: Address of the client, None if the log does not say so.
         data: Data of the response, None if it has none.
         request_data: Data of the request, texts in it as HMACs.
         is_wrapped: Whether the response was wrapped. The log has no data of it then.
@@ -48,6 +51,8 @@ class Response:
     token_ttl: int | None = None
     token_issued: datetime | None = None
     request_data: Mapping[str, Any] = field(default_factory=dict)
+    issued: str | None = None
+    remote_address: str | None = None
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:
@@ -74,7 +79,7 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         path=str(request.get("path")),
         namespace=str(_mapping(request, "namespace").get("path") or "").strip("/"),
         role=next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None),
-        host=_name(metadata, "host"),
+        host=_name(metadata, HOST_KEY),
         display_name=_name(auth, "display_name"),
         data=data,
         is_wrapped=bool(response.get("wrap_info")),
@@ -82,6 +87,8 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         token_ttl=ttl if type(ttl) is int else None,
         token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
         request_data=_mapping(request, "data"),
+        issued=_name(metadata, ISSUED_KEY),
+        remote_address=_name(request, "remote_address"),
     )
 
 

@@ -64,14 +64,15 @@ class AuditLogs:
         files: The files that were read.
         reads: Item → its last read or use.
         rotations: Item of a root user → its last rotation.
-        logins: AppRole → its last login.
+        logins: AppRole and name of a secret-id → the last login with it. The name is None for all
+            secret-ids without one.
 
     """
 
     files: list[LogFile] = field(default_factory=list)
     reads: dict[Item, Read] = field(default_factory=dict)
     rotations: dict[Item, datetime] = field(default_factory=dict)
-    logins: dict[str, Read] = field(default_factory=dict)
+    logins: dict[tuple[str, str | None], Read] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
@@ -118,7 +119,8 @@ def read_audit_logs(
             if response is None or response.namespace != namespace.strip("/"):
                 continue
             if response.path == login and response.role is not None and response.role in roles:
-                _keep_latest(found.logins, response.role, _read(response, "login", None))
+                key = (response.role, response.issued)
+                _keep_latest(found.logins, key, _read(response, "login", None))
             elif watch := watched.get(response.path):
                 _record(found, watch, response)
     return found

@@ -137,11 +137,14 @@ def _last_read(item: Item, age: Age, logs: AuditLogs | None) -> LastRead:
 def _last_login(item: Item, age: Age, logs: AuditLogs) -> LastRead:
     """Return what is known of the last login with a secret-id.
 
-    A login shows its role, and not which of the role's secret-ids it used. So a secret-id is
-    certain not to have been used if its role has not logged in since it was issued.
+    A login shows the name of its secret-id. Of a secret-id without a name, it shows the role only.
+    So such a one is certain not to have been used if no login without a name has followed its
+    issue.
     """
-    login = logs.logins.get(item.server_name)
+    login = logs.logins.get((item.server_name, age.issued))
+    if login is not None and age.issued is not None:
+        return LastRead(ReadState.READ, read=login)
     if login is None or (age.created is not None and login.time < age.created):
         return LastRead(ReadState.NEVER)
-    reason = "the log shows logins of the AppRole, and not which secret-id was used"
+    reason = "the secret-id has no name, so that the log shows only the logins of its AppRole"
     return LastRead(ReadState.UNKNOWN, reason, login)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.mounts import Mounts
+from app_integration.names import ISSUED_KEY
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.secrets import metadata_path
 from vault.reconcile.server_time import parse_time
@@ -30,6 +31,7 @@ class Age:
         version: Its version, None for what has no versions.
         expires: When the server rejects it, None if it does not expire.
         accessor: Accessor of a secret-id, which identifies it and is no credential.
+        issued: Name of a secret-id in its metadata, None if it has none.
         reason: Why *created* is None, None if it is not.
         is_known: Whether the server was able to tell. A value that does not exist is known.
 
@@ -42,6 +44,7 @@ class Age:
     accessor: str | None = None
     reason: str | None = None
     is_known: bool = True
+    issued: str | None = None
 
 
 def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) -> list[Age]:
@@ -137,4 +140,5 @@ def _secret_id_age(reader: ReadSession, role: str, accessor: str, now: datetime)
         raise
     created, expires = (parse_time(data[key]) for key in ("creation_time", "expiration_time"))
     if expires is None or expires > now:
-        yield Age(created, expires=expires, accessor=accessor)
+        name = (data.get("metadata") or {}).get(ISSUED_KEY)
+        yield Age(created, expires=expires, accessor=accessor, issued=name)

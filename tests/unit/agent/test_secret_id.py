@@ -24,7 +24,9 @@ def test_secret_id_is_requested_wrapped() -> None:
             wrap_ttl: int | None = None,
             retry: bool = True,
         ) -> dict[str, Any]:
-            assert (body, retry) == ({"num_uses": "1", "ttl": "120s"}, True)
+            metadata = '{"issued":"agent"}'
+            assert body == {"num_uses": "1", "ttl": "120s", "metadata": metadata}
+            assert retry
             requested.append((path, wrap_ttl))
             return {"wrap_info": {"token": "s.wrapped"}}
 

@@ -171,8 +171,13 @@ def test_login_counts_for_its_role(tmp_path: Path) -> None:
     line["response"] = {"auth": {"metadata": {"role_name": "shop-dev"}}}
     other = json.loads(encode(line))
     other["auth"]["metadata"]["role_name"] = "other-dev"
-    found = read(tmp_path, encode(line, other))
-    assert {role: login.host for role, login in found.logins.items()} == {"shop-dev": "web-1"}
+    named = json.loads(encode(line))
+    named["auth"]["metadata"]["issued"] = "c0ffee"
+    found = read(tmp_path, encode(line, other, named))
+    assert {key: login.host for key, login in found.logins.items()} == {
+        ("shop-dev", None): "web-1",
+        ("shop-dev", "c0ffee"): "web-1",
+    }
 
 
 def test_mounts_of_the_deployment_are_those_that_count(tmp_path: Path) -> None:

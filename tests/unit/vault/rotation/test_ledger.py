@@ -97,10 +97,19 @@ def test_secret_without_a_read_in_the_log_was_never_read() -> None:
 def test_secret_id_was_never_used_if_its_role_has_not_logged_in_since(
     logged_in: datetime | None, state: ReadState
 ) -> None:
-    logins = {} if logged_in is None else {"x": login(logged_in)}
+    logins = {} if logged_in is None else {("x", None): login(logged_in)}
     found = row(Kind.SECRET_ID, Age(NOW - 2 * DAY), logs(logins=logins)).last_read
     assert found.state is state
-    assert found.read == (None if state is ReadState.NEVER else logins["x"])
+    assert found.read == (None if state is ReadState.NEVER else logins["x", None])
+
+
+def test_secret_id_with_a_name_has_the_last_login_that_used_it() -> None:
+    logins = {("x", "a"): login(NOW - DAY), ("x", None): login(NOW)}
+    audit = logs(logins=logins)
+    used = row(Kind.SECRET_ID, Age(NOW - 2 * DAY, issued="a"), audit).last_read
+    assert used == LastRead(ReadState.READ, read=logins["x", "a"])
+    unused = row(Kind.SECRET_ID, Age(NOW - 2 * DAY, issued="b"), audit).last_read
+    assert unused == LastRead(ReadState.NEVER)
 
 
 def test_document_has_these_keys() -> None:
