@@ -10,11 +10,13 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
-from console.options import Env, Prometheus, Root
+from console.options import Env, Prometheus, Root, WrapTtl
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
+from vault.dotenv.worktree import check_ignored
+from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
 from vault.rotation.rotation import Result
@@ -62,6 +64,12 @@ def rotate(
         typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
     ] = None,
     prometheus: Prometheus = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="folder for a new secret-id, outside of the repository"),
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="host of a new secret-id")] = None,
+    wrap_ttl: WrapTtl = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Rotate a secret, key or credential, and end the old one when no consumer needs it.
@@ -73,9 +81,14 @@ def rotate(
         raise typer.BadParameter("pass a name, --due or --status")
     if due + status + undo + compromised + dry_run > 1 + (due and dry_run):
         raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
+    if folder is not None:
+        check_ignored(folder)
+    handover = Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
     environment, view = operate.resolve_environment(env), RotationView(out)
     logs = tuple(audit_log or ())
-    with open_rotations(environment, service, logs, root, view.show_step, prometheus) as rotations:
+    with open_rotations(
+        environment, service, logs, root, view.show_step, prometheus, handover
+    ) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)
         if status:
             view.show_states((item, rotations.read_record(item)) for item in items)

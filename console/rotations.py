@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,10 @@ from vault.declare.errors import join_names, suggest
 from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.context import RotationContext
+from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps
+from vault.rotation.login_log import LoginLog, read_login_log
 from vault.rotation.prometheus_query import read_version_metrics
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
@@ -143,6 +145,7 @@ def open_rotations(
     root: Path,
     report: Report,
     prometheus: str | None = None,
+    handover: Handover = NO_HANDOVER,
 ) -> Iterator[Rotations]:
     """Yield the rotations of an environment, with a session that may rotate.
 
@@ -154,6 +157,7 @@ def open_rotations(
         root: Folder of the local deployment.
         report: Receives each step of an item, and the record after it.
         prometheus: Address of a Prometheus server that scrapes the consumers, or None.
+        handover: Options of new secret-ids. The folders that the local deployment reads are added.
 
     Raises:
         ConfigurationError: If the service does not run there, or there is no local deployment,
@@ -174,6 +178,8 @@ def open_rotations(
             clock=partial(datetime.now, UTC),
             generate=generate_value,
             read_metrics=partial(_read_metrics, prometheus),
+            handover=replace(handover, find_used=partial(_find_used, environment, root)),
+            read_logins=partial(_read_logins, environment, audit_logs, root),
         )
         yield Rotations(context, items, report)
 
@@ -189,3 +195,21 @@ def _read_metrics(
     prometheus: str | None, names: Collection[str], since: timedelta
 ) -> VersionMetrics | None:
     return read_version_metrics(prometheus, names, since) if prometheus is not None else None
+
+
+def _read_logins(
+    environment: Environment, audit_logs: Sequence[Path], root: Path, role: str
+) -> LoginLog | None:
+    files = find_audit_files(environment, audit_logs, root)
+    mounts = operate.load_declaration().environment(environment).mounts
+    login = f"{mounts.auth}/login"
+    return read_login_log(files.paths, role, login, files.namespace) if files.paths else None
+
+
+def _find_used(environment: Environment, root: Path, role: str) -> Path | None:
+    """Return the folder from which a process of the local deployment reads its credential."""
+    if not operate.is_local(environment, root):
+        return None
+    layout = operate.local_deployment(root).layout
+    files = (layout.secret_id(role), layout.service_secret_id(role))
+    return next((each.parent for each in files if each.exists()), None)

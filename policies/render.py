@@ -148,6 +148,7 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),
+        "apply_role": declared.server_name(APPLY_JOB),
         "approles": [
             *_service_approles(declaration, environment),
             *map(declared.server_name, JOBS),

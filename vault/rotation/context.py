@@ -16,8 +16,10 @@ from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import JOBS
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.consumer_log import ConsumerLog
+from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
+from vault.rotation.login_log import LoginLog
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import RecordStore
 from vault.rotation.version_metrics import VersionMetrics
@@ -25,6 +27,11 @@ from vault.rotation.version_metrics import VersionMetrics
 
 def _no_metrics(_names: Collection[str], _since: timedelta) -> None:
     """Return that there are no metrics."""
+
+
+def _no_logins(_role: str) -> LoginLog | None:
+    """Return nothing, because no log is known."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class RotationContext:
         generate: Returns that many random characters of an alphabet.
         read_metrics: Returns what metrics show of the versions of secrets, given their names and
             for how long before now, None without metrics.
+        handover: Places and options of new secret-ids.
+        read_logins: Returns what audit logs say of the logins of an AppRole, None without a log.
 
     """
 
@@ -52,6 +61,8 @@ class RotationContext:
     clock: Callable[[], datetime]
     generate: Callable[[int, str], Secret]
     read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = _no_metrics
+    handover: Handover = NO_HANDOVER
+    read_logins: Callable[[str], LoginLog | None] = _no_logins
 
     @property
     def declared(self) -> EnvironmentDeclaration:

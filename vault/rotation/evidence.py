@@ -13,6 +13,7 @@ class Proof(StrEnum):
     NO_CONSUMER = "nothing reads it"
     AUDIT_LOG = "audit log"
     METRIC = "metric"
+    TOKENS = "tokens on the server"
     COUNT = "count of stored ciphertexts"
     TIME = "time bound"
 

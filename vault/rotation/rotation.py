@@ -151,7 +151,8 @@ class Rotation:
         record, name = self.store.read(), self.steps.item.name
         if record is None or record.step.is_end:
             raise ConfigurationError(f"no rotation of {name} is under way; nothing was changed")
-        if record.step is Step.RETIRE:
+        is_ending = record.is_compromised and record.step is Step.CONSUMERS
+        if record.step is Step.RETIRE or is_ending:
             raise ConfigurationError(
                 f"the old value of {name} is being retired, so that nothing can be undone; "
                 "continue with: strongroom rotate"

@@ -245,7 +245,7 @@ COMMANDS: Final = {
     "--description --key --config",
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
-    "issue-secret-id": "--service --env --out --for --wrap-ttl",
+    "issue-secret-id": "--service --env --out --for --host --wrap-ttl",
     "ledger": "--env --service --audit-log --metrics --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
@@ -260,7 +260,7 @@ COMMANDS: Final = {
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
-    "--audit-log --prometheus --root",
+    "--audit-log --prometheus --out --host --wrap-ttl --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",

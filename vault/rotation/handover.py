@@ -1,0 +1,45 @@
+"""Folders into which a rotation writes a new credential, and the options of its issue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+def _find_none(_role: str) -> Path | None:
+    """Return no folder, because nothing of this machine uses the role."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Places and options of the new secret-ids of a run.
+
+    Attributes:
+        out: Folder from which the operator hands credentials over, None for none. A credential is
+            in a folder in it that is named after its role.
+        find_used: Returns the folder of this machine from which a role's process reads its
+            credential, None if there is none.
+        host: Host for which the secret-id is, None for that of the old one.
+        wrap_ttl: Seconds within which a wrapped secret-id must be opened, None for a plain one.
+
+    """
+
+    out: Path | None = None
+    find_used: Callable[[str], Path | None] = _find_none
+    host: str | None = None
+    wrap_ttl: int | None = None
+
+    def folder(self, role: str) -> Path | None:
+        """Return the folder for the new credential of *role*, None if there is none."""
+        return self.out / role if self.out is not None else self.find_used(role)
+
+    def is_used(self, role: str) -> bool:
+        """Return whether the process of *role* reads its credential from :meth:`folder`."""
+        return self.out is None and self.find_used(role) is not None
+
+
+#: No place and no options.
+NO_HANDOVER: Final = Handover()

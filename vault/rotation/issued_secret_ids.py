@@ -1,0 +1,141 @@
+"""Secret-ids of one AppRole and the tokens of their logins, by accessor, which is no credential."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from app_integration.errors import AccessDenied, RequestRefused, ServerFault
+from app_integration.names import AGENT_ISSUED, HOST_KEY, ISSUED_KEY
+from app_integration.session.session import Session
+from vault.reconcile.server_time import parse_time
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A secret-id, or a token of a login.
+
+    Attributes:
+        name: Name of the secret-id in its metadata, None if it has none.
+        host: Host in the metadata, None if it has none.
+        created: When the server issued it.
+        expires: When it ends if it is not renewed, None if it does not end.
+
+    """
+
+    accessor: str
+    name: str | None
+    host: str | None
+    created: datetime
+    expires: datetime | None
+
+    @property
+    def is_of_agent(self) -> bool:
+        """Return whether a starter issued it, for an agent."""
+        return self.name == AGENT_ISSUED
+
+
+@dataclass(frozen=True, slots=True)
+class AppRoleCredentials:
+    """The secret-ids and tokens of the AppRole *role* on the mount *auth*."""
+
+    session: Session
+    role: str
+    auth: str
+
+    @property
+    def path(self) -> str:
+        """Return the API path of the role."""
+        return f"{self.auth}/role/{self.role}"
+
+    def secret_ids(self) -> list[Issued]:
+        """Return the valid secret-ids, the oldest first."""
+        return sorted(self._secret_ids(), key=lambda each: (each.created, each.accessor))
+
+    def destroy(self, secret_ids: Iterable[Issued]) -> None:
+        """Destroy *secret_ids*. Their tokens stay valid."""
+        for each in secret_ids:
+            body = {"secret_id_accessor": each.accessor}
+            try:
+                self.session.post(f"{self.path}/secret-id-accessor/destroy", body, retry=False)
+            except (ServerFault, RequestRefused):
+                # The server returns 500 for a secret-id that was destroyed or used up meanwhile.
+                if self._look_up_secret_id(each.accessor) is not None:
+                    raise
+
+    def tokens(self) -> list[Issued]:
+        """Return the live tokens of the role's logins, but that of this session itself.
+
+        Raises:
+            AccessDenied: If the session may not list or look up tokens.
+
+        """
+        own = self.session.get("auth/token/lookup-self")["data"]["accessor"]
+        self.session.post(_LOOKUP, {"accessor": own})  # because a denial means an end below
+        accessors = [each for each in self.session.list("auth/token/accessors") if each != own]
+        found = (self._look_up_token(accessor) for accessor in accessors)
+        tokens = [_issued(each["accessor"], each["meta"], each) for each in found if each]
+        return sorted(tokens, key=lambda each: (each.created, each.accessor))
+
+    def revoke(self, tokens: Iterable[Issued]) -> None:
+        """Revoke *tokens* with their leases."""
+        for each in tokens:
+            body = {"accessor": each.accessor}
+            try:
+                self.session.post("auth/token/revoke-accessor", body)
+            except RequestRefused:
+                if self._look_up_token(each.accessor) is not None:
+                    raise
+
+    def _secret_ids(self) -> Iterator[Issued]:
+        for accessor in self.session.list(f"{self.path}/secret-id"):
+            data = self._look_up_secret_id(accessor)
+            if data is not None:
+                yield _issued(accessor, data.get("metadata") or {}, data)
+
+    def _look_up_secret_id(self, accessor: str) -> dict[str, Any] | None:
+        """Return the data of a secret-id, None if it was used up or has expired."""
+        path, body = f"{self.path}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}
+        return _find(self.session, path, body, HTTPStatus.NOT_FOUND)
+
+    def _look_up_token(self, accessor: str) -> dict[str, Any] | None:
+        """Return the data of a token of the role, None if it is another's or has ended."""
+        try:
+            data = _find(self.session, _LOOKUP, {"accessor": accessor}, *_ENDED)
+        except AccessDenied:
+            return None  # it has expired, and the server is about to remove it
+        if data is None or data["path"] != f"{self.auth}/login":
+            return None
+        return data if (data["meta"] or {}).get("role_name") == self.role else None
+
+
+_LOOKUP: Final = "auth/token/lookup-accessor"
+#: Of a token that was revoked or removed: OpenBao returns the first one, and Vault either.
+_ENDED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+
+
+def _find(
+    session: Session, path: str, body: Mapping[str, str], *absent: HTTPStatus
+) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = session.post(path, body)["data"]
+    except RequestRefused as error:
+        if error.status in absent:
+            return None
+        raise
+    return found
+
+
+def _issued(accessor: str, metadata: Mapping[str, str], data: Mapping[str, Any]) -> Issued:
+    created = parse_time(data.get("issue_time") or data["creation_time"])
+    expires = data.get("expire_time") or data.get("expiration_time")
+    return Issued(
+        accessor,
+        metadata.get(ISSUED_KEY),
+        metadata.get(HOST_KEY),
+        created or datetime.min.replace(tzinfo=UTC),
+        parse_time(expires) if expires else None,
+    )

@@ -1,0 +1,292 @@
+"""Rotation of the secret-ids of an AppRole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.private_file import write_private
+from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
+from app_integration.observability import redaction
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from vault.reconcile import wrapped_secret_id
+from vault.reconcile.credentials import issue_credential, secret_id_body
+from vault.rotation.context import RotationContext
+from vault.rotation.evidence import Evidence
+from vault.rotation.handover import Handover
+from vault.rotation.inventory import Item
+from vault.rotation.issued_secret_ids import AppRoleCredentials, Issued
+from vault.rotation.kinds.declared_secret import OwnedElsewhere
+from vault.rotation.login_log import LoginLog
+from vault.rotation.pending import PendingValue
+from vault.rotation.record import Record
+from vault.rotation.secret_id_consumers import Generation, Observation, judge, report_compromise
+
+log = logging.getLogger(__name__)
+
+#: File of the old secret-id beside the new one, until the rotation ends.
+PREVIOUS: Final = "previous-secret-id"
+_FILE: Final = "secret-id"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretIdRotation:
+    """The steps for the secret-ids of one AppRole.
+
+    Attributes:
+        item: The AppRole.
+        session: Session of the rotator.
+        credentials: The role's secret-ids and tokens on the server.
+        pending: The place of the new secret-id until it is handed over.
+        handover: Where it is handed over.
+        context: The environment.
+        ttl: Seconds until the new secret-id expires, None for the role's.
+
+    """
+
+    item: Item
+    session: Session
+    credentials: AppRoleCredentials
+    pending: PendingValue
+    handover: Handover
+    context: RotationContext
+    ttl: int | None
+
+    def start(self, record: Record) -> Record:
+        """Return the record with the accessor of the newest secret-id.
+
+        Raises:
+            OwnedElsewhere: If there is no folder for the new one, or the session may not issue it.
+            ConfigurationError: If the role has no secret-id, or those of several hosts.
+
+        """
+        self._require_folder()
+        found = [each for each in self.credentials.secret_ids() if not each.is_of_agent]
+        if not found:
+            raise ConfigurationError(
+                f"{self.item.name} has no secret-id; issue its first one with strongroom bootstrap "
+                "or strongroom issue-secret-id"
+            )
+        self._choose_host(found)
+        try:
+            self._read_role_id()
+        except AccessDenied:
+            raise OwnedElsewhere(
+                f"the role of this session may not issue a secret-id of {self.item.name}, with "
+                "which it could do more than it may; log in with the credential of "
+                f"{self.item.name} itself"
+            ) from None
+        return replace(record, old=found[-1].accessor)
+
+    def create(self, record: Record) -> Record:
+        """Issue the new secret-id. One that a kill lost is destroyed before.
+
+        A wrapped one is issued when it is handed over, because it must be opened by its receiver.
+        """
+        if self.handover.wrap_ttl is None and self.pending.read(record.id) is None:
+            self._issue(record)
+        return record
+
+    def set(self, record: Record) -> Record:
+        """Do nothing, because the server accepts a secret-id beside the others."""
+        return record
+
+    def test(self, record: Record) -> Record:
+        """Log in with the new secret-id, and revoke the token. A wrapped one cannot be tested."""
+        value = self.pending.read(record.id)
+        if value is None:
+            return record
+        # A token of a killed test would look like a consumer that has moved.
+        self.credentials.revoke(self._tokens_of(record))
+        body = {"role_id": self._read_role_id(), "secret_id": value.reveal()}
+        token = self.session.post(f"{self.credentials.auth}/login", body, retry=False)["auth"]
+        self.session.post("auth/token/revoke-accessor", {"accessor": token["accessor"]})
+        return record
+
+    def promote(self, record: Record) -> Record:
+        """Write the new secret-id to its folder."""
+        folder = self._require_folder()
+        if self.handover.wrap_ttl is not None:
+            self._hand_over_wrapped(record, folder)
+        else:
+            value = self.pending.read(record.id) or self._issue(record)
+            _write(folder, self._read_role_id(), value)
+        return replace(record, new=self._require_new(record).accessor)
+
+    def find_consumers(self, record: Record) -> Evidence:
+        """Return which tokens came from older secret-ids. If these are compromised, end both."""
+        secret_ids = self.credentials.secret_ids()
+        generation = Generation.of(self.item.server_name, self._require_new(record), secret_ids)
+        if record.is_compromised:
+            self.credentials.destroy(generation.find_old(secret_ids))
+        tokens = self.credentials.tokens()
+        old = generation.find_old_tokens(tokens)
+        if record.is_compromised:
+            self.credentials.revoke(old)
+        now = self.context.clock()
+        seen = Observation(
+            tokens,
+            self.handover.is_used(self.item.server_name),
+            self._read_logins(is_optional=record.is_compromised),
+            record.promoted or now,
+        )
+        if record.is_compromised:
+            return report_compromise(generation, seen, old, now)
+        return judge(generation, seen, now)
+
+    def retire(self, record: Record) -> Record:
+        """Destroy the older secret-ids, and revoke the tokens that came from them.
+
+        A token without a name, which may be an agent's, is revoked only after a compromise.
+        """
+        secret_ids = self.credentials.secret_ids()
+        generation = Generation.of(self.item.server_name, self._require_new(record), secret_ids)
+        self.credentials.destroy(generation.find_old(secret_ids))
+        old = generation.find_old_tokens(self.credentials.tokens())
+        is_certain = record.is_compromised
+        self.credentials.revoke(each for each in old if is_certain or each.name is not None)
+        if folder := self.handover.folder(self.item.server_name):
+            (folder / PREVIOUS).unlink(missing_ok=True)
+        self.pending.destroy()
+        return record
+
+    def undo(self, record: Record) -> None:
+        """Put the old secret-id back where this machine has it, and end the new one.
+
+        If no older one exists any more, the new one is left in use.
+        """
+        secret_ids = self.credentials.secret_ids()
+        new = [each for each in secret_ids if each.name == record.id]
+        if new and not Generation.of(self.item.name, new[0], secret_ids).find_old(secret_ids):
+            log.warning("%s has no older secret-id any more; the new one stays", self.item.name)
+        else:
+            if folder := self.handover.folder(self.item.server_name):
+                _put_back(folder, self.pending.read(record.id))
+            self.credentials.destroy(new)
+            self.credentials.revoke(self._tokens_of(record))
+        self.pending.destroy()
+
+    def _require_folder(self) -> Path:
+        folder = self.handover.folder(self.item.server_name)
+        if folder is None:
+            raise OwnedElsewhere(
+                f"the new secret-id of {self.item.name} must be handed over to its process: pass "
+                "--out with a folder for it, outside of the repository"
+            )
+        return folder
+
+    def _read_role_id(self) -> str:
+        found: str = self.session.get(f"{self.credentials.path}/role-id")["data"]["role_id"]
+        return found
+
+    def _choose_host(self, secret_ids: Iterable[Issued]) -> str | None:
+        """Return the host that the operator names, by default that of the other secret-ids."""
+        hosts = sorted({each.host for each in secret_ids if each.host is not None})
+        if self.handover.host is None and len(hosts) > 1:
+            raise ConfigurationError(
+                f"{self.item.name} has secret-ids of {', '.join(hosts)}; rotate each with --host"
+            )
+        return self.handover.host or next(iter(hosts), None)
+
+    def _issue(self, record: Record) -> Secret:
+        body = secret_id_body(record.id, self._replace_lost(record), self.ttl)
+        issued = self.session.post(f"{self.credentials.path}/secret-id", body, retry=False)
+        value = Secret(issued["data"]["secret_id"])
+        self.pending.write(record.id, value)
+        return value
+
+    def _replace_lost(self, record: Record) -> str | None:
+        """Destroy a secret-id of this rotation whose value was lost; return the host for another.
+
+        See :meth:`_choose_host`.
+        """
+        others = [each for each in self.credentials.secret_ids() if not each.is_of_agent]
+        lost = [each for each in others if each.name == record.id]
+        self.credentials.destroy(lost)
+        return self._choose_host(each for each in others if each not in lost)
+
+    def _hand_over_wrapped(self, record: Record, folder: Path) -> None:
+        if self._tokens_of(record):
+            return  # because its receiver has opened it, so that it must stay valid
+        host = self._replace_lost(record)
+        self.pending.destroy()
+        issue_credential(
+            self.session,
+            self.item.server_name,
+            folder,
+            self.context.mounts,
+            ttl=self.ttl,
+            wrap_ttl=self.handover.wrap_ttl,
+            name=record.id,
+            host=host,
+        )
+
+    def _tokens_of(self, record: Record) -> list[Issued]:
+        return [each for each in self.credentials.tokens() if each.name == record.id]
+
+    def _require_new(self, record: Record) -> Issued:
+        for each in self.credentials.secret_ids():
+            if each.name == record.id:
+                return each
+        raise ConfigurationError(
+            f"the new secret-id of {self.item.name} does not exist any more; undo the rotation "
+            "with --undo, and begin it again"
+        )
+
+    def _read_logins(self, *, is_optional: bool) -> LoginLog | None:
+        try:
+            return self.context.read_logins(self.item.server_name)
+        except (OSError, StrongroomError) as error:
+            if not is_optional:
+                raise
+            log.warning("the audit log cannot be read: %s", error)
+            return None
+
+
+def build(context: RotationContext, item: Item) -> SecretIdRotation:
+    """Return the steps that rotate the secret-ids of the AppRole *item*."""
+    is_starter = item.service is not None and item.name.endswith("-starter")
+    return SecretIdRotation(
+        item=item,
+        session=context.session,
+        credentials=AppRoleCredentials(context.session, item.server_name, context.mounts.auth),
+        pending=context.pending(item),
+        handover=context.handover,
+        context=context,
+        # That of a service has the TTL of its role.
+        ttl=context.declared.tokens.secret_id_ttl if is_starter else None,
+    )
+
+
+def _write(folder: Path, role_id: str, value: Secret) -> None:
+    """Write a credential, and keep the old secret-id beside it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    old = _read(folder / _FILE)
+    if old is not None and old != value:
+        write_private(folder / PREVIOUS, old.reveal())
+    write_private(folder / "role-id", role_id)
+    write_private(folder / _FILE, value.reveal())
+    (folder / wrapped_secret_id.FILE).unlink(missing_ok=True)
+
+
+def _put_back(folder: Path, value: Secret | None) -> None:
+    """Replace the new secret-id in *folder* by the old one, if that is beside it."""
+    old = _read(folder / PREVIOUS)
+    if old is not None:
+        write_private(folder / _FILE, old.reveal())
+        (folder / PREVIOUS).unlink()
+    elif value is not None and _read(folder / _FILE) == value:
+        (folder / _FILE).unlink()
+
+
+def _read(file: Path) -> Secret | None:
+    with suppress(FileNotFoundError):
+        value = Secret(file.read_text(encoding="utf-8").strip())
+        redaction.live.add(value)
+        return value
+    return None

@@ -1,0 +1,84 @@
+"""Logins with the secret-ids of one AppRole, as audit logs prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from app_integration.names import AGENT_ISSUED
+from vault.rotation.audit_log import LogFile
+from vault.rotation.audit_response import Response, parse_response
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Client:
+    """What a log says of the client of a login.
+
+    Attributes:
+        name: Name of the secret-id, empty if it has none.
+        host: Host in the metadata of the secret-id, empty if it has none.
+        address: Address of the client, empty if the log does not say so.
+
+    """
+
+    name: str
+    host: str
+    address: str
+
+
+@dataclass(slots=True)
+class LoginLog:
+    """What audit logs say about the logins of one role.
+
+    Attributes:
+        times: Client → times of its logins. Two audit devices have one login at one time each.
+
+    """
+
+    files: list[LogFile] = field(default_factory=list)
+    times: dict[Client, set[datetime]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the earliest time in the logs, None if they have no line."""
+        return min((each.first for each in self.files if each.first), default=None)
+
+    def has_login(self, name: str, since: datetime) -> bool:
+        """Return whether a client has logged in with the secret-id *name* after *since*."""
+        return any(each.name == name and max(times) > since for each, times in self.times.items())
+
+    def add(self, response: Response) -> None:
+        """Add a login of the role."""
+        name, host = response.issued or "", response.host or ""
+        client = Client(name, host, response.remote_address or "")
+        self.times.setdefault(client, set()).add(response.time)
+
+
+def read_login_log(files: Iterable[Path], role: str, login: str, namespace: str = "") -> LoginLog:
+    """Return the logins of *role* with secret-ids that are not an agent's.
+
+    Args:
+        files: Files of audit devices. They may overlap, in any order.
+        role: The AppRole.
+        login: API path of the login.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ConfigurationError: If a file is no audit log.
+
+    """
+    found = LoginLog()
+    for path in files:
+        log = LogFile(path)
+        found.files.append(log)
+        for document in log.responses(login.__eq__):
+            response = parse_response(document)
+            if response is None or response.namespace != namespace.strip("/"):
+                continue
+            is_of_role = response.path == login and response.role == role
+            if is_of_role and response.issued != AGENT_ISSUED:
+                found.add(response)
+    return found
