@@ -11,7 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from app_integration.auth.methods import AuthMethod, Send, Token, log_in, read_credential
+from app_integration.auth.methods import (
+    AuthMethod,
+    Send,
+    Token,
+    content_stamp,
+    log_in,
+    read_credential,
+)
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -33,10 +40,18 @@ _REJECTED: Final = (RequestRefused, AccessDenied)
 class WrappedAppRole(AuthMethod):
     """AppRole with a wrapped secret-id, which is unwrapped once and then kept in memory.
 
-    If the file is written again, the next login unwraps it and uses the new secret-id.
+    If the file is written again, the next request unwraps it and logs in with the new secret-id.
     """
 
-    __slots__ = ("_file", "_mount", "_role", "_role_id_file", "_secret_id", "_theft_report")
+    __slots__ = (
+        "_file",
+        "_last_stamp",
+        "_mount",
+        "_role",
+        "_role_id_file",
+        "_secret_id",
+        "_theft_report",
+    )
 
     def __init__(
         self, role: str, role_id_file: Path, wrapping_file: Path, mount: str = APPROLE_MOUNT
@@ -55,6 +70,7 @@ class WrappedAppRole(AuthMethod):
         self._file = wrapping_file
         self._mount = mount
         self._secret_id: Secret | None = None
+        self._last_stamp: tuple[int, ...] | None = None  # of the last file that was opened
         self._theft_report = ""  # the message about the last wrapping token, if it was invalid
 
     @property
@@ -77,6 +93,7 @@ class WrappedAppRole(AuthMethod):
         role_id = read_credential(self._role_id_file, "STRONGROOM_ROLE_ID_FILE")
         if self._file.exists():
             self._secret_id, self._theft_report = None, ""
+            self._last_stamp = content_stamp(self._file)
             self._secret_id = self._unwrap(send)
         if self._theft_report:
             raise CredentialStolen(self._theft_report)
@@ -89,8 +106,9 @@ class WrappedAppRole(AuthMethod):
         return log_in(send, self._mount, body)
 
     def has_new_credential(self) -> bool:
-        """Return whether a new wrapping token is there after the last one was invalid."""
-        return bool(self._theft_report) and self._file.exists()
+        """Return whether the file has a wrapping token that was not used yet."""
+        found = content_stamp(self._file)
+        return found is not None and found != self._last_stamp
 
     def _unwrap(self, send: Send) -> Secret:
         value = read_credential(self._file, "STRONGROOM_SECRET_ID_FILE")

@@ -306,14 +306,19 @@ def test_secret_id_handed_over_waits_for_its_first_login(site: Site, tmp_path: P
     assert site.rotation().run().record.step is Step.DONE
 
 
-def test_wrapped_secret_id_is_opened_by_its_receiver(site: Site, tmp_path: Path) -> None:
+def test_wrapped_secret_id_is_opened_by_its_receiver_while_it_runs(
+    site: Site, tmp_path: Path
+) -> None:
     site.handover = Handover(out=tmp_path / "out", wrap_ttl=60)
-    assert len(evidence_of(site).waiting) == 1
     folder = tmp_path / "out" / site.role
+    issue_credential(site.deployment.operator, site.role, folder, wrap_ttl=60)
     method = WrappedAppRole(site.role, folder / "role-id", folder / "wrapped-secret-id")
     with Session(site.address, method) as session:
         assert is_valid(session)
-        assert site.rotation().run().record.step is Step.DONE
+        assert len(evidence_of(site).waiting) == 2
+        assert is_valid(session)
+        assert session.login_count == 2
+        wait_until(lambda: site.rotation().run().record.step is Step.DONE, "the end")
         assert is_valid(session)
 
 

@@ -120,7 +120,7 @@ def report_compromise(
     return Evidence(
         Proof.TOKENS,
         moved=tuple(_consumer(generation.role, each, now) for each in moved),
-        ended=tuple(_consumer(generation.role, each, now) for each in ended),
+        ended=tuple(_consumer(generation.role, each, None) for each in ended),
         notes=(*logins, "the role's old secret-ids were destroyed, and their tokens revoked"),
     )
 
@@ -146,11 +146,12 @@ def _notes(seen: Observation, old: Iterable[Issued]) -> Iterator[str]:
         yield "the new secret-id is in the file that the role's processes on this machine read"
 
 
-def _consumer(role: str, token: Issued, now: datetime) -> Consumer:
+def _consumer(role: str, token: Issued, now: datetime | None) -> Consumer:
+    """Return a consumer for *token*, with its remaining time if *now* is not None."""
     identity = f"{role} on {token.host}" if token.host else role
     name = f"secret-id {token.name}" if token.name else "a secret-id without a name"
     detail = f"token issued at {token.created:%Y-%m-%d %H:%M:%S}Z with {name}"
-    if token.expires is not None:
+    if token.expires is not None and now is not None:
         left = max(token.expires - now, timedelta())
         detail += f"; ends in {int(left.total_seconds())} s if it is not renewed"
     return Consumer(identity, detail)
