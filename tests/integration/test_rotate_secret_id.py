@@ -34,6 +34,7 @@ from vault.rotation.inventory import Item, Kind
 from vault.rotation.issued_secret_ids import AppRoleCredentials
 from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
+from vault.rotation.kinds.secret_id import SecretIdRotation
 from vault.rotation.login_log import LoginLog, read_login_log
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Rotation
@@ -242,6 +243,31 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(auditor: Si
     assert len(seen) > kills
 
 
+def test_undo_killed_after_each_request_is_ended_by_the_next_run(
+    auditor: Site, tmp_path: Path
+) -> None:
+    auditor.handover = Handover(out=tmp_path)  # waits, because nothing logs in
+    shutil.copytree(auditor.used, old := tmp_path / "old")
+    before = auditor.names()
+    auditor.rotation().run()
+
+    def check(_count: int) -> None:
+        record = auditor.rotation().store.read()
+        assert record is not None
+        if not record.step.is_end:
+            auditor.rotation().undo()
+        assert auditor.names() == before
+        assert auditor.can_log_in(old)
+        auditor.rotation().run()
+
+    with auditor.deployment.token("strongroom-rotator") as token:
+        kills = kill_after_each_request(
+            auditor.address, token, lambda session: auditor.rotation(session).undo(), check
+        )
+    assert kills > 1
+    assert auditor.names() == before
+
+
 def test_rotator_may_not_issue_a_secret_id_of_the_apply_role(deployment: Deployment) -> None:
     site = Site(deployment, deployment.layout.credentials, "strongroom-apply")
     before = site.names()
@@ -331,6 +357,20 @@ def test_secret_ids_of_several_hosts_are_rotated_one_by_one(site: Site, tmp_path
     assert site.rotation().run().record.step is Step.DONE
     assert [each.host for each in site.credentials.secret_ids()] == ["web-2", "web-1"]
     assert not site.can_log_in(tmp_path / "web-1")
+
+
+def test_compromised_starter_ends_what_it_has_issued(
+    deployment: Deployment, site: Site, tmp_path: Path
+) -> None:
+    issue_credential(deployment.operator, site.role, tmp_path / "agent", name=AGENT_ISSUED)
+    steps = site.rotation().steps
+    assert isinstance(steps, SecretIdRotation)
+    rotation = replace(site.rotation(), steps=replace(steps, agents=site.credentials))
+    with site.session(tmp_path / "agent") as agent:
+        assert is_valid(agent)
+        assert rotation.run(is_compromised=True).record.step is Step.DONE
+        assert not site.can_log_in(tmp_path / "agent")
+    assert len(site.names()) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -107,9 +107,20 @@ def judge(generation: Generation, seen: Observation, now: datetime) -> Evidence:
 
 
 def report_compromise(
-    generation: Generation, seen: Observation, ended: Collection[Issued], now: datetime
+    generation: Generation,
+    seen: Observation,
+    ended: Mapping[str, Collection[Issued]],
+    now: datetime,
 ) -> Evidence:
-    """Return which tokens were revoked, and who had logged in with the older secret-ids."""
+    """Return which tokens were revoked, and who had logged in with the older secret-ids.
+
+    Args:
+        generation: The new secret-id.
+        seen: What is known.
+        ended: Role → its tokens that were revoked.
+        now: The current time.
+
+    """
     logins = list(_logins(generation, seen.log))
     if seen.log is None or seen.log.first is None:
         logins = ["no audit log was read, so that the logins with the old secret-ids are unknown"]
@@ -120,7 +131,9 @@ def report_compromise(
     return Evidence(
         Proof.TOKENS,
         moved=tuple(_consumer(generation.role, each, now) for each in moved),
-        ended=tuple(_consumer(generation.role, each, None) for each in ended),
+        ended=tuple(
+            _consumer(role, each, None) for role, tokens in ended.items() for each in tokens
+        ),
         notes=(*logins, "the role's old secret-ids were destroyed, and their tokens revoked"),
     )
 

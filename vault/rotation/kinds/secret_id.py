@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
 
-from app_integration._internal.private_file import write_private
 from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
-from app_integration.observability import redaction
+from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile import wrapped_secret_id
 from vault.reconcile.credentials import issue_credential, secret_id_body
 from vault.rotation.context import RotationContext
+from vault.rotation.credential_folder import put_back, remove_previous, write_credential
 from vault.rotation.evidence import Evidence
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item
@@ -28,10 +26,6 @@ from vault.rotation.record import Record
 from vault.rotation.secret_id_consumers import Generation, Observation, judge, report_compromise
 
 log = logging.getLogger(__name__)
-
-#: File of the old secret-id beside the new one, until the rotation ends.
-PREVIOUS: Final = "previous-secret-id"
-_FILE: Final = "secret-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +40,7 @@ class SecretIdRotation:
         handover: Where it is handed over.
         context: The environment.
         ttl: Seconds until the new secret-id expires, None for the role's.
+        agents: Those of the role whose agents a starter starts, None for other roles.
 
     """
 
@@ -56,6 +51,7 @@ class SecretIdRotation:
     handover: Handover
     context: RotationContext
     ttl: int | None
+    agents: AppRoleCredentials | None
 
     def start(self, record: Record) -> Record:
         """Return the record with the accessor of the newest secret-id.
@@ -115,7 +111,7 @@ class SecretIdRotation:
             self._hand_over_wrapped(record, folder)
         else:
             value = self.pending.read(record.id) or self._issue(record)
-            _write(folder, self._read_role_id(), value)
+            write_credential(folder, self._read_role_id(), value)
         return replace(record, new=self._require_new(record).accessor)
 
     def find_consumers(self, record: Record) -> Evidence:
@@ -126,8 +122,10 @@ class SecretIdRotation:
             self.credentials.destroy(generation.find_old(secret_ids))
         tokens = self.credentials.tokens()
         old = generation.find_old_tokens(tokens)
+        ended = {self.item.server_name: old}
         if record.is_compromised:
             self.credentials.revoke(old)
+            ended |= self._end_agents()
         now = self.context.clock()
         seen = Observation(
             tokens,
@@ -136,7 +134,7 @@ class SecretIdRotation:
             record.promoted or now,
         )
         if record.is_compromised:
-            return report_compromise(generation, seen, old, now)
+            return report_compromise(generation, seen, ended, now)
         return judge(generation, seen, now)
 
     def retire(self, record: Record) -> Record:
@@ -151,7 +149,7 @@ class SecretIdRotation:
         is_certain = record.is_compromised
         self.credentials.revoke(each for each in old if is_certain or each.name is not None)
         if folder := self.handover.folder(self.item.server_name):
-            (folder / PREVIOUS).unlink(missing_ok=True)
+            remove_previous(folder)
         self.pending.destroy()
         return record
 
@@ -166,10 +164,26 @@ class SecretIdRotation:
             log.warning("%s has no older secret-id any more; the new one stays", self.item.name)
         else:
             if folder := self.handover.folder(self.item.server_name):
-                _put_back(folder, self.pending.read(record.id))
+                put_back(folder, self.pending.read(record.id))
             self.credentials.destroy(new)
             self.credentials.revoke(self._tokens_of(record))
         self.pending.destroy()
+
+    def _end_agents(self) -> dict[str, list[Issued]]:
+        """End what a starter has issued, because a thief of its secret-id could do that too.
+
+        The supervisor starts each agent again, with a new secret-id.
+
+        Returns:
+            The role of the agents, and their tokens.
+
+        """
+        if self.agents is None:
+            return {}
+        self.agents.destroy(each for each in self.agents.secret_ids() if each.is_of_agent)
+        tokens = [each for each in self.agents.tokens() if each.is_of_agent]
+        self.agents.revoke(tokens)
+        return {self.agents.role: tokens}
 
     def _require_folder(self) -> Path:
         folder = self.handover.folder(self.item.server_name)
@@ -250,43 +264,17 @@ class SecretIdRotation:
 
 def build(context: RotationContext, item: Item) -> SecretIdRotation:
     """Return the steps that rotate the secret-ids of the AppRole *item*."""
-    is_starter = item.service is not None and item.name.endswith("-starter")
+    scope = Scope(item.service, context.environment) if item.service is not None else None
+    is_starter = scope is not None and item.server_name == scope.starter
+    credentials = partial(AppRoleCredentials, context.session, auth=context.mounts.auth)
     return SecretIdRotation(
         item=item,
         session=context.session,
-        credentials=AppRoleCredentials(context.session, item.server_name, context.mounts.auth),
+        credentials=credentials(role=item.server_name),
         pending=context.pending(item),
         handover=context.handover,
         context=context,
         # That of a service has the TTL of its role.
         ttl=context.declared.tokens.secret_id_ttl if is_starter else None,
+        agents=credentials(role=str(scope)) if is_starter else None,
     )
-
-
-def _write(folder: Path, role_id: str, value: Secret) -> None:
-    """Write a credential, and keep the old secret-id beside it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    old = _read(folder / _FILE)
-    if old is not None and old != value:
-        write_private(folder / PREVIOUS, old.reveal())
-    write_private(folder / "role-id", role_id)
-    write_private(folder / _FILE, value.reveal())
-    (folder / wrapped_secret_id.FILE).unlink(missing_ok=True)
-
-
-def _put_back(folder: Path, value: Secret | None) -> None:
-    """Replace the new secret-id in *folder* by the old one, if that is beside it."""
-    old = _read(folder / PREVIOUS)
-    if old is not None:
-        write_private(folder / _FILE, old.reveal())
-        (folder / PREVIOUS).unlink()
-    elif value is not None and _read(folder / _FILE) == value:
-        (folder / _FILE).unlink()
-
-
-def _read(file: Path) -> Secret | None:
-    with suppress(FileNotFoundError):
-        value = Secret(file.read_text(encoding="utf-8").strip())
-        redaction.live.add(value)
-        return value
-    return None
