@@ -54,20 +54,22 @@ def password_logs_in(deployment: Deployment) -> bool:
 
 
 def test_initial_password_does_not_log_in_after_apply(deployment: Deployment) -> None:
-    assert rotations(deployment) == 1
+    assert rotations(deployment) >= 1
     assert not password_logs_in(deployment)
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
 
 
 def test_restart_neither_rotates_nor_overwrites_the_password(deployment: Deployment) -> None:
+    before = rotations(deployment)
     deployment.revive()
     apply_plan(deployment, plan(deployment))
-    assert rotations(deployment) == 1
+    assert rotations(deployment) == before
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
 
 
 @pytest.mark.parametrize("lost", ["root_password", "password_hmac"])
 def test_lost_metadata_is_written_again_without_rotation(deployment: Deployment, lost: str) -> None:
+    before = rotations(deployment)
     notes = deployment.operator.get(NOTE)["data"]["custom_metadata"]
     deployment.operator.post(
         NOTE, {"custom_metadata": {key: value for key, value in notes.items() if key != lost}}
@@ -75,11 +77,12 @@ def test_lost_metadata_is_written_again_without_rotation(deployment: Deployment,
     found = plan(deployment)
     assert len(fields(found)) == 1
     apply_plan(deployment, found)
-    assert rotations(deployment) == 1
+    assert rotations(deployment) == before
     assert deployment.operator.get(NOTE)["data"]["custom_metadata"] == notes
 
 
 def test_wrong_password_is_rejected_and_the_connection_still_works(deployment: Deployment) -> None:
+    before = rotations(deployment)
     inputs = deployment.local.inputs()
     wrong = replace(inputs, values={**inputs.values, PATH: Secret("mistyped-password")})
     found = plan(deployment, wrong)
@@ -90,7 +93,7 @@ def test_wrong_password_is_rejected_and_the_connection_still_works(deployment: D
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
     apply_plan(deployment, plan(deployment))
     assert plan(deployment).changes == ()
-    assert rotations(deployment) == 1
+    assert rotations(deployment) == before
 
 
 def test_plan_without_password_is_empty(deployment: Deployment) -> None:

@@ -96,8 +96,17 @@ def build_ledger(
         replace(row, rotation=record if record is not None and not record.step.is_end else None)
         for item in items
         for record in [read_record(item)]
-        for row in _rows(item, read_ages(item), logs, now)
+        for row in _rows(item, _read_ages(item, read_ages, record), logs, now)
     ]
+
+
+def _read_ages(
+    item: Item, read_ages: Callable[[Item], list[Age]], record: Record | None
+) -> list[Age]:
+    """Return the ages of *item*. The server keeps none of a root user, but its record does."""
+    if item.kind is Kind.ROOT_USER and record is not None and record.ended is not None:
+        return [Age(record.ended, record.ended)]
+    return read_ages(item)
 
 
 def _rows(item: Item, ages: list[Age], logs: AuditLogs | None, now: datetime) -> Iterator[Row]:
@@ -114,9 +123,9 @@ def _rows(item: Item, ages: list[Age], logs: AuditLogs | None, now: datetime) ->
 
 
 def _with_rotation(item: Item, age: Age, logs: AuditLogs | None) -> Age:
-    """Return *age* with the rotation that the logs show, if the server does not know it."""
+    """Return *age* with the rotation that the logs show, if it is newer than what is known."""
     rotated = logs.rotations.get(item) if logs is not None else None
-    if rotated is None:
+    if rotated is None or (age.created is not None and age.created >= rotated):
         return age
     return replace(age, created=rotated, rotated=rotated, reason=None, is_known=True)
 

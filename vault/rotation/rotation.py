@@ -19,6 +19,10 @@ from vault.rotation.inventory import Item
 from vault.rotation.record import Record, RecordStore, Step
 
 
+class UndoImpossible(ConfigurationError):
+    """A rotation that has no way back. It can be continued."""
+
+
 class Steps(Protocol):
     """The steps of a rotation for one item. Each step can be repeated after a kill.
 
@@ -64,7 +68,12 @@ class Steps(Protocol):
         ...
 
     def undo(self, record: Record) -> None:
-        """Make the old value the one that consumers read, and end the new one."""
+        """Make the old value the one that consumers read, and end the new one.
+
+        Raises:
+            UndoImpossible: If there is no way back. Nothing was changed.
+
+        """
         ...
 
 
@@ -162,7 +171,11 @@ class Rotation:
     def _undo(self, record: Record) -> Record:
         """Go back to the old value. The record says so first, so that a kill changes nothing."""
         self._write(record)
-        self.steps.undo(record)
+        try:
+            self.steps.undo(record)
+        except UndoImpossible:
+            self._write(replace(record, is_undone=False))
+            raise
         return self._write(replace(record, step=Step.UNDONE, ended=self.clock()))
 
     def _start(self) -> Record:

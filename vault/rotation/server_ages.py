@@ -16,7 +16,10 @@ from vault.reconcile.resources.secrets import metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
 
-NO_TIME: Final = "the server keeps no time of this rotation; an audit log that has it shows it"
+NO_TIME: Final = (
+    "the server keeps no time of this rotation; rotate it with strongroom rotate, or pass an audit "
+    "log that has it"
+)
 
 OTHER_STORE: Final = "the key of a blind index is in the application's database"
 

@@ -196,6 +196,17 @@ def test_row_has_the_rotation_that_is_under_way(
     assert found["rows"][0]["rotation"] == expected
 
 
+@pytest.mark.parametrize(
+    ("record", "created"), [(replace(ROTATING, ended=NOW), NOW), (ROTATING, None), (None, None)]
+)
+def test_age_of_a_root_user_is_that_of_its_last_rotation(
+    record: Record | None, created: datetime | None
+) -> None:
+    unknown, root = [Age(reason="…", is_known=False)], item(Kind.ROOT_USER)
+    (row,) = build_ledger([root], lambda _: unknown, None, NOW, lambda _: record)
+    assert row.age.created == created
+
+
 def test_waiting_rotation_has_a_sample_since_its_promotion_or_its_start() -> None:
     started = replace(ROTATING, step=Step.SET, promoted=None)
     for record, since in ((ROTATING, CREATED + DAY), (started, CREATED)):
