@@ -242,6 +242,14 @@ class Scope:
         """Return the static role of an adopted secret: ``gaara-store-dev-database-url``."""
         return f"{self}-{check_secret_name(secret).replace('_', '-').replace('/', '-')}"
 
+    def first_static_role(self, secret: str) -> str:
+        """Return a static role of a paired secret: ``gaara-store-dev-database-url-a``."""
+        return f"{self.static_role(secret)}-a"
+
+    def second_static_role(self, secret: str) -> str:
+        """Return the other static role of it: ``gaara-store-dev-database-url-b``."""
+        return f"{self.static_role(secret)}-b"
+
     @property
     def starter(self) -> str:
         """Return the AppRole and policy that start the agent: ``gaara-store-dev-starter``."""

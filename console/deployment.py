@@ -244,6 +244,8 @@ class Deployment:
             if each.access.database is not None:
                 for adopted in self.declaration.adopted(each.scope).values():
                     each.access.database.allow_password_changes(adopted.username)
+                for pair in self.declaration.paired(each.scope).values():
+                    each.access.database.ensure_users(pair)
 
     def _bootstrap(self, token: Secret) -> None:
         for each in self.services.values():

@@ -15,7 +15,7 @@ from vault.declare.schema.database import Database
 from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired.databases import database_roles
-from vault.reconcile.desired.static_users import static_role_names
+from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.ownership import ownership_path
 from vault.reconcile.resources.policies import Policy
@@ -174,5 +174,11 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         ),
         "static_roles": sorted(
             role for scope in scopes for role in static_role_names(declaration, scope).values()
+        ),
+        "pair_roles": sorted(
+            role
+            for scope in scopes
+            for pair in pair_role_names(declaration, scope).values()
+            for role in pair.values()
         ),
     }

@@ -83,6 +83,37 @@ def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:
     return [DatabaseLogin(*row) for row in rows.fetchall()]
 
 
+def count_sessions(connection: psycopg.Connection, user: str) -> dict[str, int]:
+    """Return the number of open sessions of *user* by the name that the client reports.
+
+    The database shows an unprivileged user nothing else of another user's sessions.
+    """
+    rows = connection.execute(
+        "SELECT application_name, count(*) FROM pg_stat_activity WHERE usename = %s GROUP BY 1",
+        (user,),
+    )
+    return dict(rows.fetchall())
+
+
+def find_missing_rights(connection: psycopg.Connection, other: str) -> list[str]:
+    """Return the roles and settings that *other* has, and the user of *connection* has not."""
+    rows = connection.execute(
+        """
+        WITH rights AS (
+            SELECT member AS user_, 'membership in ' || roleid::regrole AS what
+            FROM pg_auth_members
+            UNION ALL
+            SELECT setrole, 'setting ' || unnest(setconfig) FROM pg_db_role_setting
+        )
+        SELECT what FROM rights WHERE user_ = to_regrole(quote_ident(%s))
+        EXCEPT SELECT what FROM rights WHERE user_ = to_regrole(quote_ident(session_user))
+        ORDER BY 1
+        """,
+        (other,),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
 def adoption_obstacle(connection: psycopg.Connection) -> str | None:
     """Return why the user of *connection* cannot be adopted, or None if it can.
 

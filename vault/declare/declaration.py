@@ -126,6 +126,12 @@ class Declaration:
             for name, spec in (deployment.adopted.items() if deployment else ())
         }
 
+    def paired(self, scope: Scope) -> dict[str, tuple[str, str]]:
+        """Return the two database users of each paired secret, by its name."""
+        deployment = self.environment(scope.environment).services.get(scope.service)
+        paired = deployment.paired if deployment else {}
+        return {name: (spec.usernames[0], spec.usernames[1]) for name, spec in paired.items()}
+
     def settings(self, scope: Scope) -> dict[str, str | int | bool]:
         """Return the service's settings in that environment.
 

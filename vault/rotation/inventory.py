@@ -27,6 +27,7 @@ class Kind(StrEnum):
     INDEX_KEY = "index-key"
     STATIC_USER = "static-user"
     ROOT_USER = "root-user"
+    USER_PAIR = "user-pair"
     SECRET_ID = "secret-id"  # noqa: S105 (a kind, not a secret)
 
 
@@ -95,11 +96,16 @@ def _service_items(declaration: Declaration, scope: Scope) -> Iterator[Item]:
 
 def _secrets(declaration: Declaration, scope: Scope) -> Iterator[Item]:
     in_file = declaration.service(scope.service).secrets
+    paired = declaration.paired(scope)
     for name, source in declaration.secrets(scope).items():
         if isinstance(source, Adopted):
             is_declared, role = in_file[name].rotate_every is not None, scope.static_role(name)
             every = source.rotate_every
             yield Item(Kind.STATIC_USER, scope.service, name, role, every, is_declared)
+        elif name in paired:
+            path, is_declared = scope.secret(name), source.rotate_every is not None
+            every = source.rotate_every or DATABASE_EVERY
+            yield Item(Kind.USER_PAIR, scope.service, name, path, every, is_declared)
         elif isinstance(source, Derived):
             path, parts = scope.secret(name), source.references
             yield Item(Kind.SECRET, scope.service, name, path, None, False, parts)

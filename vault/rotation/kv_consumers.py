@@ -40,13 +40,22 @@ class Promotion:
 
         A consumer with other limits than the defaults is one of those that this cannot prove.
         """
-        seconds = _LIMITS.cache_ttl + _LIMITS.stale_limit + self.render_interval
-        return timedelta(seconds=seconds)
+        return longest_use(self.render_interval)
 
     @property
     def grace_end(self) -> datetime:
         """Return the end of the declared grace period."""
         return self.time + timedelta(seconds=self.retire_after)
+
+
+def longest_use(render_interval: int) -> timedelta:
+    """Return the longest time for which a consumer may use a value after it read it.
+
+    Args:
+        render_interval: Seconds between two renderings by an agent.
+
+    """
+    return timedelta(seconds=_LIMITS.cache_ttl + _LIMITS.stale_limit + render_interval)
 
 
 def evidence_by_log(

@@ -152,7 +152,7 @@ def _version(watch: _Watch, data: Mapping[str, Any]) -> int | None:
 
     The response of a decryption has no version of the key.
     """
-    if watch.item.kind is Kind.SECRET:
+    if watch.item.kind in {Kind.SECRET, Kind.USER_PAIR}:
         metadata = data.get("metadata")
         return _whole(metadata.get("version")) if isinstance(metadata, Mapping) else None
     batch = data.get("batch_results")
@@ -171,7 +171,7 @@ def _watches(items: Iterable[Item], mounts: Mounts) -> dict[str, _Watch]:
     for item in items:
         name = item.server_name
         match item.kind:
-            case Kind.SECRET:
+            case Kind.SECRET | Kind.USER_PAIR:
                 watches[data_path(name, mounts.kv)] = _Watch(item, "read", _READS)
             case Kind.STATIC_USER:
                 path = need("read-static-user", name, mounts).path

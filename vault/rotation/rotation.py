@@ -135,7 +135,7 @@ class Rotation:
         """
         record = self.store.read()
         if record is None or record.step.is_end:
-            record = self._start()
+            record = self._start(is_compromised=is_compromised)
         if record.is_undone:
             return Result(self._undo(record))
         if is_compromised and not record.is_compromised:
@@ -178,8 +178,9 @@ class Rotation:
             raise
         return self._write(replace(record, step=Step.UNDONE, ended=self.clock()))
 
-    def _start(self) -> Record:
-        return self._write(self.steps.start(self.new_record()))
+    def _start(self, *, is_compromised: bool) -> Record:
+        record = replace(self.new_record(), is_compromised=is_compromised)
+        return self._write(self.steps.start(record))
 
     def _run_step(self, record: Record) -> Record:
         step = record.step

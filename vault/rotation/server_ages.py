@@ -66,7 +66,7 @@ def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) ->
     """
     name = item.server_name
     match item.kind:
-        case Kind.SECRET:
+        case Kind.SECRET | Kind.USER_PAIR:
             return [_kv_age(read_data(reader, metadata_path(name, mounts.kv)), now)]
         case Kind.KEY:
             return [_key_age(read_data(reader, f"{mounts.transit}/keys/{name}"))]

@@ -24,7 +24,7 @@ _ROLES: Final = ("manager", "owner", "readonly role")
 
 
 def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
-    """Return the errors of the adopted users in an environment file.
+    """Return the errors of the adopted and paired users in an environment file.
 
     Args:
         data: Content of the environment file.
@@ -34,17 +34,17 @@ def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError
     """
     taken: dict[str, Loc] = {}
     owners, applications = _owners(services), _applications(services)
-    for loc, user in _adopted(data):
+    for loc, user in (*_adopted(data), *_paired(data)):
         if user in owners or user.startswith(RESERVED_PREFIX):
             owner = owners.get(user, "a name that PostgreSQL reserves")
             expected = "a user that nothing else depends on"
-            yield FieldError((*loc, "username"), f"is {format_value(user)}, {owner}", expected)
+            yield FieldError(loc, f"is {format_value(user)}, {owner}", expected)
         elif user in taken:
-            what = f"is {format_value(user)}, as in {format_location(taken[user])}"
-            yield FieldError((*loc, "username"), what, "one secret for each user")
+            what = f"is {format_value(user)}, as in {format_location(taken[user][:-1])}"
+            yield FieldError(loc, what, "one secret for each user")
         elif applications.get(user, loc[1]) != loc[1]:
             what = f"is {format_value(user)}, the user of the service {applications[user]}"
-            yield FieldError((*loc, "username"), what, "a user that nothing else depends on")
+            yield FieldError(loc, what, "a user that nothing else depends on")
         taken.setdefault(user, loc)
 
 
@@ -67,7 +67,17 @@ def _adopted(data: Data) -> Iterator[tuple[Loc, str]]:
         for secret in section(data, "services", service, "adopted"):
             user = section(data, "services", service, "adopted", secret).get("username")
             if isinstance(user, str):
-                yield ("services", service, "adopted", secret), user
+                yield ("services", service, "adopted", secret, "username"), user
+
+
+def _paired(data: Data) -> Iterator[tuple[Loc, str]]:
+    for service in section(data, "services"):
+        for secret in section(data, "services", service, "paired"):
+            users = section(data, "services", service, "paired", secret).get("usernames")
+            loc: Loc = ("services", service, "paired", secret, "usernames")
+            for user in users if isinstance(users, list | tuple) else ():
+                if isinstance(user, str):
+                    yield loc, user
 
 
 def _owners(services: Collection[str]) -> Mapping[str, str]:

@@ -180,6 +180,11 @@ def _vault_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Cla
         if name := _derive(scope.static_role, secret):
             loc = (*here, "adopted", secret)
             yield _in_environment("database role", name, scope.environment, loc)
+    for secret in section(deployment, "paired"):
+        loc = (*here, "paired", secret)
+        for derive in (scope.first_static_role, scope.second_static_role):
+            if name := _derive(derive, secret):
+                yield _in_environment("database role", name, scope.environment, loc)
 
 
 def _derive(derive: Callable[[Any], str], part: str | None) -> str | None:

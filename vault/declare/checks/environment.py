@@ -20,7 +20,7 @@ from vault.declare.errors import (
     join_names,
     suggest,
 )
-from vault.declare.schema import adopted
+from vault.declare.schema import adopted, paired
 from vault.declare.schema.field_types import is_loopback, split_address
 from vault.declare.schema.model import find_type_error
 from vault.declare.server_names import DEVELOPER, server_name
@@ -61,6 +61,7 @@ def find_errors(
             deployment = section(data, "services", name)
             yield from _deployment(name, deployment, service)
             yield from adopted.find_errors(name, deployment, service, stem)
+            yield from paired.find_errors(name, deployment, service, stem)
 
 
 def find_like_errors(

@@ -66,8 +66,8 @@ def find_errors(
 
     """
     here = ("services", name, "adopted")
-    adopted = _mapping(deployment, "adopted")
-    given = sorted(_given(service, stem))
+    adopted = mapping(deployment, "adopted")
+    given = sorted(find_given(service, stem))
     for secret in adopted:
         loc = (*here, secret)
         if secret not in given:
@@ -77,24 +77,32 @@ def find_errors(
             )
             yield FieldError(loc, what, join_names(given), near, subject=here)
             continue
-        yield from _derived_uses(secret, _mapping(service, "secrets"), here)
-    if adopted and "database" not in service:
+        yield from _derived_uses(secret, mapping(service, "secrets"), here)
+    if adopted:
+        yield from find_database_error(name, service, here)
+
+
+def find_database_error(name: str, service: Any, here: Loc) -> Iterator[FieldError]:
+    """Yield the error of a section at *here* that needs a database of the service's own."""
+    if "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
         yield FieldError(here, "is set", expected)
-    elif adopted and "of" in _mapping(service, "database"):
+    elif "of" in mapping(service, "database"):
         expected = f"nothing, as services/{name}.yaml uses the database of another service"
         yield FieldError(here, "is set", expected)
 
 
-def _mapping(data: Any, key: str) -> Mapping[str, Any]:
+def mapping(data: Any, key: str) -> Mapping[str, Any]:
+    """Return the mapping under *key*, empty if there is none."""
     found = data.get(key) if isinstance(data, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
-def _given(service: Any, stem: str) -> Iterator[str]:
-    secrets = _mapping(service, "secrets")
+def find_given(service: Any, stem: str) -> Iterator[str]:
+    """Yield the given secrets of a service file that exist in the environment *stem*."""
+    secrets = mapping(service, "secrets")
     for name in secrets:
-        spec = _mapping(secrets, name)
+        spec = mapping(secrets, name)
         only = spec.get("environments")
         if spec.get("source") == "given" and (not isinstance(only, tuple) or stem in only):
             yield name
@@ -107,7 +115,7 @@ def _derived_uses(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterato
     rotates has no KV version, so the derived value would become outdated.
     """
     for other in secrets:
-        text = _mapping(secrets, other).get("format")
+        text = mapping(secrets, other).get("format")
         if isinstance(text, str) and f"{{{secret}}}" in text:
             what = f"has {format_value(secret)}, from which {format_value(other)} is derived"
             expected = "a secret from which none is derived"

@@ -50,6 +50,7 @@ from vault.declare.schema.logins import (
     ServiceLogin,
 )
 from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.paired import Pairing
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.secret_sources import SecretSource
 from vault.declare.schema.transit_keys import TransitKey
@@ -220,6 +221,9 @@ class Deployment(Section):
     )
     adopted: Mapping[SecretName, Adoption] = Field(
         {}, description="entries like 'database-url: {username: shop_app}'"
+    )
+    paired: Mapping[SecretName, Pairing] = Field(
+        {}, description="entries like 'database-url: {usernames: [shop_app_a, shop_app_b]}'"
     )
 
 

@@ -59,7 +59,7 @@ def _connection(
         return
     allowed = (
         *database_roles(declaration, scope),
-        *static_users.static_role_names(declaration, scope).values(),
+        *static_users.all_role_names(declaration, scope),
         *_admitted_roles(declaration, scope),
     )
     yield DatabaseConnection(

@@ -109,12 +109,39 @@ class StaticRole:
         """
         check_immutable(self, before, ("username",))
         if before is None:
-            ensure_template(session, self.secret, self.username, self.inputs, self.mounts.kv)
+            self.prepare(session)
         session.post(self._path, self.desired(), retry=False)
+
+    def prepare(self, session: Session) -> None:
+        """Prepare the secret for the rotation of the password by the role's creation."""
+        ensure_template(session, self.secret, self.username, self.inputs, self.mounts.kv)
 
     @property
     def _path(self) -> str:
         return f"{self.mounts.database}/static-roles/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PairRole(StaticRole):
+    """One of the two users of a paired secret. The secret's entry has the URL of one of them."""
+
+    def prepare(self, session: Session) -> None:
+        """Check that the secret is not a URL of this user, whose password is about to change.
+
+        Raises:
+            NotAdoptable: If it is, or is no database URL.
+
+        """
+        current = read_entry(session, self.secret, self.mounts.kv)
+        provided = self.inputs.get(f"{self.mounts.kv}/{self.secret}")
+        value = Secret(current.value) if current.value is not None else provided
+        if value is None:
+            return
+        if parse_database_url(value, self.secret).username == self.username:
+            raise NotAdoptable(
+                f"{self.secret} is a URL of {self.username}, whose password the server would "
+                "change; pair two users that are not in use, and rotate the secret then"
+            )
 
 
 @dataclass(frozen=True, slots=True)

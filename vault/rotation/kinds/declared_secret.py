@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -56,13 +57,28 @@ def build(context: RotationContext, item: Item) -> SecretRotation:
     if isinstance(source, Generated):
         length, alphabet = source.length, source.alphabet
     retire_after = source.retire_after or DEFAULT_RETIRE_AFTER
+    rotation = assemble(context, item, retire_after)
+    hooks = source.hooks.commands if isinstance(source, Given) and source.hooks else {}
+    return replace(rotation, generate=partial(_generate, context, length, alphabet), hooks=hooks)
+
+
+def assemble(context: RotationContext, item: Item, retire_after: int) -> SecretRotation:
+    """Return the steps for the secret *item*, without hooks.
+
+    Args:
+        context: The environment.
+        item: The secret.
+        retire_after: Seconds for which the old value is valid in any case.
+
+    """
+    scope = Scope(item.service or "", context.environment)
     return SecretRotation(
         item=item,
         session=context.session,
         mounts=context.mounts,
         pending=context.pending(item),
-        generate=partial(_generate, context, length, alphabet),
-        hooks=source.hooks.commands if isinstance(source, Given) and source.hooks else {},
+        generate=partial(_generate, context, _LENGTH, _ALPHABET),
+        hooks={},
         runner=context.runner(item),
         derived=tuple(find_derived(context, scope, item.name)),
         observe=partial(observe, context, item, retire_after),

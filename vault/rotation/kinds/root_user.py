@@ -32,8 +32,8 @@ class RootUserRotation:
     mount: str
 
     def start(self, record: Record) -> Record:
-        """Return the record with the user's name."""
-        return replace(record, old=self.item.name)
+        """Return the record. The old password has no name, because no one knows it."""
+        return replace(record, old="old password")
 
     def create(self, record: Record) -> Record:
         """Let the server set a new password.
@@ -41,7 +41,7 @@ class RootUserRotation:
         The request is not repeated here, because the server may execute one that has failed later.
         """
         self.session.post(f"{self.mount}/rotate-root/{self.item.server_name}", retry=False)
-        return replace(record, new=self.item.name)
+        return replace(record, new="new password")
 
     def set(self, record: Record) -> Record:
         """Return the record, because the server has set the password already."""

@@ -67,7 +67,7 @@ class SecretRotation:
                 f"{self.item.server_name} is adopted, so that the server sets its password; use "
                 "strongroom rotate-password"
             )
-        self._read(version)
+        self.read(version)
         return replace(record, old=str(version))
 
     def create(self, record: Record) -> Record:
@@ -89,7 +89,7 @@ class SecretRotation:
         """Let the hook ``test`` use the new value, and check that it is another one."""
         value = self.pending.require(record.id)
         self._run("test", record, value)
-        old = self._read(int(record.old)).get(VALUE_KEY)
+        old = self.read(int(record.old)).get(VALUE_KEY)
         if old is not None and value == old:
             raise ConfigurationError(
                 f"the new value of {self.item.name} is the old one; undo the rotation with --undo"
@@ -120,7 +120,7 @@ class SecretRotation:
 
     def retire(self, record: Record) -> Record:
         """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
-        old = self._read(int(record.old)).get(VALUE_KEY)
+        old = self.read(int(record.old)).get(VALUE_KEY)
         if old is not None:
             self._run("retire", record, Secret(old))
         self._destroy_before(self.item.server_name, int(record.new))
@@ -134,7 +134,7 @@ class SecretRotation:
 
         The new version stays readable, so that what it has signed in the meantime is accepted.
         """
-        value, old = self.pending.read(record.id), self._read(int(record.old))
+        value, old = self.pending.read(record.id), self.read(int(record.old))
         if value is not None:
             self._run("set", record, Secret(old[VALUE_KEY]))
             version, fields = self._current()
@@ -163,7 +163,7 @@ class SecretRotation:
             )
         return found["metadata"]["version"], _register(found["data"])
 
-    def _read(self, version: int) -> dict[str, str]:
+    def read(self, version: int) -> dict[str, str]:
         """Return the fields of *version*, empty if it is deleted or destroyed."""
         path = data_path(self.item.server_name, self.mounts.kv)
         found = read_data(self.session, f"{path}?version={version}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -150,6 +150,17 @@ class DatabaseAccounts:
         """
         with self.superuser.connect() as superuser:
             postgres_roles.allow_password_changes(superuser, self.roles.manager, user)
+
+    def ensure_users(self, users: Iterable[str]) -> None:
+        """Create the missing *users* without a password, which the manager may set.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects a statement.
+
+        """
+        with self.superuser.connect() as superuser:
+            for user in users:
+                postgres_roles.ensure_user(superuser, self.roles, user)
 
     def set_password(self, user: str, password: Secret) -> None:
         """Set the password of *user*.

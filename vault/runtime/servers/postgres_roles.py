@@ -108,6 +108,27 @@ def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -
     )
 
 
+def ensure_user(superuser: psycopg.Connection, roles: ServiceRoles, user: str) -> None:
+    """Create a user that acts as the owner and has no password, and let the manager set one.
+
+    Args:
+        superuser: A connection that commits each statement.
+        roles: The names.
+        user: The user. An existing one keeps its roles and its password.
+
+    Raises:
+        psycopg.Error: If the server rejects a statement.
+
+    """
+    if not _exists(superuser, "pg_roles", "rolname", user):
+        name, owner = Identifier(user), Identifier(roles.owner)
+        with superuser.transaction():
+            _run(superuser, "CREATE ROLE {} LOGIN", name)
+            _run(superuser, "GRANT {} TO {}", owner, name)
+            _run(superuser, "ALTER ROLE {} SET role TO {}", name, owner)
+    allow_password_changes(superuser, roles.manager, user)
+
+
 def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
     """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
 

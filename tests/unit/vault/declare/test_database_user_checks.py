@@ -87,6 +87,36 @@ class TestAdoptedUsers:
         check([(place, start)], adopting(shop__url=5, shop__other="postgres"))
 
 
+class TestPairedUsers:
+    """Paired users: two for each secret, and nothing else depends on them."""
+
+    @staticmethod
+    def pairing(*users: object, **adopted: str) -> dict[str, Any]:
+        entry = {"paired": {"url": {"usernames": users}}}
+        other = {"adopted": {key: {"username": user} for key, user in adopted.items()}}
+        return {"services": {"shop": {**entry, **other}}}
+
+    def test_two_users_are_accepted(self) -> None:
+        check([], self.pairing("shop_app_a", "shop_app_b", other="reports"))
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (("shop_a", "postgres"), "is 'postgres', the superuser"),
+            (("shop_a", "shop_a"), "is 'shop_a', as in services.shop.paired.url"),
+            ((5, "shop_owner"), "is 'shop_owner', the owner of the service shop"),
+        ],
+    )
+    def test_user_that_is_taken_is_rejected(self, data: tuple[object, ...], message: str) -> None:
+        place = "services.shop.paired.url.usernames"
+        check([(place, f"{place} {message}")], self.pairing(*data))
+
+    def test_user_that_is_adopted_is_rejected(self) -> None:
+        place = "services.shop.paired.url.usernames"
+        start = f"{place} is 'reports', as in services.shop.adopted.other"
+        check([(place, start)], self.pairing("shop_a", "reports", other="reports"))
+
+
 class TestServices:
     """Names of the users that a service would get."""
 

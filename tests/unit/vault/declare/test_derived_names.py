@@ -82,6 +82,14 @@ class TestVault:
         assert "dev-starter.yaml: services.a would use the policy 'a-dev-starter'" in message
         assert "as would the starter of services.a at environments/dev.yaml:2 (" in message
 
+    def test_roles_are_compared_with_paired_secrets(self) -> None:
+        roles: dict[str, Any] = {"url-a": {}}
+        services = {"a": {"database": {"name": "a", "roles": roles}}}
+        prod = running("a", adopted={"url-b": {}}, paired={"url": {}})
+        messages = found(services, {"prod": prod})
+        ends = [message.partition(" would use the database role ")[2][:12] for message in messages]
+        assert ends == ["'a-prod-url-a'"[:12]] * 2
+
     def test_roles_are_compared_with_adopted_secrets(self) -> None:
         roles: dict[str, Any] = {"default": {}, "url": {}, "eu": {}}
         services = {"a": {"database": {"name": "a", "roles": roles}}}

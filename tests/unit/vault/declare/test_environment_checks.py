@@ -224,6 +224,29 @@ class TestServices:
         expected = ("services.shop.adopted.token", start)
         check([expected], services=deployed(adopted={"token": {"username": "shop_app"}}))
 
+    @pytest.mark.parametrize(
+        ("secret", "others", "message"),
+        [
+            ("token", {}, "has 'token', which is not a given secret (expected db-url)"),
+            ("db-url", {"adopted": {"db-url": {"username": "shop_app"}}}, "which is adopted, too"),
+        ],
+        ids=["not given", "adopted"],
+    )
+    def test_secret_that_cannot_be_paired_is_rejected(
+        self, secret: str, others: dict[str, object], message: str
+    ) -> None:
+        entry = {"paired": {secret: {"usernames": ("a", "b")}}, **others}
+        expected = (f"services.shop.paired.{secret}", "services.shop.paired has", message)
+        check([expected], services=deployed(**entry))
+
+    def test_secret_with_hooks_is_not_paired(self) -> None:
+        spec = {"source": "given", "hooks": {"create": ("hooks/mail",)}}
+        services = {"shop": {**SHOP, "secrets": {"db-url": spec}}}
+        data = file(services=deployed(paired={"db-url": {"usernames": ("a", "b")}}))
+        start = "services.shop.paired has 'db-url', which has hooks (expected a secret without"
+        expected = [("services.shop.paired.db-url", start)]
+        assert_errors(find_errors(data, stem="dev", services=services), expected)
+
 
 class TestSettings:
     """Values of settings, compared with the service file."""

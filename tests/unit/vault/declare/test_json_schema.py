@@ -133,6 +133,7 @@ FULL: Final[Mapping[Kind, Any]] = {
               cert: {names: [shop.example.com]}
             password_policy: database
             adopted: {database-url: {username: shop_app}}
+            paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}
     """),
     Kind.POLICY_TESTS: PARSER.load("""
         tests:

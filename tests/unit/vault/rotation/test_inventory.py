@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from pydantic import ValidationError
+
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.index_keys import IndexDeclaration
+from vault.declare.schema.paired import Pairing
 from vault.declare.schema.secret_sources import Derived
 from vault.rotation.inventory import Item, declared_items
 
@@ -78,3 +82,25 @@ def test_declared_index_has_an_item_and_its_record_can_be_written_by_the_rotator
     assert found["index-key", "a.b"].every == 365 * 86_400
     policy = render_policies(declaration, Environment.DEV)["strongroom-rotator"]
     assert "secret/metadata/_strongroom/dev/rotation/index-key/gaara-store/dev/a.b" in policy
+
+
+def test_paired_secret_is_one_item_whose_age_is_that_of_the_secret() -> None:
+    declaration, scope = load(), Scope("gaara-store", Environment.DEV)
+    declared = declaration.environment("dev")
+    entry = declared.services["gaara-store"].model_copy(
+        update={"paired": {"redis-url": Pairing(usernames=("a", "b"))}}
+    )
+    services = {**declared.services, "gaara-store": entry}
+    environments = {Environment.DEV: declared.model_copy(update={"services": services})}
+    declaration = replace(declaration, environments=environments)
+    found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
+    assert ("secret", "redis-url") not in found
+    pair = found["user-pair", "redis-url"]
+    assert pair.server_name == scope.secret("redis-url")
+    assert (pair.every, pair.is_declared) == (30 * 86_400, False)
+
+
+@pytest.mark.parametrize("users", [("a",), ("a", "b", "c"), ("a", "a")])
+def test_pair_of_any_other_number_of_users_is_rejected(users: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError):
+        Pairing(usernames=users)
