@@ -81,6 +81,8 @@ def rotate(
         raise typer.BadParameter("pass a name, --due or --status")
     if due + status + undo + compromised + dry_run > 1 + (due and dry_run):
         raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
+    if wait is not None and (due or status or undo or compromised or dry_run):
+        raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
     if folder is not None:
         check_ignored(folder)
     handover = Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
@@ -107,15 +109,17 @@ def rotate(
 def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> None:
     """Run all that must be run. One that fails does not keep the others from running."""
     failed = []
-    for item in rotations.find_due():
+    for item in rotations.items:
         try:
+            if not rotations.is_due(item):
+                continue
             if is_dry:
                 _preview(rotations, view, item)
             else:
                 view.show_result(item, rotations.run(item))
         except OwnedElsewhere as error:
             view.say(f"{item.name} is due: {error}")
-        except StrongroomError as error:
+        except (StrongroomError, OSError) as error:
             view.say(f"✗ {item.name}: {error}")
             failed.append(item.name)
     if failed:

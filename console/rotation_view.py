@@ -57,17 +57,20 @@ class RotationView:
         """Print a step that has ended."""
         versions = f" ({record.old} -> {record.new})" if step is Step.PROMOTE else ""
         titles = _KEY_TITLES if item.kind in _UNDONE else _TITLES
-        self.say(f"✓ {item.name}: {titles[step]}{versions}")
+        is_forced = step is Step.CONSUMERS and record.is_compromised
+        title = "did not wait for the consumers" if is_forced else titles[step]
+        self.say(f"✓ {item.name}: {title}{versions}")
 
     def show_result(self, item: Item, result: Result) -> None:
         """Print the evidence, and whether the rotation has ended or for whom it waits."""
         if result.evidence is not None:
-            self._show_evidence(result.evidence)
+            self._show_evidence(result.evidence, is_forced=result.record.is_compromised)
         record = result.record
         if record.step is Step.DONE:
             self.say(f"{item.name}: rotated.")
         elif record.step is Step.UNDONE:
-            self.say(f"{item.name}: {_UNDONE.get(item.kind, 'the old value is in use again.')}")
+            text = _UNDONE.get(item.kind, "undone. The new value is not in use.")
+            self.say(f"{item.name}: {text}")
         else:
             self.say(
                 f"{item.name}: waits. Run the command again to continue, or go back with --undo."
@@ -75,6 +78,9 @@ class RotationView:
 
     def show_preview(self, item: Item, record: Record) -> None:
         """Print the steps that a run would begin with."""
+        if record.is_undone:
+            self.say(f"{item.service or '-'} {item.kind} {item.name} is being undone")
+            return
         every = list(_TITLES)
         left = every[every.index(record.step) :]
         state = f"replaces {record.old}" if record.step is Step.CREATE else "is under way"
@@ -89,17 +95,19 @@ class RotationView:
         """Print *line*, whose names may come from an audit log."""
         self._console.print(escape_unprintable(line), markup=False, highlight=False)
 
-    def _show_evidence(self, evidence: Evidence) -> None:
+    def _show_evidence(self, evidence: Evidence, *, is_forced: bool) -> None:
         self.say(f"evidence: {evidence.proof}")
+        held = "used the old value" if is_forced else "waits for"
         groups: tuple[tuple[str, tuple[Consumer, ...]], ...] = (
+            (held, evidence.waiting),
             ("has moved", evidence.moved),
             ("has ended", evidence.ended),
-            ("waits for", evidence.waiting),
+            ("has read the old value", evidence.readers),
         )
         for title, consumers in groups:
             for each in consumers:
                 self.say(f"  {title}: {each}")
-        if evidence.not_before is not None:
+        if evidence.not_before is not None and not is_forced:
             self.say(f"  not before: {format_time(evidence.not_before)}")
         for note in evidence.notes:
             self.say(f"  note: {note}")

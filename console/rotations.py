@@ -108,14 +108,16 @@ class Rotations:
         """Return the record of a rotation that begins now."""
         return Record(secrets.token_hex(8), Step.CREATE, self.context.clock())
 
-    def find_due(self) -> Iterator[Item]:
-        """Yield the items that a scheduled run begins or continues."""
-        context = self.context
-        for item in self.items:
-            now = context.clock()
-            ages = read_ages(context.session, item, context.mounts, now)
-            if needs_run(item, self.read_record(item), ages, now):
-                yield item
+    def is_due(self, item: Item) -> bool:
+        """Return whether a scheduled run begins or continues the rotation of *item*.
+
+        Raises:
+            StrongroomError: If its record or its age cannot be read.
+
+        """
+        context, now = self.context, self.context.clock()
+        ages = read_ages(context.session, item, context.mounts, now)
+        return needs_run(item, self.read_record(item), ages, now)
 
     def run(self, item: Item, *, is_compromised: bool = False, patience: float = 0) -> Result:
         """Begin or continue the rotation of *item*.
@@ -174,7 +176,7 @@ def open_rotations(
             session=session,
             folder=repository.root,
             environ=os.environ,
-            read_log=partial(_read_log, environment, audit_logs, root),
+            read_log=_LogReader(environment, audit_logs, root),
             clock=partial(datetime.now, UTC),
             generate=generate_value,
             read_metrics=partial(_read_metrics, prometheus),
@@ -182,13 +184,6 @@ def open_rotations(
             read_logins=partial(_read_logins, environment, audit_logs, root),
         )
         yield Rotations(context, items, report)
-
-
-def _read_log(
-    environment: Environment, audit_logs: Sequence[Path], root: Path, paths: Collection[str]
-) -> ConsumerLog | None:
-    files = find_audit_files(environment, audit_logs, root)
-    return read_consumer_log(files.paths, paths, files.namespace) if files.paths else None
 
 
 def _read_metrics(
@@ -213,3 +208,22 @@ def _find_used(environment: Environment, root: Path, role: str) -> Path | None:
     layout = operate.local_deployment(root).layout
     files = (layout.secret_id(role), layout.service_secret_id(role))
     return next((each.parent for each in files if each.exists()), None)
+
+
+class _LogReader:
+    """Reader of the audit logs. A further look at the same paths reads only what is new."""
+
+    def __init__(self, environment: Environment, audit_logs: Sequence[Path], root: Path) -> None:
+        self._find_files = partial(find_audit_files, environment, audit_logs, root)
+        self._logs: dict[frozenset[str], ConsumerLog] = {}
+
+    def __call__(self, paths: Collection[str]) -> ConsumerLog | None:
+        """Return what the logs say of the reads of API paths, None without a log."""
+        files, key = self._find_files(), frozenset(paths)
+        if not files.paths:
+            return None
+        if key not in self._logs:
+            self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
+        else:
+            self._logs[key].read()
+        return self._logs[key]

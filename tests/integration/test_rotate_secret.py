@@ -24,6 +24,7 @@ from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
+from vault.reconcile.resources.ownership import OwnedByOther
 from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.context import RotationContext
@@ -340,3 +341,110 @@ def test_given_secret_without_hooks_names_its_owner(site: Site) -> None:
     site.secrets = {site.name: Given(source="given")}
     with pytest.raises(OwnedElsewhere, match=f"strongroom put {site.name} --service"):
         site.rotation()
+
+
+def test_secret_whose_current_version_is_deleted_is_not_begun(site: Site) -> None:
+    site.deployment.operator.delete(f"secret/data/{site.path}")
+    with pytest.raises(ConfigurationError, match=r"the current version of .* is deleted"):
+        site.rotation().run()
+    assert site.rotation().store.read() is None
+
+
+def test_secret_of_another_deployment_is_not_begun(site: Site) -> None:
+    notes = {"managed_by": "strongroom", "deployment": "other"}
+    path = f"secret/metadata/{site.path}"
+    site.deployment.operator.post(path, {"custom_metadata": notes})
+    with pytest.raises(OwnedByOther, match="belongs to the deployment 'other'"):
+        site.rotation().run()
+    assert site.versions() == {1: True}
+
+
+def test_promotion_has_the_time_of_the_server(site: Site) -> None:
+    site.now += timedelta(minutes=30)  # this machine's clock is ahead
+    promoted = site.rotation().run().record.promoted
+    assert promoted is not None
+    assert promoted < site.now - timedelta(minutes=29)
+
+
+def test_undo_keeps_a_version_that_someone_wrote_in_the_meantime(hooked: Site) -> None:
+    hooked.rotation().run()
+    new = hooked.value()
+    hooked.deployment.operator.post(f"secret/data/{hooked.path}", {"data": {VALUE_KEY: "by hand"}})
+    assert hooked.rotation().undo().step is Step.UNDONE
+    assert hooked.value() == "by hand"
+    assert calls(hooked)[3:] == [("retire", new)]  # and the owner keeps what was set by hand
+
+
+def test_rotation_keeps_a_version_that_someone_wrote_in_the_meantime(site: Site) -> None:
+    site.rotation().run()
+    site.deployment.operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "by hand"}})
+    site.now += timedelta(hours=2)
+    assert site.rotation().run().record.step is Step.DONE
+    assert site.versions() == {1: False, 2: True, 3: True}
+
+
+def test_undo_killed_before_the_derived_value_composes_it_again(site: Site) -> None:
+    rotation = site.rotation()
+    rotation.run()
+    record = rotation.store.read()
+    assert record is not None
+    rotation.store.write(rotation.session, replace(record, is_undone=True))
+    old = {VALUE_KEY: "first", "hint": "kept"}
+    site.deployment.operator.post(f"secret/data/{site.path}", {"data": old})  # then the kill
+    assert site.rotation().run().record.step is Step.UNDONE
+    assert site.value(site.composed) == "key://first@host"
+
+
+def test_old_value_that_is_gone_cannot_be_made_current_again(site: Site) -> None:
+    site.rotation().run()
+    site.deployment.operator.post(f"secret/destroy/{site.path}", {"versions": [1]})
+    with pytest.raises(ConfigurationError, match=r"version 1 of .* cannot be read any more"):
+        site.rotation().undo()
+    assert len(site.value()) == 32
+
+
+def test_secret_that_was_created_again_keeps_its_value(site: Site) -> None:
+    site.rotation().run()
+    site.deployment.operator.delete(f"secret/metadata/{site.path}")
+    site.deployment.operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "again"}})
+    site.now += timedelta(hours=2)
+    with pytest.raises(ConfigurationError, match="was deleted and created again"):
+        site.rotation().run()
+    assert site.rotation().undo().step is Step.UNDONE
+    assert (site.value(), site.versions()) == ("again", {1: True})
+
+
+def test_secret_whose_new_version_was_deleted_keeps_its_old_one(site: Site) -> None:
+    site.rotation().run()
+    site.deployment.operator.delete(f"secret/data/{site.path}")
+    site.now += timedelta(hours=2)
+    with pytest.raises(ConfigurationError, match=r"the current version of .* is deleted"):
+        site.rotation().run(is_compromised=True)
+    assert site.versions() == {1: True, 2: True}
+    site.deployment.operator.post(f"secret/undelete/{site.path}", {"versions": [2]})
+    assert site.rotation().run().record.step is Step.DONE
+    # Version 2 was promoted before the emergency, and may have leaked as well.
+    assert site.versions() == {1: False, 2: False, 3: True}
+
+
+def test_emergency_lists_every_reader_of_the_old_value(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.deployment.operator.get(f"secret/data/{site.path}")
+    evidence = site.rotation().run(is_compromised=True).evidence
+    assert evidence is not None
+    shown = [str(each) for each in evidence.readers]
+    assert any(
+        each.startswith("a token without a role")
+        and f"read version 1 of secret/data/{site.path} from 127.0.0.1" in each
+        for each in shown
+    )
+    assert any(each.startswith("strongroom-apply: read version 1") for each in shown)
+    assert any("the log begins at" in note for note in evidence.notes)
+
+
+def test_two_audit_devices_show_a_consumer_once(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    assert len(site.deployment.layout.audit_logs) == 2
+    log = read_consumer_log(site.deployment.layout.audit_logs, [f"secret/data/{site.path}"])
+    assert [each.role for each in log.tokens].count(None) == 1

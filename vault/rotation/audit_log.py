@@ -8,6 +8,7 @@ use may be incomplete. Such lines are skipped and counted.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class LogFile:
         skipped: Number of lines that could not be read.
         first: Earliest time of a line.
         last: Latest time of a line.
+        offset: Bytes of the file that were read, up to the end of a line.
+        inode: The file that has them, None before the first read.
 
     """
 
@@ -44,9 +47,13 @@ class LogFile:
     skipped: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    offset: int = 0
+    inode: int | None = None
 
     def responses(self, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
         """Yield the decoded response lines with a wanted API path, and count all lines.
+
+        A further call reads only what was appended, or the whole file if it was replaced.
 
         Args:
             is_wanted: Returns whether a path, of the request or elsewhere in the line, is wanted.
@@ -57,6 +64,10 @@ class LogFile:
 
         """
         with self.path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_ino != self.inode or found.st_size < self.offset:
+                self.inode, self.offset = found.st_ino, 0
+            file.seek(self.offset)
             for line in self._lines(file):
                 yield from self._decode(line, is_wanted)
         if self.skipped and not self.lines:
@@ -70,6 +81,8 @@ class LogFile:
         is_continued = False
         while line := file.readline(MAX_LINE):
             is_complete = line.endswith(b"\n")
+            if is_complete:
+                self.offset = file.tell()
             if is_complete and not is_continued:
                 yield line
             elif not is_continued:

@@ -31,10 +31,11 @@ class Response:
         host: Host in the metadata of the secret-id that it was issued for, None if it has none.
         display_name: The server's name of the token, such as ``root``, None if it has none.
         issued: Name in the metadata of the secret-id that it was issued for, None if it has none.
-        remote_address: Address of the client, None if the log does not say so.
         data: Data of the response, None if it has none.
         request_data: Data of the request, texts in it as HMACs.
         is_wrapped: Whether the response was wrapped. The log has no data of it then.
+        id: The request's id, the same in the log of each audit device; empty if it has none.
+        address: Address of the client, None if it came through a socket.
 
     """
 
@@ -52,7 +53,8 @@ class Response:
     token_issued: datetime | None = None
     request_data: Mapping[str, Any] = field(default_factory=dict)
     issued: str | None = None
-    remote_address: str | None = None
+    id: str = ""
+    address: str | None = None
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:
@@ -88,7 +90,8 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
         request_data=_mapping(request, "data"),
         issued=_name(metadata, ISSUED_KEY),
-        remote_address=_name(request, "remote_address"),
+        id=_text(request, "id") or "",
+        address=_text(request, "remote_address"),
     )
 
 

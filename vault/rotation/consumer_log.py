@@ -17,11 +17,32 @@ _REVOCATION_BY_ACCESSOR: Final = "auth/token/revoke-accessor"
 
 
 @dataclass(slots=True)
+class VersionReads:
+    """Reads of one version by one token.
+
+    Attributes:
+        first: Time of the first one.
+        last: Time of the last one.
+        addresses: Where they came from, without those through a socket.
+
+    """
+
+    first: datetime
+    last: datetime
+    addresses: set[str] = field(default_factory=set)
+
+    def add(self, first: datetime, last: datetime, addresses: Iterable[str]) -> None:
+        """Add reads, in any order."""
+        self.first, self.last = min(self.first, first), max(self.last, last)
+        self.addresses.update(addresses)
+
+
+@dataclass(slots=True)
 class TokenReads:
     """What one token has read.
 
     Attributes:
-        versions: API path → version → time of the last read of it.
+        versions: API path → version → its reads.
         renewed: When the token was issued or last renewed, None if the log does not say so.
         ttl: Seconds for which it is valid after that, None if it does not expire.
         is_revoked: Whether it was revoked.
@@ -31,7 +52,7 @@ class TokenReads:
     role: str | None
     host: str | None
     display_name: str | None
-    versions: dict[str, dict[int, datetime]] = field(default_factory=dict)
+    versions: dict[str, dict[int, VersionReads]] = field(default_factory=dict)
     renewed: datetime | None = None
     ttl: int | None = None
     is_revoked: bool = False
@@ -48,63 +69,113 @@ class TokenReads:
             return self.is_revoked
         return now > self.renewed + timedelta(seconds=self.ttl)
 
-    def last_reads(self, path: str) -> tuple[int, datetime] | None:
-        """Return the newest version of *path* that it has read, and when, None if it has none."""
-        found = self.versions.get(path)
-        return None if not found else max(found.items())
+    def first_read(self, path: str, version: int) -> datetime | None:
+        """Return when it first read *version* of *path* or a newer one, None if it has not."""
+        found = self.versions.get(path, {})
+        return min((each.first for key, each in found.items() if key >= version), default=None)
+
+    def add(self, path: str, version: int, reads: VersionReads) -> None:
+        """Add *reads* of *version*."""
+        versions = self.versions.setdefault(path, {})
+        known = versions.setdefault(version, VersionReads(reads.first, reads.last))
+        known.add(reads.first, reads.last, reads.addresses)
+
+    def merge(self, other: TokenReads) -> None:
+        """Add what another audit device has of the same token."""
+        for path, versions in other.versions.items():
+            for version, reads in versions.items():
+                self.add(path, version, reads)
 
 
 @dataclass(slots=True)
 class ConsumerLog:
     """What audit logs say about the tokens that have read some secrets.
 
+    Each audit device has HMACs of its own, so that two devices show one token under two names. The
+    id of a request is the same for both, and tells which names are of one token.
+
     Attributes:
-        tokens: HMAC of a token's accessor → its reads. Each audit device has HMACs of its own, so
-            that two devices show one token twice, with the same reads.
+        files: The files that were read.
+        paths: API paths of the values.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
 
     """
 
-    files: list[LogFile] = field(default_factory=list)
-    tokens: dict[str, TokenReads] = field(default_factory=dict)
+    files: list[LogFile]
+    paths: frozenset[str]
+    namespace: str = ""
+    _tokens: dict[str, TokenReads] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
     _revoked: set[str] = field(default_factory=set)
+    _requests: dict[str, str] = field(default_factory=dict)
+    _aliases: dict[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
         return min((each.first for each in self.files if each.first), default=None)
 
-    def add(self, response: Response, paths: Collection[str]) -> None:
+    @property
+    def tokens(self) -> list[TokenReads]:
+        """Return each token once, with its renewals and revocations.
+
+        They are applied last, because lines are not in the order of their times.
+        """
+        found: dict[str, TokenReads] = {}
+        for name, token in self._tokens.items():
+            same = found.setdefault(
+                self._aliases.get(name, name),
+                TokenReads(token.role, token.host, token.display_name, ttl=token.ttl),
+            )
+            same.merge(token)
+            same.is_revoked |= name in self._revoked
+            times = (same.renewed, token.renewed, self._renewed.get(name))
+            same.renewed = max(filter(None, times), default=None)
+        return list(found.values())
+
+    def read(self) -> None:
+        """Read what the files have more than at the last call.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ConfigurationError: If a file is no audit log.
+
+        """
+        wanted = {*self.paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR}
+        for log in self.files:
+            for document in log.responses(wanted.__contains__):
+                response = parse_response(document)
+                if response is not None and response.namespace == self.namespace.strip("/"):
+                    self.add(response)
+
+    def add(self, response: Response) -> None:
         """Add one response of the log."""
-        if response.path in paths:
-            self._add_read(response)
-        elif response.path == _REVOCATION_BY_ACCESSOR:
+        token = response.token
+        if response.path == _REVOCATION_BY_ACCESSOR:
             accessor = response.request_data.get("accessor")
             self._revoked |= {accessor} if isinstance(accessor, str) else set()
-        elif response.token is not None and response.path == _REVOCATION:
-            self._revoked.add(response.token)
-        elif response.token is not None and response.path in _RENEWALS:
-            earlier = self._renewed.get(response.token, response.time)
-            self._renewed[response.token] = max(earlier, response.time)
-
-    def _add_read(self, response: Response) -> None:
-        version = _version(response.data)
-        if response.operation != "read" or version is None or response.token is None:
+        elif token is None:
             return
-        token = self.tokens.setdefault(
-            response.token, TokenReads(response.role, response.host, response.display_name)
-        )
-        versions = token.versions.setdefault(response.path, {})
-        versions[version] = max(versions.get(version, response.time), response.time)
-        token.renewed, token.ttl = response.token_issued, response.token_ttl
+        elif response.path in self.paths:
+            self._add_read(response, token)
+        elif response.path == _REVOCATION:
+            self._revoked.add(token)
+        elif response.path in _RENEWALS:
+            self._renewed[token] = max(self._renewed.get(token, response.time), response.time)
 
-    def finish(self) -> None:
-        """Apply the renewals and revocations, because lines are not in the order of their times."""
-        for name, token in self.tokens.items():
-            token.is_revoked = name in self._revoked
-            renewed = self._renewed.get(name)
-            if renewed is not None and token.renewed is not None:
-                token.renewed = max(token.renewed, renewed)
+    def _add_read(self, response: Response, name: str) -> None:
+        version = _version(response.data)
+        if response.operation != "read" or version is None:
+            return
+        known = self._requests.setdefault(response.id, name) if response.id else name
+        if known != name:
+            self._aliases[name] = self._aliases.get(known, known)
+        token = self._tokens.setdefault(
+            name, TokenReads(response.role, response.host, response.display_name)
+        )
+        addresses = {response.address} if response.address else set()
+        token.add(response.path, version, VersionReads(response.time, response.time, addresses))
+        token.renewed, token.ttl = response.token_issued, response.token_ttl
 
 
 def read_consumer_log(
@@ -122,16 +193,8 @@ def read_consumer_log(
         ConfigurationError: If a file is no audit log.
 
     """
-    wanted = frozenset((*paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR))
-    found = ConsumerLog()
-    for path in files:
-        log = LogFile(path)
-        found.files.append(log)
-        for document in log.responses(wanted.__contains__):
-            response = parse_response(document)
-            if response is not None and response.namespace == namespace.strip("/"):
-                found.add(response, paths)
-    found.finish()
+    found = ConsumerLog([LogFile(path) for path in files], frozenset(paths), namespace)
+    found.read()
     return found
 
 

@@ -79,9 +79,14 @@ class RotationContext:
         """Return the roles whose tokens are no consumers."""
         return frozenset(map(self.declared.server_name, JOBS))
 
+    @property
+    def owner(self) -> Owner:
+        """Return the deployment of the environment."""
+        return Owner.of(self.declared)
+
     def store(self, item: Item) -> RecordStore:
         """Return the place of the record of *item*."""
-        return RecordStore(self.session, Owner.of(self.declared), item)
+        return RecordStore(self.session, self.owner, item)
 
     def pending(self, item: Item) -> PendingValue:
         """Return the place of a new value of *item* before its promotion."""

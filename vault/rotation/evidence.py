@@ -16,6 +16,7 @@ class Proof(StrEnum):
     TOKENS = "tokens on the server"
     COUNT = "count of stored ciphertexts"
     TIME = "time bound"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Evidence:
         waiting: Those that use the old value, as far as is known.
         not_before: Time before which the old value must not end in any case, None if there is none.
         notes: What cannot be proved, or was assumed, as sentences.
+        readers: Those that have ever read an old value, if it is compromised.
 
     """
 
@@ -54,6 +56,7 @@ class Evidence:
     waiting: tuple[Consumer, ...] = ()
     not_before: datetime | None = None
     notes: tuple[str, ...] = ()
+    readers: tuple[Consumer, ...] = ()
 
     def is_complete(self, now: datetime) -> bool:
         """Return whether the old value may end at *now*."""

@@ -24,7 +24,9 @@ class Promotion:
         versions: API path → the version that consumers must read.
         created: When the first version was created; a log from before has all reads.
         render_interval: Seconds between two renderings by an agent.
-        retire_after: Seconds after the promotion for which the old value is valid in any case.
+        retire_after: Seconds for which the old value is valid after its last use.
+        is_rendered: Whether an agent may have rendered the value into a file, which outlives the
+            agent's token.
 
     """
 
@@ -33,6 +35,7 @@ class Promotion:
     created: datetime
     render_interval: int
     retire_after: int
+    is_rendered: bool = False
 
     @property
     def window(self) -> timedelta:
@@ -43,9 +46,14 @@ class Promotion:
         return longest_use(self.render_interval)
 
     @property
+    def grace(self) -> timedelta:
+        """Return the declared grace period."""
+        return timedelta(seconds=self.retire_after)
+
+    @property
     def grace_end(self) -> datetime:
-        """Return the end of the declared grace period."""
-        return self.time + timedelta(seconds=self.retire_after)
+        """Return the end of the grace period if it began with the promotion."""
+        return self.time + self.grace
 
 
 def longest_use(render_interval: int) -> timedelta:
@@ -64,7 +72,8 @@ def evidence_by_log(
     """Return which tokens have read the new versions.
 
     A consumer is a token that read an older version since the window before the promotion. The
-    tokens of operators, such as that of the rotation itself, are none.
+    tokens of operators, such as that of the rotation itself, are none. The grace period begins when
+    the last consumer has moved, because until then it signs with the old value.
 
     Args:
         promotion: The promotion.
@@ -74,12 +83,16 @@ def evidence_by_log(
 
     """
     groups: dict[str, list[Consumer]] = {"moved": [], "ended": [], "waiting": []}
-    for token in log.tokens.values():
-        if token.role not in operators:
-            for group, consumer in _judge(promotion, token, now):
-                groups[group].append(consumer)
+    last_move = promotion.time
+    tokens = [token for token in log.tokens if token.role not in operators]
+    for token in tokens:
+        for path in _used_paths(promotion, token):
+            group, detail = _judge(promotion, token, path, tokens, now)
+            groups[group].append(Consumer(token.identity, detail))
+            moved = token.first_read(path, promotion.versions[path])
+            last_move = max(last_move, moved or last_move)
     notes = ["the log proves that a value was read, and not that it is used"]
-    not_before = promotion.grace_end
+    not_before = last_move + promotion.grace
     if not _covers(promotion, log):
         notes.append("the log does not reach back far enough, so that the time bound applies too")
         not_before = max(not_before, promotion.time + promotion.window)
@@ -99,7 +112,26 @@ def evidence_by_time(promotion: Promotion) -> Evidence:
         f"no consumer was observed: a cached or rendered value is used for {window} at most, with "
         "the default limits of the SDK"
     )
-    return Evidence(Proof.TIME, not_before=max(bound, promotion.grace_end), notes=(note,))
+    not_before = max(bound, promotion.grace_end)
+    return Evidence(Proof.TIME, not_before=not_before, notes=(note,))
+
+
+def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> Iterator[Consumer]:
+    """Yield each token that has read an older version, operators' too, in the whole log.
+
+    Args:
+        versions: API path → the version that is not old.
+        log: The reads.
+
+    """
+    for token in log.tokens:
+        for path, new in versions.items():
+            for version, reads in sorted(token.versions.get(path, {}).items()):
+                if version < new:
+                    places = ", ".join(sorted(reads.addresses)) or "a socket"
+                    times = f"{_text(reads.first)} to {_text(reads.last)}"
+                    detail = f"read version {version} of {path} from {places}, {times}"
+                    yield Consumer(token.identity, detail)
 
 
 def _covers(promotion: Promotion, log: ConsumerLog) -> bool:
@@ -107,17 +139,43 @@ def _covers(promotion: Promotion, log: ConsumerLog) -> bool:
     return log.first is not None and log.first <= start
 
 
-def _judge(
-    promotion: Promotion, token: TokenReads, now: datetime
-) -> Iterator[tuple[str, Consumer]]:
-    """Yield the group of *token* for each path of which it read an older version."""
+def _used_paths(promotion: Promotion, token: TokenReads) -> Iterator[str]:
+    """Yield the paths of which *token* read an older version within the window."""
     since = promotion.time - promotion.window
     for path, wanted in promotion.versions.items():
         reads = token.versions.get(path, {})
-        old = {version: time for version, time in reads.items() if version < wanted}
-        if not old or max(old.values()) < since:
-            continue
-        newest = max(reads)
-        detail = f"read version {newest} of {path} at {reads[newest]:%Y-%m-%d %H:%M:%S}Z"
-        group = "moved" if newest >= wanted else "ended" if token.has_ended(now) else "waiting"
-        yield group, Consumer(token.identity, detail)
+        if any(each.last >= since for version, each in reads.items() if version < wanted):
+            yield path
+
+
+def _judge(
+    promotion: Promotion,
+    token: TokenReads,
+    path: str,
+    tokens: Collection[TokenReads],
+    now: datetime,
+) -> tuple[str, str]:
+    """Return the group of *token* for *path*, and what was seen of it."""
+    wanted, reads = promotion.versions[path], token.versions[path]
+    newest = max(reads)
+    detail = f"read version {newest} of {path} at {_text(reads[newest].last)}"
+    if newest >= wanted:
+        return "moved", detail
+    if not token.has_ended(now):
+        return "waiting", detail
+    if promotion.is_rendered and token.role and not _is_replaced(token, path, wanted, tokens):
+        note = "its token has ended, and a file that an agent rendered with it may have the value"
+        return "waiting", f"{detail}; {note}"
+    return "ended", detail
+
+
+def _is_replaced(token: TokenReads, path: str, wanted: int, tokens: Collection[TokenReads]) -> bool:
+    """Return whether another token of the same role and host has read the wanted version."""
+    return any(
+        other.identity == token.identity and other.first_read(path, wanted) is not None
+        for other in tokens
+    )
+
+
+def _text(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from app_integration.names import Scope
@@ -12,7 +13,12 @@ from vault.reconcile.server_time import parse_time
 from vault.rotation.context import RotationContext
 from vault.rotation.evidence import Evidence
 from vault.rotation.inventory import Item
-from vault.rotation.kv_consumers import Promotion, evidence_by_log, evidence_by_time
+from vault.rotation.kv_consumers import (
+    Promotion,
+    evidence_by_log,
+    evidence_by_time,
+    readers_of_old_versions,
+)
 from vault.rotation.kv_metric import evidence_by_metric, observation_time
 from vault.rotation.record import Record
 
@@ -36,12 +42,23 @@ def observe(
     """
     promoted = record.promoted or context.clock()
     created = _first_version(context, item) or promoted
-    interval = context.declared.agent.render_interval
-    promotion = Promotion(promoted, versions, created, interval, retire_after)
+    promotion = Promotion(
+        promoted,
+        versions,
+        created,
+        context.declared.agent.render_interval,
+        retire_after,
+        is_rendered=context.declaration.service(item.service or "").config is not None,
+    )
     log = context.read_log(tuple(versions))
-    if log is not None and log.first is not None:
-        return evidence_by_log(promotion, log, context.operators, context.clock())
-    return _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
+    if log is None or log.first is None:
+        return _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
+    evidence = evidence_by_log(promotion, log, context.operators, context.clock())
+    if not record.is_compromised:
+        return evidence
+    readers = tuple(sorted(readers_of_old_versions(versions, log), key=str))
+    since = f"the log begins at {log.first:%Y-%m-%d %H:%M:%S}Z; earlier reads are not in it"
+    return replace(evidence, readers=readers, notes=(*evidence.notes, since))
 
 
 def _observe_metrics(context: RotationContext, item: Item, promotion: Promotion) -> Evidence | None:
@@ -54,8 +71,9 @@ def _observe_metrics(context: RotationContext, item: Item, promotion: Promotion)
     metrics = context.read_metrics(wanted, observation_time(promotion, context.clock()))
     if metrics is None:
         return None
-    is_delivered = context.declaration.service(scope.service).config is not None
-    return evidence_by_metric(promotion, metrics.of(scope), wanted, is_delivered=is_delivered)
+    return evidence_by_metric(
+        promotion, metrics.of(scope), wanted, is_delivered=promotion.is_rendered
+    )
 
 
 def _first_version(context: RotationContext, item: Item) -> datetime | None:

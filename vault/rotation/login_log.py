@@ -52,7 +52,7 @@ class LoginLog:
     def add(self, response: Response) -> None:
         """Add a login of the role."""
         name, host = response.issued or "", response.host or ""
-        client = Client(name, host, response.remote_address or "")
+        client = Client(name, host, response.address or "")
         self.times.setdefault(client, set()).add(response.time)
 
 

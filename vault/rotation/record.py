@@ -16,12 +16,16 @@ from typing import Any, Final, Self
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 from vault.reconcile.resources import ReadSession
-from vault.reconcile.resources.ownership import Owner, OwnershipEntry
+from vault.reconcile.resources.ownership import (
+    ROTATION_FOLDER,
+    Owner,
+    OwnershipEntry,
+    check_notes,
+)
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item
 
-#: Folder of the records, beside the ownership metadata of each kind.
-FOLDER: Final = "rotation"
+FOLDER: Final = ROTATION_FOLDER
 _KEY: Final = "rotation"
 _FORMAT: Final = 1
 
@@ -57,6 +61,7 @@ class Record:
         ended: When the rotation ended, None before.
         is_compromised: Whether the old value ends without a wait for its consumers.
         is_undone: Whether the rotation goes back to the old value.
+        is_repeated: Whether another rotation follows, because the new value may have leaked, too.
 
     """
 
@@ -69,6 +74,7 @@ class Record:
     ended: datetime | None = None
     is_compromised: bool = False
     is_undone: bool = False
+    is_repeated: bool = False
 
     @property
     def waits_since(self) -> datetime:
@@ -93,14 +99,25 @@ class Record:
             found |= {key: parse_time(found[key]) for key in _TIMES if key in found}
             found["step"] = Step(found["step"])
             record = cls(**found)
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             record, format_ = None, None
-        if record is None or format_ != _FORMAT:
+        if record is None or format_ != _FORMAT or not record.has_types:
             raise ConfigurationError(
                 f"the record of the rotation of {what} cannot be read; use the version of the "
                 "tool that began it"
             )
         return record
+
+    @property
+    def has_types(self) -> bool:
+        """Return whether each field has its type, which a text from the server may not have."""
+        texts = (self.id, self.old, self.new)
+        flags = (self.is_compromised, self.is_undone, self.is_repeated)
+        return (
+            all(isinstance(each, str) for each in texts)
+            and all(isinstance(each, bool) for each in flags)
+            and isinstance(self.started, datetime)
+        )
 
     def render(self) -> str:
         """Return the record as text, at most 512 characters."""
@@ -112,6 +129,7 @@ class Record:
             "new": self.new,
             "is_compromised": self.is_compromised,
             "is_undone": self.is_undone,
+            "is_repeated": self.is_repeated,
         }
         times = {key: getattr(self, key) for key in _TIMES}
         fields |= {key: time.isoformat() for key, time in times.items() if time is not None}
@@ -139,9 +157,11 @@ class RecordStore:
 
         Raises:
             ConfigurationError: If another version of the tool wrote it.
+            OwnedByOther: If it is of another deployment.
 
         """
         found: Mapping[str, str] = self.entry.read(self.session)
+        check_notes(found, self.owner, f"the rotation of {self.item.server_name}")
         text = found.get(_KEY)
         return None if text is None else Record.parse(text, self.item.server_name)
 

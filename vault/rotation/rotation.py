@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.session.session import Session
-from vault.rotation.evidence import Evidence
+from vault.rotation.evidence import Evidence, Proof
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record, RecordStore, Step
 
@@ -127,27 +127,53 @@ class Rotation:
         """Begin a rotation, or continue the one that has begun, as far as its consumers allow.
 
         Args:
-            is_compromised: Whether the old value ends at once, whoever still uses it.
+            is_compromised: Whether the old value ends at once, whoever still uses it. A value that
+                was promoted before this call may be the compromised one, so that it is replaced.
 
         Raises:
             StrongroomError: If a step fails. The next call repeats it.
 
         """
         record = self.store.read()
+        if record is not None and record.is_undone and not record.step.is_end:
+            record = self._undo(record)
+            if not is_compromised:
+                return Result(record)
         if record is None or record.step.is_end:
             record = self._start(is_compromised=is_compromised)
-        if record.is_undone:
-            return Result(self._undo(record))
         if is_compromised and not record.is_compromised:
-            record = self._write(replace(record, is_compromised=True))
+            is_promoted = record.promoted is not None
+            record = replace(record, is_compromised=True, is_repeated=is_promoted)
+            self._write(record)
+        result = self._continue(record)
+        return self.run(is_compromised=True) if result.record.is_repeated else result
+
+    def _continue(self, record: Record) -> Result:
         evidence = None
         while not record.step.is_end:
-            if record.step is Step.CONSUMERS:
-                evidence = self.steps.find_consumers(record)
-                if not (evidence.is_complete(self.clock()) or record.is_compromised):
+            if record.step is Step.CONSUMERS or (record.is_compromised and evidence is None):
+                evidence = self._find_consumers(record)
+            if record.step is Step.CONSUMERS and evidence is not None:
+                is_complete = evidence.is_complete(self.clock())
+                if not (is_complete or record.is_compromised):
                     break
             record = self._run_step(record)
         return Result(record, evidence)
+
+    def _find_consumers(self, record: Record) -> Evidence | None:
+        """Return what is known of the consumers, None before the promotion.
+
+        Nothing that cannot be read keeps a compromised value alive.
+        """
+        if record.step not in {Step.CONSUMERS, Step.RETIRE}:
+            return None
+        try:
+            return self.steps.find_consumers(record)
+        except (StrongroomError, OSError) as error:
+            if not record.is_compromised:
+                raise
+            reason = f"who read the old value is not known: {error}"
+            return Evidence(Proof.NONE, notes=(reason,))
 
     def undo(self) -> Record:
         """Go back to the old value, and return the record.
@@ -186,7 +212,7 @@ class Rotation:
         step = record.step
         after = replace(self._execute(record), step=_NEXT[step])
         if step is Step.PROMOTE:
-            after = replace(after, promoted=self.clock())
+            after = replace(after, promoted=after.promoted or self.clock())
         elif step is Step.RETIRE:
             after = replace(after, ended=self.clock())
         self._write(after)

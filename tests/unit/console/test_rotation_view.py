@@ -19,7 +19,7 @@ RECORD = Record("id", Step.UNDONE, datetime(2026, 11, 28, tzinfo=UTC), "1", "2")
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (Kind.SECRET, "x: the old value is in use again."),
+        (Kind.SECRET, "x: undone. The new value is not in use."),
         (Kind.KEY, "x: undone. All versions decrypt as before"),
         (Kind.INDEX_KEY, "x: undone. Lookups use both versions"),
     ],

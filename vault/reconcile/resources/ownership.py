@@ -23,6 +23,8 @@ from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
 
 FOLDER: Final = "_strongroom"
+#: Folder of the records of rotations, beside the ownership metadata of each kind.
+ROTATION_FOLDER: Final = "rotation"
 #: The metadata key with the id of the deployment that manages an object.
 DEPLOYMENT: Final = "deployment"
 
@@ -30,6 +32,12 @@ DEPLOYMENT: Final = "deployment"
 def ownership_path(environment: Environment, kind: str, name: str) -> str:
     """Return the path below the KV mount of an object's ownership metadata."""
     return f"{FOLDER}/{environment}/{kind}/{name}"
+
+
+def rotation_path(secret: str) -> str:
+    """Return the path below the KV mount of the record of the rotation of *secret*, a path, too."""
+    environment = secret.split("/")[1]
+    return f"{FOLDER}/{environment}/{ROTATION_FOLDER}/secret/{secret}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,7 @@ def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
     data = read_data(reader, metadata_path(name, owner.mounts.kv)) or {}
     notes = data.get("custom_metadata") or {}
     check_format(notes, f"secret {name}")
-    _check_notes(notes, owner, f"secret {name}")
+    check_notes(notes, owner, f"secret {name}")
 
 
 def check_owner(reader: ReadSession, entry: OwnershipEntry) -> None:
@@ -197,10 +205,16 @@ def check_owner(reader: ReadSession, entry: OwnershipEntry) -> None:
         OwnedByOther: If another deployment does.
 
     """
-    _check_notes(entry.read(reader), entry.owner, f"{entry.kind} {entry.name}")
+    check_notes(entry.read(reader), entry.owner, f"{entry.kind} {entry.name}")
 
 
-def _check_notes(notes: Mapping[str, str | None], owner: Owner, what: str) -> None:
+def check_notes(notes: Mapping[str, str | None], owner: Owner, what: str) -> None:
+    """Check that *notes*, the metadata of *what*, name no other deployment than *owner*.
+
+    Raises:
+        OwnedByOther: If they do.
+
+    """
     other = other_deployment(notes, owner.deployment)
     if other is not None:
         raise OwnedByOther(

@@ -76,6 +76,7 @@ def assemble(context: RotationContext, item: Item, retire_after: int) -> SecretR
         item=item,
         session=context.session,
         mounts=context.mounts,
+        owner=context.owner,
         pending=context.pending(item),
         generate=partial(_generate, context, _LENGTH, _ALPHABET),
         hooks={},

@@ -13,7 +13,10 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
+from vault.reconcile.resources.marks import check_format
+from vault.reconcile.resources.ownership import Owner, check_notes
 from vault.reconcile.resources.secrets import DerivedValue, data_path, metadata_path
+from vault.reconcile.server_time import parse_time
 from vault.rotation.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
@@ -34,6 +37,7 @@ class SecretRotation:
         item: The secret.
         session: Session of the rotator.
         mounts: Mounts of the deployment.
+        owner: The deployment, whose secret this must be.
         pending: The place of the new value.
         generate: Returns a new random value.
         hooks: Hooks by name: ``create``, ``set``, ``test`` and ``retire``, each optional.
@@ -47,6 +51,7 @@ class SecretRotation:
     item: Item
     session: Session
     mounts: Mounts
+    owner: Owner
     pending: PendingValue
     generate: Callable[[], Secret]
     hooks: Hooks
@@ -67,7 +72,8 @@ class SecretRotation:
                 f"{self.item.server_name} is adopted, so that the server sets its password; use "
                 "strongroom rotate-password"
             )
-        self.read(version)
+        self._check_owner(metadata["custom_metadata"] or {})
+        self._current()
         return replace(record, old=str(version))
 
     def create(self, record: Record) -> Record:
@@ -108,10 +114,20 @@ class SecretRotation:
                 )
             version = self._write({**fields, VALUE_KEY: value.reveal()}, version)
         self._compose_derived()
-        return replace(record, new=str(version))
+        # Read by the same token that has read the old value, so that it is no consumer. The time is
+        # the server's, which the audit log has, too.
+        path = data_path(self.item.server_name, self.mounts.kv)
+        written = self.session.get(f"{path}?version={version}")["data"]["metadata"]
+        return replace(record, new=str(version), promoted=parse_time(written["created_time"]))
 
     def find_consumers(self, record: Record) -> Evidence:
         """Return who has read the new version of the secret, and of those derived from it."""
+        version, _fields = self._current()
+        if version < int(record.new):
+            raise ConfigurationError(
+                f"{self.item.name} was deleted and created again during the rotation; end the "
+                "rotation with --undo, and begin it again"
+            )
         versions = {data_path(self.item.server_name, self.mounts.kv): int(record.new)}
         for each in self.derived:
             current = self._metadata(each.name).get("current_version", 0)
@@ -120,29 +136,47 @@ class SecretRotation:
 
     def retire(self, record: Record) -> Record:
         """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
-        old = self.read(int(record.old)).get(VALUE_KEY)
-        if old is not None:
-            self._run("retire", record, Secret(old))
-        self._destroy_before(self.item.server_name, int(record.new))
-        for each in self.derived:
-            self._destroy_before(each.name, self._metadata(each.name).get("current_version", 0))
+        version, _fields = self._current()
+        if version >= int(record.new):  # otherwise the secret was created again
+            self._retire(record)
         self.pending.destroy()
         return record
 
     def undo(self, record: Record) -> None:
         """Write the old value again, if the new one is current.
 
-        The new version stays readable, so that what it has signed in the meantime is accepted.
+        The new version stays readable, so that what it has signed in the meantime is accepted. A
+        version that someone else wrote stays current.
+
+        Raises:
+            ConfigurationError: If the new value is current, and the old one cannot be read.
+
         """
         value, old = self.pending.read(record.id), self.read(int(record.old))
         if value is not None:
-            self._run("set", record, Secret(old[VALUE_KEY]))
-            version, fields = self._current()
-            if fields.get(VALUE_KEY) == value:
+            version, fields = self._find_current()
+            is_current = fields.get(VALUE_KEY) == value
+            if is_current and VALUE_KEY not in old:
+                raise ConfigurationError(
+                    f"version {record.old} of {self.item.name} cannot be read any more, so that "
+                    "nothing can be undone; continue with: strongroom rotate"
+                )
+            if old and (is_current or fields == old):
+                self._run("set", record, Secret(old[VALUE_KEY]))
+            if is_current:
                 self._write(old, version)
+            if version:
                 self._compose_derived()
             self._run("retire", record, value)
         self.pending.destroy()
+
+    def _retire(self, record: Record) -> None:
+        old = self.read(int(record.old)).get(VALUE_KEY)
+        if old is not None:
+            self._run("retire", record, Secret(old))
+        self._destroy_before(self.item.server_name, int(record.new))
+        for each in self.derived:
+            self._destroy_before(each.name, self._metadata(each.name).get("current_version", 0))
 
     def _run(self, hook: str, record: Record, value: Secret | None) -> Secret:
         if hook not in self.hooks:
@@ -154,14 +188,23 @@ class SecretRotation:
             if (each.read(self.session) or {}).get("value") == OUTDATED:
                 each.write(self.session, None)
 
+    def _check_owner(self, notes: Mapping[str, str]) -> None:
+        check_format(notes, f"secret {self.item.server_name}")
+        check_notes(notes, self.owner, f"secret {self.item.server_name}")
+
     def _current(self) -> tuple[int, dict[str, str]]:
-        found = read_data(self.session, data_path(self.item.server_name, self.mounts.kv))
-        if found is None:
+        version, fields = self._find_current()
+        if not version:
             raise ConfigurationError(
                 f"the current version of {self.item.server_name} is deleted; restore it, or write "
                 "one with strongroom put"
             )
-        return found["metadata"]["version"], _register(found["data"])
+        return version, fields
+
+    def _find_current(self) -> tuple[int, dict[str, str]]:
+        """Return the current version and its fields, 0 if it is deleted."""
+        found = read_data(self.session, data_path(self.item.server_name, self.mounts.kv))
+        return (found["metadata"]["version"], _register(found["data"])) if found else (0, {})
 
     def read(self, version: int) -> dict[str, str]:
         """Return the fields of *version*, empty if it is deleted or destroyed."""

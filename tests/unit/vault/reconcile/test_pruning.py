@@ -189,7 +189,10 @@ class TestDelete:
 
     def test_delete_secret_with_all_its_versions(self) -> None:
         orphan = Orphan("secret-metadata", "old/dev/key", None)
-        assert delete(orphan, RecordingSession()) == ["DELETE secret/metadata/old/dev/key"]
+        assert delete(orphan, RecordingSession()) == [
+            "DELETE secret/metadata/_strongroom/dev/rotation/secret/old/dev/key",
+            "DELETE secret/metadata/old/dev/key",
+        ]
 
     def test_delete_database_role_after_its_leases(self) -> None:
         assert delete(Orphan("database-role", "old-dev", "note/x"), RecordingSession()) == [

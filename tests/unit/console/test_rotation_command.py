@@ -1,0 +1,96 @@
+"""Command ``rotate``: options that contradict each other, and items that fail among others."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+from rich.console import Console
+
+from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
+from console import rotation
+from console.rotation_view import RotationView
+from console.rotations import Rotations
+from tests.support.processes.command import run_command
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, Step
+from vault.rotation.rotation import Result
+
+TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "token --due",
+        "token --due --status",
+        "--due --status",
+        "--undo",
+        "--compromised",
+        "--dry-run",
+        "--due --undo",
+        "--due --compromised",
+        "token --undo --compromised",
+        "token --undo --dry-run",
+        "token --status --undo",
+        "token --compromised --dry-run",
+        "token --wait soon",
+        "token --wait 0s",
+        "token --wait 31d",
+        "token --wait 1m --undo",
+        "token --wait 1m --compromised",
+        "--due --wait 1m",
+        "token --kind password",
+    ],
+)
+def test_options_that_do_not_fit_are_a_usage_error_before_any_request(
+    options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "open_rotations", lambda *_: pytest.fail("a session was opened"))
+    assert run_command(monkeypatch, "rotate", "--env", "dev", *options.split()) == 64
+
+
+@dataclass
+class Items:
+    """Items of which some cannot be read or rotated."""
+
+    errors: dict[str, Exception]
+    rotated: list[str] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        names = [*self.errors, "last"]
+        self.items = [Item(Kind.SECRET, "shop", name, name, 60, is_declared=True) for name in names]
+
+    def is_due(self, item: Item) -> bool:
+        self.fail(f"{item.name}", AccessDenied)
+        return item.name != "young"
+
+    def run(self, item: Item) -> Result:
+        self.fail(item.name, Exception)
+        self.rotated.append(item.name)
+        return Result(Record("id", Step.DONE, TIME))
+
+    def fail(self, name: str, kind: type[Exception]) -> None:
+        if isinstance(error := self.errors.get(name), kind):
+            raise error
+
+
+def test_item_that_fails_does_not_keep_the_others_from_rotating() -> None:
+    text = io.StringIO()
+    items = Items(
+        {
+            "denied": AccessDenied("GET auth/approle/role/x: denied"),
+            "broken": StrongroomError("no"),
+            "unreadable": OSError("audit.log: no right to read it"),
+        }
+    )
+    view = RotationView(Console(file=text, width=200))
+    with pytest.raises(ConfigurationError, match="not rotated: denied, broken, unreadable"):
+        rotation._rotate_due(cast("Rotations", items), view, is_dry=False)
+    assert items.rotated == ["last"]
+    assert "✗ denied: GET auth/approle/role/x: denied" in text.getvalue()

@@ -1,0 +1,131 @@
+"""Decision whether consumers have moved: windows, grace periods, and tokens that have ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from vault.rotation.audit_log import LogFile
+from vault.rotation.audit_response import Response
+from vault.rotation.consumer_log import ConsumerLog
+from vault.rotation.evidence import Evidence, Proof
+from vault.rotation.kv_consumers import (
+    Promotion,
+    evidence_by_log,
+    evidence_by_time,
+    readers_of_old_versions,
+)
+
+PATH = "secret/data/shop/dev/token"
+TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
+PROMOTION = Promotion(TIME, {PATH: 2}, TIME - timedelta(days=1), 5, 60)
+WINDOW = 300 + 3600 + 5
+
+
+def read(
+    token: str, version: int, second: float, role: str | None = "shop-dev", host: str | None = None
+) -> Response:
+    return Response(
+        time=TIME + timedelta(seconds=second),
+        operation="read",
+        path=PATH,
+        namespace="",
+        role=role,
+        host=host,
+        display_name="approle",
+        data={"metadata": {"version": version}},
+        is_wrapped=False,
+        token=token,
+        token_ttl=7200,
+        token_issued=TIME - timedelta(hours=1),
+        address="10.0.0.1",
+    )
+
+
+def log(*reads: Response, first: float = -86_400) -> ConsumerLog:
+    file = LogFile(Path("log"), first=TIME + timedelta(seconds=first))
+    found = ConsumerLog([file], frozenset([PATH]))
+    for each in reads:
+        found.add(each)
+    return found
+
+
+def judge(*reads: Response, now: float = 30, promotion: Promotion = PROMOTION) -> Evidence:
+    return evidence_by_log(
+        promotion, log(*reads), {"strongroom-apply"}, TIME + timedelta(seconds=now)
+    )
+
+
+def groups(evidence: Evidence) -> tuple[int, int, int]:
+    return len(evidence.moved), len(evidence.ended), len(evidence.waiting)
+
+
+@pytest.mark.parametrize(
+    ("reads", "expected"),
+    [
+        ([read("a", 1, -60)], (0, 0, 1)),
+        ([read("a", 1, -60), read("a", 2, 5)], (1, 0, 0)),
+        ([read("a", 1, -60), read("a", 3, 5)], (1, 0, 0)),  # someone wrote version 3 by hand
+        ([read("a", 1, 5)], (0, 0, 1)),  # an older version by its number
+        ([read("a", 2, 5)], (0, 0, 0)),
+        ([read("a", 1, -WINDOW - 1)], (0, 0, 0)),
+        ([read("a", 1, -WINDOW + 1)], (0, 0, 1)),
+        ([read("a", 1, -60, "strongroom-apply")], (0, 0, 0)),
+        ([read("a", 1, -60, None)], (0, 0, 1)),
+    ],
+)
+def test_consumer_is_judged_by_its_newest_read(
+    reads: list[Response], expected: tuple[int, int, int]
+) -> None:
+    assert groups(judge(*reads)) == expected
+
+
+def test_grace_begins_when_the_last_consumer_has_moved() -> None:
+    evidence = judge(read("a", 1, -60), read("a", 2, 1000), read("a", 2, 5000), read("b", 2, 9000))
+    assert evidence.not_before == TIME + timedelta(seconds=1060)
+    assert not evidence.is_complete(TIME + timedelta(seconds=1059))
+    assert evidence.is_complete(TIME + timedelta(seconds=1060))
+
+
+def test_log_that_begins_too_late_adds_the_time_bound() -> None:
+    late = log(first=-60)
+    evidence = evidence_by_log(PROMOTION, late, (), TIME)
+    assert evidence.not_before == TIME + timedelta(seconds=WINDOW)
+    assert any("not reach back" in note for note in evidence.notes)
+    young = replace(PROMOTION, created=TIME - timedelta(seconds=30))
+    assert evidence_by_log(young, late, (), TIME).not_before == TIME + timedelta(seconds=60)
+
+
+def test_ended_token_of_an_agent_waits_until_another_token_of_it_has_moved() -> None:
+    rendered = replace(PROMOTION, is_rendered=True)
+    later = 2 * 3600  # the token has ended
+    stopped = read("a", 1, -60, host="web-1")
+    evidence = judge(stopped, now=later, promotion=rendered)
+    assert groups(evidence) == (0, 0, 1)
+    assert "a file that an agent rendered" in evidence.waiting[0].detail
+    elsewhere = judge(stopped, read("b", 2, 5, host="web-2"), now=later, promotion=rendered)
+    assert groups(elsewhere) == (0, 0, 1)
+    restarted = judge(stopped, read("b", 2, 5, host="web-1"), now=later, promotion=rendered)
+    assert groups(restarted) == (0, 1, 0)
+    assert groups(judge(stopped, now=later)) == (0, 1, 0)  # nothing is rendered
+
+
+def test_time_bound_is_the_longer_one_of_window_and_grace() -> None:
+    assert evidence_by_time(PROMOTION).not_before == TIME + timedelta(seconds=WINDOW)
+    long = evidence_by_time(replace(PROMOTION, retire_after=9000))
+    assert (long.proof, long.not_before) == (Proof.TIME, TIME + timedelta(seconds=9000))
+
+
+def test_readers_of_old_versions_are_all_that_the_log_has() -> None:
+    found = log(
+        read("a", 1, -80_000, "strongroom-apply"), read("b", 1, -60, host="web-1"), read("b", 2, 1)
+    )
+    first, second = readers_of_old_versions({PATH: 2}, found)
+    assert first.identity == "strongroom-apply"
+    assert str(second) == (
+        f"shop-dev on web-1: read version 1 of {PATH} from 10.0.0.1, 2026-11-27 20:59:00Z to "
+        "2026-11-27 20:59:00Z"
+    )

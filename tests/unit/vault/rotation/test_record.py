@@ -1,0 +1,81 @@
+"""Records of rotations: what was written is read, and any other text is one error."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from vault.reconcile.resources.ownership import OwnedByOther, Owner, rotation_path
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, RecordStore, Step
+
+TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
+
+
+class Reader:
+    """A server that has the metadata of one entry."""
+
+    def __init__(self, notes: dict[str, str]) -> None:
+        self.notes = notes
+
+    def get(self, _path: str) -> dict[str, Any]:
+        return {"data": {"custom_metadata": self.notes}}
+
+    def list(self, _path: str) -> list[str]:
+        return []
+
+    def post(self, path: str, body: object = None) -> dict[str, Any]:
+        raise AssertionError((path, body))
+
+
+RECORD = Record("0123456789abcdef", Step.PROMOTE, TIME, old="1")
+ITEM = Item(Kind.SECRET, "shop", "a/b", "shop/dev/a/b", 60, is_declared=True)
+
+
+@pytest.mark.parametrize("step", Step)
+def test_record_is_read_as_it_was_written(step: Step) -> None:
+    record = replace(RECORD, step=step, new="2", promoted=TIME, is_compromised=True)
+    assert Record.parse(record.render(), "x") == record
+    assert len(replace(record, old="9" * 60, new="9" * 60, ended=TIME).render()) <= 512
+
+
+def edited(**changes: Any) -> str:
+    fields = {**json.loads(RECORD.render()), **changes}
+    return json.dumps({key: each for key, each in fields.items() if each is not None})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", "null", '"text"', "[" * 5000),
+        *(edited(format=2), edited(format=None), edited(step="other"), edited(step=None)),
+        *(edited(started="yesterday"), edited(started=None), edited(started=7)),
+        *(edited(started="0001-01-01T00:00:00Z"), edited(extra=1), edited(id=None)),
+        *(edited(old=1), edited(new=[]), edited(is_undone="no"), edited(id=7)),
+    ],
+)
+def test_text_of_anything_else_is_one_error(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="the record of the rotation of x cannot be read"):
+        Record.parse(text, "x")
+
+
+def store(notes: dict[str, str]) -> RecordStore:
+    return RecordStore(Reader(notes), Owner(Environment.DEV), ITEM)
+
+
+def test_record_is_where_pruning_looks_for_it() -> None:
+    assert store({}).entry.path == rotation_path(ITEM.server_name)
+    assert store({}).read() is None
+
+
+def test_record_of_another_deployment_is_rejected() -> None:
+    notes = {"managed_by": "strongroom", "deployment": "other", "rotation": RECORD.render()}
+    with pytest.raises(OwnedByOther, match="the rotation of shop/dev/a/b belongs to"):
+        store(notes).read()
+    assert store({**notes, "deployment": "strongroom"}).read() == RECORD

@@ -1,0 +1,170 @@
+"""The state machine: order, repetition, undoing, and an emergency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from app_integration.errors import ConfigurationError, Unreachable
+from app_integration.session.session import Session
+from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, RecordStore, Step
+from vault.rotation.rotation import Rotation
+
+TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
+ITEM = Item(Kind.SECRET, "shop", "token", "shop/dev/token", 60, is_declared=True)
+HELD = Evidence(Proof.AUDIT_LOG, waiting=(Consumer("shop-dev", "read version 1"),))
+
+
+@dataclass
+class World:
+    """Steps that write down their names, and the record in memory.
+
+    Attributes:
+        fails: Names of the calls that fail.
+
+    """
+
+    evidence: Evidence = HELD
+    fails: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    record: Record | None = None
+    item: Item = ITEM
+    ids: int = 0
+
+    def read(self) -> Record | None:
+        return self.record
+
+    def write(self, _session: Session, record: Record) -> None:
+        self.record = Record.parse(record.render(), "x")
+
+    def call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.fails:
+            raise Unreachable(f"{name} failed")
+
+    def start(self, record: Record) -> Record:
+        self.call("start")
+        return replace(record, old="1")
+
+    def step(self, name: str, record: Record) -> Record:
+        self.call(name)
+        return record
+
+    def find_consumers(self, _record: Record) -> Evidence:
+        self.call("find_consumers")
+        return self.evidence
+
+    def undo(self, _record: Record) -> None:
+        self.call("undo")
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda record: self.step(name, record)
+
+    def new_record(self) -> Record:
+        self.ids += 1
+        return Record(str(self.ids), Step.CREATE, TIME)
+
+    def rotation(self) -> Rotation:
+        return Rotation(
+            steps=self,
+            store=cast("RecordStore", self),
+            session=cast("Session", None),
+            clock=lambda: TIME,
+            new_record=self.new_record,
+            report=lambda _step, _record: None,
+        )
+
+
+UNTIL_CONSUMERS = ["start", "create", "set", "test", "promote", "find_consumers"]
+
+
+def test_rotation_waits_for_a_consumer_and_then_retires() -> None:
+    world = World()
+    assert world.rotation().run().evidence is HELD
+    assert world.calls == UNTIL_CONSUMERS
+    world.evidence = Evidence(Proof.AUDIT_LOG, not_before=TIME)
+    assert world.rotation().run().record.step is Step.DONE
+    assert world.calls == [*UNTIL_CONSUMERS, "find_consumers", "retire"]
+
+
+def test_rotation_waits_for_the_grace_without_a_consumer() -> None:
+    world = World(Evidence(Proof.TIME, not_before=TIME + timedelta(seconds=1)))
+    assert world.rotation().run().record.step is Step.CONSUMERS
+
+
+@pytest.mark.parametrize("step", ["create", "set", "test", "promote", "find_consumers", "retire"])
+def test_failed_step_is_repeated_by_the_next_run(step: str) -> None:
+    world = World(Evidence(Proof.TIME), fails={step})
+    with pytest.raises(Unreachable):
+        world.rotation().run()
+    world.fails.clear()
+    assert world.rotation().run().record.step is Step.DONE
+    assert [world.calls.count(each) for each in (step, "start")] == [2, 1]
+
+
+def test_undone_rotation_is_undone_by_the_next_run() -> None:
+    world = World(fails={"undo"})
+    world.rotation().run()
+    with pytest.raises(Unreachable):
+        world.rotation().undo()
+    world.fails.clear()
+    assert world.rotation().run().record.step is Step.UNDONE
+
+
+def test_rotation_whose_old_value_is_being_retired_cannot_be_undone() -> None:
+    world = World(Evidence(Proof.TIME), fails={"retire"})
+    with pytest.raises(Unreachable):
+        world.rotation().run()
+    with pytest.raises(ConfigurationError, match="is being retired, so that nothing can be undone"):
+        world.rotation().undo()
+    assert "undo" not in world.calls
+
+
+def test_compromised_value_is_retired_whoever_uses_it() -> None:
+    world = World()
+    result = world.rotation().run(is_compromised=True)
+    assert (result.record.step, result.evidence) == (Step.DONE, HELD)
+    assert world.calls == [*UNTIL_CONSUMERS, "retire"]
+
+
+def test_compromised_value_is_retired_if_its_readers_cannot_be_listed() -> None:
+    world = World(fails={"find_consumers"})
+    result = world.rotation().run(is_compromised=True)
+    assert result.record.step is Step.DONE
+    assert result.evidence is not None
+    assert result.evidence.notes == ("who read the old value is not known: find_consumers failed",)
+
+
+def test_readers_are_listed_again_if_the_emergency_was_killed_in_between() -> None:
+    world = World(fails={"retire"})
+    with pytest.raises(Unreachable):
+        world.rotation().run(is_compromised=True)
+    world.fails.clear()
+    assert world.rotation().run().evidence is HELD
+
+
+def test_value_promoted_before_the_emergency_is_replaced_as_well() -> None:
+    world = World()
+    world.rotation().run()
+    world.fails.add("retire")
+    with pytest.raises(Unreachable):
+        world.rotation().run(is_compromised=True)
+    world.fails.clear()
+    done = world.rotation().run().record
+    assert (done.id, done.step, done.is_compromised) == ("2", Step.DONE, True)
+    assert world.calls.count("retire") == 3
+
+
+def test_emergency_during_an_undo_ends_it_and_begins_another_rotation() -> None:
+    world = World(fails={"undo"})
+    world.rotation().run()
+    with pytest.raises(Unreachable):
+        world.rotation().undo()
+    world.fails.clear()
+    done = world.rotation().run(is_compromised=True).record
+    assert (done.id, done.step, done.is_compromised) == ("2", Step.DONE, True)
