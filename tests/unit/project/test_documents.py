@@ -34,7 +34,7 @@ PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
 #: Top-level folders. Text in code that begins with one of them and a slash is a path.
 TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
 #: Variables of other software, and one that stands for the variable of any secret.
-FOREIGN: Final = {"BAO_ADDR", "SMTP_PASSWORD"}
+FOREIGN: Final = {"BAO_ADDR", "BAO_TOKEN", "SMTP_PASSWORD"}
 
 
 def find_all(pattern: str, text: str) -> list[str]:
