@@ -359,11 +359,19 @@ def test_secret_of_another_deployment_is_not_begun(site: Site) -> None:
     assert site.versions() == {1: True}
 
 
-def test_promotion_has_the_time_of_the_server(site: Site) -> None:
-    site.now += timedelta(minutes=30)  # this machine's clock is ahead
-    promoted = site.rotation().run().record.promoted
-    assert promoted is not None
-    assert promoted < site.now - timedelta(minutes=29)
+def test_clock_that_is_ahead_neither_hides_a_consumer_nor_ends_the_grace(
+    site: Site, consumer: Session
+) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.now += timedelta(hours=2)  # the server's clock is two hours behind
+    evidence = site.rotation().run().evidence
+    assert evidence is not None
+    assert len(evidence.waiting) == 1
+    consumer.get(f"secret/data/{site.path}")
+    site.now += timedelta(seconds=15)
+    assert site.rotation().run().record.step is Step.CONSUMERS
+    site.now += timedelta(seconds=15)
+    assert site.rotation().run().record.step is Step.DONE
 
 
 def test_undo_keeps_a_version_that_someone_wrote_in_the_meantime(hooked: Site) -> None:

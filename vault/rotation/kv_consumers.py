@@ -20,13 +20,14 @@ class Promotion:
     """The promotion of a new version of a secret, and of those that are derived from it.
 
     Attributes:
-        time: When it was promoted.
+        time: When it was promoted, by the server's clock, which the log has, too.
         versions: API path → the version that consumers must read.
         created: When the first version was created; a log from before has all reads.
         render_interval: Seconds between two renderings by an agent.
         retire_after: Seconds for which the old value is valid after its last use.
         is_rendered: Whether an agent may have rendered the value into a file, which outlives the
             agent's token.
+        local_time: When it was promoted, by the clock of the operator's machine; None for *time*.
 
     """
 
@@ -36,6 +37,12 @@ class Promotion:
     render_interval: int
     retire_after: int
     is_rendered: bool = False
+    local_time: datetime | None = None
+
+    @property
+    def lead(self) -> timedelta:
+        """Return by how much the clock of the operator's machine is ahead, 0 if it is behind."""
+        return max((self.local_time or self.time) - self.time, timedelta())
 
     @property
     def window(self) -> timedelta:
@@ -53,7 +60,12 @@ class Promotion:
     @property
     def grace_end(self) -> datetime:
         """Return the end of the grace period if it began with the promotion."""
-        return self.time + self.grace
+        return self.time + self.lead + self.grace
+
+    @property
+    def window_end(self) -> datetime:
+        """Return when no consumer uses a value that it read before the promotion."""
+        return self.time + self.lead + self.window
 
 
 def longest_use(render_interval: int) -> timedelta:
@@ -92,10 +104,10 @@ def evidence_by_log(
             moved = token.first_read(path, promotion.versions[path])
             last_move = max(last_move, moved or last_move)
     notes = ["the log proves that a value was read, and not that it is used"]
-    not_before = last_move + promotion.grace
+    not_before = last_move + promotion.lead + promotion.grace
     if not _covers(promotion, log):
         notes.append("the log does not reach back far enough, so that the time bound applies too")
-        not_before = max(not_before, promotion.time + promotion.window)
+        not_before = max(not_before, promotion.window_end)
     return Evidence(
         Proof.AUDIT_LOG,
         **{group: tuple(sorted(set(found), key=str)) for group, found in groups.items()},
@@ -106,13 +118,12 @@ def evidence_by_log(
 
 def evidence_by_time(promotion: Promotion) -> Evidence:
     """Return the time bound, if nothing else is known of the consumers."""
-    bound = promotion.time + promotion.window
     window = durations.render(int(promotion.window.total_seconds()))
     note = (
         f"no consumer was observed: a cached or rendered value is used for {window} at most, with "
         "the default limits of the SDK"
     )
-    not_before = max(bound, promotion.grace_end)
+    not_before = max(promotion.window_end, promotion.grace_end)
     return Evidence(Proof.TIME, not_before=not_before, notes=(note,))
 
 
@@ -161,7 +172,7 @@ def _judge(
     detail = f"read version {newest} of {path} at {_text(reads[newest].last)}"
     if newest >= wanted:
         return "moved", detail
-    if not token.has_ended(now):
+    if not token.has_ended(now - promotion.lead):
         return "waiting", detail
     if promotion.is_rendered and token.role and not _is_replaced(token, path, wanted, tokens):
         note = "its token has ended, and a file that an agent rendered with it may have the value"

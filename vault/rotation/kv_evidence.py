@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from app_integration.names import Scope
 from vault.reconcile.resources import read_data
@@ -41,14 +42,16 @@ def observe(
 
     """
     promoted = record.promoted or context.clock()
-    created = _first_version(context, item) or promoted
+    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
+    new = (metadata.get("versions") or {}).get(record.new) or {}
     promotion = Promotion(
-        promoted,
+        _time(new) or promoted,
         versions,
-        created,
+        _time(metadata) or promoted,
         context.declared.agent.render_interval,
         retire_after,
         is_rendered=context.declaration.service(item.service or "").config is not None,
+        local_time=promoted,
     )
     log = context.read_log(tuple(versions))
     if log is None or log.first is None:
@@ -76,7 +79,6 @@ def _observe_metrics(context: RotationContext, item: Item, promotion: Promotion)
     )
 
 
-def _first_version(context: RotationContext, item: Item) -> datetime | None:
-    """Return when the secret was created, None if the server does not say so."""
-    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
+def _time(metadata: Mapping[str, Any]) -> datetime | None:
+    """Return when the server created a secret or a version, None if it does not say so."""
     return parse_time(metadata["created_time"]) if "created_time" in metadata else None

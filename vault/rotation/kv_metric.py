@@ -66,7 +66,7 @@ def observation_time(promotion: Promotion, now: datetime) -> timedelta:
 
 
 def _bound(promotion: Promotion) -> datetime:
-    return max(promotion.grace_end, promotion.time + promotion.window)
+    return max(promotion.grace_end, promotion.window_end)
 
 
 def _find_gone(

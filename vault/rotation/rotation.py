@@ -212,7 +212,7 @@ class Rotation:
         step = record.step
         after = replace(self._execute(record), step=_NEXT[step])
         if step is Step.PROMOTE:
-            after = replace(after, promoted=after.promoted or self.clock())
+            after = replace(after, promoted=self.clock())
         elif step is Step.RETIRE:
             after = replace(after, ended=self.clock())
         self._write(after)

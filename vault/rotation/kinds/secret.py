@@ -16,7 +16,6 @@ from vault.reconcile.resources import read_data
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
 from vault.reconcile.resources.secrets import DerivedValue, data_path, metadata_path
-from vault.reconcile.server_time import parse_time
 from vault.rotation.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
@@ -114,11 +113,9 @@ class SecretRotation:
                 )
             version = self._write({**fields, VALUE_KEY: value.reveal()}, version)
         self._compose_derived()
-        # Read by the same token that has read the old value, so that it is no consumer. The time is
-        # the server's, which the audit log has, too.
-        path = data_path(self.item.server_name, self.mounts.kv)
-        written = self.session.get(f"{path}?version={version}")["data"]["metadata"]
-        return replace(record, new=str(version), promoted=parse_time(written["created_time"]))
+        # The same token has read the old value. Otherwise the rotation would wait for itself.
+        self._read(version)
+        return replace(record, new=str(version))
 
     def find_consumers(self, record: Record) -> Evidence:
         """Return who has read the new version of the secret, and of those derived from it."""

@@ -90,6 +90,16 @@ def test_grace_begins_when_the_last_consumer_has_moved() -> None:
     assert evidence.is_complete(TIME + timedelta(seconds=1060))
 
 
+def test_clock_of_the_operator_that_is_ahead_delays_the_end() -> None:
+    ahead = replace(PROMOTION, local_time=TIME + timedelta(hours=3))
+    evidence = judge(read("a", 1, -60), now=2 * 3600, promotion=ahead)
+    assert groups(evidence) == (0, 0, 1)  # by the server's clock, its token is valid
+    assert evidence.not_before == TIME + timedelta(hours=3, seconds=60)
+    assert evidence_by_time(ahead).not_before == TIME + timedelta(hours=3, seconds=WINDOW)
+    behind = replace(PROMOTION, local_time=TIME - timedelta(hours=3))
+    assert judge(promotion=behind).not_before == TIME + timedelta(seconds=60)
+
+
 def test_log_that_begins_too_late_adds_the_time_bound() -> None:
     late = log(first=-60)
     evidence = evidence_by_log(PROMOTION, late, (), TIME)
