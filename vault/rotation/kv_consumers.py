@@ -9,7 +9,7 @@ from typing import Final
 
 from app_integration.settings import Limits
 from vault.declare import durations
-from vault.rotation.consumer_log import ConsumerLog, TokenReads
+from vault.rotation.consumer_log import ConsumerLog, TokenReads, VersionReads
 from vault.rotation.evidence import Consumer, Evidence, Proof
 
 _LIMITS: Final = Limits()
@@ -128,21 +128,29 @@ def evidence_by_time(promotion: Promotion) -> Evidence:
 
 
 def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> Iterator[Consumer]:
-    """Yield each token that has read an older version, operators' too, in the whole log.
+    """Yield who has read each older version, operators too, in the whole log.
+
+    Tokens of one role and host are one reader.
 
     Args:
         versions: API path → the version that is not old.
         log: The reads.
 
     """
+    found: dict[tuple[str, str, int], VersionReads] = {}
     for token in log.tokens:
         for path, new in versions.items():
-            for version, reads in sorted(token.versions.get(path, {}).items()):
+            for version, reads in token.versions.get(path, {}).items():
                 if version < new:
-                    places = ", ".join(sorted(reads.addresses)) or "a socket"
-                    times = f"{_text(reads.first)} to {_text(reads.last)}"
-                    detail = f"read version {version} of {path} from {places}, {times}"
-                    yield Consumer(token.identity, detail)
+                    key = (token.identity, path, version)
+                    known = found.setdefault(key, VersionReads(reads.first, reads.last))
+                    known.add(reads.first, reads.last, reads.addresses)
+    for (identity, path, version), reads in sorted(found.items()):
+        places = ", ".join(sorted(reads.addresses)) or "a socket"
+        times = _text(reads.first)
+        if reads.last != reads.first:
+            times += f" to {_text(reads.last)}"
+        yield Consumer(identity, f"read version {version} of {path} from {places}, {times}")
 
 
 def _covers(promotion: Promotion, log: ConsumerLog) -> bool:

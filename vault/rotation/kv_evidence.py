@@ -59,7 +59,7 @@ def observe(
     evidence = evidence_by_log(promotion, log, context.operators, context.clock())
     if not record.is_compromised:
         return evidence
-    readers = tuple(sorted(readers_of_old_versions(versions, log), key=str))
+    readers = tuple(readers_of_old_versions(versions, log))
     since = f"the log begins at {log.first:%Y-%m-%d %H:%M:%S}Z; earlier reads are not in it"
     return replace(evidence, readers=readers, notes=(*evidence.notes, since))
 

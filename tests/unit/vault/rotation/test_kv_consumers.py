@@ -130,12 +130,15 @@ def test_time_bound_is_the_longer_one_of_window_and_grace() -> None:
 
 
 def test_readers_of_old_versions_are_all_that_the_log_has() -> None:
-    found = log(
-        read("a", 1, -80_000, "strongroom-apply"), read("b", 1, -60, host="web-1"), read("b", 2, 1)
-    )
-    first, second = readers_of_old_versions({PATH: 2}, found)
-    assert first.identity == "strongroom-apply"
-    assert str(second) == (
+    reads = [
+        read("a", 1, -80_000, "strongroom-apply"),
+        *(read("b", 1, -60, host="web-1"), read("c", 1, -30, host="web-1")),
+        read("b", 2, 1, host="web-1"),
+    ]
+    first, second = map(str, readers_of_old_versions({PATH: 2}, log(*reads)))
+    assert first == (
         f"shop-dev on web-1: read version 1 of {PATH} from 10.0.0.1, 2026-11-27 20:59:00Z to "
-        "2026-11-27 20:59:00Z"
+        "2026-11-27 20:59:30Z"
     )
+    assert second.startswith("strongroom-apply: read version 1")
+    assert " to " not in second
