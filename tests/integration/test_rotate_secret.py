@@ -450,6 +450,19 @@ def test_emergency_lists_every_reader_of_the_old_value(site: Site, consumer: Ses
     assert any("the log begins at" in note for note in evidence.notes)
 
 
+def test_emergency_does_not_wait_for_a_log_that_can_be_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_paths: Collection[str]) -> None:
+        raise PermissionError("audit.log: no right to read it")
+
+    monkeypatch.setattr(site, "read_log", fail)
+    result = site.rotation().run(is_compromised=True)
+    assert (result.record.step, site.versions()) == (Step.DONE, {1: False, 2: True})
+    assert result.evidence is not None
+    assert "who read the old value is not known: audit.log" in result.evidence.notes[0]
+
+
 def test_two_audit_devices_show_a_consumer_once(site: Site, consumer: Session) -> None:
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()

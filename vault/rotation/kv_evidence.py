@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.secrets import data_path, metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence
+from vault.rotation.evidence import Evidence, Proof
 from vault.rotation.inventory import Item
 from vault.rotation.kv_consumers import (
     Promotion,
@@ -33,6 +34,8 @@ def observe(
 ) -> Evidence:
     """Return what is known of the consumers of the API paths in *versions*.
 
+    Nothing that cannot be read keeps a compromised value alive.
+
     Args:
         context: The environment.
         item: The secret.
@@ -41,10 +44,26 @@ def observe(
         versions: API path → the version that consumers must have read.
 
     """
+    promotion = _read_promotion(context, item, retire_after, record, versions)
+    try:
+        return _observe(context, item, promotion, is_compromised=record.is_compromised)
+    except (StrongroomError, OSError) as error:
+        if not record.is_compromised:
+            raise
+        return Evidence(Proof.NONE, notes=(f"who read the old value is not known: {error}",))
+
+
+def _read_promotion(
+    context: RotationContext,
+    item: Item,
+    retire_after: int,
+    record: Record,
+    versions: Mapping[str, int],
+) -> Promotion:
     promoted = record.promoted or context.clock()
     metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
     new = (metadata.get("versions") or {}).get(record.new) or {}
-    promotion = Promotion(
+    return Promotion(
         _time(new) or promoted,
         versions,
         _time(metadata) or promoted,
@@ -53,13 +72,18 @@ def observe(
         is_rendered=context.declaration.service(item.service or "").config is not None,
         local_time=promoted,
     )
-    log = context.read_log(tuple(versions))
+
+
+def _observe(
+    context: RotationContext, item: Item, promotion: Promotion, *, is_compromised: bool
+) -> Evidence:
+    log = context.read_log(tuple(promotion.versions))
     if log is None or log.first is None:
         return _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
     evidence = evidence_by_log(promotion, log, context.operators, context.clock())
-    if not record.is_compromised:
+    if not is_compromised:
         return evidence
-    readers = tuple(readers_of_old_versions(versions, log))
+    readers = tuple(readers_of_old_versions(promotion.versions, log))
     since = f"the log begins at {log.first:%Y-%m-%d %H:%M:%S}Z; earlier reads are not in it"
     return replace(evidence, readers=readers, notes=(*evidence.notes, since))
 

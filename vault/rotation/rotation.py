@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
-from vault.rotation.evidence import Evidence, Proof
+from vault.rotation.evidence import Evidence
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record, RecordStore, Step
 
@@ -151,29 +151,14 @@ class Rotation:
     def _continue(self, record: Record) -> Result:
         evidence = None
         while not record.step.is_end:
-            if record.step is Step.CONSUMERS or (record.is_compromised and evidence is None):
-                evidence = self._find_consumers(record)
-            if record.step is Step.CONSUMERS and evidence is not None:
-                is_complete = evidence.is_complete(self.clock())
-                if not (is_complete or record.is_compromised):
+            if record.step is Step.CONSUMERS:
+                evidence = self.steps.find_consumers(record)
+                if not (evidence.is_complete(self.clock()) or record.is_compromised):
                     break
+            elif record.step is Step.RETIRE and record.is_compromised and evidence is None:
+                evidence = self.steps.find_consumers(record)  # because a kill lost the list
             record = self._run_step(record)
         return Result(record, evidence)
-
-    def _find_consumers(self, record: Record) -> Evidence | None:
-        """Return what is known of the consumers, None before the promotion.
-
-        Nothing that cannot be read keeps a compromised value alive.
-        """
-        if record.step not in {Step.CONSUMERS, Step.RETIRE}:
-            return None
-        try:
-            return self.steps.find_consumers(record)
-        except (StrongroomError, OSError) as error:
-            if not record.is_compromised:
-                raise
-            reason = f"who read the old value is not known: {error}"
-            return Evidence(Proof.NONE, notes=(reason,))
 
     def undo(self) -> Record:
         """Go back to the old value, and return the record.

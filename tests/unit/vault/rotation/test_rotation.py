@@ -132,14 +132,6 @@ def test_compromised_value_is_retired_whoever_uses_it() -> None:
     assert world.calls == [*UNTIL_CONSUMERS, "retire"]
 
 
-def test_compromised_value_is_retired_if_its_readers_cannot_be_listed() -> None:
-    world = World(fails={"find_consumers"})
-    result = world.rotation().run(is_compromised=True)
-    assert result.record.step is Step.DONE
-    assert result.evidence is not None
-    assert result.evidence.notes == ("who read the old value is not known: find_consumers failed",)
-
-
 def test_readers_are_listed_again_if_the_emergency_was_killed_in_between() -> None:
     world = World(fails={"retire"})
     with pytest.raises(Unreachable):
