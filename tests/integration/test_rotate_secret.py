@@ -422,6 +422,14 @@ def test_secret_that_was_created_again_keeps_its_value(site: Site) -> None:
     assert (site.value(), site.versions()) == ("again", {1: True})
 
 
+def test_emergency_of_a_secret_that_was_created_again_replaces_it(site: Site) -> None:
+    site.rotation().run()
+    site.deployment.operator.delete(f"secret/metadata/{site.path}")
+    site.deployment.operator.post(f"secret/data/{site.path}", {"data": {VALUE_KEY: "again"}})
+    assert site.rotation().run(is_compromised=True).record.step is Step.DONE
+    assert site.versions() == {1: False, 2: True}
+
+
 def test_secret_whose_new_version_was_deleted_keeps_its_old_one(site: Site) -> None:
     site.rotation().run()
     site.deployment.operator.delete(f"secret/data/{site.path}")
