@@ -46,6 +46,7 @@ class TokenReads:
         renewed: When the token was issued or last renewed, None if the log does not say so.
         ttl: Seconds for which it is valid after that, None if it does not expire.
         is_revoked: Whether it was revoked.
+        is_closed: Whether it was revoked with itself, as a process does that closes its session.
 
     """
 
@@ -56,6 +57,7 @@ class TokenReads:
     renewed: datetime | None = None
     ttl: int | None = None
     is_revoked: bool = False
+    is_closed: bool = False
 
     @property
     def identity(self) -> str:
@@ -107,6 +109,7 @@ class ConsumerLog:
     _tokens: dict[str, TokenReads] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
     _revoked: set[str] = field(default_factory=set)
+    _closed: set[str] = field(default_factory=set)
     _requests: dict[str, str] = field(default_factory=dict)
     _aliases: dict[str, str] = field(default_factory=dict)
 
@@ -128,7 +131,8 @@ class ConsumerLog:
                 TokenReads(token.role, token.host, token.display_name, ttl=token.ttl),
             )
             same.merge(token)
-            same.is_revoked |= name in self._revoked
+            same.is_closed |= name in self._closed
+            same.is_revoked |= name in self._revoked | self._closed
             times = (same.renewed, token.renewed, self._renewed.get(name))
             same.renewed = max(filter(None, times), default=None)
         return list(found.values())
@@ -159,7 +163,7 @@ class ConsumerLog:
         elif response.path in self.paths:
             self._add_read(response, token)
         elif response.path == _REVOCATION:
-            self._revoked.add(token)
+            self._closed.add(token)
         elif response.path in _RENEWALS:
             self._renewed[token] = max(self._renewed.get(token, response.time), response.time)
 

@@ -13,6 +13,10 @@ from vault.rotation.consumer_log import ConsumerLog, TokenReads, VersionReads
 from vault.rotation.evidence import Consumer, Evidence, Proof
 
 _LIMITS: Final = Limits()
+_STILL_CACHED: Final = (
+    "a process whose token has ended may have logged in again, and use the value from its cache "
+    "until then"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,9 @@ def evidence_by_log(
 
     A consumer is a token that read an older version since the window before the promotion. The
     tokens of operators, such as that of the rotation itself, are none. The grace period begins when
-    the last consumer has moved, because until then it signs with the old value.
+    the last consumer has moved, because until then it signs with the old value. If a token has
+    ended that its process did not close, the process may have logged in again and use the value
+    from its cache, so that the window after the last read counts, too.
 
     Args:
         promotion: The promotion.
@@ -95,7 +101,7 @@ def evidence_by_log(
 
     """
     groups: dict[str, list[Consumer]] = {"moved": [], "ended": [], "waiting": []}
-    last_move = promotion.time
+    last_move = last_use = promotion.time
     tokens = [token for token in log.tokens if token.role not in operators]
     for token in tokens:
         for path in _used_paths(promotion, token):
@@ -103,17 +109,32 @@ def evidence_by_log(
             groups[group].append(Consumer(token.identity, detail))
             moved = token.first_read(path, promotion.versions[path])
             last_move = max(last_move, moved or last_move)
-    notes = ["the log proves that a value was read, and not that it is used"]
-    not_before = last_move + promotion.lead + promotion.grace
-    if not _covers(promotion, log):
-        notes.append("the log does not reach back far enough, so that the time bound applies too")
-        not_before = max(not_before, promotion.window_end)
+            if group == "ended" and not token.is_closed:
+                last_use = max(last_use, _end_of_use(promotion, token, path))
+    not_before, notes = _end_of_wait(
+        promotion, last_move, last_use, is_covered=_covers(promotion, log)
+    )
     return Evidence(
         Proof.AUDIT_LOG,
         **{group: tuple(sorted(set(found), key=str)) for group, found in groups.items()},
         not_before=not_before,
-        notes=tuple(notes),
+        notes=notes,
     )
+
+
+def _end_of_wait(
+    promotion: Promotion, last_move: datetime, last_use: datetime, *, is_covered: bool
+) -> tuple[datetime, tuple[str, ...]]:
+    """Return when the old value may end, and what cannot be proved."""
+    notes = ["the log proves that a value was read, and not that it is used"]
+    not_before = last_move + promotion.lead + promotion.grace
+    if not is_covered:
+        notes.append("the log does not reach back far enough, so that the time bound applies too")
+        not_before = max(not_before, promotion.window_end)
+    if not_before < last_use + promotion.lead:
+        notes.append(_STILL_CACHED)
+        not_before = last_use + promotion.lead
+    return not_before, tuple(notes)
 
 
 def evidence_by_time(promotion: Promotion) -> Evidence:
@@ -165,6 +186,12 @@ def _used_paths(promotion: Promotion, token: TokenReads) -> Iterator[str]:
         reads = token.versions.get(path, {})
         if any(each.last >= since for version, each in reads.items() if version < wanted):
             yield path
+
+
+def _end_of_use(promotion: Promotion, token: TokenReads, path: str) -> datetime:
+    """Return when no process uses an older version that it read with *token*."""
+    wanted, reads = promotion.versions[path], token.versions[path]
+    return max(each.last for version, each in reads.items() if version < wanted) + promotion.window
 
 
 def _judge(

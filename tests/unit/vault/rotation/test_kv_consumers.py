@@ -45,6 +45,13 @@ def read(
     )
 
 
+def end(how: str, token: str, accessor: str = "") -> Response:
+    """Return the revocation of a token by itself, or by *accessor*."""
+    request = {"accessor": accessor} if accessor else {}
+    response = replace(read(token, 1, 10), operation="update", path=f"auth/token/{how}")
+    return replace(response, data=None, request_data=request)
+
+
 def log(*reads: Response, first: float = -86_400) -> ConsumerLog:
     file = LogFile(Path("log"), first=TIME + timedelta(seconds=first))
     found = ConsumerLog([file], frozenset([PATH]))
@@ -121,6 +128,23 @@ def test_ended_token_of_an_agent_waits_until_another_token_of_it_has_moved() -> 
     restarted = judge(stopped, read("b", 2, 5, host="web-1"), now=later, promotion=rendered)
     assert groups(restarted) == (0, 1, 0)
     assert groups(judge(stopped, now=later)) == (0, 1, 0)  # nothing is rendered
+
+
+def test_token_that_ended_may_leave_its_value_in_the_cache_of_a_live_process() -> None:
+    revoked = log(read("a", 1, -60))
+    revoked.add(end("revoke-accessor", token="operator", accessor="a"))
+    evidence = evidence_by_log(PROMOTION, revoked, (), TIME + timedelta(seconds=30))
+    assert groups(evidence) == (0, 1, 0)
+    assert evidence.not_before == TIME + timedelta(seconds=WINDOW - 60)
+    assert any("logged in again" in note for note in evidence.notes)
+
+
+def test_token_that_its_process_revoked_leaves_no_cached_value() -> None:
+    closed = log(read("a", 1, -60))
+    closed.add(end("revoke-self", token="a"))
+    evidence = evidence_by_log(PROMOTION, closed, (), TIME + timedelta(seconds=30))
+    assert groups(evidence) == (0, 1, 0)
+    assert evidence.not_before == TIME + timedelta(seconds=60)
 
 
 def test_time_bound_is_the_longer_one_of_window_and_grace() -> None:
