@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -83,15 +84,17 @@ def rotate(
         raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
     if wait is not None and (due or status or undo or compromised or dry_run):
         raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
+    logs = tuple(audit_log or ())
+    _check_audit_logs(() if compromised else logs)  # because nothing holds up an emergency
     if folder is not None:
         check_ignored(folder)
     handover = Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
     environment, view = operate.resolve_environment(env), RotationView(out)
-    logs = tuple(audit_log or ())
     with open_rotations(
         environment, service, logs, root, view.show_step, prometheus, handover
     ) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)
+        _check_handover(items if name else (), handover)
         if status:
             view.show_states((item, rotations.read_record(item)) for item in items)
         elif due:
@@ -104,6 +107,30 @@ def rotate(
         else:
             result = rotations.run(items[0], is_compromised=compromised, patience=wait or 0)
             view.show_result(items[0], result)
+
+
+def _check_audit_logs(paths: Iterable[Path]) -> None:
+    """Raise a usage error if a log cannot be opened, before a new value is promoted."""
+    for path in paths:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            reason = error.strerror or error
+            raise typer.BadParameter(
+                f"--audit-log {path} cannot be read: {reason}; name a file of the audit device"
+            ) from None
+
+
+def _check_handover(named: Iterable[Item], handover: Handover) -> None:
+    """Raise a usage error if options of secret-ids are passed for another kind."""
+    if not (handover.out or handover.host or handover.wrap_ttl):
+        return
+    for item in named:
+        if item.kind is not Kind.SECRET_ID:
+            raise typer.BadParameter(
+                f"--out, --host and --wrap-ttl are for secret-ids, and {item.name} is a "
+                f"{item.kind}; leave them out"
+            )
 
 
 def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> None:

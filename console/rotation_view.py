@@ -17,8 +17,8 @@ from vault.rotation.rotation import Result
 
 _TITLES: Final = {
     Step.CREATE: "created a new value",
-    Step.SET: "set it where it is used",
-    Step.TEST: "tested it",
+    Step.SET: "nothing is left to set for it",
+    Step.TEST: "no test of it has failed",
     Step.PROMOTE: "promoted it",
     Step.CONSUMERS: "all consumers have moved",
     Step.RETIRE: "retired the old value",
@@ -27,11 +27,12 @@ _TITLES: Final = {
 _KEY_TITLES: Final = {
     **_TITLES,
     Step.CREATE: "there is a new version",
-    Step.SET: "nothing must be set",
     Step.PROMOTE: "what is stored moves to it from now on",
     Step.CONSUMERS: "the wait for what is stored has ended",
     Step.RETIRE: "the rotation has ended",
 }
+#: Steps in which nothing is done for a key.
+_NO_KEY_STEPS: Final = frozenset((Step.SET, Step.TEST, Step.PROMOTE))
 #: What an undone rotation leaves of a key, whose older version cannot be made the current one.
 _UNDONE: Final = {
     Kind.KEY: "undone. All versions decrypt as before; Transit always encrypts with the newest "
@@ -55,6 +56,8 @@ class RotationView:
 
     def show_step(self, item: Item, step: Step, record: Record) -> None:
         """Print a step that has ended."""
+        if item.kind in _UNDONE and step in {Step.SET, Step.TEST}:
+            return
         versions = f" ({record.old} -> {record.new})" if step is Step.PROMOTE else ""
         titles = _KEY_TITLES if item.kind in _UNDONE else _TITLES
         is_forced = step is Step.CONSUMERS and record.is_compromised
@@ -82,7 +85,8 @@ class RotationView:
             self.say(f"{item.service or '-'} {item.kind} {item.name} is being undone")
             return
         every = list(_TITLES)
-        left = every[every.index(record.step) :]
+        skipped = _NO_KEY_STEPS if item.kind in _UNDONE else frozenset()
+        left = [each for each in every[every.index(record.step) :] if each not in skipped]
         state = f"replaces {record.old}" if record.step is Step.CREATE else "is under way"
         self.say(f"{item.service or '-'} {item.kind} {item.name} {state}; steps: {', '.join(left)}")
 

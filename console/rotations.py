@@ -78,10 +78,11 @@ class Rotations:
             raise ConfigurationError(
                 f"{environment} has more than one {name!r}; pass --service and --kind ({which})"
             )
+        what = f"no {kind} in {environment}" if kind else f"nothing in {environment}"
         names = sorted({each.name for each in self.items if kind in {None, each.kind}})
         near = suggest(name, names)
         hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(names)})"
-        raise ConfigurationError(f"nothing in {environment} is called {name!r}{hint}")
+        raise ConfigurationError(f"{what} is called {name!r}{hint}")
 
     def read_record(self, item: Item) -> Record | None:
         """Return the record of the item's last rotation, None if there was none."""

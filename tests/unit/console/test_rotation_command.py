@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
+import typer
 from rich.console import Console
 
 from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
@@ -15,6 +17,7 @@ from console import rotation
 from console.rotation_view import RotationView
 from console.rotations import Rotations
 from tests.support.processes.command import run_command
+from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result
@@ -45,6 +48,8 @@ TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
         "token --wait 1m --compromised",
         "--due --wait 1m",
         "token --kind password",
+        "token --audit-log /nowhere/audit.log",
+        "token --audit-log /",
     ],
 )
 def test_options_that_do_not_fit_are_a_usage_error_before_any_request(
@@ -94,3 +99,14 @@ def test_item_that_fails_does_not_keep_the_others_from_rotating() -> None:
         rotation._rotate_due(cast("Rotations", items), view, is_dry=False)
     assert items.rotated == ["last"]
     assert "✗ denied: GET auth/approle/role/x: denied" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    "handover", [Handover(out=Path("handover")), Handover(host="web-1"), Handover(wrap_ttl=60)]
+)
+def test_option_of_secret_ids_for_another_kind_is_a_usage_error(handover: Handover) -> None:
+    item = Item(Kind.SECRET, "shop", "token", "token", 60, is_declared=True)
+    with pytest.raises(typer.BadParameter, match="for secret-ids, and token is a secret"):
+        rotation._check_handover([item], handover)
+    rotation._check_handover([replace(item, kind=Kind.SECRET_ID)], handover)
+    rotation._check_handover([item], NO_HANDOVER)
