@@ -136,7 +136,7 @@ class Rotations:
         result = rotation.run(is_compromised=is_compromised)
         while not result.record.step.is_end and self.clock() < deadline:
             self.sleep(INTERVAL)
-            result = rotation.run()
+            result = rotation.resume(result.record)
         return result
 
 

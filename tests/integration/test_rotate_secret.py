@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TypeVar
 import pytest
 
 from app_integration.auth.methods import StaticToken
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -257,6 +258,26 @@ def test_undo_killed_after_each_request_is_ended_by_the_next_run(site: Site) -> 
         site.address, site.token, lambda session: site.rotation(session).undo(), check
     )
     assert kills > 1
+
+
+def test_undo_and_retirement_of_two_processes_do_not_both_end(site: Site) -> None:
+    for _ in range(3):
+        site.rotation().run()
+        site.now += timedelta(hours=2)
+        child = os.fork()
+        if not child:
+            with Session(site.address, StaticToken(site.token)) as session, suppress(Exception):
+                site.rotation(session).undo()
+            os._exit(0)
+        with suppress(ConfigurationError, RequestRefused):
+            site.rotation().run()
+        os.waitpid(child, 0)
+        record = site.rotation().store.read()
+        while record is None or not record.step.is_end:
+            record = site.rotation().run().record
+        is_undone = record.step is Step.UNDONE
+        assert site.versions()[int(record.old)] == is_undone
+        assert max(site.versions()) == int(record.new) + is_undone
 
 
 def test_version_of_someone_else_during_a_rotation_is_not_overwritten(site: Site) -> None:

@@ -7,7 +7,7 @@ metadata. So a rotation can be continued from any machine, after any step.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -160,11 +160,19 @@ class RecordStore:
             OwnedByOther: If it is of another deployment.
 
         """
-        found: Mapping[str, str] = self.entry.read(self.session)
+        return self._parse(self.entry.read(self.session))
+
+    def write(
+        self,
+        session: Session,
+        record: Record,
+        check: Callable[[Record | None], None] = lambda _found: None,
+    ) -> None:
+        """Replace the record by *record*. *check* gets the one before, and may raise an error."""
+        notes = {_KEY: record.render()}
+        self.entry.write(session, notes, lambda found: check(self._parse(found)))
+
+    def _parse(self, found: Mapping[str, str]) -> Record | None:
         check_notes(found, self.owner, f"the rotation of {self.item.server_name}")
         text = found.get(_KEY)
         return None if text is None else Record.parse(text, self.item.server_name)
-
-    def write(self, session: Session, record: Record) -> None:
-        """Replace the record by *record*."""
-        self.entry.write(session, {_KEY: record.render()})

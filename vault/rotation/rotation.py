@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 from app_integration.errors import ConfigurationError
@@ -136,21 +137,37 @@ class Rotation:
         """
         record = self.store.read()
         if record is not None and record.is_undone and not record.step.is_end:
-            record = self._undo(record)
+            record = self._undo(record, record)
             if not is_compromised:
                 return Result(record)
         if record is None or record.step.is_end:
-            record = self._start(is_compromised=is_compromised)
+            record = self._start(record, is_compromised=is_compromised)
         if is_compromised and not record.is_compromised:
             is_promoted = record.promoted is not None
-            record = replace(record, is_compromised=True, is_repeated=is_promoted)
-            self._write(record)
+            known, record = record, replace(record, is_compromised=True, is_repeated=is_promoted)
+            self._write(record, known)
         result = self._continue(record)
         return self.run(is_compromised=True) if result.record.is_repeated else result
+
+    def resume(self, waiting: Record) -> Result:
+        """Continue the rotation that waits, and begin no other one if another run has ended it.
+
+        Args:
+            waiting: The record of the rotation.
+
+        Raises:
+            StrongroomError: If a step fails, or another rotation has begun.
+
+        """
+        found = self.store.read()
+        if found is None or found.id != waiting.id or (found.is_undone and not found.step.is_end):
+            raise self._overtaken()
+        return self._continue(found)
 
     def _continue(self, record: Record) -> Result:
         evidence = None
         while not record.step.is_end:
+            self._require_unchanged(record)
             if record.step is Step.CONSUMERS:
                 evidence = self.steps.find_consumers(record)
                 if not (evidence.is_complete(self.clock()) or record.is_compromised):
@@ -177,21 +194,22 @@ class Rotation:
                 f"the old value of {name} is being retired, so that nothing can be undone; "
                 "continue with: strongroom rotate"
             )
-        return self._undo(record if record.is_undone else replace(record, is_undone=True))
+        return self._undo(replace(record, is_undone=True), record)
 
-    def _undo(self, record: Record) -> Record:
+    def _undo(self, record: Record, known: Record) -> Record:
         """Go back to the old value. The record says so first, so that a kill changes nothing."""
-        self._write(record)
+        self._write(record, known)
+        self._require_unchanged(record)
         try:
             self.steps.undo(record)
         except UndoImpossible:
-            self._write(replace(record, is_undone=False))
+            self._write(replace(record, is_undone=False), record)
             raise
-        return self._write(replace(record, step=Step.UNDONE, ended=self.clock()))
+        return self._write(replace(record, step=Step.UNDONE, ended=self.clock()), record)
 
-    def _start(self, *, is_compromised: bool) -> Record:
+    def _start(self, known: Record | None, *, is_compromised: bool) -> Record:
         record = replace(self.new_record(), is_compromised=is_compromised)
-        return self._write(self.steps.start(record))
+        return self._write(self.steps.start(record), known)
 
     def _run_step(self, record: Record) -> Record:
         step = record.step
@@ -200,7 +218,7 @@ class Rotation:
             after = replace(after, promoted=self.clock())
         elif step is Step.RETIRE:
             after = replace(after, ended=self.clock())
-        self._write(after)
+        self._write(after, record)
         self.report(step, after)
         return after
 
@@ -219,6 +237,21 @@ class Rotation:
             case _:
                 return record
 
-    def _write(self, record: Record) -> Record:
-        self.store.write(self.session, record)
+    def _write(self, record: Record, known: Record | None) -> Record:
+        """Replace the record *known*, unless another run has replaced it."""
+        self.store.write(self.session, record, partial(self._require_equal, known))
         return record
+
+    def _require_unchanged(self, known: Record) -> None:
+        """Check before a step that no other run continues, undoes or ends the rotation."""
+        self._require_equal(known, self.store.read())
+
+    def _require_equal(self, known: Record | None, found: Record | None) -> None:
+        if found != known:
+            raise self._overtaken()
+
+    def _overtaken(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"another run has changed the rotation of {self.steps.item.name} meanwhile, so that "
+            "this one stops; see its state with --status, and run the command again"
+        )

@@ -8,7 +8,7 @@ there. No service can use that path, because the name of a service has no unders
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,10 +99,18 @@ class OwnershipEntry:
         check_format(found, f"{self.kind} {self.name}")
         return found
 
-    def write(self, session: Session, notes: Mapping[str, str | None]) -> None:
-        """Merge *notes* into the metadata; None removes a key. The marks are always set."""
+    def write(
+        self,
+        session: Session,
+        notes: Mapping[str, str | None],
+        check: Callable[[Mapping[str, str]], None] = lambda _found: None,
+    ) -> None:
+        """Merge *notes* into the metadata; None removes a key. The marks are always set.
+
+        *check* gets the metadata that is replaced, and may raise an error.
+        """
         marked = {**self.owner.marks, **notes}
-        merge_metadata(session, self.path, marked, self.owner.mounts.kv)
+        merge_metadata(session, self.path, marked, self.owner.mounts.kv, check)
 
     def delete(self, session: Session) -> None:
         """Delete the metadata."""

@@ -252,15 +252,22 @@ def write_value(
 
 
 def merge_metadata(
-    session: Session, name: str, changes: Mapping[str, str | None], mount: str = KV_MOUNT
+    session: Session,
+    name: str,
+    changes: Mapping[str, str | None],
+    mount: str = KV_MOUNT,
+    check: Callable[[Mapping[str, str]], None] = lambda _found: None,
 ) -> None:
     """Set the custom metadata keys in *changes*, remove those that are None, and keep the rest.
 
     If the server counts metadata versions, check-and-set rejects the write after a concurrent
-    change, so that no one's change is lost unnoticed.
+    change, so that no one's change is lost unnoticed. *check* gets the metadata before it, and may
+    raise an error.
     """
     data = read_data(session, metadata_path(name, mount)) or {}
-    merged = {**(data.get("custom_metadata") or {}), **changes}
+    found = data.get("custom_metadata") or {}
+    check(found)
+    merged = {**found, **changes}
     merged = {key: value for key, value in merged.items() if value is not None}
     body: dict[str, Any] = {"custom_metadata": merged}
     if "current_metadata_version" in data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -26,6 +27,7 @@ class World:
 
     Attributes:
         fails: Names of the calls that fail.
+        others: Name of a call → what another process does meanwhile.
 
     """
 
@@ -35,15 +37,21 @@ class World:
     record: Record | None = None
     item: Item = ITEM
     ids: int = 0
+    others: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def read(self) -> Record | None:
         return self.record
 
-    def write(self, _session: Session, record: Record) -> None:
+    def write(
+        self, _session: Session, record: Record, check: Callable[[Record | None], None]
+    ) -> None:
+        check(self.read())
         self.record = Record.parse(record.render(), "x")
 
     def call(self, name: str) -> None:
         self.calls.append(name)
+        if name in self.others:
+            self.others.pop(name)()
         if name in self.fails:
             raise Unreachable(f"{name} failed")
 
@@ -160,3 +168,53 @@ def test_emergency_during_an_undo_ends_it_and_begins_another_rotation() -> None:
     world.fails.clear()
     done = world.rotation().run(is_compromised=True).record
     assert (done.id, done.step, done.is_compromised) == ("2", Step.DONE, True)
+
+
+def test_run_stops_if_another_process_undoes_the_rotation_meanwhile() -> None:
+    world = World(Evidence(Proof.TIME))
+    world.others["find_consumers"] = lambda: world.rotation().undo()
+    with pytest.raises(ConfigurationError, match="another run has changed the rotation of token"):
+        world.rotation().run()
+    assert (world.record and world.record.step, world.calls[-1]) == (Step.UNDONE, "undo")
+
+
+def test_undo_stops_if_another_process_begins_to_retire_meanwhile() -> None:
+    world = World()
+    world.rotation().run()
+    retiring = replace(world.rotation().steps.start(world.new_record()), step=Step.RETIRE)
+    reads = iter((world.record, retiring))
+    world.read = lambda: next(reads)  # type: ignore[method-assign]
+    with pytest.raises(ConfigurationError, match="another run has changed"):
+        world.rotation().undo()
+    assert "undo" not in world.calls
+
+
+def test_run_that_another_process_overtakes_executes_no_further_step() -> None:
+    world = World(Evidence(Proof.TIME))
+    world.others["create"] = lambda: world.rotation().run()
+    with pytest.raises(ConfigurationError, match="another run has changed"):
+        world.rotation().run()
+    assert [world.calls.count(each) for each in ("start", "set", "promote")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_wait_ends_with_the_rotation_and_begins_no_other_one(*, is_undone: bool) -> None:
+    world = World()
+    waiting = world.rotation().run().record
+    if is_undone:
+        world.rotation().undo()
+    else:
+        world.evidence = Evidence(Proof.TIME)
+        world.rotation().run()
+    result = world.rotation().resume(waiting)
+    assert result.record.step is (Step.UNDONE if is_undone else Step.DONE)
+    assert world.calls.count("start") == 1
+
+
+def test_wait_ends_if_another_rotation_has_begun_meanwhile() -> None:
+    world = World()
+    waiting = world.rotation().run().record
+    world.rotation().undo()
+    world.rotation().run()
+    with pytest.raises(ConfigurationError, match="another run has changed"):
+        world.rotation().resume(waiting)
