@@ -412,6 +412,20 @@ def test_rotation_keeps_a_version_that_someone_wrote_in_the_meantime(site: Site)
     assert site.versions() == {1: False, 2: True, 3: True}
 
 
+def test_old_value_that_someone_made_current_again_is_not_ended(hooked: Site) -> None:
+    hooked.rotation().run()
+    new = hooked.value()
+    path = f"secret/data/{hooked.path}"
+    hooked.deployment.operator.post(path, {"data": {VALUE_KEY: "first"}})
+    hooked.now += timedelta(hours=2)
+    for is_compromised in (False, True):
+        with pytest.raises(ConfigurationError, match="someone wrote the old value"):
+            hooked.rotation().run(is_compromised=is_compromised)
+    assert "retire" not in dict(calls(hooked))
+    hooked.deployment.operator.post(path, {"data": {VALUE_KEY: new}})
+    assert hooked.rotation().run().record.step is Step.DONE
+
+
 def test_undo_killed_before_the_derived_value_composes_it_again(site: Site) -> None:
     rotation = site.rotation()
     rotation.run()

@@ -119,7 +119,8 @@ class SecretRotation:
 
     def find_consumers(self, record: Record) -> Evidence:
         """Return who has read the new version of the secret, and of those derived from it."""
-        version, _fields = self._current()
+        version, fields = self._current()
+        self._check_replaced(record, version, fields)
         if version < int(record.new) and not record.is_compromised:
             raise ConfigurationError(
                 f"{self.item.name} was deleted and created again during the rotation; end the "
@@ -133,7 +134,8 @@ class SecretRotation:
 
     def retire(self, record: Record) -> Record:
         """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
-        version, _fields = self._current()
+        version, fields = self._current()
+        self._check_replaced(record, version, fields)
         if version >= int(record.new):  # otherwise the secret was created again
             self._retire(record)
         self.pending.destroy()
@@ -174,6 +176,16 @@ class SecretRotation:
         self._destroy_before(self.item.server_name, int(record.new))
         for each in self.derived:
             self._destroy_before(each.name, self._metadata(each.name).get("current_version", 0))
+
+    def _check_replaced(self, record: Record, version: int, fields: Mapping[str, str]) -> None:
+        """Check that no one has made the old value current again, because it would be ended."""
+        old = self.read(int(record.old)).get(VALUE_KEY)
+        if version > int(record.new) and old is not None and fields.get(VALUE_KEY) == old:
+            raise ConfigurationError(
+                f"someone wrote the old value of {self.item.name} again, as version {version}; "
+                f"write that of version {record.new} or another one with strongroom put, and run "
+                "the command again"
+            )
 
     def _run(self, hook: str, record: Record, value: Secret | None) -> Secret:
         if hook not in self.hooks:
