@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,7 @@ class Site:
         used: Folder from which the role's process reads its credential.
         handover: Where new secret-ids go.
         logs: Whether the audit logs are read.
+        ahead: By how much the clock of the operator's machine is ahead of the server's.
 
     """
 
@@ -63,6 +64,7 @@ class Site:
         self.used = folder / role
         self.handover = Handover(find_used=lambda _role: self.used)
         self.logs = True
+        self.ahead = timedelta()
         self.credentials = AppRoleCredentials(deployment.operator, role, DEFAULT_MOUNTS.auth)
 
     @property
@@ -77,7 +79,7 @@ class Site:
             folder=self.used,
             environ=os.environ,
             read_log=lambda _paths: None,
-            clock=lambda: datetime.now(UTC),
+            clock=lambda: datetime.now(UTC) + self.ahead,
             generate=generate_value,
             handover=self.handover,
             read_logins=self.read_logins,
@@ -323,7 +325,11 @@ def test_undo_puts_the_old_secret_id_back_and_ends_the_new_one(site: Site, tmp_p
     assert len(site.names()) == 1
 
 
-def test_secret_id_handed_over_waits_for_its_first_login(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [-10, 10])
+def test_secret_id_handed_over_waits_for_its_first_login(
+    site: Site, tmp_path: Path, ahead: int
+) -> None:
+    site.ahead = timedelta(seconds=ahead)
     site.handover = Handover(out=tmp_path / "out")
     (waiting,) = evidence_of(site).waiting
     assert "no login with the new secret-id yet" in waiting.detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from app_integration.errors import ConfigurationError
@@ -12,6 +13,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.secrets import data_path, metadata_path
+from vault.reconcile.server_time import parse_time
 
 _ID: Final = "rotation"
 
@@ -55,6 +57,13 @@ class PendingValue:
                 "rotation with --undo, and begin it again"
             )
         return value
+
+    def written(self) -> datetime | None:
+        """Return when a value was last written, by the server's clock, None if there was none."""
+        metadata = read_data(self.session, metadata_path(self.path, self.mount)) or {}
+        versions = metadata.get("versions") or {}
+        last = versions.get(str(metadata.get("current_version")))
+        return None if last is None else parse_time(last["created_time"])
 
     def write(self, rotation: str, value: Secret) -> None:
         """Store *value* for the rotation with the id *rotation*."""

@@ -73,7 +73,7 @@ class Observation:
         is_used: Whether the role's process reads the new secret-id, as far as the place of its file
             proves it.
         log: The logins of the role, None without a log.
-        promoted: When the new secret-id was handed over.
+        promoted: When the new secret-id was handed over, or the end of its test before that.
 
     """
 

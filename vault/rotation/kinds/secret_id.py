@@ -102,6 +102,8 @@ class SecretIdRotation:
         body = {"role_id": self._read_role_id(), "secret_id": value.reveal()}
         token = self.session.post(f"{self.credentials.auth}/login", body, retry=False)["auth"]
         self.session.post("auth/token/revoke-accessor", {"accessor": token["accessor"]})
+        # So that this login is earlier than the value by the server's clock, and is no consumer's.
+        self.pending.write(record.id, value)
         return record
 
     def promote(self, record: Record) -> Record:
@@ -131,7 +133,7 @@ class SecretIdRotation:
             tokens,
             self.handover.is_used(self.item.server_name),
             self._read_logins(is_optional=record.is_compromised),
-            record.promoted or now,
+            self.pending.written() or record.promoted or now,
         )
         if record.is_compromised:
             return report_compromise(generation, seen, ended, now)
