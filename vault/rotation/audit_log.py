@@ -66,7 +66,8 @@ class LogFile:
         with self.path.open("rb") as file:
             found = os.fstat(file.fileno())
             if found.st_ino != self.inode or found.st_size < self.offset:
-                self.inode, self.offset = found.st_ino, 0
+                # The lines that the file before it had after the last call were not read.
+                self.inode, self.offset, self.first = found.st_ino, 0, None
             file.seek(self.offset)
             for line in self._lines(file):
                 yield from self._decode(line, is_wanted)

@@ -121,6 +121,10 @@ def test_further_look_reads_only_what_was_appended(tmp_path: Path) -> None:
 def test_log_that_was_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
     log = read(tmp_path, line("a"))
     (tmp_path / "log").rename(tmp_path / "log.1")
-    write(tmp_path / "log", line("a", version=2), line("b"), line("c"))
+    write(
+        tmp_path / "log", line("a", version=2, second=9), line("b", second=9), line("c", second=9)
+    )
     log.read()
     assert len(log.tokens) == 3
+    # What the first file had after the first look was not read.
+    assert log.first == TIME + timedelta(seconds=9)
