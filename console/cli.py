@@ -41,6 +41,7 @@ from console import (
     stored_keys,
     units,
 )
+from console.escapes import escape_unprintable
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
@@ -260,7 +261,8 @@ def main() -> None:
         err.print("Aborted; nothing was changed.")
         sys.exit(1)
     except StrongroomError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        text = escape_unprintable(str(error), keep="\n\t")  # a hook's text may be in it
+        err.print(f"[red]error:[/] {escape(text)}", highlight=False)
         sys.exit(1)
     except OSError as error:
         # No traceback, because the cause is for example a full disk or a missing folder.

@@ -78,7 +78,8 @@ class HookRunner:
             )
         except subprocess.TimeoutExpired:
             raise HookFailed(
-                f"the hook {name} ({command[0]}) did not end within {TIMEOUT} s; run it by hand"
+                f"the hook {name} ({command[0]}) did not end within {TIMEOUT} s, and was killed; "
+                "end what it has started, and run the command again"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "its output is not UTF-8"

@@ -17,6 +17,7 @@ from console import adoption, cli, compose_init, env_files, operate
 from console.new_repository import NewRepository
 from tests.support.processes.command import run_command
 from vault.declare import load
+from vault.rotation.hooks import HookFailed
 from vault.runtime.docker.containers import ContainerRuntime
 
 
@@ -40,6 +41,20 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     monkeypatch.setattr(operate, "local_deployment", full)
     assert run_command(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
+
+
+def test_error_with_the_text_of_a_hook_does_not_control_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise HookFailed("the hook set: \x1b]0;title\x07\x1b[2K\rrotated.\nsecond line")
+
+    monkeypatch.setattr(operate, "local_deployment", fail)
+    assert run_command(monkeypatch, "up") == 1
+    printed = capsys.readouterr().err
+    assert r"\x1b]0;title\x07\x1b[2K\rrotated." in printed
+    assert "\nsecond line" in printed
+    assert "\x1b" not in printed
 
 
 def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
