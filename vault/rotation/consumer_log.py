@@ -71,10 +71,14 @@ class TokenReads:
             return self.is_revoked
         return now > self.renewed + timedelta(seconds=self.ttl)
 
-    def first_read(self, path: str, version: int) -> datetime | None:
-        """Return when it first read *version* of *path* or a newer one, None if it has not."""
+    def first_read(self, path: str, version: int, since: datetime) -> datetime | None:
+        """Return when it first read *version* of *path* or a newer one, None if it has not.
+
+        A read before *since*, when there was no such version, is of a deleted secret of that name.
+        """
         found = self.versions.get(path, {})
-        return min((each.first for key, each in found.items() if key >= version), default=None)
+        reads = [each for key, each in found.items() if key >= version and each.last >= since]
+        return min((max(each.first, since) for each in reads), default=None)
 
     def add(self, path: str, version: int, reads: VersionReads) -> None:
         """Add *reads* of *version*."""

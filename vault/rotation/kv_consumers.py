@@ -107,7 +107,7 @@ def evidence_by_log(
         for path in _used_paths(promotion, token):
             group, detail = _judge(promotion, token, path, tokens, now)
             groups[group].append(Consumer(token.identity, detail))
-            moved = token.first_read(path, promotion.versions[path])
+            moved = token.first_read(path, promotion.versions[path], promotion.time)
             last_move = max(last_move, moved or last_move)
             if group == "ended" and not token.is_closed:
                 last_use = max(last_use, _end_of_use(promotion, token, path))
@@ -203,24 +203,26 @@ def _judge(
 ) -> tuple[str, str]:
     """Return the group of *token* for *path*, and what was seen of it."""
     wanted, reads = promotion.versions[path], token.versions[path]
-    newest = max(reads)
+    has_moved = token.first_read(path, wanted, promotion.time) is not None
+    newest = max(version for version in reads if has_moved or version < wanted)
     detail = f"read version {newest} of {path} at {_text(reads[newest].last)}"
-    if newest >= wanted:
+    if has_moved:
         return "moved", detail
     if not token.has_ended(now - promotion.lead):
         return "waiting", detail
-    if promotion.is_rendered and token.role and not _is_replaced(token, path, wanted, tokens):
+    if promotion.is_rendered and token.role and not _is_replaced(promotion, token, path, tokens):
         note = "its token has ended, and a file that an agent rendered with it may have the value"
         return "waiting", f"{detail}; {note}"
     return "ended", detail
 
 
-def _is_replaced(token: TokenReads, path: str, wanted: int, tokens: Collection[TokenReads]) -> bool:
+def _is_replaced(
+    promotion: Promotion, token: TokenReads, path: str, tokens: Collection[TokenReads]
+) -> bool:
     """Return whether another token of the same role and host has read the wanted version."""
-    return any(
-        other.identity == token.identity and other.first_read(path, wanted) is not None
-        for other in tokens
-    )
+    wanted, since = promotion.versions[path], promotion.time
+    same = [other for other in tokens if other.identity == token.identity]
+    return any(other.first_read(path, wanted, since) is not None for other in same)
 
 
 def _text(time: datetime) -> str:

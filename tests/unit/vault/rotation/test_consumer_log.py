@@ -100,7 +100,7 @@ def test_addresses_and_times_of_all_reads_are_kept(tmp_path: Path) -> None:
     reads = token.versions[PATH][1]
     assert reads.addresses == {"10.0.0.1", "10.0.0.2"}
     assert (reads.last - reads.first).seconds == 6
-    assert token.first_read(PATH, 2) is None
+    assert token.first_read(PATH, 2, TIME) is None
 
 
 def test_further_look_reads_only_what_was_appended(tmp_path: Path) -> None:

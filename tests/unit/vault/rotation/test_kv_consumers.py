@@ -78,6 +78,9 @@ def groups(evidence: Evidence) -> tuple[int, int, int]:
         ([read("a", 1, -60), read("a", 3, 5)], (1, 0, 0)),  # someone wrote version 3 by hand
         ([read("a", 1, 5)], (0, 0, 1)),  # an older version by its number
         ([read("a", 2, 5)], (0, 0, 0)),
+        # The version 5 is of a deleted secret of that name.
+        ([read("a", 5, -90_000), read("a", 1, -60)], (0, 0, 1)),
+        ([read("a", 5, -90_000), read("a", 1, -60), read("a", 2, 5)], (1, 0, 0)),
         ([read("a", 1, -WINDOW - 1)], (0, 0, 0)),
         ([read("a", 1, -WINDOW + 1)], (0, 0, 1)),
         ([read("a", 1, -60, "strongroom-apply")], (0, 0, 0)),
@@ -127,6 +130,8 @@ def test_ended_token_of_an_agent_waits_until_another_token_of_it_has_moved() -> 
     assert groups(elsewhere) == (0, 0, 1)
     restarted = judge(stopped, read("b", 2, 5, host="web-1"), now=later, promotion=rendered)
     assert groups(restarted) == (0, 1, 0)
+    deleted = read("b", 5, -90_000, host="web-1")  # of a deleted secret of that name
+    assert groups(judge(stopped, deleted, now=later, promotion=rendered)) == (0, 0, 1)
     assert groups(judge(stopped, now=later)) == (0, 1, 0)  # nothing is rendered
 
 
