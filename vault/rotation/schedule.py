@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
+from app_integration.names import AGENT_ISSUED
 from vault.rotation.due import due_date, is_overdue
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
+
+#: Part of the time of a value that expires, which is left when it is replaced.
+_LEFT: Final = 1 / 3
 
 
 def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: datetime) -> bool:
@@ -28,13 +33,22 @@ def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: dat
     if item.kind is Kind.KEY and any(_was_rotated_since(record, each) for each in ages):
         return True
     rotated = record.ended if record is not None else None
-    created = [each.created or rotated for each in ages]
-    dues = [
-        due_date(time, item.every, each.expires)
-        for time, each in zip(created, ages, strict=True)
-        if time is not None
-    ]
+    own = [each for each in ages if each.issued != AGENT_ISSUED]
+    dues = [_due_date(item, each, each.created or rotated) for each in own]
     return any(is_overdue(due, now) for due in dues)
+
+
+def _due_date(item: Item, age: Age, created: datetime | None) -> datetime | None:
+    """Return when a run must begin, None if that is not known.
+
+    What expires is replaced when a third of its time is left. After its end, its consumers would
+    fail, and the server has nothing any more that could be overdue.
+    """
+    if created is None:
+        return None
+    expires = age.expires
+    early = expires - (expires - created) * _LEFT if expires is not None else None
+    return due_date(created, item.every, early)
 
 
 def _was_rotated_since(record: Record | None, age: Age) -> bool:

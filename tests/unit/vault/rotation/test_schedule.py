@@ -1,4 +1,4 @@
-"""Which keys a scheduled run rotates, although the server rotates them by itself."""
+"""Which keys and secret-ids a scheduled run rotates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app_integration.names import AGENT_ISSUED
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.schedule import needs_run
@@ -37,3 +38,16 @@ def test_key_needs_a_run_if_the_server_has_rotated_it_since(
 def test_key_needs_a_run_if_its_newest_version_is_overdue() -> None:
     record = Record("id", Step.DONE, NOW, "1", "2")
     assert needs_run(KEY, record, [Age(NOW - 91 * DAY, version=2)], NOW)
+
+
+@pytest.mark.parametrize(
+    ("days", "issued", "needed"),
+    [(19, None, False), (21, None, True), (29, "name", True), (29, AGENT_ISSUED, False)],
+)
+def test_secret_id_needs_a_run_before_it_expires(
+    days: int, issued: str | None, needed: bool
+) -> None:
+    role = Item(Kind.SECRET_ID, "shop", "shop-dev", "shop-dev", 30 * 86_400, is_declared=True)
+    created = NOW - days * DAY
+    age = Age(created, expires=created + 30 * DAY, accessor="a", issued=issued)
+    assert needs_run(role, None, [age], NOW) is needed
