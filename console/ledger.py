@@ -21,10 +21,10 @@ from console.operator_session import open_auditor_session
 from console.options import Env, Root
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
-from vault.rotation.last_reads import AuditLogs, read_audit_logs
-from vault.rotation.ledger import Row, State, build_ledger
-from vault.rotation.ledger_document import document
-from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.ledger.document import document
+from vault.rotation.ledger.last_reads import AuditLogs, read_audit_logs
+from vault.rotation.ledger.ledger import Row, State, build_ledger
+from vault.rotation.ledger.metrics import render_metrics
 from vault.rotation.record import RecordStore
 from vault.rotation.server_ages import read_ages
 

@@ -12,9 +12,9 @@ from console.columns import print_columns
 from console.escapes import escape_unprintable
 from vault.declare import durations
 from vault.rotation.inventory import Kind
-from vault.rotation.last_reads import AuditLogs, Read
-from vault.rotation.ledger import NO_LOG, ReadState, Row, State
-from vault.rotation.ledger_document import format_time
+from vault.rotation.ledger.document import format_time
+from vault.rotation.ledger.last_reads import AuditLogs, Read
+from vault.rotation.ledger.ledger import NO_LOG, ReadState, Row, State
 
 _HEADINGS: Final = (
     *("service", "kind", "name", "state", "age", "last rotation", "every", "due"),

@@ -11,7 +11,7 @@ from app_integration.errors import ConfigurationError
 from console import operate
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
-from vault.rotation.prometheus_query import check_prometheus_url
+from vault.rotation.consumers.prometheus_query import check_prometheus_url
 
 _WRAP_TTL: Final = Within("1s", "30d")
 

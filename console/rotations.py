@@ -20,18 +20,18 @@ from console.audit_files import find_audit_files
 from console.operator_session import open_rotator_session
 from vault.declare.errors import join_names, suggest
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.login_log import LoginLog, read_login_log
+from vault.rotation.consumers.prometheus_query import read_version_metrics
+from vault.rotation.consumers.version_metrics import VersionMetrics
 from vault.rotation.context import RotationContext
 from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.login_log import LoginLog, read_login_log
-from vault.rotation.prometheus_query import read_version_metrics
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.schedule import needs_run
 from vault.rotation.server_ages import read_ages
-from vault.rotation.version_metrics import VersionMetrics
 
 #: Seconds between two looks at the consumers.
 INTERVAL: Final = 2.0

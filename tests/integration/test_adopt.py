@@ -41,7 +41,7 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Kind
-from vault.rotation.ledger import Row, State
+from vault.rotation.ledger.ledger import Row, State
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import no_progress
 

@@ -23,8 +23,8 @@ from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 from vault.rotation.inventory import Kind, declared_items
-from vault.rotation.last_reads import Read
-from vault.rotation.ledger import ReadState, Row, State
+from vault.rotation.ledger.last_reads import Read
+from vault.rotation.ledger.ledger import ReadState, Row, State
 from vault.rotation.server_ages import read_ages
 
 pytestmark = pytest.mark.requires("embedded")

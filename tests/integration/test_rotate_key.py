@@ -33,8 +33,8 @@ from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.transit_keys import TransitKey
 from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Proof
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds.catalogue import build_steps

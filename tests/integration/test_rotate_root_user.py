@@ -23,11 +23,11 @@ from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Proof
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.ledger import State, build_ledger
+from vault.rotation.ledger.ledger import State, build_ledger
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation, UndoImpossible
 from vault.rotation.server_ages import read_ages

@@ -27,9 +27,9 @@ from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
 from vault.reconcile.resources.ownership import OwnedByOther
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Proof
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds.catalogue import build_steps

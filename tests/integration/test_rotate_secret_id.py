@@ -27,15 +27,15 @@ from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.credentials import issue_credential
 from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.login_log import LoginLog, read_login_log
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence, Proof
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.issued_secret_ids import AppRoleCredentials
 from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
 from vault.rotation.kinds.secret_id import SecretIdRotation
-from vault.rotation.login_log import LoginLog, read_login_log
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Rotation
 

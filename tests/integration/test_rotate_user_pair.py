@@ -33,9 +33,9 @@ from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.secrets import generate_value, write_value
 from vault.reconcile.resources.static_roles import parse_database_url
-from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Proof
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.record import Record, Step

@@ -25,7 +25,7 @@ from tests.support.processes.running_store import Person, RunningStore, wait_unt
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.consumer_log import read_consumer_log
+from vault.rotation.consumers.consumer_log import read_consumer_log
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.kinds.catalogue import build_steps

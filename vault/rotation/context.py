@@ -15,14 +15,14 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import JOBS
 from vault.reconcile.resources.ownership import Owner
-from vault.rotation.consumer_log import ConsumerLog
+from vault.rotation.consumers.consumer_log import ConsumerLog
+from vault.rotation.consumers.login_log import LoginLog
+from vault.rotation.consumers.version_metrics import VersionMetrics
 from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
-from vault.rotation.login_log import LoginLog
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import RecordStore
-from vault.rotation.version_metrics import VersionMetrics
 
 
 def _no_metrics(_names: Collection[str], _since: timedelta) -> None:

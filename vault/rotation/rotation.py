@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
-from vault.rotation.evidence import Evidence
+from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record, RecordStore, Step
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from console.ledger_view import format_age, show_ledger
 from vault.rotation.audit_log import LogFile
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.last_reads import AuditLogs, Read
-from vault.rotation.ledger import LastRead, ReadState, Row, State
+from vault.rotation.ledger.last_reads import AuditLogs, Read
+from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 

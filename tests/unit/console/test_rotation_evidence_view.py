@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from console.rotation_view import RotationView
-from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result

@@ -5,11 +5,11 @@ from __future__ import annotations
 from app_integration.names import Scope
 from vault.declare.schema.secret_sources import Given
 from vault.reconcile.desired.static_users import pair_role_names
+from vault.rotation.consumers.kv_log import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.declared_secret import DEFAULT_RETIRE_AFTER, assemble
 from vault.rotation.kinds.user_pair import UserPairRotation
-from vault.rotation.kv_consumers import longest_use
 
 
 def build(context: RotationContext, item: Item) -> UserPairRotation:

@@ -16,7 +16,7 @@ from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
-from vault.rotation.kv_evidence import observe
+from vault.rotation.kinds.secret_evidence import observe
 
 #: Seconds for which the old value of a secret stays valid, if none is declared.
 DEFAULT_RETIRE_AFTER: Final = durations.DAY

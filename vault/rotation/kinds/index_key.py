@@ -8,8 +8,8 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Limits
+from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
 from vault.rotation.record import Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from app_integration.session.session import Session
+from vault.rotation.consumers.evidence import Evidence, Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence, Proof
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record
 from vault.rotation.rotation import UndoImpossible

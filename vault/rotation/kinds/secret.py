@@ -16,7 +16,7 @@ from vault.reconcile.resources import read_data
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
 from vault.reconcile.resources.secrets import DerivedValue, data_path, metadata_path
-from vault.rotation.evidence import Evidence
+from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue

@@ -13,17 +13,22 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.credentials import issue_credential, secret_id_body
+from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.login_log import LoginLog
+from vault.rotation.consumers.secret_id_evidence import (
+    Generation,
+    Observation,
+    judge,
+    report_compromise,
+)
 from vault.rotation.context import RotationContext
 from vault.rotation.credential_folder import put_back, remove_previous, write_credential
-from vault.rotation.evidence import Evidence
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item
 from vault.rotation.issued_secret_ids import AppRoleCredentials, Issued
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
-from vault.rotation.login_log import LoginLog
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record
-from vault.rotation.secret_id_consumers import Generation, Observation, judge, report_compromise
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from app_integration.secret import Secret
-from vault.rotation.ciphertext_count import PlaceCount, parse_counts
-from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.ciphertext_count import PlaceCount, parse_counts
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.hooks import HookRunner
 from vault.rotation.record import Record
 

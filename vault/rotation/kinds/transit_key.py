@@ -12,8 +12,8 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from vault.declare import durations
 from vault.reconcile.resources import read_data
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Consumer, Evidence, Proof
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
 from vault.rotation.record import Record, Step

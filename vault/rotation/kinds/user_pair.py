@@ -22,7 +22,7 @@ from app_integration.permissions import need
 from app_integration.secret import Secret
 from vault.adoption import database_user
 from vault.reconcile.resources.static_roles import parse_database_url
-from vault.rotation.evidence import Consumer, Evidence
+from vault.rotation.consumers.evidence import Consumer, Evidence
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.record import Record, RecordStore, Step

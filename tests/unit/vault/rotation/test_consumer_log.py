@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from vault.rotation.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 
 PATH = "secret/data/shop/dev/token"
 TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from vault.rotation import audit_log
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.last_reads import AuditLogs, Read, read_audit_logs
+from vault.rotation.ledger.last_reads import AuditLogs, Read, read_audit_logs
 
 HMAC = "hmac-sha256:" + "5" * 64
 

@@ -16,10 +16,10 @@ import pytest
 from app_integration.names import Environment
 from vault.rotation.audit_log import LogFile
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.last_reads import AuditLogs, Read
-from vault.rotation.ledger import LastRead, ReadState, Row, State, build_ledger
-from vault.rotation.ledger_document import document
-from vault.rotation.ledger_metrics import render_metrics
+from vault.rotation.ledger.document import document
+from vault.rotation.ledger.last_reads import AuditLogs, Read
+from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State, build_ledger
+from vault.rotation.ledger.metrics import render_metrics
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 

@@ -11,7 +11,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.session.session import Session
-from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, RecordStore, Step
 from vault.rotation.rotation import Rotation

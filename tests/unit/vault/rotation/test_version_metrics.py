@@ -14,15 +14,20 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.rotation.evidence import Evidence, Proof
-from vault.rotation.kv_consumers import Promotion
-from vault.rotation.kv_metric import evidence_by_metric, observation_time
-from vault.rotation.prometheus_query import (
+from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.kv_log import Promotion
+from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.consumers.prometheus_query import (
     MAX_RESPONSE,
     check_prometheus_url,
     read_version_metrics,
 )
-from vault.rotation.version_metrics import Sample, VersionMetrics, build_queries, parse_vector
+from vault.rotation.consumers.version_metrics import (
+    Sample,
+    VersionMetrics,
+    build_queries,
+    parse_vector,
+)
 
 TIME: Final = datetime(2026, 5, 1, tzinfo=UTC)
 PROMOTION: Final = Promotion(TIME, {}, TIME, 5, 3600)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from vault.declare import durations
-from vault.rotation.evidence import Consumer, Evidence, Proof
-from vault.rotation.kv_consumers import Promotion
-from vault.rotation.version_metrics import Sample, VersionMetrics
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.kv_log import Promotion
+from vault.rotation.consumers.version_metrics import Sample, VersionMetrics
 
 _ALWAYS: Final = (
     "the metric shows what a process has fetched last, and not that it uses it; a process that "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.issued_secret_ids import Issued
-from vault.rotation.login_log import LoginLog
 
 _AGENTS: Final = (
     "agents log in with secret-ids of their own; {count} of their tokens are not affected"

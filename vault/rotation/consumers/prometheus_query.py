@@ -12,7 +12,12 @@ from urllib.parse import urlsplit
 import requests
 
 from app_integration.errors import ConfigurationError
-from vault.rotation.version_metrics import Sample, VersionMetrics, build_queries, parse_vector
+from vault.rotation.consumers.version_metrics import (
+    Sample,
+    VersionMetrics,
+    build_queries,
+    parse_vector,
+)
 
 #: Seconds for the connection, and between two parts of the response.
 TIMEOUT: Final = 10.0

@@ -10,9 +10,9 @@ import pytest
 
 from vault.rotation.audit_log import LogFile
 from vault.rotation.audit_response import Response
-from vault.rotation.consumer_log import ConsumerLog
-from vault.rotation.evidence import Evidence, Proof
-from vault.rotation.kv_consumers import (
+from vault.rotation.consumers.consumer_log import ConsumerLog
+from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.kv_log import (
     Promotion,
     evidence_by_log,
     evidence_by_time,

@@ -10,7 +10,7 @@ from typing import Final
 
 from vault.rotation.due import age_seconds, due_date, is_overdue
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.last_reads import AuditLogs, Read
+from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.record import Record
 from vault.rotation.server_ages import OTHER_STORE, Age
 

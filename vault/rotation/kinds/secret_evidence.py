@@ -12,16 +12,16 @@ from app_integration.names import Scope
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.secrets import data_path, metadata_path
 from vault.reconcile.server_time import parse_time
-from vault.rotation.context import RotationContext
-from vault.rotation.evidence import Evidence, Proof
-from vault.rotation.inventory import Item
-from vault.rotation.kv_consumers import (
+from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.kv_log import (
     Promotion,
     evidence_by_log,
     evidence_by_time,
     readers_of_old_versions,
 )
-from vault.rotation.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.context import RotationContext
+from vault.rotation.inventory import Item
 from vault.rotation.record import Record
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from app_integration.settings import Limits
 from vault.declare import durations
-from vault.rotation.consumer_log import ConsumerLog, TokenReads, VersionReads
-from vault.rotation.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.consumer_log import ConsumerLog, TokenReads, VersionReads
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 
 _LIMITS: Final = Limits()
 _STILL_CACHED: Final = (

@@ -13,7 +13,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
 from app_integration.names import Environment
-from vault.rotation.ledger import Row, State
+from vault.rotation.ledger.ledger import Row, State
 
 _LABELS: Final = ("environment", "service", "kind", "name")
 _Series = dict[tuple[str, ...], float]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app_integration.names import Environment
-from vault.rotation.last_reads import AuditLogs, Read
-from vault.rotation.ledger import LastRead, Row, State
+from vault.rotation.ledger.last_reads import AuditLogs, Read
+from vault.rotation.ledger.ledger import LastRead, Row, State
 from vault.rotation.record import Record
 
 

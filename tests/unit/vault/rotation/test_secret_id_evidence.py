@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app_integration.names import AGENT_ISSUED
-from vault.rotation.evidence import Evidence
+from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.login_log import Client, LoginLog
+from vault.rotation.consumers.secret_id_evidence import (
+    Generation,
+    Observation,
+    judge,
+    report_compromise,
+)
 from vault.rotation.issued_secret_ids import Issued
-from vault.rotation.login_log import Client, LoginLog
-from vault.rotation.secret_id_consumers import Generation, Observation, judge, report_compromise
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

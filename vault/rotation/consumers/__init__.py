@@ -1,0 +1,1 @@
+"""Consumers of a value that is rotated: evidence that they have moved to the new one."""
