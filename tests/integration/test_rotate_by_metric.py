@@ -19,6 +19,7 @@ from app_integration.names import VALUE_KEY
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.integration.test_rotate_secret import Site
+from tests.support.models.rotations import change_service
 from tests.support.polling import wait_until
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.prometheus_server import prometheus_server, query
@@ -67,11 +68,9 @@ class MetricSite(Site):
 
     def context(self, session: Session) -> RotationContext:
         context = super().context(session)
-        services = context.declaration.services
-        plain = services[SERVICE].model_copy(update={"config": None})
         return replace(
             context,
-            declaration=replace(context.declaration, services={**services, SERVICE: plain}),
+            declaration=change_service(context.declaration, SERVICE, config=None),
             read_metrics=partial(read_version_metrics, self.prometheus),
         )
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,14 +19,12 @@ from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
+from tests.support.models.rotations import build_rotation, change_service, dev_context
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.index_keys import IndexDeclaration
-from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
@@ -133,26 +129,9 @@ def rotation(
 ) -> Rotation:
     declared = IndexDeclaration.model_validate({"hooks": hooks})
     declaration = deployment.local.declaration
-    store = declaration.services["gaara-store"].model_copy(update={"indexes": {INDEX: declared}})
-    services = {**declaration.services, "gaara-store": store}
-    context = RotationContext(
-        declaration=replace(declaration, services=services),
-        environment=Environment.DEV,
-        session=session,
-        folder=folder,
-        environ=os.environ,
-        read_log=lambda _paths: None,
-        clock=clock,
-        generate=generate_value,
-    )
-    return Rotation(
-        steps=build_steps(context, ITEM),
-        store=context.store(ITEM),
-        session=session,
-        clock=clock,
-        new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, clock()),
-        report=lambda _step, _record: None,
-    )
+    declaration = change_service(declaration, "gaara-store", indexes={INDEX: declared})
+    context = dev_context(declaration, session, clock, folder)
+    return build_rotation(context, ITEM)
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,18 +26,17 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import AccessDenied, ConfigurationError, DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
+from tests.support.models.rotations import build_rotation, change_service, dev_context
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.transit_keys import TransitKey
-from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
@@ -73,32 +71,15 @@ class Site:
 
     def context(self, session: Session) -> RotationContext:
         declaration = self.deployment.local.declaration
-        service = declaration.services[self.scope.service]
         key = TransitKey.model_validate({"allow": ("encrypt", "decrypt"), **self.fields})
-        changed = service.model_copy(update={"keys": {**service.keys, self.name: key}})
-        services = {**declaration.services, self.scope.service: changed}
-        return RotationContext(
-            declaration=replace(declaration, services=services),
-            environment=Environment.DEV,
-            session=session,
-            folder=self.folder,
-            environ=os.environ,
-            read_log=lambda _paths: None,
-            clock=lambda: self.now,
-            generate=generate_value,
-        )
+        keys = {**declaration.services[self.scope.service].keys, self.name: key}
+        changed = change_service(declaration, self.scope.service, keys=keys)
+        return dev_context(changed, session, lambda: self.now, self.folder)
 
     def rotation(self, session: Session | None = None) -> Rotation:
         context = self.context(session or self.deployment.operator)
         item = Item(Kind.KEY, self.scope.service, self.name, self.key, self.every, is_declared=True)
-        return Rotation(
-            steps=build_steps(context, item),
-            store=context.store(item),
-            session=context.session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, self.now),
-            report=lambda _step, _record: None,
-        )
+        return build_rotation(context, item)
 
     def rotate_by_itself(self) -> None:
         """Rotate the key as the server does when its period ends."""

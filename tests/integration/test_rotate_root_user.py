@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,14 +16,13 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.support.databases.database import Database
+from tests.support.models.rotations import build_rotation, dev_context
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
-from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.ledger.ledger import State, build_ledger
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation, UndoImpossible
@@ -56,27 +52,11 @@ class Site:
         return next(item for item in items if item.kind is Kind.ROOT_USER)
 
     def context(self, session: Session) -> RotationContext:
-        return RotationContext(
-            declaration=self.deployment.local.declaration,
-            environment=Environment.DEV,
-            session=session,
-            folder=Path(),
-            environ=os.environ,
-            read_log=lambda _paths: None,
-            clock=lambda: self.now,
-            generate=generate_value,
-        )
+        return dev_context(self.deployment.local.declaration, session, lambda: self.now)
 
     def rotation(self, session: Session) -> Rotation:
         context = self.context(session)
-        return Rotation(
-            steps=build_steps(context, self.item),
-            store=context.store(self.item),
-            session=session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, self.now),
-            report=lambda _step, _record: None,
-        )
+        return build_rotation(context, self.item)
 
     def run(self) -> Result:
         with Session(self.address, StaticToken(self.token)) as session:

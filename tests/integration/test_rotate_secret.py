@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import secrets
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -21,20 +19,19 @@ from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from tests.support.models.rotations import build_rotation, change_service, dev_context
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
 from vault.reconcile.resources.ownership import OwnedByOther
-from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
 pytestmark = pytest.mark.requires("embedded")
@@ -81,19 +78,10 @@ class Site:
         return self.deployment.settings.vault_addr
 
     def context(self, session: Session) -> RotationContext:
-        declaration = self.deployment.local.declaration
-        store = declaration.services["gaara-store"].model_copy(update={"secrets": self.secrets})
-        services = {**declaration.services, "gaara-store": store}
-        return RotationContext(
-            declaration=replace(declaration, services=services),
-            environment=DEV,
-            session=session,
-            folder=self.folder,
-            environ=os.environ,
-            read_log=self.read_log,
-            clock=lambda: self.now,
-            generate=generate_value,
-        )
+        declared = self.deployment.local.declaration
+        declaration = change_service(declared, "gaara-store", secrets=self.secrets)
+        context = dev_context(declaration, session, lambda: self.now, self.folder)
+        return replace(context, read_log=self.read_log)
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         self.deployment.refresh("vault/audit")
@@ -103,14 +91,7 @@ class Site:
     def rotation(self, session: Session | None = None) -> Rotation:
         context = self.context(session or self.deployment.operator)
         item = Item(Kind.SECRET, "gaara-store", self.name, self.path, 86_400, is_declared=True)
-        return Rotation(
-            steps=build_steps(context, item),
-            store=context.store(item),
-            session=context.session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, self.now),
-            report=lambda _step, _record: None,
-        )
+        return build_rotation(context, item)
 
     def value(self, path: str = "", version: int = 0) -> str:
         path = path or self.path

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import secrets
 import shutil
 import threading
 from collections.abc import Iterator
@@ -20,23 +18,21 @@ from app_integration.auth.wrapped_approle import WrappedAppRole
 from app_integration.client import Client
 from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS
-from app_integration.names import AGENT_ISSUED, Environment
+from app_integration.names import AGENT_ISSUED
 from app_integration.session.session import Session
+from tests.support.models.rotations import build_rotation, dev_context
 from tests.support.polling import wait_until
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.credentials import issue_credential
-from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumers.evidence import Evidence, Proof
 from vault.rotation.consumers.login_log import LoginLog, read_login_log
-from vault.rotation.context import RotationContext
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.issued_secret_ids import AppRoleCredentials
-from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.kinds.declared_secret import OwnedElsewhere
 from vault.rotation.kinds.secret_id import SecretIdRotation
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
 pytestmark = pytest.mark.requires("embedded")
@@ -72,27 +68,14 @@ class Site:
         return self.deployment.settings.vault_addr
 
     def rotation(self, session: Session | None = None) -> Rotation:
-        context = RotationContext(
-            declaration=self.deployment.local.declaration,
-            environment=Environment.DEV,
-            session=session or self.deployment.operator,
-            folder=self.used,
-            environ=os.environ,
-            read_log=lambda _paths: None,
-            clock=lambda: datetime.now(UTC) + self.ahead,
-            generate=generate_value,
-            handover=self.handover,
-            read_logins=self.read_logins,
+        context = dev_context(
+            self.deployment.local.declaration,
+            session or self.deployment.operator,
+            lambda: datetime.now(UTC) + self.ahead,
         )
+        context = replace(context, handover=self.handover, read_logins=self.read_logins)
         item = Item(Kind.SECRET_ID, "gaara-store", self.role, self.role, 86_400, is_declared=True)
-        return Rotation(
-            steps=build_steps(context, item),
-            store=context.store(item),
-            session=context.session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, context.clock()),
-            report=lambda _step, _record: None,
-        )
+        return build_rotation(context, item)
 
     def read_logins(self, role: str) -> LoginLog | None:
         self.deployment.refresh("vault/audit")

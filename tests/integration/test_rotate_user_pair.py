@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,6 +19,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
+from tests.support.models.rotations import build_rotation, dev_context
 from tests.support.polling import wait_until
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
@@ -31,13 +29,12 @@ from vault.declare.load import load
 from vault.declare.schema.paired import Pairing
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.resources.secrets import generate_value, write_value
+from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
-from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.server_ages import read_ages
@@ -105,16 +102,8 @@ class Site:
         return next(item for item in items if item.kind is Kind.USER_PAIR)
 
     def context(self, session: Session) -> RotationContext:
-        return RotationContext(
-            declaration=self.paired.local.declaration,
-            environment=Environment.DEV,
-            session=session,
-            folder=Path(),
-            environ=os.environ,
-            read_log=self.read_log,
-            clock=lambda: self.now,
-            generate=generate_value,
-        )
+        context = dev_context(self.paired.local.declaration, session, lambda: self.now)
+        return replace(context, read_log=self.read_log)
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         files = self.paired.layout.audit_logs[:1]
@@ -122,14 +111,7 @@ class Site:
 
     def rotation(self, session: Session) -> Rotation:
         context = self.context(session)
-        return Rotation(
-            steps=build_steps(context, self.item),
-            store=context.store(self.item),
-            session=session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, self.now),
-            report=lambda _step, _record: None,
-        )
+        return build_rotation(context, self.item)
 
     def run(self, *, is_compromised: bool = False) -> Result:
         with Session(self.address, StaticToken(self.token)) as session:

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,15 +21,13 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import signing, tokens
+from tests.support.models.rotations import build_rotation, dev_context
 from tests.support.processes.running_store import Person, RunningStore, wait_until
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
-from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.consumers.consumer_log import read_consumer_log
-from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
-from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
 pytestmark = pytest.mark.requires("embedded")
@@ -145,7 +143,7 @@ def load_on_stores(deployment: Deployment, tmp_path: Path) -> Iterator[Load]:
 
 
 @pytest.fixture
-def rotation(deployment: Deployment, tmp_path: Path, load_on_stores: Load) -> Iterator[Rotation]:
+def rotation(deployment: Deployment, load_on_stores: Load) -> Iterator[Rotation]:
     """Yield the rotation of the declared secret with the rights of the rotator only.
 
     Afterwards the first value is current again, because other tests share the deployment.
@@ -155,24 +153,11 @@ def rotation(deployment: Deployment, tmp_path: Path, load_on_stores: Load) -> It
         deployment.token("strongroom-rotator") as token,
         Session(deployment.settings.vault_addr, StaticToken(token)) as session,
     ):
-        context = RotationContext(
-            declaration=deployment.local.declaration,
-            environment=DEV,
-            session=session,
-            folder=tmp_path,
-            environ=os.environ,
-            read_log=lambda paths: read_consumer_log(deployment.layout.audit_logs, paths),
-            clock=load_on_stores.now,
-            generate=generate_value,
+        context = dev_context(deployment.local.declaration, session, load_on_stores.now)
+        context = replace(
+            context, read_log=lambda paths: read_consumer_log(deployment.layout.audit_logs, paths)
         )
-        yield Rotation(
-            steps=build_steps(context, find_item()),
-            store=context.store(find_item()),
-            session=session,
-            clock=context.clock,
-            new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, load_on_stores.now()),
-            report=lambda _step, _record: None,
-        )
+        yield build_rotation(context, find_item())
     deployment.operator.post(PATH, {"data": first})
 
 
