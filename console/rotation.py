@@ -19,8 +19,7 @@ from vault.declare.schema.field_types import Within
 from vault.dotenv.worktree import check_ignored
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds.declared_secret import OwnedElsewhere
-from vault.rotation.rotation import Result
+from vault.rotation.rotation import OwnedElsewhere, Result
 
 out = Console(soft_wrap=True)
 

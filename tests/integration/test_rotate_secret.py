@@ -30,9 +30,8 @@ from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.kinds.declared_secret import OwnedElsewhere
 from vault.rotation.record import Step
-from vault.rotation.rotation import Rotation
+from vault.rotation.rotation import OwnedElsewhere, Rotation
 
 pytestmark = pytest.mark.requires("embedded")
 

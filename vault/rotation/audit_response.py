@@ -5,13 +5,14 @@ Everything of a line may have any type, because the line comes from a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from app_integration.names import HOST_KEY, ISSUED_KEY
 from vault.reconcile.server_time import parse_time
+from vault.rotation.audit_log import LogFile
 
 #: Keys of a token's metadata with the name of its role or user, by auth method.
 _ROLE_KEYS: Final = ("role_name", "role", "cert_name", "username")
@@ -55,6 +56,27 @@ class Response:
     issued: str | None = None
     id: str = ""
     address: str | None = None
+
+
+def read_responses(
+    log: LogFile, is_wanted: Callable[[str], bool], namespace: str
+) -> Iterator[Response]:
+    """Yield the requests of wanted API paths that succeeded, and count all lines of *log*.
+
+    Args:
+        log: The file. A further call reads only what was appended.
+        is_wanted: Returns whether a path is wanted. Others may be yielded, too.
+        namespace: The Vault namespace of the requests; empty for the root namespace.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ConfigurationError: If it is no audit log.
+
+    """
+    for document in log.responses(is_wanted):
+        response = parse_response(document)
+        if response is not None and response.namespace == namespace.strip("/"):
+            yield response
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:

@@ -20,6 +20,10 @@ from vault.rotation.inventory import Item
 from vault.rotation.record import Record, RecordStore, Step
 
 
+class OwnedElsewhere(ConfigurationError):
+    """A value that only its owner can change, or hand over to its consumer."""
+
+
 class UndoImpossible(ConfigurationError):
     """A rotation that has no way back. It can be continued."""
 

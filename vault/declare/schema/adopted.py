@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
@@ -71,15 +71,19 @@ def find_errors(
     for secret in adopted:
         loc = (*here, secret)
         if secret not in given:
-            what, near = (
-                f"has {format_value(secret)}, which is not a given secret",
-                suggest(secret, given),
-            )
-            yield FieldError(loc, what, join_names(given), near, subject=here)
+            yield not_given_error(loc, given)
             continue
         yield from _derived_uses(secret, mapping(service, "secrets"), here)
     if adopted:
         yield from find_database_error(name, service, here)
+
+
+def not_given_error(loc: Loc, given: Sequence[str]) -> FieldError:
+    """Return the error of an entry at *loc* whose name is none of the secrets *given*."""
+    *here, secret = loc
+    what = f"has {format_value(secret)}, which is not a given secret"
+    near = suggest(str(secret), given)
+    return FieldError(loc, what, join_names(given), near, subject=tuple(here))
 
 
 def find_database_error(name: str, service: Any, here: Loc) -> Iterator[FieldError]:

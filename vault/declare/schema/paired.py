@@ -7,8 +7,14 @@ from typing import Any, Final
 
 from pydantic import Field, field_validator
 
-from vault.declare.errors import FieldError, InvalidValue, format_value, join_names, suggest
-from vault.declare.schema.adopted import DatabaseUser, find_database_error, find_given, mapping
+from vault.declare.errors import FieldError, InvalidValue, format_value
+from vault.declare.schema.adopted import (
+    DatabaseUser,
+    find_database_error,
+    find_given,
+    mapping,
+    not_given_error,
+)
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import Distinct
 
@@ -49,8 +55,7 @@ def find_errors(
     for secret in paired:
         loc, shown = (*here, secret), format_value(secret)
         if secret not in given:
-            what, near = f"has {shown}, which is not a given secret", suggest(secret, given)
-            yield FieldError(loc, what, join_names(given), near, subject=here)
+            yield not_given_error(loc, given)
         elif secret in adopted:
             what = f"has {shown}, which is adopted, too"
             yield FieldError(loc, what, "a secret that is not adopted", subject=here)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from vault.rotation.audit_log import LogFile
-from vault.rotation.audit_response import Response, parse_response
+from vault.rotation.audit_log import LogFile, first_time
+from vault.rotation.audit_response import Response, read_responses
 
 _RENEWALS: Final = frozenset(("auth/token/renew-self", "auth/token/renew"))
 _REVOCATION: Final = "auth/token/revoke-self"
@@ -120,7 +120,7 @@ class ConsumerLog:
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return min((each.first for each in self.files if each.first), default=None)
+        return first_time(self.files)
 
     @property
     def tokens(self) -> list[TokenReads]:
@@ -151,10 +151,8 @@ class ConsumerLog:
         """
         wanted = {*self.paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR}
         for log in self.files:
-            for document in log.responses(wanted.__contains__):
-                response = parse_response(document)
-                if response is not None and response.namespace == self.namespace.strip("/"):
-                    self.add(response)
+            for response in read_responses(log, wanted.__contains__, self.namespace):
+                self.add(response)
 
     def add(self, response: Response) -> None:
         """Add one response of the log."""

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from app_integration.names import AGENT_ISSUED
-from vault.rotation.audit_log import LogFile
-from vault.rotation.audit_response import Response, parse_response
+from vault.rotation.audit_log import LogFile, first_time
+from vault.rotation.audit_response import Response, read_responses
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +43,7 @@ class LoginLog:
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return min((each.first for each in self.files if each.first), default=None)
+        return first_time(self.files)
 
     def has_login(self, name: str, since: datetime) -> bool:
         """Return whether a client has logged in with the secret-id *name* after *since*."""
@@ -74,10 +74,7 @@ def read_login_log(files: Iterable[Path], role: str, login: str, namespace: str 
     for path in files:
         log = LogFile(path)
         found.files.append(log)
-        for document in log.responses(login.__eq__):
-            response = parse_response(document)
-            if response is None or response.namespace != namespace.strip("/"):
-                continue
+        for response in read_responses(log, login.__eq__, namespace):
             is_of_role = response.path == login and response.role == role
             if is_of_role and response.issued != AGENT_ISSUED:
                 found.add(response)

@@ -1,4 +1,4 @@
-"""Decision whether the users of older secret-ids have moved to a new one, by tokens and logins."""
+"""Decision whether the consumers of older secret-ids have moved, by tokens and logins."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of the users of a role's secret-ids.
+    """What is known of the consumers of a role's secret-ids.
 
     Attributes:
         tokens: The live tokens of the role.
@@ -83,7 +83,7 @@ class Observation:
     promoted: datetime
 
 
-def judge(generation: Generation, seen: Observation, now: datetime) -> Evidence:
+def evidence_by_tokens(generation: Generation, seen: Observation, now: datetime) -> Evidence:
     """Return which tokens came from the new secret-id, and which from older ones.
 
     A role whose tokens are short-lived may have none. So the old secret-ids are needed until a
@@ -106,7 +106,7 @@ def judge(generation: Generation, seen: Observation, now: datetime) -> Evidence:
     )
 
 
-def report_compromise(
+def evidence_of_compromise(
     generation: Generation,
     seen: Observation,
     ended: Mapping[str, Collection[Issued]],

@@ -9,12 +9,12 @@ from app_integration.errors import ConfigurationError
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds import (
-    declared_pair,
     declared_secret,
     index_key,
     root_user,
     secret_id,
     transit_key,
+    user_pair,
 )
 from vault.rotation.rotation import Steps
 
@@ -27,7 +27,7 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
     Kind.INDEX_KEY: index_key.build,
     Kind.SECRET_ID: secret_id.build,
     Kind.ROOT_USER: root_user.build,
-    Kind.USER_PAIR: declared_pair.build,
+    Kind.USER_PAIR: user_pair.build,
 }
 
 

@@ -17,16 +17,13 @@ from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.kinds.secret_evidence import observe
+from vault.rotation.rotation import OwnedElsewhere
 
 #: Seconds for which the old value of a secret stays valid, if none is declared.
 DEFAULT_RETIRE_AFTER: Final = durations.DAY
 #: Length and alphabet of the value for a hook ``set``.
 _LENGTH: Final = 48
 _ALPHABET: Final = "alphanumeric"
-
-
-class OwnedElsewhere(ConfigurationError):
-    """A value that only its owner can change, because it has no hooks."""
 
 
 def build(context: RotationContext, item: Item) -> SecretRotation:

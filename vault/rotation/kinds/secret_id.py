@@ -18,17 +18,17 @@ from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
     Generation,
     Observation,
-    judge,
-    report_compromise,
+    evidence_by_tokens,
+    evidence_of_compromise,
 )
 from vault.rotation.context import RotationContext
 from vault.rotation.credential_folder import put_back, remove_previous, write_credential
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item
 from vault.rotation.issued_secret_ids import AppRoleCredentials, Issued
-from vault.rotation.kinds.declared_secret import OwnedElsewhere
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record
+from vault.rotation.rotation import OwnedElsewhere
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +141,8 @@ class SecretIdRotation:
             self.pending.written() or record.promoted or now,
         )
         if record.is_compromised:
-            return report_compromise(generation, seen, ended, now)
-        return judge(generation, seen, now)
+            return evidence_of_compromise(generation, seen, ended, now)
+        return evidence_by_tokens(generation, seen, now)
 
     def retire(self, record: Record) -> Record:
         """Destroy the older secret-ids, and revoke the tokens that came from them.

@@ -16,14 +16,19 @@ from typing import Final
 from sqlalchemy import URL
 
 from app_integration.errors import ConfigurationError, RequestRefused
-from app_integration.names import VALUE_KEY
+from app_integration.names import VALUE_KEY, Scope
 from app_integration.observability import redaction
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from vault.adoption import database_user
+from vault.declare.schema.secret_sources import Given
+from vault.reconcile.desired.static_users import pair_role_names
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.rotation.consumers.evidence import Consumer, Evidence
+from vault.rotation.consumers.kv_log import longest_use
+from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
+from vault.rotation.kinds.declared_secret import DEFAULT_RETIRE_AFTER, assemble
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.record import Record, RecordStore, Step
 
@@ -229,3 +234,17 @@ def _consumers(user: str, sessions: Mapping[str, int]) -> Iterator[Consumer]:
     for application, count in sorted(sessions.items()):
         name = application or "a client without a name"
         yield Consumer(name, f"has {count} open database session(s) of {user}")
+
+
+def build(context: RotationContext, item: Item) -> UserPairRotation:
+    """Return the steps that rotate the paired secret *item*."""
+    scope = Scope(item.service or "", context.environment)
+    source = context.declaration.secrets(scope)[item.name]
+    declared = source.retire_after if isinstance(source, Given) else None
+    retire_after = declared or DEFAULT_RETIRE_AFTER
+    return UserPairRotation(
+        secret=assemble(context, item, retire_after),
+        roles=pair_role_names(context.declaration, scope)[item.name],
+        store=context.store(item),
+        unused_after=longest_use(context.declared.agent.render_interval),
+    )

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 from app_integration.mounts import Mounts
 from app_integration.permissions import need
 from vault.reconcile.resources.secrets import data_path
-from vault.rotation.audit_log import LogFile
-from vault.rotation.audit_response import Response, parse_response
+from vault.rotation.audit_log import LogFile, first_time
+from vault.rotation.audit_response import Response, read_responses
 from vault.rotation.inventory import Item, Kind
 
 #: Operations of the Transit engine that use a key.
@@ -77,7 +77,7 @@ class AuditLogs:
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return min((each.first for each in self.files if each.first), default=None)
+        return first_time(self.files)
 
     @property
     def last(self) -> datetime | None:
@@ -114,10 +114,7 @@ def read_audit_logs(
     for path in paths:
         log = LogFile(path)
         found.files.append(log)
-        for document in log.responses(wanted.__contains__):
-            response = parse_response(document)
-            if response is None or response.namespace != namespace.strip("/"):
-                continue
+        for response in read_responses(log, wanted.__contains__, namespace):
             if response.path == login and response.role is not None and response.role in roles:
                 key = (response.role, response.issued)
                 _keep_latest(found.logins, key, _read(response, "login", None))

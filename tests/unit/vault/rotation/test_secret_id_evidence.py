@@ -12,8 +12,8 @@ from vault.rotation.consumers.login_log import Client, LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
     Generation,
     Observation,
-    judge,
-    report_compromise,
+    evidence_by_tokens,
+    evidence_of_compromise,
 )
 from vault.rotation.issued_secret_ids import Issued
 
@@ -38,7 +38,7 @@ GENERATION = Generation.of("shop-dev", NEW, SECRET_IDS)
 
 
 def look(*tokens: Issued, is_used: bool = True, log: LoginLog | None = None) -> Evidence:
-    return judge(GENERATION, Observation(tokens, is_used, log, NOW), NOW)
+    return evidence_by_tokens(GENERATION, Observation(tokens, is_used, log, NOW), NOW)
 
 
 def test_old_are_those_of_the_host_from_before_that_are_not_an_agents() -> None:
@@ -80,7 +80,7 @@ def test_login_with_the_new_one_counts_after_its_promotion(seconds: int, is_comp
 
 def test_compromise_without_a_log_says_that_logins_are_unknown() -> None:
     seen = Observation((), True, None, NOW)
-    found = report_compromise(GENERATION, seen, {"shop-dev": [OLD]}, NOW)
+    found = evidence_of_compromise(GENERATION, seen, {"shop-dev": [OLD]}, NOW)
     assert found.notes[0].startswith("no audit log was read")
     assert str(found.ended[0]) == (
         "shop-dev: token issued at 2026-05-31 23:00:00Z with secret-id old"
