@@ -19,7 +19,7 @@ from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.consumers.version_metrics import VersionMetrics
 from vault.rotation.handover import NO_HANDOVER, Handover
-from vault.rotation.hooks import HookRunner
+from vault.rotation.hooks import Commands, HookRunner
 from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import RecordStore
@@ -92,11 +92,11 @@ class RotationContext:
         """Return the place of a new value of *item* before its promotion."""
         return PendingValue(self.session, self.store(item).entry.path, self.mounts.kv)
 
-    def runner(self, item: Item) -> HookRunner:
-        """Return the runner of the hooks of *item*."""
+    def runner(self, item: Item, commands: Commands) -> HookRunner:
+        """Return the runner of the hooks of *item*, which are *commands*."""
         names = {
             "STRONGROOM_SERVICE": item.service or "",
             "ENVIRONMENT": self.environment.value,
             "STRONGROOM_NAME": item.name,
         }
-        return HookRunner(self.folder, self.environ, names)
+        return HookRunner(self.folder, self.environ, names, commands)

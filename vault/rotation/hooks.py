@@ -22,6 +22,11 @@ _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
 _MAX_MESSAGE: Final = 1000  # characters of standard error in an error
 
 
+#: Name of a hook → the program and its arguments.
+Commands = Mapping[str, Sequence[str]]
+NO_HOOKS: Final[Commands] = {}
+
+
 class HookFailed(StrongroomError):
     """A hook that did not start, failed or did not end in time."""
 
@@ -34,27 +39,22 @@ class HookRunner:
         folder: Working directory, the repository's folder.
         environ: Variables of the operator, of which a few are passed on.
         names: Variables that tell a hook what it is called for. They contain no secret.
+        commands: Name of a declared hook → the program and its arguments.
 
     """
 
     folder: Path
     environ: Mapping[str, str]
     names: Mapping[str, str]
+    commands: Commands
 
     def run(
-        self,
-        name: str,
-        command: Sequence[str],
-        rotation: str,
-        text: Secret | None,
-        *,
-        is_secret: bool = True,
+        self, name: str, rotation: str, text: Secret | None, *, is_secret: bool = True
     ) -> Secret:
         """Run a hook, and return what it printed without the final line break.
 
         Args:
-            name: Name of the hook, for the error.
-            command: The program and its arguments.
+            name: Name of the hook. One that is not declared is not run, and prints nothing.
             rotation: The rotation's id, the same if the hook is repeated after a kill.
             text: Standard input, None for none.
             is_secret: Whether the output is a secret, and not a count for people.
@@ -63,14 +63,31 @@ class HookRunner:
             HookFailed: If it does not end with exit code 0 in time.
 
         """
+        if name not in self.commands:
+            return Secret("")
+        what = f"the hook {name} ({self.commands[name][0]})"
+        result = self._execute(self.commands[name], what, rotation, text)
+        output = Secret(result.stdout.removesuffix("\n"))
+        if output and is_secret:
+            redaction.live.add(output)
+        if result.returncode:
+            message = redaction.live.scrub(result.stderr)[-_MAX_MESSAGE:].strip()
+            raise HookFailed(
+                f"{what} ended with exit code {result.returncode}: "
+                f"{message or 'it printed no reason'}; correct it, and run the command again"
+            )
+        return output
+
+    def _execute(
+        self, command: Sequence[str], what: str, rotation: str, text: Secret | None
+    ) -> subprocess.CompletedProcess[str]:
         kept = {key: self.environ[key] for key in _KEPT if key in self.environ}
-        variables = {**kept, **self.names, "STRONGROOM_ROTATION_ID": rotation}
         try:
-            result = subprocess.run(
+            return subprocess.run(
                 list(command),
                 input="" if text is None else text.reveal(),
                 cwd=self.folder,
-                env=variables,
+                env={**kept, **self.names, "STRONGROOM_ROTATION_ID": rotation},
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT,
@@ -78,19 +95,9 @@ class HookRunner:
             )
         except subprocess.TimeoutExpired:
             raise HookFailed(
-                f"the hook {name} ({command[0]}) did not end within {TIMEOUT} s, and was killed; "
-                "end what it has started, and run the command again"
+                f"{what} did not end within {TIMEOUT} s, and was killed; end what it has started, "
+                "and run the command again"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "its output is not UTF-8"
-            raise HookFailed(f"the hook {name} ({command[0]}): {reason}; correct it") from None
-        output = Secret(result.stdout.removesuffix("\n"))
-        if output and is_secret:
-            redaction.live.add(output)
-        if result.returncode:
-            message = redaction.live.scrub(result.stderr)[-_MAX_MESSAGE:].strip()
-            raise HookFailed(
-                f"the hook {name} ({command[0]}) ended with exit code {result.returncode}: "
-                f"{message or 'it printed no reason'}; correct it, and run the command again"
-            )
-        return output
+            raise HookFailed(f"{what}: {reason}; correct it") from None

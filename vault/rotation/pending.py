@@ -12,7 +12,7 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.secrets import data_path, metadata_path
+from vault.reconcile.resources.secrets import data_path, destroy_versions, metadata_path
 from vault.reconcile.server_time import parse_time
 
 _ID: Final = "rotation"
@@ -73,12 +73,4 @@ class PendingValue:
 
     def destroy(self) -> None:
         """Destroy all versions of the value; the record stays."""
-        metadata = read_data(self.session, metadata_path(self.path, self.mount)) or {}
-        versions = [
-            int(number)
-            for number, found in (metadata.get("versions") or {}).items()
-            if not found["destroyed"]
-        ]
-        if versions:
-            path = f"{self.mount}/destroy/{self.path}"
-            self.session.post(path, {"versions": versions})
+        destroy_versions(self.session, self.path, self.mount)

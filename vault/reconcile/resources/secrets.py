@@ -202,6 +202,26 @@ def data_path(name: str, mount: str = KV_MOUNT) -> str:
     return f"{mount}/data/{name}"
 
 
+def destroy_versions(session: Session, name: str, mount: str, before: int | None = None) -> None:
+    """Destroy the versions of a secret. Its metadata stays.
+
+    Args:
+        session: May read the metadata, and destroy versions.
+        name: Path below the KV mount.
+        mount: Path of the KV mount.
+        before: The oldest version that is not destroyed, None to destroy all.
+
+    """
+    metadata = read_data(session, metadata_path(name, mount)) or {}
+    alive = [
+        int(number)
+        for number, version in (metadata.get("versions") or {}).items()
+        if not version["destroyed"] and (before is None or int(number) < before)
+    ]
+    if alive:
+        session.post(f"{mount}/destroy/{name}", {"versions": alive})
+
+
 def metadata_path(name: str, mount: str = KV_MOUNT) -> str:
     """Return the API path of the metadata of *name*, a path below the KV mount."""
     return f"{mount}/metadata/{name}"

@@ -14,6 +14,7 @@ from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
 from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.context import RotationContext
+from vault.rotation.hooks import NO_HOOKS, Commands
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.kinds.secret_evidence import observe
@@ -54,18 +55,21 @@ def build(context: RotationContext, item: Item) -> SecretRotation:
     if isinstance(source, Generated):
         length, alphabet = source.length, source.alphabet
     retire_after = source.retire_after or DEFAULT_RETIRE_AFTER
-    rotation = assemble(context, item, retire_after)
-    hooks = source.hooks.commands if isinstance(source, Given) and source.hooks else {}
-    return replace(rotation, generate=partial(_generate, context, length, alphabet), hooks=hooks)
+    hooks = source.hooks.commands if isinstance(source, Given) and source.hooks else NO_HOOKS
+    rotation = assemble(context, item, retire_after, hooks)
+    return replace(rotation, generate=partial(_generate, context, length, alphabet))
 
 
-def assemble(context: RotationContext, item: Item, retire_after: int) -> SecretRotation:
-    """Return the steps for the secret *item*, without hooks.
+def assemble(
+    context: RotationContext, item: Item, retire_after: int, hooks: Commands = NO_HOOKS
+) -> SecretRotation:
+    """Return the steps for the secret *item*, with a random value.
 
     Args:
         context: The environment.
         item: The secret.
         retire_after: Seconds for which the old value is valid in any case.
+        hooks: The declared hooks.
 
     """
     scope = Scope(item.service or "", context.environment)
@@ -76,8 +80,7 @@ def assemble(context: RotationContext, item: Item, retire_after: int) -> SecretR
         owner=context.owner,
         pending=context.pending(item),
         generate=partial(_generate, context, _LENGTH, _ALPHABET),
-        hooks={},
-        runner=context.runner(item),
+        hooks=context.runner(item, hooks),
         derived=tuple(find_derived(context, scope, item.name)),
         observe=partial(observe, context, item, retire_after),
     )

@@ -86,6 +86,6 @@ class IndexRotation:
 def build(context: RotationContext, item: Item) -> IndexRotation:
     """Return the steps that rotate the key of the index *item*."""
     declared = context.declaration.service(item.service or "").indexes[item.name]
-    runner, hooks = context.runner(item), declared.hooks.commands
-    stored = StoredValues("index value", "rewrite", hooks, runner, context.clock)
+    runner = context.runner(item, declared.hooks.commands)
+    stored = StoredValues("index value", "rewrite", runner, context.clock)
     return IndexRotation(item, declared.retire_after or 0, stored)

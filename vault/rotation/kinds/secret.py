@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,7 +15,12 @@ from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
-from vault.reconcile.resources.secrets import DerivedValue, data_path, metadata_path
+from vault.reconcile.resources.secrets import (
+    DerivedValue,
+    data_path,
+    destroy_versions,
+    metadata_path,
+)
 from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
@@ -23,9 +28,6 @@ from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record
 
 OUTDATED: Final = "outdated"
-
-#: Name of a hook → its command.
-Hooks = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,7 @@ class SecretRotation:
         owner: The deployment, whose secret this must be.
         pending: The place of the new value.
         generate: Returns a new random value.
-        hooks: Hooks by name: ``create``, ``set``, ``test`` and ``retire``, each optional.
-        runner: Runs them.
+        hooks: Runs ``create``, ``set``, ``test`` and ``retire``, each of which is optional.
         derived: The secrets that are composed of this one.
         observe: Returns what is known of the consumers of API paths, given the version that each
             of them must have read.
@@ -53,8 +54,7 @@ class SecretRotation:
     owner: Owner
     pending: PendingValue
     generate: Callable[[], Secret]
-    hooks: Hooks
-    runner: HookRunner
+    hooks: HookRunner
     derived: tuple[DerivedValue, ...]
     observe: Callable[[Record, Mapping[str, int]], Evidence]
 
@@ -78,8 +78,8 @@ class SecretRotation:
     def create(self, record: Record) -> Record:
         """Generate the new value, or let the hook ``create`` obtain it from its owner."""
         if self.pending.read(record.id) is None:
-            is_hooked = "create" in self.hooks
-            value = self._run("create", record, None) if is_hooked else self.generate()
+            is_hooked = "create" in self.hooks.commands
+            value = self.hooks.run("create", record.id, None) if is_hooked else self.generate()
             if not value:
                 raise ConfigurationError("the hook create printed no value; let it print one")
             self.pending.write(record.id, value)
@@ -87,13 +87,13 @@ class SecretRotation:
 
     def set(self, record: Record) -> Record:
         """Let the hook ``set`` make the owner accept the new value."""
-        self._run("set", record, self.pending.require(record.id))
+        self.hooks.run("set", record.id, self.pending.require(record.id))
         return record
 
     def test(self, record: Record) -> Record:
         """Let the hook ``test`` use the new value, and check that it is another one."""
         value = self.pending.require(record.id)
-        self._run("test", record, value)
+        self.hooks.run("test", record.id, value)
         old = self.read(int(record.old)).get(VALUE_KEY)
         if old is not None and value == old:
             raise ConfigurationError(
@@ -161,21 +161,23 @@ class SecretRotation:
                     "nothing can be undone; continue with: strongroom rotate"
                 )
             if old and (is_current or fields == old):
-                self._run("set", record, Secret(old[VALUE_KEY]))
+                self.hooks.run("set", record.id, Secret(old[VALUE_KEY]))
             if is_current:
                 self._write(old, version)
             if version:
                 self._compose_derived()
-            self._run("retire", record, value)
+            self.hooks.run("retire", record.id, value)
         self.pending.destroy()
 
     def _retire(self, record: Record) -> None:
         old = self.read(int(record.old)).get(VALUE_KEY)
         if old is not None:
-            self._run("retire", record, Secret(old))
-        self._destroy_before(self.item.server_name, int(record.new))
+            self.hooks.run("retire", record.id, Secret(old))
+        kv = self.mounts.kv
+        destroy_versions(self.session, self.item.server_name, kv, before=int(record.new))
         for each in self.derived:
-            self._destroy_before(each.name, self._metadata(each.name).get("current_version", 0))
+            current = self._metadata(each.name).get("current_version", 0)
+            destroy_versions(self.session, each.name, kv, before=current)
 
     def _check_replaced(self, record: Record, version: int, fields: Mapping[str, str]) -> None:
         """Check that no one has made the old value current again, because it would be ended."""
@@ -186,11 +188,6 @@ class SecretRotation:
                 f"write that of version {record.new} or another one with strongroom put, and run "
                 "the command again"
             )
-
-    def _run(self, hook: str, record: Record, value: Secret | None) -> Secret:
-        if hook not in self.hooks:
-            return Secret("")
-        return self.runner.run(hook, self.hooks[hook], record.id, value)
 
     def _compose_derived(self) -> None:
         for each in self.derived:
@@ -229,13 +226,6 @@ class SecretRotation:
 
     def _metadata(self, name: str) -> dict[str, Any]:
         return read_data(self.session, metadata_path(name, self.mounts.kv)) or {}
-
-    def _destroy_before(self, name: str, version: int) -> None:
-        versions = self._metadata(name).get("versions") or {}
-        before = [int(each) for each in versions if int(each) < version]
-        alive = [each for each in before if not versions[str(each)]["destroyed"]]
-        if alive:
-            self.session.post(f"{self.mounts.kv}/destroy/{name}", {"versions": alive})
 
 
 def _register(fields: dict[str, str]) -> dict[str, str]:

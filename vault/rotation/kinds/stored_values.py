@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -25,22 +25,20 @@ class StoredValues:
     Attributes:
         noun: What one of them is called, for people.
         mover: Name of the hook that moves them to a version.
-        hooks: Hooks by name, each optional.
-        runner: Runs them.
+        runner: Runs the hooks, each of which is optional.
         clock: Returns the current time, in UTC.
 
     """
 
     noun: str
     mover: str
-    hooks: Mapping[str, Sequence[str]]
     runner: HookRunner
     clock: Callable[[], datetime]
 
     @property
     def is_counted(self) -> bool:
         """Return whether a hook counts them."""
-        return COUNT in self.hooks
+        return COUNT in self.runner.commands
 
     def run(self, hook: str, record: Record, version: str) -> str:
         """Run a hook, if it is declared, and return what it printed.
@@ -54,11 +52,8 @@ class StoredValues:
             HookFailed: If it does not end with exit code 0 in time.
 
         """
-        if hook not in self.hooks:
-            return ""
         runner = replace(self.runner, names={**self.runner.names, VERSION: version})
-        text = Secret(version)
-        return runner.run(hook, self.hooks[hook], record.id, text, is_secret=False).reveal()
+        return runner.run(hook, record.id, Secret(version), is_secret=False).reveal()
 
     def move(self, record: Record) -> None:
         """Let the hook move what is stored, or a part of it, to the new version."""

@@ -14,6 +14,7 @@ from vault.declare import durations
 from vault.reconcile.resources import read_data
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.context import RotationContext
+from vault.rotation.hooks import NO_HOOKS
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
 from vault.rotation.record import Record, Step
@@ -176,13 +177,13 @@ class KeyRotation:
 def build(context: RotationContext, item: Item) -> KeyRotation:
     """Return the steps that rotate the key *item*."""
     declared = context.declaration.service(item.service or "").keys[item.name]
-    hooks = declared.hooks.commands if declared.hooks else {}
+    runner = context.runner(item, declared.hooks.commands if declared.hooks else NO_HOOKS)
     return KeyRotation(
         item=item,
         session=context.session,
         mount=context.mounts.transit,
         retire_after=declared.retire_after,
-        stored=StoredValues("ciphertext", "rewrap", hooks, context.runner(item), context.clock),
+        stored=StoredValues("ciphertext", "rewrap", runner, context.clock),
         read_previous=context.store(item).read,
         clock=context.clock,
     )
