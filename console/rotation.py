@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -34,41 +35,78 @@ def _parse_wait(text: str) -> int:
         raise typer.BadParameter(f"--wait {error.what} (expected {error.expected})") from None
 
 
+_Name = Annotated[str | None, typer.Argument(help="a name in the ledger")]
+_Service = Annotated[
+    str | None, typer.Option("--service", help="the only service; all if none is named")
+]
+_Kind = Annotated[Kind | None, typer.Option("--kind", help="the kind, if several have the name")]
+_Due = Annotated[bool, typer.Option("--due", help="all that are overdue or under way")]
+_Status = Annotated[bool, typer.Option("--status", help="show the state only")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="change nothing")]
+_Undo = Annotated[bool, typer.Option("--undo", help="go back to the old value")]
+_Compromised = Annotated[bool, typer.Option("--compromised", help="end the old value at once")]
+_Wait = Annotated[
+    int | None,
+    typer.Option(
+        "--wait",
+        parser=_parse_wait,
+        metavar="DURATION",
+        help="wait so long for the consumers: 10m",
+    ),
+]
+_AuditLog = Annotated[
+    list[Path] | None,
+    typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="folder for a new secret-id, outside of the repository"),
+]
+_Host = Annotated[str | None, typer.Option("--host", help="host of a new secret-id")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """Options that say what is done. See the help of each."""
+
+    due: bool
+    status: bool
+    dry_run: bool
+    undo: bool
+    compromised: bool
+    wait: int | None
+
+    def check(self, name: str | None) -> None:
+        """Check that the options go together.
+
+        Raises:
+            BadParameter: If they do not.
+
+        """
+        due, status, dry_run = self.due, self.status, self.dry_run
+        if (name is None) != (due or status) and not (name and status):
+            raise typer.BadParameter("pass a name, --due or --status")
+        if due + status + self.undo + self.compromised + dry_run > 1 + (due and dry_run):
+            raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
+        if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
+            raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
+
+
 def rotate(
     env: Env,
-    name: Annotated[str | None, typer.Argument(help="a name in the ledger")] = None,
-    service: Annotated[
-        str | None, typer.Option("--service", help="the only service; all if none is named")
-    ] = None,
-    kind: Annotated[
-        Kind | None, typer.Option("--kind", help="the kind, if several have the name")
-    ] = None,
-    due: Annotated[bool, typer.Option("--due", help="all that are overdue or under way")] = False,
-    status: Annotated[bool, typer.Option("--status", help="show the state only")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="change nothing")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="go back to the old value")] = False,
-    compromised: Annotated[
-        bool, typer.Option("--compromised", help="end the old value at once")
-    ] = False,
-    wait: Annotated[
-        int | None,
-        typer.Option(
-            "--wait",
-            parser=_parse_wait,
-            metavar="DURATION",
-            help="wait so long for the consumers: 10m",
-        ),
-    ] = None,
-    audit_log: Annotated[
-        list[Path] | None,
-        typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
-    ] = None,
+    name: _Name = None,
+    service: _Service = None,
+    kind: _Kind = None,
+    due: _Due = False,
+    status: _Status = False,
+    dry_run: _DryRun = False,
+    undo: _Undo = False,
+    compromised: _Compromised = False,
+    wait: _Wait = None,
+    audit_log: _AuditLog = None,
     prometheus: Prometheus = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="folder for a new secret-id, outside of the repository"),
-    ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="host of a new secret-id")] = None,
+    folder: _Out = None,
+    host: _Host = None,
     wrap_ttl: WrapTtl = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -77,12 +115,8 @@ def rotate(
     Run the command again to continue, also after a kill. --undo goes back, until the old value is
     being ended.
     """
-    if (name is None) != (due or status) and not (name and status):
-        raise typer.BadParameter("pass a name, --due or --status")
-    if due + status + undo + compromised + dry_run > 1 + (due and dry_run):
-        raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
-    if wait is not None and (due or status or undo or compromised or dry_run):
-        raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
+    options = _Options(due, status, dry_run, undo, compromised, wait)
+    options.check(name)
     logs = tuple(audit_log or ())
     _check_audit_logs(() if compromised else logs)  # because nothing holds up an emergency
     if folder is not None:
@@ -98,14 +132,19 @@ def rotate(
             view.show_states((item, rotations.read_record(item)) for item in items)
         elif due:
             _rotate_due(rotations, view, is_dry=dry_run)
-        elif undo:
-            record = rotations.rotation(items[0]).undo()
-            view.show_result(items[0], Result(record))
-        elif dry_run:
-            _preview(rotations, view, items[0])
         else:
-            result = rotations.run(items[0], is_compromised=compromised, patience=wait or 0)
-            view.show_result(items[0], result)
+            _rotate_one(rotations, view, items[0], options)
+
+
+def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _Options) -> None:
+    if options.undo:
+        view.show_result(item, Result(rotations.rotation(item).undo()))
+    elif options.dry_run:
+        _preview(rotations, view, item)
+    else:
+        patience = options.wait or 0
+        result = rotations.run(item, is_compromised=options.compromised, patience=patience)
+        view.show_result(item, result)
 
 
 def _check_audit_logs(paths: Iterable[Path]) -> None:

@@ -101,9 +101,9 @@ class RotationView:
 
     def _show_evidence(self, evidence: Evidence, *, is_forced: bool) -> None:
         self.say(f"evidence: {evidence.proof}")
-        held = "used the old value" if is_forced else "waits for"
+        waiting = "used the old value" if is_forced else "waits for"
         groups: tuple[tuple[str, tuple[Consumer, ...]], ...] = (
-            (held, evidence.waiting),
+            (waiting, evidence.waiting),
             ("has moved", evidence.moved),
             ("has ended", evidence.ended),
             ("has read the old value", evidence.readers),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,10 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console import operate
-from console.audit_files import find_audit_files
+from console.evidence_sources import EvidenceSources
 from console.operator_session import open_rotator_session
 from vault.declare.errors import join_names, suggest
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
-from vault.rotation.consumers.login_log import LoginLog, read_login_log
-from vault.rotation.consumers.prometheus_query import read_version_metrics
-from vault.rotation.consumers.version_metrics import VersionMetrics
 from vault.rotation.context import RotationContext
 from vault.rotation.handover import NO_HANDOVER, Handover
 from vault.rotation.inventory import Item, Kind, declared_items
@@ -170,6 +166,8 @@ def open_rotations(
     repository = operate.repository()
     declaration = repository.load()
     items = declared_items(declaration, environment, service)
+    mounts = declaration.environment(environment).mounts
+    evidence = EvidenceSources(environment, audit_logs, root, prometheus, mounts)
     with open_rotator_session(environment.value, root) as session:
         context = RotationContext(
             declaration=declaration,
@@ -177,29 +175,14 @@ def open_rotations(
             session=session,
             folder=repository.root,
             environ=os.environ,
-            read_log=_LogReader(environment, audit_logs, root),
+            read_log=evidence.read_log,
             clock=partial(datetime.now, UTC),
             generate=generate_value,
-            read_metrics=partial(_read_metrics, prometheus),
+            read_metrics=evidence.read_metrics,
             handover=replace(handover, find_used=partial(_find_used, environment, root)),
-            read_logins=partial(_read_logins, environment, audit_logs, root),
+            read_logins=evidence.read_logins,
         )
         yield Rotations(context, items, report)
-
-
-def _read_metrics(
-    prometheus: str | None, names: Collection[str], since: timedelta
-) -> VersionMetrics | None:
-    return read_version_metrics(prometheus, names, since) if prometheus is not None else None
-
-
-def _read_logins(
-    environment: Environment, audit_logs: Sequence[Path], root: Path, role: str
-) -> LoginLog | None:
-    files = find_audit_files(environment, audit_logs, root)
-    mounts = operate.load_declaration().environment(environment).mounts
-    login = f"{mounts.auth}/login"
-    return read_login_log(files.paths, role, login, files.namespace) if files.paths else None
 
 
 def _find_used(environment: Environment, root: Path, role: str) -> Path | None:
@@ -209,22 +192,3 @@ def _find_used(environment: Environment, root: Path, role: str) -> Path | None:
     layout = operate.local_deployment(root).layout
     files = (layout.secret_id(role), layout.service_secret_id(role))
     return next((each.parent for each in files if each.exists()), None)
-
-
-class _LogReader:
-    """Reader of the audit logs. A further look at the same paths reads only what is new."""
-
-    def __init__(self, environment: Environment, audit_logs: Sequence[Path], root: Path) -> None:
-        self._find_files = partial(find_audit_files, environment, audit_logs, root)
-        self._logs: dict[frozenset[str], ConsumerLog] = {}
-
-    def __call__(self, paths: Collection[str]) -> ConsumerLog | None:
-        """Return what the logs say of the reads of API paths, None without a log."""
-        files, key = self._find_files(), frozenset(paths)
-        if not files.paths:
-            return None
-        if key not in self._logs:
-            self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
-        else:
-            self._logs[key].read()
-        return self._logs[key]

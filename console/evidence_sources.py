@@ -1,0 +1,65 @@
+"""Audit logs and metrics that show who uses the old value of a rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from app_integration.mounts import Mounts
+from app_integration.names import Environment
+from console.audit_files import AuditFiles, find_audit_files
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.consumers.login_log import LoginLog, read_login_log
+from vault.rotation.consumers.prometheus_query import read_version_metrics
+from vault.rotation.consumers.version_metrics import VersionMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSources:
+    """What an operator names as evidence, by default the audit logs of the local deployment.
+
+    Attributes:
+        environment: The environment.
+        audit_logs: Files of the server's audit devices that the operator names.
+        root: Folder of the local deployment.
+        prometheus: Address of a Prometheus server that scrapes the consumers, or None.
+        mounts: Mounts of the deployment.
+
+    """
+
+    environment: Environment
+    audit_logs: Sequence[Path]
+    root: Path
+    prometheus: str | None
+    mounts: Mounts
+    _logs: dict[frozenset[str], ConsumerLog] = field(default_factory=dict)
+
+    def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
+        """Return what the logs say of the reads of API paths, None without a log.
+
+        A further call with the same paths reads only what is new.
+        """
+        files, key = self._find_files(), frozenset(paths)
+        if not files.paths:
+            return None
+        if key not in self._logs:
+            self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
+        else:
+            self._logs[key].read()
+        return self._logs[key]
+
+    def read_logins(self, role: str) -> LoginLog | None:
+        """Return what the logs say of the logins of an AppRole, None without a log."""
+        files, login = self._find_files(), f"{self.mounts.auth}/login"
+        return read_login_log(files.paths, role, login, files.namespace) if files.paths else None
+
+    def read_metrics(self, names: Collection[str], since: timedelta) -> VersionMetrics | None:
+        """Return what Prometheus shows of the secrets *names*, None without one."""
+        if self.prometheus is None:
+            return None
+        return read_version_metrics(self.prometheus, names, since)
+
+    def _find_files(self) -> AuditFiles:
+        return find_audit_files(self.environment, self.audit_logs, self.root)
