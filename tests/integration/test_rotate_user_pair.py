@@ -157,6 +157,7 @@ def site(paired: Deployment) -> Iterator[Site]:
     with paired.token("strongroom-rotator") as token:
         site = Site(paired, token)
         yield site
+        site.logs = False  # otherwise the end waits until the agent has rendered its file again
         site.run_to_end()
         assert logs_in(site.url())
     paired.operator.delete(f"secret/metadata/_strongroom/dev/rotation/user-pair/{PATH}")

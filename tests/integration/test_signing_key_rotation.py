@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.auth.methods import StaticToken
-from app_integration.names import Environment
+from app_integration.names import VALUE_KEY, Environment
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import signing, tokens
@@ -212,7 +212,10 @@ def test_signing_key_rotated_under_load_refuses_no_valid_token(
         assert moved is not None
         assert {each.identity for each in moved.moved} >= {"gaara-store-dev"}
         customers.wait_for("me", 40)  # tokens of both keys, at a process with the old file, too
-        shutil.copy(deployment.layout.config("gaara-store"), tmp_path / "app.yaml")
+        delivered = deployment.layout.config("gaara-store")
+        new = deployment.operator.get(PATH)["data"]["data"][VALUE_KEY]
+        wait_until(lambda: new in delivered.read_text(), "the delivery, which follows the read", 30)
+        shutil.copy(delivered, tmp_path / "app.yaml")
         for customer in customers.customers:
             customers.log_in(customer)
         customers.offset += signing.GRACE
