@@ -1,11 +1,10 @@
-"""The kinds of rotation that exist, and which items can be rotated by them."""
+"""Catalogue of the kinds of rotation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from app_integration.errors import ConfigurationError
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.kinds import (
@@ -25,6 +24,7 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
     Kind.SECRET: declared_secret.build,
     Kind.KEY: transit_key.build,
     Kind.INDEX_KEY: index_key.build,
+    Kind.STATIC_USER: declared_secret.build,  # names the command for an adopted secret
     Kind.SECRET_ID: secret_id.build,
     Kind.ROOT_USER: root_user.build,
     Kind.USER_PAIR: user_pair.build,
@@ -39,7 +39,4 @@ def build_steps(context: RotationContext, item: Item) -> Steps:
         ConfigurationError: If the item cannot be rotated.
 
     """
-    builder = BUILDERS.get(item.kind)
-    if builder is None:
-        raise ConfigurationError(f"a {item.kind} cannot be rotated by this command")
-    return builder(context, item)
+    return BUILDERS[item.kind](context, item)

@@ -32,7 +32,8 @@ def build(context: RotationContext, item: Item) -> SecretRotation:
 
     Raises:
         OwnedElsewhere: If it is given, and has no hooks.
-        ConfigurationError: If it is derived, so that it changes only together with its parts.
+        ConfigurationError: If it is derived, so that it changes only together with its parts, or
+            adopted, so that the server sets its password.
 
     """
     scope = Scope(item.service or "", context.environment)

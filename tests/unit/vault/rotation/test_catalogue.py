@@ -1,0 +1,45 @@
+"""Kinds of rotation, by the declared kind of an item."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from tests.support.models.rotations import dev_context
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+from vault.declare.schema.adopted import Adoption
+from vault.rotation.inventory import Kind, declared_items
+from vault.rotation.kinds.catalogue import BUILDERS, build_steps
+
+NAME = "database-url"
+
+
+def adopted_declaration() -> Declaration:
+    """Return the example declaration, whose store has an adopted URL."""
+    declaration = load()
+    declared = declaration.environment("dev")
+    update = {"adopted": {NAME: Adoption(username="shop_app")}}
+    entry = declared.services["gaara-store"].model_copy(update=update)
+    services = {**declared.services, "gaara-store": entry}
+    changed = declared.model_copy(update={"services": services})
+    return replace(declaration, environments={Environment.DEV: changed})
+
+
+def test_every_kind_of_item_has_a_builder() -> None:
+    assert set(BUILDERS) == set(Kind)
+
+
+def test_adopted_secret_names_the_command_that_rotates_it() -> None:
+    declaration = adopted_declaration()
+    items = declared_items(declaration, Environment.DEV, "gaara-store")
+    (item,) = (each for each in items if each.kind is Kind.STATIC_USER)
+    context = dev_context(declaration, cast("Session", None), lambda: datetime.now(UTC))
+    with pytest.raises(ConfigurationError, match=r"database-url is adopted, .*rotate-password"):
+        build_steps(context, item)
