@@ -61,3 +61,8 @@ class Evidence:
     def is_complete(self, now: datetime) -> bool:
         """Return whether the old value may end at *now*."""
         return not self.waiting and (self.not_before is None or now >= self.not_before)
+
+
+def describe_time(time: datetime) -> str:
+    """Return *time*, which is in UTC, as text for people."""
+    return f"{time:%Y-%m-%d %H:%M:%S}Z"

@@ -10,7 +10,7 @@ from typing import Final
 from app_integration.settings import Limits
 from vault.declare import durations
 from vault.rotation.consumers.consumer_log import ConsumerLog, TokenReads, VersionReads
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
 
 _LIMITS: Final = Limits()
 _STILL_CACHED: Final = (
@@ -168,9 +168,9 @@ def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> It
                     known.add(reads.first, reads.last, reads.addresses)
     for (identity, path, version), reads in sorted(found.items()):
         places = ", ".join(sorted(reads.addresses)) or "a socket"
-        times = _text(reads.first)
+        times = describe_time(reads.first)
         if reads.last != reads.first:
-            times += f" to {_text(reads.last)}"
+            times += f" to {describe_time(reads.last)}"
         yield Consumer(identity, f"read version {version} of {path} from {places}, {times}")
 
 
@@ -205,7 +205,7 @@ def _judge(
     wanted, reads = promotion.versions[path], token.versions[path]
     has_moved = token.first_read(path, wanted, promotion.time) is not None
     newest = max(version for version in reads if has_moved or version < wanted)
-    detail = f"read version {newest} of {path} at {_text(reads[newest].last)}"
+    detail = f"read version {newest} of {path} at {describe_time(reads[newest].last)}"
     if has_moved:
         return "moved", detail
     if not token.has_ended(now - promotion.lead):
@@ -223,7 +223,3 @@ def _is_replaced(
     wanted, since = promotion.versions[path], promotion.time
     same = [other for other in tokens if other.identity == token.identity]
     return any(other.first_read(path, wanted, since) is not None for other in same)
-
-
-def _text(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}Z"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.issued_secret_ids import Issued
 
@@ -125,7 +125,7 @@ def evidence_of_compromise(
     if seen.log is None or seen.log.first is None:
         logins = ["no audit log was read, so that the logins with the old secret-ids are unknown"]
     else:
-        first = f"{seen.log.first:%Y-%m-%d %H:%M:%S}Z"
+        first = describe_time(seen.log.first)
         logins = [*logins, f"the log begins at {first}; earlier logins are unknown"]
     moved = [each for each in seen.tokens if each.name == generation.new.name]
     return Evidence(
@@ -146,7 +146,7 @@ def _logins(generation: Generation, log: LoginLog | None) -> Iterator[str]:
         host = f" on {client.host}" if client.host else ""
         name = f"secret-id {client.name}" if client.name else "a secret-id without a name"
         address = client.address or "an unknown address"
-        first, last = (f"{time:%Y-%m-%d %H:%M:%S}Z" for time in (min(times), max(times)))
+        first, last = describe_time(min(times)), describe_time(max(times))
         yield f"logged in: {generation.role}{host} from {address} with {name}, {first} to {last}"
 
 
@@ -163,7 +163,7 @@ def _consumer(role: str, token: Issued, now: datetime | None) -> Consumer:
     """Return a consumer for *token*, with its remaining time if *now* is not None."""
     identity = f"{role} on {token.host}" if token.host else role
     name = f"secret-id {token.name}" if token.name else "a secret-id without a name"
-    detail = f"token issued at {token.created:%Y-%m-%d %H:%M:%S}Z with {name}"
+    detail = f"token issued at {describe_time(token.created)} with {name}"
     if token.expires is not None and now is not None:
         left = max(token.expires - now, timedelta())
         detail += f"; ends in {int(left.total_seconds())} s if it is not renewed"

@@ -12,7 +12,7 @@ from app_integration.names import Scope
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.secrets import data_path, metadata_path
 from vault.reconcile.server_time import parse_time
-from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.evidence import Evidence, Proof, describe_time
 from vault.rotation.consumers.kv_log import (
     Promotion,
     evidence_by_log,
@@ -84,7 +84,7 @@ def _observe(
     if not is_compromised:
         return evidence
     readers = tuple(readers_of_old_versions(promotion.versions, log))
-    since = f"the log begins at {log.first:%Y-%m-%d %H:%M:%S}Z; earlier reads are not in it"
+    since = f"the log begins at {describe_time(log.first)}; earlier reads are not in it"
     return replace(evidence, readers=readers, notes=(*evidence.notes, since))
 
 
