@@ -21,11 +21,10 @@ from app_integration.names import VALUE_KEY, Environment
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import signing, tokens
-from tests.support.models.rotations import build_rotation, dev_context
+from tests.support.models.rotations import LogReader, build_rotation, dev_context
 from tests.support.processes.running_store import Person, RunningStore, wait_until
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
-from vault.rotation.consumers.consumer_log import read_consumer_log
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
@@ -154,9 +153,7 @@ def rotation(deployment: Deployment, load_on_stores: Load) -> Iterator[Rotation]
         Session(deployment.settings.vault_addr, StaticToken(token)) as session,
     ):
         context = dev_context(deployment.local.declaration, session, load_on_stores.now)
-        context = replace(
-            context, read_log=lambda paths: read_consumer_log(deployment.layout.audit_logs, paths)
-        )
+        context = replace(context, read_log=LogReader(deployment.layout.audit_logs))
         yield build_rotation(context, find_item())
     deployment.operator.post(PATH, {"data": first})
 

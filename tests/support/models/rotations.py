@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import generate_value
+from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.catalogue import build_steps
@@ -63,3 +64,25 @@ def build_rotation(context: RotationContext, item: Item) -> Rotation:
         new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, context.clock()),
         report=lambda _step, _record: None,
     )
+
+
+class LogReader:
+    """Reader of audit logs, which reads only what is new at a further call with the same paths.
+
+    Args:
+        files: The logs of a shared deployment, which grow with each test.
+
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = tuple(files)
+        self._logs: dict[frozenset[str], ConsumerLog] = {}
+
+    def __call__(self, paths: Collection[str]) -> ConsumerLog:
+        """Return what the logs say of the reads of *paths*."""
+        key = frozenset(paths)
+        if key in self._logs:
+            self._logs[key].read()
+        else:
+            self._logs[key] = read_consumer_log(self._files, key)
+        return self._logs[key]
