@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
@@ -381,10 +382,15 @@ def test_url_of_the_old_user_that_someone_wrote_keeps_its_password(rotated: Site
     old, operator = rotated.url(), rotated.paired.operator
     rotated.run()
     new = rotated.url()
-    write_value(operator, PATH, old)
     rotated.now += timedelta(hours=2)
-    with pytest.raises(ConfigurationError, match=r"someone wrote a URL of .* during the rotation"):
-        rotated.run()
+    other = make_url(old.reveal()).update_query_dict({"application_name": "other"})
+    for url, what in (
+        (old, "the old value of .* again"),
+        (Secret(other.render_as_string(hide_password=False)), "a URL of .* during the rotation"),
+    ):
+        write_value(operator, PATH, url)
+        with pytest.raises(ConfigurationError, match=f"someone wrote {what}"):
+            rotated.run()
     assert logs_in(old)
     write_value(operator, PATH, new)
     assert rotated.run().record.step is Step.DONE

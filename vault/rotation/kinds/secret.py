@@ -185,8 +185,7 @@ class SecretRotation:
         if version > int(record.new) and old is not None and fields.get(VALUE_KEY) == old:
             raise ConfigurationError(
                 f"someone wrote the old value of {self.item.name} again, as version {version}; "
-                f"write that of version {record.new} or another one with strongroom put, and run "
-                "the command again"
+                f"write that of version {record.new} again, and run the command again"
             )
 
     def _compose_derived(self) -> None:
