@@ -28,8 +28,8 @@ def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: dat
     """
     if record is not None and not record.step.is_end:
         return True
-    if item.every is None:
-        return False  # because it changes only together with its parts
+    if item.every is None or item.kind is Kind.STATIC_USER:
+        return False  # because it changes with its parts, or the server rotates it by itself
     if item.kind is Kind.KEY and any(_was_rotated_since(record, each) for each in ages):
         return True
     rotated = record.ended if record is not None else None

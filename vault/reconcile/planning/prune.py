@@ -21,7 +21,7 @@ from vault.reconcile.resources.database import DatabaseRole
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.guards import PasswordPolicy
 from vault.reconcile.resources.marks import check_format, metadata_owner, read_mark
-from vault.reconcile.resources.ownership import FOLDER, Owner, other_deployment, rotation_path
+from vault.reconcile.resources.ownership import FOLDER, Owner, other_deployment, rotation_paths
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
@@ -86,7 +86,8 @@ class Orphan:
         if self.kind == SecretMetadata.kind:
             # The record of a rotation first, because its old and new versions mean nothing to a
             # later secret of that name, and its pending value is a secret as well.
-            session.delete(metadata_path(rotation_path(self.name), self.mounts.kv))
+            for path in rotation_paths(self.name):
+                session.delete(metadata_path(path, self.mounts.kv))
             session.delete(metadata_path(self.name, self.mounts.kv))
             return
         if self.kind == DatabaseRole.kind:

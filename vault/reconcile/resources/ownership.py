@@ -34,10 +34,13 @@ def ownership_path(environment: Environment, kind: str, name: str) -> str:
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
-def rotation_path(secret: str) -> str:
-    """Return the path below the KV mount of the record of the rotation of *secret*, a path, too."""
-    environment = secret.split("/")[1]
-    return f"{FOLDER}/{environment}/{ROTATION_FOLDER}/secret/{secret}"
+def rotation_paths(secret: str) -> list[str]:
+    """Return the paths below the KV mount of the records of rotations of *secret*, a path, too.
+
+    A secret whose database users are a pair has another one than before.
+    """
+    folder = f"{FOLDER}/{secret.split('/')[1]}/{ROTATION_FOLDER}"
+    return [f"{folder}/{kind}/{secret}" for kind in ("secret", "user-pair")]
 
 
 @dataclass(frozen=True, slots=True)

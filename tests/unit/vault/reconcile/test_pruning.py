@@ -191,6 +191,7 @@ class TestDelete:
         orphan = Orphan("secret-metadata", "old/dev/key", None)
         assert delete(orphan, RecordingSession()) == [
             "DELETE secret/metadata/_strongroom/dev/rotation/secret/old/dev/key",
+            "DELETE secret/metadata/_strongroom/dev/rotation/user-pair/old/dev/key",
             "DELETE secret/metadata/old/dev/key",
         ]
 

@@ -11,7 +11,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from vault.reconcile.resources.ownership import OwnedByOther, Owner, rotation_path
+from vault.reconcile.resources.ownership import OwnedByOther, Owner, rotation_paths
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, RecordStore, Step
 
@@ -70,7 +70,9 @@ def store(notes: dict[str, str]) -> RecordStore:
 
 
 def test_record_is_where_pruning_looks_for_it() -> None:
-    assert store({}).entry.path == rotation_path(ITEM.server_name)
+    pair = replace(ITEM, kind=Kind.USER_PAIR)
+    paths = [replace(store({}), item=item).entry.path for item in (ITEM, pair)]
+    assert paths == rotation_paths(ITEM.server_name)
     assert store({}).read() is None
 
 

@@ -40,6 +40,11 @@ def test_key_needs_a_run_if_its_newest_version_is_overdue() -> None:
     assert needs_run(KEY, record, [Age(NOW - 91 * DAY, version=2)], NOW)
 
 
+def test_user_that_the_server_rotates_by_itself_needs_no_run() -> None:
+    user = Item(Kind.STATIC_USER, "shop", "url", "shop-dev-url", 30 * 86_400, is_declared=True)
+    assert not needs_run(user, None, [Age(NOW - 31 * DAY)], NOW)
+
+
 @pytest.mark.parametrize(
     ("days", "issued", "needed"),
     [(19, None, False), (21, None, True), (29, "name", True), (29, AGENT_ISSUED, False)],
