@@ -119,13 +119,10 @@ def rotate(
     options.check(name)
     logs = tuple(audit_log or ())
     _check_audit_logs(() if compromised else logs)  # because nothing holds up an emergency
-    if folder is not None:
-        check_ignored(folder)
-    handover = Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
+    handover = _open_handover(folder, host, wrap_ttl)
     environment, view = operate.resolve_environment(env), RotationView(out)
-    with open_rotations(
-        environment, service, logs, root, view.show_step, prometheus, handover
-    ) as rotations:
+    places = (environment, service, logs, root)
+    with open_rotations(*places, view.show_step, prometheus, handover) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)
         _check_handover(items if name else (), handover)
         if status:
@@ -134,6 +131,13 @@ def rotate(
             _rotate_due(rotations, view, is_dry=dry_run)
         else:
             _rotate_one(rotations, view, items[0], options)
+
+
+def _open_handover(folder: Path | None, host: str | None, wrap_ttl: int | None) -> Handover:
+    """Return the options of a new secret-id, once its folder was checked."""
+    if folder is not None:
+        check_ignored(folder)
+    return Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
 
 
 def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _Options) -> None:

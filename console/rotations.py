@@ -15,9 +15,11 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from app_integration.session.session import Session
 from console import operate
 from console.evidence_sources import EvidenceSources
 from console.operator_session import open_rotator_session
+from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
 from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.context import RotationContext
@@ -163,26 +165,36 @@ def open_rotations(
             credential or address.
 
     """
-    repository = operate.repository()
-    declaration = repository.load()
+    declaration = operate.load_declaration()
     items = declared_items(declaration, environment, service)
     mounts = declaration.environment(environment).mounts
     evidence = EvidenceSources(environment, audit_logs, root, prometheus, mounts)
+    handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_rotator_session(environment.value, root) as session:
-        context = RotationContext(
-            declaration=declaration,
-            environment=environment,
-            session=session,
-            folder=repository.root,
-            environ=os.environ,
-            read_log=evidence.read_log,
-            clock=partial(datetime.now, UTC),
-            generate=generate_value,
-            read_metrics=evidence.read_metrics,
-            handover=replace(handover, find_used=partial(_find_used, environment, root)),
-            read_logins=evidence.read_logins,
-        )
+        context = _build_context(declaration, environment, session, evidence, handover)
         yield Rotations(context, items, report)
+
+
+def _build_context(
+    declaration: Declaration,
+    environment: Environment,
+    session: Session,
+    evidence: EvidenceSources,
+    handover: Handover,
+) -> RotationContext:
+    return RotationContext(
+        declaration=declaration,
+        environment=environment,
+        session=session,
+        folder=operate.repository().root,
+        environ=os.environ,
+        read_log=evidence.read_log,
+        clock=partial(datetime.now, UTC),
+        generate=generate_value,
+        read_metrics=evidence.read_metrics,
+        handover=handover,
+        read_logins=evidence.read_logins,
+    )
 
 
 def _find_used(environment: Environment, root: Path, role: str) -> Path | None:
