@@ -153,7 +153,9 @@ def rotation(deployment: Deployment, load_on_stores: Load) -> Iterator[Rotation]
         Session(deployment.settings.vault_addr, StaticToken(token)) as session,
     ):
         context = dev_context(deployment.local.declaration, session, load_on_stores.now)
-        context = replace(context, read_log=LogReader(deployment.layout.audit_logs))
+        read_log = LogReader(deployment.layout.audit_logs)
+        wait_until(lambda: read_log([PATH]).tokens, "a read by the agent, which reads all the time")
+        context = replace(context, read_log=read_log)
         yield build_rotation(context, find_item())
     deployment.operator.post(PATH, {"data": first})
 

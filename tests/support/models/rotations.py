@@ -13,7 +13,8 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.audit_log import LogFile
+from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.catalogue import build_steps
@@ -67,7 +68,10 @@ def build_rotation(context: RotationContext, item: Item) -> Rotation:
 
 
 class LogReader:
-    """Reader of audit logs, which reads only what is new at a further call with the same paths.
+    """Reader of audit logs from now on. A further call with the same paths reads what is new.
+
+    What is older is left out, because tokens of other tests may have read the same secret, and are
+    valid for an hour.
 
     Args:
         files: The logs of a shared deployment, which grow with each test.
@@ -75,14 +79,17 @@ class LogReader:
     """
 
     def __init__(self, files: Iterable[Path]) -> None:
-        self._files = tuple(files)
+        self._files = [(path, path.stat()) for path in files]
         self._logs: dict[frozenset[str], ConsumerLog] = {}
 
     def __call__(self, paths: Collection[str]) -> ConsumerLog:
         """Return what the logs say of the reads of *paths*."""
         key = frozenset(paths)
-        if key in self._logs:
-            self._logs[key].read()
-        else:
-            self._logs[key] = read_consumer_log(self._files, key)
+        if key not in self._logs:
+            files = [
+                LogFile(path, offset=found.st_size, inode=found.st_ino)
+                for path, found in self._files
+            ]
+            self._logs[key] = ConsumerLog(files, key)
+        self._logs[key].read()
         return self._logs[key]
