@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app_integration.errors import ConfigurationError
@@ -140,19 +140,32 @@ def _service_approles(declaration: Declaration, environment: Environment) -> lis
 def _shared_variables(declaration: Declaration, environment: Environment) -> dict[str, Any]:
     """Return the variables of the templates for people and jobs."""
     scopes = declaration.scopes(environment)
-    services = {scope: declaration.service(scope.service) for scope in scopes}
     declared = declaration.environment(environment)
     return {
         "mounts": declared.mounts,
         "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
-        "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),
         "apply_role": declared.server_name(APPLY_JOB),
         "approles": [
             *_service_approles(declaration, environment),
             *map(declared.server_name, JOBS),
         ],
+        "rotation_entries": [
+            ownership_path(environment, f"{FOLDER}/{item.kind}", item.server_name)
+            for item in declared_items(declaration, environment)
+        ],
+        **_secret_variables(declaration, scopes),
+        **_database_variables(declaration, scopes),
+    }
+
+
+def _secret_variables(declaration: Declaration, scopes: Iterable[Scope]) -> dict[str, list[str]]:
+    """Return the names of keys and secrets."""
+    return {
+        "transit_keys": sorted(
+            scope.key(key) for scope in scopes for key in declaration.service(scope.service).keys
+        ),
         "audit_keys": sorted(
             scope.key(key) for scope in scopes if (key := declaration.audit_key(scope.service))
         ),
@@ -162,12 +175,16 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
             for name, source in declaration.secrets(scope).items()
             if isinstance(source, Derived)
         ),
-        "rotation_entries": [
-            ownership_path(environment, f"{FOLDER}/{item.kind}", item.server_name)
-            for item in declared_items(declaration, environment)
-        ],
+    }
+
+
+def _database_variables(declaration: Declaration, scopes: Iterable[Scope]) -> dict[str, list[str]]:
+    """Return the names of connections, and of roles that lease or have database users."""
+    return {
         "connections": sorted(
-            str(scope) for scope in scopes if isinstance(services[scope].database, Database)
+            str(scope)
+            for scope in scopes
+            if isinstance(declaration.service(scope.service).database, Database)
         ),
         "database_roles": sorted(
             role for scope in scopes for role in database_roles(declaration, scope)
