@@ -13,12 +13,12 @@ from app_integration._internal.cli import USAGE_ERROR
 COMMANDS: Final = {
     "check": "app_integration.diagnosis.command",
     "ci-env": "app_integration.ci_env",
-    "decrypt-file": "app_integration.file_commands.decrypt_file",
+    "decrypt-file": "app_integration.host_commands.decrypt_file",
     "deliver": "app_integration.config.deliver_command",
-    "encrypt-file": "app_integration.file_commands.encrypt_file",
-    "inspect-file": "app_integration.file_commands.inspect_file",
-    "rewrap-file": "app_integration.file_commands.rewrap_file",
-    "rewrap-keys": "app_integration.stored_keys",
+    "encrypt-file": "app_integration.host_commands.encrypt_file",
+    "inspect-file": "app_integration.host_commands.inspect_file",
+    "rewrap-file": "app_integration.host_commands.rewrap_file",
+    "rewrap-keys": "app_integration.host_commands.rewrap_keys",
 }
 
 

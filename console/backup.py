@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from app_integration import names
 from app_integration.encryption.files.file_cipher import FileCipher
-from app_integration.file_commands.options import name_rejected, offline_cipher
+from app_integration.host_commands.options import name_rejected, offline_cipher
 from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source

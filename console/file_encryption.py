@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from app_integration import names
-from app_integration.file_commands import decrypt_file as decrypting
-from app_integration.file_commands import encrypt_file as encrypting
-from app_integration.file_commands import inspect_file as inspecting
-from app_integration.file_commands import rewrap_file as rewrapping
-from app_integration.file_commands.options import PIPE, offline_cipher
+from app_integration.host_commands import decrypt_file as decrypting
+from app_integration.host_commands import encrypt_file as encrypting
+from app_integration.host_commands import inspect_file as inspecting
+from app_integration.host_commands import rewrap_file as rewrapping
+from app_integration.host_commands.options import PIPE, offline_cipher
 from app_integration.names import Scope
 from console import operate
 from console.options import Env, Root, Service

@@ -17,7 +17,7 @@ from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.header import Header
 from app_integration.encryption.files.log_context import LogContext
 from app_integration.encryption.files.x25519 import read_identities
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Scope
 from app_integration.observability.log_file_reader import Unwrap
 from app_integration.observability.log_reader import LogReader

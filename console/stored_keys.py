@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app_integration import stored_keys
+from app_integration.host_commands import rewrap_keys as host_command
 from console import operate
 from console.options import Env, Root, Service
 from console.service_client import open_service_client
@@ -50,5 +50,5 @@ def rewrap_keys(
         below=below,
     )
     with open_service_client(service, env, root) as client:
-        for line in stored_keys.rewrap(client, options):
+        for line in host_command.rewrap(client, options):
             typer.echo(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import RECIPIENT, SCOPE, sample
 from tests.support.processes.file_worker import run_killed, work, write_identity
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app_integration.encryption.files.file_cipher import FileCipher
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import IDENTITY, RECIPIENT, SCOPE
 
 COMMAND = (sys.executable, "-m", "tests.support.processes.file_worker")

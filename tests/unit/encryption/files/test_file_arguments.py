@@ -12,7 +12,7 @@ import pytest
 from app_integration import open_encrypted
 from app_integration.encryption.tokens.encryption_context import Context
 from app_integration.errors import EncryptionError, InvalidContext
-from app_integration.file_commands import encrypt_file, inspect_file
+from app_integration.host_commands import encrypt_file, inspect_file
 from tests.support.models.file_parts import IDENTITY, RECIPIENT, FileServices, file_cipher
 
 

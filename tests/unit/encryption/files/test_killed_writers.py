@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import RECIPIENT, SCOPE, sample
 from tests.support.processes.file_worker import run_killed, write_identity
 
@@ -42,7 +42,7 @@ def test_file_written_by_a_killed_process_is_absent_or_whole(
 OPEN_AT_EXIT = """
 import sys
 from pathlib import Path
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import RECIPIENT, SCOPE
 writer = offline_cipher(SCOPE).create(Path(sys.argv[1]), recipients=[RECIPIENT])
 writer.write(b"half")
@@ -60,7 +60,7 @@ def test_file_object_left_open_at_exit_leaves_no_file(tmp_path: Path) -> None:
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from app_integration.file_commands.options import offline_cipher
+from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import RECIPIENT, SCOPE
 cipher, folder, threads = offline_cipher(SCOPE), Path(sys.argv[1]), int(sys.argv[2])
 identity = folder / "identity"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
-from app_integration.file_commands import options as shared
+from app_integration.host_commands import options as shared
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from app_integration.encryption.blind_index import row_binding
 from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
 from app_integration.encryption.keys.services import KeyService
 from app_integration.errors import ConfigurationError
-from app_integration.file_commands import options as shared
+from app_integration.host_commands import options as shared
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -18,7 +18,7 @@ from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.errors import ConfigurationError, DecryptionFailed, StrongroomError
-from app_integration.file_commands.progress_bar import ProgressBar
+from app_integration.host_commands.progress_bar import ProgressBar
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment, read_scope
 

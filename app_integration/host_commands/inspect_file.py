@@ -22,7 +22,7 @@ from app_integration.encryption.files.recipient import (
     read_service_key,
 )
 from app_integration.encryption.tokens.encryption_context import ContextValue
-from app_integration.file_commands import options as shared
+from app_integration.host_commands import options as shared
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,1 +1,0 @@
-"""Commands for encrypted files, such as ``python -m app_integration encrypt-file``."""

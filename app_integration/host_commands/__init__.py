@@ -1,0 +1,1 @@
+"""Commands for an application's host, such as ``python -m app_integration encrypt-file``."""
