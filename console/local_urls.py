@@ -16,7 +16,7 @@ from app_integration.names import (
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.resources.secrets import merge_metadata
+from vault.reconcile.resources.kv import merge_metadata
 from vault.reconcile.resources.static_roles import read_entry, write_entry
 
 _PLACEHOLDERS: Final = f"{USERNAME_PLACEHOLDER}:{PASSWORD_PLACEHOLDER}"

@@ -19,8 +19,8 @@ from console.runtimes import select_runtime
 from vault.declare.declaration import Declaration
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
+from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
-from vault.reconcile.resources.secrets import write_value
 from vault.runtime import folder_format
 from vault.runtime.layout import Layout
 

@@ -27,7 +27,7 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.resources.kv import write_value
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -30,7 +30,7 @@ from tests.support.servers.issuer import Authority, Provider, Signer, public
 from tests.support.servers.local_server import serve, write_certificate
 from vault.declare import load
 from vault.declare.declaration import Declaration
-from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.resources.kv import write_value
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes import binaries

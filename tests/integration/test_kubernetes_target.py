@@ -26,7 +26,7 @@ from tests.support.processes.watched_application import WatchedApplication
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.issuer import Provider, Signer
 from tests.support.servers.local_server import serve, write_certificate
-from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.resources.kv import write_value
 from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")

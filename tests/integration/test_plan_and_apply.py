@@ -14,12 +14,12 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.resources import CannotChange, Resource
+from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.secrets import (
     DerivedValue,
     SecretMetadata,
     SecretValue,
     provided_value,
-    write_value,
 )
 from vault.reconcile.resources.transit import TransitKey
 

@@ -30,11 +30,12 @@ from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
+from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.marks import strip_mark
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import ManagedResource, Owner
 from vault.reconcile.resources.policies import PolicyText
-from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
+from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue
 from vault.reconcile.resources.transit import TransitKey
 from vault.runtime.servers.postgres_roles import allow_password_changes
 

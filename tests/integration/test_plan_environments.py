@@ -26,7 +26,7 @@ from vault.reconcile.environment_diff import (
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan as make_plan
-from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.resources.kv import write_value
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -30,7 +30,7 @@ from vault.declare.load import load
 from vault.declare.schema.paired import Pairing
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.evidence import Proof

@@ -20,7 +20,8 @@ from vault.adoption.adopt import (
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import ProgressCallback
-from vault.reconcile.resources.secrets import generate_value, merge_metadata
+from vault.reconcile.resources.kv import merge_metadata
+from vault.reconcile.resources.secrets import generate_value
 from vault.reconcile.resources.static_roles import (
     StaticRole,
     parse_database_url,

@@ -17,8 +17,8 @@ from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.swap import ProgressCallback
+from vault.reconcile.resources.kv import data_path, write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
-from vault.reconcile.resources.secrets import data_path, write_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from vault.declare.declaration import Declaration
 from vault.reconcile.hcl.policy_rules import Rule, parse_rules
 from vault.reconcile.hcl.syntax import HclError
 from vault.reconcile.resources import ReadSession, read_data
-from vault.reconcile.resources.secrets import metadata_path, read_value
+from vault.reconcile.resources.kv import metadata_path, read_value
 from vault.reconcile.server_time import parse_time
 
 _KEY_BYTES: Final = 32

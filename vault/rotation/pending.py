@@ -12,7 +12,7 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.secrets import data_path, destroy_versions, metadata_path
+from vault.reconcile.resources.kv import data_path, destroy_versions, metadata_path
 from vault.reconcile.server_time import parse_time
 
 _ID: Final = "rotation"

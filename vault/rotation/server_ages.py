@@ -12,7 +12,7 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.mounts import Mounts
 from app_integration.names import ISSUED_KEY
 from vault.reconcile.resources import ReadSession, read_data
-from vault.reconcile.resources.secrets import metadata_path
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
 

@@ -24,8 +24,8 @@ from vault.declare.schema.adopted import Adoption
 from vault.dotenv import import_, swap
 from vault.dotenv.parse import DotenvFile
 from vault.dotenv.plan import ImportPlan
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import OwnedByOther, Owner
-from vault.reconcile.resources.secrets import metadata_path
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 SECRET = "database-url"

@@ -20,10 +20,11 @@ from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.guards import PasswordPolicy
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.marks import check_format, metadata_owner, read_mark
 from vault.reconcile.resources.ownership import FOLDER, Owner, other_deployment, rotation_paths
 from vault.reconcile.resources.policies import Policy
-from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
+from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata
 from vault.reconcile.resources.transit import TransitKey
 
 #: The server's own policies, which are never deleted, whatever the ownership metadata says.

@@ -19,8 +19,9 @@ from app_integration.session.session import Session
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, FINGERPRINT_KEY, server_name
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
+from vault.reconcile.resources.kv import merge_metadata, metadata_path
 from vault.reconcile.resources.marks import check_format
-from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
+from vault.reconcile.resources.secrets import MANAGED_BY
 
 FOLDER: Final = "_strongroom"
 #: Folder of the records of rotations, beside the ownership metadata of each kind.

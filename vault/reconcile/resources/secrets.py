@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from app_integration.errors import ConfigurationError, SecretError
-from app_integration.names import COMPOSED_KEY, KV_MOUNT, VALUE_KEY, check_secret_value
+from app_integration.errors import ConfigurationError
+from app_integration.names import COMPOSED_KEY, KV_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources.kv import merge_metadata, metadata_path, read_value, write_value
 from vault.reconcile.resources.marks import check_format
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
@@ -195,104 +196,6 @@ def generated_value(name: str, length: int, alphabet: str, mount: str = KV_MOUNT
         get_value=lambda: generate_value(length, characters),
         mount=mount,
     )
-
-
-def data_path(name: str, mount: str = KV_MOUNT) -> str:
-    """Return the API path of the value of *name*, a path below the KV mount."""
-    return f"{mount}/data/{name}"
-
-
-def destroy_versions(session: Session, name: str, mount: str, before: int | None = None) -> None:
-    """Destroy the versions of a secret. Its metadata stays.
-
-    Args:
-        session: May read the metadata, and destroy versions.
-        name: Path below the KV mount.
-        mount: Path of the KV mount.
-        before: The oldest version that is not destroyed, None to destroy all.
-
-    """
-    metadata = read_data(session, metadata_path(name, mount)) or {}
-    alive = [
-        int(number)
-        for number, version in (metadata.get("versions") or {}).items()
-        if not version["destroyed"] and (before is None or int(number) < before)
-    ]
-    if alive:
-        session.post(f"{mount}/destroy/{name}", {"versions": alive})
-
-
-def metadata_path(name: str, mount: str = KV_MOUNT) -> str:
-    """Return the API path of the metadata of *name*, a path below the KV mount."""
-    return f"{mount}/metadata/{name}"
-
-
-def read_value(reader: ReadSession, name: str, mount: str = KV_MOUNT) -> str:
-    """Return the value of *name*, a path below the KV mount.
-
-    Raises:
-        SecretError: If the entry has no string as its value, because someone wrote it by hand.
-
-    """
-    path = data_path(name, mount)
-    value = reader.get(path)["data"]["data"].get(VALUE_KEY)
-    if not isinstance(value, str):
-        raise SecretError(f"{path} has no string under {VALUE_KEY!r}; write it again")
-    return value
-
-
-def write_value(
-    session: Session,
-    name: str,
-    value: Secret,
-    *,
-    cas: int | None = None,
-    mount: str = KV_MOUNT,
-) -> int:
-    """Write *value* as a new version and return its number.
-
-    Args:
-        session: Must be allowed to write.
-        name: Path below the mount.
-        value: See :func:`app_integration.names.check_secret_value`.
-        cas: The version that must be current, 0 for none; None to write in any case.
-        mount: Path of the KV mount.
-
-    Raises:
-        RequestRefused: If *cas* is not the current version.
-        InvalidName: If the server cannot store the value unchanged.
-
-    """
-    check_secret_value(name, value)
-    options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}
-    body = {"data": {VALUE_KEY: value.reveal()}, **options}
-    response = session.post(data_path(name, mount), body, retry=False)
-    version: int = response["data"]["version"]
-    return version
-
-
-def merge_metadata(
-    session: Session,
-    name: str,
-    changes: Mapping[str, str | None],
-    mount: str = KV_MOUNT,
-    check: Callable[[Mapping[str, str]], None] = lambda _found: None,
-) -> None:
-    """Set the custom metadata keys in *changes*, remove those that are None, and keep the rest.
-
-    If the server counts metadata versions, check-and-set rejects the write after a concurrent
-    change, so that no one's change is lost unnoticed. *check* gets the metadata before it, and may
-    raise an error.
-    """
-    data = read_data(session, metadata_path(name, mount)) or {}
-    found = data.get("custom_metadata") or {}
-    check(found)
-    merged = {**found, **changes}
-    merged = {key: value for key, value in merged.items() if value is not None}
-    body: dict[str, Any] = {"custom_metadata": merged}
-    if "current_metadata_version" in data:
-        body["metadata_cas"] = data["current_metadata_version"]
-    session.post(metadata_path(name, mount), body, retry=False)
 
 
 def _equal_period(declared: str | None, found: str | None) -> str | None:

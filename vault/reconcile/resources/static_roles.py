@@ -29,7 +29,7 @@ from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
-from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path
+from vault.reconcile.resources.kv import data_path, merge_metadata, metadata_path
 
 #: Marks a secret that is being adopted: no version has only a template yet.
 _NOT_YET: Final = "0"

@@ -13,14 +13,10 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import read_data
+from vault.reconcile.resources.kv import data_path, destroy_versions, metadata_path
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
-from vault.reconcile.resources.secrets import (
-    DerivedValue,
-    data_path,
-    destroy_versions,
-    metadata_path,
-)
+from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item

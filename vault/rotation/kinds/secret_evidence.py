@@ -10,7 +10,7 @@ from typing import Any
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.secrets import data_path, metadata_path
+from vault.reconcile.resources.kv import data_path, metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.consumers.evidence import Evidence, Proof, describe_time
 from vault.rotation.consumers.kv_log import (

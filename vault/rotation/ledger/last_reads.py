@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from app_integration.mounts import Mounts
 from app_integration.permissions import need
-from vault.reconcile.resources.secrets import data_path
+from vault.reconcile.resources.kv import data_path
 from vault.rotation.audit_log import LogFile, first_time
 from vault.rotation.audit_response import Response, read_responses
 from vault.rotation.inventory import Item, Kind

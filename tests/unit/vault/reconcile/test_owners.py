@@ -19,6 +19,7 @@ from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.prune import find_orphans
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import (
@@ -28,7 +29,7 @@ from vault.reconcile.resources.ownership import (
     check_secret_owner,
     other_deployment,
 )
-from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
+from vault.reconcile.resources.secrets import SecretMetadata
 from vault.reconcile.resources.transit import TransitKey
 
 DEV = Environment.DEV

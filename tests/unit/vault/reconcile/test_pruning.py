@@ -18,8 +18,9 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import Owner, ownership_path
-from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
+from vault.reconcile.resources.secrets import SecretMetadata
 from vault.reconcile.resources.transit import TransitKey
 
 DEV = Environment.DEV

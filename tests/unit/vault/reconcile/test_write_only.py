@@ -12,8 +12,8 @@ import pytest
 from app_integration.names import TRANSIT_MOUNT, Environment
 from app_integration.secret import Secret
 from vault.declare.server_names import FINGERPRINT_KEY
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import Owner
-from vault.reconcile.resources.secrets import metadata_path
 from vault.reconcile.resources.write_only import AS_PROVIDED, DIFFERENT, WriteOnly
 
 RECORD = Owner(Environment.DEV).entry("userpass", "ada")
