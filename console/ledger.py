@@ -17,8 +17,9 @@ from app_integration.names import Environment
 from console import operate
 from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
-from console.operator_session import open_auditor_session
+from console.operator_session import open_job_session
 from console.options import Env, Root
+from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
 from vault.rotation.ledger.document import document
@@ -100,7 +101,7 @@ def read_ledger(
     files = find_audit_files(environment, audit_logs, root)
     read_logs = partial(read_audit_logs, files.paths, items, declared.mounts, files.namespace)
     logs = read_logs() if files.paths else None
-    with open_auditor_session(environment.value, root) as session:
+    with open_job_session(environment.value, root, AUDITOR_JOB) as session:
         ages = partial(read_ages, session, mounts=declared.mounts, now=now)
         owner = Owner.of(declared)
         return build_ledger(

@@ -24,8 +24,9 @@ from app_integration.observability.log_reader import LogReader
 from app_integration.settings import Settings
 from console import operate
 from console.escapes import escape_unprintable
-from console.operator_session import open_auditor_session
+from console.operator_session import open_job_session
 from console.options import ENV, Root
+from vault.declare.server_names import AUDITOR_JOB
 
 INCOMPLETE: Final = 2
 POLL_INTERVAL: Final = 0.5  # seconds
@@ -78,7 +79,7 @@ def _open_reader(scope: Scope | None, identity: Path | None, root: Path) -> Iter
     if identity is not None or scope is None:
         yield _by_identities(identity)
         return
-    with open_auditor_session(scope.environment.value, root) as session:
+    with open_job_session(scope.environment.value, root, AUDITOR_JOB) as session:
         mounts = operate.load_declaration().environment(scope.environment).mounts
         client = Client(Settings(scope, "", mounts=mounts), session=session)
         yield client.files(None).unwrap

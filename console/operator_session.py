@@ -15,7 +15,7 @@ from app_integration.names import JWT_MOUNT, Environment
 from app_integration.session.session import Session
 from console import operate
 from vault.declare.schema.model import EnvironmentDeclaration
-from vault.declare.server_names import APPLY_JOB, AUDITOR_JOB, ROTATOR_JOB
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.shared_backoff import SharedBackoff
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
@@ -64,14 +64,15 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     return open_session_at(declared, _address(environment, root), login)
 
 
-def open_auditor_session(env: str, root: Path) -> Session:
-    """Open a session that reads what an auditor may read. See :func:`open_operator_session`.
+def open_job_session(env: str, root: Path, job: str) -> Session:
+    """Open a session of the auditor or the rotator. See :func:`open_operator_session`.
 
-    The local deployment issues no credential of the auditor, so that its own is used there.
+    The local deployment issues no credential of these jobs, so that its own is used there.
 
     Args:
         env: Name of the environment.
         root: Folder of the local deployment.
+        job: ``AUDITOR_JOB`` or ``ROTATOR_JOB``.
 
     Raises:
         ConfigurationError: If there is no local deployment, credential or address.
@@ -79,26 +80,6 @@ def open_auditor_session(env: str, root: Path) -> Session:
             Nothing was sent.
 
     """
-    return _open_job_session(env, root, AUDITOR_JOB)
-
-
-def open_rotator_session(env: str, root: Path) -> Session:
-    """Open a session that may rotate. See :func:`open_auditor_session`.
-
-    Args:
-        env: Name of the environment.
-        root: Folder of the local deployment.
-
-    Raises:
-        ConfigurationError: If there is no local deployment, credential or address.
-        UnexpectedListener: If another process listens on the local server's port, or none.
-            Nothing was sent.
-
-    """
-    return _open_job_session(env, root, ROTATOR_JOB)
-
-
-def _open_job_session(env: str, root: Path, job: str) -> Session:
     is_local = operate.is_local(names.parse_environment(env), root)
     return open_operator_session(env, root, APPLY_JOB if is_local else job)
 

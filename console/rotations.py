@@ -18,9 +18,10 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
 from console.evidence_sources import EvidenceSources
-from console.operator_session import open_rotator_session
+from console.operator_session import open_job_session
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
+from vault.declare.server_names import ROTATOR_JOB
 from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.context import RotationContext
 from vault.rotation.handover import NO_HANDOVER, Handover
@@ -170,7 +171,7 @@ def open_rotations(
     mounts = declaration.environment(environment).mounts
     evidence = EvidenceSources(environment, audit_logs, root, prometheus, mounts)
     handover = replace(handover, find_used=partial(_find_used, environment, root))
-    with open_rotator_session(environment.value, root) as session:
+    with open_job_session(environment.value, root, ROTATOR_JOB) as session:
         context = _build_context(declaration, environment, session, evidence, handover)
         yield Rotations(context, items, report)
 

@@ -272,6 +272,6 @@ def test_wrong_option_is_rejected_before_any_request(
     code: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(ledger, "open_auditor_session", None)
+    monkeypatch.setattr(ledger, "open_job_session", None)
     assert run_command(monkeypatch, *command(deployment, *arguments)) == code
     assert message in capsys.readouterr().err

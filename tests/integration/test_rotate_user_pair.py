@@ -282,14 +282,18 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(rotated: Si
     assert kills >= len(Step)
 
 
-def test_database_down_at_the_creation_changes_nothing_for_consumers(rotated: Site) -> None:
-    old = rotated.url()
+def run_without_database(rotated: Site) -> None:
     rotated.paired.kill("database")
     try:
         with pytest.raises(ServerFault, match="rotate-role"):
             rotated.run()
     finally:
         rotated.paired.revive()
+
+
+def test_database_down_at_the_creation_changes_nothing_for_consumers(rotated: Site) -> None:
+    old = rotated.url()
+    run_without_database(rotated)
     assert logs_in(old)
     assert rotated.run().record.step is Step.CONSUMERS
     assert rotated.url() != old
@@ -304,12 +308,7 @@ def test_database_down_at_the_end_is_repeated_by_the_next_run(rotated: Site) -> 
     record = rotation.store.read()
     assert record is not None
     rotation.store.write(session, replace(record, step=Step.RETIRE))
-    rotated.paired.kill("database")
-    try:
-        with pytest.raises(ServerFault, match="rotate-role"):
-            rotated.run()
-    finally:
-        rotated.paired.revive()
+    run_without_database(rotated)
     assert rotated.run().record.step is Step.DONE
     assert not logs_in(old)
     assert rotated.changes() == []
