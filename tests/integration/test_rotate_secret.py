@@ -26,6 +26,7 @@ from tests.support.servers.deployment import Deployment
 from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
 from vault.reconcile.resources.ownership import OwnedByOther
+from vault.reconcile.server_time import parse_time
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
@@ -171,7 +172,7 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site)
 def test_rotation_waits_for_a_consumer_and_names_it(site: Site, consumer: Session) -> None:
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
-    site.now += timedelta(seconds=30)
+    site.now += timedelta(minutes=5)
     waiting = site.rotation().run()
     assert waiting.record.step is Step.CONSUMERS
     evidence = waiting.evidence
@@ -190,14 +191,14 @@ def test_consumer_whose_token_was_revoked_has_ended(site: Site, consumer: Sessio
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
     consumer.post("auth/token/revoke-self")
-    site.now += timedelta(seconds=30)
+    site.now += timedelta(minutes=5)
     assert site.rotation().run().record.step is Step.DONE
 
 
 def test_consumer_whose_token_has_expired_has_ended(site: Site, consumer: Session) -> None:
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
-    site.now += timedelta(seconds=90)  # the token has 60 s
+    site.now += timedelta(minutes=11)  # the token has ten
     evidence = site.rotation().run().evidence
     assert evidence is not None
     assert ([len(evidence.ended), len(evidence.waiting)]) == [1, 0]
@@ -208,9 +209,14 @@ def test_rotation_without_a_log_waits_for_the_time_bound(site: Site) -> None:
     evidence = site.rotation().run().evidence
     assert evidence is not None
     assert evidence.proof is Proof.TIME
-    site.now += timedelta(seconds=300 + 3600 + 4)
+    found = site.deployment.operator.get(f"secret/metadata/{site.path}")["data"]["versions"]
+    promoted = parse_time(found["2"]["created_time"])
+    assert promoted is not None
+    bound = promoted + timedelta(seconds=300 + 3600 + 5)
+    assert evidence.not_before == bound
+    site.now = bound - timedelta(seconds=1)
     assert site.rotation().run().record.step is Step.CONSUMERS
-    site.now += timedelta(seconds=2)
+    site.now = bound
     assert site.rotation().run().record.step is Step.DONE
 
 
@@ -374,7 +380,7 @@ def test_clock_that_is_ahead_neither_hides_a_consumer_nor_ends_the_grace(
     consumer.get(f"secret/data/{site.path}")
     site.now += timedelta(seconds=15)
     assert site.rotation().run().record.step is Step.CONSUMERS
-    site.now += timedelta(seconds=15)
+    site.now += timedelta(minutes=5)
     assert site.rotation().run().record.step is Step.DONE
 
 

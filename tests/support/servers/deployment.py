@@ -113,7 +113,7 @@ class Deployment:
     @contextmanager
     def token(self, policy: str) -> Iterator[Secret]:
         """Yield a token that has *policy* only, and revoke it afterwards."""
-        body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
+        body = {"policies": [policy], "no_default_policy": True, "ttl": "10m"}
         auth = self.operator.post("auth/token/create", body)["auth"]
         try:
             yield Secret(auth["client_token"])
