@@ -36,8 +36,6 @@ from vault.rotation.rotation import OwnedElsewhere, Rotation
 
 pytestmark = pytest.mark.requires("embedded")
 
-#: Seconds for which a token of the tests' roles is valid if it is not renewed.
-PERIOD = 2
 #: Numbers of the roles, because a log has the logins of earlier tests.
 NUMBERS = itertools.count(1)
 
@@ -81,6 +79,24 @@ class Site:
         files = self.deployment.layout.audit_logs
         return read_login_log(files, role, "auth/approle/login") if self.logs else None
 
+    def declare(self, period: int = 60) -> None:
+        """Write the role with the store's policy.
+
+        Args:
+            period: Seconds for which its tokens are valid if they are not renewed.
+
+        """
+        body = {
+            "token_policies": ["gaara-store-dev"],
+            "token_period": f"{period}s",
+            "token_no_default_policy": True,
+        }
+        self.deployment.operator.post(self.credentials.path, body)
+
+    def remove_record(self) -> None:
+        entry = f"secret/metadata/_strongroom/dev/rotation/secret-id/{self.role}"
+        self.deployment.operator.delete(entry)
+
     def issue(self, folder: Path, host: str | None = None) -> None:
         issue_credential(self.deployment.operator, self.role, folder, host=host)
 
@@ -107,18 +123,12 @@ class Site:
 def site(deployment: Deployment, tmp_path: Path) -> Iterator[Site]:
     """Yield a site of a role with the store's policy, whose secret-id is in the used folder."""
     site = Site(deployment, tmp_path, f"gaara-store-dev-moved-{next(NUMBERS)}")
-    body = {
-        "token_policies": ["gaara-store-dev"],
-        "token_period": f"{PERIOD}s",
-        "token_no_default_policy": True,
-    }
-    deployment.operator.post(site.credentials.path, body)
+    site.declare()
     site.issue(site.used)
     yield site
     site.credentials.revoke(site.credentials.tokens())
     deployment.operator.delete(site.credentials.path)
-    entry = f"secret/metadata/_strongroom/dev/rotation/secret-id/{site.role}"
-    deployment.operator.delete(entry)
+    site.remove_record()
 
 
 def is_valid(session: Session) -> bool:
@@ -176,6 +186,7 @@ def evidence_of(site: Site) -> Evidence:
 def test_clients_move_without_a_failed_request_and_one_held_back_is_named(
     site: Site, tmp_path: Path
 ) -> None:
+    site.declare(period=5)  # so that the token that is not renewed ends soon
     held = tmp_path / "held"
     shutil.copytree(site.used, held)
     (old,) = site.names()
@@ -207,6 +218,7 @@ def auditor(deployment: Deployment, tmp_path: Path) -> Iterator[Site]:
     site.issue(site.used)
     yield site
     site.credentials.destroy(site.credentials.secret_ids())
+    site.remove_record()
 
 
 def test_rotation_killed_after_each_request_is_ended_by_the_next_run(auditor: Site) -> None:
@@ -326,6 +338,7 @@ def test_secret_id_handed_over_waits_for_its_first_login(
 def test_wrapped_secret_id_is_opened_by_its_receiver_while_it_runs(
     site: Site, tmp_path: Path
 ) -> None:
+    site.declare(period=2)  # as above
     site.handover = Handover(out=tmp_path / "out", wrap_ttl=60)
     folder = tmp_path / "out" / site.role
     issue_credential(site.deployment.operator, site.role, folder, wrap_ttl=60)
