@@ -145,7 +145,8 @@ def load_on_stores(deployment: Deployment, tmp_path: Path) -> Iterator[Load]:
 def rotation(deployment: Deployment, load_on_stores: Load) -> Iterator[Rotation]:
     """Yield the rotation of the declared secret with the rights of the rotator only.
 
-    Afterwards the first value is current again, because other tests share the deployment.
+    Afterwards the first value is current again, and there is no record, because other tests share
+    the deployment.
     """
     first = deployment.operator.get(PATH)["data"]["data"]
     with (
@@ -158,6 +159,8 @@ def rotation(deployment: Deployment, load_on_stores: Load) -> Iterator[Rotation]
         context = replace(context, read_log=read_log)
         yield build_rotation(context, find_item())
     deployment.operator.post(PATH, {"data": first})
+    record = "secret/metadata/_strongroom/dev/rotation/secret/gaara-store/dev/jwt-secret"
+    deployment.operator.delete(record)
 
 
 @contextmanager
