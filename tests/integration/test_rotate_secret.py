@@ -20,7 +20,7 @@ from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.support.models.rotations import build_rotation, change_service, dev_context
+from tests.support.models.rotations import LogReader, build_rotation, change_service, dev_context
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.base import Section
@@ -56,7 +56,8 @@ class Site:
     Attributes:
         now: The time of the rotations.
         secrets: The declared sources of the secret and of those derived from it.
-        logs: Whether the audit logs are read.
+        logs: Whether the audit logs are read, from the beginning of the test.
+        reader: Reader of the logs.
 
     """
 
@@ -66,6 +67,8 @@ class Site:
         self.token = token
         self.now = datetime.now(UTC)
         self.logs = True
+        deployment.refresh("vault/audit")
+        self.reader = LogReader(deployment.layout.audit_logs[:1])
         self.name = f"signing-key-{next(NUMBERS)}"
         self.path = f"gaara-store/dev/{self.name}"
         self.composed = f"gaara-store/dev/url-of-{self.name}"
@@ -86,8 +89,7 @@ class Site:
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         self.deployment.refresh("vault/audit")
-        files = self.deployment.layout.audit_logs[:1]
-        return read_consumer_log(files, paths) if self.logs else None
+        return self.reader(paths) if self.logs else None
 
     def rotation(self, session: Session | None = None) -> Rotation:
         context = self.context(session or self.deployment.operator)
@@ -149,7 +151,7 @@ def test_rotation_waits_for_its_grace_and_destroys_the_old_version(site: Site) -
 
 
 def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site) -> None:
-    site.logs = False  # because the logs of all earlier tests would be read in each of its runs
+    site.logs = False  # because each child would read what all children before it have logged
     seen = [site.value()]
 
     def run(session: Session) -> None:
