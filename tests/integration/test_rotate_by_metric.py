@@ -83,7 +83,7 @@ class MetricSite(Site):
     def wait_for_version(self, target: str, version: str) -> None:
         """Wait until Prometheus has scraped the version."""
         text = f'strongroom_secret_version{{instance="{target}"}} == {version}'
-        wait_until(lambda: query(self.prometheus, text), f"version {version} of {target}", 20)
+        wait_until(lambda: query(self.prometheus, text), f"version {version} of {target}")
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def check_gone(site: MetricSite, prompt: Application, gone: Application) -> None
     gone.process.kill()
     assert prompt.refresh() == "3"
     site.wait_for_version(prompt.target, "3")
-    wait_until(lambda: query(site.prometheus, "up == 0"), "a target that is down", 20)
+    wait_until(lambda: query(site.prometheus, "up == 0"), "a target that is down")
     result, evidence = site.run()
     assert (result.record.step, evidence.waiting) == (Step.CONSUMERS, ())
     assert [note.partition(", ")[0] for note in evidence.notes[1:3]] == [

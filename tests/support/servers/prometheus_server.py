@@ -17,7 +17,7 @@ from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until
 
 #: Between two scrapes, so that a test sees a change at once.
-INTERVAL: Final = "200ms"
+INTERVAL: Final = "500ms"
 _TIMEOUT: Final = 5.0  # seconds
 
 
@@ -48,7 +48,7 @@ def prometheus_server(folder: Path, targets: Mapping[str, Mapping[str, str]]) ->
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _count_up(f"http://{address}") == len(targets), "scraped targets", 20)
+        wait_until(lambda: _count_up(f"http://{address}") == len(targets), "scraped targets")
         yield f"http://{address}"
     finally:
         process.kill()
