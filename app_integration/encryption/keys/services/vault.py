@@ -74,7 +74,7 @@ class VaultKeyService:
 
     def version(self, wrapped: bytes) -> int:
         """Return the version of the Transit key that wrapped *wrapped*."""
-        return int.from_bytes(wrapped[:4], "big")
+        return transit_ciphertext.version(wrapped)
 
     def _run_batch(
         self,
