@@ -1,4 +1,4 @@
-"""Options that the commands of files share."""
+"""Options that the host commands share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app_integration.host_commands.progress_bar import ProgressBar
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment, read_scope
 
-#: Standard input or output in place of a file.
+#: Standard input or output, in place of a file or a value.
 PIPE: Final = "-"
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Variable with the version below which keys are counted. A rotation sets it for its hooks.
 VERSION: Final = "STRONGROOM_KEY_VERSION"
-#: In place of a version: that on standard input, as a rotation passes it, too.
-INPUT: Final = "-"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -118,7 +116,7 @@ def _read_version(text: str | None) -> int | None:
     found = text if text is not None else os.environ.get(VERSION)
     if not found:
         return None
-    number = sys.stdin.readline().strip() if found == INPUT else found
+    number = sys.stdin.readline().strip() if found == shared.PIPE else found
     if not (number.isascii() and number.isdecimal() and int(number) > 0):
         raise ConfigurationError("the version of --below is not a whole number from 1; pass one")
     return int(number)
