@@ -9,3 +9,12 @@ class Section(BaseModel):
     """One mapping of a file: immutable, without unknown keys and without type conversion."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class HookSection(Section):
+    """One mapping of hooks: each field is a command, or None if the hook is not declared."""
+
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Return the command of each hook that is declared, by its name."""
+        return {name: command for name, command in self if command is not None}

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from vault.declare.schema.base import Section
+from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import Command, RetireTime, RotationPeriod
 from vault.declare.schema.text_types import Matching
 
@@ -23,7 +23,7 @@ IndexName = Annotated[
 ]
 
 
-class IndexHooks(Section):
+class IndexHooks(HookSection):
     """Commands with which an application rotates the key of a blind index.
 
     Each may be repeated with the same rotation id.
@@ -33,12 +33,6 @@ class IndexHooks(Section):
     rewrite: Command | None = Field(None, description="a list: rewrites index values")
     count: Command = Field(description="a list: prints how many index values are below the version")
     retire: Command = Field(description="a list: retires the version on its input")
-
-    @property
-    def commands(self) -> dict[str, tuple[str, ...]]:
-        """Return the command of each hook that is declared, by its name."""
-        found = {"rotate": self.rotate, "count": self.count, "retire": self.retire}
-        return {**found, "rewrite": self.rewrite} if self.rewrite is not None else found
 
 
 class IndexDeclaration(Section):

@@ -11,7 +11,7 @@ from app_integration.names import Environment
 from vault.declare import derived
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adopted
-from vault.declare.schema.base import Section
+from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import (
     Command,
     Distinct,
@@ -44,7 +44,7 @@ class _Source(Section):
         return self.environments is None or environment in self.environments
 
 
-class Hooks(Section):
+class Hooks(HookSection):
     """Commands with which a rotation changes a value where its owner keeps it.
 
     Each may be repeated with the same rotation id.
@@ -54,12 +54,6 @@ class Hooks(Section):
     set: Command | None = Field(None, description="a list: makes the value on its input work")
     test: Command | None = Field(None, description="a list: uses the value on its input")
     retire: Command | None = Field(None, description="a list: ends the value on its input")
-
-    @property
-    def commands(self) -> dict[str, tuple[str, ...]]:
-        """Return the command of each hook that is declared, by its name."""
-        found = {"create": self.create, "set": self.set, "test": self.test, "retire": self.retire}
-        return {name: command for name, command in found.items() if command is not None}
 
 
 class Given(_Source):

@@ -7,23 +7,17 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from vault.declare.errors import InvalidValue
-from vault.declare.schema.base import Section
+from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import Command, Distinct, RetireTime, RotationPeriod
 
 
-class KeyHooks(Section):
+class KeyHooks(HookSection):
     """Commands that move stored ciphertexts to the version of a key in their input."""
 
     rewrap: Command | None = Field(None, description="a list: rewraps what is stored")
     count: Command | None = Field(
         None, description="a list: prints how many stored ciphertexts are below the version"
     )
-
-    @property
-    def commands(self) -> dict[str, tuple[str, ...]]:
-        """Return the command of each hook that is declared, by its name."""
-        found = {"rewrap": self.rewrap, "count": self.count}
-        return {name: command for name, command in found.items() if command is not None}
 
 
 class TransitKey(Section):
