@@ -270,7 +270,7 @@ ReloadWay = Annotated[
 PageUrl = Annotated[str, Matching(_PAGE, "http(s)://host:port/path, without user")]
 #: A program of the repository or of the machine, and its arguments. No shell reads them.
 Command = Annotated[
-    tuple[Annotated[str, Matching(r"[^\x00]+", "text", len)], ...],
+    tuple[Annotated[str, Matching(r"[^\x00]+", "text")], ...],
     Field(min_length=1, json_schema_extra={"minItems": 1}),
 ]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
