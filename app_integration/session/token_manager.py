@@ -72,6 +72,7 @@ class TokenManager:
         self._last_refusal: AuthenticationFailed | None = None
         self._refusal_count = 0  # in a row
         self._not_before = 0.0  # on the clock, after a refusal
+        self._use_new_at = 0.0  # on the clock, after a login with a new credential that failed
         self._denied_until = float("-inf")  # on the clock
 
     @property
@@ -82,8 +83,8 @@ class TokenManager:
     def get_token(self, deadline: float) -> Token:
         """Return the token to send.
 
-        Logs in if there is none yet, or if the auth method has a new credential. If that one is
-        rejected, a token of this process stays in use, because it is valid without a credential.
+        Logs in if there is none yet, or if the auth method has a new credential. If the login
+        fails, a token of this process stays in use, because it is valid without a credential.
 
         Raises:
             AuthenticationFailed: If the login is refused, or the session is closed.
@@ -93,7 +94,7 @@ class TokenManager:
         token = self._token
         if token is None:
             return self.reauthenticate(token, deadline)
-        if self.auth_method.has_new_credential():
+        if self.auth_method.has_new_credential() and self._clock() >= self._use_new_at:
             return self._use_new_credential(token, deadline)
         return token
 
@@ -103,6 +104,8 @@ class TokenManager:
         except StrongroomError as error:
             if not self.auth_method.owns_token or self._closed:
                 raise
+            # Otherwise each request would send a login while the server fails or limits logins.
+            self._use_new_at = self._clock() + self._limits.login_retry_base
             log.error("the new credential is not used, and the old token is: %s", error)  # noqa: TRY400 (no traceback: the message says enough)
             return token
 

@@ -503,3 +503,18 @@ def test_new_secret_id_that_is_rejected_leaves_the_token_in_use(
     assert [each.getMessage()[:35] for each in caplog.records if each.levelname == "ERROR"] == [
         "the new credential is not used, and"
     ]
+
+
+def test_new_secret_id_while_logins_fail_is_tried_again_after_a_backoff(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    session.get(PATH)
+    server.answers[LOGIN] = [ServerFault("x")]
+    (tmp_path / "secret-id").write_text("another secret-id")
+    for _ in range(10):
+        session.get(PATH)
+    assert (server.count(LOGIN), session.login_count) == (2, 1)
+    del server.answers[LOGIN]
+    server.clock.now += LIMITS.login_retry_base
+    session.get(PATH)
+    assert session.login_count == 2
