@@ -70,7 +70,7 @@ class WrappedAppRole(AuthMethod):
         self._file = wrapping_file
         self._mount = mount
         self._secret_id: Secret | None = None
-        self._last_stamp: tuple[int, ...] | None = None  # of the last file that was opened
+        self._last_stamp: tuple[int, ...] | None = None  # of the last file that was used up
         self._theft_report = ""  # the message about the last wrapping token, if it was invalid
 
     @property
@@ -93,8 +93,13 @@ class WrappedAppRole(AuthMethod):
         role_id = read_credential(self._role_id_file, "STRONGROOM_ROLE_ID_FILE")
         if self._file.exists():
             self._secret_id, self._theft_report = None, ""
-            self._last_stamp = content_stamp(self._file)
-            self._secret_id = self._unwrap(send)
+            found = content_stamp(self._file)
+            try:
+                self._secret_id = self._unwrap(send)
+            except AuthenticationFailed:
+                self._last_stamp = found  # because the wrapping token is used up or invalid
+                raise
+            self._last_stamp = found
         if self._theft_report:
             raise CredentialStolen(self._theft_report)
         if self._secret_id is None:
@@ -106,7 +111,7 @@ class WrappedAppRole(AuthMethod):
         return log_in(send, self._mount, body)
 
     def has_new_credential(self) -> bool:
-        """Return whether the file has a wrapping token that was not used yet."""
+        """Return whether the file has a wrapping token that was not used up yet."""
         found = content_stamp(self._file)
         return found is not None and found != self._last_stamp
 

@@ -10,7 +10,8 @@ import pytest
 from app_integration.auth.agent import Proxy, TokenFile
 from app_integration.auth.from_settings import SERVICE_ACCOUNT_TOKEN, build_auth_method
 from app_integration.auth.methods import AppRole, AuthMethod, Certificate, JwtFile
-from app_integration.errors import ConfigurationError
+from app_integration.auth.wrapped_approle import WrappedAppRole
+from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport
 from tests.support.servers.local_server import write_certificate
@@ -116,5 +117,19 @@ def test_token_file_replaced_has_new_credential(tmp_path: Path) -> None:
         method.login(_never)
 
 
+def test_wrapping_token_that_no_server_has_seen_stays_a_new_credential(tmp_path: Path) -> None:
+    role_id, wrapping = tmp_path / "role-id", tmp_path / "wrapping-token"
+    for file in (role_id, wrapping):
+        file.write_text("text")
+    method = WrappedAppRole("shop-prod", role_id, wrapping)
+    with pytest.raises(Unreachable):
+        method.login(_unreachable)
+    assert method.has_new_credential()
+
+
 def _never(method: str, path: str, *_: object, **__: object) -> dict[str, object]:
     raise AssertionError(method, path)  # because a token in a file needs no request
+
+
+def _unreachable(*_: object, **__: object) -> dict[str, object]:
+    raise Unreachable("no server")
