@@ -112,12 +112,14 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
         )
     folders = [_TEMPORARY, scheduled.options.folder, login.token_file.parent if login else None]
     mounts = [path for path in (*folders, place.cacert) if path is not None]
+    others = (place.program, scheduled.options.repository)
+    paths = [*mounts, *(path for path in others if path is not None)]
     for mount in mounts:
         if ":" in str(mount):
             raise ConfigurationError(
                 f"{mount} contains a colon; a pod has no volume at such a path"
             )
-        for path in (*mounts, place.program, scheduled.options.repository or place.program):
+        for path in paths:
             if path is not mount and path.is_relative_to(mount):
                 raise ConfigurationError(
                     f"{path} is in {mount}, where the pod has a volume; use another path"

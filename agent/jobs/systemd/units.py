@@ -68,7 +68,7 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         {"name": each.name, "source": escape(each.source), "variable": each.variable}
         for each in _credentials(scheduled)
     ]
-    variables = scheduled.variables.items()
+    variables, repository = scheduled.variables.items(), scheduled.options.repository
     return {
         "unit": scheduled.name,
         "description": scheduled.description,
@@ -76,7 +76,7 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         "credentials": credentials,
         "variables": [quote(f"{name}={value}") for name, value in variables],
         "command": quote_command(scheduled.command),
-        "repository": escape(scheduled.options.repository or "/"),
+        "repository": escape(repository) if repository is not None else None,
         "folder": quote(scheduled.options.folder) if scheduled.needs(Need.FOLDER) else None,
         "network": scheduled.needs(Need.NETWORK),
         "timeout": scheduled.job.timeout,
