@@ -79,7 +79,7 @@ def ensure_roles(
     if not _exists(superuser, "pg_roles", "rolname", roles.reader):
         _create_group(superuser, roles.reader, roles.manager)
     if not _exists(superuser, "pg_roles", "rolname", roles.app):
-        _create_app(superuser, roles, app)
+        _create_user(superuser, roles, roles.app, _verifier(superuser, roles.app, app))
     if not _exists(superuser, "pg_database", "datname", roles.database):
         _create_database(superuser, roles)
     # A statement of its own, because CREATE DATABASE cannot run in a transaction.
@@ -121,11 +121,7 @@ def ensure_user(superuser: psycopg.Connection, roles: ServiceRoles, user: str) -
 
     """
     if not _exists(superuser, "pg_roles", "rolname", user):
-        name, owner = Identifier(user), Identifier(roles.owner)
-        with superuser.transaction():
-            _run(superuser, "CREATE ROLE {} LOGIN", name)
-            _run(superuser, "GRANT {} TO {}", owner, name)
-            _run(superuser, "ALTER ROLE {} SET role TO {}", name, owner)
+        _create_user(superuser, roles, user, Literal(None))
     allow_password_changes(superuser, roles.manager, user)
 
 
@@ -194,13 +190,15 @@ def _create_group(superuser: psycopg.Connection, group: str, manager: str) -> No
         _run(superuser, "GRANT {} TO {} WITH ADMIN OPTION", role, Identifier(manager))
 
 
-def _create_app(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
-    app, owner = Identifier(roles.app), Identifier(roles.owner)
-    verifier = _verifier(superuser, roles.app, password)
+def _create_user(
+    superuser: psycopg.Connection, roles: ServiceRoles, user: str, verifier: Literal
+) -> None:
+    """Create a user that acts as the owner. The verifier NULL means that it has no password."""
+    name, owner = Identifier(user), Identifier(roles.owner)
     with superuser.transaction():
-        _run(superuser, "CREATE ROLE {} LOGIN PASSWORD {}", app, verifier)
-        _run(superuser, "GRANT {} TO {}", owner, app)
-        _run(superuser, "ALTER ROLE {} SET role TO {}", app, owner)
+        _run(superuser, "CREATE ROLE {} LOGIN PASSWORD {}", name, verifier)
+        _run(superuser, "GRANT {} TO {}", owner, name)
+        _run(superuser, "ALTER ROLE {} SET role TO {}", name, owner)
 
 
 def _create_database(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
