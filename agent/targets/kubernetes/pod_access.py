@@ -30,21 +30,21 @@ def login_files(service: ServiceSettings, login: PodLogin) -> dict[str, str]:
 
 
 def network_policy(
-    name: str, label: tuple[str, str], address: str, databases: Sequence[Endpoint] = ()
+    name: str, label: tuple[str, str], address: str, others: Sequence[Endpoint] = ()
 ) -> str:
-    """Return a policy that lets pods connect to DNS, the server and databases.
+    """Return a policy that lets pods connect to DNS, the server and other endpoints.
 
     Args:
         name: The policy's name.
         label: Name and value of the label that the pods have.
         address: Address of the server.
-        databases: The databases.
+        others: Other endpoints, such as a database or Prometheus.
 
     """
     values = {
         "name": name,
         "label": label,
-        "endpoints": list(_endpoints(address, databases)),
+        "endpoints": list(_endpoints(address, others)),
     }
     return render("targets/kubernetes/network-policy.yaml.j2", quote, values)
 
@@ -54,12 +54,12 @@ def port_of(url: SplitResult) -> int:
     return url.port or _PORTS[url.scheme]
 
 
-def _endpoints(address: str, databases: Sequence[Endpoint]) -> Iterator[dict[str, object]]:
-    """Yield what the pod connects to: first the server, then the databases."""
+def _endpoints(address: str, others: Sequence[Endpoint]) -> Iterator[dict[str, object]]:
+    """Yield what the pod connects to: first the server, then the others."""
     server = urlsplit(address)
     yield {"port": port_of(server), "block": _block(server.hostname or "")}
-    for database in databases:
-        yield {"port": database.port, "block": _block(database.host)}
+    for other in others:
+        yield {"port": other.port, "block": _block(other.host)}
 
 
 def _block(host: str) -> str | None:
