@@ -162,7 +162,7 @@ class Deployment:
             if started.root_token is not None:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
-            self._allow_password_changes()
+            self._prepare_database_users()
             plan, issued, moved = self._apply(step, selected)
         except BaseException:
             self.servers.stop_started(started)
@@ -239,7 +239,7 @@ class Deployment:
         policies = render_policies(self.declaration, Environment.DEV)
         return desired_resources(self.declaration, Environment.DEV, policies, inputs)
 
-    def _allow_password_changes(self) -> None:
+    def _prepare_database_users(self) -> None:
         for each in self.services.values():
             if each.access.database is not None:
                 for adopted in self.declaration.adopted(each.scope).values():
