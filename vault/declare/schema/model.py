@@ -151,7 +151,8 @@ class ServiceDeclaration(Section):
         {}, description="entries like 'pii: {allow: [encrypt, decrypt], rotate_every: 90d}'"
     )
     indexes: Mapping[IndexName, IndexDeclaration] = Field(
-        {}, description="entries like 'users.email: {hooks: {rotate: [hooks/index, rotate]}}'"
+        {},
+        description="entries like 'users.email: {hooks: {rotate: [a], count: [b], retire: [c]}}'",
     )
     database: ServiceDatabase | None = Field(
         None, description="a mapping with engine, name and roles, or with of and roles"
