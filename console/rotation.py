@@ -76,7 +76,7 @@ class _Options:
     compromised: bool
     wait: int | None
 
-    def check(self, name: str | None) -> None:
+    def check(self, name: str | None, kind: Kind | None) -> None:
         """Check that the options go together.
 
         Raises:
@@ -84,8 +84,11 @@ class _Options:
 
         """
         due, status, dry_run = self.due, self.status, self.dry_run
-        if (name is None) != (due or status) and not (name and status):
+        # An empty name, such as that of an unset variable, is none.
+        if bool(name) == (due or status) and not (name and status):
             raise typer.BadParameter("pass a name, --due or --status")
+        if kind is not None and not name:
+            raise typer.BadParameter("--kind is for the rotation of one name; leave it out")
         if due + status + self.undo + self.compromised + dry_run > 1 + (due and dry_run):
             raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
         if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
@@ -116,7 +119,7 @@ def rotate(
     being ended.
     """
     options = _Options(due, status, dry_run, undo, compromised, wait)
-    options.check(name)
+    options.check(name, kind)
     logs = tuple(audit_log or ())
     _check_audit_logs(() if compromised else logs)  # because nothing holds up an emergency
     handover = _open_handover(folder, host, wrap_ttl)

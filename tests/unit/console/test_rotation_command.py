@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +30,12 @@ TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
     "options",
     [
         "",
+        "''",
+        "'' --compromised",
         "token --due",
         "token --due --status",
+        "--due --kind secret",
+        "--status --kind secret",
         "--due --status",
         "--undo",
         "--compromised",
@@ -56,7 +61,7 @@ def test_options_that_do_not_fit_are_a_usage_error_before_any_request(
     options: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "open_rotations", lambda *_: pytest.fail("a session was opened"))
-    assert run_command(monkeypatch, "rotate", "--env", "dev", *options.split()) == 64
+    assert run_command(monkeypatch, "rotate", "--env", "dev", *shlex.split(options)) == 64
 
 
 @dataclass
