@@ -119,12 +119,13 @@ class SecretIdRotation:
         else:
             value = self.pending.read(record.id) or self._issue(record)
             write_credential(folder, self._read_role_id(), value)
-        return replace(record, new=self._require_new(record).accessor)
+        new = self._require_new(record, self.credentials.secret_ids())
+        return replace(record, new=new.accessor)
 
     def find_consumers(self, record: Record) -> Evidence:
         """Return which tokens came from older secret-ids. If these are compromised, end both."""
         secret_ids = self.credentials.secret_ids()
-        generation = Generation.of(self.item.server_name, self._require_new(record), secret_ids)
+        generation = self._find_generation(record, secret_ids)
         if record.is_compromised:
             self.credentials.destroy(generation.find_old(secret_ids))
         tokens = self.credentials.tokens()
@@ -150,7 +151,7 @@ class SecretIdRotation:
         A token without a name, which may be an agent's, is revoked only after a compromise.
         """
         secret_ids = self.credentials.secret_ids()
-        generation = Generation.of(self.item.server_name, self._require_new(record), secret_ids)
+        generation = self._find_generation(record, secret_ids)
         self.credentials.destroy(generation.find_old(secret_ids))
         old = generation.find_old_tokens(self.credentials.tokens())
         is_certain = record.is_compromised
@@ -250,8 +251,12 @@ class SecretIdRotation:
     def _tokens_of(self, record: Record) -> list[Issued]:
         return [each for each in self.credentials.tokens() if each.name == record.id]
 
-    def _require_new(self, record: Record) -> Issued:
-        for each in self.credentials.secret_ids():
+    def _find_generation(self, record: Record, secret_ids: list[Issued]) -> Generation:
+        new = self._require_new(record, secret_ids)
+        return Generation.of(self.item.server_name, new, secret_ids)
+
+    def _require_new(self, record: Record, secret_ids: list[Issued]) -> Issued:
+        for each in secret_ids:
             if each.name == record.id:
                 return each
         raise ConfigurationError(
