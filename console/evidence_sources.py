@@ -35,6 +35,7 @@ class EvidenceSources:
     prometheus: str | None
     mounts: Mounts
     _logs: dict[frozenset[str], ConsumerLog] = field(default_factory=dict)
+    _logins: dict[str, LoginLog] = field(default_factory=dict)
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         """Return what the logs say of the reads of API paths, None without a log.
@@ -51,9 +52,18 @@ class EvidenceSources:
         return self._logs[key]
 
     def read_logins(self, role: str) -> LoginLog | None:
-        """Return what the logs say of the logins of an AppRole, None without a log."""
+        """Return what the logs say of the logins of an AppRole, None without a log.
+
+        A further call with the same role reads only what is new.
+        """
         files, login = self._find_files(), f"{self.mounts.auth}/login"
-        return read_login_log(files.paths, role, login, files.namespace) if files.paths else None
+        if not files.paths:
+            return None
+        if role not in self._logins:
+            self._logins[role] = read_login_log(files.paths, role, login, files.namespace)
+        else:
+            self._logins[role].read()
+        return self._logins[role]
 
     def read_metrics(self, names: Collection[str], since: timedelta) -> VersionMetrics | None:
         """Return what Prometheus shows of the secrets *names*, None without one."""

@@ -30,14 +30,21 @@ class Client:
 
 @dataclass(slots=True)
 class LoginLog:
-    """What audit logs say about the logins of one role.
+    """What audit logs say about the logins of one role with secret-ids that are not an agent's.
 
     Attributes:
+        files: The files that were read.
+        role: The AppRole.
+        login: API path of the login.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
         times: Client → times of its logins. Two audit devices have one login at one time each.
 
     """
 
-    files: list[LogFile] = field(default_factory=list)
+    files: list[LogFile]
+    role: str
+    login: str
+    namespace: str = ""
     times: dict[Client, set[datetime]] = field(default_factory=dict)
 
     @property
@@ -48,6 +55,20 @@ class LoginLog:
     def has_login(self, name: str, since: datetime) -> bool:
         """Return whether a client has logged in with the secret-id *name* after *since*."""
         return any(each.name == name and max(times) > since for each, times in self.times.items())
+
+    def read(self) -> None:
+        """Read what the files have more than at the last call.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ConfigurationError: If a file is no audit log.
+
+        """
+        for log in self.files:
+            for response in read_responses(log, self.login.__eq__, self.namespace):
+                is_of_role = response.path == self.login and response.role == self.role
+                if is_of_role and response.issued != AGENT_ISSUED:
+                    self.add(response)
 
     def add(self, response: Response) -> None:
         """Add a login of the role."""
@@ -70,12 +91,6 @@ def read_login_log(files: Iterable[Path], role: str, login: str, namespace: str 
         ConfigurationError: If a file is no audit log.
 
     """
-    found = LoginLog()
-    for path in files:
-        log = LogFile(path)
-        found.files.append(log)
-        for response in read_responses(log, login.__eq__, namespace):
-            is_of_role = response.path == login and response.role == role
-            if is_of_role and response.issued != AGENT_ISSUED:
-                found.add(response)
+    found = LoginLog([LogFile(path) for path in files], role, login, namespace)
+    found.read()
     return found

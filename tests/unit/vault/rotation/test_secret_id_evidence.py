@@ -74,7 +74,7 @@ def test_token_without_a_name_says_what_to_do() -> None:
 @pytest.mark.parametrize(("seconds", "is_complete"), [(-1, False), (1, True)])
 def test_login_with_the_new_one_counts_after_its_promotion(seconds: int, is_complete: bool) -> None:
     times = {Client("new", "web-1", "10.0.0.1"): {NOW + timedelta(seconds=seconds)}}
-    found = look(is_used=False, log=LoginLog(times=times))
+    found = look(is_used=False, log=LoginLog([], "shop-dev", "auth/approle/login", times=times))
     assert found.is_complete(NOW) == is_complete
 
 
