@@ -177,8 +177,10 @@ class SecretRotation:
 
     def _check_replaced(self, record: Record, version: int, fields: Mapping[str, str]) -> None:
         """Check that no one has made the old value current again, because it would be ended."""
+        if version <= int(record.new):
+            return
         old = self.read(int(record.old)).get(VALUE_KEY)
-        if version > int(record.new) and old is not None and fields.get(VALUE_KEY) == old:
+        if old is not None and fields.get(VALUE_KEY) == old:
             raise ConfigurationError(
                 f"someone wrote the old value of {self.item.name} again, as version {version}; "
                 f"write that of version {record.new} again, and run the command again"
