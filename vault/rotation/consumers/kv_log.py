@@ -71,6 +71,16 @@ class Promotion:
         """Return when no consumer uses a value that it read before the promotion."""
         return self.time + self.lead + self.window
 
+    @property
+    def time_bound(self) -> datetime:
+        """Return when the old value may end if not all of its consumers are known."""
+        return max(self.window_end, self.grace_end)
+
+    @property
+    def window_text(self) -> str:
+        """Return the window as a duration, for people."""
+        return durations.render(int(self.window.total_seconds()))
+
 
 def longest_use(render_interval: int) -> timedelta:
     """Return the longest time for which a consumer may use a value after it read it.
@@ -139,13 +149,11 @@ def _end_of_wait(
 
 def evidence_by_time(promotion: Promotion) -> Evidence:
     """Return the time bound, if nothing else is known of the consumers."""
-    window = durations.render(int(promotion.window.total_seconds()))
     note = (
-        f"no consumer was observed: a cached or rendered value is used for {window} at most, with "
-        "the default limits of the SDK"
+        f"no consumer was observed: a cached or rendered value is used for {promotion.window_text} "
+        "at most, with the default limits of the SDK"
     )
-    not_before = max(promotion.window_end, promotion.grace_end)
-    return Evidence(Proof.TIME, not_before=not_before, notes=(note,))
+    return Evidence(Proof.TIME, not_before=promotion.time_bound, notes=(note,))
 
 
 def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> Iterator[Consumer]:

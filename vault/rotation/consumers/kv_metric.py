@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from vault.declare import durations
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.consumers.kv_log import Promotion
 from vault.rotation.consumers.version_metrics import Sample, VersionMetrics
@@ -49,13 +48,14 @@ def evidence_by_metric(
     unknown = [*_find_gone(current, earlier, wanted), *_find_down(metrics.down)]
     unknown += [_DELIVERED] if is_delivered else []
     if unknown:
-        window = durations.render(int(promotion.window.total_seconds()))
-        unknown.append(f"so the time bound applies too: {window} after the promotion")
+        unknown.append(
+            f"so the time bound applies too: {promotion.window_text} after the promotion"
+        )
     return Evidence(
         Proof.METRIC,
         moved=tuple(sorted(groups["moved"], key=str)),
         waiting=tuple(sorted(groups["waiting"], key=str)),
-        not_before=_bound(promotion) if unknown else promotion.grace_end,
+        not_before=promotion.time_bound if unknown else promotion.grace_end,
         notes=(_ALWAYS, *unknown),
     )
 
@@ -63,10 +63,6 @@ def evidence_by_metric(
 def observation_time(promotion: Promotion, now: datetime) -> timedelta:
     """Return the time before *now* in which a target that showed the old value counts."""
     return max(now - promotion.time, timedelta()) + promotion.window
-
-
-def _bound(promotion: Promotion) -> datetime:
-    return max(promotion.grace_end, promotion.window_end)
 
 
 def _find_gone(
