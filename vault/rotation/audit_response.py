@@ -57,6 +57,12 @@ class Response:
     id: str = ""
     address: str | None = None
 
+    @property
+    def secret_version(self) -> int | None:
+        """Return the version of the secret that was read, None if the data has none."""
+        version = _mapping(self.data or {}, "metadata").get("version")
+        return version if type(version) is int else None
+
 
 def read_responses(
     log: LogFile, is_wanted: Callable[[str], bool], namespace: str

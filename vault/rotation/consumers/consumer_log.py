@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from vault.rotation.audit_log import LogFile, first_time
 from vault.rotation.audit_response import Response, read_responses
@@ -170,7 +170,7 @@ class ConsumerLog:
             self._renewed[token] = max(self._renewed.get(token, response.time), response.time)
 
     def _add_read(self, response: Response, name: str) -> None:
-        version = _version(response.data)
+        version = response.secret_version
         if response.operation != "read" or version is None:
             return
         known = self._requests.setdefault(response.id, name) if response.id else name
@@ -202,9 +202,3 @@ def read_consumer_log(
     found = ConsumerLog([LogFile(path) for path in files], frozenset(paths), namespace)
     found.read()
     return found
-
-
-def _version(data: Mapping[str, Any] | None) -> int | None:
-    metadata = (data or {}).get("metadata")
-    version = metadata.get("version") if isinstance(metadata, Mapping) else None
-    return version if type(version) is int else None

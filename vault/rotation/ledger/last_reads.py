@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from app_integration.mounts import Mounts
 from app_integration.permissions import need
@@ -130,7 +130,7 @@ def _record(found: AuditLogs, watch: _Watch, response: Response) -> None:
         latest = found.rotations.get(watch.item, response.time)
         found.rotations[watch.item] = max(latest, response.time)
     elif response.data is not None or response.is_wrapped:
-        version = _version(watch, response.data or {})
+        version = _version(watch, response)
         _keep_latest(found.reads, watch.item, _read(response, watch.operation, version))
 
 
@@ -144,14 +144,14 @@ def _read(response: Response, operation: str, version: int | None) -> Read:
     return Read(response.time, operation, *who, version)
 
 
-def _version(watch: _Watch, data: Mapping[str, Any]) -> int | None:
+def _version(watch: _Watch, response: Response) -> int | None:
     """Return the version that a response says was read, or encrypted with, None if none.
 
     The response of a decryption has no version of the key.
     """
     if watch.item.kind in {Kind.SECRET, Kind.USER_PAIR}:
-        metadata = data.get("metadata")
-        return _whole(metadata.get("version")) if isinstance(metadata, Mapping) else None
+        return response.secret_version
+    data = response.data or {}
     batch = data.get("batch_results")
     results = batch if isinstance(batch, list) else [data]
     found = [_whole(each.get("key_version")) for each in results if isinstance(each, Mapping)]
