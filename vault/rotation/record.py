@@ -25,7 +25,6 @@ from vault.reconcile.resources.ownership import (
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item
 
-FOLDER: Final = ROTATION_FOLDER
 _KEY: Final = "rotation"
 _FORMAT: Final = 1
 
@@ -150,7 +149,7 @@ class RecordStore:
     @property
     def entry(self) -> OwnershipEntry:
         """Return the entry that has the record. Its value, if there is one, is a pending one."""
-        return self.owner.entry(f"{FOLDER}/{self.item.kind}", self.item.server_name)
+        return self.owner.entry(f"{ROTATION_FOLDER}/{self.item.kind}", self.item.server_name)
 
     def read(self) -> Record | None:
         """Return the record of the last rotation, None if there was none.
