@@ -18,7 +18,7 @@ from console import operate
 from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
 from console.operator_session import open_job_session
-from console.options import Env, Root
+from console.options import AuditLog, Env, Root
 from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
@@ -41,10 +41,7 @@ def ledger(
     service: Annotated[
         str | None, typer.Option("--service", help="the only service to show; all if none is named")
     ] = None,
-    audit_log: Annotated[
-        list[Path] | None,
-        typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
-    ] = None,
+    audit_log: AuditLog = None,
     metrics: Annotated[
         Path | None,
         typer.Option("--metrics", help="write a .prom file for the node exporter, too"),

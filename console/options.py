@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +14,8 @@ from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
 from vault.rotation.consumers.prometheus_query import check_prometheus_url
 
-_WRAP_TTL: Final = Within("1s", "30d")
+#: Durations that an option may have.
+_DURATIONS: Final = Within("1s", "30d")
 
 
 def _resolve(text: str | None) -> str | None:
@@ -21,12 +23,16 @@ def _resolve(text: str | None) -> str | None:
     return None if text is None else operate.resolve_environment(text)
 
 
-def _parse_wrap_ttl(text: str) -> int:
-    """Return the seconds in a duration such as ``24h``."""
-    try:
-        return _WRAP_TTL.check(text)
-    except InvalidValue as error:
-        raise typer.BadParameter(f"--wrap-ttl {error.what} (expected {error.expected})") from None
+def build_duration_parser(option: str) -> Callable[[str], int]:
+    """Return the parser of the duration that *option* has, such as ``24h``, in seconds."""
+
+    def parse(text: str) -> int:
+        try:
+            return _DURATIONS.check(text)
+        except InvalidValue as error:
+            raise typer.BadParameter(f"{option} {error.what} (expected {error.expected})") from None
+
+    return parse
 
 
 def _parse_prometheus(url: str) -> str:
@@ -51,10 +57,14 @@ WrapTtl = Annotated[
     int | None,
     typer.Option(
         "--wrap-ttl",
-        parser=_parse_wrap_ttl,
+        parser=build_duration_parser("--wrap-ttl"),
         metavar="DURATION",
         help="wrap each secret-id, so that it is opened once, within this time: 24h",
     ),
+]
+AuditLog = Annotated[
+    list[Path] | None,
+    typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
 ]
 Prometheus = Annotated[
     str | None,

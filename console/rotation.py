@@ -5,35 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
-from console.options import Env, Prometheus, Root, WrapTtl
+from console.options import AuditLog, Env, Prometheus, Root, WrapTtl, build_duration_parser
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
-from vault.declare.errors import InvalidValue
-from vault.declare.schema.field_types import Within
 from vault.dotenv.worktree import check_ignored
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.rotation import OwnedElsewhere, Result
 
 out = Console(soft_wrap=True)
-
-_WAIT: Final = Within("1s", "30d")
-
-
-def _parse_wait(text: str) -> int:
-    """Return the seconds in a duration such as ``10m``."""
-    try:
-        return _WAIT.check(text)
-    except InvalidValue as error:
-        raise typer.BadParameter(f"--wait {error.what} (expected {error.expected})") from None
-
 
 _Name = Annotated[str | None, typer.Argument(help="a name in the ledger")]
 _Service = Annotated[
@@ -49,14 +36,10 @@ _Wait = Annotated[
     int | None,
     typer.Option(
         "--wait",
-        parser=_parse_wait,
+        parser=build_duration_parser("--wait"),
         metavar="DURATION",
         help="wait so long for the consumers: 10m",
     ),
-]
-_AuditLog = Annotated[
-    list[Path] | None,
-    typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
 ]
 _Out = Annotated[
     Path | None,
@@ -106,7 +89,7 @@ def rotate(
     undo: _Undo = False,
     compromised: _Compromised = False,
     wait: _Wait = None,
-    audit_log: _AuditLog = None,
+    audit_log: AuditLog = None,
     prometheus: Prometheus = None,
     folder: _Out = None,
     host: _Host = None,
