@@ -16,7 +16,7 @@ from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.consumers.version_metrics import VersionMetrics
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvidenceSources:
     """What an operator names as evidence, by default the audit logs of the local deployment.
 
@@ -35,7 +35,7 @@ class EvidenceSources:
     prometheus: str | None
     mounts: Mounts
     _logs: dict[frozenset[str], ConsumerLog] = field(default_factory=dict)
-    _logins: dict[str, LoginLog] = field(default_factory=dict)
+    _logins: LoginLog | None = None
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         """Return what the logs say of the reads of API paths, None without a log.
@@ -51,19 +51,19 @@ class EvidenceSources:
             self._logs[key].read()
         return self._logs[key]
 
-    def read_logins(self, role: str) -> LoginLog | None:
-        """Return what the logs say of the logins of an AppRole, None without a log.
+    def read_logins(self) -> LoginLog | None:
+        """Return what the logs say of the logins of AppRoles, None without a log.
 
-        A further call with the same role reads only what is new.
+        A further call, for another role too, reads only what is new.
         """
         files, login = self._find_files(), f"{self.mounts.auth}/login"
         if not files.paths:
             return None
-        if role not in self._logins:
-            self._logins[role] = read_login_log(files.paths, role, login, files.namespace)
+        if self._logins is None:
+            self._logins = read_login_log(files.paths, login, files.namespace)
         else:
-            self._logins[role].read()
-        return self._logins[role]
+            self._logins.read()
+        return self._logins
 
     def read_metrics(self, names: Collection[str], since: timedelta) -> VersionMetrics | None:
         """Return what Prometheus shows of the secrets *names*, None without one."""

@@ -74,10 +74,10 @@ class Site:
         item = Item(Kind.SECRET_ID, "gaara-store", self.role, self.role, 86_400, is_declared=True)
         return build_rotation(context, item)
 
-    def read_logins(self, role: str) -> LoginLog | None:
+    def read_logins(self) -> LoginLog | None:
         self.deployment.refresh("vault/audit")
         files = self.deployment.layout.audit_logs
-        return read_login_log(files, role, "auth/approle/login") if self.logs else None
+        return read_login_log(files, "auth/approle/login") if self.logs else None
 
     def declare(self, period: int = 60) -> None:
         """Write the role with the store's policy.

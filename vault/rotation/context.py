@@ -29,7 +29,7 @@ def _no_metrics(_names: Collection[str], _since: timedelta) -> None:
     """Return that there are no metrics."""
 
 
-def _no_logins(_role: str) -> LoginLog | None:
+def _no_logins() -> LoginLog | None:
     """Return nothing, because no log is known."""
     return None
 
@@ -48,7 +48,7 @@ class RotationContext:
         read_metrics: Returns what metrics show of the versions of secrets, given their names and
             for how long before now, None without metrics.
         handover: Places and options of new secret-ids.
-        read_logins: Returns what audit logs say of the logins of an AppRole, None without a log.
+        read_logins: Returns what audit logs say of the logins of AppRoles, None without a log.
 
     """
 
@@ -62,7 +62,7 @@ class RotationContext:
     generate: Callable[[int, str], Secret]
     read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = _no_metrics
     handover: Handover = NO_HANDOVER
-    read_logins: Callable[[str], LoginLog | None] = _no_logins
+    read_logins: Callable[[], LoginLog | None] = _no_logins
 
     @property
     def declared(self) -> EnvironmentDeclaration:

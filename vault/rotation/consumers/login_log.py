@@ -1,4 +1,4 @@
-"""Logins with the secret-ids of one AppRole, as audit logs prove them."""
+"""Logins with secret-ids of AppRoles, as audit logs prove them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ class Client:
     """What a log says of the client of a login.
 
     Attributes:
+        role: The AppRole, empty if the log does not say so.
         name: Name of the secret-id, empty if it has none.
         host: Host in the metadata of the secret-id, empty if it has none.
         address: Address of the client, empty if the log does not say so.
 
     """
 
+    role: str
     name: str
     host: str
     address: str
@@ -30,31 +32,39 @@ class Client:
 
 @dataclass(slots=True)
 class LoginLog:
-    """What audit logs say about the logins of one role with secret-ids that are not an agent's.
+    """What audit logs say about the logins with secret-ids that are not an agent's.
 
     Attributes:
         files: The files that were read.
-        role: The AppRole.
         login: API path of the login.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
-        times: Client → times of its logins. Two audit devices have one login at one time each.
+        times: Client → times of its first and last login.
 
     """
 
     files: list[LogFile]
-    role: str
     login: str
     namespace: str = ""
-    times: dict[Client, set[datetime]] = field(default_factory=dict)
+    times: dict[Client, tuple[datetime, datetime]] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
         return first_time(self.files)
 
-    def has_login(self, name: str, since: datetime) -> bool:
-        """Return whether a client has logged in with the secret-id *name* after *since*."""
-        return any(each.name == name and max(times) > since for each, times in self.times.items())
+    def has_login(self, role: str, name: str, since: datetime) -> bool:
+        """Return whether a client has logged in with a secret-id of *role* after *since*.
+
+        Args:
+            role: The AppRole.
+            name: Name of the secret-id.
+            since: The time after which the login must be.
+
+        """
+        return any(
+            (each.role, each.name) == (role, name) and last > since
+            for each, (_first, last) in self.times.items()
+        )
 
     def read(self) -> None:
         """Read what the files have more than at the last call.
@@ -66,23 +76,21 @@ class LoginLog:
         """
         for log in self.files:
             for response in read_responses(log, self.login.__eq__, self.namespace):
-                is_of_role = response.path == self.login and response.role == self.role
-                if is_of_role and response.issued != AGENT_ISSUED:
+                if response.path == self.login and response.issued != AGENT_ISSUED:
                     self.add(response)
 
     def add(self, response: Response) -> None:
-        """Add a login of the role."""
-        name, host = response.issued or "", response.host or ""
-        client = Client(name, host, response.address or "")
-        self.times.setdefault(client, set()).add(response.time)
+        """Add a login."""
+        time, client = response.time, _client(response)
+        first, last = self.times.get(client, (time, time))
+        self.times[client] = min(first, time), max(last, time)
 
 
-def read_login_log(files: Iterable[Path], role: str, login: str, namespace: str = "") -> LoginLog:
-    """Return the logins of *role* with secret-ids that are not an agent's.
+def read_login_log(files: Iterable[Path], login: str, namespace: str = "") -> LoginLog:
+    """Return the logins with secret-ids that are not an agent's.
 
     Args:
         files: Files of audit devices. They may overlap, in any order.
-        role: The AppRole.
         login: API path of the login.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
 
@@ -91,6 +99,11 @@ def read_login_log(files: Iterable[Path], role: str, login: str, namespace: str 
         ConfigurationError: If a file is no audit log.
 
     """
-    found = LoginLog([LogFile(path) for path in files], role, login, namespace)
+    found = LoginLog([LogFile(path) for path in files], login, namespace)
     found.read()
     return found
+
+
+def _client(response: Response) -> Client:
+    texts = (response.role, response.issued, response.host, response.address)
+    return Client(*(text or "" for text in texts))

@@ -72,7 +72,7 @@ class Observation:
         tokens: The live tokens of the role.
         is_used: Whether the role's process reads the new secret-id, as far as the place of its file
             proves it.
-        log: The logins of the role, None without a log.
+        log: The logins of all roles, None without a log.
         promoted: When the new secret-id was handed over, or the end of its test before that.
 
     """
@@ -94,7 +94,7 @@ def evidence_by_tokens(generation: Generation, seen: Observation, now: datetime)
     old = generation.find_old_tokens(seen.tokens)
     waiting = [_consumer(generation.role, each, now) for each in old]
     notes = list(_notes(seen, old))
-    has_login = seen.log is not None and seen.log.has_login(new, seen.promoted)
+    has_login = seen.log is not None and seen.log.has_login(generation.role, new, seen.promoted)
     if not (moved or has_login or seen.is_used):
         detail = "no login with the new secret-id yet; replace the file of its process"
         waiting.append(Consumer(generation.role, detail))
@@ -140,14 +140,15 @@ def evidence_of_compromise(
 
 def _logins(generation: Generation, log: LoginLog | None) -> Iterator[str]:
     others = {generation.new.name, *generation.newer}
-    for client, times in sorted((log.times if log is not None else {}).items()):
-        if client.name in others or (client.host or None) not in {None, generation.new.host}:
+    for client, (first, last) in sorted((log.times if log is not None else {}).items()):
+        is_of_host = client.host in {"", generation.new.host}
+        if client.role != generation.role or client.name in others or not is_of_host:
             continue
         host = f" on {client.host}" if client.host else ""
         name = f"secret-id {client.name}" if client.name else "a secret-id without a name"
         address = client.address or "an unknown address"
-        first, last = describe_time(min(times)), describe_time(max(times))
-        yield f"logged in: {generation.role}{host} from {address} with {name}, {first} to {last}"
+        times = f"{describe_time(first)} to {describe_time(last)}"
+        yield f"logged in: {generation.role}{host} from {address} with {name}, {times}"
 
 
 def _notes(seen: Observation, old: Iterable[Issued]) -> Iterator[str]:

@@ -266,7 +266,7 @@ class SecretIdRotation:
 
     def _read_logins(self, *, is_optional: bool) -> LoginLog | None:
         try:
-            return self.context.read_logins(self.item.server_name)
+            return self.context.read_logins()
         except (OSError, StrongroomError) as error:
             if not is_optional:
                 raise

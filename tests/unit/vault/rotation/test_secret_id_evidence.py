@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from app_integration.names import AGENT_ISSUED
+from vault.rotation.audit_log import LogFile
 from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.consumers.login_log import Client, LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
@@ -71,11 +73,35 @@ def test_token_without_a_name_says_what_to_do() -> None:
     assert "restart its process" in note
 
 
-@pytest.mark.parametrize(("seconds", "is_complete"), [(-1, False), (1, True)])
-def test_login_with_the_new_one_counts_after_its_promotion(seconds: int, is_complete: bool) -> None:
-    times = {Client("new", "web-1", "10.0.0.1"): {NOW + timedelta(seconds=seconds)}}
-    found = look(is_used=False, log=LoginLog([], "shop-dev", "auth/approle/login", times=times))
+@pytest.mark.parametrize(
+    ("role", "seconds", "is_complete"),
+    [("shop-dev", -1, False), ("shop-dev", 1, True), ("shop-dev-starter", 1, False)],
+)
+def test_login_with_the_new_one_counts_after_its_promotion(
+    role: str, seconds: int, is_complete: bool
+) -> None:
+    time = NOW + timedelta(seconds=seconds)
+    times = {Client(role, "new", "web-1", "10.0.0.1"): (time, time)}
+    found = look(is_used=False, log=LoginLog([], "auth/approle/login", times=times))
     assert found.is_complete(NOW) == is_complete
+
+
+def test_compromise_lists_the_logins_of_the_role_with_older_secret_ids() -> None:
+    log = LoginLog(
+        [LogFile(Path("audit.log"), first=NOW - 2 * HOUR)],
+        "auth/approle/login",
+        times={
+            Client("shop-dev", "old", "", "10.0.0.1"): (NOW - HOUR, NOW),
+            Client("shop-dev", "new", "web-1", "10.0.0.2"): (NOW, NOW),
+            Client("shop-dev", "other-host", "web-2", "10.0.0.3"): (NOW, NOW),
+            Client("shop-dev-starter", "old", "", "10.0.0.4"): (NOW, NOW),
+        },
+    )
+    found = evidence_of_compromise(GENERATION, Observation((), True, log, NOW), {}, NOW)
+    assert found.notes[:-2] == (
+        "logged in: shop-dev from 10.0.0.1 with secret-id old, 2026-05-31 23:00:00Z to "
+        "2026-06-01 00:00:00Z",
+    )
 
 
 def test_compromise_without_a_log_says_that_logins_are_unknown() -> None:
