@@ -14,6 +14,7 @@ from vault.declare import durations
 from vault.reconcile.resources import read_data
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.context import RotationContext
+from vault.rotation.due import due_date, is_overdue
 from vault.rotation.hooks import NO_HOOKS
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
@@ -133,8 +134,7 @@ class KeyRotation:
 
     def _is_overdue(self, found: Mapping[str, Any], version: int) -> bool:
         created = datetime.fromtimestamp(found["keys"][str(version)], UTC)
-        every = self.item.every
-        return every is not None and self.clock() > created + timedelta(seconds=every)
+        return is_overdue(due_date(created, self.item.every, None), self.clock())
 
     def _bound(self, record: Record) -> datetime | None:
         """Return when old versions may end, None if they never do."""

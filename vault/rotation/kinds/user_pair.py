@@ -24,7 +24,7 @@ from vault.adoption import database_user
 from vault.declare.schema.secret_sources import Given
 from vault.reconcile.desired.static_users import pair_role_names
 from vault.reconcile.resources.static_roles import parse_database_url
-from vault.rotation.consumers.evidence import Consumer, Evidence
+from vault.rotation.consumers.evidence import Consumer, Evidence, describe_time
 from vault.rotation.consumers.kv_log import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
@@ -146,7 +146,7 @@ class UserPairRotation:
         """Check that no consumer has the URL that was current until *undone*."""
         end, user = undone + self.unused_after, self._other_user(url)
         if now < end:
-            why = f"may be in use until {end:%Y-%m-%d %H:%M}Z"
+            why = f"may be in use until {describe_time(end)}"
         else:
             with database_user.connect(url) as connection:
                 sessions = database_user.count_sessions(connection, user)
