@@ -36,15 +36,21 @@ class EvidenceSources:
     mounts: Mounts
     _logs: dict[frozenset[str], ConsumerLog] = field(default_factory=dict)
     _logins: LoginLog | None = None
+    _expected: frozenset[str] = frozenset()
+
+    def expect(self, paths: Collection[str]) -> None:
+        """Let the logs be read once for all *paths*, of which later calls ask for a part."""
+        self._expected = frozenset(paths)
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         """Return what the logs say of the reads of API paths, None without a log.
 
         A further call with the same paths reads only what is new.
         """
-        files, key = self._find_files(), frozenset(paths)
+        files, asked = self._find_files(), frozenset(paths)
         if not files.paths:
             return None
+        key = self._expected if asked <= self._expected else asked
         if key not in self._logs:
             self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
         else:

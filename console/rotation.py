@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -163,22 +164,34 @@ def _check_handover(named: Iterable[Item], handover: Handover) -> None:
 
 def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> None:
     """Run all that must be run. One that fails does not keep the others from running."""
-    failed = []
+    failed: list[Item] = []
+    due: list[Item] = []
     for item in rotations.items:
-        try:
-            if not rotations.is_due(item):
-                continue
+        with _report_failure(view, item, failed):
+            if rotations.is_due(item):
+                due.append(item)
+    rotations.expect(due)
+    for item in due:
+        with _report_failure(view, item, failed):
             if is_dry:
                 _preview(rotations, view, item)
-            else:
+            elif rotations.is_due(item):  # because another run may have ended it meanwhile
                 view.show_result(item, rotations.run(item))
-        except OwnedElsewhere as error:
-            view.say(f"{item.name} is due: {error}")
-        except (StrongroomError, OSError) as error:
-            view.say(f"✗ {item.name}: {error}")
-            failed.append(item.name)
     if failed:
-        raise ConfigurationError(f"not rotated: {', '.join(failed)}; see above")
+        names = ", ".join(item.name for item in failed)
+        raise ConfigurationError(f"not rotated: {names}; see above")
+
+
+@contextmanager
+def _report_failure(view: RotationView, item: Item, failed: list[Item]) -> Iterator[None]:
+    """Print an error of *item*, and add the item to *failed* unless only its owner can act."""
+    try:
+        yield
+    except OwnedElsewhere as error:
+        view.say(f"{item.name} is due: {error}")
+    except (StrongroomError, OSError) as error:
+        view.say(f"✗ {item.name}: {error}")
+        failed.append(item)
 
 
 def _preview(rotations: Rotations, view: RotationView, item: Item) -> None:

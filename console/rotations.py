@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from console.operator_session import open_job_session
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
 from vault.declare.server_names import ROTATOR_JOB
+from vault.reconcile.resources.kv import data_path
 from vault.reconcile.resources.secrets import generate_value
 from vault.rotation.context import RotationContext
 from vault.rotation.handover import NO_HANDOVER, Handover
@@ -46,6 +47,7 @@ class Rotations:
         context: What they share.
         items: The items, of one service or of all.
         report: Receives each step of an item, and the record after it.
+        expect_paths: Receives the API paths of which audit logs will be read.
         clock: Returns monotonic seconds.
         sleep: Waits that many seconds.
 
@@ -54,6 +56,7 @@ class Rotations:
     context: RotationContext
     items: Sequence[Item]
     report: Report
+    expect_paths: Callable[[Collection[str]], None]
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -119,6 +122,17 @@ class Rotations:
         ages = read_ages(context.session, item, context.mounts, now)
         return needs_run(item, self.read_record(item), ages, now)
 
+    def expect(self, items: Sequence[Item]) -> None:
+        """Let the audit logs be read once for all *items*, instead of once for each of them."""
+        due, services = {*items}, {item.service for item in items}
+        paths = [
+            data_path(item.server_name, self.context.mounts.kv)
+            for item in self.items
+            if item.kind in {Kind.SECRET, Kind.USER_PAIR}
+            and (item in due or (item.derived_from and item.service in services))
+        ]
+        self.expect_paths(paths)
+
     def run(self, item: Item, *, is_compromised: bool = False, patience: float = 0) -> Result:
         """Begin or continue the rotation of *item*.
 
@@ -173,7 +187,7 @@ def open_rotations(
     handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_job_session(environment.value, root, ROTATOR_JOB) as session:
         context = _build_context(declaration, environment, session, evidence, handover)
-        yield Rotations(context, items, report)
+        yield Rotations(context, items, report, evidence.expect)
 
 
 def _build_context(

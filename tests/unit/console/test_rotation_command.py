@@ -70,6 +70,7 @@ class Items:
 
     errors: dict[str, Exception]
     rotated: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -79,6 +80,9 @@ class Items:
     def is_due(self, item: Item) -> bool:
         self.fail(f"{item.name}", AccessDenied)
         return item.name != "young"
+
+    def expect(self, items: list[Item]) -> None:
+        self.expected = [item.name for item in items]
 
     def run(self, item: Item) -> Result:
         self.fail(item.name, Exception)
@@ -102,6 +106,7 @@ def test_item_that_fails_does_not_keep_the_others_from_rotating() -> None:
     view = RotationView(Console(file=text, width=200))
     with pytest.raises(ConfigurationError, match="not rotated: denied, broken, unreadable"):
         rotation._rotate_due(cast("Rotations", items), view, is_dry=False)
+    assert items.expected == ["broken", "unreadable", "last"]
     assert items.rotated == ["last"]
     assert "✗ denied: GET auth/approle/role/x: denied" in text.getvalue()
 

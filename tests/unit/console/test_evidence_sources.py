@@ -1,0 +1,45 @@
+"""Evidence of a run of rotations: how often it reads the audit logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.mounts import DEFAULT_MOUNTS
+from app_integration.names import Environment
+from console import evidence_sources
+from console.audit_files import AuditFiles
+from console.evidence_sources import EvidenceSources
+
+PATHS = ("secret/data/shop/dev/jwt", "secret/data/shop/dev/smtp")
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceSources:
+    """Return sources with an empty audit log."""
+    log = tmp_path / "audit.log"
+    log.touch()
+    monkeypatch.setattr(evidence_sources, "find_audit_files", lambda *_: AuditFiles((log,), ""))
+    return EvidenceSources(Environment.DEV, (), tmp_path, None, DEFAULT_MOUNTS)
+
+
+def test_expected_paths_are_read_together(sources: EvidenceSources) -> None:
+    sources.expect(PATHS)
+    log = sources.read_log(PATHS[:1])
+    assert log is not None
+    assert log.paths == frozenset(PATHS)
+    assert sources.read_log(PATHS[1:]) is log
+
+
+def test_unexpected_paths_are_read_alone(sources: EvidenceSources) -> None:
+    log = sources.read_log(PATHS)
+    assert log is not None
+    assert log.paths == frozenset(PATHS)
+    assert sources.read_log(PATHS[:1]) is not log
+
+
+def test_logins_of_all_roles_are_read_once(sources: EvidenceSources) -> None:
+    log = sources.read_logins()
+    assert log is not None
+    assert sources.read_logins() is log
