@@ -119,7 +119,7 @@ class Rotations:
 
         """
         context, now = self.context, self.context.clock()
-        ages = read_ages(context.session, item, context.mounts, now)
+        ages = partial(read_ages, context.session, item, context.mounts, now)
         return needs_run(item, self.read_record(item), ages, now)
 
     def expect(self, items: Sequence[Item]) -> None:

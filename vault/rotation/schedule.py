@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
@@ -16,13 +16,19 @@ from vault.rotation.server_ages import Age
 _LEFT: Final = 1 / 3
 
 
-def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: datetime) -> bool:
+def needs_run(
+    item: Item,
+    record: Record | None,
+    read_ages: Callable[[], Collection[Age]],
+    now: datetime,
+) -> bool:
     """Return whether a scheduled run must begin or continue the rotation of *item*.
 
     Args:
         item: The item.
         record: Its record, None if it was never rotated.
-        ages: Its ages on the server.
+        read_ages: Returns its ages on the server. It is not called if they do not matter, because
+            the rotator may not read those of users that the server rotates.
         now: The current time.
 
     """
@@ -30,6 +36,7 @@ def needs_run(item: Item, record: Record | None, ages: Collection[Age], now: dat
         return True
     if item.every is None or item.kind is Kind.STATIC_USER:
         return False  # because it changes with its parts, or the server rotates it by itself
+    ages = read_ages()
     if item.kind is Kind.KEY and any(_was_rotated_since(record, each) for each in ages):
         return True
     rotated = record.ended if record is not None else None
