@@ -214,7 +214,7 @@ def test_rotation_without_a_log_waits_for_the_time_bound(site: Site) -> None:
     found = site.deployment.operator.get(f"secret/metadata/{site.path}")["data"]["versions"]
     promoted = parse_time(found["2"]["created_time"])
     assert promoted is not None
-    bound = promoted + timedelta(seconds=300 + 3600 + 5)
+    bound = promoted + timedelta(seconds=300 + 3600 + 5 + 20)  # and retire_after
     assert evidence.not_before == bound
     site.now = bound - timedelta(seconds=1)
     assert site.rotation().run().record.step is Step.CONSUMERS

@@ -57,6 +57,8 @@ class Record:
         old: What is replaced, in the kind's terms: a version, a user or an accessor.
         new: What replaces it, empty until it exists.
         promoted: When the new value became current, None before.
+        moved: When a look first found no consumer of the old value, None if one waits or the
+            evidence has the times.
         ended: When the rotation ended, None before.
         is_compromised: Whether the old value ends without a wait for its consumers.
         is_undone: Whether the rotation goes back to the old value.
@@ -70,6 +72,7 @@ class Record:
     old: str = ""
     new: str = ""
     promoted: datetime | None = None
+    moved: datetime | None = None
     ended: datetime | None = None
     is_compromised: bool = False
     is_undone: bool = False
@@ -135,7 +138,7 @@ class Record:
         return json.dumps(fields, separators=(",", ":"))
 
 
-_TIMES: Final = ("started", "promoted", "ended")
+_TIMES: Final = ("started", "promoted", "moved", "ended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,13 +173,28 @@ class Rotation:
         while not record.step.is_end:
             self._require_unchanged(record)
             if record.step is Step.CONSUMERS:
-                evidence = self.steps.find_consumers(record)
+                record, evidence = self._count_grace(record, self.steps.find_consumers(record))
                 if not (evidence.is_complete(self.clock()) or record.is_compromised):
                     break
             elif record.step is Step.RETIRE and record.is_compromised and evidence is None:
                 evidence = self.steps.find_consumers(record)  # because a kill lost the list
             record = self._run_step(record)
         return Result(record, evidence)
+
+    def _count_grace(self, record: Record, evidence: Evidence) -> tuple[Record, Evidence]:
+        """Return *evidence* with its grace period counted from the first look without a consumer.
+
+        The record keeps that time, because a metric does not show when its targets have moved.
+        """
+        if not evidence.grace or record.is_compromised:
+            return record, evidence
+        moved = None if evidence.waiting else record.moved or self.clock()
+        if moved != record.moved:
+            record = self._write(replace(record, moved=moved), record)
+        if moved is not None:
+            end = moved + evidence.grace
+            evidence = replace(evidence, not_before=max(end, evidence.not_before or end))
+        return record, evidence
 
     def undo(self) -> Record:
         """Go back to the old value, and return the record.

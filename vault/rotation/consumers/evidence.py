@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -45,6 +45,8 @@ class Evidence:
         ended: Those whose token has ended, so that they must read the new value to continue.
         waiting: Those that use the old value, as far as is known.
         not_before: Time before which the old value must not end in any case, None if there is none.
+        grace: Time for which the old value is valid after the last consumer was seen to move, if
+            *not_before* does not say when that was.
         notes: What cannot be proved, or was assumed, as sentences.
         readers: Those that have ever read an old value, if it is compromised.
 
@@ -55,6 +57,7 @@ class Evidence:
     ended: tuple[Consumer, ...] = ()
     waiting: tuple[Consumer, ...] = ()
     not_before: datetime | None = None
+    grace: timedelta = timedelta()
     notes: tuple[str, ...] = ()
     readers: tuple[Consumer, ...] = ()
 

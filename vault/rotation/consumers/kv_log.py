@@ -62,19 +62,16 @@ class Promotion:
         return timedelta(seconds=self.retire_after)
 
     @property
-    def grace_end(self) -> datetime:
-        """Return the end of the grace period if it began with the promotion."""
-        return self.time + self.lead + self.grace
-
-    @property
-    def window_end(self) -> datetime:
-        """Return when no consumer uses a value that it read before the promotion."""
-        return self.time + self.lead + self.window
-
-    @property
     def time_bound(self) -> datetime:
-        """Return when the old value may end if not all of its consumers are known."""
-        return max(self.window_end, self.grace_end)
+        """Return when the old value may end if not all of its consumers are known.
+
+        Until the end of the window one of them may sign with it, and the grace period follows.
+        """
+        return self.end_of_grace(self.time + self.window)
+
+    def end_of_grace(self, last_use: datetime) -> datetime:
+        """Return when the old value may end if it was last used at *last_use*."""
+        return last_use + self.lead + self.grace
 
     @property
     def window_text(self) -> str:
@@ -101,7 +98,7 @@ def evidence_by_log(
     tokens of operators, such as that of the rotation itself, are none. The grace period begins when
     the last consumer has moved, because until then it signs with the old value. If a token has
     ended that its process did not close, the process may have logged in again and use the value
-    from its cache, so that the window after the last read counts, too.
+    from its cache, so that the grace period begins with the window's end after its last read.
 
     Args:
         promotion: The promotion.
@@ -117,19 +114,15 @@ def evidence_by_log(
         for path in _used_paths(promotion, token):
             group, detail = _judge(promotion, token, path, tokens, now)
             groups[group].append(Consumer(token.identity, detail))
-            moved = token.first_read(path, promotion.versions[path], promotion.time)
-            last_move = max(last_move, moved or last_move)
+            moved_at = token.first_read(path, promotion.versions[path], promotion.time)
+            last_move = max(last_move, moved_at or last_move)
             if group == "ended" and not token.is_closed:
                 last_use = max(last_use, _end_of_use(promotion, token, path))
     not_before, notes = _end_of_wait(
         promotion, last_move, last_use, is_covered=_covers(promotion, log)
     )
-    return Evidence(
-        Proof.AUDIT_LOG,
-        **{group: tuple(sorted(set(found), key=str)) for group, found in groups.items()},
-        not_before=not_before,
-        notes=notes,
-    )
+    moved, ended, waiting = (tuple(sorted(set(found), key=str)) for found in groups.values())
+    return Evidence(Proof.AUDIT_LOG, moved, ended, waiting, not_before, notes=notes)
 
 
 def _end_of_wait(
@@ -137,13 +130,13 @@ def _end_of_wait(
 ) -> tuple[datetime, tuple[str, ...]]:
     """Return when the old value may end, and what cannot be proved."""
     notes = ["the log proves that a value was read, and not that it is used"]
-    not_before = last_move + promotion.lead + promotion.grace
+    not_before = promotion.end_of_grace(last_move)
     if not is_covered:
         notes.append("the log does not reach back far enough, so that the time bound applies too")
-        not_before = max(not_before, promotion.window_end)
-    if not_before < last_use + promotion.lead:
+        not_before = max(not_before, promotion.time_bound)
+    if not_before < promotion.end_of_grace(last_use):
         notes.append(_STILL_CACHED)
-        not_before = last_use + promotion.lead
+        not_before = promotion.end_of_grace(last_use)
     return not_before, tuple(notes)
 
 

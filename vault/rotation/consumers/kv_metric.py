@@ -55,7 +55,8 @@ def evidence_by_metric(
         Proof.METRIC,
         moved=tuple(sorted(groups["moved"], key=str)),
         waiting=tuple(sorted(groups["waiting"], key=str)),
-        not_before=promotion.time_bound if unknown else promotion.grace_end,
+        not_before=promotion.time_bound if unknown else None,
+        grace=promotion.grace,
         notes=(_ALWAYS, *unknown),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
@@ -23,6 +23,8 @@ from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_t
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record
+
+_NO_READERS: Final = "no audit log was read, so that who has read the old value is not known"
 
 
 def observe(
@@ -79,7 +81,10 @@ def _observe(
 ) -> Evidence:
     log = context.read_log(tuple(promotion.versions))
     if log is None or log.first is None:
-        return _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
+        evidence = _observe_metrics(context, item, promotion) or evidence_by_time(promotion)
+        return (
+            replace(evidence, notes=(*evidence.notes, _NO_READERS)) if is_compromised else evidence
+        )
     evidence = evidence_by_log(promotion, log, context.operators, context.clock())
     if not is_compromised:
         return evidence

@@ -105,7 +105,7 @@ def test_clock_of_the_operator_that_is_ahead_delays_the_end() -> None:
     evidence = judge(read("a", 1, -60), now=2 * 3600, promotion=ahead)
     assert groups(evidence) == (0, 0, 1)  # by the server's clock, its token is valid
     assert evidence.not_before == TIME + timedelta(hours=3, seconds=60)
-    assert evidence_by_time(ahead).not_before == TIME + timedelta(hours=3, seconds=WINDOW)
+    assert evidence_by_time(ahead).not_before == TIME + timedelta(hours=3, seconds=WINDOW + 60)
     behind = replace(PROMOTION, local_time=TIME - timedelta(hours=3))
     assert judge(promotion=behind).not_before == TIME + timedelta(seconds=60)
 
@@ -113,7 +113,7 @@ def test_clock_of_the_operator_that_is_ahead_delays_the_end() -> None:
 def test_log_that_begins_too_late_adds_the_time_bound() -> None:
     late = log(first=-60)
     evidence = evidence_by_log(PROMOTION, late, (), TIME)
-    assert evidence.not_before == TIME + timedelta(seconds=WINDOW)
+    assert evidence.not_before == TIME + timedelta(seconds=WINDOW + 60)
     assert any("not reach back" in note for note in evidence.notes)
     young = replace(PROMOTION, created=TIME - timedelta(seconds=30))
     assert evidence_by_log(young, late, (), TIME).not_before == TIME + timedelta(seconds=60)
@@ -140,7 +140,7 @@ def test_token_that_ended_may_leave_its_value_in_the_cache_of_a_live_process() -
     revoked.add(end("revoke-accessor", token="operator", accessor="a"))
     evidence = evidence_by_log(PROMOTION, revoked, (), TIME + timedelta(seconds=30))
     assert groups(evidence) == (0, 1, 0)
-    assert evidence.not_before == TIME + timedelta(seconds=WINDOW - 60)
+    assert evidence.not_before == TIME + timedelta(seconds=WINDOW - 60 + 60)
     assert any("logged in again" in note for note in evidence.notes)
 
 
@@ -152,10 +152,9 @@ def test_token_that_its_process_revoked_leaves_no_cached_value() -> None:
     assert evidence.not_before == TIME + timedelta(seconds=60)
 
 
-def test_time_bound_is_the_longer_one_of_window_and_grace() -> None:
-    assert evidence_by_time(PROMOTION).not_before == TIME + timedelta(seconds=WINDOW)
-    long = evidence_by_time(replace(PROMOTION, retire_after=9000))
-    assert (long.proof, long.not_before) == (Proof.TIME, TIME + timedelta(seconds=9000))
+def test_grace_period_follows_the_window_if_nothing_is_observed() -> None:
+    found = evidence_by_time(PROMOTION)
+    assert (found.proof, found.not_before) == (Proof.TIME, TIME + timedelta(seconds=WINDOW + 60))
 
 
 def test_readers_of_old_versions_are_all_that_the_log_has() -> None:

@@ -218,3 +218,24 @@ def test_wait_ends_if_another_rotation_has_begun_meanwhile() -> None:
     world.rotation().run()
     with pytest.raises(ConfigurationError, match="another run has changed"):
         world.rotation().resume(waiting)
+
+
+def test_grace_period_of_a_metric_begins_when_nobody_waits_any_more() -> None:
+    grace = timedelta(hours=1)
+    waiting = replace(HELD, proof=Proof.METRIC, grace=grace)
+    world = World(evidence=waiting)
+    now = [TIME]
+    rotation = replace(world.rotation(), clock=lambda: now[0])
+    assert rotation.run().record.moved is None
+    now[0], world.evidence = TIME + timedelta(days=3), replace(waiting, waiting=())
+    seen = rotation.run()
+    assert (seen.record.step, seen.record.moved) == (Step.CONSUMERS, now[0])
+    assert seen.evidence is not None
+    assert seen.evidence.not_before == now[0] + grace
+    now[0] += timedelta(minutes=30)
+    world.evidence = waiting  # a target has come back with the old version
+    assert rotation.run().record.moved is None
+    world.evidence = replace(waiting, waiting=())
+    assert rotation.run().record.moved == now[0]
+    now[0] += grace
+    assert rotation.run().record.step is Step.DONE

@@ -31,7 +31,7 @@ from vault.rotation.consumers.version_metrics import (
 
 TIME: Final = datetime(2026, 5, 1, tzinfo=UTC)
 PROMOTION: Final = Promotion(TIME, {}, TIME, 5, 3600)
-BOUND: Final = TIME + timedelta(seconds=300 + 3600 + 5)
+BOUND: Final = TIME + timedelta(seconds=300 + 3600 + 5 + 3600)
 SCOPE: Final = Scope("shop", Environment.PROD)
 
 
@@ -47,7 +47,7 @@ def judge(*current: Sample, delivered: bool = False, **others: tuple[Sample, ...
     return found
 
 
-def test_targets_with_the_new_versions_have_moved_after_the_grace_period() -> None:
+def test_targets_with_the_new_versions_have_moved_and_the_grace_period_follows() -> None:
     found = judge(sample("a:1", 3), sample("b:1", 4), sample("b:1", 7, "url"))
     assert [str(each) for each in found.moved] == [
         "a:1: has version 3 of jwt",
@@ -55,7 +55,7 @@ def test_targets_with_the_new_versions_have_moved_after_the_grace_period() -> No
         "b:1: has version 7 of url",
     ]
     assert (found.proof, found.waiting) == (Proof.METRIC, ())
-    assert found.not_before == TIME + timedelta(hours=1)
+    assert (found.not_before, found.grace) == (None, timedelta(hours=1))
 
 
 def test_target_with_an_older_version_of_one_secret_waits_without_an_end() -> None:
