@@ -35,6 +35,7 @@ class Response:
         data: Data of the response, None if it has none.
         request_data: Data of the request, texts in it as HMACs.
         is_wrapped: Whether the response was wrapped. The log has no data of it then.
+        renewed: HMAC of the accessor of the token that was issued or renewed, None if none was.
         id: The request's id, the same in the log of each audit device; empty if it has none.
         address: Address of the client, None if it came through a socket.
 
@@ -54,6 +55,7 @@ class Response:
     token_issued: datetime | None = None
     request_data: Mapping[str, Any] = field(default_factory=dict)
     issued: str | None = None
+    renewed: str | None = None
     id: str = ""
     address: str | None = None
 
@@ -118,6 +120,7 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
         request_data=_mapping(request, "data"),
         issued=_name(metadata, ISSUED_KEY),
+        renewed=_text(_mapping(response, "auth"), "accessor"),
         id=_text(request, "id") or "",
         address=_text(request, "remote_address"),
     )

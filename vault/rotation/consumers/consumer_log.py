@@ -11,7 +11,9 @@ from typing import Final
 from vault.rotation.audit_log import LogFile, first_time
 from vault.rotation.audit_response import Response, read_responses
 
-_RENEWALS: Final = frozenset(("auth/token/renew-self", "auth/token/renew"))
+_RENEWALS: Final = frozenset(
+    ("auth/token/renew-self", "auth/token/renew", "auth/token/renew-accessor")
+)
 _REVOCATION: Final = "auth/token/revoke-self"
 _REVOCATION_BY_ACCESSOR: Final = "auth/token/revoke-accessor"
 
@@ -167,7 +169,8 @@ class ConsumerLog:
         elif response.path == _REVOCATION:
             self._closed.add(token)
         elif response.path in _RENEWALS:
-            self._renewed[token] = max(self._renewed.get(token, response.time), response.time)
+            name = response.renewed or token
+            self._renewed[name] = max(self._renewed.get(name, response.time), response.time)
 
     def _add_read(self, response: Response, name: str) -> None:
         version = response.secret_version

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 
 PATH = "secret/data/shop/dev/token"
@@ -128,3 +130,13 @@ def test_log_that_was_replaced_is_read_from_its_beginning(tmp_path: Path) -> Non
     assert len(log.tokens) == 3
     # What the first file had after the first look was not read.
     assert log.first == TIME + timedelta(seconds=9)
+
+
+@pytest.mark.parametrize("how", ["renew", "renew-accessor"])
+def test_token_that_another_one_renews_has_not_ended(how: str, tmp_path: Path) -> None:
+    renewal = line("nomad", path=f"auth/token/{how}", operation="update", second=50)
+    renewal["response"] = {"auth": {"accessor": "a"}}
+    log = read(tmp_path, line("a"), renewal)
+    (token,) = log.tokens
+    assert not token.has_ended(TIME + timedelta(seconds=100))
+    assert token.has_ended(TIME + timedelta(seconds=111))
