@@ -99,7 +99,9 @@ def _network_policy(scheduled: ScheduledJob) -> str:
 
 
 def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
-    """Check that there is an image, and that no volume hides another or the program.
+    """Check that there is an image, and no option that a pod has no file for.
+
+    No volume may hide another, or the program.
 
     Raises:
         ConfigurationError: If that is not so.
@@ -109,6 +111,10 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
     if not place.image or place.image.split() != [place.image]:
         raise ConfigurationError(
             "the job's container has no image; name one that has the tool, with --image"
+        )
+    if scheduled.options.audit_log:
+        raise ConfigurationError(
+            "a pod has no audit log of the server; leave --audit-log out, and pass --prometheus"
         )
     folders = [_TEMPORARY, scheduled.options.folder, login.token_file.parent if login else None]
     mounts = [path for path in (*folders, place.cacert) if path is not None]
