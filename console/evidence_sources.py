@@ -50,7 +50,7 @@ class EvidenceSources:
         files, asked = self._find_files(), frozenset(paths)
         if not files.paths:
             return None
-        key = self._expected if asked <= self._expected else asked
+        key = self._expected if asked.issubset(self._expected) else asked
         if key not in self._logs:
             self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,10 +150,12 @@ def _check_audit_logs(paths: Iterable[Path]) -> None:
             ) from None
 
 
-def _check_handover(named: Iterable[Item], handover: Handover) -> None:
+def _check_handover(named: Collection[Item], handover: Handover) -> None:
     """Raise a usage error if options of secret-ids are passed for another kind."""
     if not (handover.out or handover.host or handover.wrap_ttl):
         return
+    if handover.host and not named:
+        raise typer.BadParameter("--host is for the rotation of one name; leave it out")
     for item in named:
         if item.kind is not Kind.SECRET_ID:
             raise typer.BadParameter(

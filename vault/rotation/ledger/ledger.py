@@ -103,8 +103,9 @@ def build_ledger(
 def _read_ages(
     item: Item, read_ages: Callable[[Item], list[Age]], record: Record | None
 ) -> list[Age]:
-    """Return the ages of *item*. The server keeps none of a root user, but its record does."""
-    if item.kind is Kind.ROOT_USER and record is not None and record.ended is not None:
+    """Return the ages of *item*. The record has that of what the server keeps no time of."""
+    is_kept = item.kind not in {Kind.ROOT_USER, Kind.INDEX_KEY}
+    if not is_kept and record is not None and record.ended is not None:
         return [Age(record.ended, record.ended)]
     return read_ages(item)
 
