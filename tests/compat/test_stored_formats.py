@@ -274,7 +274,7 @@ class TestKeysAndTokens:
     ) -> None:
         mark = bytes(4) + (formats.KEYS.current + 1).to_bytes(4, "big")
         with closing(sqlite3.connect(sample / "tables.sqlite")) as connection, connection:
-            connection.execute(f"UPDATE {table} SET wrapped = ?", (mark,))  # noqa: S608 (no input)
+            connection.execute(f"UPDATE {table} SET wrapped = ?", (mark,))
         with pytest.raises(KeyUnavailable, match="install a newer strongroom-sdk"):
             read(engine)
 

@@ -95,7 +95,7 @@ def test_concurrent_processes_create_one_index_key(deployment: Deployment, engin
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(begin, range(8)))) == 1
     with engine.connect() as connection:
-        count = text(f"SELECT count(*) FROM {INDEX_KEYS} WHERE index = 'guests.together'")  # noqa: S608 (a name of ours)
+        count = text(f"SELECT count(*) FROM {INDEX_KEYS} WHERE index = 'guests.together'")
         assert connection.scalar(count) == 1
 
 
@@ -106,7 +106,7 @@ def test_index_key_moved_to_another_index_is_rejected(engine: Engine) -> None:
     first.indexes.index("guests.one", rows=ROWS).create()
     with engine.begin() as connection:
         connection.execute(
-            text(f"UPDATE {INDEX_KEYS} SET index = 'guests.two' WHERE index = 'guests.one'")  # noqa: S608 (a name of ours)
+            text(f"UPDATE {INDEX_KEYS} SET index = 'guests.two' WHERE index = 'guests.one'")
         )
     second = Client(settings)
     second.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))

@@ -90,7 +90,7 @@ class World:
 
     def replace(self, row: int, column: str, old: Any, new: Any) -> None:
         """Replace a token, unless a writer has already replaced it."""
-        change = text(f"UPDATE rotated SET {column} = :new WHERE id = :id AND {column} = :old")  # noqa: S608 - two names of ours
+        change = text(f"UPDATE rotated SET {column} = :new WHERE id = :id AND {column} = :old")
         with self.engine.begin() as connection:
             connection.execute(change, {"new": new, "old": old, "id": row})
 

@@ -112,7 +112,7 @@ class MailSite:
 
     def _place(self, orders: Orders, stop: threading.Event) -> None:
         roles = self.accounts.roles
-        insert = f"INSERT INTO {roles.database}.public.orders VALUES (%s, 'a gourd', 1)"  # noqa: S608
+        insert = f"INSERT INTO {roles.database}.public.orders VALUES (%s, 'a gourd', 1)"
         with self.redis() as client, self.accounts.superuser.connect(roles.database) as database:
             while not stop.wait(_PAUSE):
                 order_id = uuid4()
