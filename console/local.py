@@ -82,7 +82,7 @@ class LocalDeployment(Deployment):
             self.up(step, [each.scope.service for each in self._running_with(service)])
         elif agent is not None:
             with self.servers.exclusive(), step(f"agent of {service} restarted"):
-                self.servers.restart_agent(self._unit(agent), agent.compile_template().text)
+                self.servers.restart_agent(self._unit(agent), agent.compile_template().file_text)
 
     def set_up(self, service: str, step: Step) -> UpResult:
         """Start what does not run, apply the declaration, and set up *service*.

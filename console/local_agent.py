@@ -147,7 +147,7 @@ class LocalAgent:
         """
         settings = self._agent_settings()
         files = {
-            self.template: self.compile_template().text,
+            self.template: self.compile_template().file_text,
             self.folder / "agent.hcl": render_agent_config(settings),
         }
         digest = self._digest(files, settings)

@@ -32,6 +32,7 @@ from agent.compiler.template_context import (
     secrets_of,
 )
 from agent.errors import TemplateRejected
+from app_integration.config import versions_line
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import (
     PASSWORD_PLACEHOLDER,
@@ -59,6 +60,7 @@ class CompiledTemplate:
 
     Attributes:
         text: The template in the agent's template language.
+        versions: The line that renders to the versions of its KV secrets; empty if it has none.
         needs: The paths and capabilities that the agent needs, sorted.
         format: The format of the rendered file.
         preview: The rendered file with a placeholder for each secret.
@@ -69,6 +71,12 @@ class CompiledTemplate:
     needs: tuple[Need, ...]
     format: Format
     preview: str
+    versions: str = ""
+
+    @property
+    def file_text(self) -> str:
+        """Return the content of the agent's template file."""
+        return self.versions + self.text
 
 
 def compile_file(
@@ -147,6 +155,7 @@ def compile_text(
         needs=needs_of(values),
         format=file_format,
         preview="".join(_preview_piece(piece, file_format) for piece in pieces),
+        versions=_versions_line(values, scope),
     )
 
 
@@ -200,6 +209,20 @@ def _compile_piece(piece: Piece, file_format: Format) -> str:
     if isinstance(piece.value, SecretValue | Url):
         return _action(piece.value, file_format)
     return _escape_braces(file_format.literal(piece.value))
+
+
+def _versions_line(values: Iterable[Value], scope: Scope) -> str:
+    """Return the line of versions, which reads only what the template reads anyway.
+
+    The version of an adopted secret says nothing about its database user, so that it has none.
+    """
+    found = {each.name: each for value in values for each in secrets_of(value) if not each.user}
+    versions = {
+        scope.secret(name): f"{{{{ with secret {_quoted(each.need.path)} }}}}"
+        "{{ .Data.metadata.version }}{{ end }}"
+        for name, each in sorted(found.items())
+    }
+    return versions_line.compose(versions) if versions else ""
 
 
 def _preview_piece(piece: Piece, file_format: Format) -> str:

@@ -201,6 +201,6 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         agent=settings.agent,
         deployment=settings.deployment,
         config=config,
-        template=compile_declared(declaration, scope, config).text,
+        template=compile_declared(declaration, scope, config).file_text,
         audit_key=None if scope.environment.is_dev else declaration.audit_key(scope.service),
     )

@@ -21,8 +21,10 @@ from app_integration._internal.deadline import deadline
 from app_integration._internal.private_file import Stamp, lock, replace_file, stamp, write_private
 from app_integration.config import file_reader, trial
 from app_integration.config.file_access import FileAccess
+from app_integration.config.file_versions import write_versions
 from app_integration.config.shape import describe_shape
 from app_integration.config.validation import validate
+from app_integration.config.versions_line import Rendered
 from app_integration.errors import ConfigRejected, StrongroomError
 
 #: Seconds to read and validate a file. They must be well below 30, because the agent then kills the
@@ -113,11 +115,12 @@ def deliver(staging: Path, target: Target, *, now: datetime) -> Status:
         with deadline(DEADLINE, f"the file was not delivered within {DEADLINE:g} s"):
             stack.enter_context(lock_delivery(live))
             staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
-            data, state, reason = _check(staging, target)
+            rendered, state, reason = _check(staging, target)
         if state is None:
-            state, reason = _replace(target, data)
+            write_versions(live, rendered, target.access)  # first, so that no live file lacks it
+            state, reason = _replace(target, rendered.data)
         elif state is State.REFUSED:
-            _write_refused(live, staging, data, reason, now)
+            _write_refused(live, staging, rendered.data, reason, now)
         return write_status(live, state, reason, now, staged)
 
 
@@ -244,26 +247,26 @@ def parse_status(content: bytes) -> Status | None:
         return None
 
 
-def _check(staging: Path, target: Target) -> tuple[bytes, State | None, str | None]:
+def _check(staging: Path, target: Target) -> tuple[Rendered, State | None, str | None]:
     """Read and validate *staging*.
 
     Returns:
-        Its bytes; the outcome and the reason why it is not delivered, or None if it can be.
+        Its content; the outcome and the reason why it is not delivered, or None if it can be.
 
     """
-    data = b""
+    rendered = Rendered(b"")
     try:
-        data = file_reader.read(staging, target.access)
-        verdict = validate(target.model, data, staging)
+        rendered = file_reader.read_rendered(staging, target.access)
+        verdict = validate(target.model, rendered.data, staging)
     except ConfigRejected as rejected:
-        return data, State.REFUSED, str(rejected)
+        return rendered, State.REFUSED, str(rejected)
     except (OSError, StrongroomError) as error:
-        return data, State.WAITING, describe_error(error)
+        return rendered, State.WAITING, describe_error(error)
     for line in verdict.output:
         print(f"{target.model}: {line}", flush=True)  # noqa: T201 (for the agent's log)
     if verdict.reason is None:
-        return data, None, None
-    return data, State.REFUSED if verdict.final else State.WAITING, verdict.reason
+        return rendered, None, None
+    return rendered, State.REFUSED if verdict.final else State.WAITING, verdict.reason
 
 
 def _replace(target: Target, data: bytes) -> tuple[State, str | None]:

@@ -13,7 +13,9 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+from app_integration.config import versions_line
 from app_integration.config.file_access import FileAccess
+from app_integration.config.versions_line import Rendered
 from app_integration.errors import ConfigRejected
 
 MAX_SIZE: Final = 1024 * 1024  # bytes
@@ -36,19 +38,43 @@ def read(path: Path, access: FileAccess) -> bytes:
             :data:`MAX_SIZE`, empty, truncated or lacks a value.
 
     """
+    data = _read_bytes(path, access, MAX_SIZE + 1)
+    _check_bytes(path, data)
+    return data
+
+
+def read_rendered(path: Path, access: FileAccess) -> Rendered:
+    """Return what the agent rendered, after the checks of :func:`read`.
+
+    The size and the number of a line in an error are those without it, as in the live file.
+
+    Args:
+        path: The staging file.
+        access: The rights that it may have.
+
+    Raises:
+        ConfigRejected: If :func:`read` would raise it.
+
+    """
+    data = _read_bytes(path, access, MAX_SIZE + versions_line.MAX_LINE + 1)
+    rendered = versions_line.split(data)
+    _check_bytes(path, rendered.data)
+    return rendered
+
+
+def _read_bytes(path: Path, access: FileAccess, size: int) -> bytes:
+    """Return the first *size* bytes of *path* after checking that the file is private."""
     try:
         # Non-blocking, because opening a pipe would otherwise wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             access.check_file(path, os.fstat(descriptor))
             with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_SIZE + 1)
+                return file.read(size)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise ConfigRejected(f"{path} cannot be read: {error.strerror}") from None
-    _check_bytes(path, data)
-    return data
 
 
 def _check_bytes(path: Path, data: bytes) -> None:

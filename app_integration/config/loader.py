@@ -18,6 +18,7 @@ from app_integration._internal import fork_safety
 from app_integration._internal.private_file import stamp
 from app_integration.config.file_access import FileAccess
 from app_integration.config.file_reader import parse, read
+from app_integration.config.file_versions import LoadedVersions
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 from app_integration.observability import metrics
 
@@ -112,10 +113,12 @@ class ConfigFile(Generic[M]):
         self._model = model
         self._clock = clock
         self._watchers: list[OnChange] = []
+        self._versions = LoadedVersions(self.path)
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
         self._loaded_stamp = stamp(self.path)
-        self._current = load_config(model, self.path)
+        self._current = self._load()
+        self._versions.record()
         self._checked_at = clock()
 
     def reset_after_fork(self) -> None:
@@ -131,6 +134,7 @@ class ConfigFile(Generic[M]):
         with self._lock:
             self._checked_at = self._clock()
             changed = self._reload_if_replaced()
+            self._versions.record()
         self._notify(changed)
 
     def current(self) -> M:
@@ -146,7 +150,7 @@ class ConfigFile(Generic[M]):
             return frozenset()
         before, self._loaded_stamp = self._loaded_stamp, found
         try:
-            replaced, self._current = self._current, load_config(self._model, self.path)
+            replaced, self._current = self._current, self._load()
         except DeadlineExceeded as error:
             # A validator of the model sent a request that timed out, which says nothing about the
             # file. Restore the stamp, so that the next check reads the file again.
@@ -163,6 +167,13 @@ class ConfigFile(Generic[M]):
         names = ", ".join(sorted(changed)) or "nothing"
         log.info("config %s was replaced and is now in effect; changed: %s", self.path, names)
         return changed
+
+    def _load(self) -> M:
+        """Return the config in the file; see :func:`load_config`."""
+        data = read(self.path, FileAccess.from_environment())
+        config = validate(self._model, data, self.path)
+        self._versions.set_loaded(data)
+        return config
 
     def _notify(self, changed: frozenset[str]) -> None:
         for callback in self._watchers if changed else ():

@@ -21,11 +21,15 @@ _R = TypeVar("_R")
 OK: Final = "ok"
 
 
+#: Environment label until one is set.
+_UNKNOWN: Final = "unknown"
+
+
 class _State:
     """Recorder of the process and its environment label."""
 
     def __init__(self) -> None:
-        self.environment = "unknown"
+        self.environment = _UNKNOWN
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -59,6 +63,12 @@ def set_environment(name: str) -> None:
     if name != _state.environment:
         _state.environment = name
         set_recorder(None)
+
+
+def set_default_environment(name: str) -> None:
+    """Label metrics with the environment *name*, unless one was set or a recorder exists."""
+    if _state.recorder is None and _state.environment == _UNKNOWN:
+        set_environment(name)
 
 
 def count_outcomes(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app_integration.observability.recorder import Recorder
+from app_integration.observability.recorder import CACHE, Recorder
 
 #: Number of different names in labels. It is bounded because a caller that requests one name after
 #: another must not fill the memory of the Prometheus server.
@@ -83,8 +83,9 @@ class Prometheus(Recorder):
         )
         self._versions = Gauge(
             "strongroom_secret_version",
-            "Version of a secret that the process has fetched last; of several, the oldest.",
-            ("environment", "service", "secret"),
+            "Version of a secret in the cache or in a delivered file, 0 if it is not known; of "
+            "several processes, the oldest.",
+            ("environment", "service", "secret", "source"),
             registry=self.registry,
             multiprocess_mode="livemin",
         )
@@ -133,18 +134,19 @@ class Prometheus(Recorder):
         """Record the *age* of a stale value in seconds, or 0.0 for a fresh one."""
         self._stale.labels(self._environment, self._label(name)).set(age)
 
-    def record_version(self, service: str, name: str, version: int) -> None:
+    def record_version(self, service: str, name: str, version: int, source: str = CACHE) -> None:
         """Record the version of a secret. A name beyond the limit has none, because all share one.
 
         Args:
             service: The service that the secret belongs to.
             name: The name of the secret.
-            version: Its KV version.
+            version: Its KV version, or 0.
+            source: See :meth:`.recorder.Recorder.record_version`.
 
         """
         label = self._label(name)
         if label == name:
-            self._versions.labels(self._environment, service, label).set(version)
+            self._versions.labels(self._environment, service, label, source).set(version)
 
     def record_operation(self, operation: str, outcome: str) -> None:
         """Record the outcome of one operation. See :meth:`.recorder.Recorder.record_operation`.

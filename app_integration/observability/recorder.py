@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
+
+#: Where a process has a version of a secret: in the cache of the SDK, or in a delivered file.
+CACHE: Final = "cache"
+FILE: Final = "file"
+#: Version of a secret in a delivered file if it is not known. A KV version is at least 1.
+UNKNOWN_VERSION: Final = 0
 
 
 class Recorder:
@@ -42,13 +49,14 @@ class Recorder:
 
         """
 
-    def record_version(self, service: str, name: str, version: int) -> None:
-        """Record the version of a secret that the process has fetched last.
+    def record_version(self, service: str, name: str, version: int, source: str = CACHE) -> None:
+        """Record the version of a secret that the process has fetched or loaded last.
 
         Args:
             service: The service that the secret belongs to.
             name: The name of the secret.
-            version: Its KV version.
+            version: Its KV version, or :data:`UNKNOWN_VERSION`.
+            source: :data:`CACHE` or :data:`FILE`.
 
         """
 

@@ -21,9 +21,11 @@ from agent.compiler.compile import compile_text
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.secret_id import issue_as_starter, issue_secret_id
-from app_integration.config.loader import load_config
+from app_integration.config.loader import ConfigFile, load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
+from app_integration.observability import metrics
+from app_integration.observability.prometheus import Prometheus
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
@@ -277,7 +279,7 @@ class Deployment:
             source, f"{name}.j2", scope=self.scope, secrets=secrets, settings={}
         )
         template = self.folder / "agent" / f"{name}.ctmpl"
-        template.write_bytes(compiled.text.encode())
+        template.write_bytes(compiled.file_text.encode())
         config = self.folder / "config"
         delivery = Delivery(template, config / "staging" / name, config / name, f"models:{model}")
         self.deliveries.append(delivery)
@@ -495,6 +497,29 @@ class TestDelivery:
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "restored")
         wait_for_delivery(store, "restored")
+
+    def test_version_is_shown_by_the_process_that_has_loaded_the_file(
+        self, store: Deployment
+    ) -> None:
+        recorder = Prometheus("dev")
+        metrics.set_recorder(recorder)
+        config = ConfigFile(Everything, live(store))
+        labels = {"environment": "dev", "service": store.scope.service, "secret": "key"}
+
+        def shown() -> float | None:
+            config.reload_if_replaced()
+            every = {**labels, "source": "file"}
+            return recorder.registry.get_sample_value("strongroom_secret_version", every)
+
+        assert shown() == 1
+        before = live(store).stat().st_ino
+        store.put("key", "first")
+        wait_until(lambda: shown() == 2, "version 2 is shown")
+        assert (live(store).stat().st_ino, status(store)["state"]) == (before, "unchanged")
+        store.put("key", "second")
+        wait_until(lambda: shown() == 3, "version 3 is shown")
+        assert config.current().document == {"key": "second"}
+        metrics.set_recorder(None)
 
 
 class TestSupervision:

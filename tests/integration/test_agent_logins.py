@@ -73,7 +73,7 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
         (folder / name).mkdir(parents=True, mode=0o700)
     (folder / "work" / "models.py").write_text(MODELS)
     compiled = compile_text(TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["token"], settings={})
-    (folder / "app.ctmpl").write_text(compiled.text)
+    (folder / "app.ctmpl").write_text(compiled.file_text)
     configure(server, declared, agent)
     command = [sys.executable, "-m", "agent.supervisor", "--config", str(folder / "run.json")]
     with (folder / "log").open("wb") as log:

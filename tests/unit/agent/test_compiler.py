@@ -45,6 +45,25 @@ def test_secret_is_compiled_to_a_quoting_action() -> None:
     )
 
 
+def test_file_text_begins_with_the_versions_of_the_secrets_in_it() -> None:
+    source = 'a: {{ url("x://{}", secret("redis-url")) }}\nb: {{ secret("jwt-secret") }}\n'
+    found = compile_text(
+        source + 'c: {{ secret("redis-url") }}\nd: {{ secret("db") }}\n',
+        "app.yaml.j2",
+        scope=SCOPE,
+        secrets=["redis-url", "jwt-secret", "db"],
+        settings={},
+        adopted=["db"],
+    )
+    line = "#strongroom-versions " + " ".join(
+        f'gaara-store/dev/{name}={{{{ with secret "{PREFIX}/{name}" }}}}'
+        "{{ .Data.metadata.version }}{{ end }}"
+        for name in ("jwt-secret", "redis-url")
+    )
+    assert found.file_text == f"{line}\n{found.text}"
+    assert compile_source("a: 1\n").file_text == "a: 1\n"
+
+
 def test_needs_are_unique_and_sorted() -> None:
     source = 'a: {{ secret("redis-url") }}\nb: {{ secret("jwt-secret") }}\n'
     assert compile_source(source + 'c: {{ url("redis://{}", secret("redis-url")) }}\n').needs == (

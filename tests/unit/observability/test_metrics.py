@@ -122,13 +122,13 @@ def test_newer_version_counts_as_a_rotation() -> None:
 def test_version_is_that_of_the_current_value_which_was_fetched_last() -> None:
     secrets = store("one", Sealed("x"), "two", "old", "field")  # each fetch is a new version
     secrets.get("jwt-secret")
-    assert samples("secret_version") == {("jwt-secret", "shop"): 1}
+    assert samples("secret_version") == {("jwt-secret", "shop", "cache"): 1}
     secrets.get("jwt-secret", force_refresh=True)  # served stale
-    assert samples("secret_version") == {("jwt-secret", "shop"): 1}
+    assert samples("secret_version") == {("jwt-secret", "shop", "cache"): 1}
     secrets.get("jwt-secret", force_refresh=True)
     secrets.get("jwt-secret", version=1)
     secrets.get("jwt-secret", field="user")
-    assert samples("secret_version") == {("jwt-secret", "shop"): 3}
+    assert samples("secret_version") == {("jwt-secret", "shop", "cache"): 3}
 
 
 @pytest.mark.usefixtures("recorder")
@@ -145,7 +145,24 @@ def test_version_of_a_name_beyond_the_limit_is_left_out(recorder: Prometheus) ->
     for number in range(MAX_NAMES + 1):
         recorder.record_version("shop", f"n{number}", 2)
     assert len(samples("secret_version")) == MAX_NAMES
-    assert ("other", "shop") not in samples("secret_version")
+    assert ("other", "shop", "cache") not in samples("secret_version")
+
+
+def test_version_in_a_file_is_shown_beside_that_in_the_cache(recorder: Prometheus) -> None:
+    recorder.record_version("shop", "jwt", 3)
+    recorder.record_version("shop", "jwt", 2, "file")
+    expected = {("jwt", "shop", "cache"): 3, ("jwt", "shop", "file"): 2}
+    assert samples("secret_version") == expected
+
+
+def test_default_environment_is_used_until_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_state", metrics._State())
+    metrics.set_default_environment("prod")
+    metrics.set_default_environment("dev")
+    assert metrics._state.environment == "prod"
+    metrics.set_environment("staging")
+    metrics.set_default_environment("dev")
+    assert metrics._state.environment == "staging"
 
 
 @pytest.mark.usefixtures("recorder")
@@ -159,7 +176,7 @@ def test_forked_child_shows_the_version_that_it_has_inherited() -> None:
         os.write(write, repr(samples("secret_version")).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 100) == b"{('jwt-secret', 'shop'): 1.0}"
+    assert os.read(read, 100) == b"{('jwt-secret', 'shop', 'cache'): 1.0}"
 
 
 def test_lease_sets_expiry_and_ttl(recorder: Prometheus) -> None:
@@ -279,7 +296,7 @@ def test_page_of_several_workers_has_the_oldest_version_of_a_live_one(tmp_path: 
         "print(metrics.get_recorder().render()[0].decode())\n"
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
-    assert 'secret="jwt-secret",service="shop"} 2.0' in page
+    assert 'secret="jwt-secret",service="shop",source="cache"} 2.0' in page
 
 
 def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:

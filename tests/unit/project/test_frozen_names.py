@@ -37,7 +37,7 @@ from agent.run_settings import RunSettings
 from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
-from app_integration.config import deliver
+from app_integration.config import deliver, file_versions, versions_line
 from app_integration.diagnosis import command as diagnosis
 from app_integration.encryption.blind_index import row_binding
 from app_integration.encryption.blind_index.index import hash_label
@@ -379,7 +379,7 @@ def exit_code(command: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 METRICS: Final = {
     "strongroom_secret_access_total": "environment secret outcome",
     "strongroom_secret_stale_seconds": "environment secret",
-    "strongroom_secret_version": "environment service secret",
+    "strongroom_secret_version": "environment service secret source",
     "strongroom_requests_total": "environment outcome",
     "strongroom_logins_total": "environment outcome",
     "strongroom_renewals_total": "environment outcome",
@@ -484,6 +484,11 @@ def test_status_of_a_delivery_has_the_listed_keys() -> None:
     assert {each.name for each in fields(deliver.Status)} == DELIVERY
     assert set(deliver.State) == DELIVERY_STATES
     assert deliver.status_file(Path("app.yaml")) == Path("app.yaml.status.json")
+
+
+def test_versions_of_a_delivered_file_have_the_listed_names() -> None:
+    assert versions_line.MARK == "#strongroom-versions"
+    assert file_versions.versions_file(Path("app.yaml")) == Path("app.yaml.versions.json")
 
 
 def test_state_of_a_unit_has_the_listed_keys() -> None:
