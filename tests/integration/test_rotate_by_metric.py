@@ -14,6 +14,10 @@ from typing import Final
 
 import pytest
 
+from app_integration._internal.private_file import write_private
+from app_integration.config.deliver import Target, deliver
+from app_integration.config.file_access import FileAccess
+from app_integration.config.versions_line import compose
 from app_integration.errors import ConfigurationError
 from app_integration.names import VALUE_KEY
 from app_integration.secret import Secret
@@ -62,17 +66,32 @@ class Application:
 
 
 class MetricSite(Site):
-    """A site whose rotations read metrics and no log, of a service without a delivered file."""
+    """A site whose rotations read metrics and no log, of a service with or without a file."""
 
     prometheus = ""
+    is_delivered = False
+
+    @property
+    def live(self) -> Path:
+        """Return the file that is delivered to the applications."""
+        return self.folder / "live" / "app.json"
+
+    def deliver(self, version: int) -> None:
+        """Deliver a file with that version of the secret."""
+        staging, access = self.folder / "staged.json", FileAccess()
+        line = compose({f"{SERVICE}/dev/{self.name}": version})
+        write_private(staging, f'{line}{{"version": {version}}}\n')
+        self.live.parent.mkdir(mode=0o700, exist_ok=True)
+        model = "tests.support.processes.metric_application:Document"
+        assert deliver(staging, Target(self.live, model, access), now=self.now).state.is_live
 
     def context(self, session: Session) -> RotationContext:
         context = super().context(session)
-        return replace(
-            context,
-            declaration=change_service(context.declaration, SERVICE, config=None),
-            read_metrics=partial(read_version_metrics, self.prometheus),
-        )
+        context = replace(context, read_metrics=partial(read_version_metrics, self.prometheus))
+        if self.is_delivered:
+            return context
+        declaration = change_service(context.declaration, SERVICE, config=None)
+        return replace(context, declaration=declaration)
 
     def run(self) -> tuple[Result, Evidence]:
         """Run the rotation, and return its evidence, too."""
@@ -80,9 +99,10 @@ class MetricSite(Site):
         assert result.evidence is not None
         return result, result.evidence
 
-    def wait_for_version(self, target: str, version: str) -> None:
+    def wait_for_version(self, target: str, version: str, source: str = "cache") -> None:
         """Wait until Prometheus has scraped the version."""
-        text = f'strongroom_secret_version{{instance="{target}"}} == {version}'
+        labels = f'instance="{target}",source="{source}"'
+        text = f"strongroom_secret_version{{{labels}}} == {version}"
         wait_until(lambda: query(self.prometheus, text), f"version {version} of {target}")
 
 
@@ -104,7 +124,7 @@ def site(deployment: Deployment, tmp_path: Path) -> Iterator[MetricSite]:
 def running_application(site: MetricSite) -> Iterator[Application]:
     """Run an application, and yield it while it starts."""
     module = "tests.support.processes.metric_application"
-    command = [sys.executable, "-m", module, site.address, SERVICE, site.name]
+    command = [sys.executable, "-m", module, site.address, SERVICE, site.name, str(site.live)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -141,7 +161,31 @@ def test_rotation_waits_for_an_application_with_the_old_version_and_names_it(
         site.now += timedelta(seconds=20)
         assert site.run()[0].record.step is Step.DONE
         assert site.versions() == {1: False, 2: True}
+        check_delivered(site, prompt, held)
         check_gone(site, prompt, held)
+
+
+def check_delivered(site: MetricSite, *applications: Application) -> None:
+    """Check that a rotation waits for the files of applications, and for no time bound."""
+    site.is_delivered = True
+    for version in (2, 3):
+        site.deliver(version)
+        if version == 2:
+            site.rotation().run()
+            site.now += timedelta(seconds=30)
+        for each in applications:
+            assert each.refresh() == "3"
+            site.wait_for_version(each.target, "3")
+            site.wait_for_version(each.target, str(version), "file")
+        result, evidence = site.run()
+        assert result.record.step is Step.CONSUMERS
+        assert not any("time bound" in note for note in evidence.notes)
+        found = evidence.waiting if version == 2 else evidence.moved
+        assert [str(each).partition(": ")[2] for each in found if "file" in str(each)] == [
+            f"has version {version} of {site.name} in its file"
+        ] * 2
+    site.now += timedelta(seconds=20)
+    assert site.run()[0].record.step is Step.DONE
 
 
 def check_gone(site: MetricSite, prompt: Application, gone: Application) -> None:
@@ -149,13 +193,15 @@ def check_gone(site: MetricSite, prompt: Application, gone: Application) -> None
     site.rotation().run()
     site.now += timedelta(seconds=30)
     gone.process.kill()
-    assert prompt.refresh() == "3"
-    site.wait_for_version(prompt.target, "3")
+    site.deliver(4)
+    assert prompt.refresh() == "4"
+    site.wait_for_version(prompt.target, "4", "file")
     wait_until(lambda: query(site.prometheus, "up == 0"), "a target that is down")
     result, evidence = site.run()
     assert (result.record.step, evidence.waiting) == (Step.CONSUMERS, ())
-    assert [note.partition(", ")[0] for note in evidence.notes[1:3]] == [
-        f"pod store-1 ({gone.target}) had version 2 of {site.name}",
+    assert [note.partition(", ")[0] for note in evidence.notes[1:4]] == [
+        f"pod store-1 ({gone.target}) had version 3 of {site.name}",
+        f"pod store-1 ({gone.target}) had version 3 of {site.name} in its file",
         f"pod store-1 ({gone.target}) is down",
     ]
     site.now += timedelta(hours=2)

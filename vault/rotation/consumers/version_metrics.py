@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
+from app_integration.observability.recorder import FILE, UNKNOWN_VERSION
 
-#: The gauge of the SDK.
+#: The gauge that the SDK sets, for its cache and for a delivered file.
 METRIC: Final = "strongroom_secret_version"
-_OWN_LABELS: Final = frozenset(("__name__", "environment", "service", "secret"))
+_OWN_LABELS: Final = frozenset(("__name__", "environment", "service", "secret", "source"))
 _MAX_VERSION: Final = 2**31
 
 Labels = Mapping[str, str]
@@ -34,6 +35,16 @@ class Sample:
     def secret(self) -> str:
         """Return the name of the secret, empty if there is none."""
         return self.own_label("secret")
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether it is of a delivered file; the samples of an older SDK are not."""
+        return self.own_label("source") == FILE
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether the process knows the version."""
+        return self.version != UNKNOWN_VERSION
 
     @property
     def target(self) -> frozenset[tuple[str, str]]:

@@ -85,6 +85,51 @@ def test_delivered_file_has_no_version_so_that_the_time_bound_applies() -> None:
     assert any("delivers a file" in note for note in found.notes)
 
 
+def file(instance: str, version: int, secret: str = "jwt", **labels: str) -> Sample:
+    return sample(instance, version, secret, source="file", **labels)
+
+
+def test_files_of_all_targets_with_the_new_version_need_no_time_bound() -> None:
+    found = judge(file("a:1", 3), sample("a:1", 3, source="cache"), file("b:1", 4), delivered=True)
+    assert [str(each) for each in found.moved] == [
+        "a:1: has version 3 of jwt",
+        "a:1: has version 3 of jwt in its file",
+        "b:1: has version 4 of jwt in its file",
+    ]
+    assert (found.not_before, found.waiting, len(found.notes)) == (None, (), 1)
+
+
+def test_target_with_an_older_version_in_its_file_waits_without_an_end() -> None:
+    found = judge(sample("a:1", 3), file("a:1", 2), file("b:1", 3), delivered=True)
+    assert [str(each) for each in found.waiting] == ["a:1: has version 2 of jwt in its file"]
+    assert not found.is_complete(TIME + timedelta(days=9))
+
+
+@pytest.mark.parametrize("other", [(sample("b:1", 3),), (file("b:1", 0),), ()])
+def test_target_without_the_version_of_its_file_is_named_and_the_time_bound_applies(
+    other: tuple[Sample, ...],
+) -> None:
+    found = judge(file("a:1", 3), *other, earlier=(sample("b:1", 3),), delivered=True)
+    assert "b:1 does not show the version of jwt in its file" in found.notes
+    assert (found.not_before, found.waiting) == (BOUND, ())
+
+
+def test_secret_that_is_in_no_file_of_targets_with_versions_needs_no_time_bound() -> None:
+    found = judge(file("a:1", 3), sample("a:1", 7, "url"), delivered=True)
+    assert (found.not_before, len(found.moved)) == (None, 2)
+
+
+def test_target_that_is_gone_counts_by_the_last_version_of_its_file() -> None:
+    moved = judge(file("a:1", 3), earlier=(file("a:1", 3), file("b:1", 3)), delivered=True)
+    assert moved.not_before is None
+    behind = judge(file("a:1", 3), sample("b:1", 3), earlier=(file("b:1", 2),))
+    assert behind.not_before == BOUND
+    assert behind.notes[1] == (
+        "b:1 had version 2 of jwt in its file, and has no sample now: it has ended, or is not "
+        "scraped"
+    )
+
+
 def test_metrics_of_no_target_are_no_evidence() -> None:
     metrics = VersionMetrics((sample("a:1", 3, "other"),), (), (sample("b:1", 0),))
     assert evidence_by_metric(PROMOTION, metrics, {"jwt": 3}, is_delivered=False) is None
