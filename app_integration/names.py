@@ -39,6 +39,9 @@ HOST_KEY = "host"
 #: The name of all secret-ids with which agents log in. The starter's policy allows no other.
 AGENT_ISSUED = "agent"
 
+#: Variable of hooks with a version of a key: what is stored must have it, or is counted below it.
+KEY_VERSION_VARIABLE = "STRONGROOM_KEY_VERSION"
+
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
 MAX_ENVIRONMENT_LENGTH = 20  # characters

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
@@ -18,12 +18,10 @@ from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
 from app_integration.encryption.keys.services import KeyService
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands import options as shared
+from app_integration.names import KEY_VERSION_VARIABLE
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-#: Variable with the version below which keys are counted. A rotation sets it for its hooks.
-VERSION: Final = "STRONGROOM_KEY_VERSION"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,7 +111,7 @@ def _describe(table: str, versions: Counter[int], below: int | None) -> Iterator
 
 def _read_version(text: str | None) -> int | None:
     """Return the version in an option, in the variable or on standard input; None for all."""
-    found = text if text is not None else os.environ.get(VERSION)
+    found = text if text is not None else os.environ.get(KEY_VERSION_VARIABLE)
     if not found:
         return None
     number = sys.stdin.readline().strip() if found == shared.PIPE else found
@@ -143,7 +141,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--below",
         metavar="VERSION",
-        help=f"count only keys of older versions; - reads it from standard input; {VERSION} by "
-        "default, and without it all",
+        help="count only keys of older versions; - reads it from standard input; "
+        f"{KEY_VERSION_VARIABLE} by default, and without it all",
     )
     return parser

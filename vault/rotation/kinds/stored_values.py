@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from app_integration.names import KEY_VERSION_VARIABLE
 from app_integration.secret import Secret
 from vault.rotation.consumers.ciphertext_count import PlaceCount, parse_counts
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.hooks import HookRunner
 from vault.rotation.record import Record
 
-#: Variable of hooks with the version that values must have. It is their standard input, too.
-VERSION: Final = "STRONGROOM_KEY_VERSION"
 COUNT: Final = "count"
 
 
@@ -52,7 +51,7 @@ class StoredValues:
             HookFailed: If it does not end with exit code 0 in time.
 
         """
-        runner = replace(self.runner, names={**self.runner.names, VERSION: version})
+        runner = replace(self.runner, names={**self.runner.names, KEY_VERSION_VARIABLE: version})
         return runner.run(hook, record.id, Secret(version), is_secret=False).reveal()
 
     def move(self, record: Record) -> None:
