@@ -17,7 +17,7 @@ from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JO
 from vault.reconcile.desired.databases import database_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.resources.auth import AppRole
-from vault.reconcile.resources.ownership import ROTATION_FOLDER, ownership_path
+from vault.reconcile.resources.ownership import ownership_path, rotation_kind
 from vault.reconcile.resources.policies import Policy
 from vault.rotation.inventory import declared_items
 from vault.runtime.servers.hcl import quote
@@ -151,7 +151,7 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
             *map(declared.server_name, JOBS),
         ],
         "rotation_entries": [
-            ownership_path(environment, f"{ROTATION_FOLDER}/{item.kind}", item.server_name)
+            ownership_path(environment, rotation_kind(item.kind), item.server_name)
             for item in declared_items(declaration, environment)
         ],
         **_secret_variables(declaration, scopes),

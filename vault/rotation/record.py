@@ -17,10 +17,10 @@ from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 from vault.reconcile.resources import ReadSession
 from vault.reconcile.resources.ownership import (
-    ROTATION_FOLDER,
     Owner,
     OwnershipEntry,
     check_notes,
+    rotation_kind,
 )
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item
@@ -152,7 +152,7 @@ class RecordStore:
     @property
     def entry(self) -> OwnershipEntry:
         """Return the entry that has the record. Its value, if there is one, is a pending one."""
-        return self.owner.entry(f"{ROTATION_FOLDER}/{self.item.kind}", self.item.server_name)
+        return self.owner.entry(rotation_kind(self.item.kind), self.item.server_name)
 
     def read(self) -> Record | None:
         """Return the record of the last rotation, None if there was none.

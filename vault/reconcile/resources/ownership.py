@@ -24,8 +24,6 @@ from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.secrets import MANAGED_BY
 
 FOLDER: Final = "_strongroom"
-#: Folder of the records of rotations, beside the ownership metadata of each kind.
-ROTATION_FOLDER: Final = "rotation"
 #: The metadata key with the id of the deployment that manages an object.
 DEPLOYMENT: Final = "deployment"
 
@@ -35,13 +33,19 @@ def ownership_path(environment: Environment, kind: str, name: str) -> str:
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
+def rotation_kind(kind: str) -> str:
+    """Return the kind of the entries with the records of rotations of objects of *kind*."""
+    return f"rotation/{kind}"
+
+
 def rotation_paths(secret: str) -> list[str]:
     """Return the paths below the KV mount of the records of rotations of *secret*, a path, too.
 
     A secret whose database users are a pair has another one than before.
     """
-    folder = f"{FOLDER}/{secret.split('/')[1]}/{ROTATION_FOLDER}"
-    return [f"{folder}/{kind}/{secret}" for kind in ("secret", "user-pair")]
+    environment = Environment(secret.split("/")[1])
+    kinds = map(rotation_kind, ("secret", "user-pair"))
+    return [ownership_path(environment, kind, secret) for kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
