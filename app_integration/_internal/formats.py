@@ -80,6 +80,8 @@ PLAN_FILE: Final = Format(1)
 MARK: Final = Format(1)
 #: The facts in a backup of a database, and the manifest of a folder of backups.
 BACKUP: Final = Format(1)
+#: An entry of the chain of an archive of audit logs.
+AUDIT_CHAIN: Final = Format(1)
 #: Rows of ``data_keys`` and ``index_keys``, and the file of data keys.
 KEYS: Final = Format(1, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from app_integration.encryption.files.digest import digest_file
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Scope
-from vault.backup.digest import digest_file
 from vault.backup.folder import BackupFolder
 from vault.backup.label import BackupLabel
 from vault.backup.manifest import Entry

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from vault.backup.digest import digest_file
+from app_integration.encryption.files.digest import digest_file
 from vault.backup.errors import RestoreRefused
 from vault.backup.folder import BackupFolder
 from vault.backup.label import is_backup_name, read_label

@@ -1,0 +1,1 @@
+"""Archive of audit logs: encrypted segments in a chain, and the devices that write the logs."""

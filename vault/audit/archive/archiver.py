@@ -1,0 +1,214 @@
+"""Archive of audit logs: each log becomes a segment, and is removed when the chain has that.
+
+The order of the steps decides what a kill leaves. The log is renamed, the server opens another one,
+the segment's file is written and read back and gets its name, the chain gets the entry, and only
+then the renamed log is removed. A run begins with the renamed logs that it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app_integration._internal import private_file
+from app_integration.errors import ConfigurationError
+from vault.audit.archive.chain import Chain, ChainFile
+from vault.audit.archive.entry import Deletion, Segment
+from vault.audit.archive.errors import ArchiveFailed
+from vault.audit.archive.live_log import LiveLog, RotatedLog, Writers
+from vault.audit.archive.log_facts import scan_file
+from vault.audit.archive.reload import Reopening, is_reopened
+from vault.audit.archive.retention import find_expired
+from vault.audit.archive.segment_file import SegmentWriter
+
+
+@dataclass(slots=True)
+class Archived:
+    """What a run has done.
+
+    Attributes:
+        segments: The new segments.
+        deleted: The segments that were deleted.
+        failures: The logs that could not be archived, each as a sentence.
+        head: Hash of the newest entry of the chain.
+
+    """
+
+    segments: list[Segment] = field(default_factory=list)
+    deleted: tuple[Segment, ...] = ()
+    failures: list[str] = field(default_factory=list)
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Archiver:
+    """Archives logs to *folder*.
+
+    Attributes:
+        folder: Folder of the archive, of these logs only.
+        logs: The logs.
+        open_writer: Returns the writer of files. It is called before anything is renamed, because
+            it may send a request.
+        reopening: How the server comes to write new files.
+        keep: Time for which a segment is kept, in days; None to delete none.
+        now: Returns the current time.
+
+    """
+
+    folder: Path
+    logs: Sequence[LiveLog]
+    open_writer: Callable[[], SegmentWriter]
+    reopening: Reopening
+    keep: timedelta | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def run(self) -> Archived:
+        """Archive the logs, and delete what was kept long enough.
+
+        Raises:
+            ArchiveFailed: If a log is missing, the chain is damaged, or another run is under way.
+            ConfigurationError: If an argument is wrong.
+            StrongroomError: If the key service gives no key. Nothing was renamed then.
+            OSError: If a file cannot be read or written.
+
+        """
+        names = [log.name for log in self.logs]
+        if len({*names}) < len(names):
+            raise ConfigurationError("two logs have one name; archive them to two folders")
+        folders = {folder.resolve() for folder in (self.folder, *map(_folder, self.logs))}
+        with ExitStack() as locks:
+            for folder in folders:
+                locks.enter_context(_exclusive(folder))
+            return self._run()
+
+    def _run(self) -> Archived:
+        chain_file = ChainFile(self.folder)
+        run = _Run(self, chain_file, chain_file.repair())
+        waiting = {log: log.rotated() for log in self.logs}
+        for log, rotated in waiting.items():
+            _check_exists(log, rotated)
+        has_work = any(waiting.values()) or any(log.has_lines() for log in self.logs)
+        writer = self.open_writer() if has_work else None
+        run.delete()
+        if writer is not None:
+            for log in run.rotate(waiting):
+                run.archive(log, waiting[log], writer)
+        run.done.head = run.chain.head
+        return run.done
+
+
+@dataclass(slots=True)
+class _Run:
+    """State of a run of *archiver*."""
+
+    archiver: Archiver
+    chain_file: ChainFile
+    chain: Chain
+    done: Archived = field(default_factory=Archived)
+
+    def delete(self) -> None:
+        """Delete what was kept long enough, after the chain has it.
+
+        Before the new segments, because the files of these confirm all entries before them.
+        """
+        keep, folder = self.archiver.keep, self.archiver.folder
+        now = self.archiver.now()
+        if keep is not None and (expired := find_expired(self.chain, now, keep)):
+            sequences = tuple(segment.sequence for segment in expired)
+            position = self.chain.next_sequence, self.chain.head
+            deletion = Deletion(*position, now, keep.days, sequences)
+            self.chain = self.chain_file.append(self.chain, deletion)
+            self.done.deleted = expired
+        # Those of a killed run, too.
+        for segment in self.chain.segments:
+            if segment.sequence in self.chain.deleted:
+                (folder / segment.file).unlink(missing_ok=True)
+
+    def rotate(self, waiting: dict[LiveLog, list[RotatedLog]]) -> list[LiveLog]:
+        """Rename the logs, and let the server open new ones; return those that it opened.
+
+        Args:
+            waiting: The logs, each with the files that it was renamed to. More are added.
+
+        """
+        now = self.archiver.now()
+        renamed: dict[LiveLog, RotatedLog] = {}
+        for log, found in waiting.items():
+            if log.has_lines():
+                found.append(log.rename(now))
+            if found and not is_reopened(log, found[-1]):
+                renamed[log] = found[-1]
+        failed = self.archiver.reopening.reopen(renamed) if renamed else {}
+        self.done.failures += failed.values()
+        return [log for log in waiting if log not in failed]
+
+    def archive(self, log: LiveLog, found: Sequence[RotatedLog], writer: SegmentWriter) -> None:
+        """Archive the files that a log was renamed to, the oldest first."""
+        for rotated in found:
+            if rotated.writers() is Writers.SOME:
+                self.done.failures.append(
+                    f"{rotated.path} is still open for writing; find the process with fuser"
+                )
+                return
+            self._archive(log, rotated, writer)
+
+    def _archive(self, log: LiveLog, rotated: RotatedLog, writer: SegmentWriter) -> None:
+        facts, folder = scan_file(rotated.path), self.archiver.folder
+        position = self.chain.next_sequence, self.chain.head
+        segment = Segment(*position, log.name, rotated.rotated, facts)
+        known = [each for each in self.chain.segments if each.file == segment.file]
+        if known and (known[0].facts != facts or not (folder / segment.file).is_file()):
+            raise ArchiveFailed(
+                f"{rotated.path} is in the chain, but {segment.file} is missing, or has another "
+                "content. The log stays; look with strongroom audit verify"
+            )
+        if facts.size and not known:
+            segment = writer.write(rotated.path, folder, segment)
+            self.chain = self.chain_file.append(self.chain, segment)
+            self.done.segments.append(segment)
+        if rotated.path.stat().st_size != facts.size:
+            raise ArchiveFailed(f"{rotated.path} has grown meanwhile; look who writes it")
+        rotated.path.unlink()
+        private_file.fsync_folder(rotated.path.parent)
+
+
+def _check_exists(log: LiveLog, rotated: Sequence[RotatedLog]) -> None:
+    """Check that a reload of the server loses nothing.
+
+    Raises:
+        ArchiveFailed: If the log is missing, and the server does not write to a renamed one.
+
+    """
+    if log.path.exists() or (rotated and rotated[-1].writers() is not Writers.NONE):
+        return
+    raise ArchiveFailed(
+        f"{log.path} does not exist, and nothing was renamed. If the server runs, it writes to a "
+        "deleted file, whose lines are lost at its next reload: copy them first, from "
+        "/proc/PID/fd of the server"
+    )
+
+
+def _folder(log: LiveLog) -> Path:
+    return log.path.parent
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock *folder* during the block.
+
+    Raises:
+        ArchiveFailed: If another run has locked it.
+        ConfigurationError: If it is not a folder.
+
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(private_file.lock(folder, folder=True, wait=False))
+        except BlockingIOError:
+            raise ArchiveFailed(f"{folder}: another run is under way; wait for its end") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise ConfigurationError(f"{folder} is not a folder; create it first") from None
+        yield

@@ -1,0 +1,172 @@
+"""Chain of an archive: a file of JSON lines, each with the hash of the line before it.
+
+Whoever can write the folder can write another chain. The hash of the newest entry, kept elsewhere,
+shows that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.private_file import fsync_folder
+from app_integration.encryption.files.streams import write_at
+from vault.audit.archive.entry import (
+    NO_ENTRY,
+    Deletion,
+    Entry,
+    Segment,
+    hash_entry,
+    parse_entry,
+)
+from vault.audit.archive.errors import ArchiveFailed
+
+FILE: Final = "chain.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Entries of a chain, in order.
+
+    Attributes:
+        entries: Those that could be read.
+        findings: What is wrong with the lines.
+
+    """
+
+    entries: tuple[Entry, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """Return the hash of the newest entry."""
+        return hash_entry(self.entries[-1]) if self.entries else NO_ENTRY
+
+    @property
+    def next_sequence(self) -> int:
+        """Return the sequence of the next entry."""
+        return self.entries[-1].sequence + 1 if self.entries else 1
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Return the segments, the deleted ones too."""
+        return [entry for entry in self.entries if isinstance(entry, Segment)]
+
+    @property
+    def deletions(self) -> list[Deletion]:
+        """Return the deletions."""
+        return [entry for entry in self.entries if isinstance(entry, Deletion)]
+
+    @property
+    def deleted(self) -> frozenset[int]:
+        """Return the sequences of the segments that were deleted."""
+        return frozenset(each for entry in self.deletions for each in entry.segments)
+
+
+def parse_chain(data: bytes) -> Chain:
+    """Return the chain that is in *data*, with what is wrong with its lines."""
+    entries: list[Entry] = []
+    findings: list[str] = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line:
+            findings += _add(entries, line, number)
+    if data and not data.endswith(b"\n"):
+        findings.append(f"{FILE}: its last line has no end; a run was killed, or it was cut")
+    return Chain(tuple(entries), tuple(findings))
+
+
+def _add(entries: list[Entry], line: bytes, number: int) -> Iterator[str]:
+    """Add the entry in *line* to *entries*, and yield what is wrong with it."""
+    before = Chain(tuple(entries[-1:]))
+    try:
+        entry = parse_entry(line)
+    except ValueError as error:
+        yield f"{FILE} line {number}: {error}"
+        return
+    entries.append(entry)
+    if (entry.previous, entry.sequence) != (before.head, before.next_sequence):
+        where = "is not the first entry" if number == 1 else "does not follow the line before it"
+        yield f"{FILE} line {number}: {where}; a line was altered, removed or moved"
+
+
+@dataclass(slots=True)
+class ChainFile:
+    """File of the chain in *folder*. One process at a time writes it."""
+
+    folder: Path
+    _path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._path = self.folder / FILE
+
+    def read(self) -> Chain:
+        """Return the chain, which is empty if there is none.
+
+        Raises:
+            OSError: If it cannot be read.
+
+        """
+        try:
+            return parse_chain(self._path.read_bytes())
+        except FileNotFoundError:
+            return Chain()
+
+    def repair(self) -> Chain:
+        """Complete or remove a last line that a killed run has not ended; return the chain.
+
+        A whole entry stays. Of a part of one the log is still there, because it is removed last.
+
+        Raises:
+            ArchiveFailed: If something else is wrong with the chain.
+            OSError: If it cannot be read or written.
+
+        """
+        chain = self.read()
+        if not chain.findings:
+            return chain
+        data = self._path.read_bytes()
+        kept = data[: data.rfind(b"\n") + 1]
+        if not parse_chain(data + b"\n").findings:
+            kept = data + b"\n"
+        chain = parse_chain(kept)
+        if chain.findings:
+            raise ArchiveFailed(
+                f"{self._path} is damaged: {chain.findings[0]}. Nothing was archived. Look with "
+                "strongroom audit verify, keep the folder, and begin another one"
+            )
+        start = min(len(kept), len(data))
+        self._write(start, kept[start:])
+        return chain
+
+    def append(self, chain: Chain, entry: Entry) -> Chain:
+        """Add *entry* durably, and return the chain with it.
+
+        Args:
+            chain: What :meth:`repair` or the last call returned.
+            entry: The new entry.
+
+        Raises:
+            OSError: If it cannot be written.
+
+        """
+        size = self._path.stat().st_size if chain.entries else 0
+        self._write(size, entry.render() + b"\n")
+        return Chain((*chain.entries, entry))
+
+    def _write(self, offset: int, data: bytes) -> None:
+        """Let *data* be the end of the file from *offset* on."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, offset)
+            try:
+                write_at(descriptor, memoryview(data), offset)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, offset)  # because a full disk takes a part of a line
+                raise
+        finally:
+            os.close(descriptor)
+        fsync_folder(self.folder)

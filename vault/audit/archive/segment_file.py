@@ -1,0 +1,144 @@
+"""Encrypted file of a segment: the compressed log, in the format of encrypted files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.pending_file import PendingFile
+from app_integration.encryption.files import header as headers
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.chunk_reader import SequentialReader
+from app_integration.encryption.files.chunk_writer import ChunkWriter
+from app_integration.encryption.files.digest import digest_open_file
+from app_integration.encryption.files.file_key import FileKey
+from app_integration.encryption.files.header import Header, read_header
+from app_integration.encryption.files.preamble import Body, bind
+from app_integration.encryption.files.streams import Source, write_all
+from app_integration.encryption.tokens.encryption_context import ContextValue
+from app_integration.errors import DecryptionFailed, StrongroomError
+from app_integration.names import Environment, Scope
+from vault.audit.archive.compression import compressor, decompress
+from vault.audit.archive.entry import Segment
+from vault.audit.archive.errors import ArchiveFailed, SegmentDamaged
+from vault.audit.archive.log_facts import LogFacts, LogScanner
+
+_CHUNK: Final = 1024 * 1024
+_OWN: Final = ("service", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWriter:
+    """Writes the files of segments.
+
+    Attributes:
+        scope: The service and environment whose files they are.
+        key: File key of all of them.
+
+    """
+
+    scope: Scope
+    key: FileKey
+
+    def write(self, raw: Path, folder: Path, segment: Segment) -> Segment:
+        """Write the file of *segment* to *folder*, read back before it gets its name.
+
+        Args:
+            raw: The log, which has the facts of *segment*.
+            folder: Folder of the archive. A file of that name is replaced.
+            segment: What is known before the encryption.
+
+        Returns:
+            The segment with the facts of its file.
+
+        Raises:
+            ArchiveFailed: If *raw* changed, or what was written differs from it.
+            OSError: If a file cannot be read or written.
+
+        """
+        start, cipher = self.key.start(Body.CHUNKS, bind(self.scope, segment.context()))
+        with PendingFile(folder / segment.file) as pending:
+            write_all(pending.file, memoryview(start))
+            with ChunkWriter(cipher, pending.file) as writer:
+                _compress(raw, writer, segment.facts.size)
+            pending.file.seek(headers.SIZE)
+            if _read_back(cipher, pending.file) != segment.facts:
+                raise ArchiveFailed(
+                    f"{folder / segment.file} was written wrongly, or {raw} has changed; run the "
+                    "command again, and check the disk if that repeats"
+                )
+            pending.file.seek(0)
+            digest = digest_open_file(pending.file)
+            size = pending.file.tell()
+        return replace(segment, size=size, digest=digest)
+
+
+def _compress(raw: Path, writer: ChunkWriter, size: int) -> None:
+    frame = compressor(size)
+    with raw.open("rb", buffering=0) as file:
+        while size and (piece := file.read(min(size, _CHUNK))):
+            writer.write(frame.compress(piece))
+            size -= len(piece)
+    if size:
+        raise ArchiveFailed(f"{raw} became shorter while it was read; look who writes it")
+    writer.write(frame.flush())
+
+
+def _read_back(cipher: BodyCipher, source: Source) -> LogFacts | None:
+    """Return the facts of the log in *source*, None if it is not whole."""
+    scanner = LogScanner()
+    try:
+        for piece in read_log(cipher, source):
+            scanner.feed(piece)
+    except (DecryptionFailed, SegmentDamaged):
+        return None
+    return scanner.facts()
+
+
+def read_log(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
+    """Yield the log in *source*, which is at the start of the body of a segment's file.
+
+    Args:
+        cipher: Cipher of the body.
+        source: The file.
+
+    Raises:
+        DecryptionFailed: If a part is not authentic, or the body is cut.
+        SegmentDamaged: If what was encrypted is not whole.
+
+    """
+    yield from decompress(SequentialReader(cipher, source))
+
+
+def read_segment_header(file: Source) -> Header | None:
+    """Return the header at the start of *file*, None if that is no encrypted file of chunks.
+
+    Raises:
+        OSError: If it cannot be read.
+
+    """
+    try:
+        header = read_header(file, allow_damage=True)
+    except DecryptionFailed:
+        return None
+    return header if header.preamble.body is Body.CHUNKS else None
+
+
+def header_context(header: Header) -> dict[str, ContextValue] | None:
+    """Return the context of a header without service and environment, None if it is malformed."""
+    try:
+        context = header.preamble.context
+    except DecryptionFailed:
+        return None
+    return {name: value for name, value in context.items() if name not in _OWN}
+
+
+def header_scope(header: Header) -> Scope | None:
+    """Return the service and environment of a header, None if it is malformed."""
+    try:
+        context = header.preamble.context
+        return Scope(str(context["service"]), Environment(str(context["environment"])))
+    except (LookupError, StrongroomError):
+        return None

@@ -1,0 +1,263 @@
+"""Check of an archive: no segment is missing, cut or changed.
+
+Without a key it compares the files with the chain. With one it decrypts them, too, and compares
+their content with what the chain says about it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.digest import digest_open_file
+from app_integration.encryption.files.header import SIZE, Header
+from app_integration.encryption.tokens.encryption_context import ContextValue
+from app_integration.errors import DecryptionFailed
+from app_integration.names import Scope
+from vault.audit.archive.chain import FILE, Chain, ChainFile
+from vault.audit.archive.entry import NO_ENTRY, SUFFIX, Deletion, Segment, hash_entry
+from vault.audit.archive.errors import SegmentDamaged
+from vault.audit.archive.log_facts import LogScanner
+from vault.audit.archive.segment_file import (
+    header_context,
+    header_scope,
+    read_log,
+    read_segment_header,
+)
+
+#: Returns the cipher of the body of a file with that header.
+Unwrap: TypeAlias = Callable[[Header], BodyCipher]
+
+_CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the archive and of the check
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """State of a file of the archive.
+
+    Attributes:
+        size: Its bytes.
+        digest: Its SHA-256 without the recipients.
+        context: Context in its header without the scope, None if it is no encrypted file.
+        scope: Service and environment in its header.
+
+    """
+
+    size: int
+    digest: str
+    context: Mapping[str, ContextValue] | None = None
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result of a check.
+
+    Attributes:
+        chain: The chain.
+        kept: The segments that should be there.
+        decrypted: Number of segments whose content was compared.
+        findings: What is wrong, each as a sentence.
+
+    """
+
+    chain: Chain
+    kept: tuple[Segment, ...]
+    decrypted: int
+    findings: tuple[str, ...]
+
+
+def verify(
+    folder: Path,
+    *,
+    now: datetime,
+    head: str | None = None,
+    scope: Scope | None = None,
+    unwrap: Unwrap | None = None,
+) -> Verification:
+    """Check the archive in *folder*, which another process may extend meanwhile.
+
+    Args:
+        folder: The folder.
+        now: Current time.
+        head: Hash of an entry that the chain must have, such as the newest one of a former run.
+        scope: Service and environment that the files must be of; None for any.
+        unwrap: Unwraps the keys of the files; None to decrypt none.
+
+    Raises:
+        AccessDenied: If the identity may not unwrap a key.
+        KeyUnavailable: If the key service does not answer.
+        OSError: If a file cannot be read.
+
+    """
+    before = ChainFile(folder).read()
+    observed = {path.name: seen for path in _files(folder) if (seen := _observe(path))}
+    # A run may have added entries and deleted files since.
+    after = ChainFile(folder).read()
+    findings = [*judge_chain(after, now, head)]
+    kept = tuple(each for each in before.segments if each.sequence not in after.deleted)
+    wrong = judge_files(kept, after, observed, scope)
+    findings += [text for texts in wrong.values() for text in texts]
+    decrypted = 0
+    for segment in kept:
+        if unwrap is not None and not wrong.get(segment.file):
+            found = [*_compare(folder / segment.file, segment, unwrap)]
+            findings += [f"{segment.file}: {text}" for text in found]
+            decrypted += 1
+    return Verification(after, kept, decrypted, tuple(findings))
+
+
+def judge_chain(chain: Chain, now: datetime, head: str | None) -> Iterator[str]:
+    """Yield what is wrong with the entries of a chain.
+
+    Args:
+        chain: The chain.
+        now: Current time.
+        head: See :func:`verify`.
+
+    """
+    yield from chain.findings
+    if not chain.entries:
+        yield f"{FILE} is missing or empty: nothing says what the archive had"
+    if head is not None and head not in {NO_ENTRY, *map(hash_entry, chain.entries)}:
+        yield f"{FILE} has no entry with the hash {head}: its end was cut, or it was rewritten"
+    segments = {segment.sequence: segment for segment in chain.segments}
+    for deletion in chain.deletions:
+        yield from _judge_deletion(deletion, segments, now)
+
+
+def _judge_deletion(
+    deletion: Deletion, segments: Mapping[int, Segment], now: datetime
+) -> Iterator[str]:
+    name = f"{FILE}: the deletion with the sequence {deletion.sequence}"
+    if deletion.time > now + _CLOCK_SKEW:
+        yield f"{name} is from the future; it was altered, or a clock was wrong"
+    for sequence in deletion.segments:
+        segment = segments.get(sequence)
+        if segment is None or sequence >= deletion.sequence:
+            yield f"{name} names {sequence}, which is no segment before it"
+        elif segment.newest >= deletion.time - timedelta(days=deletion.keep_days):
+            yield f"{name} names {segment.file}, which was not {deletion.keep_days} days old"
+
+
+def judge_files(
+    kept: tuple[Segment, ...],
+    chain: Chain,
+    observed: Mapping[str, Observation],
+    scope: Scope | None,
+) -> dict[str, list[str]]:
+    """Return what is wrong with each file, by its name. A file that is well has no entry, or none.
+
+    Args:
+        kept: The segments that should be there.
+        chain: The chain, which may have more.
+        observed: State of each file.
+        scope: See :func:`verify`.
+
+    """
+    known = {segment.file: segment for segment in chain.segments}
+    strays = {name: seen for name, seen in observed.items() if name not in known}
+    wrong: dict[str, list[str]] = {}
+    for segment in kept:
+        seen = observed.get(segment.file)
+        texts = _judge_missing(segment, strays) if seen is None else _judge(segment, seen, chain)
+        if seen is not None and scope is not None and seen.scope != scope:
+            texts = [*texts, f"is of {seen.scope}, not of {scope}"]
+        wrong[segment.file] = [f"{segment.file}: {text}" for text in texts]
+    for name, seen in strays.items():
+        if seen.context is not None or name.endswith(SUFFIX):
+            wrong[name] = [f"{name}: is not in the chain{_claim(seen, chain)}"]
+    for name, segment in known.items():
+        if segment.sequence in chain.deleted and name in observed:
+            wrong[name] = [f"{name}: was kept long enough, and is still there; archive again"]
+    return wrong
+
+
+def _judge_missing(segment: Segment, strays: Mapping[str, Observation]) -> list[str]:
+    for name, seen in strays.items():
+        if seen.digest == segment.digest:
+            return [f"is missing: it was renamed to {name}"]
+    return [f"is missing, with {segment.facts.lines} lines"]
+
+
+def _judge(segment: Segment, seen: Observation, chain: Chain) -> list[str]:
+    """Return what is wrong with the file of a segment."""
+    is_own = seen.context == segment.context()
+    if seen.digest == segment.digest:
+        return [] if is_own else [f"its header differs from its line in {FILE}"]
+    if is_own and seen.size < segment.size:
+        return [f"is cut: {seen.size} bytes in place of {segment.size}"]
+    if is_own:
+        return ["was altered, or encrypted again"]
+    if seen.size < SIZE:
+        return [f"is cut: {seen.size} bytes in place of {segment.size}"]
+    return [f"was altered or replaced{_claim(seen, chain)}"]
+
+
+def _claim(seen: Observation, chain: Chain) -> str:
+    """Return which segment a file is, by what its header says."""
+    for segment in chain.segments:
+        if seen.context == segment.context():
+            return f": it is {segment.file}"
+    sequence = (seen.context or {}).get("sequence")
+    return f": its header has the sequence {sequence}" if isinstance(sequence, int) else ""
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name != FILE and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+def _observe(path: Path) -> Observation | None:
+    """Return the state of a file, None if another process has deleted it meanwhile."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            header, size = read_segment_header(file), os.fstat(file.fileno()).st_size
+            file.seek(0)
+            digest = digest_open_file(file)
+    except FileNotFoundError:
+        return None
+    if header is None:
+        return Observation(size, digest)
+    return Observation(size, digest, header_context(header), header_scope(header))
+
+
+def _compare(path: Path, segment: Segment, unwrap: Unwrap) -> Iterator[str]:
+    """Yield what is wrong with the content of a segment's file."""
+    scanner = LogScanner()
+    try:
+        for piece in open_log(path, unwrap):
+            scanner.feed(piece)
+    except (DecryptionFailed, SegmentDamaged) as error:
+        yield f"cannot be decrypted: {error}"
+        return
+    if scanner.facts() != segment.facts:
+        yield f"its content is not what {FILE} says: hash, size, lines or times differ"
+
+
+def open_log(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
+    """Yield the log in the file of a segment, in pieces that were verified.
+
+    Args:
+        path: The file.
+        unwrap: Unwraps its key.
+
+    Raises:
+        DecryptionFailed: If it is not authentic, or cut.
+        SegmentDamaged: If it is no file of a segment, or what was encrypted is not whole.
+        AccessDenied: If the identity may not unwrap the key.
+        KeyUnavailable: If the key service does not answer.
+        OSError: If it cannot be read.
+
+    """
+    with path.open("rb", buffering=0) as file:
+        header = read_segment_header(file)
+        if header is None:
+            raise SegmentDamaged(f"{path} is no file of a segment, or its header was altered")
+        yield from read_log(unwrap(header), file)
