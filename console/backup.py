@@ -19,7 +19,7 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
-from console.options import MAX_KEEP, Root, Service
+from console.options import HOST_ENV, MAX_KEEP, Root, Service
 from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
@@ -51,21 +51,12 @@ def _parse_age(text: str) -> int:
         raise typer.BadParameter(f"--max-age {error.what} (expected {error.expected})") from None
 
 
-def _parse_environment(text: str | None) -> str | None:
-    """Return the environment that an option names. A host without a repository has it, too."""
-    declaration = operate.find_declaration()
-    if text is None or declaration is None:
-        return text and names.parse_environment(text)
-    return declaration.resolve_environment(text)
-
-
-_ENV: Final = typer.Option("--env", help="the environment", callback=_parse_environment)
 Folder = Annotated[Path, typer.Option("--folder", help="folder of the backups")]
 
 
 def backup_database(
     service: Service,
-    env: Annotated[str, _ENV],
+    env: Annotated[str, HOST_ENV],
     folder: Folder,
     recipient: Annotated[
         list[str] | None,
@@ -103,7 +94,7 @@ def backup_database(
 def restore_database(
     file: Annotated[Path, typer.Argument(help="a file that backup-database wrote")],
     service: Annotated[str | None, typer.Option("--service", help="the service it is of")] = None,
-    env: Annotated[str | None, _ENV] = None,
+    env: Annotated[str | None, HOST_ENV] = None,
     into: Annotated[
         Path | None, typer.Option("--into", help="file with the URL of an empty database")
     ] = None,

@@ -1,8 +1,9 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check``, ``doctor``, ``environments diff``, ``ledger``, ``logs read``, ``policies test`` or
-``backups`` finds something, or ``status`` a part that is not running.
+``audit devices``, ``audit verify``, ``check``, ``doctor``, ``environments diff``, ``ledger``,
+``logs read``, ``policies test`` or ``backups`` finds something, or ``status`` a part that is not
+running.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from console import (
     stored_keys,
     units,
 )
+from console.audit import app as audit
 from console.escapes import escape_unprintable
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
@@ -63,6 +65,7 @@ app = typer.Typer(
 )
 app.add_typer(environments.app, name="environments")
 app.add_typer(agent_build.app, name="agent")
+app.add_typer(audit.app, name="audit")
 app.add_typer(logs.app, name="logs")
 app.add_typer(authoring.app, name="new")
 app.add_typer(policies.app, name="policies")

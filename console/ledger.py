@@ -18,7 +18,14 @@ from console import operate
 from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
 from console.operator_session import open_job_session
-from console.options import AuditLog, Env, Root
+from console.options import (
+    METRICS_MODE,
+    AuditLog,
+    Env,
+    Metrics,
+    Root,
+    check_metrics_file,
+)
 from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
@@ -30,8 +37,6 @@ from vault.rotation.record import RecordStore
 from vault.rotation.server_ages import read_ages
 
 OVERDUE: Final = 2
-#: The node exporter is another user, and the file has names only.
-METRICS_MODE: Final = 0o644
 
 out = Console(soft_wrap=True)
 
@@ -42,10 +47,7 @@ def ledger(
         str | None, typer.Option("--service", help="the only service to show; all if none is named")
     ] = None,
     audit_log: AuditLog = None,
-    metrics: Annotated[
-        Path | None,
-        typer.Option("--metrics", help="write a .prom file for the node exporter, too"),
-    ] = None,
+    metrics: Metrics = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -53,7 +55,7 @@ def ledger(
 
     No secret value is read. Exit code 2 if a rotation is overdue.
     """
-    _check_metrics_file(metrics)
+    check_metrics_file(metrics)
     environment = operate.resolve_environment(env)
     now = datetime.now(UTC)
     rows, logs = read_ledger(environment, service, audit_log or (), root, now)
@@ -104,17 +106,3 @@ def read_ledger(
         return build_ledger(
             items, ages, logs, now, lambda item: RecordStore(session, owner, item).read()
         ), logs
-
-
-def _check_metrics_file(path: Path | None) -> None:
-    """Check the name of the file before any request. The collector ignores other names."""
-    if path is None:
-        return
-    if path.suffix != ".prom":
-        raise typer.BadParameter(
-            f"--metrics {path} does not end in .prom; the collector ignores it"
-        )
-    if not path.parent.is_dir():
-        raise typer.BadParameter(
-            f"--metrics {path}: {path.parent} is not a folder; create it first"
-        )

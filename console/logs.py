@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from app_integration.client import Client
-from app_integration.encryption.files.body import BodyCipher
-from app_integration.encryption.files.header import Header
-from app_integration.encryption.files.log_context import LogContext
-from app_integration.encryption.files.x25519 import read_identities
-from app_integration.host_commands.options import offline_cipher
-from app_integration.names import Scope
-from app_integration.observability.log_file_reader import Unwrap
 from app_integration.observability.log_reader import LogReader
-from app_integration.settings import Settings
 from console import operate
+from console.auditor_keys import open_unwrap, read_origin
 from console.escapes import escape_unprintable
-from console.operator_session import open_job_session
 from console.options import ENV, Root
-from vault.declare.server_names import AUDITOR_JOB
 
 INCOMPLETE: Final = 2
 POLL_INTERVAL: Final = 0.5  # seconds
@@ -58,10 +47,10 @@ def read(
 
     Exit code 2 if something is missing, altered or cut off. It is reported on standard error.
     """
-    if (service is None) != (env is None) or (service is None and identity is None):
+    scope = read_origin(service, env)
+    if scope is None and identity is None:
         raise typer.BadParameter("pass --service and --env, or --identity")
-    scope = Scope(service, operate.resolve_environment(env)) if service and env else None
-    with _open_reader(scope, identity, root) as unwrap:
+    with open_unwrap(scope, identity, root) as unwrap:
         reader = LogReader(paths, unwrap, _report, scope)
         show(reader.read())
         if follow:
@@ -71,28 +60,6 @@ def read(
         reader.finish()
     if reader.has_fault:
         raise typer.Exit(INCOMPLETE)
-
-
-@contextmanager
-def _open_reader(scope: Scope | None, identity: Path | None, root: Path) -> Iterator[Unwrap]:
-    """Yield the function that unwraps file keys, by an identity or by the auditor's login."""
-    if identity is not None or scope is None:
-        yield _by_identities(identity)
-        return
-    with open_job_session(scope.environment.value, root, AUDITOR_JOB) as session:
-        mounts = operate.load_declaration().environment(scope.environment).mounts
-        client = Client(Settings(scope, "", mounts=mounts), session=session)
-        yield client.files(None).unwrap
-
-
-def _by_identities(identity: Path | None) -> Unwrap:
-    identities = read_identities(identity) if identity else ()
-
-    def unwrap(header: Header) -> BodyCipher:
-        scope = LogContext.read(header.preamble).scope
-        return offline_cipher(scope).unwrap(header, identities)
-
-    return unwrap
 
 
 def follow_new(reader: LogReader, sleep: Callable[[float], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from app_integration import names
 from app_integration.errors import ConfigurationError
 from console import operate
 from vault.declare.errors import InvalidValue
@@ -21,6 +22,14 @@ _DURATIONS: Final = Within("1s", "30d")
 def _resolve(text: str | None) -> str | None:
     """Return the declared environment that an option names, before any request."""
     return None if text is None else operate.resolve_environment(text)
+
+
+def _resolve_on_host(text: str | None) -> str | None:
+    """Return the environment that an option names. A host without a repository has it, too."""
+    declaration = operate.find_declaration()
+    if text is None or declaration is None:
+        return text and names.parse_environment(text)
+    return declaration.resolve_environment(text)
 
 
 def build_duration_parser(option: str) -> Callable[[str], int]:
@@ -45,6 +54,8 @@ def _parse_prometheus(url: str) -> str:
 
 ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
 Env = Annotated[str, ENV]
+HOST_ENV = typer.Option("--env", help="the environment", callback=_resolve_on_host)
+HostEnv = Annotated[str, HOST_ENV]
 Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
 Root = Annotated[
     Path, typer.Option("--root", help="folder of the local deployment", callback=operate.local_root)
@@ -75,6 +86,33 @@ Prometheus = Annotated[
         help="a server that scrapes the consumers, asked without an audit log",
     ),
 ]
+
+Metrics = Annotated[
+    Path | None,
+    typer.Option("--metrics", help="write a .prom file for the node exporter, too"),
+]
+#: The node exporter is another user, and the file has names only.
+METRICS_MODE: Final = 0o644
+
+
+def check_metrics_file(path: Path | None) -> None:
+    """Check the name of the file before any request. The collector ignores other names.
+
+    Raises:
+        BadParameter: If it does not end in ``.prom``, or its folder does not exist.
+
+    """
+    if path is None:
+        return
+    if path.suffix != ".prom":
+        raise typer.BadParameter(
+            f"--metrics {path} does not end in .prom; the collector ignores it"
+        )
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"--metrics {path}: {path.parent} is not a folder; create it first"
+        )
+
 
 #: Most days of ``--keep``. So many are before no year that a date can have.
 MAX_KEEP: Final = 36_500

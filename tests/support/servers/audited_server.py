@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ class AuditedServer:
         address: Its URL.
         folder: The folder with its log, and its certificates if it uses TLS.
         cacert: The certificate of its CA if it uses TLS.
+        pid: Its process.
         root: A session with its root token.
 
     """
@@ -38,6 +39,7 @@ class AuditedServer:
     address: str
     folder: Path
     cacert: Path | None
+    pid: int
     root: Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,11 +80,20 @@ class AuditedServer:
 
 
 @contextmanager
-def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer]:
-    """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole."""
+def audited_server(
+    folder: Path, *, tls: bool = False, logs: Sequence[str] = ("audit.log",)
+) -> Iterator[AuditedServer]:
+    """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole.
+
+    Args:
+        folder: Folder of its files.
+        tls: Whether it uses TLS.
+        logs: Files of its audit devices, relative to *folder*.
+
+    """
     configuration = folder / "audit.hcl"
-    log_file = folder / "audit.log"
-    configuration.write_text(audit_logs.declare([log_file]))
+    log_files = [folder / name for name in logs]
+    configuration.write_text(audit_logs.declare(log_files))
     listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
         *(str(server_program()), "server", "-dev", f"-config={configuration}"),
@@ -94,9 +105,11 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
         process = subprocess.Popen(command, env={"HOME": str(folder)}, stdout=log, stderr=log)
     try:
         wait_until(lambda: cacert is None or _is_whole(cacert), "the server's certificates")
-        server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
+        server = AuditedServer(
+            f"{'https' if tls else 'http'}://{listen}", folder, cacert, process.pid
+        )
         wait_until(lambda: _is_ready(server.root), "a ready server")
-        audit_logs.enable_missing(server.root, [log_file])
+        audit_logs.enable_missing(server.root, log_files)
         server.root.post("sys/auth/approle", {"type": "approle"})
         with server.root:
             yield server

@@ -27,6 +27,7 @@ from uuid import UUID
 
 import pytest
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -62,7 +63,12 @@ from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
 from console import backup, cli, environment_plan, environments, ledger, logs, policies
+from console.audit import devices, verify
 from policies.render import render_policies
+from vault.audit.archive.device_metrics import render_device_metrics
+from vault.audit.archive.devices import DeviceState
+from vault.audit.archive.entry import Deletion, Segment
+from vault.audit.archive.log_facts import LogFacts
 from vault.declare import server_names
 from vault.declare.load import load
 from vault.reconcile.desired import desired
@@ -226,6 +232,11 @@ COMMANDS: Final = {
     "agent build": "COMMAND --service --env --for --out --folder --cacert",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
+    "audit archive": "--service --env --folder --audit-log --reload --recipient --no-key --keep "
+    "--root",
+    "audit devices": "--env --audit-log --min-free --metrics --root",
+    "audit read": "FILES --service --env --identity --root",
+    "audit verify": "FOLDER --head --service --env --identity --root",
     "backup-database": "--service --env --folder --recipient --keep --key --root",
     "backups": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
@@ -328,6 +339,8 @@ def test_exit_codes_are_listed() -> None:
     assert {
         backup.FAULTY,
         cli.CHANGES,
+        devices.FAULTY,
+        verify.FAULTY,
         environments.DIFFERS,
         ledger.OVERDUE,
         logs.INCOMPLETE,
@@ -391,6 +404,19 @@ METRICS: Final = {
     "strongroom_lease_life_seconds_count": "environment holder",
     "strongroom_lease_life_seconds_sum": "environment holder",
 }
+#: Sample about the server's audit devices → its labels, in order.
+DEVICE_METRICS: Final = {
+    "strongroom_audit_device_healthy": "environment file",
+    "strongroom_audit_device_free_bytes": "environment file",
+    "strongroom_audit_device_size_bytes": "environment file",
+    "strongroom_audit_findings": "environment",
+}
+#: Kind of an entry in the chain of an archive → its keys, in order.
+CHAIN: Final = {
+    "segment": "format kind sequence previous log rotated sha256 bytes lines first last file_bytes "
+    "file_sha256",
+    "deletion": "format kind sequence previous time keep_days segments",
+}
 PROCESS_FIELDS: Final = "time service environment host pid accessor"
 #: Kind of record → its fields, in order.
 AUDIT_RECORDS: Final = {
@@ -434,6 +460,27 @@ def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     samples = [sample for metric in recorder.registry.collect() for sample in metric.samples]
     found = {sample.name: " ".join(sample.labels) for sample in samples}
     assert {name: found[name] for name in found if not name.endswith("_created")} == METRICS
+
+
+def test_metrics_of_audit_devices_are_listed() -> None:
+    state = DeviceState(Path("a.log"), exists=True, has_request=True, size=1, free=1)
+    text = render_device_metrics(Environment.DEV, [state], 1, 0).decode()
+    found = {
+        sample.name: " ".join(sample.labels)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found == DEVICE_METRICS
+
+
+def test_entries_of_an_archive_have_the_listed_keys() -> None:
+    now, nothing = datetime(2026, 1, 1, tzinfo=UTC), "0" * 64
+    segment = Segment(1, nothing, "audit-1", now, LogFacts(nothing, 0, 0, None, None))
+    deletion = Deletion(2, nothing, now, 90, (1,))
+    entries = [json.loads(entry.render()) for entry in (segment, deletion)]
+    found = {entry["kind"]: " ".join(entry) for entry in entries}
+    assert found == CHAIN
+    assert segment.file == "audit-1-20260101T000000.000000Z.jsonl.zst.encrypted"
 
 
 @pytest.mark.parametrize("mode", ["each", "aggregate"])

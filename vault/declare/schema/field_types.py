@@ -276,6 +276,7 @@ Command = Annotated[
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 
 RotationPeriod = Annotated[int, Within("1h", "3650d")]
+AuditKeepTime = Annotated[int, Within("1d", "3650d")]
 RetireTime = Annotated[int, Within("1s", "365d")]
 LeaseTime = Annotated[int, Within("1s", "90d")]
 TokenPeriod = Annotated[int, Within("1m", "32d")]

@@ -22,6 +22,7 @@ from vault.declare.schema.field_types import (
     FORMATS,
     Address,
     AnyPath,
+    AuditKeepTime,
     DatabaseEndpoint,
     EnvironmentName,
     HealthTime,
@@ -173,10 +174,18 @@ class Server(Section):
     audit_device: PartName | None = Field(
         None, description="an audit device such as file, from which services may request HMACs"
     )
+    audit_keep: AuditKeepTime = Field(
+        90 * 86_400, description="a duration such as 90d: archived audit logs are kept for it"
+    )
     mounts: MountPaths = Field(
         MountPaths(), description="a mapping with kv, transit, database and approle"
     )
     apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
+
+    @property
+    def audit_keep_days(self) -> int:
+        """Return the days for which archived audit logs are kept, of which a part counts whole."""
+        return -(-self.audit_keep // 86_400)
 
 
 class Tokens(Section):
@@ -240,7 +249,7 @@ class EnvironmentDeclaration(Section):
         DEFAULT_DEPLOYMENT, description="the deployment's id on a server that it shares"
     )
     tags: Mapping[PartName, str] = Field({}, description="entries like 'cost-centre: shop'")
-    vault: Server = Field(Server(), description="a mapping with address and audit_device")
+    vault: Server = Field(Server(), description="a mapping with address, audit_device and the like")
     tokens: Tokens = Field(description="a mapping with period, secret_id_ttl and wrap_ttl")
     agent: Agent = Field(description="a mapping with render_interval")
     people: Mapping[PartName, Person] = Field(

@@ -82,6 +82,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         vault:
           address: https://vault.example.com:8200/
           audit_device: file
+          audit_keep: 365d
           mounts: {kv: team/kv, transit: team/transit, database: db, approle: team-approle}
           apply_role: scoped
         tokens: {period: 1h, secret_id_ttl: 30d, wrap_ttl: 2m}

@@ -1,0 +1,99 @@
+"""Command ``audit devices``: compares the server's audit devices with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app_integration._internal.private_file import replace_file
+from app_integration.errors import ConfigurationError, ServerFault
+from app_integration.names import Environment
+from console import operate
+from console.audit.local_server import local_logs
+from console.operator_session import open_job_session
+from console.options import METRICS_MODE, AuditLog, Env, Metrics, Root, check_metrics_file
+from vault.audit.archive.device_metrics import render_device_metrics
+from vault.audit.archive.devices import DEADLINE, MIN_FREE, DeviceState, compare_devices
+from vault.declare.server_names import AUDITOR_JOB
+
+FAULTY: Final = 2
+_MEGABYTE: Final = 10**6
+
+out = Console(soft_wrap=True)
+
+
+def devices(
+    env: Env,
+    audit_log: AuditLog = None,
+    min_free: Annotated[
+        int, typer.Option("--min-free", min=1, help="megabytes that must be free on each disk")
+    ] = MIN_FREE // _MEGABYTE,
+    metrics: Metrics = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Check that each audit device has a request that is made now, and room for more.
+
+    Exit code 2 if one has not. Run it where the server runs, as a user who may read its logs.
+    """
+    check_metrics_file(metrics)
+    environment = operate.resolve_environment(env)
+    paths = audit_log or local_logs(environment, root)
+    if not paths:
+        raise ConfigurationError("pass each file of an audit device with --audit-log")
+    states, listed = _compare(environment, paths, root)
+    least = min_free * _MEGABYTE
+    findings = _judge(listed, paths)
+    findings += [text for state in states for text in state.findings(least)]
+    if metrics is not None:
+        text = render_device_metrics(environment, states, least, len(findings))
+        replace_file(metrics, text, mode=METRICS_MODE)
+    _show(states, findings)
+    if findings:
+        raise typer.Exit(FAULTY)
+
+
+def _compare(
+    environment: Environment, paths: Sequence[Path], root: Path
+) -> tuple[list[DeviceState], Mapping[str, Any] | None]:
+    """Return the states, and the devices that the server lists; None if it rejects requests."""
+    listed: Mapping[str, Any] | None = None
+
+    def request() -> str | None:
+        nonlocal listed
+        try:
+            with open_job_session(environment.value, root, AUDITOR_JOB) as session:
+                response = session.get("sys/audit")
+        except ServerFault:
+            return None
+        listed = response["data"]
+        return str(response["request_id"])
+
+    states = compare_devices(paths, request, deadline=DEADLINE)
+    return states, listed
+
+
+def _judge(listed: Mapping[str, Any] | None, paths: Sequence[Path]) -> list[str]:
+    """Return what is wrong with the list of devices."""
+    if listed is None:
+        text = "the server rejects requests with an internal error: no device can write, although"
+        return [f"{text} its health check succeeds. Make room; nothing needs a restart"]
+    files = [name for name, device in listed.items() if device.get("type") == "file"]
+    if len(files) == len(paths):
+        return []
+    found = f"{len(files)} file devices ({', '.join(sorted(files))})"
+    return [f"the server has {found}, and {len(paths)} files were compared; name each of them"]
+
+
+def _show(states: Sequence[DeviceState], findings: Sequence[str]) -> None:
+    for state in states:
+        free = f"{state.free // _MEGABYTE:,} MB free"
+        out.print(f"{state.path}: {state.size:,} bytes, {free}", markup=False, highlight=False)
+    if len(states) == 1:
+        out.print("There is one device only: if its disk is full, every request fails.")
+    for finding in findings:
+        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)

@@ -1,0 +1,44 @@
+"""Command ``audit read``: prints the log in the segments of an archive."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app_integration.errors import DecryptionFailed
+from console import operate
+from console.auditor_keys import open_unwrap, read_origin
+from console.options import ENV, Root
+from vault.audit.archive.errors import SegmentDamaged
+from vault.audit.archive.verification import open_log
+
+
+def read(
+    files: Annotated[list[Path], typer.Argument(help="segments of an archive")],
+    service: Annotated[str | None, typer.Option("--service", help="whose key it is")] = None,
+    env: Annotated[str | None, ENV] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option("--identity", help="a file of age private keys, in place of the server"),
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Print the lines of segments, as the server has written them.
+
+    Each part is printed when it was verified. Use the output only if the exit code is 0.
+    """
+    scope = read_origin(service, env)
+    if scope is None and identity is None:
+        raise typer.BadParameter("pass --service and --env, or --identity")
+    with open_unwrap(scope, identity, root) as unwrap:
+        for path in files:
+            try:
+                for piece in open_log(path, unwrap):
+                    sys.stdout.buffer.write(piece)
+            except (DecryptionFailed, SegmentDamaged) as error:
+                sys.stdout.buffer.flush()
+                raise SegmentDamaged(f"{path.name}: {error}") from None
+    sys.stdout.buffer.flush()

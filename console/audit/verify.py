@@ -1,0 +1,88 @@
+"""Command ``audit verify``: proves that no segment of an archive is missing, cut or changed."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app_integration.errors import ConfigurationError
+from console import operate
+from console.auditor_keys import open_unwrap, read_origin
+from console.options import ENV, Root
+from vault.audit.archive.entry import Deletion
+from vault.audit.archive.verification import Verification
+from vault.audit.archive.verification import verify as verify_archive
+
+FAULTY: Final = 2
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+out = Console(soft_wrap=True)
+
+
+def _parse_head(text: str) -> str:
+    if not _HASH.fullmatch(text):
+        raise typer.BadParameter(f"--head {text} is no hash; copy the 64 digits after 'head'")
+    return text
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="folder of the archive")],
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            parser=_parse_head,
+            metavar="HASH",
+            help="head of a former run, kept elsewhere",
+        ),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", help="decrypt with the key of this service, too")
+    ] = None,
+    env: Annotated[str | None, ENV] = None,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="decrypt with this age private key, too")
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Check that no segment of an archive is missing, cut or changed.
+
+    Exit code 2 if one is. Without a key it compares the files with the chain.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder; name that of the archive")
+    scope = read_origin(service, env)
+    with ExitStack() as stack:
+        unwrap = None
+        if scope is not None or identity is not None:
+            unwrap = stack.enter_context(open_unwrap(scope, identity, root))
+        now = datetime.now(UTC)
+        found = verify_archive(folder, now=now, head=head, scope=scope, unwrap=unwrap)
+    _show(found, is_decrypted=unwrap is not None)
+    if found.findings:
+        raise typer.Exit(FAULTY)
+
+
+def _show(found: Verification, *, is_decrypted: bool) -> None:
+    for finding in found.findings:
+        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
+    lines = sum(segment.facts.lines for segment in found.kept)
+    checked = f"{found.decrypted} decrypted" if is_decrypted else "not decrypted"
+    _print(f"{len(found.kept)} segments, {lines} lines; {checked}")
+    for deletion in found.chain.deletions:
+        count = len(deletion.segments)
+        _print(f"{count} deleted on {deletion.time:%Y-%m-%d}, after {deletion.keep_days} days")
+    if found.chain.entries and isinstance(found.chain.entries[-1], Deletion):
+        _print("The last deletion is not confirmed by a later segment yet.")
+    _print(f"head {found.chain.head}")
+
+
+def _print(line: str) -> None:
+    out.print(line, markup=False, highlight=False)

@@ -1,0 +1,79 @@
+"""Runs of the archive in a process that is killed.
+
+The processes are forked from a server that has imported everything, because the imports take longer
+than a run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+from app_integration._internal import private_file
+from app_integration._internal.pending_file import PendingFile
+from tests.support.models.audit_archive import SCOPE, file_cipher, interrupt_at
+from vault.audit.archive import chain, segment_file
+from vault.audit.archive import reload as reloading
+from vault.audit.archive.archiver import Archived, Archiver
+from vault.audit.archive.chain import ChainFile
+from vault.audit.archive.live_log import LiveLog
+from vault.audit.archive.reload import Reopening
+from vault.audit.archive.segment_file import SegmentWriter
+
+#: Moment → the object and the attribute at whose call the process is killed, and which call it is.
+#: There are two logs, so that most moments have one log archived and one not.
+MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
+    "first log renamed": (LiveLog, "rename", 2),
+    "all renamed": (Reopening, "reopen", 1),
+    "told to reload": (reloading, "is_reopened", 1),
+    "reopened": (SegmentWriter, "write", 1),
+    "file written": (segment_file, "_read_back", 1),
+    "file read back": (PendingFile, "publish", 1),
+    "file named": (ChainFile, "append", 1),
+    "chain written, not durable": (chain, "fsync_folder", 1),
+    "first log removed": (private_file, "fsync_folder", 1),
+    "second file": (SegmentWriter, "write", 2),
+    "second file named": (ChainFile, "append", 2),
+}
+
+
+def archive(folder: Path, logs: Sequence[Path], pid: int, moment: str | None = None) -> Archived:
+    """Archive logs of the server.
+
+    Args:
+        folder: Folder of the archive.
+        logs: Files of the server's audit devices.
+        pid: The server's process.
+        moment: Moment at which this process is killed, or None.
+
+    """
+    if moment is not None:
+        interrupt_at(*MOMENTS[moment], lambda: os.kill(os.getpid(), signal.SIGKILL))
+    key = file_cipher().new_file_key()
+    return Archiver(
+        folder,
+        [LiveLog(path) for path in logs],
+        lambda: SegmentWriter(SCOPE, key),
+        Reopening(lambda: os.kill(pid, signal.SIGHUP)),
+    ).run()
+
+
+@cache
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def start(*arguments: Any) -> BaseProcess:
+    """Call :func:`archive` with *arguments* in a process of its own."""
+    process = _context().Process(target=archive, args=arguments)
+    process.start()
+    return process

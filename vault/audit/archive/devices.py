@@ -1,0 +1,144 @@
+"""Comparison of the server's audit devices: each file must have the request that was just made.
+
+With one of two devices full or deleted, the server goes on, and none of its metrics tells. When no
+device can write, it rejects every request, while its health check succeeds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+DEADLINE: Final = 5.0  # seconds
+#: A busy server writes that much in some minutes.
+MIN_FREE: Final = 2**30  # bytes
+_POLL_SECONDS: Final = 0.02
+_MEGABYTE: Final = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """State of a device's file.
+
+    Attributes:
+        path: The file.
+        exists: Whether there was one before the request.
+        has_request: Whether it has the request; None if the server rejected that.
+        size: Its bytes, 0 if there is none.
+        free: Bytes that are free on its disk.
+
+    """
+
+    path: Path
+    exists: bool
+    has_request: bool | None
+    size: int
+    free: int
+
+    def findings(self, min_free: int) -> Iterator[str]:
+        """Yield what is wrong with it.
+
+        Args:
+            min_free: Bytes that must be free on its disk.
+
+        """
+        if not self.exists:
+            yield (
+                f"{self.path}: does not exist. If a device has it, the server writes to a deleted "
+                "file: copy its lines from /proc/PID/fd of the server, and then reload the server"
+            )
+        elif self.has_request is False:
+            yield (
+                f"{self.path}: does not have the request that the server has just answered: its "
+                "disk is full, it was replaced, or no device writes it"
+            )
+        if self.free < min_free:
+            yield (
+                f"{self.path}: {_megabytes(self.free)} are free on its disk, less than "
+                f"{_megabytes(min_free)}; make room, because the server rejects every request "
+                "when no device can write"
+            )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count // _MEGABYTE:,} MB"
+
+
+@dataclass(slots=True)
+class DeviceWatch:
+    """File of a device, watched from before a request on."""
+
+    path: Path
+    _file: BinaryIO | None = field(init=False, default=None)
+
+    def open(self, stack: ExitStack) -> None:
+        """Remember the end of the file, if there is one. *stack* closes it."""
+        try:
+            self._file = stack.enter_context(self.path.open("rb"))
+        except FileNotFoundError:
+            return
+        self._file.seek(0, os.SEEK_END)
+
+    def has(self, text: bytes) -> bool:
+        """Return whether *text* was written since, also if the log was renamed meanwhile."""
+        if self._file is None:
+            return False
+        start = self._file.tell()
+        is_found = text in self._file.read()
+        self._file.seek(start)
+        if is_found:
+            return True
+        try:
+            is_other = not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+            return is_other and text in self.path.read_bytes()
+        except FileNotFoundError:
+            return False
+
+    def state(self, has_request: bool | None) -> DeviceState:
+        """Return the state of the file."""
+        exists = self._file is not None and self.path.exists()
+        size = self.path.stat().st_size if exists else 0
+        free = shutil.disk_usage(self.path.parent).free
+        return DeviceState(self.path, exists, has_request, size, free)
+
+
+def compare_devices(
+    paths: Sequence[Path],
+    request: Callable[[], str | None],
+    *,
+    deadline: float = DEADLINE,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[DeviceState]:
+    """Send a request, and return the state of each device's file after it.
+
+    Args:
+        paths: The files.
+        request: Sends a request that the server logs, and returns its id; None if the server
+            rejected it, because it could not log it.
+        deadline: Seconds within which each file must have it.
+        clock: Monotonic, in seconds.
+        sleep: Takes the seconds until the next look.
+
+    Raises:
+        StrongroomError: If the request cannot be sent.
+        OSError: If a file cannot be read, or its folder is missing.
+
+    """
+    with ExitStack() as stack:
+        watches = [DeviceWatch(path) for path in paths]
+        for watch in watches:
+            watch.open(stack)
+        request_id = request()
+        if request_id is None:
+            return [watch.state(None) for watch in watches]
+        text, end = f'"id":"{request_id}"'.encode(), clock() + deadline
+        while not all(watch.has(text) for watch in watches) and clock() < end:
+            sleep(_POLL_SECONDS)
+        return [watch.state(watch.has(text)) for watch in watches]
