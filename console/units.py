@@ -58,6 +58,10 @@ def units(
     repository: Repository = None,
     audit_log: AuditLog = None,
     prometheus: Prometheus = None,
+    reload: Annotated[
+        str | None, typer.Option("--reload", help="command there, after which logs are reopened")
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", help="the server's user there")] = None,
     program: Annotated[Path, typer.Option("--program", help="the tool there")] = PROGRAM,
     image: Annotated[
         str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
@@ -75,7 +79,14 @@ def units(
         scope,
         JOBS[job],
         JobOptions(
-            folder, tuple(recipient or ()), keep, repository, tuple(audit_log or ()), prometheus
+            folder,
+            tuple(recipient or ()),
+            keep,
+            repository,
+            tuple(audit_log or ()),
+            prometheus,
+            reload,
+            user,
         ),
         Place(program, cacert, image),
         schedule,

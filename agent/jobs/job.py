@@ -25,6 +25,10 @@ class Need(Enum):
     DATABASE = auto()
     #: A folder that it may write. It has no other.
     FOLDER = auto()
+    #: The machine of the secrets server: its user, and the folders of its audit logs.
+    SERVER = auto()
+    #: The service's key for logs, with which it may only encrypt.
+    AUDIT_KEY = auto()
     #: Connections to other machines.
     NETWORK = auto()
 
@@ -40,6 +44,8 @@ class JobOptions:
         repository: The deployment's repository.
         audit_log: Files of the server's audit devices.
         prometheus: Address of a Prometheus.
+        reload: Command that has the server open its audit logs again.
+        user: User of the server, whom its audit logs belong to.
 
     """
 
@@ -49,6 +55,8 @@ class JobOptions:
     repository: Path | None = None
     audit_log: tuple[Path, ...] = ()
     prometheus: str | None = None
+    reload: str | None = None
+    user: str | None = None
 
     @property
     def given(self) -> list[str]:
@@ -68,7 +76,7 @@ class Job:
         schedule: The schedule that it has if none is given, in the fields of cron.
         timeout: Seconds after which a run is ended.
         needs: What it needs where it runs.
-        takes: Names of :class:`JobOptions`, beside the folder and the repository.
+        takes: Names of :class:`JobOptions`, beside those that its needs require.
 
     """
 
@@ -87,22 +95,25 @@ class Job:
             ConfigurationError: If one is missing, or is not taken.
 
         """
-        taken = self.takes | {name for name, need in _FOLDERS.items() if need in self.needs}
+        required = {name: text for name, (need, text) in _REQUIRED.items() if need in self.needs}
         for name in options.given:
-            if name not in taken:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"the job {self.name} takes no --{option}; remove it")
-        if "folder" in taken and options.folder is None:
-            raise ConfigurationError(
-                f"the job {self.name} writes to a folder; name it with --folder, as its path where "
-                "the job runs"
-            )
-        if "repository" in taken and options.repository is None:
-            raise ConfigurationError(
-                f"the job {self.name} reads the deployment's repository; name its folder with "
-                "--repository, as its path where the job runs"
-            )
+            if name not in self.takes | required.keys():
+                raise ConfigurationError(f"the job {self.name} takes no {_option(name)}; remove it")
+        for name, text in required.items():
+            if name not in options.given:
+                hint = text.format(_option(name))
+                raise ConfigurationError(f"the job {self.name} {hint}, as it is where the job runs")
 
 
-#: Name of a folder in :class:`JobOptions` → the need of it.
-_FOLDERS: Final = {"folder": Need.FOLDER, "repository": Need.REPOSITORY}
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+#: Name of an option in :class:`JobOptions` → the need of it, and what an error says.
+_REQUIRED: Final = {
+    "folder": (Need.FOLDER, "writes to a folder; name it with {}"),
+    "repository": (Need.REPOSITORY, "reads the deployment's repository; name its folder with {}"),
+    "audit_log": (Need.SERVER, "renames the server's audit logs; name each with {}"),
+    "reload": (Need.SERVER, "has the server open its logs again; pass the command with {}"),
+    "user": (Need.SERVER, "runs as the server's user; name it with {}"),
+}

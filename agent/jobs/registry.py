@@ -28,10 +28,33 @@ def _rotate_due(scope: Scope, options: JobOptions) -> list[str]:
     return words
 
 
+def _audit_archive(scope: Scope, options: JobOptions) -> list[str]:
+    words = ["audit", "archive", "--service", scope.service, "--env", str(scope.environment)]
+    words += ["--folder", str(options.folder), "--reload", str(options.reload)]
+    for path in options.audit_log:
+        words += ["--audit-log", str(path)]
+    for recipient in options.recipient:
+        words += ["--recipient", recipient]
+    if options.keep is not None:
+        words += ["--keep", str(options.keep)]
+    return words
+
+
 #: Name of a job → the job.
 JOBS: Final[Mapping[str, Job]] = {
     job.name: job
     for job in (
+        Job(
+            name="audit-archive",
+            description="Archive of audit logs with the key of",
+            arguments=_audit_archive,
+            schedule="15 * * * *",
+            timeout=3600,
+            needs=frozenset(
+                {Need.CREDENTIAL, Need.FOLDER, Need.SERVER, Need.AUDIT_KEY, Need.NETWORK}
+            ),
+            takes=frozenset({"recipient", "keep"}),
+        ),
         Job(
             name="backup-database",
             description="Backup of the database of",

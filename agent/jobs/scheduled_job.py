@@ -14,7 +14,8 @@ from agent.targets.settings import ServiceSettings, service_settings
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, mount_variables
 from app_integration.names import Scope
-from vault.declare.declaration import Declaration
+from vault.audit.archive.reload import parse_command
+from vault.declare.declaration import AUDIT_KEY, Declaration
 from vault.declare.schema.logins import JwtLogin
 
 #: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
@@ -119,10 +120,16 @@ def schedule_job(
     job.check_options(options)
     for recipient in options.recipient:
         _check_recipient(recipient)
+    if options.reload is not None:
+        parse_command(options.reload)
     paths = (options.folder, options.repository, *options.audit_log)
     for path in (*paths, place.program, place.cacert):
         _check_path(path)
     service = service_settings(declaration, scope)
+    if Need.AUDIT_KEY in job.needs:
+        _check_audit_key(declaration, scope, job)
+        kept = declaration.environment(scope.environment).vault.audit_keep_days
+        options = replace(options, keep=options.keep or kept)
     if Need.DATABASE in job.needs and declaration.service(scope.service).database is None:
         raise ConfigurationError(
             f"the job {job.name} needs a database, and {scope.service} has none; declare it in "
@@ -132,6 +139,14 @@ def schedule_job(
     rotator = declaration.environment(scope.environment).jobs.rotator
     login = rotator.jwt if rotator is not None else None
     return ScheduledJob(job, service, times, options, place, login)
+
+
+def _check_audit_key(declaration: Declaration, scope: Scope, job: Job) -> None:
+    if declaration.audit_key(scope.service) is None:
+        raise ConfigurationError(
+            f"the job {job.name} needs a key {AUDIT_KEY!r} with which {scope.service} may only "
+            f"encrypt; declare it in services/{scope.service}.yaml"
+        )
 
 
 def _check_recipient(recipient: str) -> None:

@@ -25,6 +25,8 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, KeyUnavailable
 from app_integration.names import Environment
 from tests.support.models import compat_samples as samples
+from vault.audit.archive.chain import ChainFile
+from vault.audit.archive.errors import ArchiveFailed
 from vault.backup.errors import BackupFailed, RestoreRefused
 from vault.backup.facts import DatabaseFacts
 from vault.backup.manifest import Manifest
@@ -181,6 +183,22 @@ class TestBackup:
             DatabaseFacts.from_json(facts.read_bytes())
         with pytest.raises(BackupFailed, match="install a newer strongroom"):
             Manifest.from_json(manifest.read_text())
+
+
+class TestArchive:
+    """Chain of an archive of audit logs."""
+
+    def test_entries_are_read(self, sample: Path) -> None:
+        chain = ChainFile(sample / "audit").read()
+        assert (chain.findings, len(chain.entries), chain.deleted) == ((), 2, frozenset({1}))
+
+    def test_newer_entry_is_refused_and_not_continued(self, sample: Path) -> None:
+        file = sample / "audit" / "chain.jsonl"
+        first, second = file.read_text().splitlines(keepends=True)
+        number = newer(formats.AUDIT_CHAIN)
+        file.write_text(first + second.replace('"format":1', f'"format":{number}'))
+        with pytest.raises(ArchiveFailed, match="install a newer strongroom"):
+            ChainFile(file.parent).repair()
 
 
 class Server(dict[str, Any]):

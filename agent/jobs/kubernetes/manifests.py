@@ -30,10 +30,15 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder.
 
     Raises:
-        ConfigurationError: If there is no image, a pod cannot log in as declared, or one path
-            would hide another.
+        ConfigurationError: If there is no image, a pod cannot log in as declared, one path would
+            hide another, or the job must run beside the server.
 
     """
+    if scheduled.needs(Need.SERVER):
+        raise ConfigurationError(
+            f"the job {scheduled.job.name} renames the server's audit logs and signals the server, "
+            "which a pod cannot; write it for systemd, on the server's machine"
+        )
     login = _login(scheduled)
     _check(scheduled, login)
     values = _values(scheduled, login)

@@ -6,6 +6,7 @@ start. Whoever deploys replaces them, and restarts nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from app_integration.errors import ConfigurationError
 FAILED: Final = "strongroom-job-failed@.service"
 _CREDENTIALS: Final = Path("/etc/strongroom")
 _ROTATOR: Final = _CREDENTIALS / "strongroom-rotator"
+_USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 #: Folders of which the unit sees none, or one of its own that is removed after each run.
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 
@@ -54,9 +56,10 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
     files = {
         f"{scheduled.name}.service": "job.service.j2",
         f"{scheduled.name}.timer": "job.timer.j2",
-        f"{scheduled.name}.sysusers.conf": "sysusers.conf.j2",
         FAILED: "failed.service.j2",
     }
+    if scheduled.options.user is None:
+        files[f"{scheduled.name}.sysusers.conf"] = "sysusers.conf.j2"
     if scheduled.needs(Need.FOLDER):
         files[f"{scheduled.name}.tmpfiles.conf"] = "tmpfiles.conf.j2"
     return {name: render(f"jobs/systemd/{file}", str, values) for name, file in files.items()}
@@ -68,20 +71,31 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         {"name": each.name, "source": escape(each.source), "variable": each.variable}
         for each in _credentials(scheduled)
     ]
-    variables, repository = scheduled.variables.items(), scheduled.options.repository
+    options, variables = scheduled.options, scheduled.variables.items()
+    repository = options.repository
     return {
         "unit": scheduled.name,
         "description": scheduled.description,
-        "user": account(scheduled.name),
+        "user": options.user or account(scheduled.name),
         "credentials": credentials,
         "variables": [quote(f"{name}={value}") for name, value in variables],
         "command": quote_command(scheduled.command),
         "repository": escape(repository) if repository is not None else None,
-        "folder": quote(scheduled.options.folder) if scheduled.needs(Need.FOLDER) else None,
+        "folder": quote(options.folder) if scheduled.needs(Need.FOLDER) else None,
+        "folders": [quote(folder) for folder in _written(scheduled)],
         "network": scheduled.needs(Need.NETWORK),
         "timeout": scheduled.job.timeout,
         "calendar": scheduled.schedule.calendar,
     }
+
+
+def _written(scheduled: ScheduledJob) -> list[Path]:
+    """Return the folders that the job may write."""
+    options = scheduled.options
+    found = [options.folder] if scheduled.needs(Need.FOLDER) and options.folder else []
+    if scheduled.needs(Need.SERVER):
+        found += [path.parent for path in options.audit_log]
+    return [*dict.fromkeys(found)]
 
 
 def _credentials(scheduled: ScheduledJob) -> list[Credential]:
@@ -124,6 +138,8 @@ def _check(scheduled: ScheduledJob) -> None:
     if scheduled.place.image is not None:
         raise ConfigurationError("systemd runs no image; remove --image")
     options = scheduled.options
+    if options.user is not None and not _USER.fullmatch(options.user):
+        raise ConfigurationError(f"--user {options.user!r} is no name of a user; correct it")
     for path in (options.folder, options.repository, *options.audit_log, scheduled.place.program):
         if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,9 @@ from console.new_repository import NewRepository
 from console.new_service import NewService
 from tests.support.models.cipher_parts import KeyService
 from tests.support.processes.unit_files import CONFIG
+from vault.audit.archive.chain import Chain, ChainFile
+from vault.audit.archive.entry import NO_ENTRY, Deletion, Segment, hash_entry
+from vault.audit.archive.log_facts import LogFacts
 from vault.backup.facts import LARGE_OBJECTS, DatabaseFacts, SequenceFacts, TableFacts
 from vault.backup.label import BackupLabel
 from vault.backup.manifest import Entry, Manifest
@@ -96,6 +99,7 @@ def write_samples(folder: Path) -> None:
     _write_plan(folder / "plan.json")
     _write_marks(folder / "marks.json")
     _write_backup(folder / "backup")
+    _write_archive(folder / "audit")
     _write_keys_and_tokens(folder)
 
 
@@ -130,6 +134,15 @@ def _write_plan(file: Path) -> None:
     change = Change(Action.CREATE, resource, None, (FieldChange("owner", None, "team"),))
     plan = Plan((change,), 1, (), hashed=lambda: "0" * 64)
     plan_file.save(file, plan_file.document(plan, Environment.DEV))
+
+
+def _write_archive(folder: Path) -> None:
+    folder.mkdir()
+    now, chain = datetime(2026, 1, 31, 9, 30, tzinfo=UTC), ChainFile(folder)
+    facts = LogFacts("1" * 64, 2800, 2, now, now)
+    first = Segment(1, NO_ENTRY, "audit-1", now, facts, 5000, "2" * 64)
+    second = Deletion(2, hash_entry(first), now + timedelta(days=91), 90, (1,))
+    chain.append(chain.append(Chain(), first), second)
 
 
 def _write_marks(file: Path) -> None:

@@ -22,6 +22,15 @@ TIDY: Final = Job(
     needs=frozenset(),
 )
 ROTATE: Final = JOBS["rotate-due"]
+ARCHIVE: Final = JOBS["audit-archive"]
+#: Options of the archive.
+ARCHIVING: Final = JobOptions(
+    folder=Path("/var/backups/audit"),
+    keep=90,
+    audit_log=(Path("/var/log/openbao/audit-1.log"), Path("/srv/a b/audit-2.log")),
+    reload="pkill -HUP -u openbao -x bao",
+    user="openbao",
+)
 #: Options of the rotation with metrics.
 ROTATION: Final = JobOptions(
     repository=Path("/srv/deployment"), prometheus="http://10.0.0.9:9090/prometheus"
@@ -52,6 +61,10 @@ def scheduled(
         place: Fields of :class:`Place`.
 
     """
-    given = {BACKUP.name: JobOptions(folder, recipient, keep), ROTATE.name: ROTATION}
+    given = {
+        ARCHIVE.name: ARCHIVING,
+        BACKUP.name: JobOptions(folder, recipient, keep),
+        ROTATE.name: ROTATION,
+    }
     options = given.get(job.name, JobOptions())
     return ScheduledJob(job, service, Schedule.parse(cron), options, Place(**place))

@@ -23,7 +23,7 @@ from app_integration.mounts import Mounts
 from console.operator_session import JWT_FILE
 from tests.support.manifests import find_errors, pod_of
 from tests.support.models import pods
-from tests.support.models.jobs import FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
+from tests.support.models.jobs import ARCHIVE, FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
 from tests.support.servers.issuer import Authority
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.logins import JwtLogin
@@ -301,6 +301,11 @@ def test_place_that_a_pod_cannot_use_is_rejected(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build(job_of(service, **options))
+
+
+def test_archive_of_audit_logs_is_rejected_because_a_pod_has_none(service: ServiceSettings) -> None:
+    with pytest.raises(ConfigurationError, match="which a pod cannot; write it for systemd"):
+        build(scheduled(service, ARCHIVE, image="tool:1"))
 
 
 def test_stored_credential_is_rejected(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from agent.jobs.job import Job, JobOptions
 from agent.jobs.scheduled_job import Place, ScheduledJob, schedule_job
 from app_integration.errors import ConfigurationError
 from tests.support.models import pods
-from tests.support.models.jobs import BACKUP, FOLDER, RECIPIENT, ROTATE, TIDY
+from tests.support.models.jobs import ARCHIVE, ARCHIVING, BACKUP, FOLDER, RECIPIENT, ROTATE, TIDY
 from tests.support.servers.issuer import Authority
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import JobLogin, Jobs, JwtLogin
@@ -49,6 +49,8 @@ def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declarat
         {"repository": FOLDER},
         {"audit_log": (FOLDER,)},
         {"prometheus": "http://prometheus"},
+        {"reload": "true"},
+        {"user": "openbao"},
     ],
     ids=str,
 )
@@ -64,6 +66,54 @@ def test_option_that_a_job_does_not_take_is_rejected(
 def test_rotation_without_a_repository_is_rejected(declaration: Declaration) -> None:
     with pytest.raises(ConfigurationError, match="name its folder with --repository"):
         schedule(declaration, ROTATE)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (
+            "audit_log",
+            "renames the server's audit logs; name each with --audit-log, as",
+        ),
+        ("reload", "pass the command with --reload"),
+        ("user", "runs as the server's user; name it with --user"),
+        ("folder", "writes to a folder; name it with --folder"),
+    ],
+)
+def test_archive_without_what_it_needs_is_rejected(
+    declaration: Declaration, missing: str, message: str
+) -> None:
+    empty: Any = () if missing == "audit_log" else None
+    options = replace(ARCHIVING, **{missing: empty})
+    with pytest.raises(ConfigurationError, match=message):
+        schedule_job(declaration, pods.SCOPE, ARCHIVE, options, Place())
+
+
+def test_archive_of_a_service_without_an_audit_key_is_rejected(declaration: Declaration) -> None:
+    with pytest.raises(ConfigurationError, match="needs a key 'audit' with which parcels may only"):
+        schedule_job(declaration, pods.SCOPE, ARCHIVE, ARCHIVING, Place())
+
+
+def test_archive_keeps_segments_for_the_declared_days(tmp_path: Path) -> None:
+    keys = {"audit": {"allow": ["encrypt"]}}
+    declaration = pods.declare_pod(tmp_path / "declared", PEM, keys=keys)
+    environment = declaration.environments[pods.SCOPE.environment]
+    for declared, given, expected in (
+        (None, None, 90),
+        (31 * 86_400 + 1, None, 32),
+        (86_400, 7, 7),
+    ):
+        options = replace(ARCHIVING, keep=given)
+        changes = {} if declared is None else {"audit_keep": declared}
+        vault = environment.vault.model_copy(update=changes)
+        changed = environment.model_copy(update={"vault": vault})
+        environments = {**declaration.environments, pods.SCOPE.environment: changed}
+        found = schedule_job(
+            replace(declaration, environments=environments), pods.SCOPE, ARCHIVE, options, Place()
+        )
+        assert found.command[-2:] == ["--keep", str(expected)]
+    with pytest.raises(ConfigurationError, match="No closing quotation"):
+        schedule_job(declaration, pods.SCOPE, ARCHIVE, replace(ARCHIVING, reload="'"), Place())
 
 
 def test_rotation_has_the_declared_login_of_the_rotator(declaration: Declaration) -> None:

@@ -20,7 +20,7 @@ from app_integration.auth.methods import AppRole, JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from console.operator_session import CREDENTIAL
-from tests.support.models.jobs import FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
+from tests.support.models.jobs import ARCHIVE, ARCHIVING, FOLDER, RECIPIENT, ROTATE, TIDY, scheduled
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 
@@ -45,6 +45,7 @@ JOBS: Final = {
         cacert=Path("/etc/ssl/ca %.pem"),
     ),
     "no needs": scheduled(tracking_settings(), TIDY),
+    "archive": scheduled(tracking_settings(), ARCHIVE),
     "rotate": scheduled(tracking_settings(), ROTATE),
     "rotate with logs": replace(
         scheduled(tracking_settings(), ROTATE),
@@ -158,6 +159,32 @@ def test_rotation_runs_in_the_repository_with_the_credential_of_the_rotator() ->
     variables = {read_words(line)[0] for line in service["Environment"]}
     assert {f"{name}=%d/{file}" for name, file in zip(CREDENTIAL, FILES, strict=True)} <= variables
     assert not any("STRONGROOM_AUTH" in each for each in variables)
+
+
+def test_archive_runs_as_the_user_of_the_server_and_may_rename_its_logs() -> None:
+    files = build(JOBS["archive"])
+    name = "strongroom-tracking-audit-archive"
+    service = read_unit(files[f"{name}.service"])["Service"]
+    assert (service["User"], service["Group"]) == (["openbao"], ["openbao"])
+    assert f"{name}.sysusers.conf" not in files
+    assert read_words(service["ReadWritePaths"][0]) == [
+        *("/var/backups/audit", "/var/log/openbao", "/srv/a b"),
+    ]
+    assert read_words(service["ExecStart"][0])[1:] == [
+        *("audit", "archive", "--service", "tracking", "--env", "staging"),
+        *("--folder", "/var/backups/audit", "--reload", "pkill -HUP -u openbao -x bao"),
+        *("--audit-log", "/var/log/openbao/audit-1.log", "--audit-log", "/srv/a b/audit-2.log"),
+        *("--keep", "90"),
+    ]
+    assert "d /var/backups/audit 0700 openbao openbao -" in files[f"{name}.tmpfiles.conf"]
+    assert len(service["LoadCredential"]) == 2
+
+
+@pytest.mark.parametrize("user", ["root bin", "Ada", "%i", "", "a" * 40])
+def test_user_that_is_no_name_is_rejected(user: str) -> None:
+    job = replace(JOBS["archive"], options=replace(ARCHIVING, user=user))
+    with pytest.raises(ConfigurationError, match="is no name of a user; correct it"):
+        build(job)
 
 
 def test_job_writes_to_its_folder_only() -> None:

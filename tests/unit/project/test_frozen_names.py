@@ -276,7 +276,7 @@ COMMANDS: Final = {
     "status": "--root",
     "store": "--root",
     "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
-    "--image --cacert --repository --audit-log --prometheus",
+    "--image --cacert --repository --audit-log --prometheus --reload --user",
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }

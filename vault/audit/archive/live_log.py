@@ -138,6 +138,8 @@ def find_writers(path: Path) -> Writers:
         OSError: If the file cannot be opened.
 
     """
+    if not hasattr(fcntl, "F_SETLEASE"):  # as on macOS
+        return Writers.UNKNOWN
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         # If a writer opened it within the lease, SIGIO would end this process.

@@ -193,6 +193,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
         ["²:C", "a:\u2028"],
     ),
     "KubernetesName": (["a", "a.b-1"], ["", "*", "-a", "a-", "A", 7], []),
+    "AuditKeepTime": (["1d", "3650d"], ["3 months", "10000d"], ["23h", "3651d"]),
     "RetireTime": (["1s", "365d"], ["", "1", 1, "1000d"], ["366d"]),
     "Command": ([["a"], ["a", "--b c"]], [[], [""], "a", [1], ["a\0"]], []),
     "LeaseTime": (["1s", "90d", "1h30m", "00001s"], ["", "1", "1 h", "90", 1, "100d"], ["91d"]),
