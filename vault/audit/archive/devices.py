@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 DEADLINE: Final = 5.0  # seconds
 #: A busy server writes that much in some minutes.
-MIN_FREE: Final = 2**30  # bytes
+MIN_FREE: Final = 10**9  # bytes
 _POLL_SECONDS: Final = 0.02
 _MEGABYTE: Final = 10**6
 

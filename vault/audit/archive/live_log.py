@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import stat
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -138,7 +139,7 @@ def find_writers(path: Path) -> Writers:
         OSError: If the file cannot be opened.
 
     """
-    if not hasattr(fcntl, "F_SETLEASE"):  # as on macOS
+    if sys.platform != "linux":  # only Linux has leases
         return Writers.UNKNOWN
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
