@@ -48,7 +48,8 @@ JOBS: Final[Mapping[str, Job]] = {
             name="audit-archive",
             description="Archive of audit logs with the key of",
             arguments=_audit_archive,
-            schedule="15 * * * *",
+            # Not more often by default: rotations look for evidence in the log, not in segments.
+            schedule="15 0 * * *",
             timeout=3600,
             needs=frozenset(
                 {Need.CREDENTIAL, Need.FOLDER, Need.SERVER, Need.AUDIT_KEY, Need.NETWORK}

@@ -110,3 +110,18 @@ def test_registered_job_has_a_schedule_a_limit_and_its_own_name(name: str) -> No
     assert Schedule.parse(job.schedule).cron == job.schedule
     assert job.name == name
     assert 0 < job.timeout < 24 * 3600
+
+
+def test_archive_of_audit_logs_is_written_for_the_servers_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"audit-log": "/var/log/openbao/audit.log", "reload": "pkill -HUP bao"}
+    changed = {"job": "audit-archive", "user": "openbao", **options}
+    assert run(monkeypatch, tmp_path, **changed) == 0
+    unit = (tmp_path / "strongroom-gaara-store-audit-archive.service").read_text()
+    assert "User=openbao\n" in unit
+    assert '--reload "pkill -HUP bao"' in unit
+    assert "--keep 90" in unit
+    assert run(monkeypatch, tmp_path, **changed, service="orders-mail") == 1
+    kubernetes = {"for": "kubernetes", "image": "tool:1"}
+    assert run(monkeypatch, tmp_path, **changed, **kubernetes) == 1

@@ -123,8 +123,9 @@ class _Run:
             self.chain = self.chain_file.append(self.chain, deletion)
             self.done.deleted = expired
         # Those of a killed run, too.
+        deleted = self.chain.deleted
         for segment in self.chain.segments:
-            if segment.sequence in self.chain.deleted:
+            if segment.sequence in deleted:
                 (folder / segment.file).unlink(missing_ok=True)
 
     def rotate(self, waiting: dict[LiveLog, list[RotatedLog]]) -> list[LiveLog]:

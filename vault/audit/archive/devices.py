@@ -76,6 +76,7 @@ class DeviceWatch:
 
     path: Path
     _file: BinaryIO | None = field(init=False, default=None)
+    _is_found: bool = field(init=False, default=False)
 
     def open(self, stack: ExitStack) -> None:
         """Remember the end of the file, if there is one. *stack* closes it."""
@@ -87,15 +88,20 @@ class DeviceWatch:
 
     def has(self, text: bytes) -> bool:
         """Return whether *text* was written since, also if the log was renamed meanwhile."""
-        if self._file is None:
-            return False
-        start = self._file.tell()
-        is_found = text in self._file.read()
-        self._file.seek(start)
-        if is_found:
-            return True
+        if self._file is not None and not self._is_found:
+            self._is_found = self._read_new(self._file, text) or self._is_in_other(self._file, text)
+        return self._is_found
+
+    def _read_new(self, file: BinaryIO, text: bytes) -> bool:
+        """Return whether what was appended since the last call has *text*."""
+        new = file.read()
+        file.seek(-min(len(new), len(text)), os.SEEK_CUR)  # because it may be half of *text*
+        return text in new
+
+    def _is_in_other(self, file: BinaryIO, text: bytes) -> bool:
+        """Return whether the file that has the name now is another one, with *text*."""
         try:
-            is_other = not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+            is_other = not os.path.samestat(os.fstat(file.fileno()), self.path.stat())
             return is_other and text in self.path.read_bytes()
         except FileNotFoundError:
             return False

@@ -94,8 +94,8 @@ def scan_file(path: Path) -> LogFacts:
 
 def _times(line: bytes) -> Iterator[datetime]:
     """Yield the times of a line, none if it is not one of an audit log."""
-    texts = [found.decode() for found in _TIME.findall(line)]
     try:
+        texts = [found.decode() for found in _TIME.findall(line)]
         if not texts and line.strip():
             texts = [json.loads(line)["time"]]
         times = [parse_time(text) for text in texts]

@@ -19,11 +19,12 @@ def find_expired(chain: Chain, now: datetime, keep: timedelta) -> tuple[Segment,
         keep: Time for which a segment is kept.
 
     """
+    deleted = chain.deleted
     newest = {segment.log: segment.sequence for segment in chain.segments}
     return tuple(
         segment
         for segment in chain.segments
         if segment.newest < now - keep
-        and segment.sequence not in chain.deleted
+        and segment.sequence not in deleted
         and segment.sequence != newest[segment.log]
     )

@@ -100,7 +100,8 @@ def verify(
     # A run may have added entries and deleted files since.
     after = ChainFile(folder).read()
     findings = [*judge_chain(after, now, head)]
-    kept = tuple(each for each in before.segments if each.sequence not in after.deleted)
+    deleted = after.deleted
+    kept = tuple(each for each in before.segments if each.sequence not in deleted)
     wrong = judge_files(kept, after, observed, scope)
     findings += [text for texts in wrong.values() for text in texts]
     decrypted = 0
@@ -172,8 +173,9 @@ def judge_files(
     for name, seen in strays.items():
         if seen.context is not None or name.endswith(SUFFIX):
             wrong[name] = [f"{name}: is not in the chain{_claim(seen, chain)}"]
+    deleted = chain.deleted
     for name, segment in known.items():
-        if segment.sequence in chain.deleted and name in observed:
+        if segment.sequence in deleted and name in observed:
             wrong[name] = [f"{name}: was kept long enough, and is still there; archive again"]
     return wrong
 

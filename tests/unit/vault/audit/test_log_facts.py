@@ -55,7 +55,14 @@ def test_times_of_a_torn_line_and_of_the_one_glued_to_it_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b'{"time":5}', b'{"time":"2026-13-40T00:00:00Z"}', b"[1]", b'{"time":"2026-01-01"}']
+    "text",
+    [
+        b'{"time":5}',
+        b'{"time":"2026-13-40T00:00:00Z"}',
+        b"[1]",
+        b'{"time":"2026-01-01"}',
+        b'{"time":"2026-\xff"}',
+    ],
 )
 def test_line_without_a_time_has_none(text: bytes) -> None:
     found = facts(text)

@@ -1,0 +1,82 @@
+"""Commands ``audit``: what they reject before anything is renamed, sent or printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.models.jobs import RECIPIENT
+from tests.support.processes.command import run_command
+from tests.support.processes.file_worker import write_identity
+
+ARCHIVE: Final = ("archive", "--service", "gaara-store", "--env", "staging", "--folder", "x")
+SERVER: Final = ("--audit-log", "/dev/null", "--reload", "true")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (ARCHIVE, 1, "with --audit-log, and with --reload the command"),
+        ((*ARCHIVE, "--audit-log", "a.log"), 1, "with --reload the command"),
+        ((*ARCHIVE, "--audit-log", "a.log", "--reload", "'"), 1, "No closing quotation; correct"),
+        ((*ARCHIVE, "--no-key"), 64, "--no-key needs a --recipient"),
+        ((*ARCHIVE, "--keep", "0"), 64, "--keep"),
+        (
+            ("archive", "--service", "orders-mail", "--env", "staging", "--folder", "x"),
+            1,
+            "orders-mail has no key 'audit' with which it may only encrypt",
+        ),
+        (
+            (*ARCHIVE, *SERVER, "--no-key"),
+            64,
+            "--no-key needs a --recipient",
+        ),
+        (
+            (
+                *ARCHIVE,
+                "--audit-log",
+                "/dev/null",
+                "--reload",
+                "true",
+                "--no-key",
+                "--recipient",
+                RECIPIENT,
+            ),
+            1,
+            "x is not a folder; create it first",
+        ),
+        (("verify", "/nowhere"), 1, "/nowhere is not a folder; name that of the archive"),
+        (("verify", ".", "--head", "abc"), 64, "--head abc is no hash; copy the 64 digits"),
+        (("verify", ".", "--service", "gaara-store"), 64, "pass --service and --env together"),
+        (("read", "file"), 64, "pass --service and --env, or --identity"),
+        (("devices", "--env", "staging"), 1, "pass each file of an audit device with --audit-log"),
+    ],
+)
+def test_wrong_command_is_rejected(
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command(monkeypatch, "audit", *arguments) == code
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_archive_that_is_empty_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(monkeypatch, "audit", "verify", str(tmp_path)) == 2
+    assert "chain.jsonl is missing or empty" in capsys.readouterr().out
+
+
+def test_file_that_is_no_segment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, identity = tmp_path / "other", write_identity(tmp_path)
+    other.write_bytes(b"text")
+    command = ("audit", "read", str(other), "--identity", str(identity))
+    assert run_command(monkeypatch, *command) == 1
+    assert "is no file of a segment, or its header was" in " ".join(capsys.readouterr().err.split())
