@@ -47,6 +47,7 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch, *logs: str) -> Iterat
         root = Session(running.address, StaticToken(Secret(ROOT_TOKEN)), limits=impatient)
         monkeypatch.setattr(devices, "open_job_session", lambda *_: nullcontext(root))
         monkeypatch.setattr(devices, "DEADLINE", 0.3)
+        monkeypatch.setattr("vault.audit.archive.devices._PAUSE_SECONDS", 0)
         yield running
 
 

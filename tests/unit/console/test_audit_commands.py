@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from console import operate
 from tests.support.models.jobs import RECIPIENT
 from tests.support.processes.command import run_command
 from tests.support.processes.file_worker import write_identity
+from vault.audit.archive.archiver import Archived, Archiver
 
 ARCHIVE: Final = ("archive", "--service", "gaara-store", "--env", "staging", "--folder", "x")
 SERVER: Final = ("--audit-log", "/dev/null", "--reload", "true")
@@ -63,6 +66,35 @@ def test_wrong_command_is_rejected(
 ) -> None:
     assert run_command(monkeypatch, "audit", *arguments) == code
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "has_repository", "expected"),
+    [
+        ((), True, timedelta(days=90)),
+        (("--keep", "7"), True, timedelta(days=7)),
+        ((), False, None),
+        (("--keep", "7"), False, timedelta(days=7)),
+    ],
+)
+def test_segments_are_kept_for_the_declared_days(
+    given: tuple[str, ...],
+    has_repository: bool,
+    expected: timedelta | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = []
+
+    def run(archiver: Archiver) -> Archived:
+        kept.append(archiver.keep)
+        return Archived()
+
+    monkeypatch.setattr(Archiver, "run", run)
+    if not has_repository:
+        monkeypatch.setattr(operate, "find_declaration", lambda: None)
+    command = (*ARCHIVE, *SERVER, "--no-key", "--recipient", RECIPIENT, *given)
+    assert run_command(monkeypatch, "audit", *command) == 0
+    assert kept == [expected]
 
 
 def test_archive_that_is_empty_is_a_finding(

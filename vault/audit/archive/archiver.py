@@ -19,7 +19,7 @@ from vault.audit.archive.chain import Chain, ChainFile
 from vault.audit.archive.entry import Deletion, Segment
 from vault.audit.archive.errors import ArchiveFailed
 from vault.audit.archive.live_log import LiveLog, RotatedLog, Writers
-from vault.audit.archive.log_facts import scan_file
+from vault.audit.archive.log_facts import LogFacts, scan_file
 from vault.audit.archive.reload import Reopening, is_reopened
 from vault.audit.archive.retention import find_expired
 from vault.audit.archive.segment_file import SegmentWriter
@@ -168,10 +168,10 @@ class _Run:
             )
         if facts.size and not known:
             segment = writer.write(rotated.path, folder, segment)
+            _check_unchanged(rotated, facts)
             self.chain = self.chain_file.append(self.chain, segment)
             self.done.segments.append(segment)
-        if rotated.path.stat().st_size != facts.size:
-            raise ArchiveFailed(f"{rotated.path} has grown meanwhile; look who writes it")
+        _check_unchanged(rotated, facts)
         rotated.path.unlink()
         private_file.fsync_folder(rotated.path.parent)
 
@@ -190,6 +190,11 @@ def _check_exists(log: LiveLog, rotated: Sequence[RotatedLog]) -> None:
         "deleted file, whose lines are lost at its next reload: copy them first, from "
         "/proc/PID/fd of the server"
     )
+
+
+def _check_unchanged(rotated: RotatedLog, facts: LogFacts) -> None:
+    if rotated.path.stat().st_size != facts.size:
+        raise ArchiveFailed(f"{rotated.path} has grown meanwhile; find the process with fuser")
 
 
 def _folder(log: LiveLog) -> Path:

@@ -19,6 +19,8 @@ DEADLINE: Final = 5.0  # seconds
 #: A busy server writes that much in some minutes.
 MIN_FREE: Final = 10**9  # bytes
 _POLL_SECONDS: Final = 0.02
+#: Within that, a rotation that is under way has ended.
+_PAUSE_SECONDS: Final = 2.0
 _MEGABYTE: Final = 10**6
 
 
@@ -40,6 +42,11 @@ class DeviceState:
     has_request: bool | None
     size: int
     free: int
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether nothing shows that the server does not write it."""
+        return self.exists and self.has_request is not False
 
     def findings(self, min_free: int) -> Iterator[str]:
         """Yield what is wrong with it.
@@ -124,6 +131,9 @@ def compare_devices(
 ) -> list[DeviceState]:
     """Send a request, and return the state of each device's file after it.
 
+    If a file is missing or has not the request, that is repeated once, because a rotation may have
+    been under way.
+
     Args:
         paths: The files.
         request: Sends a request that the server logs, and returns its id; None if the server
@@ -137,6 +147,24 @@ def compare_devices(
         OSError: If a file cannot be read, or its folder is missing.
 
     """
+
+    def compare() -> list[DeviceState]:
+        return _compare(paths, request, deadline, clock, sleep)
+
+    states = compare()
+    if not all(state.is_written for state in states):
+        sleep(_PAUSE_SECONDS)
+        states = compare()
+    return states
+
+
+def _compare(
+    paths: Sequence[Path],
+    request: Callable[[], str | None],
+    deadline: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> list[DeviceState]:
     with ExitStack() as stack:
         watches = [DeviceWatch(path) for path in paths]
         for watch in watches:

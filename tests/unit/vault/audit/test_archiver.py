@@ -182,6 +182,9 @@ def test_log_that_changes_while_it_is_archived_stays(
         site.archive(1)
     (rotated,) = LiveLog(site.devices[0].path).rotated()
     assert rotated.path.read_bytes() == grown
+    monkeypatch.setattr(segment_file, "_compress", compress)
+    assert [each.facts.lines for each in site.archiver().run().segments] == [2]
+    assert site.verify().findings == ()
 
 
 def test_full_disk_leaves_the_log_and_the_next_run_archives_it(site: Site) -> None:

@@ -44,7 +44,7 @@ def request(write: Callable[[], object]) -> Callable[[], str]:
 
 
 def compare(path: Path, write: Callable[[], object]) -> bool | None:
-    (state,) = compare_devices([path], request(write), deadline=0)
+    (state,) = compare_devices([path], request(write), deadline=0, sleep=lambda _: None)
     return state.has_request
 
 
@@ -64,6 +64,19 @@ def test_request_in_the_log_is_found_and_one_from_before_is_not(device: Device) 
     append(device.path)
     assert compare(device.path, lambda: None) is False
     assert compare(device.path, lambda: append(device.path)) is True
+
+
+def test_log_that_is_missing_for_a_moment_is_looked_for_again(device: Device) -> None:
+    moved = device.path.rename(device.path.with_suffix(".old"))
+    pauses = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        moved.rename(device.path)
+
+    append_here = request(lambda: append(device.path if device.path.exists() else moved))
+    (state,) = compare_devices([device.path], append_here, deadline=0, sleep=sleep)
+    assert (state.is_written, len(pauses)) == (True, 1)
 
 
 def test_log_that_is_renamed_meanwhile_counts_with_both_names(device: Device) -> None:
