@@ -44,6 +44,15 @@ AuditLog = Annotated[
     typer.Option("--audit-log", help="a file there of the server's audit device; may be repeated"),
 ]
 
+ReloadCommand = Annotated[
+    str | None, typer.Option("--reload", help="command there, after which logs are reopened")
+]
+User = Annotated[str | None, typer.Option("--user", help="the server's user there")]
+Image = Annotated[
+    str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
+]
+Cacert = Annotated[Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")]
+
 
 def units(
     job: Annotated[JobName, typer.Option("--job", help="the job")],
@@ -58,39 +67,20 @@ def units(
     repository: Repository = None,
     audit_log: AuditLog = None,
     prometheus: Prometheus = None,
-    reload: Annotated[
-        str | None, typer.Option("--reload", help="command there, after which logs are reopened")
-    ] = None,
-    user: Annotated[str | None, typer.Option("--user", help="the server's user there")] = None,
+    reload: ReloadCommand = None,
+    user: User = None,
     program: Annotated[Path, typer.Option("--program", help="the tool there")] = PROGRAM,
-    image: Annotated[
-        str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
-    ] = None,
-    cacert: Annotated[
-        Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")
-    ] = None,
+    image: Image = None,
+    cacert: Cacert = None,
 ) -> None:
     """Write what runs a recurring job of a service at its times. The files contain no secret."""
     scope = Scope(service, names.parse_environment(env))
     if scope.environment.is_dev:
         raise ConfigurationError("the servers of dev run on this machine; run its jobs by hand")
-    scheduled = schedule_job(
-        operate.load_declaration(),
-        scope,
-        JOBS[job],
-        JobOptions(
-            folder,
-            tuple(recipient or ()),
-            keep,
-            repository,
-            tuple(audit_log or ()),
-            prometheus,
-            reload,
-            user,
-        ),
-        Place(program, cacert, image),
-        schedule,
-    )
+    recipients, logs = tuple(recipient or ()), tuple(audit_log or ())
+    options = JobOptions(folder, recipients, keep, repository, logs, prometheus, reload, user)
+    place, declaration = Place(program, cacert, image), operate.load_declaration()
+    scheduled = schedule_job(declaration, scope, JOBS[job], options, place, schedule)
     files = BUILDERS[runner](scheduled)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

@@ -16,6 +16,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, mount_variables
 from app_integration.names import Scope
 from vault.audit.archive.reload import parse_command
 from vault.declare.declaration import AUDIT_KEY, Declaration
+from vault.declare.durations import whole_days
 from vault.declare.schema.logins import JwtLogin
 
 #: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
@@ -118,18 +119,10 @@ def schedule_job(
 
     """
     job.check_options(options)
-    for recipient in options.recipient:
-        _check_recipient(recipient)
-    if options.reload is not None:
-        parse_command(options.reload)
-    paths = (options.folder, options.repository, *options.audit_log)
-    for path in (*paths, place.program, place.cacert):
-        _check_path(path)
+    _check_values(options, place)
     service = service_settings(declaration, scope)
     if Need.AUDIT_KEY in job.needs:
-        _check_audit_key(declaration, scope, job)
-        kept = declaration.environment(scope.environment).vault.audit_keep_days
-        options = replace(options, keep=options.keep or kept)
+        options = _keep_as_declared(declaration, scope, job, options)
     if Need.DATABASE in job.needs and declaration.service(scope.service).database is None:
         raise ConfigurationError(
             f"the job {job.name} needs a database, and {scope.service} has none; declare it in "
@@ -141,12 +134,32 @@ def schedule_job(
     return ScheduledJob(job, service, times, options, place, login)
 
 
-def _check_audit_key(declaration: Declaration, scope: Scope, job: Job) -> None:
+def _keep_as_declared(
+    declaration: Declaration, scope: Scope, job: Job, options: JobOptions
+) -> JobOptions:
+    """Return *options* with the declared days if none are given.
+
+    Raises:
+        ConfigurationError: If the service has no key for logs.
+
+    """
     if declaration.audit_key(scope.service) is None:
         raise ConfigurationError(
             f"the job {job.name} needs a key {AUDIT_KEY!r} with which {scope.service} may only "
             f"encrypt; declare it in services/{scope.service}.yaml"
         )
+    declared = declaration.environment(scope.environment).vault.audit_keep
+    return replace(options, keep=options.keep or whole_days(declared))
+
+
+def _check_values(options: JobOptions, place: Place) -> None:
+    for recipient in options.recipient:
+        _check_recipient(recipient)
+    if options.reload is not None:
+        parse_command(options.reload)
+    paths = (options.folder, options.repository, *options.audit_log)
+    for path in (*paths, place.program, place.cacert):
+        _check_path(path)
 
 
 def _check_recipient(recipient: str) -> None:

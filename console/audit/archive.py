@@ -27,8 +27,22 @@ from vault.audit.archive.live_log import LiveLog
 from vault.audit.archive.reload import Reload, Reopening, parse_command, run_command
 from vault.audit.archive.segment_file import SegmentWriter
 from vault.declare.declaration import AUDIT_KEY, Declaration
+from vault.declare.durations import whole_days
 
 out = Console(soft_wrap=True)
+
+ReloadCommand = Annotated[
+    str | None, typer.Option("--reload", help="command that has the server open its logs again")
+]
+Recipient = Annotated[
+    list[str] | None,
+    typer.Option("--recipient", help="an age public key that can decrypt it too: age1…"),
+]
+NoKey = Annotated[bool, typer.Option("--no-key", help="for the recipients alone, without a login")]
+Keep = Annotated[
+    int | None,
+    typer.Option("--keep", min=1, max=MAX_KEEP, help="days; the declared ones by default"),
+]
 
 
 def archive(
@@ -36,21 +50,10 @@ def archive(
     env: HostEnv,
     folder: Annotated[Path, typer.Option("--folder", help="folder of the archive")],
     audit_log: AuditLog = None,
-    reload: Annotated[
-        str | None,
-        typer.Option("--reload", help="command that has the server open its logs again"),
-    ] = None,
-    recipient: Annotated[
-        list[str] | None,
-        typer.Option("--recipient", help="an age public key that can decrypt it too: age1…"),
-    ] = None,
-    no_key: Annotated[
-        bool, typer.Option("--no-key", help="for the recipients alone, without a login")
-    ] = False,
-    keep: Annotated[
-        int | None,
-        typer.Option("--keep", min=1, max=MAX_KEEP, help="days; the declared ones by default"),
-    ] = None,
+    reload: ReloadCommand = None,
+    recipient: Recipient = None,
+    no_key: NoKey = False,
+    keep: Keep = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Rotate audit logs of the server into encrypted segments, and delete old ones.
@@ -65,7 +68,7 @@ def archive(
         raise typer.BadParameter("--no-key needs a --recipient; otherwise nobody can decrypt")
     logs, tell = _find_logs(scope, audit_log or (), reload, root)
     if keep is None and declaration is not None:
-        keep = declaration.environment(scope.environment).vault.audit_keep_days
+        keep = whole_days(declaration.environment(scope.environment).vault.audit_keep)
     with _open_cipher(scope, root, no_key=no_key) as cipher:
         archiver = Archiver(
             folder,

@@ -62,6 +62,11 @@ def render(seconds: int) -> str:
     return f"{seconds // _UNITS[unit]}{unit}"
 
 
+def whole_days(seconds: int) -> int:
+    """Return *seconds* in days, of which a part counts as a whole one."""
+    return -(-seconds // _UNITS["d"])
+
+
 def normalise(value: int | str) -> int:
     """Return the seconds in a duration of the server: ``3600``, ``"3600"``, ``"1h0m0s"``, ``""``.
 

@@ -182,11 +182,6 @@ class Server(Section):
     )
     apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
 
-    @property
-    def audit_keep_days(self) -> int:
-        """Return the days for which archived audit logs are kept, of which a part counts whole."""
-        return -(-self.audit_keep // 86_400)
-
 
 class Tokens(Section):
     """Lifetimes of Vault tokens, secret-ids and wrapping tokens of services."""
