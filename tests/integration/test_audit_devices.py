@@ -33,7 +33,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     options = f"size={DISK},nr_inodes=64"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)  # noqa: S607 (the system's)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("needs the right to mount")
     yield folder
     subprocess.run(["umount", folder], check=True)  # noqa: S607 (as above)
 
