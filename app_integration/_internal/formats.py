@@ -82,6 +82,8 @@ MARK: Final = Format(1)
 BACKUP: Final = Format(1)
 #: An entry of the chain of an archive of audit logs.
 AUDIT_CHAIN: Final = Format(1)
+#: The index of a store of audit lines, with its Parquet files and its names.
+AUDIT_STORE: Final = Format(1)
 #: Rows of ``data_keys`` and ``index_keys``, and the file of data keys.
 KEYS: Final = Format(1, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.

@@ -1,0 +1,217 @@
+"""Damage of logs: each kind is found, named, and costs no other line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from app_integration.errors import ConfigurationError
+from tests.unit.vault.audit.conftest import LineMaker
+from vault.audit.ingest.damage import Damage, Reason
+from vault.audit.ingest.index import Index
+from vault.audit.ingest.ingestion import Ingested, ingest
+from vault.audit.ingest.source import Source
+from vault.audit.store import open_store
+
+Change = Callable[[bytes], bytes]
+
+
+def _ingest(folder: Path, data: bytes, name: str = "audit-1.log") -> Ingested:
+    path = folder / name
+    path.write_bytes(data)
+    return ingest([Source.server_log(path)], folder / "store")
+
+
+def _paths(folder: Path) -> list[str]:
+    with open_store(folder / "store") as connection:
+        found = connection.execute("SELECT path FROM lines ORDER BY time").fetchall()
+    return [path for (path,) in found]
+
+
+def _damage(found: Ingested) -> list[Damage]:
+    return [each.damage for each in found.damage]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(lambda line: line[:120], Reason.TORN, id="torn in a text"),
+        pytest.param(lambda line: line[:-1], Reason.TORN, id="torn at the end"),
+        pytest.param(lambda line: line[:-2], Reason.TORN, id="torn before the end"),
+        pytest.param(lambda line: line + b"xx", Reason.MALFORMED, id="text behind"),
+        pytest.param(lambda line: line + b",", Reason.MALFORMED, id="comma behind"),
+        pytest.param(lambda _: b"# a comment", Reason.MALFORMED, id="comment"),
+        pytest.param(lambda line: line.replace(b":900", b":9x"), Reason.MALFORMED, id="no number"),
+        pytest.param(lambda line: line.replace(b"shop/", b"\xff\xfe"), Reason.NOT_UTF8, id="utf8"),
+        pytest.param(
+            lambda line: line.replace(b"shop/", b"\\ud800"), Reason.MALFORMED, id="surrogate"
+        ),
+        pytest.param(lambda line: b"\0" * 9 + line, Reason.NUL, id="nul before"),
+        pytest.param(lambda line: line.replace(b"shop/", b"\0"), Reason.NUL, id="nul within"),
+        pytest.param(lambda _: b"{}", Reason.NO_TIME, id="empty object"),
+        pytest.param(lambda _: b"null", Reason.WRONG_TYPE, id="null"),
+        pytest.param(lambda _: b"[]", Reason.WRONG_TYPE, id="list"),
+        pytest.param(lambda _: b"17", Reason.WRONG_TYPE, id="number"),
+        pytest.param(
+            lambda line: line.replace(b'"time"', b'"moment"'), Reason.NO_TIME, id="no time"
+        ),
+        pytest.param(lambda _: b'{"time":17,"type":"x"}', Reason.WRONG_TYPE, id="time a number"),
+        pytest.param(lambda _: b'{"time":"x","type":"x"}', Reason.NO_TIME, id="time no time"),
+        pytest.param(
+            lambda line: line.replace(b'{"time"', b'{"type":"request","time"'),
+            Reason.MALFORMED,
+            id="name twice",
+        ),
+        pytest.param(
+            lambda line: line.replace(b"2026-", b"9026-"), Reason.WRONG_TYPE, id="time out of range"
+        ),
+        pytest.param(
+            lambda line: line.replace(b'["shop-dev"]', b'"x"'), Reason.WRONG_TYPE, id="no list"
+        ),
+        pytest.param(
+            lambda line: line.replace(b"key", b"k" * 40 * 2**20), Reason.TOO_LONG, id="too long"
+        ),
+    ],
+)
+def test_damaged_line_among_whole_ones_is_named(
+    tmp_path: Path, line: LineMaker, change: Change, reason: Reason
+) -> None:
+    first, second, damaged = line(1), line(2), change(line(3))
+    found = _ingest(tmp_path, b"\n".join([first, second, damaged, line(4), b""]))
+    if reason is Reason.NUL and damaged.startswith(b"\0"):
+        assert found.new_lines == 4  # what follows the NUL bytes is a whole line
+    else:
+        assert found.new_lines == 3
+    assert _damage(found) == [Damage(3, len(first) + len(second) + 2, reason)]
+
+
+@pytest.mark.parametrize("name", ["auth", "request", "response"])
+@pytest.mark.parametrize("value", ["text", [], 7])
+def test_field_of_wrong_type_is_named(
+    tmp_path: Path, line: LineMaker, name: str, value: object
+) -> None:
+    damaged = line(2, **{name: value})
+    if name == "response":  # found beside other damage only, because its lack is normal
+        damaged += b"\n{"
+    found = _ingest(tmp_path, b"\n".join([line(1), damaged, line(3), b""]))
+    assert found.new_lines == 2
+    assert _damage(found)[0].reason is Reason.WRONG_TYPE
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auth": None},
+        {"auth": "absent"},
+        {"auth": {}},
+        {"error": {"text": "one"}},
+        {"request": "absent"},
+        {"response": None},
+        {"more": {"of": ["it"]}},
+        {"auth": {"token_ttl": "15", "policies": None}},
+        {"auth": {"token_ttl": 1.5, "policies": []}},
+        {"response": {"data": [1, 2]}},
+        {"response": {"data": 7}},
+        {"response": {"data": "hmac-sha256:cc"}},
+        {"request": {"id": "no uuid", "operation": "list", "path": 7, "data": [{"a": 1}]}},
+    ],
+)
+def test_line_whose_fields_drift_is_kept(
+    tmp_path: Path, line: LineMaker, fields: dict[str, Any]
+) -> None:
+    found = _ingest(tmp_path, b"\n".join([line(1), line(2, **fields), line(3), b""]))
+    assert (found.new_lines, found.damage) == (3, ())
+
+
+def test_torn_line_glued_to_next_leaves_whole_one(tmp_path: Path, line: LineMaker) -> None:
+    other = line(2, request={"path": "other", "operation": "read"})
+    found = _ingest(tmp_path, line(1) + b"\n" + line(9)[:90] + other + b"\n")
+    assert _damage(found) == [Damage(2, len(line(1)) + 1, Reason.GLUED)]
+    assert _paths(tmp_path) == ["secret/data/shop/dev/key", "other"]
+
+
+def test_two_whole_objects_on_one_line_are_both_kept(tmp_path: Path, line: LineMaker) -> None:
+    found = _ingest(tmp_path, line(1) + line(2) + b"\n" + line(3) + b"\n")
+    assert found.new_lines == 3
+    assert _damage(found) == [Damage(1, 0, Reason.GLUED)]
+
+
+def test_blank_lines_are_no_damage(tmp_path: Path, line: LineMaker) -> None:
+    found = _ingest(tmp_path, b"\n" + line(1) + b"\n\n  \n" + line(2) + b"\r\n")
+    assert (found.new_lines, found.damage) == (2, ())
+    (entry,) = Index.load(tmp_path / "store").logs.values()
+    assert (entry.lines, entry.rows, entry.blank) == (5, 2, 3)
+
+
+def test_many_damaged_lines_are_all_counted(tmp_path: Path, line: LineMaker) -> None:
+    data = b"\n".join(line(i)[: 100 if i % 2 else None] for i in range(3000)) + b"\n"
+    found = _ingest(tmp_path, data)
+    (entry,) = Index.load(tmp_path / "store").logs.values()
+    assert (found.new_lines, len(found.damage), entry.damaged) == (1500, 1500, 1500)
+    assert len(entry.damage) == 1000
+
+
+def test_message_of_damage_has_no_content(tmp_path: Path, line: LineMaker) -> None:
+    found = _ingest(tmp_path, line(1) + b"\n" + line(2)[:120] + b"\n")
+    assert str(found.damage[0]) == (
+        f"{tmp_path / 'audit-1.log'}: line 2 (byte {len(line(1)) + 1}): torn"
+    )
+
+
+def _zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+def _zstd_frames(data: bytes) -> bytes:
+    half = len(data) // 2
+    return _zstd(data[:half]) + _zstd(data[half:])
+
+
+def _gzip_members(data: bytes) -> bytes:
+    half = len(data) // 2
+    return gzip.compress(data[:half]) + gzip.compress(data[half:])
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, _zstd, _zstd_frames, _gzip_members])
+def test_compressed_log_is_read_whole(tmp_path: Path, line: LineMaker, compress: Change) -> None:
+    data = b"\n".join(line(i) for i in range(500)) + b"\n"
+    found = _ingest(tmp_path, compress(data), "audit-1.log.x")
+    assert (found.new_lines, found.damage) == (500, ())
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, _zstd, _zstd_frames, _gzip_members])
+def test_cut_compressed_log_is_named_and_its_lines_kept(
+    tmp_path: Path, line: LineMaker, compress: Change
+) -> None:
+    # Random numbers, so that a part of the file is a part of the lines.
+    lines = [line(i, error=str(hash((i, "a")) ** 9)) for i in range(20_000)]
+    whole = compress(b"\n".join(lines) + b"\n")
+    found = _ingest(tmp_path, whole[: len(whole) * 3 // 4], "audit-1.log.x")
+    assert 0 < found.new_lines < len(lines)
+    at = sum(len(each) + 1 for each in lines[: found.new_lines])
+    assert _damage(found) == [Damage(found.new_lines + 1, at, Reason.CUT)]
+    again = _ingest(tmp_path, whole, "audit-1.log.x")
+    assert (found.new_lines + again.new_lines, again.damage) == (len(lines), ())
+
+
+def test_altered_compressed_log_is_named(tmp_path: Path, line: LineMaker) -> None:
+    whole = bytearray(gzip.compress(b"\n".join(line(i) for i in range(5000)) + b"\n"))
+    whole[len(whole) // 2] ^= 0xFF
+    found = _ingest(tmp_path, bytes(whole), "audit-1.log.gz")
+    assert [each.reason for each in _damage(found)][-1] is Reason.ALTERED
+
+
+def test_last_line_of_ended_log_needs_no_newline(tmp_path: Path, line: LineMaker) -> None:
+    found = _ingest(tmp_path, gzip.compress(line(1) + b"\n" + line(2)), "audit-1.log.gz")
+    assert (found.new_lines, found.damage) == (2, ())
+
+
+def test_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"audit-1\.log has no line of an audit log"):
+        _ingest(tmp_path, json.dumps({"some": "text"}).encode() + b"\n")

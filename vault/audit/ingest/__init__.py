@@ -1,0 +1,1 @@
+"""Ingest of server logs and access records into the store, live and across rotation."""

@@ -1,0 +1,203 @@
+"""Conversion of lines into a Parquet file, by DuckDB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from app_integration.errors import ConfigurationError
+from vault.audit.ingest.damage import Damage, Reason
+from vault.audit.ingest.kind import Kind
+from vault.audit.ingest.line_check import MAX_LINE, Line
+from vault.audit.store import import_duckdb, quote
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY: Final = "600MB"
+_OPTIONS: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a Parquet file has.
+
+    Attributes:
+        rows: Number of its rows.
+        first: The earliest time, in ISO 8601 and UTC; None without a row.
+        last: The latest time.
+
+    """
+
+    rows: int
+    first: str | None
+    last: str | None
+
+
+class Converter:
+    """A DuckDB connection that converts lines."""
+
+    def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
+        """Create the converter.
+
+        Args:
+            connection: The connection.
+            folder: For temporary files.
+
+        """
+        self._connection = connection
+        self._folder = folder
+
+    def convert(self, source: Path, kind: Kind, device: str | None, to: Path) -> Converted | None:
+        """Convert all of a file, if DuckDB takes every line of it as a line of the log.
+
+        Args:
+            source: The file, not compressed.
+            kind: The kind of its lines.
+            device: The audit device, for a column of its own; None for access records.
+            to: The Parquet file, which is replaced.
+
+        Returns:
+            What it has, or None if a line is damaged. It has less rows than lines if lines are
+            blank, or the file changes.
+
+        Raises:
+            ConfigurationError: If it cannot be written.
+
+        """
+        import duckdb  # noqa: PLC0415 (part of an extra)
+
+        column = f", {quote(device)} AS device" if device is not None else ""
+        query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
+        try:
+            self._connection.execute(f"COPY ({query}) TO {quote(str(to))} ({_OPTIONS})")
+            return self._check(source, kind, to)
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
+            return None  # its message has a part of the line
+        except duckdb.Error as error:
+            raise ConfigurationError(
+                f"{to.parent}: DuckDB cannot convert a log ({type(error).__name__}); check the "
+                "free space and the permissions there"
+            ) from None
+
+    def convert_lines(
+        self, lines: Sequence[Line], kind: Kind, device: str | None, to: Path
+    ) -> tuple[Converted, list[Damage]]:
+        """Convert cleaned lines, and return the damage that only DuckDB finds, too.
+
+        Args:
+            lines: The lines.
+            kind: Their kind.
+            device: The audit device, None for access records.
+            to: The Parquet file.
+
+        """
+        refused: list[Line] = []
+        while (found := self._convert_once(lines, kind, device, to)) is None:
+            more = self._find_refused(lines, kind, to)
+            if not more:
+                raise ConfigurationError(f"{to.parent}: a log cannot be converted; try again")
+            refused += more
+            found_refused = {id(line) for line in more}
+            lines = [line for line in lines if id(line) not in found_refused]
+        return found, [Damage(each.number, each.offset, Reason.WRONG_TYPE) for each in refused]
+
+    def _convert_once(
+        self, lines: Sequence[Line], kind: Kind, device: str | None, to: Path
+    ) -> Converted | None:
+        cleaned = self._folder / "cleaned.json"
+        with cleaned.open("wb") as file:
+            file.writelines(line.data + b"\n" for line in lines)
+        try:
+            found = self.convert(cleaned, kind, device, to)
+        finally:
+            cleaned.unlink()
+        return found if found and found.rows == len(lines) else None
+
+    def _find_refused(self, lines: Sequence[Line], kind: Kind, to: Path) -> list[Line]:
+        """Return the lines that DuckDB refuses, found by halves."""
+        if self._convert_once(lines, kind, None, to) is not None:
+            return []
+        if len(lines) == 1:
+            return list(lines)
+        half = len(lines) // 2
+        return [
+            *self._find_refused(lines[:half], kind, to),
+            *self._find_refused(lines[half:], kind, to),
+        ]
+
+    def merge(self, files: Sequence[Path], to: Path) -> None:
+        """Write the rows of Parquet *files* into one."""
+        names = ", ".join(quote(str(file)) for file in files)
+        self._connection.execute(
+            f"COPY (SELECT * FROM read_parquet([{names}], union_by_name = true)) "
+            f"TO {quote(str(to))} ({_OPTIONS})"
+        )
+
+    def _check(self, source: Path, kind: Kind, to: Path) -> Converted | None:
+        """Return what a file has, None if a line has no time, or a field of a wrong type."""
+        found = self._connection.execute(
+            f"SELECT count(*), count(time), min(time)::VARCHAR, max(time)::VARCHAR,"
+            f" coalesce(bool_or({kind.doubt}), false) FROM read_parquet({quote(str(to))})"
+        ).fetchone()
+        rows, times, first, last, is_doubtful = found or (0, 0, None, None, False)
+        if times < rows or self._has_wrong_type(source, kind, is_doubtful=is_doubtful):
+            return None
+        return Converted(rows, first, last)
+
+    def _has_wrong_type(self, source: Path, kind: Kind, *, is_doubtful: bool) -> bool:
+        """Return whether a field has a wrong type, which DuckDB reads as NULL without a word."""
+        if not is_doubtful:
+            return False
+        wrong = [f"json_type({name}) IS DISTINCT FROM 'VARCHAR'" for name in kind.texts]
+        wrong += [
+            f"coalesce(json_type({name}), 'NULL') NOT IN ('OBJECT', 'NULL')"
+            for name in kind.objects
+        ]
+        fields = dict.fromkeys((*kind.texts, *kind.objects), "JSON")
+        found = self._connection.execute(
+            f"SELECT bool_or({' OR '.join(wrong)}) FROM {_read_json(source, fields)}"
+        ).fetchone()
+        return bool(found and found[0])
+
+
+@contextmanager
+def open_converter(folder: Path) -> Iterator[Converter]:
+    """Yield a converter, which loads no extension.
+
+    Args:
+        folder: For its temporary files.
+
+    Raises:
+        ConfigurationError: If DuckDB is not installed.
+
+    """
+    with import_duckdb().connect() as connection:
+        for name, value in (
+            ("TimeZone", "'UTC'"),
+            ("memory_limit", f"'{MEMORY}'"),
+            ("temp_directory", quote(str(folder / "duckdb"))),
+            ("autoinstall_known_extensions", "false"),
+            ("autoload_known_extensions", "false"),
+            ("lock_configuration", "true"),
+        ):
+            connection.execute(f"SET {name} = {value}")
+        yield Converter(connection, folder)
+
+
+def open_path(descriptor: int) -> Path | None:
+    """Return a path of an open file that a rename does not change, None where there is none."""
+    path = Path("/proc/self/fd") / str(descriptor)
+    return path if os.path.lexists(path) else None
+
+
+def _read_json(source: Path, columns: Mapping[str, str]) -> str:
+    fields = ", ".join(f"{quote(name)}: {quote(kind)}" for name, kind in columns.items())
+    return (
+        f"read_json({quote(str(source))}, format = 'newline_delimited', compression = 'none',"
+        f" maximum_object_size = {MAX_LINE}, columns = {{{fields}}})"
+    )

@@ -1,0 +1,151 @@
+"""Index of the store: what was read of each log, and the Parquet files that have its lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from app_integration._internal import formats
+from app_integration._internal.private_file import write_private
+from app_integration.errors import ConfigurationError
+from vault.audit.ingest.damage import Damage, Reason
+from vault.audit.ingest.log_file import Stamp
+
+FILE: Final = "index.json"
+#: Damaged lines of one log that are kept by name. Further ones are counted.
+MAX_NAMED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A Parquet file of a log.
+
+    Attributes:
+        file: Its name in the folder of the kind.
+        rows: Number of its rows.
+        first: The earliest time of a row.
+        last: The latest time of a row.
+
+    """
+
+    file: str
+    rows: int
+    first: str
+    last: str
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """What was read of a log.
+
+    Attributes:
+        folder: Folder of its Parquet files in the store.
+        device: The audit device, None for access records.
+        offset: Bytes that were read, decompressed.
+        lines: Number of lines in them.
+        rows: Number of whole objects in them.
+        blank: Number of blank lines.
+        rescued: Number of objects that were taken from damaged lines.
+        damaged: Number of damaged lines.
+        is_ended: Whether nothing is appended any more.
+        stamps: State of each file of the log when it was read last, by path.
+        parts: The Parquet files, none once they are older than what is kept.
+        damage: The first damaged lines.
+
+    """
+
+    folder: str
+    device: str | None = None
+    offset: int = 0
+    lines: int = 0
+    rows: int = 0
+    blank: int = 0
+    rescued: int = 0
+    damaged: int = 0
+    is_ended: bool = False
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+
+    def add_damage(self, damage: list[Damage]) -> None:
+        """Count damaged lines, and keep the first ones by name."""
+        self.damaged += len(damage)
+        self.damage += damage[: max(0, MAX_NAMED - len(self.damage))]
+
+    def check_sum(self) -> None:
+        """Check that each line is a row, damaged or blank.
+
+        Raises:
+            AssertionError: If one was dropped.
+
+        """
+        if self.lines + self.rescued != self.rows + self.damaged + self.blank:
+            raise AssertionError(
+                f"{self.lines} lines and {self.rescued} rescued objects are not {self.rows} rows, "
+                f"{self.damaged} damaged and {self.blank} blank lines"
+            )
+
+
+@dataclass(slots=True)
+class Index:
+    """The index.
+
+    Attributes:
+        folder: Folder of the store.
+        logs: What was read of each log, by its identity.
+
+    """
+
+    folder: Path
+    logs: dict[str, LogEntry] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> Index:
+        """Return the index of a store, an empty one for a new store.
+
+        Raises:
+            ConfigurationError: If it is no index, or of a newer version.
+
+        """
+        path = folder / FILE
+        try:
+            document = json.loads(path.read_bytes())
+            refusal = formats.AUDIT_STORE.describe_refusal(document.get("format"))
+            if refusal is None:
+                return cls(folder, {key: _entry(each) for key, each in document["logs"].items()})
+        except FileNotFoundError:
+            return cls(folder)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            refusal = "is not an index; remove the folder, and ingest the logs again"
+        raise ConfigurationError(f"{path} {refusal}")
+
+    def save(self) -> None:
+        """Replace the file, which only its owner reads."""
+        document = {
+            "format": formats.AUDIT_STORE.current,
+            "logs": {key: asdict(each) for key, each in self.logs.items()},
+        }
+        write_private(self.folder / FILE, json.dumps(document, separators=(",", ":")))
+
+    def files(self) -> Iterator[Path]:
+        """Yield all Parquet files of the store."""
+        for each in self.logs.values():
+            for part in each.parts:
+                yield self.folder / each.folder / part.file
+
+
+def _entry(data: dict[str, Any]) -> LogEntry:
+    return LogEntry(
+        **{
+            **data,
+            "stamps": {path: tuple(each) for path, each in data["stamps"].items()},
+            "parts": [Part(**each) for each in data["parts"]],
+            "damage": [
+                Damage(each["line"], each["offset"], Reason(each["reason"]))
+                for each in data["damage"]
+            ],
+        }
+    )

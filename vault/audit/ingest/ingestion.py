@@ -1,0 +1,175 @@
+"""Ingest of logs into the store: each line once, whatever its file is called by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app_integration._internal.private_file import lock
+from vault.audit.ingest.conversion import Converter, open_converter, open_path
+from vault.audit.ingest.damage import Damage, NamedDamage
+from vault.audit.ingest.index import LogEntry
+from vault.audit.ingest.line_check import clean
+from vault.audit.ingest.log_file import LogFile, PlainLog, open_log, read_stamp
+from vault.audit.ingest.piece import Piece, write_pieces
+from vault.audit.ingest.source import Source
+from vault.audit.ingest.store_writer import StoreWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an ingest did.
+
+    Attributes:
+        lines: Number of lines and records in the store.
+        new_lines: Number of them that were added.
+        dropped: Number of lines and records that were too old to be kept.
+        damage: The damage that was found this time, by file.
+
+    """
+
+    lines: int
+    new_lines: int
+    dropped: int
+    damage: tuple[NamedDamage, ...]
+
+
+def ingest(
+    sources: Iterable[Source],
+    folder: Path,
+    *,
+    now: datetime | None = None,
+    keep: timedelta | None = None,
+) -> Ingested:
+    """Add to a store what is new in logs.
+
+    An ingest at the same time waits. One that was killed loses nothing, and doubles nothing.
+
+    Args:
+        sources: The files of the logs.
+        folder: Folder of the store, which is created.
+        now: The current time, with which *keep* counts.
+        keep: How long lines are kept in the store, by file. None keeps them.
+
+    Raises:
+        ConfigurationError: If DuckDB is not installed, a file is no log, or the store cannot be
+            written.
+        OSError: If a file cannot be read.
+
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with lock(folder / ".lock"), open_converter(folder / "temporary") as converter:
+        writer = StoreWriter(folder, converter)
+        before = _count_rows(writer)
+        damage: list[NamedDamage] = []
+        for source in sources:
+            damage += _Ingest(writer, converter, source).run()
+        new = _count_rows(writer) - before
+        writer.merge()
+        dropped = 0
+        if now is not None and keep is not None:
+            oldest = (now.astimezone(UTC) - keep).replace(tzinfo=None)
+            dropped = writer.drop_before(oldest.isoformat(" "))
+        lines = sum(part.rows for each in writer.index.logs.values() for part in each.parts)
+    return Ingested(lines, new, dropped, tuple(damage))
+
+
+def _count_rows(writer: StoreWriter) -> int:
+    return sum(entry.rows for entry in writer.index.logs.values())
+
+
+class _Ingest:
+    """Ingest of one file."""
+
+    def __init__(self, writer: StoreWriter, converter: Converter, source: Source) -> None:
+        self._writer = writer
+        self._converter = converter
+        self._source = source
+        self._damage: list[Damage] = []
+
+    def run(self) -> list[NamedDamage]:
+        """Add what is new, and return the damage."""
+        path = str(self._source.path.absolute())
+        stamp = read_stamp(self._source.path)
+        known = self._writer.index.logs.values()
+        if not any(entry.stamps.get(path) == stamp for entry in known):
+            log = open_log(self._source.path)
+            try:
+                self._add(log, path)
+            finally:
+                log.close()
+        return [NamedDamage(str(self._source.path), each) for each in self._damage]
+
+    def _add(self, log: LogFile, path: str) -> None:
+        if log.identity is None:
+            if log.fault is not None:
+                self._damage.append(Damage(1, 0, log.fault))
+            return
+        logs = self._writer.index.logs
+        empty = LogEntry(self._source.kind.folder, self._source.device)
+        entry = logs.setdefault(log.identity, empty)
+        if not entry.is_ended and not self._add_directly(log, log.identity, entry):
+            self._add_pieces(log, log.identity, entry)
+        self._note_fault(log, entry)
+        entry.is_ended |= log.is_ended
+        for other in logs.values():
+            other.stamps.pop(path, None)
+        entry.stamps[path] = log.stamp
+        self._writer.index.save()
+
+    def _note_fault(self, log: LogFile, entry: LogEntry) -> None:
+        """Name a fault of the file as a whole, which is not that of a line."""
+        if log.fault is not None:
+            found = Damage(entry.lines + 1, entry.offset, log.fault)
+            if found not in entry.damage:
+                entry.damage.append(found)
+                self._damage.append(found)
+
+    def _add_directly(self, log: LogFile, identity: str, entry: LogEntry) -> bool:
+        """Convert a file without a copy, if it is all new, whole and at rest.
+
+        Returns:
+            Whether it was added.
+
+        """
+        if not isinstance(log, PlainLog) or entry.offset or log.size != log.stamp[2]:
+            return False
+        # The file that was opened, even if it is renamed meanwhile.
+        path = open_path(log.file.fileno())
+        if path is None:
+            return False
+        source, pending = self._source, self._writer.pending
+        converted = self._converter.convert(path, source.kind, source.device, pending)
+        if converted is None or log.has_grown():
+            return False
+        if converted.rows != sum(block.count(b"\n") for block in log.blocks(0)):
+            return False
+        entry.lines += converted.rows
+        self._writer.commit(identity, log.size, converted, [])
+        return True
+
+    def _add_pieces(self, log: LogFile, identity: str, entry: LogEntry) -> None:
+        blocks = log.blocks(entry.offset)
+        copy = self._writer.temporary / "piece.json"
+        for piece in write_pieces(blocks, copy, lambda: log.is_ended):
+            self._add_piece(piece, identity, entry)
+
+    def _add_piece(self, piece: Piece, identity: str, entry: LogEntry) -> None:
+        source, pending = self._source, self._writer.pending
+        converted = self._converter.convert(piece.path, source.kind, source.device, pending)
+        damage: list[Damage] = []
+        if converted is None or converted.rows != piece.lines:
+            with piece.path.open("rb") as file:
+                found = clean(file, source.kind, entry.lines + 1, entry.offset)
+            converted, refused = self._converter.convert_lines(
+                found.good, source.kind, source.device, pending
+            )
+            damage = sorted([*found.damage, *refused], key=lambda each: each.line)
+            entry.blank += found.blank
+            entry.rescued += found.rescued
+        entry.lines += piece.lines
+        self._damage += damage
+        self._writer.commit(identity, piece.size, converted, damage)

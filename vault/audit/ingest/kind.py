@@ -1,0 +1,68 @@
+"""Kinds of logs: lines of the server's audit devices, and access records of the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vault.audit.event_columns import JSON_COLUMNS, select_lines
+from vault.audit.store import FOLDERS, RECORD_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of log.
+
+    Attributes:
+        folder: Folder of its Parquet files in the store.
+        json_columns: Fields of a line, as DuckDB reads them.
+        select: Returns a query of all columns over a table with the fields.
+        texts: Fields that must be texts.
+        objects: Fields that are objects, null or absent.
+        doubt: SQL over the columns: a row whose line may have a field of a wrong type.
+
+    """
+
+    folder: str
+    json_columns: Mapping[str, str]
+    select: Callable[[str], str]
+    texts: tuple[str, ...]
+    objects: tuple[str, ...]
+    doubt: str
+
+    def has_types(self, document: Mapping[str, Any]) -> bool:
+        """Return whether the fields of a decoded line have the types that they must have."""
+        return all(isinstance(document.get(name), str) for name in self.texts) and all(
+            document.get(name) is None or isinstance(document[name], dict) for name in self.objects
+        )
+
+
+def _select_records(source: str) -> str:
+    """Return a query of all columns of the access records that *source* reads."""
+    columns = ", ".join(
+        f"CAST(time AS {kind}) AS time"
+        if name == "time"
+        else f"TRY_CAST({name} AS {kind}) AS {name}"
+        for name, kind in RECORD_COLUMNS.items()
+    )
+    return f"SELECT {columns} FROM {source}"
+
+
+LINES: Final = Kind(
+    FOLDERS["lines"],
+    JSON_COLUMNS,
+    select_lines,
+    ("time", "type"),
+    ("auth", "request", "response"),
+    "(operation IS NULL AND path IS NULL)"
+    " OR (policies IS NULL AND token IS NULL AND allowed IS NULL)",
+)
+RECORDS: Final = Kind(
+    FOLDERS["records"],
+    dict.fromkeys(RECORD_COLUMNS, "VARCHAR"),
+    _select_records,
+    ("time", "operation"),
+    (),
+    "false",
+)

@@ -1,0 +1,237 @@
+"""Files of logs, plain or compressed: which log each one is, and its content from an offset."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+from app_integration.errors import ConfigurationError
+from vault.audit.ingest.damage import Reason
+from vault.audit.ingest.line_check import MAX_LINE
+
+#: Device, inode, size and mtime in nanoseconds.
+Stamp: TypeAlias = tuple[int, int, int, int]
+
+_BLOCK: Final = 2**20
+# Small, because a few bytes may stand for very many.
+_COMPRESSED_BLOCK: Final = 8192
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: Bytes at the start of a log in which a line must begin.
+_HEAD: Final = 2**20
+_LINE_START: Final = re.compile(rb'\{"time":')
+
+
+class LogFile(Protocol):
+    """A file of a log.
+
+    Attributes:
+        path: Path of the file.
+        stamp: State of the file when it was opened.
+        identity: SHA-256 of the first line that is not blank, so that a renamed, compressed or
+            copied file is the same log. None if no line is complete yet.
+        is_ended: Whether nothing is appended any more. Known after the content was read.
+        fault: What is wrong with the file as a whole, or None. Known after the content was read.
+
+    """
+
+    path: Path
+    stamp: Stamp
+    identity: str | None
+    is_ended: bool
+    fault: Reason | None
+
+    def blocks(self, start: int) -> Iterator[bytes]:
+        """Yield the content from the offset *start*, up to the end of the last complete line.
+
+        What follows that line is yielded only if the log has ended.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class PlainLog:
+    """A log that is not compressed, which the server may still write."""
+
+    is_ended = False
+    fault: Reason | None = None
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: If it cannot be read.
+            ConfigurationError: If it is no log.
+
+        """
+        self.path = path
+        self.file = path.open("rb", buffering=0)
+        self.stamp = _stamp(self.file.fileno())
+        #: Bytes up to the end of the last complete line.
+        self.size = self._find_end(self.stamp[2])
+        self.identity = _identify(self)
+
+    def _find_end(self, size: int) -> int:
+        descriptor = self.file.fileno()
+        while size:
+            start = max(0, size - _BLOCK)
+            found = os.pread(descriptor, size - start, start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            size = start
+        return 0
+
+    def blocks(self, start: int) -> Iterator[bytes]:
+        """Yield the content from *start*; see :class:`LogFile`."""
+        if start > self.size:
+            self.fault = Reason.CUT
+        while start < self.size:
+            data = os.pread(self.file.fileno(), min(_BLOCK, self.size - start), start)
+            if not data:
+                self.fault = Reason.CUT  # within this call
+                return
+            yield data
+            start += len(data)
+
+    def has_grown(self) -> bool:
+        """Return whether the file has changed since it was opened."""
+        return _stamp(self.file.fileno()) != self.stamp
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+class CompressedLog:
+    """A log that rotation or an archive has compressed, with gzip or zstd."""
+
+    def __init__(self, path: Path, new: Callable[[], Any], error: type[Exception]) -> None:
+        """Open the file.
+
+        Args:
+            path: The file.
+            new: Returns a decompressor of a member or frame, with ``eof`` and ``unused_data``.
+            error: What it raises if the content is altered.
+
+        """
+        self.path = path
+        self._new = new
+        self._error = error
+        self._file = path.open("rb")
+        self.stamp = _stamp(self._file.fileno())
+        self.is_ended = False
+        self.fault: Reason | None = None
+        self.identity = _identify(self)
+
+    def blocks(self, start: int) -> Iterator[bytes]:
+        """Yield the content from *start*; see :class:`LogFile`."""
+        self.is_ended, self.fault = False, None
+        skipped = 0
+        for data in self._decompress():
+            if skipped < start:
+                kept = data[start - skipped :]
+                skipped += len(data)
+                data = kept  # noqa: PLW2901
+            if data:
+                yield data
+        if skipped < start and self.fault is None:
+            self.fault = Reason.CUT
+        self.is_ended = self.fault is None
+
+    def _decompress(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        decompressor = self._new()
+        try:
+            while data := self._file.read(_COMPRESSED_BLOCK):
+                while data:
+                    if decompressor.eof:
+                        decompressor = self._new()
+                    yield decompressor.decompress(data)
+                    data = decompressor.unused_data
+        except self._error:
+            self.fault = Reason.ALTERED
+        else:
+            # A reader of a stream would end a cut one without an error.
+            self.fault = None if decompressor.eof else Reason.CUT
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def open_log(path: Path) -> PlainLog | CompressedLog:
+    """Return an open log, by the bytes that it begins with.
+
+    Raises:
+        OSError: If it cannot be read.
+        ConfigurationError: If it is no log, or zstandard is not installed.
+
+    """
+    with path.open("rb") as file:
+        magic = file.read(len(_ZSTD))
+    if magic.startswith(_GZIP):
+        return CompressedLog(path, lambda: zlib.decompressobj(wbits=31), zlib.error)
+    if magic == _ZSTD:
+        zstandard = _import_zstandard()
+        new = zstandard.ZstdDecompressor().decompressobj
+        return CompressedLog(path, new, zstandard.ZstdError)
+    return PlainLog(path)
+
+
+def read_stamp(path: Path) -> Stamp:
+    """Return the state of a file.
+
+    Raises:
+        OSError: If it does not exist.
+
+    """
+    return _as_stamp(path.stat())
+
+
+def _stamp(descriptor: int) -> Stamp:
+    return _as_stamp(os.fstat(descriptor))
+
+
+def _as_stamp(found: os.stat_result) -> Stamp:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _identify(log: LogFile) -> str | None:
+    """Return the identity of a log, None if its first line is not complete.
+
+    Raises:
+        ConfigurationError: If no line of a log begins in the first bytes.
+
+    """
+    head = newline = first = b""
+    for block in log.blocks(0):
+        head += block
+        first, newline, _ = head.lstrip(b" \t\r\n").partition(b"\n")
+        if newline or len(head) > MAX_LINE:
+            break
+    # Anything else would be damage throughout.
+    if (newline or len(head) >= _HEAD) and not _LINE_START.search(head, 0, _HEAD):
+        log.close()
+        raise ConfigurationError(
+            f"{log.path} has no line of an audit log; name a file of an audit device, or of access "
+            "records"
+        )
+    return hashlib.sha256(first).hexdigest() if newline else None
+
+
+def _import_zstandard() -> Any:
+    try:
+        import zstandard  # noqa: PLC0415 (part of an extra)
+    except ImportError:
+        raise ConfigurationError(
+            "zstandard is not installed; install the tool with its extra: strongroom[audit]"
+        ) from None
+    return zstandard

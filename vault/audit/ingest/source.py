@@ -1,0 +1,78 @@
+"""Files that are ingested, each with its device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from app_integration.observability.log_writer import SUFFIX
+from vault.audit.ingest.kind import LINES, RECORDS, Kind
+
+#: What rotation adds to a name before its suffix: a date, and what follows it.
+_ROTATED: Final = re.compile(r"[-.]\d{8}.*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of a log.
+
+    Attributes:
+        path: The file.
+        kind: The kind of the log.
+        device: The audit device that wrote it, None for access records.
+
+    """
+
+    path: Path
+    kind: Kind
+    device: str | None = None
+
+    @classmethod
+    def server_log(cls, path: Path) -> Self:
+        """Return a file of an audit device, whose name is that of the file."""
+        return cls(path, LINES, device_name(path.name))
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Return whether the SDK encrypted it."""
+        return self.kind is RECORDS and SUFFIX in self.path.name
+
+
+def device_name(name: str) -> str:
+    """Return the device of a file: ``audit-1`` of ``audit-1-20261128T0415.log.zst``.
+
+    Args:
+        name: The name of the file, which begins with the device's.
+
+    """
+    stem = name.split(".log", maxsplit=1)[0]
+    return _ROTATED.sub("", stem) or stem
+
+
+def find_records(paths: Iterable[Path]) -> list[Source]:
+    """Return the files of access records among *paths*.
+
+    Args:
+        paths: Files, and folders whose ``*.jsonl`` and encrypted logs are meant, also if they were
+            renamed by a suffix.
+
+    Raises:
+        OSError: If a path does not exist.
+
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            names = (each for each in path.iterdir() if _is_record_file(each))
+            found += sorted(names)
+        else:
+            path.stat()
+            found.append(path)
+    return [Source(path, RECORDS) for path in dict.fromkeys(found)]
+
+
+def _is_record_file(path: Path) -> bool:
+    return path.is_file() and (SUFFIX in path.name or ".jsonl" in path.name)

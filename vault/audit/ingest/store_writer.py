@@ -1,0 +1,177 @@
+"""Writer of the store: what is in it is in its index, and survives a kill at any point.
+
+A Parquet file is written under another name, renamed, and then named in the index. A file that the
+index does not name was left by a killed ingest, and is removed by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.private_file import fsync_folder
+from vault.audit.ingest.conversion import Converted, Converter
+from vault.audit.ingest.damage import Damage
+from vault.audit.ingest.index import Index, LogEntry, Part
+from vault.audit.store import FOLDERS
+
+_OURS: Final = re.compile(r"[0-9a-f]{16}-\d{15}-\d{15}\.parquet")
+#: Parquet files of one log, after which they are merged.
+MAX_PARTS: Final = 16
+
+
+class StoreWriter:
+    """Writer of a store, which the caller has locked.
+
+    Attributes:
+        index: What is in the store.
+        temporary: Folder of files that are not complete.
+
+    """
+
+    def __init__(self, folder: Path, converter: Converter) -> None:
+        """Create the writer, and remove what a killed one left.
+
+        Args:
+            folder: Folder of the store, which exists.
+            converter: Merges Parquet files.
+
+        """
+        self._folder = folder
+        self._converter = converter
+        self.temporary = folder / "temporary"
+        for name in (*FOLDERS.values(), self.temporary.name):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
+        self.index = Index.load(folder)
+        self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        kept = {path.name for path in self.index.files()}
+        for path in self.temporary.iterdir():
+            if path.is_file():
+                path.unlink()
+        orphans = [
+            path
+            for name in FOLDERS.values()
+            for path in (self._folder / name).iterdir()
+            if _OURS.fullmatch(path.name) and path.name not in kept
+        ]
+        if orphans:
+            with without_readers(self._folder):
+                for path in orphans:
+                    path.unlink()
+
+    @property
+    def pending(self) -> Path:
+        """Return the path of the next Parquet file, before it has its name."""
+        return self.temporary / "pending"
+
+    def commit(self, identity: str, size: int, converted: Converted, damage: list[Damage]) -> None:
+        """Add the pending file to a log, which has its counts but the rows already.
+
+        Args:
+            identity: Of the log.
+            size: Bytes of the log that were converted, from its offset.
+            converted: What the pending file has.
+            damage: Damaged lines that are not among the rows.
+
+        """
+        entry = self.index.logs[identity]
+        start, entry.offset = entry.offset, entry.offset + size
+        entry.rows += converted.rows
+        entry.add_damage(damage)
+        entry.check_sum()
+        if converted.first is not None and converted.last is not None:
+            name = f"{identity[:16]}-{start:015}-{entry.offset:015}.parquet"
+            self._publish(entry, name)
+            entry.parts.append(Part(name, converted.rows, converted.first, converted.last))
+        self.index.save()
+
+    def merge(self) -> None:
+        """Merge the files of each log that has ended, or that has many."""
+        ended = self._find_ended()
+        for identity, entry in self.index.logs.items():
+            if len(entry.parts) > (1 if identity in ended else MAX_PARTS):
+                self._merge(entry)
+
+    def _find_ended(self) -> set[str]:
+        """Return the logs that have ended, because their file says so or their device went on."""
+        newest: dict[str | None, tuple[str, str]] = {}
+        for identity, entry in self.index.logs.items():
+            if entry.parts and entry.device is not None:
+                latest = (entry.parts[-1].last, identity)
+                newest[entry.device] = max(latest, newest.get(entry.device, latest))
+        live = {identity for _, identity in newest.values()}
+        return {
+            identity
+            for identity, entry in self.index.logs.items()
+            if entry.is_ended or (entry.device is not None and identity not in live)
+        }
+
+    def _merge(self, entry: LogEntry) -> None:
+        folder = self._folder / entry.folder
+        parts = entry.parts
+        self._converter.merge([folder / part.file for part in parts], self.pending)
+        first, last = min(part.first for part in parts), max(part.last for part in parts)
+        start, end = parts[0].file[:32], parts[-1].file[33:]
+        with without_readers(self._folder):
+            merged = Part(f"{start}-{end}", sum(part.rows for part in parts), first, last)
+            self._publish(entry, merged.file)
+            entry.parts = [merged]
+            self.index.save()
+            for part in parts:
+                (folder / part.file).unlink()
+
+    def drop_before(self, time: str) -> int:
+        """Remove the Parquet files all of whose lines are older than *time*.
+
+        The index still has their logs, so that none is ingested again.
+
+        Args:
+            time: In ISO 8601 and UTC, like those of the parts.
+
+        Returns:
+            The number of rows that were removed.
+
+        """
+        old: list[Part] = []
+        files: list[Path] = []
+        for entry in self.index.logs.values():
+            outdated = [part for part in entry.parts if part.last < time]
+            files += (self._folder / entry.folder / part.file for part in outdated)
+            entry.parts = [part for part in entry.parts if part not in outdated]
+            old += outdated
+        if files:
+            with without_readers(self._folder):
+                self.index.save()
+                for file in files:
+                    file.unlink()
+        return sum(part.rows for part in old)
+
+    def _publish(self, entry: LogEntry, name: str) -> None:
+        """Make the pending file durable, and give it its name."""
+        descriptor = os.open(self.pending, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        folder = self._folder / entry.folder
+        self.pending.replace(folder / name)
+        fsync_folder(folder)
+
+
+@contextmanager
+def without_readers(folder: Path) -> Iterator[None]:
+    """Wait until no reader has the store open, and keep readers waiting during the block."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
