@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, select_lines
+from vault.audit.names import Names
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -45,11 +46,19 @@ WHERE type = 'response'
 QUALIFY request_id IS NULL
     OR row_number() OVER (PARTITION BY request_id ORDER BY device) = 1
 """
+#: A database user in plain, where its HMAC is known.
+_NAMED: Final = """
+SELECT found.* REPLACE (coalesce(names.name, found.database_user) AS database_user)
+FROM ({}) AS found
+LEFT JOIN names ON names.device = found.device AND names.hash = found.database_user
+"""
 
 
 @contextmanager
 def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
     """Yield a connection with the views ``lines``, ``events`` and ``records``.
+
+    The table ``names`` has what is known of HMACs, by device.
 
     It reads below *folder* only, and loads no extension. No file of the store is removed meanwhile.
 
@@ -117,15 +126,28 @@ def _confine(connection: DuckDBPyConnection, folder: Path) -> None:
 
 
 def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:
+    connection.execute(
+        "CREATE TABLE names (device VARCHAR, epoch BIGINT, hash VARCHAR, name VARCHAR)"
+    )
+    known = Names.load(folder).known.values()
+    if known:
+        rows = [(each.device, each.epoch, each.hash, each.name) for each in known]
+        connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", rows)
     no_line = (
         f"SELECT *, CAST(NULL AS VARCHAR) AS device FROM ({select_lines(_empty(JSON_COLUMNS))})"
     )
-    for name, empty in (("lines", no_line), ("records", f"SELECT * FROM {_empty(RECORD_COLUMNS)}")):
-        files = folder / FOLDERS[name]
-        has_file = any(files.glob("*.parquet"))
-        query = f"SELECT * FROM read_parquet({quote(f'{files}/*.parquet')})"
-        connection.execute(f"CREATE VIEW {name} AS {query if has_file else empty}")
+    lines = _select_files(folder / FOLDERS["lines"], no_line)
+    connection.execute(f"CREATE VIEW lines AS {_NAMED.format(lines) if known else lines}")
+    records = _select_files(folder / FOLDERS["records"], f"SELECT * FROM {_empty(RECORD_COLUMNS)}")
+    connection.execute(f"CREATE VIEW records AS {records}")
     connection.execute(_EVENTS)
+
+
+def _select_files(files: Path, empty: str) -> str:
+    """Return a query of all Parquet *files* of a folder, or *empty* if there is none."""
+    if not any(files.glob("*.parquet")):
+        return empty
+    return f"SELECT * FROM read_parquet({quote(f'{files}/*.parquet')}, union_by_name = true)"
 
 
 def _empty(columns: Mapping[str, str]) -> str:

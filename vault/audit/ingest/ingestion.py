@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app_integration._internal.private_file import lock
+from app_integration.errors import ConfigurationError
+from app_integration.observability.log_file_reader import Unwrap
 from vault.audit.ingest.conversion import Converter, open_converter, open_path
 from vault.audit.ingest.damage import Damage, NamedDamage
+from vault.audit.ingest.encrypted_log import EncryptedLog
 from vault.audit.ingest.index import LogEntry
 from vault.audit.ingest.line_check import clean
 from vault.audit.ingest.log_file import LogFile, PlainLog, open_log, read_stamp
-from vault.audit.ingest.piece import Piece, write_pieces
+from vault.audit.ingest.piece import PIECE, Piece, write_pieces
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
 
@@ -42,6 +45,7 @@ def ingest(
     *,
     now: datetime | None = None,
     keep: timedelta | None = None,
+    unwrap: Unwrap | None = None,
 ) -> Ingested:
     """Add to a store what is new in logs.
 
@@ -52,10 +56,12 @@ def ingest(
         folder: Folder of the store, which is created.
         now: The current time, with which *keep* counts.
         keep: How long lines are kept in the store, by file. None keeps them.
+        unwrap: Returns the cipher of the header of an encrypted log, which is refused without it.
 
     Raises:
         ConfigurationError: If DuckDB is not installed, a file is no log, or the store cannot be
             written.
+        DecryptionFailed: If an encrypted log is not for this reader.
         OSError: If a file cannot be read.
 
     """
@@ -66,7 +72,7 @@ def ingest(
         before = _count_rows(writer)
         damage: list[NamedDamage] = []
         for source in sources:
-            damage += _Ingest(writer, converter, source).run()
+            damage += _Ingest(writer, converter, source, unwrap).run()
         new = _count_rows(writer) - before
         writer.merge()
         dropped = 0
@@ -84,10 +90,13 @@ def _count_rows(writer: StoreWriter) -> int:
 class _Ingest:
     """Ingest of one file."""
 
-    def __init__(self, writer: StoreWriter, converter: Converter, source: Source) -> None:
+    def __init__(
+        self, writer: StoreWriter, converter: Converter, source: Source, unwrap: Unwrap | None
+    ) -> None:
         self._writer = writer
         self._converter = converter
         self._source = source
+        self._unwrap = unwrap
         self._damage: list[Damage] = []
 
     def run(self) -> list[NamedDamage]:
@@ -96,12 +105,20 @@ class _Ingest:
         stamp = read_stamp(self._source.path)
         known = self._writer.index.logs.values()
         if not any(entry.stamps.get(path) == stamp for entry in known):
-            log = open_log(self._source.path)
+            log = self._open()
             try:
                 self._add(log, path)
             finally:
                 log.close()
         return [NamedDamage(str(self._source.path), each) for each in self._damage]
+
+    def _open(self) -> LogFile:
+        path = self._source.path
+        if not self._source.is_encrypted:
+            return open_log(path)
+        if self._unwrap is None:
+            raise ConfigurationError(f"{path} is encrypted, and there is no key to read it")
+        return EncryptedLog(path, self._unwrap)
 
     def _add(self, log: LogFile, path: str) -> None:
         if log.identity is None:
@@ -154,7 +171,7 @@ class _Ingest:
     def _add_pieces(self, log: LogFile, identity: str, entry: LogEntry) -> None:
         blocks = log.blocks(entry.offset)
         copy = self._writer.temporary / "piece.json"
-        for piece in write_pieces(blocks, copy, lambda: log.is_ended):
+        for piece in write_pieces(blocks, copy, lambda: log.is_ended, PIECE):
             self._add_piece(piece, identity, entry)
 
     def _add_piece(self, piece: Piece, identity: str, entry: LogEntry) -> None:

@@ -40,12 +40,10 @@ class Kind:
 
 def _select_records(source: str) -> str:
     """Return a query of all columns of the access records that *source* reads."""
-    columns = ", ".join(
-        f"CAST(time AS {kind}) AS time"
-        if name == "time"
-        else f"TRY_CAST({name} AS {kind}) AS {name}"
-        for name, kind in RECORD_COLUMNS.items()
-    )
+    # A cast to TIMESTAMP would ignore the offset.
+    time = "make_timestamp(epoch_us(CAST(time AS TIMESTAMPTZ))) AS time"
+    others = (f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in RECORD_COLUMNS.items())
+    columns = ", ".join([time, *list(others)[1:]])
     return f"SELECT {columns} FROM {source}"
 
 

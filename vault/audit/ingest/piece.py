@@ -29,7 +29,7 @@ class Piece:
 
 
 def write_pieces(
-    blocks: Iterable[bytes], path: Path, has_ended: Callable[[], bool], limit: int = PIECE
+    blocks: Iterable[bytes], path: Path, has_ended: Callable[[], bool], limit: int
 ) -> Iterator[Piece]:
     """Write *blocks* to *path*, and yield each piece once it is there.
 
