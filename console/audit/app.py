@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from console.audit import archive, devices, read, verify
+from console.audit import archive, devices, ingest, read, verify
 
 app = typer.Typer(no_args_is_help=True, help="Audit logs of the server.")
-for command in (archive.archive, devices.devices, read.read, verify.verify):
+for command in (
+    archive.archive,
+    devices.devices,
+    ingest.ingest,
+    read.read,
+    verify.verify,
+):
     app.command()(command)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,6 +74,16 @@ class AuditedServer:
         (folder / "role-id").write_text(role_id)
         (folder / "secret-id").write_text(secret_id)
         return AppRole(folder / "role-id", folder / "secret-id")
+
+    def reload(self, devices: Sequence[str] = ("audit",)) -> None:
+        """Let the server open its audit logs again, and take exactly *devices*.
+
+        Returns once the log of each device is there.
+        """
+        logs = [self.folder / f"{device}.log" for device in devices]
+        (self.folder / "audit.hcl").write_text(audit_logs.declare(logs))
+        os.kill(self.pid, signal.SIGHUP)
+        wait_until(lambda: all(log.exists() for log in logs), "the logs of the audit devices")
 
     def allow(self, policy: str, *paths: str) -> None:
         """Write a policy that grants reading and updating *paths*."""

@@ -237,6 +237,7 @@ COMMANDS: Final = {
     "audit devices": "--env --audit-log --min-free --metrics --root",
     "audit read": "FILES --service --env --identity --root",
     "audit verify": "FOLDER --head --service --env --identity --root",
+    "audit ingest": "--env --audit-log --records --store --keep --name --root",
     "backup-database": "--service --env --folder --recipient --keep --key --root",
     "backups": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 from app_integration.observability.log_file_reader import Unwrap
+from app_integration.session.session import Session
 from vault.audit.ingest.conversion import Converter, open_converter, open_path
 from vault.audit.ingest.damage import Damage, NamedDamage
 from vault.audit.ingest.encrypted_log import EncryptedLog
@@ -19,6 +20,7 @@ from vault.audit.ingest.log_file import LogFile, PlainLog, open_log, read_stamp
 from vault.audit.ingest.piece import PIECE, Piece, write_pieces
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
+from vault.audit.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def ingest(
     now: datetime | None = None,
     keep: timedelta | None = None,
     unwrap: Unwrap | None = None,
+    session: Session | None = None,
+    names: Collection[str] = (),
 ) -> Ingested:
     """Add to a store what is new in logs.
 
@@ -57,6 +61,8 @@ def ingest(
         now: The current time, with which *keep* counts.
         keep: How long lines are kept in the store, by file. None keeps them.
         unwrap: Returns the cipher of the header of an encrypted log, which is refused without it.
+        session: May ask the audit devices for HMACs, so that the store knows their epochs.
+        names: Plain texts that the store then knows the HMACs of, with a session.
 
     Raises:
         ConfigurationError: If DuckDB is not installed, a file is no log, or the store cannot be
@@ -67,18 +73,19 @@ def ingest(
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
+    sources = list(sources)
     with lock(folder / ".lock"), open_converter(folder / "temporary") as converter:
         writer = StoreWriter(folder, converter)
-        before = _count_rows(writer)
-        damage: list[NamedDamage] = []
+        if session is not None:
+            known = Names.load(folder)
+            known.resolve(session, sorted({each.device for each in sources if each.device}), names)
+            known.save()
+        before, damage = _count_rows(writer), []
         for source in sources:
             damage += _Ingest(writer, converter, source, unwrap).run()
         new = _count_rows(writer) - before
         writer.merge()
-        dropped = 0
-        if now is not None and keep is not None:
-            oldest = (now.astimezone(UTC) - keep).replace(tzinfo=None)
-            dropped = writer.drop_before(oldest.isoformat(" "))
+        dropped = writer.drop_before(now - keep) if now is not None and keep is not None else 0
         lines = sum(part.rows for each in writer.index.logs.values() for part in each.parts)
     return Ingested(lines, new, dropped, tuple(damage))
 

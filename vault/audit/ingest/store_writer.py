@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -127,22 +128,20 @@ class StoreWriter:
             for part in parts:
                 (folder / part.file).unlink()
 
-    def drop_before(self, time: str) -> int:
+    def drop_before(self, time: datetime) -> int:
         """Remove the Parquet files all of whose lines are older than *time*.
 
         The index still has their logs, so that none is ingested again.
-
-        Args:
-            time: In ISO 8601 and UTC, like those of the parts.
 
         Returns:
             The number of rows that were removed.
 
         """
+        oldest = time.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
         old: list[Part] = []
         files: list[Path] = []
         for entry in self.index.logs.values():
-            outdated = [part for part in entry.parts if part.last < time]
+            outdated = [part for part in entry.parts if part.last < oldest]
             files += (self._folder / entry.folder / part.file for part in outdated)
             entry.parts = [part for part in entry.parts if part not in outdated]
             old += outdated

@@ -1,0 +1,78 @@
+"""Command ``audit ingest``: add what is new in logs to the store that the other commands ask."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from app_integration.names import parse_environment
+from console import operate
+from console.audit.log_sources import LogSources, default_store
+from console.escapes import escape_unprintable
+from console.options import AuditLog, Env, Root
+from vault.audit.ingest.ingestion import Ingested
+
+DAMAGED: Final = 2
+#: Damaged lines that are printed. The index of the store has more.
+_PRINTED: Final = 50
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Records = Annotated[
+    list[Path] | None,
+    typer.Option("--records", help="a file or folder of access records; may be repeated"),
+]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="folder of the store; default: one in --root")
+]
+
+
+def ingest(
+    env: Env,
+    audit_log: AuditLog = None,
+    records: Records = None,
+    store: Store = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="days after which lines are removed from it")
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="a database user or accessor that the log has as an HMAC only"),
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Add what is new in audit logs and access records to the store of reports.
+
+    Exit code 2 if a line is damaged. Each is named on standard error, and costs no other line.
+    """
+    environment = parse_environment(env)
+    sources = LogSources(environment, audit_log or (), records or (), root)
+    found = sources.update(
+        store or default_store(environment, root),
+        names=name or (),
+        now=datetime.now(UTC),
+        keep=None if keep is None else timedelta(days=keep),
+    )
+    show(found)
+    if found.damage:
+        raise typer.Exit(DAMAGED)
+
+
+def show(found: Ingested) -> None:
+    """Print the numbers of lines, and each damaged line by its file, number and reason."""
+    for each in found.damage[:_PRINTED]:
+        err.print(escape_unprintable(str(each)), markup=False, highlight=False)
+    if len(found.damage) > _PRINTED:
+        err.print(f"and {len(found.damage) - _PRINTED} more", markup=False, highlight=False)
+    dropped = f", {found.dropped:,} old ones removed" if found.dropped else ""
+    damaged = f", {len(found.damage):,} damaged" if found.damage else ""
+    out.print(
+        f"{found.lines:,} lines in the store, {found.new_lines:,} new{damaged}{dropped}",
+        markup=False,
+        highlight=False,
+    )

@@ -1,0 +1,122 @@
+"""Logs of an environment, and the store that they are ingested into."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from app_integration.client import Client
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.header import Header
+from app_integration.encryption.files.log_context import LogContext
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.session.session import Session
+from app_integration.settings import Settings
+from console import operate
+from console.audit_files import find_audit_files
+from console.operator_session import open_job_session
+from vault.audit.ingest.ingestion import Ingested, ingest
+from vault.audit.ingest.source import Source, find_records
+from vault.declare.server_names import AUDITOR_JOB
+
+
+def default_store(environment: Environment, root: Path) -> Path:
+    """Return the folder of an environment's store, which another environment does not share.
+
+    Args:
+        environment: The environment.
+        root: Folder of the local deployment.
+
+    """
+    is_local = operate.is_local(environment, root)
+    return root / ("audit" if is_local else f"audit-{environment}")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSources:
+    """What an operator names, by default the logs of the local deployment.
+
+    Attributes:
+        environment: The environment.
+        audit_logs: Files of the server's audit devices.
+        records: Files and folders of access records.
+        root: Folder of the local deployment.
+
+    """
+
+    environment: Environment
+    audit_logs: Sequence[Path]
+    records: Sequence[Path]
+    root: Path
+
+    def find(self) -> list[Source]:
+        """Return all files.
+
+        Raises:
+            ConfigurationError: If there is none.
+            OSError: If a path does not exist.
+
+        """
+        records = list(self.records)
+        if not records and operate.is_local(self.environment, self.root):
+            logs = operate.local_deployment(self.root).layout.logs
+            records = [logs] if logs.is_dir() else []
+        files = find_audit_files(self.environment, self.audit_logs, self.root)
+        found = [*map(Source.server_log, files.paths), *find_records(records)]
+        if not found:
+            raise ConfigurationError(
+                f"no audit log of {self.environment} is known; name one with --audit-log"
+            )
+        return found
+
+    def update(
+        self,
+        store: Path,
+        *,
+        names: Collection[str] = (),
+        now: datetime | None = None,
+        keep: timedelta | None = None,
+    ) -> Ingested:
+        """Add to a store what is new in the logs.
+
+        Args:
+            store: Folder of the store.
+            names: Plain texts of which the server's audit devices are asked for the HMACs.
+            now: The current time.
+            keep: How long lines are kept in the store.
+
+        Raises:
+            ConfigurationError: If a file is no log, or there is no credential for *names* or for
+                encrypted records.
+            AccessDenied: If the credential may not ask the devices, or not decrypt.
+            OSError: If a file cannot be read.
+
+        """
+        found = self.find()
+        if not names and not any(source.is_encrypted for source in found):
+            return ingest(found, store, now=now, keep=keep)
+        with open_job_session(self.environment.value, self.root, AUDITOR_JOB) as session:
+            reader = _RecordReader(session, self.environment)
+            return ingest(
+                *(found, store), now=now, keep=keep, unwrap=reader, session=session, names=names
+            )
+
+
+class _RecordReader:
+    """Reader of the file keys of encrypted records, of any service."""
+
+    def __init__(self, session: Session, environment: Environment) -> None:
+        self._session = session
+        self._mounts = operate.load_declaration().environment(environment).mounts
+        self._clients: dict[Scope, Client] = {}
+
+    def __call__(self, header: Header) -> BodyCipher:
+        """Return the cipher of a header."""
+        scope = LogContext.read(header.preamble).scope
+        if scope not in self._clients:
+            settings = Settings(scope, "", mounts=self._mounts)
+            self._clients[scope] = Client(settings, session=self._session)
+        return self._clients[scope].files(None).unwrap(header)

@@ -1,0 +1,138 @@
+"""Ingest of the logs of a running server: no line is lost, and names are found behind HMACs."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+import zstandard
+
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer, audited_server
+from vault.audit.ingest.ingestion import ingest
+from vault.audit.ingest.source import Source
+from vault.audit.names import Names
+from vault.audit.store import open_store
+
+ROTATIONS = 20
+COMPRESSIONS = ((".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("audited")) as running:
+        yield running
+
+
+def logs(server: AuditedServer) -> list[Source]:
+    """Return the files of the device, rotated ones too."""
+    return [Source.server_log(path) for path in sorted(server.folder.glob("audit*.log*"))]
+
+
+class Writers:
+    """Threads that write secrets, each once, until they are stopped."""
+
+    def __init__(self, server: AuditedServer) -> None:
+        self._server = server
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(name,)) for name in "ab"]
+        self.paths: list[str] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, name: str) -> None:
+        number = 0
+        while not self._stopped.is_set():
+            path = f"secret/data/{name}-{number}"
+            self._server.root.post(path, {"data": {"value": "x"}})
+            self.paths.append(path)
+            number += 1
+
+
+def rotate(server: AuditedServer, number: int) -> None:
+    """Rotate the log as logrotate does, and compress the rotated one, or not."""
+    rotated = server.folder / f"audit-20261128{number:02}.log"
+    (server.folder / "audit.log").rename(rotated)
+    server.reload()
+    if number % 3:
+        suffix, compress = COMPRESSIONS[number % 3 - 1]
+        rotated.with_name(rotated.name + suffix).write_bytes(compress(rotated.read_bytes()))
+        rotated.unlink()
+
+
+def raw_lines(server: AuditedServer) -> int:
+    """Return the number of lines in all files."""
+    count = 0
+    for source in logs(server):
+        data = source.path.read_bytes()
+        if source.path.suffix == ".gz":
+            data = gzip.decompress(data)
+        elif source.path.suffix == ".zst":
+            data = zstandard.ZstdDecompressor().decompress(data)
+        count += data.count(b"\n")
+    return count
+
+
+def test_no_line_is_lost_over_rotations_under_load(server: AuditedServer, tmp_path: Path) -> None:
+    store, new = tmp_path / "store", 0
+    with Writers(server) as writers:
+        for number in range(ROTATIONS):
+            new += ingest(logs(server), store).new_lines
+            rotate(server, number)
+    last = ingest(logs(server), store)
+    assert last.damage == ()
+    assert new + last.new_lines == last.lines == raw_lines(server)
+    with open_store(store) as connection:
+        counts = dict(
+            connection.execute(
+                "SELECT path, count(*) FROM events WHERE path LIKE 'secret/data/%' GROUP BY 1"
+            ).fetchall()
+        )
+        devices = connection.execute("SELECT DISTINCT device FROM lines").fetchall()
+    assert len(writers.paths) > ROTATIONS
+    assert counts == dict.fromkeys(writers.paths, 1)
+    assert devices == [("audit",)]
+
+
+def test_names_are_found_in_each_epoch_of_a_device(server: AuditedServer, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    token = server.root.post("auth/token/create", {}, retry=False)["auth"]["accessor"]
+    names = Names(store)
+    server.reload(["audit", "other"])
+    names.resolve(server.root, ["audit", "other", "none"], [token])
+    server.reload(["audit"])  # the other one loses its salt
+    wait_until(lambda: Names(store).note_epoch(server.root, "other") is None, "no device")
+    before = names.hashes(token)
+    server.reload(["audit", "other"])
+    names.resolve(server.root, ["audit", "other"], [token])
+    assert [len(epochs) for epochs in names.epochs.values()] == [1, 2]
+    found = names.hashes(token)
+    assert [(each.device, each.epoch) for each in found] == [
+        ("audit", 0),
+        ("other", 0),
+        ("other", 1),
+    ]
+    assert found[:2] == before
+    assert len({each.hash for each in found}) == 3
+    store.mkdir()
+    names.save()
+    assert Names.load(store) == names
+    ingest([Source.server_log(server.folder / "audit.log")], store)
+    with open_store(store) as connection:
+        rows = connection.execute(
+            "SELECT names.name FROM events JOIN names"
+            " ON names.device = events.device AND names.hash = new_accessor"
+        ).fetchall()
+    assert rows == [(token,)]
