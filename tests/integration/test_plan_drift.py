@@ -59,7 +59,12 @@ INPUTS = Inputs(
 
 #: Throw-away objects of the kinds whose real objects the test must not break.
 OWN: dict[str, Resource] = {
-    "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
+    "mount": Mount(
+        *("mounts", "drift", "kv", "for this test"),
+        max_ttl=3600,
+        version=2,
+        plain_keys=("username",),
+    ),
     "kv-config": KvConfig("drift", 5),
     "rate-limit": ManagedResource(RateLimit("drift-dev", "transit", 1000, 1, 0), OWNER),
     "transit-key": ManagedResource(TransitKey("drift-dev-key", 86_400), OWNER),
@@ -205,7 +210,7 @@ CONNECTION = "database/config/{name}"
 MOUNTED = {
     "type": "kv",
     "description": "for this test",
-    "config": {"max_lease_ttl": "1h"},
+    "config": {"max_lease_ttl": "1h", "audit_non_hmac_response_keys": ["username"]},
     "options": {"version": "2"},
 }
 KEY = {"type": "aes256-gcm96", "derived": True}
@@ -230,6 +235,9 @@ HANDS = {
             "version": recreated_with("sys/mounts/{name}", MOUNTED | {"options": {"version": "1"}}),
             # Lower, because a higher limit is no drift.
             "max_lease_ttl": body("sys/mounts/{name}/tune", {"max_lease_ttl": "59m"}),
+            "audit_non_hmac_response_keys": body(
+                "sys/mounts/{name}/tune", {"audit_non_hmac_response_keys": ["another"]}
+            ),
         },
         ("type", "version"),
     ),

@@ -137,7 +137,9 @@ def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     yield mount("mounts", mounts.kv, "kv", "secrets of services", version=2)
     yield KvConfig(mounts.kv, KEPT_VERSIONS, is_given=environment.is_scoped)
     yield mount("mounts", mounts.transit, "transit", "encryption keys of services")
-    yield mount("mounts", mounts.database, "database", "leased database users")
+    # So that the audit log says which database user a request got, and no password.
+    plain = ("username",)
+    yield mount("mounts", mounts.database, "database", "leased database users", plain_keys=plain)
     yield mount("auth", mounts.approle, "approle", "services and jobs")
     yield from people.userpass_mount(environment)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -22,6 +23,7 @@ from vault.reconcile.resources import (
 )
 from vault.reconcile.resources.marks import MARKED_BY, describe, described_owner
 
+_PLAIN_KEYS: Final = "audit_non_hmac_response_keys"
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
 
@@ -64,6 +66,9 @@ class Mount:
             force is lower, be it the mount's or the server's, apply raises the mount's. It leaves a
             higher limit, because others may need it.
         version: For KV, the version of the engine.
+        plain_keys: Keys of responses whose values the audit log has in plain, not as HMACs. Further
+            ones are left, because others may need them. So are all of a mount that another one
+            made, or that exists with *is_given*.
 
     """
 
@@ -77,6 +82,7 @@ class Mount:
     version: int | None = None
     deployment: str = DEFAULT_DEPLOYMENT
     is_given: bool = False
+    plain_keys: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,6 +98,8 @@ class Mount:
             fields["max_lease_ttl"] = self.max_ttl
         if self.version:
             fields["version"] = self.version
+        if self.plain_keys and not self.is_given:
+            fields[_PLAIN_KEYS] = sorted(self.plain_keys)
         return fields
 
     def read(self, reader: ReadSession) -> Fields | None:
@@ -112,11 +120,19 @@ class Mount:
             **select_fields(self.desired(), {**found, "version": version}),
             MARKED_BY: owner,
         }
-        if owner not in (None, self.deployment) and "description" in actual:
-            actual["description"] = self.desired()["description"]
+        if _PLAIN_KEYS in actual:
+            actual[_PLAIN_KEYS] = self._compare_plain_keys(found.get("config") or {})
+        if owner not in (None, self.deployment):
+            kept = {"description", _PLAIN_KEYS} & actual.keys()
+            actual |= {key: self.desired()[key] for key in kept}
         if self.max_ttl:
             actual["max_lease_ttl"] = min(self.max_ttl, read_max_ttl(reader, self.name))
         return actual
+
+    def _compare_plain_keys(self, config: Mapping[str, Any]) -> list[str]:
+        """Return the keys that the server has in plain, without further ones if none is missing."""
+        found = set(config.get(_PLAIN_KEYS) or ())
+        return sorted(found & {*self.plain_keys} if found >= {*self.plain_keys} else found)
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Mount the engine or method if it does not exist, and tune what differs.
@@ -136,6 +152,8 @@ class Mount:
             self._create(session)
             before = self.read(session) or {}
         differing = {key: value for key, value in self.desired().items() if before[key] != value}
+        if _PLAIN_KEYS in differing:
+            differing[_PLAIN_KEYS] = sorted({*before[_PLAIN_KEYS], *self.plain_keys})
         if differing:
             # For an auth method too, because sys/auth/<method>/tune needs sudo.
             session.post(f"sys/mounts/{self.name}/tune", differing)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -18,9 +19,9 @@ from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.prune import find_orphans
-from vault.reconcile.resources import Resource
+from vault.reconcile.resources import ReadSession, Resource
 from vault.reconcile.resources.kv import metadata_path
-from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark
+from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark, describe
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import (
     ManagedResource,
@@ -235,3 +236,30 @@ def test_configuration_of_anothers_mount_is_not_changed(versions: int, refused: 
     else:
         check_owners(NOTHING, OURS, [MOUNT, config], [mount, found])
         assert not contested(config, found)
+
+
+DATABASE = Mount("mounts", "db", "database", "users", deployment="ours", plain_keys=("username",))
+
+
+@pytest.mark.parametrize(
+    ("owner", "found", "is_drift"),
+    [
+        ("ours", None, True),
+        ("ours", ["other"], True),
+        ("ours", ["username", "other"], False),
+        ("theirs", None, False),
+    ],
+)
+def test_plain_keys_of_a_mount_are_a_part_of_what_it_has(
+    owner: str, found: list[str] | None, is_drift: bool
+) -> None:
+    config = {} if found is None else {"audit_non_hmac_response_keys": found}
+    mount = {"type": "database", "description": describe("users", owner), "config": config}
+    reader = SimpleNamespace(get=lambda _: {"data": {"db/": mount}})
+    fields = DATABASE.read(cast("ReadSession", reader)) or {}
+    key = "audit_non_hmac_response_keys"
+    assert (fields[key] != DATABASE.desired()[key]) is is_drift
+
+
+def test_plain_keys_of_a_given_mount_are_left() -> None:
+    assert "audit_non_hmac_response_keys" not in replace(DATABASE, is_given=True).desired()
