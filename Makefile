@@ -64,6 +64,7 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.logs
+	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed

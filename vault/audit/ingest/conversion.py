@@ -75,7 +75,7 @@ class Converter:
         query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
         try:
             self._connection.execute(f"COPY ({query}) TO {quote(str(to))} ({_OPTIONS})")
-            return self._check(source, kind, to)
+            return self._check(kind, to)
         except (duckdb.InvalidInputException, duckdb.ConversionException):
             return None  # its message has a part of the line
         except duckdb.Error as error:
@@ -138,31 +138,15 @@ class Converter:
             f"TO {quote(str(to))} ({_OPTIONS})"
         )
 
-    def _check(self, source: Path, kind: Kind, to: Path) -> Converted | None:
-        """Return what a file has, None if a line has no time, or a field of a wrong type."""
+    def _check(self, kind: Kind, to: Path) -> Converted | None:
+        """Return what a file has, None if a line lacks a field that it must have."""
+        lacks = " OR ".join(f"{name} IS NULL" for name in kind.texts)
         found = self._connection.execute(
-            f"SELECT count(*), count(time), min(time)::VARCHAR, max(time)::VARCHAR,"
-            f" coalesce(bool_or({kind.doubt}), false) FROM read_parquet({quote(str(to))})"
+            f"SELECT count(*), min(time)::VARCHAR, max(time)::VARCHAR,"
+            f" coalesce(bool_or({lacks}), false) FROM read_parquet({quote(str(to))})"
         ).fetchone()
-        rows, times, first, last, is_doubtful = found or (0, 0, None, None, False)
-        if times < rows or self._has_wrong_type(source, kind, is_doubtful=is_doubtful):
-            return None
-        return Converted(rows, first, last)
-
-    def _has_wrong_type(self, source: Path, kind: Kind, *, is_doubtful: bool) -> bool:
-        """Return whether a field has a wrong type, which DuckDB reads as NULL without a word."""
-        if not is_doubtful:
-            return False
-        wrong = [f"json_type({name}) IS DISTINCT FROM 'VARCHAR'" for name in kind.texts]
-        wrong += [
-            f"coalesce(json_type({name}), 'NULL') NOT IN ('OBJECT', 'NULL')"
-            for name in kind.objects
-        ]
-        fields = dict.fromkeys((*kind.texts, *kind.objects), "JSON")
-        found = self._connection.execute(
-            f"SELECT bool_or({' OR '.join(wrong)}) FROM {_read_json(source, fields)}"
-        ).fetchone()
-        return bool(found and found[0])
+        rows, first, last, is_damaged = found or (0, None, None, False)
+        return None if is_damaged else Converted(rows, first, last)
 
 
 @contextmanager
@@ -179,6 +163,8 @@ def open_converter(folder: Path) -> Iterator[Converter]:
     with import_duckdb().connect() as connection:
         for name, value in (
             ("TimeZone", "'UTC'"),
+            # Lines of a log are in no order, and keeping it would let threads wait for each other.
+            ("preserve_insertion_order", "false"),
             ("memory_limit", f"'{MEMORY}'"),
             ("temp_directory", quote(str(folder / "duckdb"))),
             ("autoinstall_known_extensions", "false"),

@@ -169,7 +169,7 @@ class _Ingest:
         converted = self._converter.convert(path, source.kind, source.device, pending)
         if converted is None or log.has_grown():
             return False
-        if converted.rows != sum(block.count(b"\n") for block in log.blocks(0)):
+        if converted.rows != log.count_lines():
             return False
         entry.lines += converted.rows
         self._writer.commit(identity, log.size, converted, [])

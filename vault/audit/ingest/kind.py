@@ -18,9 +18,8 @@ class Kind:
         folder: Folder of its Parquet files in the store.
         json_columns: Fields of a line, as DuckDB reads them.
         select: Returns a query of all columns over a table with the fields.
-        texts: Fields that must be texts.
+        texts: Fields that a line must have, as texts. They are columns of the same name.
         objects: Fields that are objects, null or absent.
-        doubt: SQL over the columns: a row whose line may have a field of a wrong type.
 
     """
 
@@ -29,7 +28,6 @@ class Kind:
     select: Callable[[str], str]
     texts: tuple[str, ...]
     objects: tuple[str, ...]
-    doubt: str
 
     def has_types(self, document: Mapping[str, Any]) -> bool:
         """Return whether the fields of a decoded line have the types that they must have."""
@@ -53,8 +51,6 @@ LINES: Final = Kind(
     select_lines,
     ("time", "type"),
     ("auth", "request", "response"),
-    "(operation IS NULL AND path IS NULL)"
-    " OR (policies IS NULL AND token IS NULL AND allowed IS NULL)",
 )
 RECORDS: Final = Kind(
     FOLDERS["records"],
@@ -62,5 +58,4 @@ RECORDS: Final = Kind(
     _select_records,
     ("time", "operation"),
     (),
-    "false",
 )

@@ -18,6 +18,7 @@ from vault.audit.ingest.line_check import MAX_LINE
 Stamp: TypeAlias = tuple[int, int, int, int]
 
 _BLOCK: Final = 2**20
+_BUFFER: Final = 2**18
 # Small, because a few bytes may stand for very many.
 _COMPRESSED_BLOCK: Final = 8192
 _GZIP: Final = b"\x1f\x8b"
@@ -100,6 +101,14 @@ class PlainLog:
                 return
             yield data
             start += len(data)
+
+    def count_lines(self) -> int:
+        """Return the number of complete lines."""
+        count, buffer, at = 0, bytearray(_BUFFER), 0
+        while at < self.size and (size := os.preadv(self.file.fileno(), [buffer], at)):
+            count += buffer.count(b"\n", 0, min(size, self.size - at))
+            at += size
+        return count
 
     def has_grown(self) -> bool:
         """Return whether the file has changed since it was opened."""

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -21,10 +21,10 @@ import zstandard
 from app_integration.errors import ConfigurationError
 from tests.unit.vault.audit.conftest import LineMaker
 from vault.audit.ingest import ingestion, piece, store_writer
+from vault.audit.ingest.conversion import Converted, Converter
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.index import FILE, Index
 from vault.audit.ingest.ingestion import Ingested, ingest
-from vault.audit.ingest.log_file import PlainLog
 from vault.audit.ingest.source import Source, device_name
 from vault.audit.store import open_store
 
@@ -205,14 +205,14 @@ def test_line_longer_than_a_piece_stays_whole(tmp_path: Path, line: LineMaker) -
 def test_file_that_grows_while_it_is_read_loses_and_doubles_nothing(
     tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = PlainLog.blocks
+    convert = Converter.convert
 
-    def grow(self: PlainLog, start: int) -> Iterator[bytes]:
-        _append(log, line(10) + b"\n")
-        monkeypatch.setattr(PlainLog, "blocks", blocks)
-        return blocks(self, start)
+    def grow(self: Converter, source: Path, *arguments: Any) -> Converted | None:
+        if source.name.isdigit():  # the file itself, and not a copy of a piece
+            _append(log, line(10) + b"\n")
+        return convert(self, source, *arguments)
 
-    monkeypatch.setattr(PlainLog, "blocks", grow)
+    monkeypatch.setattr(Converter, "convert", grow)
     found = _ingest(tmp_path, log.name).new_lines + _ingest(tmp_path, log.name).new_lines
     assert found == 11
     assert _count(tmp_path) == [("audit-1", 11, 11)]

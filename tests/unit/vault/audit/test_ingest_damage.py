@@ -97,12 +97,9 @@ def test_damaged_line_among_whole_ones_is_named(
 def test_field_of_wrong_type_is_named(
     tmp_path: Path, line: LineMaker, name: str, value: object
 ) -> None:
-    damaged = line(2, **{name: value})
-    if name == "response":  # found beside other damage only, because its lack is normal
-        damaged += b"\n{"
-    found = _ingest(tmp_path, b"\n".join([line(1), damaged, line(3), b""]))
+    found = _ingest(tmp_path, b"\n".join([line(1), line(2, **{name: value}), line(3), b""]))
     assert found.new_lines == 2
-    assert _damage(found)[0].reason is Reason.WRONG_TYPE
+    assert _damage(found) == [Damage(2, len(line(1)) + 1, Reason.WRONG_TYPE)]
 
 
 @pytest.mark.parametrize(
