@@ -72,6 +72,7 @@ def scan(log: Path) -> None:
     source = f"read_json('{log}', format = 'newline_delimited', columns = {{{columns}}})"
     with duckdb.connect() as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'")
+        connection.execute("SET enable_progress_bar = false")
         query = f"SELECT max(COLUMNS(*)) FROM ({select_lines(source)})"  # noqa: S608 (own names)
         connection.execute(query).fetchall()
 

@@ -1,4 +1,4 @@
-"""Ingest of 1, 3 and 10 million lines: as fast as DuckDB's scan allows, linear, in bounded memory."""
+"""Ingest of 1, 3 and 10 million lines: near a scan's speed, linear, and in bounded memory."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ def _confine(connection: DuckDBPyConnection, folder: Path) -> None:
     """Let *connection* read and write below *folder* only, for good."""
     for name, value in (
         ("TimeZone", "'UTC'"),
+        ("enable_progress_bar", "false"),
         ("memory_limit", f"'{MEMORY}'"),
         ("temp_directory", quote(str(folder / "temporary"))),
         ("allowed_directories", f"[{quote(f'{folder}/')}]"),

@@ -163,6 +163,7 @@ def open_converter(folder: Path) -> Iterator[Converter]:
     with import_duckdb().connect() as connection:
         for name, value in (
             ("TimeZone", "'UTC'"),
+            ("enable_progress_bar", "false"),
             # Lines of a log are in no order, and keeping it would let threads wait for each other.
             ("preserve_insertion_order", "false"),
             ("memory_limit", f"'{MEMORY}'"),
