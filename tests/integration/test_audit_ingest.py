@@ -11,8 +11,13 @@ from typing import Self
 import pytest
 import zstandard
 
+from app_integration.client import Client
+from app_integration.names import Environment
+from console import operate
+from console.audit.log_sources import LogSources
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.deployment import Deployment
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
 from vault.audit.names import Names
@@ -136,3 +141,26 @@ def test_names_are_found_in_each_epoch_of_a_device(server: AuditedServer, tmp_pa
             " ON names.device = events.device AND names.hash = new_accessor"
         ).fetchall()
     assert rows == [(token,)]
+
+
+@pytest.mark.requires("embedded")
+def test_logs_of_the_local_deployment_say_who_got_which_user(
+    deployment: Deployment, service: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+    deployment.refresh("vault/audit")
+    service.secrets.get("jwt-secret")
+    user = deployment.operator.get("database/creds/gaara-store-dev")["data"]["username"]
+    sources = LogSources(Environment.DEV, (), (), deployment.layout.root)
+    store = tmp_path / "store"
+    assert sources.update(store, names=["some user"]).damage == ()
+    assert {each.device for each in Names.load(store).hashes("some user")} == {"audit-1", "audit-2"}
+    with open_store(store) as connection:
+        users = connection.execute("SELECT actor FROM events WHERE database_user = ?", [user])
+        assert len(users.fetchall()) == 1
+        reads = connection.execute(
+            "SELECT DISTINCT actor, secret FROM records JOIN events USING (request_id)"
+            " WHERE service = 'gaara-store' AND secret = 'jwt-secret'"
+        )
+        assert reads.fetchall() == [("gaara-store-dev", "jwt-secret")]

@@ -51,6 +51,7 @@ class LogEntry:
         rescued: Number of objects that were taken from damaged lines.
         damaged: Number of damaged lines.
         is_ended: Whether nothing is appended any more.
+        pending: Bytes of a plain file after its last newline.
         stamps: State of each file of the log when it was read last, by path.
         parts: The Parquet files, none once they are older than what is kept.
         damage: The first damaged lines.
@@ -66,6 +67,7 @@ class LogEntry:
     rescued: int = 0
     damaged: int = 0
     is_ended: bool = False
+    pending: int = 0
     stamps: dict[str, Stamp] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
@@ -74,6 +76,13 @@ class LogEntry:
         """Count damaged lines, and keep the first ones by name."""
         self.damaged += len(damage)
         self.damage += damage[: max(0, MAX_NAMED - len(self.damage))]
+
+    def note(self, damage: Damage) -> bool:
+        """Keep damage that is not that of a line, and return whether it is new."""
+        is_new = damage not in self.damage
+        if is_new:
+            self.damage.append(damage)
+        return is_new
 
     def check_sum(self) -> None:
         """Check that each line is a row, damaged or blank.

@@ -53,7 +53,8 @@ def ingest(
 ) -> Ingested:
     """Add to a store what is new in logs.
 
-    An ingest at the same time waits. One that was killed loses nothing, and doubles nothing.
+    An ingest at the same time waits. One that was killed loses nothing, and doubles nothing. The
+    caller must not have the store open, because this waits for readers before it removes files.
 
     Args:
         sources: The files of the logs.
@@ -67,7 +68,7 @@ def ingest(
     Raises:
         ConfigurationError: If DuckDB is not installed, a file is no log, or the store cannot be
             written.
-        DecryptionFailed: If an encrypted log is not for this reader.
+        AccessDenied: If the session may not ask a device, or not decrypt.
         OSError: If a file cannot be read.
 
     """
@@ -84,6 +85,7 @@ def ingest(
         for source in sources:
             damage += _Ingest(writer, converter, source, unwrap).run()
         new = _count_rows(writer) - before
+        damage += writer.name_torn_ends()
         writer.merge()
         dropped = writer.drop_before(now - keep) if now is not None and keep is not None else 0
         lines = sum(part.rows for each in writer.index.logs.values() for part in each.parts)
@@ -139,6 +141,7 @@ class _Ingest:
             self._add_pieces(log, log.identity, entry)
         self._note_fault(log, entry)
         entry.is_ended |= log.is_ended
+        entry.pending = log.stamp[2] - log.size if isinstance(log, PlainLog) else 0
         for other in logs.values():
             other.stamps.pop(path, None)
         entry.stamps[path] = log.stamp
@@ -148,8 +151,7 @@ class _Ingest:
         """Name a fault of the file as a whole, which is not that of a line."""
         if log.fault is not None:
             found = Damage(entry.lines + 1, entry.offset, log.fault)
-            if found not in entry.damage:
-                entry.damage.append(found)
+            if entry.note(found):
                 self._damage.append(found)
 
     def _add_directly(self, log: LogFile, identity: str, entry: LogEntry) -> bool:

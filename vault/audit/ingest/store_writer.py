@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Final
 
 from app_integration._internal.private_file import fsync_folder
 from vault.audit.ingest.conversion import Converted, Converter
-from vault.audit.ingest.damage import Damage
+from vault.audit.ingest.damage import Damage, NamedDamage, Reason
 from vault.audit.ingest.index import Index, LogEntry, Part
 from vault.audit.store import FOLDERS
 
@@ -53,9 +54,8 @@ class StoreWriter:
 
     def _remove_orphans(self) -> None:
         kept = {path.name for path in self.index.files()}
-        for path in self.temporary.iterdir():
-            if path.is_file():
-                path.unlink()
+        shutil.rmtree(self.temporary)
+        self.temporary.mkdir(mode=0o700)
         orphans = [
             path
             for name in FOLDERS.values()
@@ -92,6 +92,18 @@ class StoreWriter:
             self._publish(entry, name)
             entry.parts.append(Part(name, converted.rows, converted.first, converted.last))
         self.index.save()
+
+    def name_torn_ends(self) -> list[NamedDamage]:
+        """Name what follows the last newline of each log that has ended."""
+        found = []
+        for identity in self._find_ended():
+            entry = self.index.logs[identity]
+            damage = Damage(entry.lines + 1, entry.offset, Reason.TORN)
+            if entry.pending and entry.note(damage):
+                found.append(NamedDamage(next(iter(entry.stamps), ""), damage))
+        if found:
+            self.index.save()
+        return found
 
     def merge(self) -> None:
         """Merge the files of each log that has ended, or that has many."""

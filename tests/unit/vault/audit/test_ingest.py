@@ -162,6 +162,19 @@ def test_inode_used_again_is_a_new_log(tmp_path: Path, log: Path, line: LineMake
     assert _ingest(tmp_path, log.name).new_lines == 10
 
 
+def test_torn_end_of_a_rotated_log_is_named_once(
+    tmp_path: Path, log: Path, line: LineMaker
+) -> None:
+    size = log.stat().st_size
+    _append(log, line(10)[:50])
+    rotated = log.rename(tmp_path / "audit-1-20261128.log")
+    assert _ingest(tmp_path, rotated.name).damage == ()  # it may go on
+    log.write_bytes(_lines(line, 20, 22))
+    found = _ingest(tmp_path, rotated.name, log.name)
+    assert [str(each) for each in found.damage] == [f"{rotated}: line 11 (byte {size}): torn"]
+    assert _ingest(tmp_path, rotated.name, log.name).damage == ()
+
+
 def test_devices_are_told_apart(tmp_path: Path, log: Path, line: LineMaker) -> None:
     other = tmp_path / "audit-2.log"
     other.write_bytes(line(50) + b"\n" + log.read_bytes())
