@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vault.audit.event_columns import JSON_COLUMNS, select_lines
+from vault.audit.ingest.column_type import parse_type
 from vault.audit.store import FOLDERS, RECORD_COLUMNS
 
 
@@ -19,7 +20,6 @@ class Kind:
         json_columns: Fields of a line, as DuckDB reads them.
         select: Returns a query of all columns over a table with the fields.
         texts: Fields that a line must have, as texts. They are columns of the same name.
-        objects: Fields that are objects, null or absent.
 
     """
 
@@ -27,12 +27,11 @@ class Kind:
     json_columns: Mapping[str, str]
     select: Callable[[str], str]
     texts: tuple[str, ...]
-    objects: tuple[str, ...]
 
     def has_types(self, document: Mapping[str, Any]) -> bool:
         """Return whether the fields of a decoded line have the types that they must have."""
         return all(isinstance(document.get(name), str) for name in self.texts) and all(
-            document.get(name) is None or isinstance(document[name], dict) for name in self.objects
+            parse_type(kind).fits(document.get(name)) for name, kind in self.json_columns.items()
         )
 
 
@@ -50,12 +49,10 @@ LINES: Final = Kind(
     JSON_COLUMNS,
     select_lines,
     ("time", "type"),
-    ("auth", "request", "response"),
 )
 RECORDS: Final = Kind(
     FOLDERS["records"],
     dict.fromkeys(RECORD_COLUMNS, "VARCHAR"),
     _select_records,
     ("time", "operation"),
-    (),
 )

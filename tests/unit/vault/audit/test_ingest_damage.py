@@ -14,6 +14,7 @@ import zstandard
 
 from app_integration.errors import ConfigurationError
 from tests.unit.vault.audit.conftest import LineMaker
+from vault.audit.ingest.conversion import Converter
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
@@ -100,6 +101,27 @@ def test_field_of_wrong_type_is_named(
     found = _ingest(tmp_path, b"\n".join([line(1), line(2, **{name: value}), line(3), b""]))
     assert found.new_lines == 2
     assert _damage(found) == [Damage(2, len(line(1)) + 1, Reason.WRONG_TYPE)]
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"policies": "x"},
+        {"policies": {}},
+        {"policy_results": []},
+        {"token_ttl": "x"},
+        {"token_ttl": {}},
+        {"token_ttl": 1e30},
+    ],
+)
+def test_field_that_has_another_type_in_every_line_is_found_without_search(
+    tmp_path: Path, line: LineMaker, auth: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Converter, "_find_refused", None)
+    lines = [line(1), *(line(number, auth=auth) for number in range(2, 2000))]
+    found = _ingest(tmp_path, b"\n".join(lines) + b"\n")
+    assert (found.new_lines, len(found.damage)) == (1, 1998)
+    assert {each.reason for each in _damage(found)} == {Reason.WRONG_TYPE}
 
 
 @pytest.mark.parametrize(
