@@ -57,4 +57,5 @@ def test_ingest_is_linear_and_near_the_speed_of_a_scan_in_bounded_memory(tmp_pat
         assert memory <= MEMORY
         per_line[lines] = ingested / lines
         log.unlink()
-    assert max(per_line.values()) <= GROWTH * min(per_line.values())
+    # Not the other way round, because other load on the machine may have slowed the first.
+    assert max(per_line.values()) <= GROWTH * per_line[SIZES[0]]
