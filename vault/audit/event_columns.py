@@ -67,7 +67,11 @@ EXPRESSIONS: Final = {
     "http_status": "TRY_CAST(response.data->>'http_status_code' AS INTEGER)",
     # Of a secret that was read; of a key that encrypted.
     "version": "TRY_CAST(response.data->'metadata'->>'version' AS BIGINT)",
-    "key_version": "TRY_CAST(response.data->>'key_version' AS BIGINT)",
+    # All of a batch have the same one.
+    "key_version": (
+        "TRY_CAST(coalesce(response.data->>'key_version',"
+        " response.data->'batch_results'->0->>'key_version') AS BIGINT)"
+    ),
     # Of a database user, an HMAC unless the mount shows it.
     "database_user": "response.data->>'username'",
     # A list elides its keys to their number, if the device is told to.

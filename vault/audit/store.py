@@ -37,14 +37,22 @@ RECORD_COLUMNS: Final = {
 FOLDERS: Final = {"lines": "events", "records": "records"}
 MEMORY: Final = "800MB"
 
-#: Each device has a line for each request. One with no id, which is malformed, stays.
+#: Number of a line in the store, those of the first device first.
+_LINE: Final = """
+(list_position((SELECT list(DISTINCT device ORDER BY device) FROM {files}), device)::BIGINT << 52)
+    + (file_index::BIGINT << 34) + file_row_number
+"""
+#: Each device has a line for each request. One with no id, which is malformed, stays. Only the ids
+#: of repeated lines are kept in memory; a window function would keep whole lines.
 _EVENTS: Final = f"""
 CREATE VIEW events AS
-SELECT *, {OUTCOME} AS outcome, {ACTOR} AS actor
-FROM lines
+SELECT lines.*, {OUTCOME} AS outcome, {ACTOR} AS actor
+FROM lines ANTI JOIN (
+    SELECT request_id, min(line) AS first FROM lines
+    WHERE type = 'response' AND request_id IS NOT NULL
+    GROUP BY request_id HAVING count(*) > 1
+) AS repeated ON repeated.request_id = lines.request_id AND repeated.first <> lines.line
 WHERE type = 'response'
-QUALIFY request_id IS NULL
-    OR row_number() OVER (PARTITION BY request_id ORDER BY device) = 1
 """
 #: A database user in plain, where its HMAC is known.
 _NAMED: Final = """
@@ -134,21 +142,29 @@ def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:
     if known:
         rows = [(each.device, each.epoch, each.hash, each.name) for each in known]
         connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", rows)
-    no_line = (
-        f"SELECT *, CAST(NULL AS VARCHAR) AS device FROM ({select_lines(_empty(JSON_COLUMNS))})"
-    )
-    lines = _select_files(folder / FOLDERS["lines"], no_line)
+    lines = _select_lines(folder / FOLDERS["lines"])
     connection.execute(f"CREATE VIEW lines AS {_NAMED.format(lines) if known else lines}")
-    records = _select_files(folder / FOLDERS["records"], f"SELECT * FROM {_empty(RECORD_COLUMNS)}")
+    records = _select_records(folder / FOLDERS["records"])
     connection.execute(f"CREATE VIEW records AS {records}")
     connection.execute(_EVENTS)
 
 
-def _select_files(files: Path, empty: str) -> str:
-    """Return a query of all Parquet *files* of a folder, or *empty* if there is none."""
-    if not any(files.glob("*.parquet")):
-        return empty
-    return f"SELECT * FROM read_parquet({quote(f'{files}/*.parquet')}, union_by_name = true)"
+def _select_lines(folder: Path) -> str:
+    """Return a query of all lines in the Parquet files of a folder, each with its number."""
+    if not any(folder.glob("*.parquet")):
+        no_line = select_lines(_empty(JSON_COLUMNS))
+        return f"SELECT *, '' AS device, 0::BIGINT AS line FROM ({no_line})"
+    files = f"{quote(f'{folder}/*.parquet')}, union_by_name = true"
+    line = _LINE.format(files=f"read_parquet({files})")
+    numbered = f"read_parquet({files}, file_row_number = true)"
+    return f"SELECT * EXCLUDE (file_row_number), {line} AS line FROM {numbered}"
+
+
+def _select_records(folder: Path) -> str:
+    """Return a query of all access records in the Parquet files of a folder."""
+    if not any(folder.glob("*.parquet")):
+        return f"SELECT * FROM {_empty(RECORD_COLUMNS)}"
+    return f"SELECT * FROM read_parquet({quote(f'{folder}/*.parquet')}, union_by_name = true)"
 
 
 def _empty(columns: Mapping[str, str]) -> str:
