@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from console.audit import archive, devices, ingest, read, verify
+from console.audit import archive, devices, ingest, read, report, verify, version, what, who
 
-app = typer.Typer(no_args_is_help=True, help="Audit logs of the server.")
+app = typer.Typer(no_args_is_help=True, help="Audit logs of the server: who read what.")
 for command in (
     archive.archive,
     devices.devices,
     ingest.ingest,
     read.read,
+    report.report,
     verify.verify,
+    version.version,
+    what.what,
+    who.who,
 ):
     app.command()(command)

@@ -238,6 +238,13 @@ COMMANDS: Final = {
     "audit read": "FILES --service --env --identity --root",
     "audit verify": "FOLDER --head --service --env --identity --root",
     "audit ingest": "--env --audit-log --records --store --keep --name --root",
+    "audit report": "--env --service --since --until --audit-log --records --store --html --json "
+    "--root",
+    "audit version": "SECRET --env --service --since --until --audit-log --records --store --json "
+    "--root",
+    "audit what": "ACTOR --env --since --until --audit-log --records --store --json --root",
+    "audit who": "SECRET --env --service --since --until --audit-log --records --store --json "
+    "--root",
     "backup-database": "--service --env --folder --recipient --keep --key --root",
     "backups": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",

@@ -1,0 +1,98 @@
+"""Store of audit lines, brought up to date for a command that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app_integration.errors import ConfigurationError
+from console import operate
+from console.audit.log_sources import LogSources, default_store
+from console.audit_files import find_audit_files
+from vault.audit.ingest.index import Index
+from vault.audit.report.declared_objects import Declared, find_declared
+from vault.audit.report.period import Period, parse_period
+from vault.audit.store import open_store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a command was asked to read.
+
+    Attributes:
+        env: Name of the environment.
+        since: Start of the period, as the operator wrote it.
+        until: Its end, or None for now.
+        store: Folder of the store, or None for the local deployment's.
+        audit_logs: Files of audit devices. Those of the local deployment are read if none is named;
+            elsewhere, what is in the store already is asked.
+        records: Files and folders of access records; the same.
+        root: Folder of the local deployment.
+
+    """
+
+    env: str
+    since: str
+    until: str | None
+    store: Path | None
+    audit_logs: Sequence[Path]
+    records: Sequence[Path]
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AuditStore:
+    """An open store.
+
+    Attributes:
+        connection: Its connection.
+        index: Its index, which names damaged lines.
+        declared: What paths and roles are compared with.
+        period: The period that is asked about.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+
+    """
+
+    connection: DuckDBPyConnection
+    index: Index
+    declared: Declared
+    period: Period
+    namespace: str
+
+
+@contextmanager
+def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
+    """Ingest what is new in the logs, and yield the store.
+
+    Args:
+        inputs: What is read.
+
+    Raises:
+        ConfigurationError: If a period is none, DuckDB is not installed, a file is no log, there is
+            neither a log nor a store with lines, or no credential for encrypted records.
+        OSError: If a file cannot be read.
+
+    """
+    environment = operate.resolve_environment(inputs.env)
+    period = parse_period(inputs.since, inputs.until, datetime.now(UTC))
+    declared = find_declared(operate.load_declaration(), environment)
+    folder = (inputs.store or default_store(environment, inputs.root)).absolute()
+    is_local = operate.is_local(environment, inputs.root)
+    if inputs.audit_logs or inputs.records or is_local:
+        sources = LogSources(environment, inputs.audit_logs, inputs.records, inputs.root)
+        sources.update(folder)
+    namespace = find_audit_files(environment, inputs.audit_logs, inputs.root).namespace
+    with open_store(folder) as connection:
+        if not connection.execute("SELECT 1 FROM lines LIMIT 1").fetchall():
+            raise ConfigurationError(
+                f"{folder} has no line of an audit log; name a file of each audit device with "
+                "--audit-log"
+            )
+        yield AuditStore(connection, Index.load(folder), declared, period, namespace)

@@ -1,0 +1,201 @@
+"""Charts of a report, as rectangles of SVG. What they show stands in a table, too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from console.escapes import escape_unprintable
+
+#: Height of the drawing of a timeline. Its width is the number of its columns.
+HEIGHT: Final = 100
+#: Space between two columns.
+_GAP: Final = 0.16
+#: Actors with a colour of their own in the chart of logins.
+_ACTORS: Final = 5
+_OTHERS: Final = "others"
+#: Bars of the chart of the most read values.
+_BARS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A part of a column.
+
+    Attributes:
+        series: Number of its series, by which it has a colour.
+
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Columns over time, each of stacked parts.
+
+    Attributes:
+        id: Anchor of the chart.
+        title: Its title.
+        series: Name and class of each series.
+        rows: Label and values of each column, for the table.
+        columns: Label with all values, and rectangles of each column.
+        top: The greatest sum.
+
+    """
+
+    id: str
+    title: str
+    series: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[int, ...]], ...]
+    columns: tuple[tuple[str, tuple[Rectangle, ...]], ...]
+    top: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels below the drawing: the first, one in the middle, and the last."""
+        names = [label for label, _ in self.rows]
+        return tuple(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar: a name, its number, and its length of 100."""
+
+    name: str
+    count: int
+    length: float
+
+
+def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
+    """Return the charts over time: requests, refused requests, and logins by actor.
+
+    A chart of nothing is left out.
+
+    Args:
+        document: A report.
+
+    """
+    step, rows = document["timeline"]["step"], document["timeline"]["rows"]
+    size = timedelta(hours=1) if step == "hour" else timedelta(days=1)
+    requests = {
+        row["time"]: (row["reads"], row["ok"] - row["reads"], _refused(row)) for row in rows
+    }
+    refused = {row["time"]: (row["denied"], row["failed"], row["absent"]) for row in rows}
+    names, logins = _logins(document["token_days"])
+    charts = [
+        _timeline(
+            "chart-requests",
+            f"Requests by {step}",
+            (("reads", "read"), ("others", "other"), ("refused", "denied")),
+            _fill(requests, size),
+        ),
+        _timeline(
+            "chart-refused",
+            f"Refused requests by {step}",
+            (("denied", "denied"), ("failed", "failed"), ("absent", "absent")),
+            _fill(refused, size),
+        ),
+        _timeline(
+            "chart-logins",
+            "Logins by day",
+            tuple((name, f"series-{number}") for number, name in enumerate(names)),
+            _fill(logins, timedelta(days=1)),
+        ),
+    ]
+    return [chart for chart in charts if chart.top]
+
+
+def build_bars(document: Mapping[str, Any]) -> list[Bar]:
+    """Return the values that were read most.
+
+    Args:
+        document: A report.
+
+    """
+    counts: Counter[str] = Counter()
+    for row in document["reads"]:
+        where = f"{row['service']}/{row['environment']} "
+        name = row["path"] if row["name"] is None else f"{where}{row['name']}"
+        counts[name] += row["count"]
+    most = counts.most_common(_BARS)
+    top = most[0][1] if most else 1
+    return [Bar(escape_unprintable(name), count, 100 * count / top) for name, count in most]
+
+
+def _refused(row: Mapping[str, Any]) -> int:
+    refused: int = row["denied"] + row["failed"] + row["absent"]
+    return refused
+
+
+def _logins(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, tuple[int, ...]]]:
+    """Return the actors with most logins, and the logins of each by day."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row["actor"]] += row["logins"]
+    names = [name for name, count in counts.most_common(_ACTORS) if count]
+    is_whole = len(names) == sum(count > 0 for count in counts.values())
+    shown = names if is_whole else [*names, _OTHERS]
+    days: dict[str, Counter[str]] = {}
+    for row in rows:
+        name = row["actor"] if row["actor"] in names else _OTHERS
+        days.setdefault(f"{row['day']}T00:00:00Z", Counter())[name] += row["logins"]
+    logins = {day: tuple(found[name] for name in shown) for day, found in days.items()}
+    return [escape_unprintable(name) for name in shown], logins
+
+
+def _fill(
+    values: Mapping[str, tuple[int, ...]], step: timedelta
+) -> list[tuple[datetime, tuple[int, ...]]]:
+    """Return the values of each step between the first and the last, with 0 where there is none."""
+    known = {
+        datetime.fromisoformat(time).astimezone(UTC): counts for time, counts in values.items()
+    }
+    if not known:
+        return []
+    nothing = (0,) * len(next(iter(known.values())))
+    first, last = min(known), max(known)
+    times = (first + number * step for number in range((last - first) // step + 1))
+    return [(time, known.get(time, nothing)) for time in times]
+
+
+def _timeline(
+    anchor: str,
+    title: str,
+    series: tuple[tuple[str, str], ...],
+    values: Sequence[tuple[datetime, tuple[int, ...]]],
+) -> Timeline:
+    top = max((sum(counts) for _, counts in values), default=0)
+    form = "%Y-%m-%d %H:%MZ" if " by hour" in title else "%Y-%m-%d"
+    rows = tuple((time.strftime(form), counts) for time, counts in values)
+    columns = tuple(
+        (_describe(label, series, counts), _stack(number, counts, top))
+        for number, (label, counts) in enumerate(rows)
+    )
+    return Timeline(anchor, title, series, rows, columns, top)
+
+
+def _describe(label: str, series: Sequence[tuple[str, str]], counts: Sequence[int]) -> str:
+    found = ", ".join(
+        f"{name} {count}" for (name, _), count in zip(series, counts, strict=True) if count
+    )
+    return f"{label}: {found or 'none'}"
+
+
+def _stack(number: int, counts: Sequence[int], top: int) -> tuple[Rectangle, ...]:
+    rectangles, below = [], 0
+    for series, count in enumerate(counts):
+        if count:
+            height = HEIGHT * count / top
+            y = HEIGHT * (1 - below / top) - height
+            x, width = number + _GAP / 2, 1 - _GAP
+            rectangles.append(Rectangle(round(x, 3), round(y, 3), width, round(height, 3), series))
+        below += count
+    return tuple(rectangles)

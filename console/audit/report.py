@@ -1,0 +1,67 @@
+"""Command ``audit report``: who read what, what was refused, and what the logs cover."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app_integration._internal.private_file import replace_file
+from console import operate
+from console.audit.audit_store import Inputs, open_audit_store
+from console.audit.ingest import Records, Store
+from console.audit.page import render_page
+from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
+from console.audit.report_view import show_report
+from console.options import AuditLog, Env, Root
+from vault.audit.report.report import build_report
+
+#: The report names who did what.
+MODE = 0o600
+
+out = Console(soft_wrap=True)
+
+
+def report(
+    env: Env,
+    service: Annotated[
+        str | None, typer.Option("--service", help="the only service to report about")
+    ] = None,
+    since: Since = DEFAULT_SINCE,
+    until: Until = None,
+    audit_log: AuditLog = None,
+    records: Records = None,
+    store: Store = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="write a file for a browser, too")
+    ] = None,
+    as_json: AsJson = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Report who read what, who was refused, and what changed, by the audit logs.
+
+    No value is in it.
+    """
+    if html is not None and not html.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--html {html}: {html.parent} is not a folder; create it first")
+    if service is not None:
+        operate.load_declaration().service(service)
+    inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
+    with open_audit_store(inputs) as audit:
+        document = build_report(
+            audit.connection,
+            audit.declared,
+            audit.period,
+            audit.index,
+            service=service,
+            namespace=audit.namespace,
+        )
+    if html is not None:
+        replace_file(html, render_page(document).encode(), mode=MODE)
+    if as_json:
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        show_report(out, document)

@@ -1,0 +1,46 @@
+"""Command ``audit what``: all that an actor did."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import operate
+from console.audit.audit_store import Inputs, open_audit_store
+from console.audit.ingest import Records, Store
+from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
+from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.tables import what_tables
+from console.options import AuditLog, Env, Root
+from vault.audit.report.questions import answer_what
+
+out = Console(soft_wrap=True)
+
+
+def what(
+    actor: Annotated[
+        str,
+        typer.Argument(help="a role, person, alias, entity or host, or the HMAC of a token"),
+    ],
+    env: Env,
+    since: Since = DEFAULT_SINCE,
+    until: Until = None,
+    audit_log: AuditLog = None,
+    records: Records = None,
+    store: Store = None,
+    as_json: AsJson = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show all that an actor did, changes first."""
+    inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
+    with open_audit_store(inputs) as audit:
+        answer = answer_what(audit.connection, audit.declared, audit.period, audit.namespace, actor)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    for line in coverage_lines(answer):
+        say(out, line)
+    show_tables(out, what_tables(answer))

@@ -1,0 +1,49 @@
+"""Command ``audit who``: who read a secret or used a key."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app_integration.names import Scope
+from console import operate
+from console.audit.audit_store import Inputs, open_audit_store
+from console.audit.ingest import Records, Store
+from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
+from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.tables import who_tables
+from console.options import AuditLog, Env, Root, Service
+from vault.audit.report.activity import group_activity
+from vault.audit.report.questions import answer_who
+
+out = Console(soft_wrap=True)
+
+
+def who(
+    secret: Annotated[str, typer.Argument(help="a declared secret, key or database role")],
+    env: Env,
+    service: Service,
+    since: Since = DEFAULT_SINCE,
+    until: Until = None,
+    audit_log: AuditLog = None,
+    records: Records = None,
+    store: Store = None,
+    as_json: AsJson = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show who read a secret or used a key, when, from where, and which version."""
+    scope = Scope(service, operate.resolve_environment(env))
+    operate.load_declaration().deployment(scope)
+    inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
+    with open_audit_store(inputs) as audit:
+        group_activity(audit.connection, audit.declared, audit.period, audit.namespace)
+        answer = answer_who(audit.connection, audit.declared, audit.period, scope, secret)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    for line in coverage_lines(answer):
+        say(out, line)
+    show_tables(out, who_tables(answer))

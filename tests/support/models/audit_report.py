@@ -1,0 +1,48 @@
+"""A report over lines made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app_integration.mounts import DEFAULT_MOUNTS
+from app_integration.names import Environment, Scope
+from vault.audit.ingest.index import Index
+from vault.audit.report.declared_objects import Declared, DeclaredObject
+from vault.audit.report.period import Period
+from vault.audit.report.report import build_report
+from vault.audit.store import open_store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DEV = Environment.DEV
+SHOP = Scope("shop", DEV)
+MAY = Period(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
+DECLARED = Declared(
+    DEV,
+    DEFAULT_MOUNTS,
+    (SHOP, Scope("shop", Environment.PROD), Scope("mail", DEV)),
+    (
+        DeclaredObject("kv", "shop/dev/jwt", "shop", DEV, "secret", "jwt"),
+        DeclaredObject("transit", "shop-dev-pii", "shop", DEV, "key", "pii"),
+        DeclaredObject("database", "shop-dev", "shop", DEV, "database-role", "default"),
+        DeclaredObject("kv", "mail/dev/smtp", "mail", DEV, "secret", "smtp"),
+    ),
+)
+
+
+@contextmanager
+def opened(store: Path) -> Iterator[DuckDBPyConnection]:
+    """Yield a connection of a store."""
+    with open_store(store) as connection:
+        yield connection
+
+
+def report(store: Path, **options: Any) -> dict[str, Any]:
+    """Return the report of May about a store."""
+    with open_store(store) as connection:
+        return build_report(connection, DECLARED, MAY, Index(store), **options)

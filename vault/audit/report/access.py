@@ -1,0 +1,132 @@
+"""Who read and changed what, who was refused, and who they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vault.audit.report.activity import NO_TOKEN, Answer, ask
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SEEN: Final = """
+CAST(sum(count) AS BIGINT) AS count, utc(min(first)) AS first, utc(max(last)) AS last
+"""
+VERSIONS: Final = """
+coalesce(list_sort(list(DISTINCT coalesce(version, key_version))
+    FILTER (coalesce(version, key_version) IS NOT NULL)), []) AS versions
+"""
+_WHERE: Final = "environment, service, kind, name, path"
+_WHO: Final = "actor, host, address"
+#: Methods by which people log in. The name of a token begins with that of its method.
+_PEOPLE: Final = ("userpass", "oidc", "ldap", "github", "okta", "radius", "kerberos")
+
+
+def find_reads(connection: DuckDBPyConnection) -> Answer:
+    """Return who read which value or used which key, when, from where, and which versions."""
+    return ask(
+        connection,
+        f"""
+        SELECT {_WHERE}, action AS operation, {_WHO}, {SEEN}, {VERSIONS},
+            CAST(coalesce(sum(count) FILTER (is_wrapped), 0) AS BIGINT) AS wrapped
+        FROM activity WHERE category = 'read' AND outcome = 'ok'
+        GROUP BY {_WHERE}, action, {_WHO}
+        ORDER BY service NULLS LAST, environment, kind, name, path, max(last) DESC, actor, host,
+            address, action
+        """,
+    )
+
+
+def find_refusals(connection: DuckDBPyConnection) -> Answer:
+    """Return the requests that did not succeed: denied, failed, or for what does not exist."""
+    return ask(
+        connection,
+        f"""
+        SELECT outcome, environment, service, operation, path, {_WHO}, {SEEN}
+        FROM activity WHERE outcome <> 'ok'
+        GROUP BY outcome, environment, service, operation, path, {_WHO}
+        ORDER BY array_position(['denied', 'failed', 'absent'], outcome), sum(count) DESC,
+            max(last) DESC, path, operation, actor, host, address
+        """,
+    )
+
+
+def find_services(connection: DuckDBPyConnection) -> Answer:
+    """Return one row for each service and environment, one with no service for all other paths."""
+    return ask(
+        connection,
+        """
+        SELECT environment, service,
+            CAST(coalesce(sum(count) FILTER (category = 'read' AND outcome = 'ok'), 0) AS BIGINT)
+                AS reads,
+            count(DISTINCT path) FILTER (category = 'read' AND outcome = 'ok') AS objects,
+            count(DISTINCT actor) FILTER (category = 'read' AND outcome = 'ok') AS readers,
+            CAST(coalesce(sum(count) FILTER (category = 'change' AND outcome = 'ok'), 0) AS BIGINT)
+                AS changes,
+            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
+            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
+            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
+            CAST(sum(count) AS BIGINT) AS requests
+        FROM activity GROUP BY environment, service
+        ORDER BY service NULLS LAST, environment
+        """,
+    )
+
+
+def find_changes(connection: DuckDBPyConnection) -> Answer:
+    """Return who changed what: secrets, keys, policies, roles, mounts, and the server itself."""
+    return ask(
+        connection,
+        f"""
+        SELECT subject, environment, service, name, operation, path, {_WHO}, {SEEN}
+        FROM activity WHERE category = 'change' AND outcome = 'ok'
+        GROUP BY subject, environment, service, name, operation, path, {_WHO}
+        ORDER BY max(last) DESC, subject, path, operation, actor, host, address
+        """,
+    )
+
+
+def find_tokenless(connection: DuckDBPyConnection) -> Answer:
+    """Return the requests without a valid token, logins that failed among them."""
+    return ask(
+        connection,
+        f"""
+        SELECT operation, path, address, outcome, is_login AS login, {SEEN}
+        FROM activity WHERE actor = ?
+        GROUP BY operation, path, address, outcome, is_login
+        ORDER BY sum(count) DESC, max(last) DESC, path, operation, address, outcome
+        """,
+        [NO_TOKEN],
+    )
+
+
+def find_actors(connection: DuckDBPyConnection) -> Answer:
+    """Return who sent requests: programs and people, the person behind an alias among them."""
+    methods = ", ".join(f"'{method}'" for method in _PEOPLE)
+    return ask(
+        connection,
+        f"""
+        SELECT actor, bool_or(username IS NOT NULL OR method IN ({methods})) AS person,
+            {_listed("method")} AS methods, {_listed("alias")} AS aliases,
+            {_listed("entity_id")} AS entities, {_listed("role")} AS roles,
+            {_listed("host")} AS hosts, {_listed("address")} AS addresses,
+            CAST(coalesce(sum(count) FILTER (category = 'read' AND outcome = 'ok'), 0) AS BIGINT)
+                AS reads,
+            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
+            {SEEN}
+        FROM (
+            SELECT *, nullif(split_part(display_name, '-', 1), '') AS method,
+                nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
+                    AS alias
+            FROM activity WHERE actor <> ?
+        )
+        GROUP BY actor ORDER BY person DESC, sum(count) DESC, actor
+        """,
+        [NO_TOKEN],
+    )
+
+
+def _listed(column: str) -> str:
+    """Return SQL of the different values of a column."""
+    found = f"list_sort(list(DISTINCT {column}) FILTER ({column} IS NOT NULL))"
+    return f"coalesce({found}, [])"

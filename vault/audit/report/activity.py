@@ -1,0 +1,170 @@
+"""Requests of a period, grouped: what all questions of a report are asked of.
+
+The events are read once. The groups are by the hour, so that they are few, however many the
+requests are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vault.audit.report.declared_objects import Declared
+from vault.audit.report.path_columns import engine_prefixes, select_paths
+from vault.audit.report.period import Period
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Rows of an answer.
+MAX_ROWS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows of an answer.
+
+    Attributes:
+        rows: The rows by column.
+        left_out: Number of rows beyond :data:`MAX_ROWS`.
+
+    """
+
+    rows: list[dict[str, Any]]
+    left_out: int
+
+
+#: A login is a request that was to issue a token, other than one with a token.
+_IS_LOGIN: Final = """
+starts_with(path, 'auth/') AND NOT starts_with(path, 'auth/token/')
+    AND (new_ttl IS NOT NULL OR regexp_matches(path, '/login(/|$)'))
+"""
+#: Who, from where, and what. Each group has one of each.
+_KEYS: Final = (
+    *("actor", "role", "username", "display_name", "entity_id", "host", "address"),
+    *("operation", "path", "mount_type", "mount_point", "outcome", "version", "key_version"),
+    *("is_wrapped", "is_login"),
+)
+#: The one who sent no token, in the column ``actor``.
+NO_TOKEN: Final = "(no token)"  # noqa: S105 (a name, not a token)
+
+#: With a token, only its requests. Each device has another HMAC of it, so that their ids are sought
+#: in the lines of all devices.
+_OF_ONE: Final = """
+SEMI JOIN (
+    SELECT request_id FROM lines
+    WHERE getvariable('token') IN (lines.accessor, lines.token)
+) AS wanted ON wanted.request_id = events.request_id
+"""
+_PERIOD: Final = f"""
+CREATE TEMP VIEW period_events AS
+SELECT events.*, {_IS_LOGIN} AS is_login FROM events {{of_one}}
+WHERE time >= getvariable('since') AND time < getvariable('until')
+    AND namespace = getvariable('namespace')
+"""
+_GROUPS: Final = f"""
+CREATE TEMP TABLE groups AS
+SELECT date_trunc('hour', CAST(time AS TIMESTAMP)) AS hour, {", ".join(_KEYS)},
+    count(*) AS count, min(time) AS first, max(time) AS last
+FROM period_events GROUP BY ALL
+"""
+#: The service of a path that is not declared: that of its folder, or of the beginning of its name.
+#: A mount that is not the deployment's has nothing that is declared.
+_ACTIVITY: Final = f"""
+CREATE TEMP TABLE activity AS
+WITH paths AS ({select_paths("groups")})
+SELECT paths.*, declared.kind, declared.name,
+    coalesce(declared.service, near.service) AS service,
+    coalesce(declared.environment, near.environment) AS environment,
+    actors.service AS actor_service
+FROM paths
+LEFT JOIN declared
+    ON is_own AND declared.engine = paths.engine AND declared.server_name = object
+LEFT JOIN LATERAL (
+    SELECT arg_max(service, length(service)) AS service,
+        arg_max(environment, length(service)) AS environment
+    FROM scopes
+    WHERE is_own AND (
+        starts_with(object || '/', service || '/' || environment || '/')
+        OR (paths.engine <> 'kv' AND starts_with(object || '-', prefix || '-'))
+    )
+) AS near ON true
+LEFT JOIN (
+    SELECT prefix AS role, service FROM scopes
+    UNION ALL SELECT prefix || '-starter', service FROM scopes
+) AS actors ON actors.role = paths.role
+"""
+
+
+def group_activity(
+    connection: DuckDBPyConnection,
+    declared: Declared,
+    period: Period,
+    namespace: str,
+    token: str | None = None,
+) -> None:
+    """Create the view ``period_events`` and the table ``activity`` on *connection*.
+
+    Args:
+        connection: Connection of a store.
+        declared: What the paths and roles are compared with.
+        period: The period.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+        token: HMAC of a token or of its accessor, None for all requests.
+
+    """
+    connection.execute(
+        "CREATE TEMP MACRO utc(moment) AS"
+        " strftime(CAST(moment AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%gZ')"
+    )
+    for name, value in (
+        ("since", period.since.replace(tzinfo=None)),
+        ("until", period.until.replace(tzinfo=None)),
+        ("namespace", namespace.strip("/")),
+        ("token", token),
+    ):
+        connection.execute(f"SET VARIABLE {name} = ?", [value])
+    _create_table(connection, "engines", ("engine", "prefix"), engine_prefixes(declared.mounts))
+    scopes = [(each.service, str(each.environment), str(each)) for each in declared.scopes]
+    _create_table(connection, "scopes", ("service", "environment", "prefix"), scopes)
+    columns = ("engine", "server_name", "service", "environment", "kind", "name")
+    objects = [tuple(str(getattr(each, column)) for column in columns) for each in declared.objects]
+    _create_table(connection, "declared", columns, objects)
+    of_one = "" if token is None else _OF_ONE
+    for query in (_PERIOD.format(of_one=of_one), _GROUPS, _ACTIVITY):
+        connection.execute(query)
+
+
+def ask(connection: DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> Answer:
+    """Return the rows of a query by column, up to :data:`MAX_ROWS`.
+
+    Args:
+        connection: Connection with the table ``activity``.
+        query: The query.
+        parameters: Values of its placeholders.
+
+    """
+    cursor = connection.execute(
+        f"WITH found AS MATERIALIZED ({query})"
+        f" SELECT *, (SELECT count(*) FROM found) FROM found LIMIT {MAX_ROWS}",
+        parameters,
+    )
+    names = [column[0] for column in cursor.description or ()][:-1]
+    found = cursor.fetchall()
+    total = found[0][-1] if found else 0
+    rows = [dict(zip(names, row[:-1], strict=True)) for row in found]
+    return Answer(rows, total - len(rows))
+
+
+def _create_table(
+    connection: DuckDBPyConnection,
+    name: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+) -> None:
+    shape = ", ".join(f"{column} VARCHAR" for column in columns)
+    connection.execute(f"CREATE TEMP TABLE {name} ({shape})")
+    if rows:
+        places = ", ".join("?" for _ in columns)
+        connection.executemany(f"INSERT INTO {name} VALUES ({places})", [list(row) for row in rows])

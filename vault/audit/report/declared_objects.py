@@ -1,0 +1,88 @@
+"""What a declaration has on the server, by engine and by name below the mount."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app_integration.mounts import Mounts
+from app_integration.names import Environment, Scope
+from vault.declare.declaration import Declaration
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.model import DEFAULT_ROLE
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredObject:
+    """A secret, key or database role.
+
+    Attributes:
+        engine: ``kv``, ``transit`` or ``database``.
+        server_name: Its name below the mount.
+        kind: ``secret``, ``key``, ``database-role`` or ``static-user``.
+        name: Its name in the declaration.
+
+    """
+
+    engine: str
+    server_name: str
+    service: str
+    environment: Environment
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the paths and roles in a log are compared with.
+
+    Attributes:
+        environment: The environment that a report is about, whose mounts these are.
+        scopes: The services of all environments.
+
+    """
+
+    environment: Environment
+    mounts: Mounts
+    scopes: tuple[Scope, ...]
+    objects: tuple[DeclaredObject, ...]
+
+    def of_service(self, service: str) -> tuple[DeclaredObject, ...]:
+        """Return the objects of *service* in the environment."""
+        own = (service, self.environment)
+        return tuple(each for each in self.objects if (each.service, each.environment) == own)
+
+
+def find_declared(declaration: Declaration, environment: Environment) -> Declared:
+    """Return what *declaration* has in all its environments, for a report about one.
+
+    Several may share a server.
+
+    Args:
+        declaration: The loaded declaration.
+        environment: The environment that the report is about.
+
+    """
+    scopes = tuple(scope for name in declaration.environments for scope in declaration.scopes(name))
+    objects = tuple(each for scope in scopes for each in _objects(declaration, scope))
+    return Declared(environment, declaration.environment(environment).mounts, scopes, objects)
+
+
+def _objects(declaration: Declaration, scope: Scope) -> Iterator[DeclaredObject]:
+    def declared(engine: str, server_name: str, kind: str, name: str) -> DeclaredObject:
+        where = scope.service, scope.environment
+        return DeclaredObject(engine, server_name, *where, kind, name)
+
+    service, paired = declaration.service(scope.service), declaration.paired(scope)
+    for name, source in declaration.secrets(scope).items():
+        yield declared("kv", scope.secret(name), "secret", name)
+        if isinstance(source, Adopted):
+            yield declared("database", scope.static_role(name), "static-user", name)
+        if name in paired:
+            for role in (scope.first_static_role(name), scope.second_static_role(name)):
+                yield declared("database", role, "static-user", name)
+    for name in service.keys:
+        yield declared("transit", scope.key(name), "key", name)
+    for name in service.database.roles if service.database is not None else ():
+        role = scope.database_role(None if name == DEFAULT_ROLE else name)
+        yield declared("database", role, "database-role", name)

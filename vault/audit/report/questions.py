@@ -1,0 +1,238 @@
+"""Questions about one secret or one actor, each answered by a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from vault.audit.report.access import SEEN, VERSIONS
+from vault.audit.report.activity import Answer, ask, group_activity
+from vault.audit.report.client_records import prepare_records
+from vault.audit.report.coverage import find_coverage
+from vault.audit.report.declared_objects import Declared, DeclaredObject
+from vault.audit.report.period import Period, format_time
+from vault.declare.errors import join_names, suggest
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_HMAC: Final = "hmac-"
+#: Columns that may name an actor.
+_NAMES: Final = ("actor", "username", "display_name", "entity_id", "role", "host")
+_ALIAS: Final = "nullif(substr(display_name, instr(display_name, '-') + 1), '')"
+#: Names of which a similar one is suggested.
+_MAX_NAMES: Final = 10_000
+
+
+def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredObject, ...]:
+    """Return what a name in a service's file is on the server: a secret, key or database role.
+
+    Args:
+        declared: What is declared.
+        scope: The service and environment.
+        name: Its name in the declaration.
+
+    Raises:
+        ConfigurationError: If it is not declared. The message suggests a similar name.
+
+    """
+    own = declared.of_service(scope.service)
+    found = tuple(each for each in own if each.name == name)
+    if not found:
+        names = {each.name for each in own}
+        raise ConfigurationError(
+            f"{scope.service} has no secret, key or database role {name!r} in "
+            f"{scope.environment}{_hint(name, names)}; it has {join_names(sorted(names))}"
+        )
+    return found
+
+
+def answer_who(
+    connection: DuckDBPyConnection, declared: Declared, period: Period, scope: Scope, name: str
+) -> dict[str, Any]:
+    """Return who read a secret or used a key, and which processes the SDK released it to.
+
+    Args:
+        connection: Connection with the table ``activity``.
+        declared: What is declared.
+        period: The period.
+        scope: The service and environment.
+        name: The name of the secret, key or database role in the declaration.
+
+    Raises:
+        ConfigurationError: If it is not declared. The message suggests a similar name.
+
+    """
+    find_objects(declared, scope, name)
+    where = [scope.service, str(scope.environment), name]
+    reads = ask(
+        connection,
+        f"""
+        SELECT kind, action AS operation, outcome, actor, host, address, {SEEN}, {VERSIONS}
+        FROM activity
+        WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
+        GROUP BY kind, action, outcome, actor, host, address
+        ORDER BY max(last) DESC, actor, host, address, action, outcome
+        """,
+        where,
+    )
+    prepare_records(connection, scope.service)
+    processes = ask(
+        connection,
+        """
+        SELECT host, pid, operation, outcome, CAST(sum(accesses) AS BIGINT) AS count,
+            utc(min(time)) AS first, utc(max(time)) AS last,
+            coalesce(list_sort(list(DISTINCT version) FILTER (version IS NOT NULL)), [])
+                AS versions
+        FROM period_records WHERE service = ? AND environment = ? AND secret = ?
+        GROUP BY host, pid, operation, outcome
+        ORDER BY max(time) DESC, host, pid, operation, outcome
+        """,
+        where,
+    )
+    head = _head(connection, declared, period) | {"service": scope.service, "name": name}
+    return head | _tables(reads=reads, processes=processes)
+
+
+def answer_version(
+    connection: DuckDBPyConnection,
+    declared: Declared,
+    period: Period,
+    scope: Scope,
+    name: str,
+    current: int | None,
+) -> dict[str, Any]:
+    """Return which version each reader of a secret got last, or a key encrypted with last.
+
+    Tokens of one reader with the same last version are counted together.
+
+    Args:
+        connection: Connection with the table ``activity``.
+        declared: What is declared.
+        period: The period.
+        scope: The service and environment.
+        name: The name of the secret or key in the declaration.
+        current: The current version by the server, None if it is not known.
+
+    Raises:
+        ConfigurationError: If it is not declared. The message suggests a similar name.
+
+    """
+    find_objects(declared, scope, name)
+    readers = ask(
+        connection,
+        """
+        WITH versions AS (
+            SELECT events.actor, events.host, events.address, coalesce(accessor, token) AS token,
+                arg_max(coalesce(events.version, events.key_version), events.time) AS version,
+                max(events.time) AS last, count(*) AS count
+            FROM period_events AS events
+            JOIN (
+                SELECT DISTINCT path FROM activity
+                WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
+            ) USING (path)
+            WHERE outcome = 'ok' AND coalesce(events.version, events.key_version) IS NOT NULL
+            GROUP BY ALL
+        )
+        SELECT version, actor, host, address, count(*) AS tokens,
+            CAST(sum(count) AS BIGINT) AS count, utc(max(last)) AS last
+        FROM versions GROUP BY version, actor, host, address
+        ORDER BY version DESC, max(last) DESC, actor, host, address
+        """,
+        [scope.service, str(scope.environment), name],
+    )
+    newest = max((each["version"] for each in readers.rows), default=None)
+    known = current if current is not None else newest
+    head = _head(connection, declared, period) | {"service": scope.service, "name": name}
+    return head | {
+        "current": known,
+        "current_by": None if known is None else "server" if current is not None else "log",
+        **_tables(readers=readers),
+        "readers": [each | {"is_current": each["version"] == known} for each in readers.rows],
+    }
+
+
+def answer_what(
+    connection: DuckDBPyConnection,
+    declared: Declared,
+    period: Period,
+    namespace: str,
+    actor: str,
+) -> dict[str, Any]:
+    """Return all that an actor did.
+
+    Args:
+        connection: Connection of a store.
+        declared: What is declared.
+        period: The period.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+        actor: A role, person, alias, entity or host, or the HMAC of a token or of its accessor.
+
+    Raises:
+        ConfigurationError: If the log has no such actor. The message suggests a similar name.
+
+    """
+    token = actor if actor.startswith(_HMAC) else None
+    group_activity(connection, declared, period, namespace, token)
+    if token is None:
+        _keep_actor(connection, actor)
+    elif not connection.execute("SELECT 1 FROM activity LIMIT 1").fetchall():
+        raise ConfigurationError(
+            f"no request in the log has the HMAC {actor!r}; check which device it is of, and the "
+            "period"
+        )
+    actions = ask(
+        connection,
+        f"""
+        SELECT category, outcome, environment, service, name, operation, path, actor, host, address,
+            {SEEN}, {VERSIONS}
+        FROM activity
+        GROUP BY category, outcome, environment, service, name, operation, path, actor, host,
+            address
+        ORDER BY array_position(['change', 'read', 'token', 'login', 'other'], category),
+            max(last) DESC, path, operation, outcome, actor, host, address
+        """,
+    )
+    return _head(connection, declared, period) | {"actor": actor} | _tables(actions=actions)
+
+
+def _keep_actor(connection: DuckDBPyConnection, actor: str) -> None:
+    named = ", ".join((*_NAMES, _ALIAS))
+    is_actor = f"list_contains([{named}], $actor)"
+    names = _actor_names(connection)
+    connection.execute(f"DELETE FROM activity WHERE NOT {is_actor}", {"actor": actor})
+    if not connection.execute("SELECT 1 FROM activity LIMIT 1").fetchall():
+        raise ConfigurationError(
+            f"no request in the log is of {actor!r}{_hint(actor, names)}; "
+            "`strongroom audit report` lists who sent requests"
+        )
+
+
+def _actor_names(connection: DuckDBPyConnection) -> set[str]:
+    columns = ", ".join((*_NAMES, _ALIAS))
+    rows = connection.execute(
+        f"SELECT DISTINCT unnest([{columns}]) FROM activity LIMIT {_MAX_NAMES}"
+    ).fetchall()
+    return {name for (name,) in rows if name is not None}
+
+
+def _tables(**answers: Answer) -> dict[str, Any]:
+    """Return the rows of answers by name, and how many are left out."""
+    left_out = {name: each.left_out for name, each in answers.items() if each.left_out}
+    return {name: each.rows for name, each in answers.items()} | {"left_out": left_out}
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = suggest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def _head(connection: DuckDBPyConnection, declared: Declared, period: Period) -> dict[str, Any]:
+    return {
+        "environment": declared.environment.value,
+        "since": format_time(period.since),
+        "until": format_time(period.until),
+        "coverage": find_coverage(connection),
+    }

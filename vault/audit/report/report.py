@@ -1,0 +1,146 @@
+"""The report as a document. Its keys do not change; times are in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from vault.audit.ingest.index import Index
+from vault.audit.report.access import (
+    find_actors,
+    find_changes,
+    find_reads,
+    find_refusals,
+    find_services,
+    find_tokenless,
+)
+from vault.audit.report.activity import ask, group_activity
+from vault.audit.report.client_records import (
+    find_overlaps,
+    find_releases,
+    find_unlogged,
+    find_unrecorded,
+    prepare_records,
+)
+from vault.audit.report.coverage import describe_logs, find_coverage
+from vault.audit.report.declared_objects import Declared
+from vault.audit.report.limits import LIMITS
+from vault.audit.report.period import Period, format_time
+from vault.audit.report.tokens import find_churn, find_database_users, find_token_use
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Longest time that a timeline shows by the hour.
+_HOURLY: Final = timedelta(days=3)
+_QUESTIONS: Final = {
+    "services": find_services,
+    "reads": find_reads,
+    "refusals": find_refusals,
+    "database_users": find_database_users,
+    "actors": find_actors,
+    "tokens": find_token_use,
+    "token_days": find_churn,
+    "without_token": find_tokenless,
+    "changes": find_changes,
+}
+_RECORD_QUESTIONS: Final = {
+    "overlap": find_overlaps,
+    "releases": find_releases,
+    "unrecorded": find_unrecorded,
+    "unlogged": find_unlogged,
+}
+
+
+def build_report(
+    connection: DuckDBPyConnection,
+    declared: Declared,
+    period: Period,
+    index: Index,
+    *,
+    service: str | None = None,
+    namespace: str = "",
+) -> dict[str, Any]:
+    """Return the report about a period.
+
+    Args:
+        connection: Connection of a store.
+        declared: What the paths and roles are compared with.
+        period: The period.
+        index: The index of the store, which names damaged lines.
+        service: The only service to report about: its paths, and what its roles did.
+        namespace: The Vault namespace of the deployment; empty for the root namespace.
+
+    """
+    group_activity(connection, declared, period, namespace)
+    if service is not None:
+        connection.execute(
+            "DELETE FROM activity WHERE service IS DISTINCT FROM $service"
+            " AND actor_service IS DISTINCT FROM $service",
+            {"service": service},
+        )
+    prepare_records(connection, service)
+    left_out: dict[str, int] = {}
+    document = {
+        "environment": declared.environment.value,
+        "service": service,
+        "since": format_time(period.since),
+        "until": format_time(period.until),
+        "coverage": find_coverage(connection) | {"logs": describe_logs(index)},
+        "totals": _find_totals(connection),
+        "timeline": _find_timeline(connection),
+        **_answer(_QUESTIONS, connection, left_out),
+        "records": _answer(_RECORD_QUESTIONS, connection, left_out),
+    }
+    return {**document, "left_out": left_out, "limits": list(LIMITS)}
+
+
+def _answer(
+    questions: Mapping[str, Any], connection: DuckDBPyConnection, left_out: dict[str, int]
+) -> dict[str, Any]:
+    """Return the rows of each question, and note how many are left out."""
+    answers = {name: question(connection) for name, question in questions.items()}
+    left_out.update({name: each.left_out for name, each in answers.items() if each.left_out})
+    return {name: each.rows for name, each in answers.items()}
+
+
+def _find_totals(connection: DuckDBPyConnection) -> dict[str, Any]:
+    (totals,) = ask(
+        connection,
+        """
+        SELECT CAST(coalesce(sum(count), 0) AS BIGINT) AS requests,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok'), 0) AS BIGINT) AS ok,
+            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
+            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
+            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'read'), 0) AS BIGINT)
+                AS reads,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'login'), 0) AS BIGINT)
+                AS logins,
+            count(DISTINCT actor) FILTER (actor <> '(no token)') AS actors
+        FROM activity
+        """,
+    ).rows
+    return totals
+
+
+def _find_timeline(connection: DuckDBPyConnection) -> dict[str, Any]:
+    ((first, last),) = connection.execute("SELECT min(hour), max(hour) FROM activity").fetchall()
+    step = "hour" if first is None or last - first < _HOURLY else "day"
+    rows = ask(
+        connection,
+        f"""
+        SELECT utc(date_trunc('{step}', hour)) AS time,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok'), 0) AS BIGINT) AS ok,
+            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
+            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
+            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'read'), 0) AS BIGINT)
+                AS reads,
+            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'login'), 0) AS BIGINT)
+                AS logins
+        FROM activity GROUP BY ALL ORDER BY time
+        """,
+    ).rows
+    return {"step": step, "rows": rows}
