@@ -237,6 +237,7 @@ def test_report_has_what_was_done_and_nothing_else(
             first, last = (datetime.fromisoformat(row[key]) for key in ("first", "last"))
             assert since.replace(microsecond=0) <= first <= last <= until
             assert row["address"] == "127.0.0.1"
+    assert page.stat().st_mode & 0o777 == 0o600
     check_questions(site, monkeypatch, capsys, store)
 
 
