@@ -24,6 +24,53 @@ _NAMES: Final = ("actor", "username", "display_name", "entity_id", "role", "host
 _ALIAS: Final = "nullif(substr(display_name, instr(display_name, '-') + 1), '')"
 #: Names of which a similar one is suggested.
 _MAX_NAMES: Final = 10_000
+#: Reads of one declared name.
+_READS_OF_ONE: Final = f"""
+SELECT kind, action AS operation, outcome, actor, host, address, {SEEN}, {VERSIONS}
+FROM activity
+WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
+GROUP BY kind, action, outcome, actor, host, address
+ORDER BY max(last) DESC, actor, host, address, action, outcome
+"""
+#: Processes that the SDK released one secret to.
+_PROCESSES: Final = """
+SELECT host, pid, operation, outcome, CAST(sum(accesses) AS BIGINT) AS count,
+    utc(min(time)) AS first, utc(max(time)) AS last,
+    coalesce(list_sort(list(DISTINCT version) FILTER (version IS NOT NULL)), [])
+        AS versions
+FROM period_records WHERE service = ? AND environment = ? AND secret = ?
+GROUP BY host, pid, operation, outcome
+ORDER BY max(time) DESC, host, pid, operation, outcome
+"""
+#: The last version of each token of a reader, tokens with the same one together.
+_LAST_VERSIONS: Final = """
+WITH versions AS (
+    SELECT events.actor, events.host, events.address, coalesce(accessor, token) AS token,
+        arg_max(coalesce(events.version, events.key_version), events.time) AS version,
+        max(events.time) AS last, count(*) AS count
+    FROM period_events AS events
+    JOIN (
+        SELECT DISTINCT path FROM activity
+        WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
+    ) USING (path)
+    WHERE outcome = 'ok' AND coalesce(events.version, events.key_version) IS NOT NULL
+    GROUP BY ALL
+)
+SELECT version, actor, host, address, count(*) AS tokens,
+    CAST(sum(count) AS BIGINT) AS count, utc(max(last)) AS last
+FROM versions GROUP BY version, actor, host, address
+ORDER BY version DESC, max(last) DESC, actor, host, address
+"""
+#: All that is left of the activity, changes first.
+_ACTIONS: Final = f"""
+SELECT category, outcome, environment, service, name, operation, path, actor, host, address,
+    {SEEN}, {VERSIONS}
+FROM activity
+GROUP BY category, outcome, environment, service, name, operation, path, actor, host,
+    address
+ORDER BY array_position(['change', 'read', 'token', 'login', 'other'], category),
+    max(last) DESC, path, operation, outcome, actor, host, address
+"""
 
 
 def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredObject, ...]:
@@ -69,27 +116,13 @@ def answer_who(
     where = [scope.service, str(scope.environment), name]
     reads = ask(
         connection,
-        f"""
-        SELECT kind, action AS operation, outcome, actor, host, address, {SEEN}, {VERSIONS}
-        FROM activity
-        WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
-        GROUP BY kind, action, outcome, actor, host, address
-        ORDER BY max(last) DESC, actor, host, address, action, outcome
-        """,
+        _READS_OF_ONE,
         where,
     )
     prepare_records(connection, scope.service)
     processes = ask(
         connection,
-        """
-        SELECT host, pid, operation, outcome, CAST(sum(accesses) AS BIGINT) AS count,
-            utc(min(time)) AS first, utc(max(time)) AS last,
-            coalesce(list_sort(list(DISTINCT version) FILTER (version IS NOT NULL)), [])
-                AS versions
-        FROM period_records WHERE service = ? AND environment = ? AND secret = ?
-        GROUP BY host, pid, operation, outcome
-        ORDER BY max(time) DESC, host, pid, operation, outcome
-        """,
+        _PROCESSES,
         where,
     )
     head = _head(connection, declared, period) | {"service": scope.service, "name": name}
@@ -123,24 +156,7 @@ def answer_version(
     find_objects(declared, scope, name)
     readers = ask(
         connection,
-        """
-        WITH versions AS (
-            SELECT events.actor, events.host, events.address, coalesce(accessor, token) AS token,
-                arg_max(coalesce(events.version, events.key_version), events.time) AS version,
-                max(events.time) AS last, count(*) AS count
-            FROM period_events AS events
-            JOIN (
-                SELECT DISTINCT path FROM activity
-                WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
-            ) USING (path)
-            WHERE outcome = 'ok' AND coalesce(events.version, events.key_version) IS NOT NULL
-            GROUP BY ALL
-        )
-        SELECT version, actor, host, address, count(*) AS tokens,
-            CAST(sum(count) AS BIGINT) AS count, utc(max(last)) AS last
-        FROM versions GROUP BY version, actor, host, address
-        ORDER BY version DESC, max(last) DESC, actor, host, address
-        """,
+        _LAST_VERSIONS,
         [scope.service, str(scope.environment), name],
     )
     newest = max((each["version"] for each in readers.rows), default=None)
@@ -185,15 +201,7 @@ def answer_what(
         )
     actions = ask(
         connection,
-        f"""
-        SELECT category, outcome, environment, service, name, operation, path, actor, host, address,
-            {SEEN}, {VERSIONS}
-        FROM activity
-        GROUP BY category, outcome, environment, service, name, operation, path, actor, host,
-            address
-        ORDER BY array_position(['change', 'read', 'token', 'login', 'other'], category),
-            max(last) DESC, path, operation, outcome, actor, host, address
-        """,
+        _ACTIONS,
     )
     return _head(connection, declared, period) | {"actor": actor} | _tables(actions=actions)
 

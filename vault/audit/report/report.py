@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 #: Longest time that a timeline shows by the hour.
 _HOURLY: Final = timedelta(days=3)
+_OTHER_SERVICES: Final = """
+DELETE FROM activity
+WHERE service IS DISTINCT FROM $service AND actor_service IS DISTINCT FROM $service
+"""
 _QUESTIONS: Final = {
     "services": find_services,
     "reads": find_reads,
@@ -75,11 +79,7 @@ def build_report(
     """
     group_activity(connection, declared, period, namespace)
     if service is not None:
-        connection.execute(
-            "DELETE FROM activity WHERE service IS DISTINCT FROM $service"
-            " AND actor_service IS DISTINCT FROM $service",
-            {"service": service},
-        )
+        connection.execute(_OTHER_SERVICES, {"service": service})
     prepare_records(connection, service)
     left_out: dict[str, int] = {}
     document = {
