@@ -1,4 +1,4 @@
-"""JSON Schemas of service files, environment files and policy tests, for editors and other tools.
+"""JSON Schemas of what a team declares in YAML, for editors and other tools.
 
 A schema describes one file by itself. What depends on several keys or on another file is checked by
 :mod:`vault.declare.load` alone. The schema accepts every file that the models accept.
@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from vault.declare import durations
+from vault.declare.schema.anomalies import AnomalyRules
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 from vault.declare.schema.policy_tests import PolicyTests
 
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     SERVICE = "service"
     ENVIRONMENT = "environment"
     POLICY_TESTS = "policy-tests"
+    ANOMALIES = "anomalies"
 
 
 #: Kind of file → its model.
@@ -33,6 +35,7 @@ MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
     Kind.SERVICE: ServiceDeclaration,
     Kind.ENVIRONMENT: EnvironmentDeclaration,
     Kind.POLICY_TESTS: PolicyTests,
+    Kind.ANOMALIES: AnomalyRules,
 }
 
 

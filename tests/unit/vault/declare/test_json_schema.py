@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from vault.declare import durations
 from vault.declare.schema import (
     adopted,
+    anomalies,
     database,
     field_types,
     json_schema,
@@ -143,6 +144,27 @@ FULL: Final[Mapping[Kind, Any]] = {
             expect: allow
             environments: [dev, prod]
     """),
+    Kind.ANOMALIES: PARSER.load("""
+        people: ["oidc-*"]
+        rules:
+          first_time: &history
+            {enabled: true, severity: low, meaning: New., action: Ask., learning: 14d, skip: ["a*"]}
+          new_address: {<<: *history, known: [10.0.0.0/8]}
+          burst:
+            {enabled: true, severity: low, meaning: Many., action: Ask., factor: 4, minimum: 100,
+              baseline: 14d, hours: 24, skip: ["{apply}"]}
+          out_of_hours:
+            {enabled: true, severity: low, meaning: Late., action: Ask., days: [Mon, Tue],
+              begin: "07:00", end: "20:00", time_zone: Europe/Berlin, who: people}
+          denied_spike: {severity: medium, count: 10, within: 10m}
+          enumeration: {paths: 10, within: 5m, skip: []}
+          unwrap_failure: {count: 1}
+          root_token: {enabled: false}
+          break_glass: {policies: ["glass-{environment}"]}
+          outside_apply: {skip: ["{apply}"], paths: ["sys/policies/*"]}
+        ignore:
+          - {rule: burst, actor: "shop*", path: "*", reason: Tried., until: "2027-01-31"}
+    """),
 }
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
@@ -195,6 +217,21 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "KubernetesName": (["a", "a.b-1"], ["", "*", "-a", "a-", "A", 7], []),
     "AuditKeepTime": (["1d", "3650d"], ["3 months", "10000d"], ["23h", "3651d"]),
     "RetireTime": (["1s", "365d"], ["", "1", 1, "1000d"], ["366d"]),
+    "Clock": (["00:00", "07:30", "24:00"], ["7:00", "07:10", "24:15", "", 7], []),
+    "Count": ([1, 1_000_000], [0, -1, 1_000_001, 1.5, "1"], []),
+    "Factor": ([2, 1000], [1, 1001, "2"], []),
+    "Learning": (["1h", "90d"], ["", "1", 1, "100d"], ["59m", "91d"]),
+    "NamedPattern": (
+        ["{apply}", "*-{environment}-starter", "ü *'", "a" * 200],
+        ["", "{", "a}", "{aply}", "a\nb", "a" * 201, 7],
+        [],
+    ),
+    "Network": (["10.0.0.0/8", "::1/128"], ["", "10.0.0.0", "a b", "1/1/1", 7], ["10.0.0.1/8"]),
+    "Pattern": (["a", "*{x}ü'", "a" * 200], ["", "a\nb", "a" * 201, 7], []),
+    "Span": (["1m", "1h"], ["1", "100h"], ["59s", "2h"]),
+    "Text": (["a", "ü" * 400], ["", "a\nb", "a" * 401, 7], []),
+    "TimeZone": (["UTC", "Europe/Berlin"], ["", "/etc", "a b", 7], ["Europe/Berlni", "Europe"]),
+    "Until": (["2027-01-31"], ["", "2027-1-31", "soon", 7], ["2027-02-30"]),
     "Command": ([["a"], ["a", "--b c"]], [[], [""], "a", [1], ["a\0"]], []),
     "LeaseTime": (["1s", "90d", "1h30m", "00001s"], ["", "1", "1 h", "90", 1, "100d"], ["91d"]),
     "MountPath": (
@@ -241,7 +278,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     ),
     "WrapTime": (["1s", "1h"], ["2d", "90"], ["0s", "2h"]),
 }
-MODULES: Final = (adopted, database, field_types, logins, mounts, policy_tests)
+MODULES: Final = (adopted, anomalies, database, field_types, logins, mounts, policy_tests)
 TYPES: Final = {
     name: value
     for module in MODULES
@@ -392,7 +429,12 @@ def test_schema_is_valid_in_its_own_draft_and_in_that_of_older_editors(kind: Kin
 
 
 #: Kind of file → the number of patterns that its schema has at least.
-FEWEST_PATTERNS: Final = {Kind.SERVICE: 9, Kind.ENVIRONMENT: 9, Kind.POLICY_TESTS: 2}
+FEWEST_PATTERNS: Final = {
+    Kind.SERVICE: 9,
+    Kind.ENVIRONMENT: 9,
+    Kind.POLICY_TESTS: 2,
+    Kind.ANOMALIES: 9,
+}
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

@@ -1,0 +1,333 @@
+"""Rules over the audit log: a firing case and a near miss of each, on the lines of a real server.
+
+Only what time alone can make is shifted: weeks of history, and nights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app_integration.mounts import Mounts
+from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
+from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
+from vault.audit.anomalies.detection import find_anomalies
+from vault.audit.anomalies.finding import Finding
+from vault.audit.anomalies.patterns import build_names
+from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.requests import create_requests
+from vault.audit.anomalies.rules import built_in, read_rules
+from vault.audit.store import open_store
+from vault.declare.schema.anomalies import AnomalyRules
+
+pytestmark = pytest.mark.requires("embedded")
+
+DAY: Final = timedelta(days=1)
+BEGIN: Final = datetime(2000, 1, 1)  # noqa: DTZ001 (the table has UTC without a zone)
+NAMES: Final = build_names("dev", "strongroom", Mounts())
+READ: Final = 'path "secret/*" { capabilities = ["read", "list"] }'
+WRITE: Final = 'path "*" { capabilities = ["create", "read", "update", "list", "sudo"] }'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        driver = Driver(started)
+        for name, policy in (("reader", READ), ("writer", WRITE), ("break-glass-dev", READ)):
+            driver.send("POST", f"sys/policies/acl/{name}", ROOT_TOKEN, {"policy": policy})
+        for number in range(12):
+            value = {"data": {"value": "x"}}
+            driver.send("POST", f"secret/data/app/{number}", ROOT_TOKEN, value)
+        yield driver
+
+
+@pytest.fixture
+def driver(server: Driver) -> Driver:
+    """Return the driver, whose lines begin with the test."""
+    server.lines()
+    return server
+
+
+class Case:
+    """A store of lines, asked with rules."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._asked = 0
+        self.rules = built_in()
+
+    def find(self, *devices: Iterable[Line], since: datetime = BEGIN) -> list[Finding]:
+        """Return the findings in the lines of *devices*."""
+        self._asked += 1
+        store = write_store(self._folder / f"asked-{self._asked}", *devices)
+        question = Question(self.rules, NAMES, "", date(2026, 5, 1))
+        with open_store(store) as connection:
+            create_requests(connection, question)
+            return find_anomalies(connection, question, since)
+
+    def rules_of(self, text: str) -> AnomalyRules:
+        """Use the rules of a team's file with *text*."""
+        file = self._folder / "anomalies.yaml"
+        file.write_text(text, encoding="utf-8")
+        self.rules = read_rules(file)
+        return self.rules
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def of(findings: Iterable[Finding], rule: str) -> list[Finding]:
+    return [each for each in findings if each.rule == rule]
+
+
+def names(findings: Iterable[Finding], rule: str) -> list[tuple[str, str | None, str, int]]:
+    return [(each.actor, each.host, each.subject, each.count) for each in of(findings, rule)]
+
+
+def reads(driver: Driver, token: str, numbers: Iterable[int]) -> list[Line]:
+    for number in numbers:
+        driver.send("GET", f"secret/data/app/{number}", token)
+    return driver.lines()
+
+
+def test_first_use_of_path_after_learning_is_found_by_each_actor(
+    driver: Driver, case: Case
+) -> None:
+    token = driver.login("shop-dev", token_policies="reader")
+    other = driver.login("mail-dev", token_policies="reader")
+    driver.lines()
+    known = [*reads(driver, token, [0]), *reads(driver, other, [1])]
+    today = [*reads(driver, token, [0, 1]), *reads(driver, other, [2])]
+    found = case.find([*shifted(known[:2], -15 * DAY), *shifted(known[2:], -13 * DAY), *today])
+    assert names(found, "first_time") == [("shop-dev", None, "secret/data/app/1", 1)]
+    assert [each.operation for each in of(found, "first_time")[0].evidence] == ["read"]
+
+
+def test_new_address_of_a_host_is_found_although_another_host_of_the_role_has_it(
+    driver: Driver, case: Case
+) -> None:
+    one, two = (driver.login("shop-dev", host, token_policies="reader") for host in ("a", "b"))
+    driver.lines()
+    driver.send("GET", "secret/data/app/0", one, address="127.0.0.1")
+    driver.send("GET", "secret/data/app/0", two, address="127.0.0.2")
+    known = driver.lines()
+    assert of(case.find([*shifted(known, -15 * DAY), *known]), "new_address") == []
+    driver.send("GET", "secret/data/app/0", one, address="127.0.0.2")
+    today = driver.lines()
+    found = case.find([*shifted(known, -15 * DAY), *known, *today])
+    assert names(found, "new_address") == [("shop-dev", "a", "127.0.0.2", 1)]
+    case.rules_of("rules: {new_address: {known: [127.0.0.0/30]}}")
+    assert of(case.find([*shifted(known, -15 * DAY), *today]), "new_address") == []
+
+
+@pytest.mark.parametrize(("reads_in_the_hour", "is_found"), [(100, True), (99, False)])
+def test_burst_is_found_against_the_own_baseline(
+    driver: Driver, case: Case, reads_in_the_hour: int, is_found: bool
+) -> None:
+    token = driver.login("shop-dev", "a", token_policies="reader")
+    busy = driver.login("shop-dev", "b", token_policies="reader")
+    driver.lines()
+    line, of_busy = reads(driver, token, [0]), reads(driver, busy, [0])
+    hours = [-each * timedelta(hours=1) for each in range(1, 26)]
+    # The other host has the same number in each hour.
+    usual = [
+        *(moved for hour in hours for moved in shifted(line, hour)),
+        *(
+            each
+            for hour in [*hours, 0 * DAY]
+            for _ in range(100)
+            for each in shifted(of_busy, hour)
+        ),
+    ]
+    now = [each for _ in range(reads_in_the_hour) for each in shifted(line, 0 * DAY)]
+    expected = [("shop-dev", "a", "", 100)] if is_found else []
+    found = case.find([*usual, *now])
+    assert names(found, "burst") == expected
+    assert [each.usual for each in of(found, "burst")] == [1.0] * is_found
+
+
+def test_person_out_of_hours_is_found_in_the_declared_time_zone(driver: Driver, case: Case) -> None:
+    token = driver.person("alice", "reader")
+    program = driver.login("shop-dev", token_policies="reader")
+    driver.lines()
+    lines = [*reads(driver, token, [0]), *reads(driver, program, [0])]
+    sent = datetime.fromisoformat(lines[0]["time"][:19])
+    # 06:59 and 07:00 in Berlin on a Monday in summer, and 07:00 on the Sunday before.
+    times = [datetime(2026, 6, 15, 4, 59), datetime(2026, 6, 15, 5), datetime(2026, 6, 14, 5)]  # noqa: DTZ001
+    log = [each for time in times for each in shifted(lines, time - sent)]
+    assert of(case.find(log), "out_of_hours") == []
+    case.rules_of("rules: {out_of_hours: {enabled: true, time_zone: Europe/Berlin}}")
+    found = of(case.find(log), "out_of_hours")
+    assert [(each.actor, each.is_person, each.count) for each in found] == [("alice", True, 1)] * 2
+    assert [each.first.hour for each in found] == [5, 4]
+
+
+def test_denials_of_one_host_within_minutes_are_found(driver: Driver, case: Case) -> None:
+    one, two = (driver.login("shop-dev", host, token_policies="reader") for host in ("a", "b"))
+    driver.lines()
+    for token, count in ((one, 10), (two, 9)):
+        for _ in range(count):
+            driver.send("POST", "secret/data/app/0", token, {"data": {"value": "y"}})
+    lines = driver.lines()
+    assert names(case.find(lines), "denied_spike") == [("shop-dev", "a", "", 10)]
+    spread = [
+        each
+        for number in range(0, len(lines), 2)
+        for each in shifted(lines[number : number + 2], number * timedelta(minutes=1))
+    ]
+    assert of(case.find(spread), "denied_spike") == []
+
+
+def test_failed_logins_of_one_address_are_found(driver: Driver, case: Case) -> None:
+    wrong = {"role_id": "invented", "secret_id": "invented"}
+    for address, count in (("127.0.0.3", 10), ("127.0.0.4", 9)):
+        for _ in range(count):
+            driver.send("POST", "auth/approle/login", "", wrong, address=address)
+    found = case.find(driver.lines())
+    assert names(found, "denied_spike") == [("(no token)", None, "127.0.0.3", 10)]
+
+
+def test_list_and_many_reads_are_found(driver: Driver, case: Case) -> None:
+    many, few, no_list = (driver.person(each, "reader") for each in ("mallory", "alice", "carol"))
+    job = driver.login("strongroom-apply", token_policies="reader")
+    person = driver.person("strongroom-apply", "reader")
+    driver.lines()
+    for token, count in ((many, 10), (few, 9), (job, 10), (person, 10)):
+        driver.send("LIST", "secret/metadata/app", token)
+        for number in range(count):
+            driver.send("GET", f"secret/metadata/app/{number}", token)
+            driver.send("GET", f"secret/data/app/{number}", token)
+    lines = [*driver.lines(), *reads(driver, no_list, range(12))]
+    found = of(case.find(lines), "enumeration")
+    assert [(each.actor, each.is_person, each.count) for each in found] == [
+        ("mallory", True, 10),
+        ("strongroom-apply", True, 10),
+    ]
+
+
+def wrap(driver: Driver) -> str:
+    """Return the wrapping token of a secret-id."""
+    driver.send("POST", "auth/approle/role/shop-dev", ROOT_TOKEN, {})
+    path = "auth/approle/role/shop-dev/secret-id"
+    wrapped = driver.send("POST", path, ROOT_TOKEN, {}, X_Vault_Wrap_TTL="60s")
+    return str(wrapped["wrap_info"]["token"])
+
+
+def test_wrapped_secret_id_that_was_opened_before_is_found_with_its_opener(
+    driver: Driver, case: Case
+) -> None:
+    stolen, intact = wrap(driver), wrap(driver)
+    driver.lines()
+    driver.send("POST", "sys/wrapping/unwrap", intact)
+    driver.send("POST", "sys/wrapping/unwrap", stolen, address="127.0.0.5")
+    opened = driver.lines()
+    assert of(case.find(opened), "unwrap_failure") == []
+    driver.send("GET", "sys/wrapping/lookup", stolen)
+    driver.send("POST", "sys/wrapping/unwrap", stolen)
+    (found,) = of(case.find([*opened, *driver.lines()]), "unwrap_failure")
+    assert found.count == 2
+    assert [each.address for each in found.evidence] == ["127.0.0.5", "127.0.0.1", "127.0.0.1"]
+
+
+def test_root_token_is_found_and_a_person_of_that_name_is_not(driver: Driver, case: Case) -> None:
+    token = driver.person("root", "reader")
+    driver.lines()
+    lines = reads(driver, token, [0])
+    assert of(case.find(lines), "root_token") == []
+    found = of(case.find([*lines, *reads(driver, ROOT_TOKEN, [0])]), "root_token")
+    assert [(each.is_person, each.count) for each in found] == [(False, 1)]
+
+
+def test_policy_for_emergencies_is_found(driver: Driver, case: Case) -> None:
+    token = driver.person("alice", "break-glass-dev,reader")
+    other = driver.person("bob", "reader,glass")
+    driver.lines()
+    lines = [*reads(driver, token, [0]), *reads(driver, other, [0])]
+    assert names(case.find(lines), "break_glass") == [("alice", None, "", 1)]
+
+
+def test_change_by_another_actor_than_the_apply_job_is_found(driver: Driver, case: Case) -> None:
+    job = driver.login("strongroom-apply", token_policies="writer")
+    other = driver.login("intruder-apply", token_policies="writer")
+    person = driver.person("strongroom-apply", "writer")
+    driver.lines()
+    paths = ("sys/policies/acl/shop-dev", "secret/metadata/_strongroom/dev/policy/shop-dev")
+    bodies: tuple[dict[str, Any], ...] = ({"policy": READ}, {"custom_metadata": {"owner": "x"}})
+    for token in (job, other, person):
+        for path, body in zip(paths, bodies, strict=True):
+            driver.send("POST", path, token, body)
+            driver.send("GET", path, token)
+        driver.send("POST", "secret/metadata/app/0", token, {"max_versions": 5})
+    found = of(case.find(driver.lines()), "outside_apply")
+    assert [(each.actor, each.is_person, each.count) for each in found] == [
+        ("intruder-apply", False, 2),
+        ("strongroom-apply", True, 2),
+    ]
+
+
+def test_event_of_two_devices_and_lines_in_any_order_count_once(driver: Driver, case: Case) -> None:
+    token = driver.login("shop-dev", token_policies="reader")
+    driver.lines()
+    for _ in range(10):
+        driver.send("POST", "secret/data/app/0", token, {"data": {"value": "y"}})
+    lines = driver.lines()
+    found = case.find(lines[::-1], lines)
+    assert names(found, "denied_spike") == [("shop-dev", None, "", 10)]
+    assert case.find(lines[:-2], lines[2:]) == found
+
+
+def test_repeated_run_names_a_finding_the_same(driver: Driver, case: Case) -> None:
+    token = driver.person("alice", "break-glass-dev")
+    driver.lines()
+    first = reads(driver, token, [0])
+    (before,) = of(case.find(first), "break_glass")
+    (after,) = of(case.find([*first, *reads(driver, token, [1])]), "break_glass")
+    is_same_hour = before.slot == after.slot
+    assert (before.id == after.id) == is_same_hour
+    assert (before.count, after.count) == (1, 2)
+
+
+def test_ignored_requests_are_not_found_until_the_date(driver: Driver, case: Case) -> None:
+    token = driver.person("alice", "break-glass-dev")
+    driver.lines()
+    lines = reads(driver, token, [0, 1])
+    entry = "{rule: break_glass, actor: 'ali*', path: '*/app/0', reason: Drill., until: %s}"
+    case.rules_of(f"ignore: [{entry % '2026-05-01'}]")
+    assert [each.count for each in of(case.find(lines), "break_glass")] == [1]
+    case.rules_of(f"ignore: [{entry % '2026-04-30'}]")
+    assert [each.count for each in of(case.find(lines), "break_glass")] == [2]
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a;drop table requests", 'q"\\', "ünïcode *", "a{b}c"])
+def test_name_with_any_characters_is_found_and_ignored(
+    driver: Driver, case: Case, name: str
+) -> None:
+    body = {"policies": ["break-glass-dev"], "display_name": name, "ttl": "5m"}
+    created = driver.send("POST", "auth/token/create", ROOT_TOKEN, body)
+    driver.lines()
+    lines = reads(driver, created["auth"]["client_token"], [0])
+    # The server replaces what is no letter, so the log is given the name as an OIDC login has it.
+    for line in lines:
+        line["auth"]["display_name"] = f"oidc-{name}"
+    (found,) = of(case.find(lines), "break_glass")
+    assert (found.actor, found.is_person) == (f"oidc-{name}", True)
+    quoted = f"oidc-{name}".replace("'", "''")
+    entry = f"{{rule: break_glass, actor: '{quoted}', reason: R., until: 2027-01-01}}"
+    case.rules_of(f"ignore: [{entry}]")
+    assert of(case.find(lines), "break_glass") == []
+
+
+def test_since_leaves_history_out(driver: Driver, case: Case) -> None:
+    token = driver.person("alice", "break-glass-dev")
+    driver.lines()
+    lines = reads(driver, token, [0])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    old = shifted(lines, -2 * DAY)
+    assert len(of(case.find([*old, *lines]), "break_glass")) == 2
+    assert len(of(case.find([*old, *lines], since=now - DAY), "break_glass")) == 1

@@ -1,0 +1,1 @@
+"""Anomalies: rules over the audit log, compared with what each actor did before."""

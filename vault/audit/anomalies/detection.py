@@ -1,0 +1,73 @@
+"""Detection: the findings of rules in the table ``requests``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from vault.audit.anomalies.finding import Evidence, Finding
+from vault.audit.anomalies.queries import COLUMNS, QUERIES, SHOWN, Question
+from vault.audit.anomalies.rules import NAMES, rule_of
+from vault.audit.anomalies.working_hours import merge_outside
+from vault.declare.schema.anomalies import FirstTime, NewAddress, OutOfHours, Rule, RuleName
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def find_anomalies(
+    connection: DuckDBPyConnection, question: Question, since: datetime
+) -> list[Finding]:
+    """Return the findings of all enabled rules at or after *since*, by their time.
+
+    Args:
+        connection: Connection with the table ``requests``.
+        question: The rules, and what else queries depend on.
+        since: In UTC, without a zone. Requests before it count as history.
+
+    """
+    found = [
+        finding
+        for name in NAMES
+        if rule_of(question.rules, name).enabled
+        for finding in find_by_rule(connection, question, name, since)
+    ]
+    return sorted(found, key=lambda each: (each.first, each.rule, each.actor))
+
+
+def find_by_rule(
+    connection: DuckDBPyConnection, question: Question, name: RuleName, since: datetime
+) -> list[Finding]:
+    """Return the findings of one rule, enabled or not. See :func:`find_anomalies`."""
+    rule = rule_of(question.rules, name)
+    columns = ", ".join(f'"{each}"' for each in COLUMNS)
+    # What is new counts when it was new, however often it came again.
+    time = "first" if isinstance(rule, FirstTime | NewAddress) else "last"
+    query = f"SELECT {columns} FROM ({QUERIES[name](question)}) WHERE {time} >= $since"
+    rows = connection.execute(query, {"since": since}).fetchall()
+    found = (_finding(name, rule, dict(zip(COLUMNS, row, strict=True))) for row in rows)
+    return list(_decide(rule, found))
+
+
+def _decide(rule: Rule, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Return those of *found* that are findings by what SQL does not decide."""
+    if isinstance(rule, OutOfHours):
+        return merge_outside(rule, found, SHOWN)
+    if isinstance(rule, NewAddress):
+        return (each for each in found if not _is_known(rule, each.subject))
+    return iter(found)
+
+
+def _is_known(rule: NewAddress, address: str) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in ip_network(each) for each in rule.known)
+
+
+def _finding(name: str, rule: Rule, row: dict[str, Any]) -> Finding:
+    evidence = tuple(Evidence(**each) for each in row.pop("evidence") if each is not None)
+    return Finding(name, rule.severity, **row, evidence=evidence)

@@ -1,0 +1,75 @@
+"""Table of the requests that rules look at, each of them once, with what the rules ask about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from vault.audit.anomalies.patterns import build_expression
+from vault.audit.anomalies.queries import Question
+from vault.audit.store import quote
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Requests for a value, a key or a database user. The others are about the server itself.
+_VALUE: Final = "NOT regexp_matches(path, '^(sys|auth|identity|cubbyhole)/')"
+#: A token that only opens something wrapped has no history.
+_WRAPPING: Final = "list_contains(policies, 'response-wrapping')"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Time over which the requests reach.
+
+    Attributes:
+        first: Time of the first request, None if there is none.
+        last: Time of the last request, None if there is none.
+        count: Number of requests.
+
+    """
+
+    first: datetime | None
+    last: datetime | None
+    count: int
+
+
+def create_requests(connection: DuckDBPyConnection, question: Question) -> Span:
+    """Create the table ``requests``, and return the time over which it reaches.
+
+    One pass over the lines, because each of the passes would compare the devices again.
+
+    Args:
+        connection: Connection to an open store.
+        question: The rules, which name the people and the policies for emergencies.
+
+    """
+    connection.execute(_sql(question))
+    row = connection.execute("SELECT min(time), max(time), count(*) FROM requests").fetchone()
+    return Span(*row) if row else Span(None, None, 0)
+
+
+def _sql(question: Question) -> str:
+    rules = question.rules
+    people = quote(build_expression(rules.people))
+    glass = quote(build_expression(rules.rules.break_glass.policies, question.names))
+    is_person = f"username IS NOT NULL OR regexp_full_match(coalesce(display_name, ''), {people})"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE requests AS
+        SELECT *, CASE WHEN NOT is_person THEN role_name END AS role,
+            has_token AND NOT is_root AND NOT is_wrapping AS has_history
+        FROM (
+            SELECT CAST(time AS TIMESTAMP) AS time, request_id, actor, host, address, operation,
+                path, outcome, role AS role_name,
+                coalesce({is_person}, false) AS is_person,
+                actor <> '(no token)' AS has_token,
+                coalesce({_WRAPPING}, false) AS is_wrapping,
+                coalesce(list_contains(policies, 'root'), false) AS is_root,
+                len(list_filter(coalesce(policies, []),
+                    lambda each: regexp_full_match(each, {glass}))) > 0 AS is_break_glass,
+                {_VALUE} AS is_value
+            FROM events
+            WHERE namespace = {quote(question.namespace)} AND time IS NOT NULL AND path IS NOT NULL
+        )
+    """
