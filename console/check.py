@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from agent.compiler.declared_template import compile_declared
 from agent.errors import TemplateRejected
 from app_integration.names import Scope
+from vault.audit.anomalies.rules import find_file, read_rules
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.policy_files import read_tests
@@ -17,8 +18,9 @@ from vault.declare.schema.model import Config
 def find_errors(repository: Repository) -> tuple[str, ...]:
     """Return every error as text with file and line: of the declaration, or else of what needs it.
 
-    That is the tests of policies, and the templates. The compiler stops at the first error of a
-    template. Templates are compiled for each environment in which their service runs.
+    That is the tests of policies, the rules of anomalies, and the templates. The compiler stops at
+    the first error of a template. Templates are compiled for each environment in which their
+    service runs.
 
     Args:
         repository: Contains declaration, templates and policies.
@@ -28,7 +30,7 @@ def find_errors(repository: Repository) -> tuple[str, ...]:
         declared = repository.load()
     except DeclarationError as error:
         return tuple(map(str, error.errors))
-    errors = list(_policy_test_errors(repository, declared))
+    errors = [*_policy_test_errors(repository, declared), *_anomaly_rule_errors(repository)]
     for name, service in declared.services.items():
         if service.config is not None:
             errors += _template_errors(declared, name, service.config)
@@ -38,6 +40,13 @@ def find_errors(repository: Repository) -> tuple[str, ...]:
 def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
     try:
         read_tests(repository.policies, declared)
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
+    try:
+        read_rules(find_file(repository.declaration))
     except DeclarationError as error:
         yield from map(str, error.errors)
 

@@ -1,9 +1,9 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``,
-``ledger``, ``logs read``, ``policies test`` or ``backups`` finds something, or ``status`` a part
-that is not running.
+``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
+``environments diff``, ``ledger``, ``logs read``, ``policies test`` or ``backups`` finds something,
+or ``status`` a part that is not running.
 """
 
 from __future__ import annotations

@@ -17,15 +17,9 @@ from app_integration.names import Environment
 from console import operate
 from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
+from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
-from console.options import (
-    METRICS_MODE,
-    AuditLog,
-    Env,
-    Metrics,
-    Root,
-    check_metrics_file,
-)
+from console.options import AuditLog, Env, Root
 from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
@@ -55,7 +49,6 @@ def ledger(
 
     No secret value is read. Exit code 2 if a rotation is overdue.
     """
-    check_metrics_file(metrics)
     environment = operate.resolve_environment(env)
     now = datetime.now(UTC)
     rows, logs = read_ledger(environment, service, audit_log or (), root, now)

@@ -32,12 +32,12 @@ def _resolve_on_host(text: str | None) -> str | None:
     return declaration.resolve_environment(text)
 
 
-def build_duration_parser(option: str) -> Callable[[str], int]:
+def build_duration_parser(option: str, within: Within = _DURATIONS) -> Callable[[str], int]:
     """Return the parser of the duration that *option* has, such as ``24h``, in seconds."""
 
     def parse(text: str) -> int:
         try:
-            return _DURATIONS.check(text)
+            return within.check(text)
         except InvalidValue as error:
             raise typer.BadParameter(f"{option} {error.what} (expected {error.expected})") from None
 
@@ -86,33 +86,6 @@ Prometheus = Annotated[
         help="a server that scrapes the consumers, asked without an audit log",
     ),
 ]
-
-Metrics = Annotated[
-    Path | None,
-    typer.Option("--metrics", help="write a .prom file for the node exporter, too"),
-]
-#: The node exporter is another user, and the file has names only.
-METRICS_MODE: Final = 0o644
-
-
-def check_metrics_file(path: Path | None) -> None:
-    """Check the name of the file before any request. The collector ignores other names.
-
-    Raises:
-        BadParameter: If it does not end in ``.prom``, or its folder does not exist.
-
-    """
-    if path is None:
-        return
-    if path.suffix != ".prom":
-        raise typer.BadParameter(
-            f"--metrics {path} does not end in .prom; the collector ignores it"
-        )
-    if not path.parent.is_dir():
-        raise typer.BadParameter(
-            f"--metrics {path}: {path.parent} is not a folder; create it first"
-        )
-
 
 #: Most days of ``--keep``. So many are before no year that a date can have.
 MAX_KEEP: Final = 36_500

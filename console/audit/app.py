@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from console.audit import archive, devices, ingest, read, report, verify, version, what, who
+from console.audit import (
+    anomalies,
+    archive,
+    backtest,
+    devices,
+    ingest,
+    read,
+    report,
+    verify,
+    version,
+    what,
+    who,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Audit logs of the server: who read what.")
 for command in (
+    anomalies.anomalies,
     archive.archive,
+    backtest.backtest,
     devices.devices,
     ingest.ingest,
     read.read,

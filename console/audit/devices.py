@@ -15,8 +15,9 @@ from app_integration.errors import ConfigurationError, ServerFault
 from app_integration.names import Environment
 from console import operate
 from console.audit.local_server import local_logs
+from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
-from console.options import METRICS_MODE, AuditLog, Env, Metrics, Root, check_metrics_file
+from console.options import AuditLog, Env, Root
 from vault.audit.archive.device_metrics import render_device_metrics
 from vault.audit.archive.devices import DEADLINE, MIN_FREE, DeviceState, compare_devices
 from vault.declare.server_names import AUDITOR_JOB
@@ -40,7 +41,6 @@ def devices(
 
     Exit code 2 if one has not. Run it where the server runs, as a user who may read its logs.
     """
-    check_metrics_file(metrics)
     environment = operate.resolve_environment(env)
     paths = audit_log or local_logs(environment, root)
     if not paths:

@@ -5,21 +5,27 @@ Only what time alone can make is shifted: weeks of history, and nights.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from duckdb import DuckDBPyConnection
 
 from app_integration.mounts import Mounts
+from tests.support.processes.command import run_command
 from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
 from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
+from vault.audit.anomalies.backtest import backtest
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import Question
-from vault.audit.anomalies.requests import create_requests
+from vault.audit.anomalies.requests import Span, create_requests
+from vault.audit.anomalies.rules import NAMES as RULES
 from vault.audit.anomalies.rules import built_in, read_rules
 from vault.audit.store import open_store
 from vault.declare.schema.anomalies import AnomalyRules
@@ -56,22 +62,27 @@ class Case:
     """A store of lines, asked with rules."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._asked = 0
         self.rules = built_in()
 
     def find(self, *devices: Iterable[Line], since: datetime = BEGIN) -> list[Finding]:
         """Return the findings in the lines of *devices*."""
+        with self.open(*devices) as (connection, question, _):
+            return find_anomalies(connection, question, since)
+
+    @contextmanager
+    def open(self, *devices: Iterable[Line]) -> Iterator[tuple[DuckDBPyConnection, Question, Span]]:
+        """Yield a connection to the lines of *devices*, and what to ask it."""
         self._asked += 1
-        store = write_store(self._folder / f"asked-{self._asked}", *devices)
+        store = write_store(self.folder / f"asked-{self._asked}", *devices)
         question = Question(self.rules, NAMES, "", date(2026, 5, 1))
         with open_store(store) as connection:
-            create_requests(connection, question)
-            return find_anomalies(connection, question, since)
+            yield connection, question, create_requests(connection, question)
 
     def rules_of(self, text: str) -> AnomalyRules:
         """Use the rules of a team's file with *text*."""
-        file = self._folder / "anomalies.yaml"
+        file = self.folder / "anomalies.yaml"
         file.write_text(text, encoding="utf-8")
         self.rules = read_rules(file)
         return self.rules
@@ -331,3 +342,103 @@ def test_since_leaves_history_out(driver: Driver, case: Case) -> None:
     old = shifted(lines, -2 * DAY)
     assert len(of(case.find([*old, *lines]), "break_glass")) == 2
     assert len(of(case.find([*old, *lines], since=now - DAY), "break_glass")) == 1
+
+
+def test_backtest_counts_findings_at_each_threshold(driver: Driver, case: Case) -> None:
+    tokens = [driver.login("shop-dev", host, token_policies="reader") for host in ("a", "b", "c")]
+    driver.lines()
+    for token, count in zip(tokens, (5, 10, 20), strict=True):
+        for _ in range(count):
+            driver.send("POST", "secret/data/app/0", token, {"data": {"value": "y"}})
+    lines = driver.lines()
+    log = [*lines, *shifted(lines, -7 * DAY), *shifted(lines, -14 * DAY)]
+    with case.open(log) as (connection, question, span):
+        trials = [*backtest(connection, question, span, BEGIN)]
+    of_rule = [each for each in trials if each.rule == "denied_spike"]
+    assert [(each.value, each.findings, each.is_current) for each in of_rule] == [
+        (5, 9, False),
+        (10, 6, True),
+        (20, 3, False),
+    ]
+    assert [each.busiest_day for each in of_rule] == [3, 2, 1]
+    assert [round(each.per_week, 1) for each in of_rule] == [4.5, 3.0, 1.5]
+    assert {each.actors for each in of_rule} == {(("shop-dev", n),) for n in (9, 6, 3)}
+    assert [each.rule for each in trials if each.findings] == ["denied_spike"] * 3
+
+
+def command(case: Case, *lines: Line, arguments: Iterable[str] = ()) -> list[str]:
+    """Return the arguments of a command that reads *lines*, without the name of the command."""
+    log = case.folder / "audit-1.log"
+    log.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    files = ("--audit-log", str(log), "--store", str(case.folder / "store"))
+    return ["--env", "dev", *files, *arguments]
+
+
+def test_command_prints_findings_and_exits_2(
+    driver: Driver, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = driver.person("alice", "break-glass-dev")
+    driver.lines()
+    lines = reads(driver, token, [0])
+    metrics = case.folder / "audit.prom"
+    arguments = command(case, *lines, arguments=["--metrics", str(metrics)])
+    assert run_command(monkeypatch, "audit", "anomalies", *arguments) == 2
+    printed = capsys.readouterr().out
+    assert "break_glass (high): A token with a policy for emergencies was used." in printed
+    assert "alice (person)" in printed
+    assert "Too short, so that they find nothing yet: first_time, new_address, burst." in printed
+    assert 'rule="break_glass",severity="high"} 1.0' in metrics.read_text(encoding="utf-8")
+    assert run_command(monkeypatch, "audit", "anomalies", *arguments, "--json") == 2
+    document = json.loads(capsys.readouterr().out)
+    assert [(each["rule"], each["actor"]) for each in document["findings"]] == [
+        ("break_glass", "alice")
+    ]
+    assert document["findings"][0]["id"] in printed
+
+
+def test_command_without_a_finding_exits_0(
+    driver: Driver, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = driver.person("alice", "reader")
+    driver.lines()
+    arguments = command(case, *reads(driver, token, [0]))
+    assert run_command(monkeypatch, "audit", "anomalies", *arguments) == 0
+    assert "0 findings since" in capsys.readouterr().out
+    assert run_command(monkeypatch, "audit", "backtest", *arguments) == 0
+    assert "denied_spike        count 10 *" in capsys.readouterr().out
+    assert run_command(monkeypatch, "audit", "backtest", *arguments, "--json") == 0
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert [each["rule"] for each in trials if each["is_current"]] == list(RULES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--rules", "/nowhere/rules.yaml"], 1, "cannot be read: No such file"),
+        (["--since", "1y"], 64, "--since is '1y' (expected a duration"),
+        (["--metrics", "x.txt"], 64, "does not end in .prom"),
+        (["--env", "nowhere"], 1, "nowhere"),
+    ],
+)
+def test_wrong_option_is_rejected_before_anything_is_written(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    words = command(case, arguments=arguments)
+    assert run_command(monkeypatch, "audit", "anomalies", *words) == code
+    assert message in capsys.readouterr().err
+    assert not (case.folder / "store").exists()
+
+
+def test_log_of_another_namespace_is_an_error_and_not_the_absence_of_findings(
+    driver: Driver, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = reads(driver, ROOT_TOKEN, [0])
+    for line in lines:
+        line["request"]["namespace"] = {"id": "x", "path": "team/"}
+    assert run_command(monkeypatch, "audit", "anomalies", *command(case, *lines)) == 1
+    assert "has no request of this environment's namespace" in capsys.readouterr().err

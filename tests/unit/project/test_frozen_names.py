@@ -63,7 +63,7 @@ from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
 from console import backup, cli, environment_plan, environments, ledger, logs, policies
-from console.audit import devices, verify
+from console.audit import anomalies, devices, verify
 from policies.render import render_policies
 from vault.audit.archive.device_metrics import render_device_metrics
 from vault.audit.archive.devices import DeviceState
@@ -232,8 +232,10 @@ COMMANDS: Final = {
     "agent build": "COMMAND --service --env --for --out --folder --cacert",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
+    "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",
     "audit archive": "--service --env --folder --audit-log --reload --recipient --no-key --keep "
     "--root",
+    "audit backtest": "--env --since --rules --audit-log --store --json --root",
     "audit devices": "--env --audit-log --min-free --metrics --root",
     "audit read": "FILES --service --env --identity --root",
     "audit verify": "FOLDER --head --service --env --identity --root",
@@ -345,6 +347,7 @@ def test_targets_and_variables_of_make_are_listed() -> None:
 
 def test_exit_codes_are_listed() -> None:
     assert {
+        anomalies.FOUND,
         backup.FAULTY,
         cli.CHANGES,
         devices.FAULTY,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.queries import COLUMNS, QUERIES, SHOWN, Question
+from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of
 from vault.audit.anomalies.working_hours import merge_outside
-from vault.declare.schema.anomalies import FirstTime, NewAddress, OutOfHours, Rule, RuleName
+from vault.declare.schema.anomalies import (
+    AnomalyRules,
+    FirstTime,
+    NewAddress,
+    OutOfHours,
+    Rule,
+    RuleName,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -49,6 +57,25 @@ def find_by_rule(
     rows = connection.execute(query, {"since": since}).fetchall()
     found = (_finding(name, rule, dict(zip(COLUMNS, row, strict=True))) for row in rows)
     return list(_decide(rule, found))
+
+
+def find_learning(rules: AnomalyRules, span: Span) -> list[RuleName]:
+    """Return the enabled rules that cannot find anything yet, because the log is too short.
+
+    Args:
+        rules: The rules.
+        span: Time over which the log reaches.
+
+    """
+    if span.first is None or span.last is None:
+        return []
+    needed: dict[RuleName, timedelta] = {
+        "first_time": timedelta(seconds=rules.rules.first_time.learning),
+        "new_address": timedelta(seconds=rules.rules.new_address.learning),
+        "burst": timedelta(hours=rules.rules.burst.hours),
+    }
+    length = span.last - span.first
+    return [name for name, time in needed.items() if rule_of(rules, name).enabled and length < time]
 
 
 def _decide(rule: Rule, found: Iterable[Finding]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from app_integration.names import Environment
 from vault.audit.anomalies.backtest import Trial
+from vault.audit.anomalies.detection import find_learning
 from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of
@@ -44,6 +45,7 @@ def findings_document(
             )
             for name in NAMES
         },
+        "learning": find_learning(rules, span),
         "ignore_expired": [each.model_dump() for each in expired],
         "findings": [_finding(each) for each in findings],
     }

@@ -17,9 +17,10 @@ from pydantic import BaseModel
 from app_integration.mounts import Mounts
 from vault.audit.anomalies.patterns import build_expression, build_names
 from vault.audit.anomalies.queries import QUERIES
-from vault.audit.anomalies.rules import NAMES, built_in, find_file, read_rules
+from vault.audit.anomalies.rules import BUILT_IN, NAMES, built_in, find_file, read_rules
 from vault.audit.anomalies.working_hours import is_outside
 from vault.audit.store import quote
+from vault.declare import load
 from vault.declare.errors import DeclarationError
 from vault.declare.schema.anomalies import OutOfHours
 
@@ -145,3 +146,25 @@ def test_time_is_outside_by_the_clock_of_the_zone(time: str, expected: bool) -> 
     rule = built_in().rules.out_of_hours.model_copy(update={"time_zone": "Europe/Berlin"})
     assert isinstance(rule, OutOfHours)
     assert is_outside(rule, datetime.fromisoformat(time)) is expected
+
+
+def test_document_has_the_thresholds_and_severities_of_the_built_in_file() -> None:
+    text = (load.PROJECT / "docs/howto/Anomalies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+? \| (`.+`) \| (\w+) \|$", text, re.MULTILINE)
+    assert [name for name, _, _ in rows] == list(NAMES)
+    for name, thresholds, severity in rows:
+        rule = load.read_document(BUILT_IN).data["rules"][name]
+        assert rule["severity"] == severity
+        stated = re.findall(r"`(\w+): (\S+)`", thresholds)
+        assert stated
+        assert {key: str(rule[key]) for key, _ in stated} == dict(stated), name
+
+
+def test_document_says_of_each_rule_what_to_do() -> None:
+    text = (load.PROJECT / "docs/howto/Anomalies.md").read_text(encoding="utf-8")
+    todo = text.partition("## What to do")[2].partition("## JSON")[0]
+    runbook = (load.PROJECT / "docs/Runbook.md").read_text(encoding="utf-8")
+    section = runbook.partition("## The audit log has unusual requests")[2].partition("\n## ")[0]
+    for name in NAMES:
+        assert f"`{name}`" in todo
+        assert f"`{name}`" in section

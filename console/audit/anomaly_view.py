@@ -1,0 +1,131 @@
+"""Printing of findings and trials. Names in a log may have any characters, so they are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+
+from console.columns import print_columns
+from console.escapes import escape_unprintable
+from vault.audit.anomalies.backtest import Trial
+from vault.audit.anomalies.detection import find_learning
+from vault.audit.anomalies.finding import Finding
+from vault.audit.anomalies.requests import Span
+from vault.audit.anomalies.rules import NAMES, rule_of
+from vault.declare import durations
+from vault.declare.schema.anomalies import AnomalyRules, Ignored
+
+#: Findings of a rule that are printed.
+MOST: Final = 20
+_HEADINGS: Final = ("id", "time", "actor", "host", "address", "about", "count", "usual")
+_TRIALS: Final = ("rule", "threshold", "findings", "a week", "busiest day", "most by")
+
+
+def show_findings(
+    console: Console,
+    rules: AnomalyRules,
+    findings: Sequence[Finding],
+    span: Span,
+    since: datetime,
+    expired: Iterable[Ignored],
+) -> None:
+    """Print the findings of each rule, what they mean, and what to do.
+
+    Args:
+        console: Console to print on.
+        rules: The rules.
+        findings: The findings, by their time.
+        span: Time over which the log reaches.
+        since: The earliest time of a finding.
+        expired: Entries of ``ignore`` that have ended.
+
+    """
+    for name in NAMES:
+        found = [each for each in findings if each.rule == name]
+        if not found:
+            continue
+        rule = rule_of(rules, name)
+        console.print(f"{name} ({rule.severity}): {rule.meaning}", markup=False, highlight=False)
+        print_columns(console, [_HEADINGS, *map(_cells, found[:MOST])])
+        if len(found) > MOST:
+            _say(console, f"... and {len(found) - MOST} more; --json has them")
+        _say(console, f"{rule.action}\n")
+    for each in expired:
+        _say(
+            console,
+            f"No longer ignored: {each.rule} of {each.actor}, until {each.until}: {each.reason}",
+        )
+    off = [name for name in NAMES if not rule_of(rules, name).enabled]
+    total = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+    _say(console, f"{total} since {since:%Y-%m-%d %H:%M}Z. Off: {', '.join(off) or 'no rule'}.")
+    _say(console, _describe(span))
+    if learning := find_learning(rules, span):
+        _say(console, f"Too short, so that they find nothing yet: {', '.join(learning)}.")
+
+
+def show_trials(console: Console, trials: Iterable[Trial], span: Span, since: datetime) -> None:
+    """Print the trials of a backtest.
+
+    Args:
+        console: Console to print on.
+        trials: The trials.
+        span: Time over which the log reaches.
+        since: The earliest time of a finding.
+
+    """
+    print_columns(console, [_TRIALS, *map(_trial_cells, trials)])
+    _say(console, f"\nFindings since {since:%Y-%m-%d %H:%M}Z. * is the present threshold.")
+    _say(console, _describe(span))
+    _say(
+        console,
+        "A count says how often a rule would have called you, not how many attacks it would "
+        "have found.",
+    )
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    addresses = dict.fromkeys(each.address for each in finding.evidence)
+    about = finding.subject or (finding.evidence[-1].path if finding.evidence else "") or ""
+    kind = " (person)" if finding.is_person else ""
+    cells = (
+        finding.id,
+        f"{finding.first:%Y-%m-%d %H:%M:%S}Z",
+        f"{finding.actor}{kind}",
+        finding.host or "-",
+        ", ".join(each or "(socket)" for each in addresses) or "-",
+        about,
+        str(finding.count),
+        "-" if finding.usual is None else f"{finding.usual:g}",
+    )
+    return tuple(map(escape_unprintable, cells))
+
+
+def _trial_cells(trial: Trial) -> tuple[str, ...]:
+    cells = (
+        trial.rule if trial.is_enabled else f"{trial.rule} (off)",
+        _threshold(trial),
+        str(trial.findings),
+        f"{trial.per_week:.1f}",
+        str(trial.busiest_day),
+        ", ".join(f"{actor} {count}" for actor, count in trial.actors) or "-",
+    )
+    return tuple(map(escape_unprintable, cells))
+
+
+def _threshold(trial: Trial) -> str:
+    if trial.key is None or trial.value is None:
+        return "-"
+    value = durations.render(trial.value) if trial.key == "learning" else str(trial.value)
+    return f"{trial.key} {value}{' *' if trial.is_current else ''}"
+
+
+def _describe(span: Span) -> str:
+    first, last = (f"{each:%Y-%m-%d %H:%M}Z" for each in (span.first, span.last))
+    return f"The log has {span.count} requests, from {first} to {last}."
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(escape_unprintable(line, keep="\n"), markup=False, highlight=False)
