@@ -15,10 +15,13 @@ from typing import Any, Final
 import pytest
 from duckdb import DuckDBPyConnection
 
+from app_integration.client import Client
 from app_integration.mounts import Mounts
+from console import operate
 from tests.support.processes.command import run_command
 from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
 from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
+from tests.support.servers.deployment import Deployment
 from vault.audit.anomalies.backtest import backtest
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
@@ -128,12 +131,13 @@ def test_new_address_of_a_host_is_found_although_another_host_of_the_role_has_it
     driver.send("GET", "secret/data/app/0", one, address="127.0.0.1")
     driver.send("GET", "secret/data/app/0", two, address="127.0.0.2")
     known = driver.lines()
+    case.rules_of("rules: {new_address: {known: []}}")
     assert of(case.find([*shifted(known, -15 * DAY), *known]), "new_address") == []
     driver.send("GET", "secret/data/app/0", one, address="127.0.0.2")
     today = driver.lines()
     found = case.find([*shifted(known, -15 * DAY), *known, *today])
     assert names(found, "new_address") == [("shop-dev", "a", "127.0.0.2", 1)]
-    case.rules_of("rules: {new_address: {known: [127.0.0.0/30]}}")
+    case.rules_of("rules: {new_address: {known: [127.0.0.2/32]}}")
     assert of(case.find([*shifted(known, -15 * DAY), *today]), "new_address") == []
 
 
@@ -442,3 +446,27 @@ def test_log_of_another_namespace_is_an_error_and_not_the_absence_of_findings(
         line["request"]["namespace"] = {"id": "x", "path": "team/"}
     assert run_command(monkeypatch, "audit", "anomalies", *command(case, *lines)) == 1
     assert "has no request of this environment's namespace" in capsys.readouterr().err
+
+
+def test_ordinary_use_of_a_deployment_that_was_learned_is_no_finding(
+    deployment: Deployment,
+    service: Client,
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    root = ("--root", str(deployment.layout.root))
+    log = deployment.layout.audit_logs[0]
+    deployment.refresh("vault/audit")
+    before = log.read_bytes().splitlines()
+    for name in ("database-url", "jwt-secret", "redis-url", "smtp-password"):
+        service.secrets.get(name, force_refresh=True)
+    assert run_command(monkeypatch, "plan", "--env", "dev", *root) == 0
+    assert run_command(monkeypatch, "apply", "--env", "dev", *root) == 0
+    assert run_command(monkeypatch, "ledger", "--env", "dev", *root) == 0
+    deployment.refresh("vault/audit")
+    after = log.read_bytes().splitlines()[len(before) :]
+    assert len(after) > 100
+    history = shifted(map(json.loads, before), -15 * DAY)
+    since = datetime.now(UTC).replace(tzinfo=None) - DAY
+    assert case.find([*history, *map(json.loads, after)], since=since) == []

@@ -73,6 +73,12 @@ def test_errors_of_policy_tests_are_listed_before_those_of_templates(root: Path)
     assert second.startswith("templates/shop/app.yaml.j2:1: ")
 
 
+def test_error_of_the_rules_of_anomalies_has_its_line(root: Path) -> None:
+    (root / "anomalies.yaml").write_text("rules:\n  burst: {factor: 1}\n", encoding="utf-8")
+    (error,) = find_errors(read(root))
+    assert error.startswith("anomalies.yaml:2: rules.burst.factor is 1 (expected a whole number")
+
+
 def test_command_exits_0_if_declaration_and_templates_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
