@@ -27,6 +27,6 @@ Since = Annotated[
     ),
 ]
 Store = Annotated[
-    Path | None, typer.Option("--store", help="folder of the store; .strongroom/audit by default")
+    Path | None, typer.Option("--store", help="folder of the store; default: one in --root")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]

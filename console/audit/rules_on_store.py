@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console import operate
+from console.audit.log_sources import default_store
 from console.audit_files import find_audit_files
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import Question
@@ -23,9 +24,6 @@ from vault.audit.store import open_store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-#: Folder of the store in that of the local deployment, if no other is named.
-DEFAULT_STORE: Final = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def open_rules(inputs: Inputs) -> Iterator[RulesOnStore]:
     declared = repository.load().environment(environment)
     rules = read_rules(inputs.rules or find_file(repository.declaration))
     files = find_audit_files(environment, inputs.audit_logs, inputs.root)
-    folder = (inputs.store or inputs.root / DEFAULT_STORE).absolute()
+    folder = (inputs.store or default_store(environment, inputs.root)).absolute()
     if files.paths:
         ingest(map(Source.server_log, files.paths), folder)
     names = build_names(environment.value, declared.deployment, declared.mounts)
