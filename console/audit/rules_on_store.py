@@ -7,23 +7,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console import operate
 from console.audit.log_sources import default_store
 from console.audit_files import find_audit_files
+from console.escapes import escape_unprintable
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import Question
 from vault.audit.anomalies.requests import Span, create_requests
 from vault.audit.anomalies.rules import find_file, read_rules
-from vault.audit.ingest.ingestion import ingest
+from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source
 from vault.audit.store import open_store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+#: Damaged lines that are named. The index of the store has more.
+_MOST: Final = 20
+
+err = Console(stderr=True, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def open_rules(inputs: Inputs) -> Iterator[RulesOnStore]:
     files = find_audit_files(environment, inputs.audit_logs, inputs.root)
     folder = (inputs.store or default_store(environment, inputs.root)).absolute()
     if files.paths:
-        ingest(map(Source.server_log, files.paths), folder)
+        _report_damage(ingest(map(Source.server_log, files.paths), folder))
     names = build_names(environment.value, declared.deployment, declared.mounts)
     now = inputs.now.astimezone(UTC).replace(tzinfo=None)
     question = Question(rules, names, files.namespace, now.date())
@@ -104,3 +112,12 @@ def open_rules(inputs: Inputs) -> Iterator[RulesOnStore]:
             )
         since = now - timedelta(seconds=inputs.since)
         yield RulesOnStore(connection, environment, question, span, since)
+
+
+def _report_damage(found: Ingested) -> None:
+    """Name damaged lines, because a rule does not see what was on them."""
+    for each in found.damage[:_MOST]:
+        err.print(f"warning: {escape_unprintable(str(each))}", markup=False, highlight=False)
+    if len(found.damage) > _MOST:
+        more = len(found.damage) - _MOST
+        err.print(f"warning: and {more} more damaged lines", markup=False, highlight=False)

@@ -6,6 +6,7 @@ Only what time alone can make is shifted: weeks of history, and nights.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -406,8 +407,12 @@ def test_command_without_a_finding_exits_0(
     token = driver.person("alice", "reader")
     driver.lines()
     arguments = command(case, *reads(driver, token, [0]))
+    with (case.folder / "audit-1.log").open("a", encoding="utf-8") as log:
+        log.write('{"time":"2026-05-01T12:00:00Z","type":"resp\n')
     assert run_command(monkeypatch, "audit", "anomalies", *arguments) == 0
-    assert "0 findings since" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "0 findings since" in printed.out
+    assert re.search(r"^warning: .*audit-1\.log: line 3 .*: torn$", printed.err, re.MULTILINE)
     assert run_command(monkeypatch, "audit", "backtest", *arguments) == 0
     assert "denied_spike        count 10 *" in capsys.readouterr().out
     assert run_command(monkeypatch, "audit", "backtest", *arguments, "--json") == 0
