@@ -5,6 +5,8 @@ ENV ?= dev
 ifdef RUNTIME
 export STRONGROOM_RUNTIME := $(RUNTIME)
 endif
+# Processes that share the test files: logical, all cores; 0, this process alone.
+WORKERS ?= logical
 BIN := .venv/bin
 STRONGROOM := $(BIN)/strongroom
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -56,7 +58,8 @@ store: .venv ## Run the example store on the local deployment
 	@touch $@
 
 test: .venv/peers ## Run the whole suite
-	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+	$(BIN)/python -m pytest -m "not nightly" -n $(WORKERS) --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)

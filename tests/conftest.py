@@ -79,6 +79,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a skipped test that ``STRONGROOM_REQUIRE`` names, because CI must not skip it."""
     report = yield
+    # Workers send reports as UTF-8, which has no lone surrogates.
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
     required = set(os.environ.get("STRONGROOM_REQUIRE", "").split(","))
     kinds = {kind for marker in item.iter_markers("requires") for kind in marker.args}
     if report.skipped and not hasattr(report, "wasxfail") and kinds & required:

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -143,6 +143,10 @@ class Sweep:
 
 
 _sweep: Sweep | None = None
+#: What each worker of pytest-xdist has searched. The process that starts them runs no test.
+_workers: list[Mapping[str, Any]] = []
+_OUTPUT: Final = "canaries"
+_crashed: list[str] = []
 _undo: list[Callable[[], None]] = []
 
 
@@ -158,7 +162,7 @@ def plant(layout: Layout) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Start to collect evidence."""
     global _sweep  # noqa: PLW0603 (one for each run)
-    if config.option.collectonly or hasattr(config, "workerinput"):
+    if config.option.collectonly or getattr(config.option, "numprocesses", None):
         return
     factory = config._tmp_path_factory  # type: ignore[attr-defined] # it has no public name
     _sweep = Sweep(factory.mktemp("canaries"))
@@ -275,19 +279,38 @@ def _note_objects(sweep: Sweep) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Search the evidence, and fail the run if it contains a secret."""
     if _sweep is None:
+        if _crashed or any(each["found"] for each in _workers):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
     while _undo:
         _undo.pop()()
     _sweep.gather(_sweep.folder.parent, "files")
     if _sweep.search():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_OUTPUT] = _describe(_sweep)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist has searched."""
+    found = getattr(node, "workeroutput", {}).get(_OUTPUT)
+    if found is None:
+        _crashed.append(node.gateway.id)
+    else:
+        _workers.append(found)
+
+
+def _describe(sweep: Sweep) -> dict[str, Any]:
+    searched = f"{len(sweep.values)} secrets in {sweep.needles} encodings, {sweep.size} bytes"
+    return {"searched": searched, "found": sweep.found}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was searched, and the places of secrets without their values."""
-    if _sweep is None:
-        return
-    searched = f"{len(_sweep.values)} secrets in {_sweep.needles} encodings, {_sweep.size} bytes"
-    terminalreporter.write_line(f"canaries: {searched}: {len(_sweep.found)} found")
-    for place in _sweep.found[:50]:
-        terminalreporter.write_line(f"canaries: found a secret in {place}", red=True)
+    for found in _workers if _sweep is None else [_describe(_sweep)]:
+        terminalreporter.write_line(f"canaries: {found['searched']}: {len(found['found'])} found")
+        for place in found["found"][:50]:
+            terminalreporter.write_line(f"canaries: found a secret in {place}", red=True)
+    for worker in _crashed:
+        terminalreporter.write_line(f"canaries: {worker} ended without its search", red=True)

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,8 +62,14 @@ def test_the_end():
 """
 
 
-def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
-    """Run pytest with a test for each of *statements*.
+#: In this process, or in workers of pytest-xdist.
+PROCESSES = pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one", "workers"])
+
+
+def run(
+    folder: Path, *statements: str, arguments: Sequence[str] = ()
+) -> tuple[int, Counter[str], str]:
+    """Run pytest with *arguments* and a test for each of *statements*.
 
     Returns:
         The exit code, the number of leaks by kind of evidence, and the output.
@@ -82,6 +88,7 @@ def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
         "-p",
         "no:cacheprovider",
         f"--basetemp={folder}/t",
+        *arguments,
     ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), str(file)],
@@ -104,14 +111,16 @@ def test_planted_leaks_are_found_and_fail_the_run(tmp_path: Path) -> None:
     ), shown
 
 
-def test_leak_in_passing_tests_fails_the_run(tmp_path: Path) -> None:
-    code, places, shown = run(tmp_path, LEAKS["output"][0])
+@PROCESSES
+def test_leak_in_passing_tests_fails_the_run(tmp_path: Path, arguments: Sequence[str]) -> None:
+    code, places, shown = run(tmp_path, LEAKS["output"][0], arguments=arguments)
     assert "2 passed" in shown
     assert (code, places) == (1, {"output": 1})
 
 
-def test_run_without_a_leak_passes(tmp_path: Path) -> None:
-    code, places, shown = run(tmp_path, "VALUE.upper()")
+@PROCESSES
+def test_run_without_a_leak_passes(tmp_path: Path, arguments: Sequence[str]) -> None:
+    code, places, shown = run(tmp_path, "VALUE.upper()", arguments=arguments)
     assert (code, places) == (0, Counter()), shown
     assert "canaries: 1 secrets" in shown
     assert "0 found" in shown

@@ -92,7 +92,7 @@ def test_other_listener_is_named_with_pid_and_program(port: int, tmp_path: Path)
     )
 
 
-@pytest.mark.parametrize("pid", [None, os.getpid()])
+@pytest.mark.parametrize("pid", [None, os.getpid()], ids=["none", "this"])
 def test_port_without_a_listener_says_what_to_start(
     free_port: int, tmp_path: Path, pid: int | None
 ) -> None:
