@@ -178,7 +178,7 @@ def test_service_encrypts_its_server_logs_and_only_the_auditor_decrypts(
     verified = ["audit", "verify", str(archive), "--head", heads[1], *origin]
     assert run_command(monkeypatch, *verified) == 0
     assert "4 decrypted" in capsys.readouterr().out
-    segment = next(archive.glob("audit-1-*.encrypted"))
+    segment = min(archive.glob("audit-1-*.encrypted"))
     assert run_command(monkeypatch, "audit", "read", str(segment), *origin) == 0
     assert '"path":"secret/data/gaara-store/dev/jwt-secret"' in capsys.readouterr().out
     with pytest.raises(AccessDenied, match="transit/decrypt/gaara-store-dev-audit"):
