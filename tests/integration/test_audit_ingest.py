@@ -111,16 +111,23 @@ def test_no_line_is_lost_over_rotations_under_load(server: AuditedServer, tmp_pa
     assert devices == [("audit",)]
 
 
+def has_device(server: AuditedServer, device: str) -> bool:
+    """Return whether the server has an audit device."""
+    return Names(server.folder).note_epoch(server.root, device) is not None
+
+
 def test_names_are_found_in_each_epoch_of_a_device(server: AuditedServer, tmp_path: Path) -> None:
     store = tmp_path / "store"
     token = server.root.post("auth/token/create", {}, retry=False)["auth"]["accessor"]
     names = Names(store)
     server.reload(["audit", "other"])
+    wait_until(lambda: has_device(server, "other"), "the device")
     names.resolve(server.root, ["audit", "other", "none"], [token])
     server.reload(["audit"])  # the other one loses its salt
-    wait_until(lambda: Names(store).note_epoch(server.root, "other") is None, "no device")
+    wait_until(lambda: not has_device(server, "other"), "the end of the device")
     before = names.hashes(token)
     server.reload(["audit", "other"])
+    wait_until(lambda: has_device(server, "other"), "the device")
     names.resolve(server.root, ["audit", "other"], [token])
     assert [len(epochs) for epochs in names.epochs.values()] == [1, 2]
     found = names.hashes(token)
