@@ -27,6 +27,14 @@ _KIND: Final = "audit segment"
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    StrongroomError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ def parse_entry(line: bytes) -> Entry:
         value = json.loads(line)
         refusal = formats.AUDIT_CHAIN.describe_refusal(value["format"])
         entry = _KINDS[value["kind"]](value) if refusal is None else None
-    except (ValueError, TypeError, LookupError, AttributeError, StrongroomError):
+    except _MALFORMED:
         raise ValueError("is no entry; it was altered or cut") from None
     if entry is None or entry.render() != line:
         raise ValueError(refusal or "is altered: the tool writes such an entry in another way")
@@ -216,7 +224,8 @@ def _hash(value: str) -> str:
 
 def render_time(moment: datetime) -> str:
     """Return *moment* in UTC, with microseconds."""
-    return moment.astimezone(UTC).strftime(_TIME)
+    # strftime does not pad the year.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -20,6 +20,8 @@ from vault.reconcile.server_time import parse_time
 _CHUNK: Final = 1024 * 1024
 #: Bytes of the longest line that is decoded. A response with a thousand keys has 80 kB.
 MAX_LINE: Final = 16 * 2**20
+# json.loads recurses, and how deep it may depends on its caller: the facts must not.
+_MAX_BRACKETS: Final = 500
 # OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole.
 _TIME: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\]{1,40})"')
 
@@ -60,7 +62,7 @@ class LogScanner:
         self._size += len(piece)
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
-            self._add(line)
+            self._add(line[:MAX_LINE])  # so that the facts do not depend on the pieces
         self._rest = self._rest[:MAX_LINE]
 
     def facts(self) -> LogFacts:
@@ -96,9 +98,9 @@ def _times(line: bytes) -> Iterator[datetime]:
     """Yield the times of a line, none if it is not one of an audit log."""
     try:
         texts = [found.decode() for found in _TIME.findall(line)]
-        if not texts and line.strip():
+        if not texts and line.strip() and line.count(b"[") + line.count(b"{") <= _MAX_BRACKETS:
             texts = [json.loads(line)["time"]]
         times = [parse_time(text) for text in texts]
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError):
         return
     yield from (time for time in times if time is not None)

@@ -219,6 +219,12 @@ def test_torn_last_line_of_the_chain_is_repaired_and_the_log_archived_again(site
     assert path.read_bytes() == whole
 
 
+def test_chain_with_a_time_of_a_year_of_three_digits_is_continued(site: Site) -> None:
+    site.archive(1, lines=[b'{"time":"0999-01-01T00:00:00Z"}'])
+    site.archive(2)
+    assert site.verify().findings == ()
+
+
 def test_damaged_chain_is_not_continued(site: Site) -> None:
     site.archive(1)
     site.archive(2)

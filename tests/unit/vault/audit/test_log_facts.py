@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.models.audit_archive import at, line
+from vault.audit.archive import log_facts
 from vault.audit.archive.log_facts import LogFacts, LogScanner, scan_file
 
 FIRST: Final = at(1)
@@ -62,11 +63,22 @@ def test_times_of_a_torn_line_and_of_the_one_glued_to_it_are_known() -> None:
         b"[1]",
         b'{"time":"2026-01-01"}',
         b'{"time":"2026-\xff"}',
+        b'{"time":"9999-12-31T23:59:59-10:00"}',
+        b'{"data":' + b"[" * 2000 + b"]" * 2000 + b',"time":"2026-01-01T00:00:00Z"}',
     ],
+    ids=range(7),
 )
 def test_line_without_a_time_has_none(text: bytes) -> None:
     found = facts(text)
     assert (found.lines, found.first, found.last) == (1, None, None)
+
+
+def test_facts_of_a_line_that_is_too_long_do_not_depend_on_the_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_facts, "MAX_LINE", 100)
+    text = b'{"data":[%s1],"time":"2026-01-01T00:00:00Z"}\n' % (b"1," * 100)
+    assert facts(text) == facts(*[text[at : at + 1] for at in range(len(text))])
 
 
 def test_file_has_the_facts_of_its_content(tmp_path: Path) -> None:

@@ -140,6 +140,10 @@ def tear(site: Site) -> None:
     write(site, [b"".join(lines(site))[:-5]])
 
 
+def nest(site: Site) -> None:
+    write(site, [*lines(site), b"[" * 100_000 + b"\n"])
+
+
 def rewrite(site: Site) -> None:
     """Remove the second segment as somebody does who knows how the chain is made."""
     chain = ChainFile(site.folder).read()
@@ -189,6 +193,7 @@ DAMAGE: Final[dict[str, tuple[Callable[[Site], None], str]]] = {
         edit(1, "format", 2),
         "has format 2, but this version reads 1",
     ),
+    "nested line": (nest, "chain.jsonl line 5: is no entry"),
     "oldest and line removed": (remove_both(0), "chain.jsonl line 1: is not the first entry"),
 }
 
