@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
-from console.options import ENV, Root
+from console.options import ENV, MAX_KEEP, Root
 from vault.audit.archive.entry import Deletion
 from vault.audit.archive.verification import Verification
 from vault.audit.archive.verification import verify as verify_archive
+from vault.declare.durations import whole_days
 
 FAULTY: Final = 2
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -32,17 +34,26 @@ def _parse_head(text: str) -> str:
     return text
 
 
+Head = Annotated[
+    str | None,
+    typer.Option(
+        "--head", parser=_parse_head, metavar="HASH", help="head of a former run, kept elsewhere"
+    ),
+]
+Keep = Annotated[
+    int | None,
+    typer.Option(
+        "--keep",
+        min=1,
+        max=MAX_KEEP,
+        help="days that each deletion must have waited for; the declared ones of --env by default",
+    ),
+]
+
+
 def verify(
     folder: Annotated[Path, typer.Argument(help="folder of the archive")],
-    head: Annotated[
-        str | None,
-        typer.Option(
-            "--head",
-            parser=_parse_head,
-            metavar="HASH",
-            help="head of a former run, kept elsewhere",
-        ),
-    ] = None,
+    head: Head = None,
     service: Annotated[
         str | None, typer.Option("--service", help="decrypt with the key of this service, too")
     ] = None,
@@ -50,6 +61,7 @@ def verify(
     identity: Annotated[
         Path | None, typer.Option("--identity", help="decrypt with this age private key, too")
     ] = None,
+    keep: Keep = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Check that no segment of an archive is missing, cut or changed.
@@ -63,11 +75,24 @@ def verify(
         unwrap = None
         if scope is not None or identity is not None:
             unwrap = stack.enter_context(open_unwrap(scope, identity, root))
-        now = datetime.now(UTC)
-        found = verify_archive(folder, now=now, head=head, scope=scope, unwrap=unwrap)
+        found = verify_archive(
+            folder,
+            now=datetime.now(UTC),
+            head=head,
+            keep=keep or _promised_days(scope),
+            scope=scope,
+            unwrap=unwrap,
+        )
     _show(found, is_decrypted=unwrap is not None)
     if found.findings:
         raise typer.Exit(FAULTY)
+
+
+def _promised_days(scope: Scope | None) -> int:
+    """Return the days that the environment of *scope* declares, 1 without one."""
+    if scope is None:
+        return 1
+    return whole_days(operate.load_declaration().environment(scope.environment).vault.audit_keep)
 
 
 def _show(found: Verification, *, is_decrypted: bool) -> None:

@@ -13,6 +13,8 @@ from tests.support.models.jobs import RECIPIENT
 from tests.support.processes.command import run_command
 from tests.support.processes.file_worker import write_identity
 from vault.audit.archive.archiver import Archived, Archiver
+from vault.audit.archive.chain import Chain
+from vault.audit.archive.verification import Verification
 
 ARCHIVE: Final = ("archive", "--service", "gaara-store", "--env", "staging", "--folder", "x")
 SERVER: Final = ("--audit-log", "/dev/null", "--reload", "true")
@@ -94,6 +96,30 @@ def test_segments_are_kept_for_the_declared_days(
         monkeypatch.setattr(operate, "find_declaration", lambda: None)
     command = (*ARCHIVE, *SERVER, "--no-key", "--recipient", RECIPIENT, *given)
     assert run_command(monkeypatch, "audit", *command) == 0
+    assert kept == [expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), 1),
+        (("--keep", "30"), 30),
+        (("--service", "gaara-store", "--env", "staging"), 90),
+        (("--service", "gaara-store", "--env", "staging", "--keep", "30"), 30),
+    ],
+)
+def test_deletions_are_judged_by_the_declared_days(
+    given: tuple[str, ...], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+
+    def verify(_folder: Path, *, keep: int, **_options: object) -> Verification:
+        kept.append(keep)
+        return Verification(Chain(), (), 0, ())
+
+    monkeypatch.setattr("console.audit.verify.verify_archive", verify)
+    key = ("--identity", str(write_identity(tmp_path)))
+    assert run_command(monkeypatch, "audit", "verify", str(tmp_path), *given, *key) == 0
     assert kept == [expected]
 
 

@@ -238,7 +238,7 @@ COMMANDS: Final = {
     "audit backtest": "--env --since --rules --audit-log --store --json --root",
     "audit devices": "--env --audit-log --min-free --metrics --root",
     "audit read": "FILES --service --env --identity --root",
-    "audit verify": "FOLDER --head --service --env --identity --root",
+    "audit verify": "FOLDER --head --service --env --identity --keep --root",
     "audit ingest": "--env --audit-log --records --store --keep --name --root",
     "audit report": "--env --service --since --until --audit-log --records --store --html --json "
     "--root",

@@ -77,6 +77,7 @@ def verify(
     *,
     now: datetime,
     head: str | None = None,
+    keep: int = 1,
     scope: Scope | None = None,
     unwrap: Unwrap | None = None,
 ) -> Verification:
@@ -86,6 +87,7 @@ def verify(
         folder: The folder.
         now: Current time.
         head: Hash of an entry that the chain must have, such as the newest one of a former run.
+        keep: Days that each deletion must have waited for.
         scope: Service and environment that the files must be of; None for any.
         unwrap: Unwraps the keys of the files; None to decrypt none.
 
@@ -99,7 +101,7 @@ def verify(
     observed = {path.name: seen for path in _files(folder) if (seen := _observe(path))}
     # A run may have added entries and deleted files since.
     after = ChainFile(folder).read()
-    findings = [*judge_chain(after, now, head)]
+    findings = [*judge_chain(after, now, head, keep)]
     deleted = after.deleted
     kept = tuple(each for each in before.segments if each.sequence not in deleted)
     wrong = judge_files(kept, after, observed, scope)
@@ -113,13 +115,14 @@ def verify(
     return Verification(after, kept, decrypted, tuple(findings))
 
 
-def judge_chain(chain: Chain, now: datetime, head: str | None) -> Iterator[str]:
+def judge_chain(chain: Chain, now: datetime, head: str | None, keep: int) -> Iterator[str]:
     """Yield what is wrong with the entries of a chain.
 
     Args:
         chain: The chain.
         now: Current time.
         head: See :func:`verify`.
+        keep: See :func:`verify`.
 
     """
     yield from chain.findings
@@ -127,23 +130,46 @@ def judge_chain(chain: Chain, now: datetime, head: str | None) -> Iterator[str]:
         yield f"{FILE} is missing or empty: nothing says what the archive had"
     if head is not None and head not in {NO_ENTRY, *map(hash_entry, chain.entries)}:
         yield f"{FILE} has no entry with the hash {head}: its end was cut, or it was rewritten"
-    segments = {segment.sequence: segment for segment in chain.segments}
-    for deletion in chain.deletions:
-        yield from _judge_deletion(deletion, segments, now)
+    segments: dict[int, Segment] = {}
+    newest: dict[str, int] = {}
+    for entry in chain.entries:
+        if isinstance(entry, Segment):
+            segments[entry.sequence], newest[entry.log] = entry, entry.sequence
+        else:
+            name = f"{FILE}: the deletion with the sequence {entry.sequence}"
+            texts = *_judge_deletion(entry, now, keep), *_judge_deleted(entry, segments, newest)
+            yield from (f"{name} {text}" for text in texts)
 
 
-def _judge_deletion(
-    deletion: Deletion, segments: Mapping[int, Segment], now: datetime
-) -> Iterator[str]:
-    name = f"{FILE}: the deletion with the sequence {deletion.sequence}"
+def _judge_deletion(deletion: Deletion, now: datetime, keep: int) -> Iterator[str]:
     if deletion.time > now + _CLOCK_SKEW:
-        yield f"{name} is from the future; it was altered, or a clock was wrong"
+        yield "is from the future; it was altered, or a clock was wrong"
+    if deletion.keep_days < keep:
+        yield f"is after {deletion.keep_days} days, and {keep} were promised"
+    if not deletion.segments:
+        yield "names no segment"
+
+
+def _judge_deleted(
+    deletion: Deletion, segments: Mapping[int, Segment], newest: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield what is wrong with the segments that *deletion* names.
+
+    Args:
+        deletion: The deletion.
+        segments: The segments before it, by their sequence.
+        newest: Sequence of the newest one of each log.
+
+    """
+    days = timedelta(days=min(deletion.keep_days, timedelta.max.days))
     for sequence in deletion.segments:
         segment = segments.get(sequence)
-        if segment is None or sequence >= deletion.sequence:
-            yield f"{name} names {sequence}, which is no segment before it"
-        elif segment.newest >= deletion.time - timedelta(days=deletion.keep_days):
-            yield f"{name} names {segment.file}, which was not {deletion.keep_days} days old"
+        if segment is None:
+            yield f"names {sequence}, which is no segment before it"
+        elif deletion.time - segment.newest <= days:
+            yield f"names {segment.file}, which was not {deletion.keep_days} days old"
+        elif newest[segment.log] == sequence:
+            yield f"names {segment.file}, the newest of its log, which no run deletes"
 
 
 def judge_files(

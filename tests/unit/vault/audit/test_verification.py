@@ -294,6 +294,38 @@ def test_invented_deletion_is_found_if_it_breaks_its_own_rule(site: Site) -> Non
     assert finding.endswith("which was not 90 days old")
 
 
+@pytest.mark.parametrize(
+    ("keep", "segments", "finding"),
+    [
+        (0, (1,), "is after 0 days, and 1 were promised"),
+        (1, (1, 2, 3, 4), "the newest of its log, which no run deletes"),
+        (90, (), "names no segment"),
+        (10**7, (1,), "which was not 10000000 days old"),
+        (10**12, (1,), "which was not 1000000000000 days old"),
+    ],
+)
+def test_deletion_that_no_run_makes_is_found_although_a_head_is_known(
+    site: Site, keep: int, segments: tuple[int, ...], finding: str
+) -> None:
+    head = ChainFile(site.folder).read().head
+    for path in site.files[: len(segments)]:
+        path.unlink()
+    append_deletion(site, 30, keep, *segments)
+    site.day = 31
+    (found,) = site.verify(head=head).findings
+    assert found.startswith("chain.jsonl: the deletion with the sequence 5 ")
+    assert finding in found
+
+
+def test_deletion_before_the_promised_days_is_found(site: Site) -> None:
+    site.files[0].unlink()
+    append_deletion(site, 30, 7, 1)
+    site.day = 31
+    assert site.verify(keep=7).findings == ()
+    (finding,) = site.verify(keep=90).findings
+    assert finding.endswith("the sequence 5 is after 7 days, and 90 were promised")
+
+
 def test_deletion_from_the_future_and_of_no_segment_is_found(site: Site) -> None:
     append_deletion(site, 999, 90, 77)
     site.day = 5
