@@ -109,9 +109,9 @@ def verify(
     decrypted = 0
     for segment in kept:
         if unwrap is not None and not wrong.get(segment.file):
-            found = [*_compare(folder / segment.file, segment, unwrap)]
-            findings += [f"{segment.file}: {text}" for text in found]
-            decrypted += 1
+            found = _compare(folder, segment, unwrap)
+            findings += [f"{segment.file}: {text}" for text in found or ()]
+            decrypted += found is not None
     return Verification(after, kept, decrypted, tuple(findings))
 
 
@@ -256,17 +256,20 @@ def _observe(path: Path) -> Observation | None:
     return Observation(size, digest, header_context(header), header_scope(header))
 
 
-def _compare(path: Path, segment: Segment, unwrap: Unwrap) -> Iterator[str]:
-    """Yield what is wrong with the content of a segment's file."""
+def _compare(folder: Path, segment: Segment, unwrap: Unwrap) -> list[str] | None:
+    """Return what is wrong with the content of a segment's file, None if a run has deleted it."""
     scanner = LogScanner()
     try:
-        for piece in open_log(path, unwrap):
+        for piece in open_log(folder / segment.file, unwrap):
             scanner.feed(piece)
     except (DecryptionFailed, SegmentDamaged) as error:
-        yield f"cannot be decrypted: {error}"
-        return
+        return [f"cannot be decrypted: {error}"]
+    except FileNotFoundError:
+        is_deleted = segment.sequence in ChainFile(folder).read().deleted
+        return None if is_deleted else ["has disappeared during the check"]
     if scanner.facts() != segment.facts:
-        yield f"its content is not what {FILE} says: hash, size, lines or times differ"
+        return [f"its content is not what {FILE} says: hash, size, lines or times differ"]
+    return []
 
 
 def open_log(path: Path, unwrap: Unwrap) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from app_integration.encryption.files import header
+from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.preamble import Body, bind
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
@@ -350,6 +351,26 @@ def test_run_that_adds_and_deletes_during_the_check_is_no_finding(
     found = site.verify(now=at(92))
     assert found.findings == ()
     assert len(found.chain.deleted) == 1
+
+
+@pytest.mark.parametrize("is_run", [True, False], ids=["by a run", "by somebody"])
+def test_segment_that_is_deleted_before_it_is_decrypted_is_found_if_no_run_did(
+    site: Site, is_run: bool
+) -> None:
+    second = site.files[1]
+
+    def unwrap(found: header.Header) -> BodyCipher:
+        if second.exists():
+            if is_run:
+                site.archive(91.5, keep=90)
+            else:
+                second.unlink()
+        return file_cipher().unwrap(found)
+
+    found = site.verify(unwrap=unwrap, now=at(92))
+    assert (second.exists(), found.decrypted) == (False, SEGMENTS - is_run)
+    expected = () if is_run else (f"{second.name}: has disappeared during the check",)
+    assert found.findings == expected
 
 
 def test_denied_key_is_an_error_and_no_finding(site: Site) -> None:
