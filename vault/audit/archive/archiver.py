@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app_integration._internal import private_file
+from app_integration.encryption.files.digest import digest_file
 from app_integration.errors import ConfigurationError
 from vault.audit.archive.chain import Chain, ChainFile
 from vault.audit.archive.entry import Deletion, Segment
@@ -90,8 +91,8 @@ class Archiver:
         waiting = {log: log.rotated() for log in self.logs}
         for log, rotated in waiting.items():
             _check_exists(log, rotated)
-        has_work = any(waiting.values()) or any(log.has_lines() for log in self.logs)
-        writer = self.open_writer() if has_work else None
+        has_lines = [log.has_lines() for log in self.logs]  # of all, because it checks them
+        writer = self.open_writer() if any(has_lines) or any(waiting.values()) else None
         run.delete()
         if writer is not None:
             for log in run.rotate(waiting):
@@ -137,12 +138,17 @@ class _Run:
         """
         now = self.archiver.now()
         renamed: dict[LiveLog, RotatedLog] = {}
+        failed: dict[LiveLog, str] = {}
         for log, found in waiting.items():
-            if log.has_lines():
-                found.append(log.rename(now))
-            if found and not is_reopened(log, found[-1]):
-                renamed[log] = found[-1]
-        failed = self.archiver.reopening.reopen(renamed) if renamed else {}
+            try:
+                if log.has_lines():
+                    found.append(log.rename(now))
+            except (ArchiveFailed, OSError) as error:
+                failed[log] = f"{log.path} cannot be renamed: {error}"
+            else:
+                if found and not is_reopened(log, found[-1]):
+                    renamed[log] = found[-1]
+        failed |= self.archiver.reopening.reopen(renamed) if renamed else {}
         self.done.failures += failed.values()
         return [log for log in waiting if log not in failed]
 
@@ -161,7 +167,7 @@ class _Run:
         position = self.chain.next_sequence, self.chain.head
         segment = Segment(*position, log.name, rotated.rotated, facts)
         known = [each for each in self.chain.segments if each.file == segment.file]
-        if known and (known[0].facts != facts or not (folder / segment.file).is_file()):
+        if known and (known[0].facts != facts or not _is_intact(folder, known[0])):
             raise ArchiveFailed(
                 f"{rotated.path} is in the chain, but {segment.file} is missing, or has another "
                 "content. The log stays; look with strongroom audit verify"
@@ -195,6 +201,11 @@ def _check_exists(log: LiveLog, rotated: Sequence[RotatedLog]) -> None:
 def _check_unchanged(rotated: RotatedLog, facts: LogFacts) -> None:
     if rotated.path.stat().st_size != facts.size:
         raise ArchiveFailed(f"{rotated.path} has grown meanwhile; find the process with fuser")
+
+
+def _is_intact(folder: Path, segment: Segment) -> bool:
+    path = folder / segment.file
+    return path.is_file() and digest_file(path) == segment.digest
 
 
 def _folder(log: LiveLog) -> Path:

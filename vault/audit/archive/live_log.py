@@ -96,7 +96,8 @@ class LiveLog:
         matches = [(path, pattern.fullmatch(path.name)) for path in self.path.parent.iterdir()]
         found = [RotatedLog(path, parse_stamp(match[1])) for path, match in matches if match]
         for each in found:
-            if self.path.exists() and each.path.samefile(self.path):
+            # A symlink to it is no further name of it.
+            if self.path.exists() and os.path.samestat(each.path.lstat(), self.path.lstat()):
                 each.path.unlink()
         return sorted((each for each in found if each.path.exists()), key=lambda each: each.rotated)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -334,8 +334,40 @@ def test_renamed_log_of_the_same_time_is_not_replaced(site: Site) -> None:
     LiveLog(site.devices[0].path).rename(at(0))
     site.reload()
     site.devices[0].write(b"2")
-    with pytest.raises(ArchiveFailed, match="exists; correct the clock"):
+    (failure,) = site.archiver().run().failures
+    assert "exists; correct the clock" in failure
+    site.day = 1
+    assert [each.facts.lines for each in site.archiver().run().segments] == [1, 1]
+
+
+def test_log_that_cannot_be_renamed_does_not_hold_up_the_other(two: Site) -> None:
+    second = two.devices[1].path
+    second.write_bytes(b"1")
+    LiveLog(second).rename(at(0))
+    two.reload()
+    done = two.archive(0)
+    assert [each.log for each in done.segments] == ["audit-1"]
+    assert [each.partition(" cannot be renamed: ")[0] for each in done.failures] == [str(second)]
+
+
+def test_second_log_that_is_no_file_is_refused_before_the_first_is_renamed(two: Site) -> None:
+    first, second = (device.path for device in two.devices)
+    two.devices[0].write(b"1")
+    second.rename(second.with_suffix(".moved"))
+    second.symlink_to(second.with_suffix(".moved"))
+    with pytest.raises(ConfigurationError, match="is no file"):
+        two.archiver().run()
+    assert first.read_bytes() == b"1\n"
+
+
+def test_link_to_a_renamed_log_does_not_remove_that(site: Site) -> None:
+    device = site.devices[0]
+    device.write(b"1")
+    rotated = LiveLog(device.path).rename(at(0))
+    device.path.symlink_to(rotated.path)
+    with pytest.raises(ConfigurationError, match="is no file"):
         site.archiver().run()
+    assert rotated.path.read_bytes() == b"1\n"
 
 
 @pytest.mark.parametrize(
@@ -355,7 +387,18 @@ def test_failed_reload_command_shows_what_it_said() -> None:
         run_command(["sh", "-c", "echo no such unit >&2; exit 3"])
 
 
-def test_archive_that_has_lost_a_file_keeps_the_log_of_it(site: Site) -> None:
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+@pytest.mark.parametrize("damage", [unlink, cut])
+def test_archive_that_has_lost_a_file_keeps_the_log_of_it(
+    site: Site, damage: Callable[[Path], None]
+) -> None:
     site.devices[0].write(line(at(0)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archiver._Run, "_archive", lambda *_: None)
@@ -364,7 +407,7 @@ def test_archive_that_has_lost_a_file_keeps_the_log_of_it(site: Site) -> None:
     copy = rotated.path.read_bytes()
     site.archiver().run()
     rotated.path.write_bytes(copy)
-    site.files[0].unlink()
+    damage(site.files[0])
     with pytest.raises(ArchiveFailed, match=r"is missing, or has another content. The log stays"):
         site.archiver().run()
     assert rotated.path.exists()
