@@ -16,6 +16,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
+from console.escapes import escape_unprintable
 from console.options import ENV, MAX_KEEP, Root
 from vault.audit.archive.entry import Deletion
 from vault.audit.archive.verification import Verification
@@ -97,7 +98,9 @@ def _promised_days(scope: Scope | None) -> int:
 
 def _show(found: Verification, *, is_decrypted: bool) -> None:
     for finding in found.findings:
-        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
+        # Who can write the folder chooses the names of files.
+        text = escape(escape_unprintable(finding))
+        out.print(f"[red]✗[/] {text}", highlight=False)
     lines = sum(segment.facts.lines for segment in found.kept)
     checked = f"{found.decrypted} decrypted" if is_decrypted else "not decrypted"
     _print(f"{len(found.kept)} segments, {lines} lines; {checked}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -128,6 +129,26 @@ def test_archive_that_is_empty_is_a_finding(
 ) -> None:
     assert run_command(monkeypatch, "audit", "verify", str(tmp_path)) == 2
     assert "chain.jsonl is missing or empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff.jsonl.zst.encrypted", r"\udcff.jsonl.zst.encrypted: is not in the chain"),
+        (b"\x1b[2J\n[b].jsonl.zst.encrypted", r"\x1b[2J\n[b].jsonl.zst.encrypted: is not in"),
+    ],
+    ids=["no text", "control characters"],
+)
+def test_name_of_a_file_is_shown_without_what_a_terminal_would_interpret(
+    name: bytes,
+    shown: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"")
+    assert run_command(monkeypatch, "audit", "verify", str(tmp_path)) == 2
+    assert shown in capsys.readouterr().out
 
 
 def test_file_that_is_no_segment_is_named(
