@@ -91,10 +91,14 @@ class LiveLog:
         """Return the files that it was renamed to, the oldest first.
 
         Another name of the log itself is removed: a killed run was about to give that back.
+
+        Raises:
+            ConfigurationError: If something else has such a name.
+
         """
         pattern = re.compile(re.escape(f"{self.path.name}.") + _STAMP + re.escape(_ENDING))
         matches = [(path, pattern.fullmatch(path.name)) for path in self.path.parent.iterdir()]
-        found = [RotatedLog(path, parse_stamp(match[1])) for path, match in matches if match]
+        found = [_parse_rotated(path, match[1]) for path, match in matches if match]
         for each in found:
             # A symlink to it is no further name of it.
             if self.path.exists() and os.path.samestat(each.path.lstat(), self.path.lstat()):
@@ -129,6 +133,24 @@ class LiveLog:
         rotated.path.unlink()
         fsync_folder(self.path.parent)
         return True
+
+
+def _parse_rotated(path: Path, stamp: str) -> RotatedLog:
+    """Return the renamed log *path*.
+
+    Raises:
+        ConfigurationError: If it is no file, or *stamp* no time.
+
+    """
+    try:
+        rotated = parse_stamp(stamp)
+    except ValueError:
+        raise ConfigurationError(f"{path}: {stamp} is no time; rename it") from None
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ConfigurationError(
+            f"{path} is no file, although a renamed log has such a name; remove it"
+        )
+    return RotatedLog(path, rotated)
 
 
 def find_writers(path: Path) -> Writers:

@@ -56,8 +56,17 @@ class LogScanner:
         self._last: datetime | None = None
         self._rest = b""
 
+    @property
+    def size(self) -> int:
+        """Return the number of bytes so far."""
+        return self._size
+
     def feed(self, piece: bytes) -> None:
         """Add the next piece of the log."""
+        for start in range(0, len(piece), _CHUNK):
+            self._feed(piece[start : start + _CHUNK])  # because of the list of its lines
+
+    def _feed(self, piece: bytes) -> None:
         self._hash.update(piece)
         self._size += len(piece)
         *lines, self._rest = (self._rest + piece).split(b"\n")

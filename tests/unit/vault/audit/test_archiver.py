@@ -360,6 +360,21 @@ def test_second_log_that_is_no_file_is_refused_before_the_first_is_renamed(two: 
     assert first.read_bytes() == b"1\n"
 
 
+def test_what_has_the_name_of_a_renamed_log_and_is_none_is_refused(site: Site) -> None:
+    site.devices[0].write(b"1")
+    path = site.devices[0].path
+    for stamp, make, message in (
+        ("20261301T000000.000000Z", Path.touch, "20261301T000000.000000Z is no time; rename it"),
+        ("20260101T000000.000000Z", os.mkfifo, "is no file, although"),
+    ):
+        other = path.with_name(f"{path.name}.{stamp}.rotated")
+        make(other)
+        with pytest.raises(ConfigurationError, match=message):
+            site.archiver().run()
+        other.unlink()
+    assert path.read_bytes() == b"1\n"
+
+
 def test_link_to_a_renamed_log_does_not_remove_that(site: Site) -> None:
     device = site.devices[0]
     device.write(b"1")

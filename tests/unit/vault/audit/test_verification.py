@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
@@ -258,6 +259,15 @@ def test_content_that_is_not_what_the_chain_says_is_found_with_a_key_only(site: 
     assert site.verify(with_key=False).findings == ()
     (finding,) = site.verify().findings
     assert "its content is not what chain.jsonl says" in finding
+
+
+def test_content_that_is_larger_than_the_chain_says_is_not_read_to_its_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = repeat(b"line\n" * 1000, 10)
+    monkeypatch.setattr(verification, "open_log", lambda *_: endless)
+    assert "its content is not what" in site.verify().findings[0]
+    assert len(list(endless)) == 10 - SEGMENTS
 
 
 def compress_other(raw: Path, writer: object, _size: int) -> None:
