@@ -45,6 +45,8 @@ def devices(
     paths = audit_log or local_logs(environment, root)
     if not paths:
         raise ConfigurationError("pass each file of an audit device with --audit-log")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ConfigurationError("--audit-log names one file twice; name that of each device")
     states, listed = _compare(environment, paths, root)
     least = min_free * _MEGABYTE
     findings = _judge(listed, paths)

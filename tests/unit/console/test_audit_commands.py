@@ -58,6 +58,11 @@ SERVER: Final = ("--audit-log", "/dev/null", "--reload", "true")
         (("verify", ".", "--service", "gaara-store"), 64, "pass --service and --env together"),
         (("read", "file"), 64, "pass --service and --env, or --identity"),
         (("devices", "--env", "staging"), 1, "pass each file of an audit device with --audit-log"),
+        (
+            ("devices", "--env", "staging", "--audit-log", "a.log", "--audit-log", "x/../a.log"),
+            1,
+            "--audit-log names one file twice; name that of each device",
+        ),
     ],
 )
 def test_wrong_command_is_rejected(
