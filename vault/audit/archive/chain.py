@@ -16,6 +16,7 @@ from app_integration._internal.private_file import fsync_folder
 from app_integration.encryption.files.streams import write_at
 from vault.audit.archive.entry import (
     NO_ENTRY,
+    SUFFIX,
     Deletion,
     Entry,
     Segment,
@@ -120,12 +121,13 @@ class ChainFile:
         A whole entry stays. Of a part of one the log is still there, because it is removed last.
 
         Raises:
-            ArchiveFailed: If something else is wrong with the chain.
+            ArchiveFailed: If something else is wrong with the chain, or it is lost.
             OSError: If it cannot be read or written.
 
         """
         chain = self.read()
         if not chain.findings:
+            self._check_not_lost(chain)
             return chain
         data = self._path.read_bytes()
         kept = data[: data.rfind(b"\n") + 1]
@@ -140,6 +142,19 @@ class ChainFile:
         start = min(len(kept), len(data))
         self._write(start, kept[start:])
         return chain
+
+    def _check_not_lost(self, chain: Chain) -> None:
+        """Check that the archive had no chain that is missing. A killed first run leaves one file.
+
+        Raises:
+            ArchiveFailed: If it had one.
+
+        """
+        if not chain.entries and len([*self.folder.glob(f"*{SUFFIX}")]) > 1:
+            raise ArchiveFailed(
+                f"{self._path} is missing or empty, but there are segments. Nothing was archived. "
+                "Restore it, or keep the folder, and begin another one"
+            )
 
     def append(self, chain: Chain, entry: Entry) -> Chain:
         """Add *entry* durably, and return the chain with it.

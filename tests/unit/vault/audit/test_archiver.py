@@ -240,6 +240,33 @@ def test_damaged_chain_is_not_continued(site: Site) -> None:
         assert path.read_bytes() == damaged
 
 
+def test_archive_that_has_lost_its_chain_is_not_continued(site: Site) -> None:
+    site.archive(1)
+    site.archive(2)
+    (site.folder / chain.FILE).unlink()
+    with pytest.raises(ArchiveFailed, match="is missing or empty, but there are segments"):
+        site.archive(3)
+    assert site.devices[0].path.read_bytes().count(b"\n") == 1
+
+
+def test_first_run_that_was_killed_before_the_chain_is_repeated(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def end(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainFile, "append", end)
+        with pytest.raises(Killed):
+            site.archive(1)
+    assert len(site.files) == 1
+    assert len(site.archive(2).segments) == 2
+    assert site.verify().findings == ()
+
+
 def test_segment_is_deleted_by_its_last_line_and_the_newest_stays(site: Site) -> None:
     # The first one was rotated long after its last line, the second one has none with a time.
     site.archive(5, lines=[line(at(0))])
