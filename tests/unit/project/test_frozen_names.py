@@ -296,7 +296,7 @@ MAKE_TARGETS: Final = words(
     lint site format nightly mutants wheel lock clean
     """
 )
-MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS")
+MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS")
 CHANGES: Final = 2
 USAGE: Final = 64
 
