@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import typer
@@ -16,9 +17,11 @@ from app_integration.errors import ConfigurationError, raise_decryption_failed
 from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Environment, Scope
 from app_integration.observability.log_file_reader import Unwrap
+from app_integration.session.session import Session
 from app_integration.settings import Settings
 from console import operate
 from console.operator_session import open_job_session
+from vault.audit.archive.segment_file import header_scope
 from vault.declare.server_names import AUDITOR_JOB
 
 
@@ -58,15 +61,34 @@ def open_unwrap(scope: Scope | None, identity: Path | None, root: Path) -> Itera
         yield client.files(None).unwrap
 
 
+def unwrap_any(session: Session, environment: Environment) -> Unwrap:
+    """Return the function that unwraps the keys of files of any service.
+
+    Args:
+        session: The auditor's.
+        environment: Its mounts are used.
+
+    """
+    mounts = operate.load_declaration().environment(environment).mounts
+
+    @cache
+    def open_client(scope: Scope) -> Client:
+        return Client(Settings(scope, "", mounts=mounts), session=session)
+
+    return lambda header: open_client(_read_scope(header)).files(None).unwrap(header)
+
+
 def _by_identities(identity: Path) -> Unwrap:
     identities = read_identities(identity)
 
     def unwrap(header: Header) -> BodyCipher:
-        context = header.preamble.context
-        try:
-            scope = Scope(str(context["service"]), Environment(str(context["environment"])))
-        except (LookupError, ConfigurationError):
-            raise_decryption_failed("file")
-        return offline_cipher(scope).unwrap(header, identities)
+        return offline_cipher(_read_scope(header)).unwrap(header, identities)
 
     return unwrap
+
+
+def _read_scope(header: Header) -> Scope:
+    scope = header_scope(header)
+    if scope is None:
+        raise_decryption_failed("file")
+    return scope

@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from app_integration.client import Client
-from app_integration.encryption.files.body import BodyCipher
-from app_integration.encryption.files.header import Header
-from app_integration.encryption.files.log_context import LogContext
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment, Scope
-from app_integration.session.session import Session
-from app_integration.settings import Settings
+from app_integration.names import Environment
 from console import operate
 from console.audit_files import find_audit_files
+from console.auditor_keys import unwrap_any
 from console.operator_session import open_job_session
 from vault.audit.ingest.ingestion import Ingested, ingest
-from vault.audit.ingest.source import Source, find_records
+from vault.audit.ingest.source import Source, find_records, find_server_logs
 from vault.declare.server_names import AUDITOR_JOB
 
 
@@ -41,7 +36,7 @@ class LogSources:
 
     Attributes:
         environment: The environment.
-        audit_logs: Files of the server's audit devices.
+        audit_logs: Files of the server's audit devices, and folders of archives.
         records: Files and folders of access records.
         root: Folder of the local deployment.
 
@@ -65,7 +60,7 @@ class LogSources:
             logs = operate.local_deployment(self.root).layout.logs
             records = [logs] if logs.is_dir() else []
         files = find_audit_files(self.environment, self.audit_logs, self.root)
-        found = [*map(Source.server_log, files.paths), *find_records(records)]
+        found = [*find_server_logs(files.paths), *find_records(records)]
         if not found:
             raise ConfigurationError(
                 f"no audit log of {self.environment} is known; name one with --audit-log"
@@ -89,8 +84,8 @@ class LogSources:
             keep: How long lines are kept in the store.
 
         Raises:
-            ConfigurationError: If a file is no log, or there is no credential for *names* or for
-                encrypted records.
+            ConfigurationError: If a file is no log, or a folder has no segment, or there is no
+                credential for *names* or for encrypted files.
             AccessDenied: If the credential may not ask the devices, or not decrypt.
             OSError: If a file cannot be read.
 
@@ -99,24 +94,7 @@ class LogSources:
         if not names and not any(source.is_encrypted for source in found):
             return ingest(found, store, now=now, keep=keep)
         with open_job_session(self.environment.value, self.root, AUDITOR_JOB) as session:
-            reader = _RecordReader(session, self.environment)
+            unwrap = unwrap_any(session, self.environment)
             return ingest(
-                *(found, store), now=now, keep=keep, unwrap=reader, session=session, names=names
+                *(found, store), now=now, keep=keep, unwrap=unwrap, session=session, names=names
             )
-
-
-class _RecordReader:
-    """Reader of the file keys of encrypted records, of any service."""
-
-    def __init__(self, session: Session, environment: Environment) -> None:
-        self._session = session
-        self._mounts = operate.load_declaration().environment(environment).mounts
-        self._clients: dict[Scope, Client] = {}
-
-    def __call__(self, header: Header) -> BodyCipher:
-        """Return the cipher of a header."""
-        scope = LogContext.read(header.preamble).scope
-        if scope not in self._clients:
-            settings = Settings(scope, "", mounts=self._mounts)
-            self._clients[scope] = Client(settings, session=self._session)
-        return self._clients[scope].files(None).unwrap(header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
@@ -181,6 +182,11 @@ def test_service_encrypts_its_server_logs_and_only_the_auditor_decrypts(
     segment = min(archive.glob("audit-1-*.encrypted"))
     assert run_command(monkeypatch, "audit", "read", str(segment), *origin) == 0
     assert '"path":"secret/data/gaara-store/dev/jwt-secret"' in capsys.readouterr().out
+    report = ["audit", "report", "--json", "--env", "dev", "--since", "90d", *root]
+    report += ["--audit-log", str(archive), "--store", str(archive.parent / "store")]
+    assert run_command(monkeypatch, *report) == 0
+    reads = json.loads(capsys.readouterr().out)["reads"]
+    assert {"jwt-secret"} <= {each["name"] for each in reads}
     with pytest.raises(AccessDenied, match="transit/decrypt/gaara-store-dev-audit"):
         list(open_log(segment, service.files(None).unwrap))
     change = bytearray(segment.read_bytes())

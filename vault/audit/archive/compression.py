@@ -33,7 +33,7 @@ def compressor(size: int) -> zstandard.ZstdCompressionObj:
         ConfigurationError: If the package is not installed.
 
     """
-    made = _package().ZstdCompressor(level=LEVEL, write_checksum=True)
+    made = import_zstandard().ZstdCompressor(level=LEVEL, write_checksum=True)
     compressing: zstandard.ZstdCompressionObj = made.compressobj(size=size)
     return compressing
 
@@ -47,7 +47,7 @@ def decompress(source: Readable) -> Iterator[bytes]:
         ConfigurationError: If the package is not installed.
 
     """
-    package = _package()
+    package = import_zstandard()
     frame = package.ZstdDecompressor().decompressobj()
     try:
         while read := source.read(_READ):
@@ -61,7 +61,13 @@ def decompress(source: Readable) -> Iterator[bytes]:
         raise SegmentDamaged("it ends too early, or has bytes after its end")
 
 
-def _package() -> Any:
+def import_zstandard() -> Any:
+    """Return the module ``zstandard``.
+
+    Raises:
+        ConfigurationError: If it is not installed.
+
+    """
     try:
         import zstandard  # noqa: PLC0415 (part of an extra)
     except ImportError:

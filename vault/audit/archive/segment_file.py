@@ -20,6 +20,7 @@ from app_integration.encryption.files.streams import Source, write_all
 from app_integration.encryption.tokens.encryption_context import ContextValue
 from app_integration.errors import DecryptionFailed, StrongroomError
 from app_integration.names import Environment, Scope
+from app_integration.observability.log_file_reader import Unwrap
 from vault.audit.archive.compression import compressor, decompress
 from vault.audit.archive.entry import Segment
 from vault.audit.archive.errors import ArchiveFailed, SegmentDamaged
@@ -90,14 +91,35 @@ def _read_back(cipher: BodyCipher, source: Source) -> LogFacts | None:
     """Return the facts of the log in *source*, None if it is not whole."""
     scanner = LogScanner()
     try:
-        for piece in read_log(cipher, source):
+        for piece in _read_log(cipher, source):
             scanner.feed(piece)
     except (DecryptionFailed, SegmentDamaged):
         return None
     return scanner.facts()
 
 
-def read_log(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
+def read_segment(file: Source, unwrap: Unwrap) -> Iterator[bytes]:
+    """Yield the log in the file of a segment, in pieces that were verified.
+
+    Args:
+        file: The file, at its start.
+        unwrap: Unwraps its key.
+
+    Raises:
+        DecryptionFailed: If it is not authentic, or cut.
+        SegmentDamaged: If it is no file of a segment, or what was encrypted is not whole.
+        AccessDenied: If the identity may not unwrap the key.
+        KeyUnavailable: If the key service does not answer.
+        OSError: If it cannot be read.
+
+    """
+    header = read_segment_header(file)
+    if header is None:
+        raise SegmentDamaged("it is no file of a segment, or its header was altered")
+    yield from _read_log(unwrap(header), file)
+
+
+def _read_log(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
     """Yield the log in *source*, which is at the start of the body of a segment's file.
 
     Args:

@@ -7,18 +7,18 @@ their content with what the chain says about it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.digest import digest_open_file
-from app_integration.encryption.files.header import SIZE, Header
+from app_integration.encryption.files.header import SIZE
 from app_integration.encryption.tokens.encryption_context import ContextValue
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Scope
+from app_integration.observability.log_file_reader import Unwrap
 from vault.audit.archive.chain import FILE, Chain, ChainFile
 from vault.audit.archive.entry import NO_ENTRY, SUFFIX, Deletion, Segment, hash_entry
 from vault.audit.archive.errors import SegmentDamaged
@@ -26,12 +26,9 @@ from vault.audit.archive.log_facts import LogScanner
 from vault.audit.archive.segment_file import (
     header_context,
     header_scope,
-    read_log,
+    read_segment,
     read_segment_header,
 )
-
-#: Returns the cipher of the body of a file with that header.
-Unwrap: TypeAlias = Callable[[Header], BodyCipher]
 
 _CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the archive and of the check
 
@@ -275,22 +272,6 @@ def _compare(folder: Path, segment: Segment, unwrap: Unwrap) -> list[str] | None
 
 
 def open_log(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
-    """Yield the log in the file of a segment, in pieces that were verified.
-
-    Args:
-        path: The file.
-        unwrap: Unwraps its key.
-
-    Raises:
-        DecryptionFailed: If it is not authentic, or cut.
-        SegmentDamaged: If it is no file of a segment, or what was encrypted is not whole.
-        AccessDenied: If the identity may not unwrap the key.
-        KeyUnavailable: If the key service does not answer.
-        OSError: If it cannot be read.
-
-    """
+    """Yield the log in the file of a segment. See :func:`read_segment`."""
     with path.open("rb", buffering=0) as file:
-        header = read_segment_header(file)
-        if header is None:
-            raise SegmentDamaged(f"{path} is no file of a segment, or its header was altered")
-        yield from read_log(unwrap(header), file)
+        yield from read_segment(file, unwrap)

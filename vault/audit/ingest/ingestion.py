@@ -15,9 +15,11 @@ from vault.audit.ingest.conversion import Converter, open_converter, open_path
 from vault.audit.ingest.damage import Damage, NamedDamage
 from vault.audit.ingest.encrypted_log import EncryptedLog
 from vault.audit.ingest.index import LogEntry
+from vault.audit.ingest.kind import RECORDS
 from vault.audit.ingest.line_check import clean
 from vault.audit.ingest.log_file import LogFile, PlainLog, open_log, read_stamp
 from vault.audit.ingest.piece import PIECE, Piece, write_pieces
+from vault.audit.ingest.segment_log import open_segment
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
 from vault.audit.names import Names
@@ -61,7 +63,8 @@ def ingest(
         folder: Folder of the store, which is created.
         now: The current time, with which *keep* counts.
         keep: How long lines are kept in the store, by file. None keeps them.
-        unwrap: Returns the cipher of the header of an encrypted log, which is refused without it.
+        unwrap: Returns the cipher of the header of an encrypted log or segment, which is refused
+            without it.
         session: May ask the audit devices for HMACs, so that the store knows their epochs.
         names: Plain texts that the store then knows the HMACs of, with a session.
 
@@ -122,12 +125,14 @@ class _Ingest:
         return [NamedDamage(str(self._source.path), each) for each in self._damage]
 
     def _open(self) -> LogFile:
-        path = self._source.path
+        path, device = self._source.path, self._source.device
         if not self._source.is_encrypted:
-            return open_log(path)
+            return open_log(path, device)
         if self._unwrap is None:
             raise ConfigurationError(f"{path} is encrypted, and there is no key to read it")
-        return EncryptedLog(path, self._unwrap)
+        if self._source.kind is RECORDS:
+            return EncryptedLog(path, self._unwrap)
+        return open_segment(path, device, self._unwrap)
 
     def _add(self, log: LogFile, path: str) -> None:
         if log.identity is None:

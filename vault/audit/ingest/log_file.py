@@ -1,4 +1,4 @@
-"""Files of logs, plain or compressed: which log each one is, and its content from an offset."""
+"""Files of logs, live or ended: which log each one is, and its content from an offset."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 from app_integration.errors import ConfigurationError
+from vault.audit.archive.compression import import_zstandard
 from vault.audit.ingest.damage import Reason
 from vault.audit.ingest.line_check import MAX_LINE
 
@@ -26,6 +29,7 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Bytes at the start of a log in which a line must begin.
 _HEAD: Final = 2**20
 _LINE_START: Final = re.compile(rb'\{"time":')
+_HMAC: Final = b'"hmac-'
 
 
 class LogFile(Protocol):
@@ -35,7 +39,8 @@ class LogFile(Protocol):
         path: Path of the file.
         stamp: State of the file when it was opened.
         identity: SHA-256 of the first line that is not blank, so that a renamed, compressed or
-            copied file is the same log. None if no line is complete yet.
+            copied file is the same log; with the device, if the line has nothing of it. None if
+            no line is complete yet.
         is_ended: Whether nothing is appended any more. Known after the content was read.
         fault: What is wrong with the file as a whole, or None. Known after the content was read.
 
@@ -65,8 +70,12 @@ class PlainLog:
     is_ended = False
     fault: Reason | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: str | None) -> None:
         """Open the file.
+
+        Args:
+            path: The file.
+            device: The audit device, None for access records.
 
         Raises:
             OSError: If it cannot be read.
@@ -78,7 +87,7 @@ class PlainLog:
         self.stamp = _stamp(self.file.fileno())
         #: Bytes up to the end of the last complete line.
         self.size = self._find_end(self.stamp[2])
-        self.identity = _identify(self)
+        self.identity = _identify(self, device)
 
     def _find_end(self, size: int) -> int:
         descriptor = self.file.fileno()
@@ -119,65 +128,70 @@ class PlainLog:
         self.file.close()
 
 
-class CompressedLog:
-    """A log that rotation or an archive has compressed, with gzip or zstd."""
+class LogFault(Exception):
+    """A fault at which the content of a file ends."""
 
-    def __init__(self, path: Path, new: Callable[[], Any], error: type[Exception]) -> None:
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+#: Yields the content of an open file. It raises :exc:`LogFault`.
+Reader: TypeAlias = Callable[[FileIO], Iterator[bytes]]
+
+
+class EndedLog:
+    """A log to which nothing is appended: rotation has compressed it, or it is in an archive."""
+
+    def __init__(self, path: Path, device: str | None, reader: Reader) -> None:
         """Open the file.
 
         Args:
             path: The file.
-            new: Returns a decompressor of a member or frame, with ``eof`` and ``unused_data``.
-            error: What it raises if the content is altered.
+            device: The audit device, None for access records.
+            reader: Yields the content of the file.
+
+        Raises:
+            OSError: If it cannot be read.
+            ConfigurationError: If it is no log.
 
         """
         self.path = path
-        self._new = new
-        self._error = error
-        self._file = path.open("rb")
+        self._reader = reader
+        self._file = path.open("rb", buffering=0)
         self.stamp = _stamp(self._file.fileno())
         self.is_ended = False
         self.fault: Reason | None = None
-        self.identity = _identify(self)
+        self.identity = _identify(self, device)
 
     def blocks(self, start: int) -> Iterator[bytes]:
         """Yield the content from *start*; see :class:`LogFile`."""
         self.is_ended, self.fault = False, None
         skipped = 0
-        for data in self._decompress():
-            if skipped < start:
-                kept = data[start - skipped :]
+        self._file.seek(0)
+        try:
+            for data in self._reader(self._file):
+                kept = data[max(0, start - skipped) :]
                 skipped += len(data)
-                data = kept  # noqa: PLW2901
-            if data:
-                yield data
+                if kept:
+                    yield kept
+        except LogFault as error:
+            self.fault = error.reason
         if skipped < start and self.fault is None:
             self.fault = Reason.CUT
         self.is_ended = self.fault is None
-
-    def _decompress(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        decompressor = self._new()
-        try:
-            while data := self._file.read(_COMPRESSED_BLOCK):
-                while data:
-                    if decompressor.eof:
-                        decompressor = self._new()
-                    yield decompressor.decompress(data)
-                    data = decompressor.unused_data
-        except self._error:
-            self.fault = Reason.ALTERED
-        else:
-            # A reader of a stream would end a cut one without an error.
-            self.fault = None if decompressor.eof else Reason.CUT
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def open_log(path: Path) -> PlainLog | CompressedLog:
+def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
     """Return an open log, by the bytes that it begins with.
+
+    Args:
+        path: The file.
+        device: The audit device, None for access records.
 
     Raises:
         OSError: If it cannot be read.
@@ -187,12 +201,43 @@ def open_log(path: Path) -> PlainLog | CompressedLog:
     with path.open("rb") as file:
         magic = file.read(len(_ZSTD))
     if magic.startswith(_GZIP):
-        return CompressedLog(path, lambda: zlib.decompressobj(wbits=31), zlib.error)
+        return EndedLog(path, device, partial(_decompress, _new_gzip, zlib.error))
     if magic == _ZSTD:
-        zstandard = _import_zstandard()
+        zstandard = import_zstandard()
         new = zstandard.ZstdDecompressor().decompressobj
-        return CompressedLog(path, new, zstandard.ZstdError)
-    return PlainLog(path)
+        return EndedLog(path, device, partial(_decompress, new, zstandard.ZstdError))
+    return PlainLog(path, device)
+
+
+def _new_gzip() -> Any:
+    return zlib.decompressobj(wbits=31)
+
+
+def _decompress(new: Callable[[], Any], error: type[Exception], file: FileIO) -> Iterator[bytes]:
+    """Yield what *file* has in members or frames.
+
+    Args:
+        new: Returns a decompressor of one, with ``eof`` and ``unused_data``.
+        error: What it raises if the content is altered.
+        file: The file.
+
+    Raises:
+        LogFault: If the content is cut or altered.
+
+    """
+    decompressor = new()
+    try:
+        while data := file.read(_COMPRESSED_BLOCK):
+            while data:
+                if decompressor.eof:
+                    decompressor = new()
+                yield decompressor.decompress(data)
+                data = decompressor.unused_data
+    except error:
+        raise LogFault(Reason.ALTERED) from None
+    # A reader of a stream would end a cut one without an error.
+    if not decompressor.eof:
+        raise LogFault(Reason.CUT)
 
 
 def read_stamp(path: Path) -> Stamp:
@@ -213,7 +258,7 @@ def _as_stamp(found: os.stat_result) -> Stamp:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _identify(log: LogFile) -> str | None:
+def _identify(log: LogFile, device: str | None) -> str | None:
     """Return the identity of a log, None if its first line is not complete.
 
     Raises:
@@ -233,14 +278,6 @@ def _identify(log: LogFile) -> str | None:
             f"{log.path} has no line of an audit log; name a file of an audit device, or of access "
             "records"
         )
-    return hashlib.sha256(first).hexdigest() if newline else None
-
-
-def _import_zstandard() -> Any:
-    try:
-        import zstandard  # noqa: PLC0415 (part of an extra)
-    except ImportError:
-        raise ConfigurationError(
-            "zstandard is not installed; install the tool with its extra: strongroom[audit]"
-        ) from None
-    return zstandard
+    # A line without an HMAC may be the first one of each device.
+    writer = (device or "").encode() if _HMAC not in first else b""
+    return hashlib.sha256(writer + first).hexdigest() if newline else None

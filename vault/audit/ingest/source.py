@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from app_integration.observability.log_writer import SUFFIX
+from app_integration.errors import ConfigurationError
+from app_integration.observability import log_writer
+from vault.audit.archive import entry
 from vault.audit.ingest.kind import LINES, RECORDS, Kind
 
 #: What rotation adds to a name before its suffix: a date, and what follows it.
@@ -37,8 +39,10 @@ class Source:
 
     @property
     def is_encrypted(self) -> bool:
-        """Return whether the SDK encrypted it."""
-        return self.kind is RECORDS and SUFFIX in self.path.name
+        """Return whether it is an encrypted log of the SDK, or a segment of an archive."""
+        if self.kind is RECORDS:
+            return log_writer.SUFFIX in self.path.name
+        return self.path.name.endswith(entry.SUFFIX)
 
 
 def device_name(name: str) -> str:
@@ -50,6 +54,28 @@ def device_name(name: str) -> str:
     """
     stem = name.split(".log", maxsplit=1)[0]
     return _ROTATED.sub("", stem) or stem
+
+
+def find_server_logs(paths: Iterable[Path]) -> list[Source]:
+    """Return the files of audit devices among *paths*.
+
+    Args:
+        paths: Files, and folders of archives, whose segments are meant.
+
+    Raises:
+        ConfigurationError: If a folder has no segment.
+
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            segments = sorted(each for each in path.iterdir() if each.name.endswith(entry.SUFFIX))
+            if not segments:
+                raise ConfigurationError(f"{path} has no segment; name the folder of an archive")
+            found += segments
+        else:
+            found.append(path)
+    return [Source.server_log(path) for path in dict.fromkeys(found)]
 
 
 def find_records(paths: Iterable[Path]) -> list[Source]:
@@ -75,4 +101,4 @@ def find_records(paths: Iterable[Path]) -> list[Source]:
 
 
 def _is_record_file(path: Path) -> bool:
-    return path.is_file() and (SUFFIX in path.name or ".jsonl" in path.name)
+    return path.is_file() and (log_writer.SUFFIX in path.name or ".jsonl" in path.name)

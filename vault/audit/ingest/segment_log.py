@@ -1,0 +1,39 @@
+"""Segments of an archive, read as the logs that they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from io import FileIO
+from pathlib import Path
+
+from app_integration.errors import DecryptionFailed
+from app_integration.observability.log_file_reader import Unwrap
+from vault.audit.archive.errors import SegmentDamaged
+from vault.audit.archive.segment_file import read_segment
+from vault.audit.ingest.damage import Reason
+from vault.audit.ingest.log_file import EndedLog, LogFault
+
+
+def open_segment(path: Path, device: str | None, unwrap: Unwrap) -> EndedLog:
+    """Return an open segment. ``audit verify`` says more of one that is altered.
+
+    Args:
+        path: The file.
+        device: The audit device.
+        unwrap: Returns the cipher of a header.
+
+    Raises:
+        AccessDenied: If the identity may not unwrap its key.
+        ConfigurationError: If it has no audit log, or zstandard is not installed.
+        OSError: If it cannot be read.
+
+    """
+    return EndedLog(path, device, partial(_read, unwrap))
+
+
+def _read(unwrap: Unwrap, file: FileIO) -> Iterator[bytes]:
+    try:
+        yield from read_segment(file, unwrap)
+    except (DecryptionFailed, SegmentDamaged):
+        raise LogFault(Reason.ALTERED) from None
