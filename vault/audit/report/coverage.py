@@ -56,8 +56,8 @@ def _count_other_namespaces(connection: DuckDBPyConnection) -> list[dict[str, An
     return ask(
         connection,
         """
-        SELECT namespace, count(*) AS requests FROM lines
-        WHERE type = 'request' AND namespace <> getvariable('namespace')
+        SELECT namespace, count(*) AS requests FROM events
+        WHERE namespace <> getvariable('namespace')
             AND time >= getvariable('since') AND time < getvariable('until')
         GROUP BY namespace ORDER BY namespace
         """,

@@ -51,7 +51,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         line("database/creds/shop-dev", auth=auth, response=lease, **database),
         line("auth/approle/login", "update", auth=auth, response=new),
         line("sys/policies/acl/x", "update", auth=auth, response={}),
-        line(JWT, kind="request", auth=auth, namespace={"path": "team/"}, **KV),
+        line(JWT, auth=auth, namespace={"path": "team/"}, **KV),
         line("secret/data/shop/dev/x", time="2026-05-03T00:00:00Z", auth=auth, **KV),
     ]
     records = [

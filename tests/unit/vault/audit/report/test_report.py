@@ -109,6 +109,7 @@ def test_period_excludes_other_times_and_namespaces(tmp_path: Path) -> None:
         for kind in ("request", "response")
     ]
     store = write_store(tmp_path, [*outside, inside, *other])
+    write_store(tmp_path, other, device="audit-2")
     document = report(store)
     assert document["totals"]["requests"] == 1
     assert document["coverage"]["other_namespaces"] == [{"namespace": "team", "requests": 1}]
