@@ -95,13 +95,15 @@ CASE
 END
 """
 
+#: The one who sent no token, in the column ``actor``.
+NO_TOKEN: Final = "(no token)"  # noqa: S105 (a name, not a token)
 #: Who sent a request: a person, the role of a program, or what else names the token.
-ACTOR: Final = """
+ACTOR: Final = f"""
 CASE
     WHEN username IS NOT NULL THEN username
     WHEN mount_type IS DISTINCT FROM 'oidc' AND role IS NOT NULL
         AND NOT starts_with(coalesce(display_name, ''), 'oidc-') THEN role
-    WHEN accessor IS NULL AND token IS NULL THEN '(no token)'
+    WHEN accessor IS NULL AND token IS NULL THEN '{NO_TOKEN}'
     ELSE coalesce(display_name, '(unnamed token)')
 END
 """

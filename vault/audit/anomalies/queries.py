@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 
 from vault.audit.anomalies.patterns import build_expression
+from vault.audit.event_columns import NO_TOKEN
 from vault.audit.store import quote
 from vault.declare.schema.anomalies import AnomalyRules, active
 
@@ -244,7 +245,7 @@ def unwrap_failure(question: Question) -> str:
     count = question.rules.rules.unwrap_failure.count
     return f"""
         WITH failed AS (
-            SELECT *, '(no token)' AS actor FROM lines
+            SELECT *, '{NO_TOKEN}' AS actor FROM lines
             WHERE regexp_full_match(path, 'sys/wrapping/(unwrap|lookup|rewrap)')
                 AND coalesce(error, '') <> '' AND namespace = {quote(question.namespace)}
             QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY device, type) = 1

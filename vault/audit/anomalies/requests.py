@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vault.audit.anomalies.patterns import build_expression
 from vault.audit.anomalies.queries import Question
+from vault.audit.event_columns import NO_TOKEN
 from vault.audit.store import quote
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _sql(question: Question) -> str:
             SELECT CAST(time AS TIMESTAMP) AS time, request_id, actor, host, address, operation,
                 path, outcome, role AS role_name,
                 coalesce({is_person}, false) AS is_person,
-                actor <> '(no token)' AS has_token,
+                actor <> '{NO_TOKEN}' AS has_token,
                 coalesce({_WRAPPING}, false) AS is_wrapping,
                 coalesce(list_contains(policies, 'root'), false) AS is_root,
                 len(list_filter(coalesce(policies, []),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vault.audit.report.activity import NO_TOKEN, Answer, ask
+from vault.audit.event_columns import NO_TOKEN
+from vault.audit.report.activity import ALIAS, Answer, ask, count_where
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,7 +29,7 @@ def find_reads(connection: DuckDBPyConnection) -> Answer:
         connection,
         f"""
         SELECT {_WHERE}, action AS operation, {_WHO}, {SEEN}, {VERSIONS},
-            CAST(coalesce(sum(count) FILTER (is_wrapped), 0) AS BIGINT) AS wrapped
+            {count_where("is_wrapped")} AS wrapped
         FROM activity WHERE category = 'read' AND outcome = 'ok'
         GROUP BY {_WHERE}, action, {_WHO}
         ORDER BY service NULLS LAST, environment, kind, name, path, max(last) DESC, actor, host,
@@ -55,17 +56,15 @@ def find_services(connection: DuckDBPyConnection) -> Answer:
     """Return one row for each service and environment, one with no service for all other paths."""
     return ask(
         connection,
-        """
+        f"""
         SELECT environment, service,
-            CAST(coalesce(sum(count) FILTER (category = 'read' AND outcome = 'ok'), 0) AS BIGINT)
-                AS reads,
+            {count_where("category = 'read' AND outcome = 'ok'")} AS reads,
             count(DISTINCT path) FILTER (category = 'read' AND outcome = 'ok') AS objects,
             count(DISTINCT actor) FILTER (category = 'read' AND outcome = 'ok') AS readers,
-            CAST(coalesce(sum(count) FILTER (category = 'change' AND outcome = 'ok'), 0) AS BIGINT)
-                AS changes,
-            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
-            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
-            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
+            {count_where("category = 'change' AND outcome = 'ok'")} AS changes,
+            {count_where("outcome = 'denied'")} AS denied,
+            {count_where("outcome = 'failed'")} AS failed,
+            {count_where("outcome = 'absent'")} AS absent,
             CAST(sum(count) AS BIGINT) AS requests
         FROM activity GROUP BY environment, service
         ORDER BY service NULLS LAST, environment
@@ -110,14 +109,12 @@ def find_actors(connection: DuckDBPyConnection) -> Answer:
             {_listed("method")} AS methods, {_listed("alias")} AS aliases,
             {_listed("entity_id")} AS entities, {_listed("role")} AS roles,
             {_listed("host")} AS hosts, {_listed("address")} AS addresses,
-            CAST(coalesce(sum(count) FILTER (category = 'read' AND outcome = 'ok'), 0) AS BIGINT)
-                AS reads,
-            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
+            {count_where("category = 'read' AND outcome = 'ok'")} AS reads,
+            {count_where("outcome = 'denied'")} AS denied,
             {SEEN}
         FROM (
             SELECT *, nullif(split_part(display_name, '-', 1), '') AS method,
-                nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
-                    AS alias
+                {ALIAS} AS alias
             FROM activity WHERE actor <> ?
         )
         GROUP BY actor ORDER BY person DESC, sum(count) DESC, actor

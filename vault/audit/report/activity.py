@@ -46,9 +46,10 @@ _KEYS: Final = (
     *("operation", "path", "mount_type", "mount_point", "outcome", "version", "key_version"),
     *("is_wrapped", "is_login"),
 )
-#: The one who sent no token, in the column ``actor``.
-NO_TOKEN: Final = "(no token)"  # noqa: S105 (a name, not a token)
-
+#: Name in an alias of a token, after the method by which its person logged in.
+ALIAS: Final = """
+nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
+"""
 #: With a token, only its requests. Each device has another HMAC of it, so that their ids are sought
 #: in the lines of all devices.
 _OF_ONE: Final = """
@@ -155,6 +156,11 @@ def ask(connection: DuckDBPyConnection, query: str, parameters: Sequence[object]
     total = found[0][-1] if found else 0
     rows = [dict(zip(names, row[:-1], strict=True)) for row in found]
     return Answer(rows, total - len(rows))
+
+
+def count_where(condition: str) -> str:
+    """Return SQL of the number of requests in a group of activity for which *condition* holds."""
+    return f"CAST(coalesce(sum(count) FILTER ({condition}), 0) AS BIGINT)"
 
 
 def _create_table(

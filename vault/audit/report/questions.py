@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.audit.report.access import SEEN, VERSIONS
-from vault.audit.report.activity import Answer, ask, group_activity
+from vault.audit.report.activity import ALIAS, Answer, ask, group_activity
 from vault.audit.report.client_records import prepare_records
 from vault.audit.report.coverage import find_coverage
 from vault.audit.report.declared_objects import Declared, DeclaredObject
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 _HMAC: Final = "hmac-"
 #: Columns that may name an actor.
-_NAMES: Final = ("actor", "username", "display_name", "entity_id", "role", "host")
-_ALIAS: Final = "nullif(substr(display_name, instr(display_name, '-') + 1), '')"
+_NAMES: Final = f"actor, username, display_name, entity_id, role, host, {ALIAS}"
 #: Names of which a similar one is suggested.
 _MAX_NAMES: Final = 10_000
 #: Reads of one declared name.
@@ -114,17 +113,9 @@ def answer_who(
     """
     find_objects(declared, scope, name)
     where = [scope.service, str(scope.environment), name]
-    reads = ask(
-        connection,
-        _READS_OF_ONE,
-        where,
-    )
+    reads = ask(connection, _READS_OF_ONE, where)
     prepare_records(connection, scope.service)
-    processes = ask(
-        connection,
-        _PROCESSES,
-        where,
-    )
+    processes = ask(connection, _PROCESSES, where)
     head = _head(connection, declared, period) | {"service": scope.service, "name": name}
     return head | _tables(reads=reads, processes=processes)
 
@@ -154,11 +145,8 @@ def answer_version(
 
     """
     find_objects(declared, scope, name)
-    readers = ask(
-        connection,
-        _LAST_VERSIONS,
-        [scope.service, str(scope.environment), name],
-    )
+    where = [scope.service, str(scope.environment), name]
+    readers = ask(connection, _LAST_VERSIONS, where)
     newest = max((each["version"] for each in readers.rows), default=None)
     known = current if current is not None else newest
     head = _head(connection, declared, period) | {"service": scope.service, "name": name}
@@ -199,17 +187,14 @@ def answer_what(
             f"no request in the log has the HMAC {actor!r}; check which device it is of, and the "
             "period"
         )
-    actions = ask(
-        connection,
-        _ACTIONS,
-    )
+    actions = ask(connection, _ACTIONS)
     return _head(connection, declared, period) | {"actor": actor} | _tables(actions=actions)
 
 
 def _keep_actor(connection: DuckDBPyConnection, actor: str) -> None:
-    named = ", ".join((*_NAMES, _ALIAS))
-    is_actor = f"list_contains([{named}], $actor)"
+    """Keep the activity of an actor only."""
     names = _actor_names(connection)
+    is_actor = f"list_contains([{_NAMES}], $actor)"
     connection.execute(f"DELETE FROM activity WHERE NOT {is_actor}", {"actor": actor})
     if not connection.execute("SELECT 1 FROM activity LIMIT 1").fetchall():
         raise ConfigurationError(
@@ -219,9 +204,8 @@ def _keep_actor(connection: DuckDBPyConnection, actor: str) -> None:
 
 
 def _actor_names(connection: DuckDBPyConnection) -> set[str]:
-    columns = ", ".join((*_NAMES, _ALIAS))
     rows = connection.execute(
-        f"SELECT DISTINCT unnest([{columns}]) FROM activity LIMIT {_MAX_NAMES}"
+        f"SELECT DISTINCT unnest([{_NAMES}]) FROM activity LIMIT {_MAX_NAMES}"
     ).fetchall()
     return {name for (name,) in rows if name is not None}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from vault.audit.event_columns import NO_TOKEN
 from vault.audit.ingest.index import Index
 from vault.audit.report.access import (
     find_actors,
@@ -15,7 +16,7 @@ from vault.audit.report.access import (
     find_services,
     find_tokenless,
 )
-from vault.audit.report.activity import ask, group_activity
+from vault.audit.report.activity import ask, count_where, group_activity
 from vault.audit.report.client_records import (
     find_overlaps,
     find_releases,
@@ -37,6 +38,12 @@ _HOURLY: Final = timedelta(days=3)
 _OTHER_SERVICES: Final = """
 DELETE FROM activity
 WHERE service IS DISTINCT FROM $service AND actor_service IS DISTINCT FROM $service
+"""
+_COUNTS: Final = f"""
+{count_where("outcome = 'ok'")} AS ok, {count_where("outcome = 'denied'")} AS denied,
+{count_where("outcome = 'failed'")} AS failed, {count_where("outcome = 'absent'")} AS absent,
+{count_where("outcome = 'ok' AND category = 'read'")} AS reads,
+{count_where("outcome = 'ok' AND category = 'login'")} AS logins
 """
 _QUESTIONS: Final = {
     "services": find_services,
@@ -108,17 +115,9 @@ def _answer(
 def _find_totals(connection: DuckDBPyConnection) -> dict[str, Any]:
     (totals,) = ask(
         connection,
-        """
-        SELECT CAST(coalesce(sum(count), 0) AS BIGINT) AS requests,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok'), 0) AS BIGINT) AS ok,
-            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
-            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
-            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'read'), 0) AS BIGINT)
-                AS reads,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'login'), 0) AS BIGINT)
-                AS logins,
-            count(DISTINCT actor) FILTER (actor <> '(no token)') AS actors
+        f"""
+        SELECT {count_where("true")} AS requests, {_COUNTS},
+            count(DISTINCT actor) FILTER (actor <> '{NO_TOKEN}') AS actors
         FROM activity
         """,
     ).rows
@@ -131,15 +130,7 @@ def _find_timeline(connection: DuckDBPyConnection) -> dict[str, Any]:
     rows = ask(
         connection,
         f"""
-        SELECT utc(date_trunc('{step}', hour)) AS time,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok'), 0) AS BIGINT) AS ok,
-            CAST(coalesce(sum(count) FILTER (outcome = 'denied'), 0) AS BIGINT) AS denied,
-            CAST(coalesce(sum(count) FILTER (outcome = 'failed'), 0) AS BIGINT) AS failed,
-            CAST(coalesce(sum(count) FILTER (outcome = 'absent'), 0) AS BIGINT) AS absent,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'read'), 0) AS BIGINT)
-                AS reads,
-            CAST(coalesce(sum(count) FILTER (outcome = 'ok' AND category = 'login'), 0) AS BIGINT)
-                AS logins
+        SELECT utc(date_trunc('{step}', hour)) AS time, {_COUNTS}
         FROM activity GROUP BY ALL ORDER BY time
         """,
     ).rows

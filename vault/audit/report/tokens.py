@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vault.audit.report.activity import NO_TOKEN, Answer, ask
+from vault.audit.event_columns import NO_TOKEN
+from vault.audit.report.activity import Answer, ask, count_where
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -15,11 +16,11 @@ def find_churn(connection: DuckDBPyConnection) -> Answer:
     return ask(
         connection,
         f"""
-        SELECT strftime(hour, '%Y-%m-%d') AS day, actor, {_count("is_login")} AS logins,
-            {_count("engine = 'token' AND starts_with(action, 'create')")} AS issued,
-            {_count("engine = 'token' AND starts_with(action, 'renew')")} AS renewed,
-            {_count("engine = 'token' AND starts_with(action, 'revoke')")} AS revoked,
-            {_count("category = 'read'")} AS reads
+        SELECT strftime(hour, '%Y-%m-%d') AS day, actor, {count_where("is_login")} AS logins,
+            {count_where("engine = 'token' AND starts_with(action, 'create')")} AS issued,
+            {count_where("engine = 'token' AND starts_with(action, 'renew')")} AS renewed,
+            {count_where("engine = 'token' AND starts_with(action, 'revoke')")} AS revoked,
+            {count_where("category = 'read'")} AS reads
         FROM activity WHERE outcome = 'ok' AND actor <> ?
         GROUP BY ALL HAVING logins + issued + renewed + revoked > 0
         ORDER BY day DESC, logins DESC, actor
@@ -81,7 +82,3 @@ def find_database_users(connection: DuckDBPyConnection) -> Answer:
         ORDER BY events.time DESC, lease_id
         """,
     )
-
-
-def _count(condition: str) -> str:
-    return f"CAST(coalesce(sum(count) FILTER ({condition}), 0) AS BIGINT)"
