@@ -83,7 +83,7 @@ def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
     environment = operate.resolve_environment(inputs.env)
     period = parse_period(inputs.since, inputs.until, datetime.now(UTC))
     declared = find_declared(operate.load_declaration(), environment)
-    folder = (inputs.store or default_store(environment, inputs.root)).absolute()
+    folder = inputs.store or default_store(environment, inputs.root)
     is_local = operate.is_local(environment, inputs.root)
     if inputs.audit_logs or inputs.records or is_local:
         sources = LogSources(environment, inputs.audit_logs, inputs.records, inputs.root)

@@ -97,7 +97,7 @@ def open_rules(inputs: Inputs) -> Iterator[RulesOnStore]:
     declared = repository.load().environment(environment)
     rules = read_rules(inputs.rules or find_file(repository.declaration))
     files = find_audit_files(environment, inputs.audit_logs, inputs.root)
-    folder = (inputs.store or default_store(environment, inputs.root)).absolute()
+    folder = inputs.store or default_store(environment, inputs.root)
     if files.paths:
         _report_damage(ingest(map(Source.server_log, files.paths), folder))
     names = build_names(environment.value, declared.deployment, declared.mounts)

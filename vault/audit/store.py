@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ RECORD_COLUMNS: Final = {
 #: View → folder of its files.
 FOLDERS: Final = {"lines": "events", "records": "records"}
 MEMORY: Final = "800MB"
+_PATTERN: Final = re.compile(r"[*?\[\\]")
 
 #: Number of a line in the store, those of the first device first.
 _LINE: Final = """
@@ -74,9 +76,10 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
         folder: Folder of the store, with ``events/`` and ``records/``.
 
     Raises:
-        ConfigurationError: If DuckDB is not installed.
+        ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name.
 
     """
+    folder = check_folder(folder)
     with _hold(folder), import_duckdb().connect() as connection:
         _confine(connection, folder)
         _create_views(connection, folder)
@@ -118,20 +121,51 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _confine(connection: DuckDBPyConnection, folder: Path) -> None:
-    """Let *connection* read and write below *folder* only, for good."""
-    for name, value in (
-        ("TimeZone", "'UTC'"),
-        ("enable_progress_bar", "false"),
-        ("memory_limit", f"'{MEMORY}'"),
-        ("temp_directory", quote(str(folder / "temporary"))),
-        ("allowed_directories", f"[{quote(f'{folder}/')}]"),
-        ("autoinstall_known_extensions", "false"),
-        ("autoload_known_extensions", "false"),
-        ("enable_external_access", "false"),
-        ("lock_configuration", "true"),
-    ):
+def check_folder(folder: Path) -> Path:
+    """Return the path of *folder* from the root, if DuckDB takes it for the path of one folder.
+
+    Raises:
+        ConfigurationError: If it is a pattern of several.
+
+    """
+    path = folder.absolute()
+    if _PATTERN.search(str(path)):
+        raise ConfigurationError(
+            f"{path} has one of * ? [ \\, so that DuckDB takes it for a pattern; name another "
+            "folder with --store"
+        )
+    return path
+
+
+def configure(
+    connection: DuckDBPyConnection, memory: str, temporary: Path, settings: Mapping[str, str]
+) -> None:
+    """Configure *connection* for good: it loads no extension.
+
+    Args:
+        connection: The connection.
+        memory: Most memory that it uses, such as ``800MB``.
+        temporary: Folder of its temporary files.
+        settings: Further settings, as SQL.
+
+    """
+    common = {
+        "TimeZone": "'UTC'",
+        "enable_progress_bar": "false",
+        "memory_limit": quote(memory),
+        "temp_directory": quote(str(temporary)),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    for name, value in {**common, **settings, "lock_configuration": "true"}.items():
         connection.execute(f"SET {name} = {value}")
+
+
+def _confine(connection: DuckDBPyConnection, folder: Path) -> None:
+    """Let *connection* read and write below *folder* only."""
+    directories = f"[{quote(f'{folder}/')}]"
+    settings = {"allowed_directories": directories, "enable_external_access": "false"}
+    configure(connection, MEMORY, folder / "temporary", settings)
 
 
 def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:

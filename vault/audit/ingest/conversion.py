@@ -13,7 +13,7 @@ from app_integration.errors import ConfigurationError
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
 from vault.audit.ingest.line_check import MAX_LINE, Line
-from vault.audit.store import import_duckdb, quote
+from vault.audit.store import configure, import_duckdb, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -161,18 +161,9 @@ def open_converter(folder: Path) -> Iterator[Converter]:
 
     """
     with import_duckdb().connect() as connection:
-        for name, value in (
-            ("TimeZone", "'UTC'"),
-            ("enable_progress_bar", "false"),
-            # Lines of a log are in no order, and keeping it would let threads wait for each other.
-            ("preserve_insertion_order", "false"),
-            ("memory_limit", f"'{MEMORY}'"),
-            ("temp_directory", quote(str(folder / "duckdb"))),
-            ("autoinstall_known_extensions", "false"),
-            ("autoload_known_extensions", "false"),
-            ("lock_configuration", "true"),
-        ):
-            connection.execute(f"SET {name} = {value}")
+        # Lines of a log are in no order, and keeping it would let threads wait for each other.
+        settings = {"preserve_insertion_order": "false"}
+        configure(connection, MEMORY, folder / "duckdb", settings)
         yield Converter(connection, folder)
 
 

@@ -23,6 +23,7 @@ from vault.audit.ingest.segment_log import open_segment
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
 from vault.audit.names import Names
+from vault.audit.store import check_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def ingest(
         OSError: If a file cannot be read.
 
     """
+    folder = check_folder(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     sources = list(sources)

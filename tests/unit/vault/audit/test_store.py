@@ -5,7 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from app_integration.errors import ConfigurationError
 from tests.support.models.audit_lines import line, write_store
+from vault.audit.ingest.ingestion import ingest
 from vault.audit.store import open_store
 
 UUIDS = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(3)]
@@ -47,3 +49,24 @@ def test_events_without_an_id_all_stay(tmp_path: Path) -> None:
     write_store(tmp_path, [line("/", id=None), line("/", id="not an id")])
     with open_store(tmp_path) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a*", "a?", "a\\b"])
+def test_store_in_a_folder_that_duckdb_takes_for_a_pattern_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name
+    with pytest.raises(ConfigurationError, match="name another folder with --store"):
+        ingest([], folder)
+    assert not folder.exists()
+    with (
+        pytest.raises(ConfigurationError, match="name another folder with --store"),
+        open_store(folder),
+    ):
+        pass
+
+
+def test_store_may_be_in_a_folder_with_a_quote(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", [line("/")]).rename(tmp_path / "it's")
+    with open_store(store) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchall() == [(1,)]
