@@ -32,12 +32,12 @@ def _resolve_on_host(text: str | None) -> str | None:
     return declaration.resolve_environment(text)
 
 
-def build_duration_parser(option: str, within: Within = _DURATIONS) -> Callable[[str], int]:
+def build_duration_parser(option: str) -> Callable[[str], int]:
     """Return the parser of the duration that *option* has, such as ``24h``, in seconds."""
 
     def parse(text: str) -> int:
         try:
-            return within.check(text)
+            return _DURATIONS.check(text)
         except InvalidValue as error:
             raise typer.BadParameter(f"{option} {error.what} (expected {error.expected})") from None
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Final
 
 import typer
 from rich.console import Console
 
 from app_integration._internal.private_file import replace_file
 from console import operate
-from console.audit.anomaly_options import AsJson, RulesFile, Since, Store
 from console.audit.anomaly_view import show_findings
-from console.audit.rules_on_store import Inputs, open_rules
+from console.audit.audit_store import Inputs
+from console.audit.rules_on_store import open_rules
+from console.audit.store_options import AsJson, RulesFile, Since, Store
 from console.metrics_file import METRICS_MODE, Metrics
 from console.options import AuditLog, Env, Root
 from vault.audit.anomalies.detection import find_anomalies
@@ -22,15 +22,13 @@ from vault.audit.anomalies.metrics import render_metrics
 from vault.declare.schema.anomalies import is_active
 
 FOUND: Final = 2
-#: The parser of the option takes text, also for a default.
-_DAY: Final = cast("Any", "1d")
 
 out = Console(soft_wrap=True)
 
 
 def anomalies(
     env: Env,
-    since: Since = _DAY,
+    since: Since = "1d",
     rules: RulesFile = None,
     audit_log: AuditLog = None,
     store: Store = None,
@@ -39,13 +37,12 @@ def anomalies(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show what is unusual in the audit log. Exit code 2 if a rule found something."""
-    now = datetime.now(UTC)
-    inputs = Inputs(env, since, rules, audit_log or (), store, root, now)
-    with open_rules(inputs) as asked:
+    inputs = Inputs(env, since, None, store, audit_log or (), None, root)
+    with open_rules(inputs, rules) as asked:
         found = find_anomalies(asked.connection, asked.question, asked.since)
     declared = asked.question.rules
     if metrics is not None:
-        text = render_metrics(asked.environment, declared, found, asked.span.last, now)
+        text = render_metrics(asked.environment, declared, found, asked.span.last, asked.now)
         replace_file(metrics, text, mode=METRICS_MODE)
     today = asked.question.today
     expired = [each for each in declared.ignore if not is_active(each, today)]

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from app_integration.errors import ConfigurationError
 from console import operate
+from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
 from console.audit_files import find_audit_files
 from vault.audit.ingest.index import Index
@@ -33,7 +36,7 @@ class Inputs:
         store: Folder of the store, or None for the local deployment's.
         audit_logs: Files of audit devices. Those of the local deployment are read if none is named;
             elsewhere, what is in the store already is asked.
-        records: Files and folders of access records; the same.
+        records: Files and folders of access records; the same. None to read none.
         root: Folder of the local deployment.
 
     """
@@ -43,7 +46,7 @@ class Inputs:
     until: str | None
     store: Path | None
     audit_logs: Sequence[Path]
-    records: Sequence[Path]
+    records: Sequence[Path] | None
     root: Path
 
 
@@ -69,30 +72,37 @@ class AuditStore:
 
 @contextmanager
 def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
-    """Ingest what is new in the logs, and yield the store.
+    """Ingest what is new in the logs, name damaged lines on standard error, and yield the store.
 
     Args:
         inputs: What is read.
 
     Raises:
-        ConfigurationError: If a period is none, DuckDB is not installed, a file is no log, there is
-            neither a log nor a store with lines, or no credential for encrypted records.
+        BadParameter: If the period is none.
+        ConfigurationError: If DuckDB is not installed, a file is no log, there is neither a log nor
+            a store with lines, or no credential for encrypted files.
         OSError: If a file cannot be read.
 
     """
     environment = operate.resolve_environment(inputs.env)
-    period = parse_period(inputs.since, inputs.until, datetime.now(UTC))
+    period = _read_period(inputs)
     declared = find_declared(operate.load_declaration(), environment)
     folder = inputs.store or default_store(environment, inputs.root)
-    is_local = operate.is_local(environment, inputs.root)
-    if inputs.audit_logs or inputs.records or is_local:
-        sources = LogSources(environment, inputs.audit_logs, inputs.records, inputs.root)
-        sources.update(folder)
-    namespace = find_audit_files(environment, inputs.audit_logs, inputs.root).namespace
+    files = find_audit_files(environment, inputs.audit_logs, inputs.root)
+    if files.paths or inputs.records or operate.is_local(environment, inputs.root):
+        sources = LogSources(environment, files.paths, inputs.records, inputs.root)
+        show_damage(sources.update(folder).damage)
     with open_store(folder) as connection:
         if not connection.execute("SELECT 1 FROM lines LIMIT 1").fetchall():
             raise ConfigurationError(
                 f"{folder} has no line of an audit log; name a file of each audit device with "
                 "--audit-log"
             )
-        yield AuditStore(connection, Index.load(folder), declared, period, namespace)
+        yield AuditStore(connection, Index.load(folder), declared, period, files.namespace)
+
+
+def _read_period(inputs: Inputs) -> Period:
+    try:
+        return parse_period(inputs.since, inputs.until, datetime.now(UTC))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None

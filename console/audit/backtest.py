@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Any, Final, cast
 
 import typer
 from rich.console import Console
 
 from console import operate
-from console.audit.anomaly_options import AsJson, RulesFile, Since, Store
 from console.audit.anomaly_view import show_trials
-from console.audit.rules_on_store import Inputs, open_rules
+from console.audit.audit_store import Inputs
+from console.audit.rules_on_store import open_rules
+from console.audit.store_options import AsJson, RulesFile, Since, Store
 from console.options import AuditLog, Env, Root
 from vault.audit.anomalies import backtest as trials
 from vault.audit.anomalies.document import trials_document
-
-#: The parser of the option takes text, also for a default.
-_QUARTER: Final = cast("Any", "90d")
 
 out = Console(soft_wrap=True)
 
 
 def backtest(
     env: Env,
-    since: Since = _QUARTER,
+    since: Since = "90d",
     rules: RulesFile = None,
     audit_log: AuditLog = None,
     store: Store = None,
@@ -33,9 +29,8 @@ def backtest(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show how often each rule would have raised something, also at other thresholds."""
-    now = datetime.now(UTC)
-    inputs = Inputs(env, since, rules, audit_log or (), store, root, now)
-    with open_rules(inputs) as asked:
+    inputs = Inputs(env, since, None, store, audit_log or (), None, root)
+    with open_rules(inputs, rules) as asked:
         found = [*trials.backtest(asked.connection, asked.question, asked.span, asked.since)]
     if as_json:
         document = trials_document(asked.environment, found, asked.span, asked.since)

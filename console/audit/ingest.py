@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -11,25 +10,15 @@ from rich.console import Console
 
 from app_integration.names import parse_environment
 from console import operate
+from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
-from console.escapes import escape_unprintable
+from console.audit.store_options import Records, Store
 from console.options import AuditLog, Env, Root
 from vault.audit.ingest.ingestion import Ingested
 
 DAMAGED: Final = 2
-#: Damaged lines that are printed. The index of the store has more.
-_PRINTED: Final = 50
 
 out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
-
-Records = Annotated[
-    list[Path] | None,
-    typer.Option("--records", help="a file or folder of access records; may be repeated"),
-]
-Store = Annotated[
-    Path | None, typer.Option("--store", help="folder of the store; default: one in --root")
-]
 
 
 def ingest(
@@ -64,11 +53,8 @@ def ingest(
 
 
 def show(found: Ingested) -> None:
-    """Print the numbers of lines, and each damaged line by its file, number and reason."""
-    for each in found.damage[:_PRINTED]:
-        err.print(escape_unprintable(str(each)), markup=False, highlight=False)
-    if len(found.damage) > _PRINTED:
-        err.print(f"and {len(found.damage) - _PRINTED} more", markup=False, highlight=False)
+    """Print the numbers of lines, and each damaged line."""
+    show_damage(found.damage)
     dropped = f", {found.dropped:,} old ones removed" if found.dropped else ""
     damaged = f", {len(found.damage):,} damaged" if found.damage else ""
     out.print(

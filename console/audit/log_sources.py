@@ -37,14 +37,14 @@ class LogSources:
     Attributes:
         environment: The environment.
         audit_logs: Files of the server's audit devices, and folders of archives.
-        records: Files and folders of access records.
+        records: Files and folders of access records, None to read none.
         root: Folder of the local deployment.
 
     """
 
     environment: Environment
     audit_logs: Sequence[Path]
-    records: Sequence[Path]
+    records: Sequence[Path] | None
     root: Path
 
     def find(self) -> list[Source]:
@@ -55,8 +55,8 @@ class LogSources:
             OSError: If a path does not exist.
 
         """
-        records = list(self.records)
-        if not records and operate.is_local(self.environment, self.root):
+        records = list(self.records or ())
+        if self.records == () and operate.is_local(self.environment, self.root):
             logs = operate.local_deployment(self.root).layout.logs
             records = [logs] if logs.is_dir() else []
         files = find_audit_files(self.environment, self.audit_logs, self.root)

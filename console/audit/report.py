@@ -12,10 +12,9 @@ from rich.console import Console
 from app_integration._internal.private_file import replace_file
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
-from console.audit.ingest import Records, Store
 from console.audit.page import render_page
-from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
 from console.audit.report_view import show_report
+from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
 from console.options import AuditLog, Env, Root
 from vault.audit.report.report import build_report
 

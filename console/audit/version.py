@@ -13,9 +13,8 @@ from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from console import operate
 from console.audit.audit_store import AuditStore, Inputs, open_audit_store
-from console.audit.ingest import Records, Store
-from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
 from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
 from console.audit.tables import version_tables
 from console.operator_session import open_job_session
 from console.options import AuditLog, Env, Root, Service

@@ -10,9 +10,8 @@ from rich.console import Console
 
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
-from console.audit.ingest import Records, Store
-from console.audit.reading_options import DEFAULT_SINCE, AsJson, Since, Until
 from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
 from console.audit.tables import what_tables
 from console.options import AuditLog, Env, Root
 from vault.audit.report.questions import answer_what

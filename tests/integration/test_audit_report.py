@@ -317,7 +317,7 @@ def check_questions(
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["report", "--since", "yesterday"], 1, "is no duration and no time"),
+        (["report", "--since", "yesterday"], 64, "is no duration and no time"),
         (["report", "--service", "gaara-stor"], 1, "did you mean 'gaara-store'?"),
         (["report", "--html", "/nowhere/x.html"], 64, "/nowhere is not a folder"),
         (["report", "--audit-log", "/nowhere/x.log"], 1, "/nowhere/x.log"),
