@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily
 
 from app_integration.names import Environment
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.rules import NAMES, rule_of
 from vault.declare.schema.anomalies import AnomalyRules
-
-_PREFIX: Final = "strongroom_audit"
 
 
 def render_metrics(
@@ -39,32 +35,22 @@ def render_metrics(
         now: The current time.
 
     """
+    registry = CollectorRegistry()
+
+    def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(
+            f"strongroom_audit_{name}", help_text, ("environment", *labels), registry=registry
+        )
+
     counts = Counter(each.rule for each in findings)
-    found = _family("anomalies", "Findings of a rule.", ("rule", "severity"))
+    found = gauge("anomalies", "Findings of a rule.", "rule", "severity")
     for name in NAMES:
         rule = rule_of(rules, name)
         if rule.enabled:
-            found.add_metric((environment.value, name, rule.severity), counts[name])
-    checked = _family("anomalies_checked_timestamp_seconds", "When the rules were last run.")
-    checked.add_metric((environment.value,), now.timestamp())
-    latest = _family("last_request_timestamp_seconds", "Time of the last request in the log.")
+            found.labels(environment.value, name, rule.severity).set(counts[name])
+    checked = gauge("anomalies_checked_timestamp_seconds", "When the rules were last run.")
+    checked.labels(environment.value).set(now.timestamp())
+    latest = gauge("last_request_timestamp_seconds", "Time of the last request in the log.")
     if last is not None:
-        latest.add_metric((environment.value,), last.replace(tzinfo=UTC).timestamp())
-    registry = CollectorRegistry()
-    registry.register(_Families([found, checked, latest]))
+        latest.labels(environment.value).set(last.replace(tzinfo=UTC).timestamp())
     return generate_latest(registry)
-
-
-class _Families:
-    """A collector of the families."""
-
-    def __init__(self, families: list[GaugeMetricFamily]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the families."""
-        return self._families
-
-
-def _family(name: str, help_text: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{_PREFIX}_{name}", help_text, labels=("environment", *labels))

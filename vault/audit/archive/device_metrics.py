@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily
 
 from app_integration.names import Environment
 from vault.audit.archive.devices import DeviceState
-
-_LABELS: Final = ("environment", "file")
 
 
 def render_device_metrics(
@@ -28,34 +24,19 @@ def render_device_metrics(
 
     """
     registry = CollectorRegistry()
-    registry.register(_Families(environment.value, states, min_free, findings))
-    return generate_latest(registry)
 
-
-class _Families:
-    """A collector of the four families."""
-
-    def __init__(
-        self, environment: str, states: Sequence[DeviceState], min_free: int, findings: int
-    ) -> None:
-        healthy = _family("device_healthy", "1 if the file has the newest request and room.")
-        free = _family("device_free_bytes", "Free bytes on the disk of the file.")
-        size = _family("device_size_bytes", "Size of the file.")
-        for state in states:
-            labels = (environment, str(state.path))
-            healthy.add_metric(labels, not any(state.findings(min_free)))
-            free.add_metric(labels, state.free)
-            size.add_metric(labels, state.size)
-        total = GaugeMetricFamily(
-            "strongroom_audit_findings", "Number of findings.", labels=_LABELS[:1]
+    def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(
+            f"strongroom_audit_{name}", help_text, ("environment", *labels), registry=registry
         )
-        total.add_metric((environment,), findings)
-        self._families = [healthy, free, size, total]
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the families."""
-        return self._families
-
-
-def _family(name: str, help_text: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"strongroom_audit_{name}", help_text, labels=_LABELS)
+    healthy = gauge("device_healthy", "1 if the file has the newest request and room.", "file")
+    free = gauge("device_free_bytes", "Free bytes on the disk of the file.", "file")
+    size = gauge("device_size_bytes", "Size of the file.", "file")
+    for state in states:
+        labels = (environment.value, str(state.path))
+        healthy.labels(*labels).set(not any(state.findings(min_free)))
+        free.labels(*labels).set(state.free)
+        size.labels(*labels).set(state.size)
+    gauge("findings", "Number of findings.").labels(environment.value).set(findings)
+    return generate_latest(registry)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
+from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
-from vault.audit.ingest.line_check import MAX_LINE, Line
+from vault.audit.ingest.line_check import Line
 from vault.audit.store import configure, import_duckdb, quote
 
 if TYPE_CHECKING:

@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
+from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
 from vault.reconcile.server_time import parse_time
-
-#: Bytes of the longest line that is read. A response with a thousand keys has 80 kB.
-MAX_LINE: Final = 16 * 2**20
 
 # Each writer begins a line with the time. Within a line, a text is an HMAC or escapes its quotes.
 _START: Final = re.compile(rb'\{"time":"\d{4}-')

@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from app_integration.errors import ConfigurationError
 from vault.audit.archive.compression import import_zstandard
+from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Reason
-from vault.audit.ingest.line_check import MAX_LINE
 
 #: Device, inode, size and mtime in nanoseconds.
 Stamp: TypeAlias = tuple[int, int, int, int]
