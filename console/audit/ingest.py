@@ -12,8 +12,8 @@ from app_integration.names import parse_environment
 from console import operate
 from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
-from console.audit.store_options import Records, Store
-from console.options import AuditLog, Env, Root
+from console.audit.store_options import AuditLog, Records, Store
+from console.options import Env, Root
 from vault.audit.ingest.ingestion import Ingested
 
 DAMAGED: Final = 2

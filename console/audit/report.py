@@ -14,8 +14,16 @@ from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.page import render_page
 from console.audit.report_view import show_report
-from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
-from console.options import AuditLog, Env, Root
+from console.audit.store_options import (
+    DEFAULT_SINCE,
+    AsJson,
+    AuditLog,
+    Records,
+    Since,
+    Store,
+    Until,
+)
+from console.options import Env, Root
 from vault.audit.report.report import build_report
 
 #: The report names who did what.

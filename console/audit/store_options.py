@@ -13,6 +13,13 @@ Since = Annotated[
     str, typer.Option("--since", help="start of the period: 30d, 2026-05-01 or a time in UTC")
 ]
 Until = Annotated[str | None, typer.Option("--until", help="its end; now by default")]
+AuditLog = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--audit-log",
+        help="a file of the server's audit device, or the folder of an archive; may be repeated",
+    ),
+]
 Records = Annotated[
     list[Path] | None,
     typer.Option("--records", help="a file or folder of access records; may be repeated"),

@@ -14,10 +14,18 @@ from app_integration.names import Scope
 from console import operate
 from console.audit.audit_store import AuditStore, Inputs, open_audit_store
 from console.audit.report_view import coverage_lines, say, show_tables
-from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
+from console.audit.store_options import (
+    DEFAULT_SINCE,
+    AsJson,
+    AuditLog,
+    Records,
+    Since,
+    Store,
+    Until,
+)
 from console.audit.tables import version_tables
 from console.operator_session import open_job_session
-from console.options import AuditLog, Env, Root, Service
+from console.options import Env, Root, Service
 from vault.audit.report.activity import group_activity
 from vault.audit.report.current_version import read_current_version
 from vault.audit.report.questions import answer_version, find_objects

@@ -11,9 +11,17 @@ from rich.console import Console
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.report_view import coverage_lines, say, show_tables
-from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
+from console.audit.store_options import (
+    DEFAULT_SINCE,
+    AsJson,
+    AuditLog,
+    Records,
+    Since,
+    Store,
+    Until,
+)
 from console.audit.tables import what_tables
-from console.options import AuditLog, Env, Root
+from console.options import Env, Root
 from vault.audit.report.questions import answer_what
 
 out = Console(soft_wrap=True)

@@ -12,9 +12,17 @@ from app_integration.names import Scope
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.report_view import coverage_lines, say, show_tables
-from console.audit.store_options import DEFAULT_SINCE, AsJson, Records, Since, Store, Until
+from console.audit.store_options import (
+    DEFAULT_SINCE,
+    AsJson,
+    AuditLog,
+    Records,
+    Since,
+    Store,
+    Until,
+)
 from console.audit.tables import who_tables
-from console.options import AuditLog, Env, Root, Service
+from console.options import Env, Root, Service
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_who
 
