@@ -101,8 +101,10 @@ def _damage_lines(logs: Iterable[Mapping[str, Any]]) -> list[str]:
     lines = []
     for log in logs:
         name = ", ".join(log["files"]) or "a log that was removed"
-        if log["damaged"]:
-            lines.append(f"{_many(log['damaged'], 'damaged line')} in {name}:")
+        if log["damage"]:
+            # The end of a file that is torn, cut or altered is no line.
+            what = _many(log["damaged"], "damaged line") if log["damaged"] else "Damage"
+            lines.append(f"{what} in {name}:")
         lines += [f"  line {each['line']}: {each['reason']}" for each in log["damage"]]
     return lines
 

@@ -28,6 +28,8 @@ No line from 2026-05-01 00:00:00Z to 2026-05-01 03:00:00Z and from 2026-05-02 00
 4 requests of the namespace team are not in the report.
 1 damaged line in /log:
   line 7: torn
+Damage in /segment:
+  line 3: altered
 """
 
 
@@ -63,7 +65,14 @@ def test_coverage_names_what_is_missing() -> None:
             "files": ["/log"],
             "damaged": 1,
             "damage": [{"line": 7, "offset": 9, "reason": "torn"}],
-        }
+        },
+        # The end of a file is no line.
+        {
+            "files": ["/segment"],
+            "damaged": 0,
+            "damage": [{"line": 3, "offset": 5, "reason": "altered"}],
+        },
+        {"files": ["/whole"], "damaged": 0, "damage": []},
     ]
     coverage = {
         "first": "2026-05-01T00:00:00.000Z",
