@@ -36,6 +36,8 @@ RECORD_COLUMNS: Final = {
 }
 #: View → folder of its files.
 FOLDERS: Final = {"lines": "events", "records": "records"}
+#: Folder of the temporary files of readers.
+SPILLED: Final = "spilled"
 MEMORY: Final = "800MB"
 _PATTERN: Final = re.compile(r"[*?\[\\]")
 
@@ -76,13 +78,20 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
         folder: Folder of the store, with ``events/`` and ``records/``.
 
     Raises:
-        ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name.
+        ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name or a
+            file of it.
 
     """
-    folder = check_folder(folder)
-    with _hold(folder), import_duckdb().connect() as connection:
+    folder, duckdb = check_folder(folder), import_duckdb()
+    with _hold(folder), duckdb.connect() as connection:
         _confine(connection, folder)
-        _create_views(connection, folder)
+        try:
+            _create_views(connection, folder)
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise ConfigurationError(
+                f"a file of the store {folder} is damaged ({type(error).__name__}); remove the "
+                "folder, and ingest the logs again"
+            ) from None
         yield connection
 
 
@@ -122,13 +131,13 @@ def quote(text: str) -> str:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the path of *folder* from the root, if DuckDB takes it for the path of one folder.
+    """Return the path of *folder* without symlinks, if DuckDB takes it for the path of one folder.
 
     Raises:
         ConfigurationError: If it is a pattern of several.
 
     """
-    path = folder.absolute()
+    path = folder.resolve()
     if _PATTERN.search(str(path)):
         raise ConfigurationError(
             f"{path} has one of * ? [ \\, so that DuckDB takes it for a pattern; name another "
@@ -165,7 +174,7 @@ def _confine(connection: DuckDBPyConnection, folder: Path) -> None:
     """Let *connection* read and write below *folder* only."""
     directories = f"[{quote(f'{folder}/')}]"
     settings = {"allowed_directories": directories, "enable_external_access": "false"}
-    configure(connection, MEMORY, folder / "temporary", settings)
+    configure(connection, MEMORY, folder / SPILLED, settings)
 
 
 def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:

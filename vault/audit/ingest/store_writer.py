@@ -6,21 +6,19 @@ index does not name was left by a killed ingest, and is removed by the next.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app_integration._internal.private_file import fsync_folder
+from app_integration._internal.private_file import fsync_folder, lock
 from vault.audit.ingest.conversion import Converted, Converter
 from vault.audit.ingest.damage import Damage, NamedDamage, Reason
 from vault.audit.ingest.index import Index, LogEntry, Part
-from vault.audit.store import FOLDERS
+from vault.audit.store import FOLDERS, SPILLED
 
 _OURS: Final = re.compile(r"[0-9a-f]{16}-\d{15}-\d{15}\.parquet")
 #: Parquet files of one log, after which they are merged.
@@ -63,9 +61,16 @@ class StoreWriter:
             if _OURS.fullmatch(path.name) and path.name not in kept
         ]
         if orphans:
-            with without_readers(self._folder):
+            with self._without_readers():
                 for path in orphans:
                     path.unlink()
+        # Those of a reader that was killed, unless another one reads now.
+        with suppress(BlockingIOError), self._without_readers(wait=False):
+            shutil.rmtree(self._folder / SPILLED, ignore_errors=True)
+
+    def _without_readers(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Keep readers waiting during the block, which begins when none has the store open."""
+        return lock(self._folder, folder=True, wait=wait)
 
     @property
     def pending(self) -> Path:
@@ -132,7 +137,7 @@ class StoreWriter:
         self._converter.merge([folder / part.file for part in parts], self.pending)
         first, last = min(part.first for part in parts), max(part.last for part in parts)
         start, end = parts[0].file[:32], parts[-1].file[33:]
-        with without_readers(self._folder):
+        with self._without_readers():
             merged = Part(f"{start}-{end}", sum(part.rows for part in parts), first, last)
             self._publish(entry, merged.file)
             entry.parts = [merged]
@@ -158,7 +163,7 @@ class StoreWriter:
             entry.parts = [part for part in entry.parts if part not in outdated]
             old += outdated
         if files:
-            with without_readers(self._folder):
+            with self._without_readers():
                 self.index.save()
                 for file in files:
                     file.unlink()
@@ -175,14 +180,3 @@ class StoreWriter:
         folder = self._folder / entry.folder
         self.pending.replace(folder / name)
         fsync_folder(folder)
-
-
-@contextmanager
-def without_readers(folder: Path) -> Iterator[None]:
-    """Wait until no reader has the store open, and keep readers waiting during the block."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

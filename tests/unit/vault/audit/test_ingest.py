@@ -366,3 +366,30 @@ def test_ingest_killed_between_two_steps_loses_and_doubles_nothing(
         _ingest(tmp_path, log.name)
         assert _count(tmp_path) == [("audit-1", number, number)]
         assert set(Index.load(tmp_path / "store").files()) == set(_files(tmp_path))
+
+
+def test_ingest_keeps_the_temporary_files_of_a_reader(
+    tmp_path: Path, log: Path, line: LineMaker
+) -> None:
+    _ingest(tmp_path, log.name)
+    with open_store(tmp_path / "store") as connection:
+        ((folder,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+        file = Path(folder) / "duckdb_temp_storage"
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        _append(log, line(10) + b"\n")
+        assert _ingest(tmp_path, log.name).new_lines == 1
+        assert file.exists()
+    _ingest(tmp_path, log.name)  # after a reader that was killed
+    assert not file.exists()
+
+
+def test_damaged_file_of_the_store_is_named(tmp_path: Path, log: Path) -> None:
+    _ingest(tmp_path, log.name)
+    (file,) = _files(tmp_path)
+    file.write_bytes(b"")
+    with (
+        pytest.raises(ConfigurationError, match="; remove the folder, and ingest"),
+        open_store(tmp_path / "store"),
+    ):
+        pass
