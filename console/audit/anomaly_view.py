@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
+from console.audit.report_view import say
 from console.columns import print_columns
 from console.escapes import escape_unprintable
 from vault.audit.anomalies.backtest import Trial
@@ -51,19 +52,20 @@ def show_findings(
         console.print(f"{name} ({rule.severity}): {rule.meaning}", markup=False, highlight=False)
         print_columns(console, [_HEADINGS, *map(_cells, found[:MOST])])
         if len(found) > MOST:
-            _say(console, f"... and {len(found) - MOST} more; --json has them")
-        _say(console, f"{rule.action}\n")
+            say(console, f"... and {len(found) - MOST} more; --json has them")
+        say(console, rule.action)
+        console.print()
     for each in expired:
-        _say(
+        say(
             console,
             f"No longer ignored: {each.rule} of {each.actor}, until {each.until}: {each.reason}",
         )
     off = [name for name in NAMES if not rule_of(rules, name).enabled]
     total = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
-    _say(console, f"{total} since {since:%Y-%m-%d %H:%M}Z. Off: {', '.join(off) or 'no rule'}.")
-    _say(console, _describe(span))
+    say(console, f"{total} since {since:%Y-%m-%d %H:%M}Z. Off: {', '.join(off) or 'no rule'}.")
+    say(console, _describe(span))
     if learning := find_learning(rules, span):
-        _say(console, f"Too short, so that they find nothing yet: {', '.join(learning)}.")
+        say(console, f"Too short, so that they find nothing yet: {', '.join(learning)}.")
 
 
 def show_trials(console: Console, trials: Iterable[Trial], span: Span, since: datetime) -> None:
@@ -77,9 +79,10 @@ def show_trials(console: Console, trials: Iterable[Trial], span: Span, since: da
 
     """
     print_columns(console, [_TRIALS, *map(_trial_cells, trials)])
-    _say(console, f"\nFindings since {since:%Y-%m-%d %H:%M}Z. * is the present threshold.")
-    _say(console, _describe(span))
-    _say(
+    console.print()
+    say(console, f"Findings since {since:%Y-%m-%d %H:%M}Z. * is the present threshold.")
+    say(console, _describe(span))
+    say(
         console,
         "A count says how often a rule would have called you, not how many attacks it would "
         "have found.",
@@ -125,7 +128,3 @@ def _threshold(trial: Trial) -> str:
 def _describe(span: Span) -> str:
     first, last = (f"{each:%Y-%m-%d %H:%M}Z" for each in (span.first, span.last))
     return f"The log has {span.count} requests, from {first} to {last}."
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(escape_unprintable(line, keep="\n"), markup=False, highlight=False)

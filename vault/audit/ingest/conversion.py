@@ -70,20 +70,15 @@ class Converter:
             ConfigurationError: If it cannot be written.
 
         """
-        import duckdb  # noqa: PLC0415 (part of an extra)
-
+        duckdb = import_duckdb()
         column = f", {quote(device)} AS device" if device is not None else ""
         query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
-        try:
-            self._connection.execute(f"COPY ({query}) TO {quote(str(to))} ({_OPTIONS})")
-            return self._check(kind, to)
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            return None  # its message has a part of the line
-        except duckdb.Error as error:
-            raise ConfigurationError(
-                f"{to.parent}: DuckDB cannot convert a log ({type(error).__name__}); check the "
-                "free space and the permissions there"
-            ) from None
+        with _named_errors(to):
+            try:
+                self._copy(query, to)
+                return self._check(kind, to)
+            except (duckdb.InvalidInputException, duckdb.ConversionException):
+                return None  # its message has a part of the line
 
     def convert_lines(
         self, lines: Sequence[Line], kind: Kind, device: str | None, to: Path
@@ -132,12 +127,18 @@ class Converter:
         ]
 
     def merge(self, files: Sequence[Path], to: Path) -> None:
-        """Write the rows of Parquet *files* into one."""
+        """Write the rows of Parquet *files* into one.
+
+        Raises:
+            ConfigurationError: If one cannot be read, or the other cannot be written.
+
+        """
         names = ", ".join(quote(str(file)) for file in files)
-        self._connection.execute(
-            f"COPY (SELECT * FROM read_parquet([{names}], union_by_name = true)) "
-            f"TO {quote(str(to))} ({_OPTIONS})"
-        )
+        with _named_errors(to):
+            self._copy(f"SELECT * FROM read_parquet([{names}], union_by_name = true)", to)
+
+    def _copy(self, query: str, to: Path) -> None:
+        self._connection.execute(f"COPY ({query}) TO {quote(str(to))} ({_OPTIONS})")
 
     def _check(self, kind: Kind, to: Path) -> Converted | None:
         """Return what a file has, None if a line lacks a field that it must have."""
@@ -148,6 +149,18 @@ class Converter:
         ).fetchone()
         rows, first, last, is_damaged = found or (0, None, None, False)
         return None if is_damaged else Converted(rows, first, last)
+
+
+@contextmanager
+def _named_errors(to: Path) -> Iterator[None]:
+    """Raise a ConfigurationError in place of an error of DuckDB that writes the file *to*."""
+    try:
+        yield
+    except import_duckdb().Error as error:
+        raise ConfigurationError(
+            f"{to.parent}: DuckDB cannot write a file ({type(error).__name__}); check the free "
+            "space and the permissions there"
+        ) from None
 
 
 @contextmanager

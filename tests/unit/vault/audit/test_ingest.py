@@ -21,7 +21,7 @@ import zstandard
 from app_integration.errors import ConfigurationError
 from tests.unit.vault.audit.conftest import LineMaker
 from vault.audit.ingest import ingestion, piece, store_writer
-from vault.audit.ingest.conversion import Converted, Converter
+from vault.audit.ingest.conversion import Converted, Converter, open_converter
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.index import FILE, Index
 from vault.audit.ingest.ingestion import Ingested, ingest
@@ -393,3 +393,11 @@ def test_damaged_file_of_the_store_is_named(tmp_path: Path, log: Path) -> None:
         open_store(tmp_path / "store"),
     ):
         pass
+
+
+def test_merge_that_fails_says_where(tmp_path: Path) -> None:
+    with (
+        open_converter(tmp_path) as converter,
+        pytest.raises(ConfigurationError, match=r"cannot write a file .*; check the free space"),
+    ):
+        converter.merge([tmp_path / "missing.parquet"], tmp_path / "merged.parquet")
