@@ -56,7 +56,11 @@ class LogSources:
 
         """
         records = list(self.records or ())
-        if self.records == () and operate.is_local(self.environment, self.root):
+        if (
+            records == []
+            and self.records is not None
+            and operate.is_local(self.environment, self.root)
+        ):
             logs = operate.local_deployment(self.root).layout.logs
             records = [logs] if logs.is_dir() else []
         files = find_audit_files(self.environment, self.audit_logs, self.root)

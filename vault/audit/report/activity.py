@@ -55,7 +55,8 @@ nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
 _OF_ONE: Final = """
 SEMI JOIN (
     SELECT request_id FROM lines
-    WHERE getvariable('token') IN (lines.accessor, lines.token)
+    LEFT JOIN names ON names.device = lines.device AND names.name = getvariable('token')
+    WHERE coalesce(names.hash, getvariable('token')) IN (lines.accessor, lines.token)
 ) AS wanted ON wanted.request_id = events.request_id
 """
 _PERIOD: Final = f"""
@@ -112,7 +113,8 @@ def group_activity(
         declared: What the paths and roles are compared with.
         period: The period.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
-        token: HMAC of a token or of its accessor, None for all requests.
+        token: HMAC of a token or of its accessor, or an accessor whose HMACs the store knows; None
+            for all requests.
 
     """
     connection.execute(

@@ -172,20 +172,22 @@ def answer_what(
         declared: What is declared.
         period: The period.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
-        actor: A role, person, alias, entity or host, or the HMAC of a token or of its accessor.
+        actor: A role, person, alias, entity or host, the HMAC of a token or of its accessor, or an
+            accessor whose HMACs the store knows.
 
     Raises:
         ConfigurationError: If the log has no such actor. The message suggests a similar name.
 
     """
-    token = actor if actor.startswith(_HMAC) else None
+    is_known = connection.execute("SELECT 1 FROM names WHERE name = ?", [actor]).fetchall()
+    token = actor if is_known or actor.startswith(_HMAC) else None
     group_activity(connection, declared, period, namespace, token)
     if token is None:
         _keep_actor(connection, actor)
     elif not connection.execute("SELECT 1 FROM activity LIMIT 1").fetchall():
         raise ConfigurationError(
-            f"no request in the log has the HMAC {actor!r}; check which device it is of, and the "
-            "period"
+            f"no request in the log has the token or accessor {actor!r}; check which device it is "
+            "of, and the period"
         )
     actions = ask(connection, _ACTIONS)
     return _head(connection, declared, period) | {"actor": actor} | _tables(actions=actions)

@@ -17,6 +17,7 @@ from tests.support.models.audit_lines import (
     write_store,
 )
 from tests.support.models.audit_report import DECLARED, MAY, SHOP, opened
+from vault.audit.names import Name, Names
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_version, answer_what, answer_who
 
@@ -147,7 +148,7 @@ def test_what_knows_a_host(tmp_path: Path) -> None:
     ("actor", "message"),
     [
         ("shop-de", r"'shop-de' \(did you mean 'shop-dev'\?\)"),
-        (f"{SALT}none", "no request in the log has the HMAC"),
+        (f"{SALT}none", "no request in the log has the token or accessor"),
         ("", "no request in the log is of ''"),
     ],
 )
@@ -155,3 +156,11 @@ def test_unknown_actor_is_refused(tmp_path: Path, actor: str, message: str) -> N
     store = write_store(tmp_path, [read(1, "00:00:00")])
     with pytest.raises(ConfigurationError, match=message):
         what(store, actor)
+
+
+def test_what_finds_an_accessor_whose_hmac_the_store_knows(tmp_path: Path) -> None:
+    store = write_store(tmp_path, [read(1, "00:00:00"), read(2, "01:00:00", token="t2")])
+    known = Name("audit-1", 0, f"{SALT}accessor-t1", "accessor-of-t1")
+    other = Name("audit-2", 0, f"{SALT}accessor-t2", "accessor-of-t1")
+    Names(store, known={(each.device, each.hash): each for each in (known, other)}).save()
+    assert [row["versions"] for row in what(store, "accessor-of-t1")] == [[1]]
