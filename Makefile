@@ -7,6 +7,8 @@ export STRONGROOM_RUNTIME := $(RUNTIME)
 endif
 # Processes that share the test files: logical, all cores; 0, this process alone.
 WORKERS ?= logical
+# Exit code of pytest if ARGS selects no test of a pass.
+NO_TEST := 5
 BIN := .venv/bin
 STRONGROOM := $(BIN)/strongroom
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -58,8 +60,9 @@ store: .venv ## Run the example store on the local deployment
 	@touch $@
 
 test: .venv/peers ## Run the whole suite
-	$(BIN)/python -m pytest -m "not nightly" -n $(WORKERS) --maxprocesses 4 --dist loadfile \
-		--no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder --durations 20 $(ARGS) || test $$? -eq $(NO_TEST)
+	$(BIN)/python -m pytest -m "alone and not nightly" $(ARGS) || test $$? -eq $(NO_TEST)
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)

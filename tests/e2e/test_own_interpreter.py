@@ -22,7 +22,7 @@ from tests.support.polling import wait_until
 from tests.support.processes.application import make_application, make_venv
 from tests.support.processes.shell import Shell
 
-pytestmark = pytest.mark.requires("embedded")
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.alone]
 
 MODEL = "billing.config:BillingConfig"
 DELIVERED, NO_INTERPRETER, NO_SDK, _, NO_MODEL = (f"part-0{number}" for number in range(5))

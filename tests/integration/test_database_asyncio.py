@@ -18,7 +18,7 @@ from app_integration.database import AsyncLeasedPool, LeasedCredentials, async_l
 from tests.support.databases.database import ROLE, Database, eventually
 from tests.support.databases.query_load import SESSION_USER, THREADS
 
-pytestmark = pytest.mark.requires("embedded")
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.alone]
 
 ROTATIONS = 10
 Query = Callable[[], Awaitable[str]]

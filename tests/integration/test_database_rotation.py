@@ -19,7 +19,7 @@ from tests.support.databases.query_load import (
 )
 from tests.support.servers.deployment import Deployment
 
-pytestmark = pytest.mark.requires("embedded")
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.alone]
 
 ROTATIONS = {"engine": 100, "pool": 25}
 REVOCATIONS = 5

@@ -21,7 +21,11 @@ from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from tests.support.servers.dev_server import dev_server, root
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+pytestmark = [
+    pytest.mark.requires("embedded"),
+    pytest.mark.alone,
+    pytest.mark.usefixtures("default_client_on_server"),
+]
 
 STORE = Scope("gaara-store", Environment.DEV)
 NAME = "gaara-store-dev-pii"

@@ -29,7 +29,7 @@ from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 
-pytestmark = pytest.mark.requires("embedded")
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.alone]
 
 DEV = Environment.DEV
 PATH = "secret/data/gaara-store/dev/jwt-secret"
