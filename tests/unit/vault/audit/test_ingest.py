@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -244,17 +244,31 @@ def test_pieces_of_a_live_log_are_merged_when_there_are_many(
     assert _count(tmp_path) == [("audit-1", 17, 17)]
 
 
-def test_merge_waits_for_a_reader(tmp_path: Path, log: Path, line: LineMaker) -> None:
+def test_merge_waits_for_a_reader(
+    tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _ingest(tmp_path, log.name)
     _append(log, line(10) + b"\n")
     (tmp_path / "audit-1-20261128.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    waits, steps, whole = threading.Event(), list[str](), store_writer.StoreWriter._without_readers
+
+    @contextmanager
+    def without_readers(writer: store_writer.StoreWriter, *, wait: bool = True) -> Iterator[None]:
+        if wait:
+            waits.set()
+        with whole(writer, wait=wait):
+            steps.append("alone")
+            yield
+
+    monkeypatch.setattr(store_writer.StoreWriter, "_without_readers", without_readers)
     thread = threading.Thread(target=_ingest, args=(tmp_path, "audit-1-20261128.log.gz"))
     with open_store(tmp_path / "store") as connection:
         thread.start()
-        time.sleep(0.3)
+        assert waits.wait(10)
         assert connection.execute("SELECT count(DISTINCT request_id) FROM lines").fetchone()
-        assert thread.is_alive()
+        steps.append("read")
     thread.join(10)
+    assert steps[:2] == ["read", "alone"]
     assert len(_files(tmp_path)) == 1
     assert _count(tmp_path) == [("audit-1", 11, 11)]
 
@@ -298,18 +312,28 @@ def test_newer_index_is_refused(tmp_path: Path, log: Path) -> None:
 
 
 _WORKER = """
-import sys
+import os, signal, sys
 from pathlib import Path
-from vault.audit.ingest import ingestion
+from vault.audit.ingest import ingestion, log_file
 from vault.audit.ingest.source import Source
-ingestion.PIECE = 20_000
-sources = [Source.server_log(Path(each)) for each in sys.argv[2:]]
-print(ingestion.ingest(sources, Path(sys.argv[1])).new_lines)
+ingestion.PIECE = log_file._BLOCK = 20_000
+store, log, left = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+def kill(event, arguments):
+    global left
+    if event in {"os.rename", "os.remove"}:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+print(ingestion.ingest([Source.server_log(log)], store).new_lines)
 """
 
 
-def _start(folder: Path, log: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _WORKER, str(folder / "store"), str(log)]
+def _start(folder: Path, log: Path, killed_at: int = 0) -> subprocess.Popen[str]:
+    """Start an ingest, which is killed before its *killed_at*th change of a name, if not 0."""
+    command = [sys.executable, "-c", _WORKER, str(folder / "store"), str(log), str(killed_at)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -325,14 +349,11 @@ def test_two_ingests_at_once_double_nothing(tmp_path: Path, line: LineMaker) -> 
 def test_killed_ingest_loses_and_doubles_nothing(tmp_path: Path, line: LineMaker) -> None:
     log = tmp_path / "audit-1.log"
     log.write_bytes(_lines(line, 0, 2000) + b"{\n" + _lines(line, 2000, 2010))
-    for pause in (0.02, 0.05, 0.1):
-        process = _start(tmp_path, log)
-        while not any((tmp_path / "store").glob("temporary/*")) and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(pause)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    _ingest(tmp_path, log.name)
+    for killed_at in (1, 2, 3, 20):
+        process = _start(tmp_path, log, killed_at)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+    assert 0 < _ingest(tmp_path, log.name).new_lines < 2010
     assert _count(tmp_path) == [("audit-1", 2010, 2010)]
     index = Index.load(tmp_path / "store")
     assert set(index.files()) == set(_files(tmp_path))
