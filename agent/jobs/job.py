@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from pathlib import Path
@@ -72,21 +71,31 @@ class Job:
     Attributes:
         name: Its name, which ends the name of its unit.
         description: One phrase, which the service's name follows.
-        arguments: Returns the arguments of the tool.
+        command: Words of the tool's command, without options.
         schedule: The schedule that it has if none is given, in the fields of cron.
         timeout: Seconds after which a run is ended.
         needs: What it needs where it runs.
-        takes: Names of :class:`JobOptions`, beside those that its needs require.
+        passes: Names of the :class:`JobOptions` that the command gets, in their order. A job takes
+            those that its needs require, too.
 
     """
 
     name: str
     description: str
-    arguments: Callable[[Scope, JobOptions], list[str]]
+    command: tuple[str, ...]
     schedule: str
     timeout: int
     needs: frozenset[Need]
-    takes: frozenset[str] = frozenset()
+    passes: tuple[str, ...] = ()
+
+    def arguments(self, scope: Scope, options: JobOptions) -> list[str]:
+        """Return the arguments of the tool."""
+        words = [*self.command, "--service", scope.service, "--env", str(scope.environment)]
+        for name in self.passes:
+            value = getattr(options, name)
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [_option(name), str(each)] if each is not None else []
+        return words
 
     def check_options(self, options: JobOptions) -> None:
         """Check that *options* are those of this job.
@@ -97,7 +106,7 @@ class Job:
         """
         required = {name: text for name, (need, text) in _REQUIRED.items() if need in self.needs}
         for name in options.given:
-            if name not in self.takes | required.keys():
+            if name not in {*self.passes, *required}:
                 raise ConfigurationError(f"the job {self.name} takes no {_option(name)}; remove it")
         for name, text in required.items():
             if name not in options.given:

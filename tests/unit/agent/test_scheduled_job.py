@@ -32,7 +32,8 @@ def schedule(declaration: Declaration, job: Job, **options: Any) -> ScheduledJob
 def test_job_without_a_given_schedule_has_its_own(declaration: Declaration) -> None:
     found = schedule(declaration, TIDY)
     assert found.schedule.cron == TIDY.schedule
-    assert found.command == ["/usr/local/bin/strongroom", "tidy", "parcels"]
+    command = "/usr/local/bin/strongroom tidy --service parcels --env staging"
+    assert found.command == command.split()
 
 
 def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declaration) -> None:
