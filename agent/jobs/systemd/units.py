@@ -47,8 +47,8 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder.
 
     Raises:
-        ConfigurationError: If an image is named, a path contains a control character, or the unit
-            could not see a path.
+        ConfigurationError: If an image is named, the user's name is invalid, a path contains a
+            control character, or the unit could not see a path.
 
     """
     _check(scheduled)
@@ -139,7 +139,7 @@ def _check(scheduled: ScheduledJob) -> None:
         raise ConfigurationError("systemd runs no image; remove --image")
     options = scheduled.options
     if options.user is not None and not _USER.fullmatch(options.user):
-        raise ConfigurationError(f"--user {options.user!r} is no name of a user; correct it")
+        raise ConfigurationError(f"--user {options.user!r} is no name of a user; pass the server's")
     for path in (options.folder, options.repository, *options.audit_log, scheduled.place.program):
         if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(

@@ -183,7 +183,7 @@ def test_archive_runs_as_the_user_of_the_server_and_may_rename_its_logs() -> Non
 @pytest.mark.parametrize("user", ["root bin", "Ada", "%i", "", "a" * 40])
 def test_user_that_is_no_name_is_rejected(user: str) -> None:
     job = replace(JOBS["archive"], options=replace(ARCHIVING, user=user))
-    with pytest.raises(ConfigurationError, match="is no name of a user; correct it"):
+    with pytest.raises(ConfigurationError, match="is no name of a user; pass the server's"):
         build(job)
 
 
