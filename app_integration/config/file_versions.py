@@ -16,7 +16,7 @@ from typing import Any
 from app_integration._internal.private_file import Stamp, replace_file, stamp
 from app_integration.config import file_reader, trial
 from app_integration.config.file_access import FileAccess
-from app_integration.config.versions_line import Rendered, Versions
+from app_integration.config.versions_line import Rendered, Versions, is_versions
 from app_integration.errors import ConfigRejected, StrongroomError
 from app_integration.observability import metrics
 from app_integration.observability.recorder import FILE, UNKNOWN_VERSION, Recorder
@@ -70,14 +70,7 @@ def read_versions(live: Path, access: FileAccess) -> Mapping[str, Versions]:
 
 
 def _is_record(document: Any) -> bool:
-    return isinstance(document, dict) and all(map(_is_versions, document.values()))
-
-
-def _is_versions(versions: Any) -> bool:
-    return isinstance(versions, dict) and all(
-        path.count("/") >= 2 and type(each) is int and each > UNKNOWN_VERSION  # noqa: PLR2004
-        for path, each in versions.items()
-    )
+    return isinstance(document, dict) and all(map(is_versions, document.values()))
 
 
 def _digest(data: bytes) -> str:

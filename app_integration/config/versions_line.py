@@ -7,7 +7,9 @@ that does not know it sees a comment in each format but JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from app_integration.observability.recorder import UNKNOWN_VERSION
 
 #: Start of the line. The rest is ``<service>/<environment>/<name>=<version>`` for each secret.
 MARK: Final = "#strongroom-versions"
@@ -55,11 +57,19 @@ def split(data: bytes) -> Rendered:
     return Rendered(rest, _parse(words[1:]))
 
 
+def is_versions(document: Any) -> bool:
+    """Return whether *document* is a mapping from paths of secrets to known versions."""
+    return isinstance(document, dict) and all(
+        path.count("/") >= 2 and type(each) is int and each > UNKNOWN_VERSION  # noqa: PLR2004
+        for path, each in document.items()
+    )
+
+
 def _parse(words: list[bytes]) -> Versions | None:
     versions: dict[str, int] = {}
     for word in words:
         path, _, number = word.decode(errors="replace").rpartition("=")
-        if path.count("/") < 2 or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004
+        if not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004
             return None
         versions[path] = int(number)
-    return versions
+    return versions if is_versions(versions) else None

@@ -94,7 +94,8 @@ def test_file_without_the_line_is_unchanged(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [f"{JWT}=", f"{JWT}=x", f"{JWT}=-1", f"{JWT}=1.5", "jwt=3", "", f"{JWT}=\xb2", JWT]
+    "fields",
+    [f"{JWT}=", f"{JWT}=x", f"{JWT}=-1", f"{JWT}=0", f"{JWT}=1.5", "jwt=3", "", f"{JWT}=\xb2", JWT],
 )
 def test_malformed_line_is_removed(fields: str) -> None:
     assert split(f"#strongroom-versions {fields}\na: 1\n".encode()) == Rendered(b"a: 1\n")
