@@ -64,7 +64,7 @@ def render(seconds: int) -> str:
 
 def whole_days(seconds: int) -> int:
     """Return *seconds* in days, of which a part counts as a whole one."""
-    return -(-seconds // _UNITS["d"])
+    return -(-seconds // DAY)
 
 
 def normalise(value: int | str) -> int:

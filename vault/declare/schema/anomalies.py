@@ -7,7 +7,7 @@ of None here, which no rule ever sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from vault.declare.errors import InvalidValue, format_value, join_names, suggest
+from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import Distinct, Within
-from vault.declare.schema.text_types import Matching, json_text
+from vault.declare.schema.text_types import Matching, check_placeholders, json_text
 
 #: Names in braces that a pattern may contain: the jobs of a deployment, the environment, mounts.
 PLACEHOLDERS: Final = (
@@ -35,58 +35,57 @@ _LEFT_OUT: Final[Any] = None
 
 
 def _named_pattern(value: str) -> str:
-    for name in re.findall(r"\{([^{}]*)\}", value):
-        if name not in PLACEHOLDERS:
-            near = suggest(name, PLACEHOLDERS)
-            raise InvalidValue(
-                f"has the placeholder {format_value(name)}", join_names(PLACEHOLDERS), near
-            )
+    check_placeholders(value, PLACEHOLDERS)
     if not re.fullmatch(_NAMED, value):
         raise InvalidValue(f"is {format_value(value)}", _NO_GLOB)
     return value
 
 
-def _is(parse: Any) -> Any:
+def _accepted_by(parse: Callable[[str], object]) -> Callable[[str], bool]:
     """Return a check of whether *parse* accepts a text."""
 
     def check(value: str) -> bool:
         try:
             parse(value)
-        except (ValueError, OSError):
+        except (ValueError, OSError, LookupError):  # the latter two of a time zone
             return False
         return True
 
     return check
 
 
-def _is_zone(value: str) -> bool:
-    try:
-        ZoneInfo(value)
-    except (ValueError, OSError, LookupError):
-        return False
-    return True
-
-
 Pattern = Annotated[str, Matching(_GLOB, _NO_GLOB)]
 NamedPattern = Annotated[str, AfterValidator(_named_pattern), json_text(_NAMED, _NO_GLOB)]
 Network = Annotated[
-    str, Matching(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/8", _is(ip_network))
+    str,
+    Matching(
+        r"[0-9a-fA-F.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/8", _accepted_by(ip_network)
+    ),
 ]
 Clock = Annotated[
     str, Matching(r"(?:[01][0-9]|2[0-3]):(?:00|15|30|45)|24:00", "a quarter of an hour: '07:30'")
 ]
 TimeZone = Annotated[
-    str, Matching(r"[A-Za-z][A-Za-z0-9_+/-]*", "a time zone such as Europe/Berlin", _is_zone)
+    str,
+    Matching(
+        r"[A-Za-z][A-Za-z0-9_+/-]*", "a time zone such as Europe/Berlin", _accepted_by(ZoneInfo)
+    ),
 ]
 Until = Annotated[
     str,
-    Matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date such as 2027-01-31", _is(date.fromisoformat)),
+    Matching(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date such as 2027-01-31", _accepted_by(date.fromisoformat)
+    ),
 ]
 Text = Annotated[str, Matching(r"[^\x00-\x1f\x7f]{1,400}", "text of 1 to 400 characters")]
 Learning = Annotated[int, Within("1h", "90d")]
 Span = Annotated[int, Within("1m", "1h")]
 Factor = Annotated[int, Field(ge=2, le=1000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Skip = Annotated[
+    tuple[NamedPattern, ...],
+    Field(description="a list of roles such as '{apply}', which people never match"),
+]
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 RuleName = Literal[
     "first_time",
@@ -117,9 +116,7 @@ class _History(Rule):
     learning: Learning = Field(
         _LEFT_OUT, description="a duration such as 14d, from the actor's first request"
     )
-    skip: tuple[NamedPattern, ...] = Field(
-        _LEFT_OUT, description="a list of roles such as '{apply}', which people never match"
-    )
+    skip: Skip = _LEFT_OUT
 
 
 class FirstTime(_History):
@@ -143,9 +140,7 @@ class Burst(Rule):
     hours: Count = Field(
         _LEFT_OUT, description="a whole number of hours with requests, which a baseline needs"
     )
-    skip: tuple[NamedPattern, ...] = Field(
-        _LEFT_OUT, description="a list of roles such as '{apply}', which people never match"
-    )
+    skip: Skip = _LEFT_OUT
 
 
 class OutOfHours(Rule):
@@ -170,9 +165,7 @@ class Enumeration(Rule):
 
     paths: Count = Field(_LEFT_OUT, description="a whole number of paths")
     within: Span = Field(_LEFT_OUT, description="a duration such as 5m")
-    skip: tuple[NamedPattern, ...] = Field(
-        _LEFT_OUT, description="a list of roles such as '{plan}', which people never match"
-    )
+    skip: Skip = _LEFT_OUT
 
 
 class Counted(Rule):
@@ -192,9 +185,7 @@ class BreakGlass(Counted):
 class OutsideApply(Counted):
     """A change of what only the apply job changes."""
 
-    skip: tuple[NamedPattern, ...] = Field(
-        _LEFT_OUT, description="a list of roles such as '{apply}', which people never match"
-    )
+    skip: Skip = _LEFT_OUT
     paths: Distinct[NamedPattern] = Field(
         _LEFT_OUT, description="a list of API paths such as 'sys/policies/*'"
     )

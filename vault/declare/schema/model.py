@@ -175,7 +175,8 @@ class Server(Section):
         None, description="an audit device such as file, from which services may request HMACs"
     )
     audit_keep: AuditKeepTime = Field(
-        90 * 86_400, description="a duration such as 90d: archived audit logs are kept for it"
+        90 * durations.DAY,
+        description="a duration such as 90d: archived audit logs are kept for it",
     )
     mounts: MountPaths = Field(
         MountPaths(), description="a mapping with kv, transit, database and approle"

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field
 
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
-from vault.declare.errors import InvalidValue, format_value, join_names, suggest
+from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import Distinct, EnvironmentName
-from vault.declare.schema.text_types import json_text
+from vault.declare.schema.text_types import check_placeholders, json_text
 
 #: Names in braces that a path may contain: the environment, and the fields of :class:`Mounts`.
 PLACEHOLDERS: Final = ("environment", "kv", "transit", "database", "approle")
@@ -32,12 +32,7 @@ _EXPECTED: Final = (
 
 
 def _path(value: str) -> str:
-    for name in re.findall(r"\{([^{}]*)\}", value):
-        if name not in PLACEHOLDERS:
-            near = suggest(name, PLACEHOLDERS)
-            raise InvalidValue(
-                f"has the placeholder {format_value(name)}", join_names(PLACEHOLDERS), near
-            )
+    check_placeholders(value, PLACEHOLDERS)
     if value.startswith("v1/") or not re.fullmatch(_PATH, value):
         raise InvalidValue(f"is {format_value(value)}", _EXPECTED)
     return value

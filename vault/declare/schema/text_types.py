@@ -8,7 +8,7 @@ ASCII, and no named groups.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from vault.declare.errors import InvalidValue, format_value
+from vault.declare.errors import InvalidValue, format_value, join_names, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ class Matching:
         if not matches or (self.is_valid and not self.is_valid(value)):
             raise InvalidValue(f"is {format_value(value)}", self.expected)
         return value
+
+
+def check_placeholders(value: str, known: Sequence[str]) -> None:
+    """Check the names in braces in *value*.
+
+    Raises:
+        InvalidValue: If one of them is not in *known*.
+
+    """
+    for name in re.findall(r"\{([^{}]*)\}", value):
+        if name not in known:
+            near = suggest(name, known)
+            raise InvalidValue(f"has the placeholder {format_value(name)}", join_names(known), near)
 
 
 def text_schema(pattern: str, expected: str, **keywords: Any) -> JsonSchemaValue:

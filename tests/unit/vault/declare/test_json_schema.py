@@ -228,6 +228,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     ),
     "Network": (["10.0.0.0/8", "::1/128"], ["", "10.0.0.0", "a b", "1/1/1", 7], ["10.0.0.1/8"]),
     "Pattern": (["a", "*{x}ü'", "a" * 200], ["", "a\nb", "a" * 201, 7], []),
+    "Skip": ([[], ["{apply}", "{plan}"]], [[""], ["{aply}"], "a", [1]], []),
     "Span": (["1m", "1h"], ["1", "100h"], ["59s", "2h"]),
     "Text": (["a", "ü" * 400], ["", "a\nb", "a" * 401, 7], []),
     "TimeZone": (["UTC", "Europe/Berlin"], ["", "/etc", "a b", 7], ["Europe/Berlni", "Europe"]),
