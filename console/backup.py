@@ -19,7 +19,7 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
-from console.options import HOST_ENV, MAX_KEEP, Root, Service
+from console.options import HOST_ENV, MAX_KEEP, HostEnv, Root, Service, build_duration_parser
 from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
@@ -31,7 +31,6 @@ from vault.backup.login import read_url_file
 from vault.backup.manifest import Entry
 from vault.backup.progress import Progress
 from vault.backup.restore import Backup, Restored
-from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
 
 out = Console(soft_wrap=True)
@@ -43,20 +42,12 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 _STEP: Final = 1000
 
 
-def _parse_age(text: str) -> int:
-    """Return the seconds in a duration such as ``26h``."""
-    try:
-        return _MAX_AGE.check(text)
-    except InvalidValue as error:
-        raise typer.BadParameter(f"--max-age {error.what} (expected {error.expected})") from None
-
-
 Folder = Annotated[Path, typer.Option("--folder", help="folder of the backups")]
 
 
 def backup_database(
     service: Service,
-    env: Annotated[str, HOST_ENV],
+    env: HostEnv,
     folder: Folder,
     recipient: Annotated[
         list[str] | None,
@@ -135,7 +126,7 @@ def backups(
         int | None,
         typer.Option(
             "--max-age",
-            parser=_parse_age,
+            parser=build_duration_parser("--max-age", _MAX_AGE),
             metavar="DURATION",
             help="age above which the newest backup of a service is a fault: 26h",
         ),

@@ -15,8 +15,8 @@ from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
 from vault.rotation.consumers.prometheus_query import check_prometheus_url
 
-#: Durations that an option may have.
-_DURATIONS: Final = Within("1s", "30d")
+#: Durations of most options that have one.
+_WAITS: Final = Within("1s", "30d")
 
 
 def _resolve(text: str | None) -> str | None:
@@ -32,12 +32,12 @@ def _resolve_on_host(text: str | None) -> str | None:
     return declaration.resolve_environment(text)
 
 
-def build_duration_parser(option: str) -> Callable[[str], int]:
+def build_duration_parser(option: str, within: Within = _WAITS) -> Callable[[str], int]:
     """Return the parser of the duration that *option* has, such as ``24h``, in seconds."""
 
     def parse(text: str) -> int:
         try:
-            return _DURATIONS.check(text)
+            return within.check(text)
         except InvalidValue as error:
             raise typer.BadParameter(f"{option} {error.what} (expected {error.expected})") from None
 
