@@ -13,7 +13,7 @@ from app_integration.client import Client
 from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.header import Header
 from app_integration.encryption.files.x25519 import read_identities
-from app_integration.errors import ConfigurationError, raise_decryption_failed
+from app_integration.errors import raise_decryption_failed
 from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Environment, Scope
 from app_integration.observability.log_file_reader import Unwrap
@@ -47,6 +47,7 @@ def open_unwrap(scope: Scope | None, identity: Path | None, root: Path) -> Itera
         root: Folder of the local deployment.
 
     Raises:
+        BadParameter: If there is neither a scope nor an identity.
         ConfigurationError: If a credential or the identity is missing.
 
     """
@@ -54,7 +55,7 @@ def open_unwrap(scope: Scope | None, identity: Path | None, root: Path) -> Itera
         yield _by_identities(identity)
         return
     if scope is None:
-        raise ConfigurationError("no key is named; pass --service and --env, or --identity")
+        raise typer.BadParameter("pass --service and --env, or --identity")
     with open_job_session(scope.environment.value, root, AUDITOR_JOB) as session:
         mounts = operate.load_declaration().environment(scope.environment).mounts
         client = Client(Settings(scope, "", mounts=mounts), session=session)

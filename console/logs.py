@@ -48,8 +48,6 @@ def read(
     Exit code 2 if something is missing, altered or cut off. It is reported on standard error.
     """
     scope = read_origin(service, env)
-    if scope is None and identity is None:
-        raise typer.BadParameter("pass --service and --env, or --identity")
     with open_unwrap(scope, identity, root) as unwrap:
         reader = LogReader(paths, unwrap, _report, scope)
         show(reader.read())

@@ -31,8 +31,6 @@ def read(
     Each part is printed when it was verified. Use the output only if the exit code is 0.
     """
     scope = read_origin(service, env)
-    if scope is None and identity is None:
-        raise typer.BadParameter("pass --service and --env, or --identity")
     with open_unwrap(scope, identity, root) as unwrap:
         for path in files:
             try:
