@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app_integration.errors import ConfigurationError
@@ -159,7 +159,7 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
     }
 
 
-def _secret_variables(declaration: Declaration, scopes: Iterable[Scope]) -> dict[str, list[str]]:
+def _secret_variables(declaration: Declaration, scopes: Collection[Scope]) -> dict[str, list[str]]:
     """Return the names of keys and secrets."""
     return {
         "transit_keys": sorted(
@@ -177,7 +177,9 @@ def _secret_variables(declaration: Declaration, scopes: Iterable[Scope]) -> dict
     }
 
 
-def _database_variables(declaration: Declaration, scopes: Iterable[Scope]) -> dict[str, list[str]]:
+def _database_variables(
+    declaration: Declaration, scopes: Collection[Scope]
+) -> dict[str, list[str]]:
     """Return the names of connections, and of roles that lease or have database users."""
     return {
         "connections": sorted(

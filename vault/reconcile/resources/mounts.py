@@ -131,8 +131,8 @@ class Mount:
 
     def _compare_plain_keys(self, config: Mapping[str, Any]) -> list[str]:
         """Return the keys that the server has in plain, without further ones if none is missing."""
-        found = set(config.get(_PLAIN_KEYS) or ())
-        return sorted(found & {*self.plain_keys} if found >= {*self.plain_keys} else found)
+        found, declared = set(config.get(_PLAIN_KEYS) or ()), {*self.plain_keys}
+        return sorted(found if declared - found else declared)
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Mount the engine or method if it does not exist, and tune what differs.

@@ -42,11 +42,9 @@ def evidence_by_metric(
     if not current and not earlier:
         return None
     groups: dict[str, set[Consumer]] = {"moved": set(), "waiting": set()}
-    for each in filter(_is_known, current):
-        is_moved = each.version >= wanted[each.secret]
-        groups["moved" if is_moved else "waiting"].add(
-            Consumer(each.identity, f"has {_name(each)}")
-        )
+    for each in (sample for sample in current if sample.is_known):
+        group = "moved" if each.version >= wanted[each.secret] else "waiting"
+        groups[group].add(Consumer(each.identity, f"has {_name(each)}"))
     unknown = [*_find_gone(current, earlier, wanted), *_find_down(metrics.down)]
     unknown += _find_unknown_files(current, earlier, is_delivered=is_delivered)
     if unknown:
@@ -71,10 +69,6 @@ def observation_time(promotion: Promotion, now: datetime) -> timedelta:
 def _name(sample: Sample) -> str:
     place = " in its file" if sample.is_file else ""
     return f"version {sample.version} of {sample.secret}{place}"
-
-
-def _is_known(sample: Sample) -> bool:
-    return sample.is_known
 
 
 def _find_gone(
