@@ -186,7 +186,7 @@ class Rotation:
 
         The record keeps that time, because a metric does not show when its targets have moved.
         """
-        if not evidence.grace or record.is_compromised:
+        if record.is_compromised or not (evidence.grace or evidence.waiting):
             return record, evidence
         moved = None if evidence.waiting else record.moved or self.clock()
         if moved != record.moved:

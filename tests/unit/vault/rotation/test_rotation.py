@@ -220,7 +220,8 @@ def test_wait_ends_if_another_rotation_has_begun_meanwhile() -> None:
         world.rotation().resume(waiting)
 
 
-def test_grace_period_of_a_metric_begins_when_nobody_waits_any_more() -> None:
+@pytest.mark.parametrize("other", [Proof.METRIC, Proof.AUDIT_LOG])
+def test_grace_period_of_a_metric_begins_when_nobody_waits_any_more(other: Proof) -> None:
     grace = timedelta(hours=1)
     waiting = replace(HELD, proof=Proof.METRIC, grace=grace)
     world = World(evidence=waiting)
@@ -233,7 +234,8 @@ def test_grace_period_of_a_metric_begins_when_nobody_waits_any_more() -> None:
     assert seen.evidence is not None
     assert seen.evidence.not_before == now[0] + grace
     now[0] += timedelta(minutes=30)
-    world.evidence = waiting  # a target has come back with the old version
+    # A target has come back with the old version, or a log shows one that no metric does.
+    world.evidence = waiting if other is Proof.METRIC else replace(HELD, proof=other)
     assert rotation.run().record.moved is None
     world.evidence = replace(waiting, waiting=())
     assert rotation.run().record.moved == now[0]
