@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, select_lines
+from vault.audit.extra import import_extra
 from vault.audit.names import Names
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
             file of it.
 
     """
-    folder, duckdb = check_folder(folder), import_duckdb()
+    folder, duckdb = check_folder(folder), import_extra("duckdb")
     with _hold(folder), duckdb.connect() as connection:
         _confine(connection, folder)
         try:
@@ -107,22 +107,6 @@ def _hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def import_duckdb() -> ModuleType:
-    """Return the module ``duckdb``.
-
-    Raises:
-        ConfigurationError: If it is not installed.
-
-    """
-    try:
-        import duckdb  # noqa: PLC0415 (part of an extra)
-    except ImportError:
-        raise ConfigurationError(
-            "duckdb is not installed; install the tool with its extra: strongroom[audit]"
-        ) from None
-    return duckdb
 
 
 def quote(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from app_integration.errors import ConfigurationError
 from vault.audit.archive.errors import SegmentDamaged
+from vault.audit.extra import import_extra
 
 if TYPE_CHECKING:
     import zstandard
@@ -68,10 +68,4 @@ def import_zstandard() -> Any:
         ConfigurationError: If it is not installed.
 
     """
-    try:
-        import zstandard  # noqa: PLC0415 (part of an extra)
-    except ImportError:
-        raise ConfigurationError(
-            "zstandard is not installed; install the tool with its extra: strongroom[audit]"
-        ) from None
-    return zstandard
+    return import_extra("zstandard")

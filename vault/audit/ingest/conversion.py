@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from vault.audit.archive.log_facts import MAX_LINE
+from vault.audit.extra import import_extra
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
 from vault.audit.ingest.line_check import Line
-from vault.audit.store import configure, import_duckdb, quote
+from vault.audit.store import configure, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,7 +71,7 @@ class Converter:
             ConfigurationError: If it cannot be written.
 
         """
-        duckdb = import_duckdb()
+        duckdb = import_extra("duckdb")
         column = f", {quote(device)} AS device" if device is not None else ""
         query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
         with _named_errors(to):
@@ -156,7 +157,7 @@ def _named_errors(to: Path) -> Iterator[None]:
     """Raise a ConfigurationError in place of an error of DuckDB that writes the file *to*."""
     try:
         yield
-    except import_duckdb().Error as error:
+    except import_extra("duckdb").Error as error:
         raise ConfigurationError(
             f"{to.parent}: DuckDB cannot write a file ({type(error).__name__}); check the free "
             "space and the permissions there"
@@ -174,7 +175,7 @@ def open_converter(folder: Path) -> Iterator[Converter]:
         ConfigurationError: If DuckDB is not installed.
 
     """
-    with import_duckdb().connect() as connection:
+    with import_extra("duckdb").connect() as connection:
         # Lines of a log are in no order, and keeping it would let threads wait for each other.
         settings = {"preserve_insertion_order": "false"}
         configure(connection, MEMORY, folder / "duckdb", settings)
