@@ -17,7 +17,7 @@ from app_integration.host_commands import rewrap_file as rewrapping
 from app_integration.host_commands.options import PIPE, offline_cipher
 from app_integration.names import Scope
 from console import operate
-from console.options import Env, Root, Service
+from console.options import Env, Identity, Root, Service
 from console.service_client import open_service_client
 
 Source = Annotated[str, typer.Argument(help="a file, or - for standard input")]
@@ -32,10 +32,6 @@ Recipients = Annotated[
         "--recipient",
         help="who else can decrypt it: age1…, a key of the service, or service/env/key",
     ),
-]
-Identity = Annotated[
-    Path | None,
-    typer.Option("--identity", help="a file of age private keys, in place of the server"),
 ]
 Key = Annotated[str, typer.Option("--key", help="the service's key")]
 

@@ -15,7 +15,7 @@ from app_integration.observability.log_reader import LogReader
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
 from console.escapes import escape_unprintable
-from console.options import ENV, Root
+from console.options import ENV, Identity, Root
 
 INCOMPLETE: Final = 2
 POLL_INTERVAL: Final = 0.5  # seconds
@@ -37,10 +37,7 @@ def read(
     ] = False,
     service: Annotated[str | None, typer.Option("--service", help="the service that wrote")] = None,
     env: Annotated[str | None, ENV] = None,
-    identity: Annotated[
-        Path | None,
-        typer.Option("--identity", help="a file of age private keys, in place of the server"),
-    ] = None,
+    identity: Identity = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Print the verified records of encrypted logs, one a line, in the order of their times.

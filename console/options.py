@@ -57,6 +57,10 @@ Env = Annotated[str, ENV]
 HOST_ENV = typer.Option("--env", help="the environment", callback=_resolve_on_host)
 HostEnv = Annotated[str, HOST_ENV]
 Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", help="a file of age private keys, in place of the server"),
+]
 Root = Annotated[
     Path, typer.Option("--root", help="folder of the local deployment", callback=operate.local_root)
 ]

@@ -11,7 +11,7 @@ import typer
 from app_integration.errors import DecryptionFailed
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
-from console.options import ENV, Root
+from console.options import ENV, Identity, Root
 from vault.audit.archive.errors import SegmentDamaged
 from vault.audit.archive.verification import open_log
 
@@ -20,10 +20,7 @@ def read(
     files: Annotated[list[Path], typer.Argument(help="segments of an archive")],
     service: Annotated[str | None, typer.Option("--service", help="whose key it is")] = None,
     env: Annotated[str | None, ENV] = None,
-    identity: Annotated[
-        Path | None,
-        typer.Option("--identity", help="a file of age private keys, in place of the server"),
-    ] = None,
+    identity: Identity = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Print the lines of segments, as the server has written them.
