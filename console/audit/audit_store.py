@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
 from console import operate
 from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
@@ -19,6 +20,7 @@ from console.audit_files import find_audit_files
 from vault.audit.ingest.index import Index
 from vault.audit.report.declared_objects import Declared, find_declared
 from vault.audit.report.period import Period, parse_period
+from vault.audit.report.questions import find_objects
 from vault.audit.store import open_store
 
 if TYPE_CHECKING:
@@ -99,6 +101,25 @@ def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
                 "--audit-log"
             )
         yield AuditStore(connection, Index.load(folder), declared, period, files.namespace)
+
+
+def read_scope(service: str, env: str, name: str) -> Scope:
+    """Return the scope of a declared secret, key or database role, before a log is read.
+
+    Args:
+        service: Name of the service.
+        env: Name of the environment.
+        name: The name in the service's file.
+
+    Raises:
+        ConfigurationError: If it is not declared. The message suggests a similar name.
+
+    """
+    declaration = operate.load_declaration()
+    scope = Scope(service, declaration.resolve_environment(env))
+    declaration.deployment(scope)
+    find_objects(find_declared(declaration, scope.environment), scope, name)
+    return scope
 
 
 def _read_period(inputs: Inputs) -> Period:

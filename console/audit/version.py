@@ -12,7 +12,7 @@ from rich.console import Console
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from console import operate
-from console.audit.audit_store import AuditStore, Inputs, open_audit_store
+from console.audit.audit_store import AuditStore, Inputs, open_audit_store, read_scope
 from console.audit.report_view import coverage_lines, say, show_tables
 from console.audit.store_options import (
     DEFAULT_SINCE,
@@ -50,8 +50,7 @@ def version(
 
     The server is asked for the current version. If it cannot be, the newest one in the log counts.
     """
-    scope = Scope(service, operate.resolve_environment(env))
-    operate.load_declaration().deployment(scope)
+    scope = read_scope(service, env, secret)
     inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
     with open_audit_store(inputs) as audit:
         group_activity(audit.connection, audit.declared, audit.period, audit.namespace)

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app_integration.names import Scope
 from console import operate
-from console.audit.audit_store import Inputs, open_audit_store
+from console.audit.audit_store import Inputs, open_audit_store, read_scope
 from console.audit.report_view import coverage_lines, say, show_tables
 from console.audit.store_options import (
     DEFAULT_SINCE,
@@ -42,8 +41,7 @@ def who(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show who read a secret or used a key, when, from where, and which version."""
-    scope = Scope(service, operate.resolve_environment(env))
-    operate.load_declaration().deployment(scope)
+    scope = read_scope(service, env, secret)
     inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
     with open_audit_store(inputs) as audit:
         group_activity(audit.connection, audit.declared, audit.period, audit.namespace)

@@ -60,3 +60,19 @@ def test_empty_store_is_an_error_and_is_not_created(
     assert run_command(monkeypatch, "audit", "report", *options) == 1
     assert "has no line of an audit log; name a file" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("question", ["who", "version"])
+def test_undeclared_name_is_rejected_before_a_log_is_read(
+    question: str,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = tmp_path / "audit-1.log"
+    log.write_text(json.dumps(READ) + "\n")
+    words = ["audit", question, "jwt-secre", "--service", "gaara-store", *options]
+    assert run_command(monkeypatch, *words, "--audit-log", str(log)) == 1
+    assert "did you mean 'jwt-secret'?" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "root").exists()
