@@ -35,6 +35,26 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
         say(console, f"- {limit}")
 
 
+def show_answer(
+    console: Console,
+    document: Mapping[str, Any],
+    tables: Iterable[Table],
+    lines: Iterable[str] = (),
+) -> None:
+    """Print an answer about one secret or actor.
+
+    Args:
+        console: Console to print on.
+        document: The answer.
+        tables: Its tables.
+        lines: Sentences after those about what the logs cover.
+
+    """
+    for line in (*coverage_lines(document), *lines):
+        say(console, line)
+    show_tables(console, tables)
+
+
 def show_tables(console: Console, tables: Iterable[Table], most: int | None = None) -> None:
     """Print tables, empty ones as such.
 

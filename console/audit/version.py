@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from console import operate
 from console.audit.audit_store import AuditStore, Inputs, open_audit_store, read_scope
-from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.report_view import show_answer
 from console.audit.store_options import (
     DEFAULT_SINCE,
     AsJson,
@@ -62,7 +63,7 @@ def version(
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
-        _show(answer)
+        show_answer(out, answer, version_tables(answer), _describe(answer))
 
 
 def _ask_server(
@@ -77,12 +78,10 @@ def _ask_server(
         return None, str(error)
 
 
-def _show(answer: dict[str, Any]) -> None:
-    for line in coverage_lines(answer):
-        say(out, line)
+def _describe(answer: dict[str, Any]) -> Iterator[str]:
+    """Yield sentences about the current version."""
     if answer["server_error"] is not None:
-        say(out, f"The server was not asked for the current version: {answer['server_error']}")
+        yield f"The server was not asked for the current version: {answer['server_error']}"
     if answer["current"] is not None:
         by = "the server" if answer["current_by"] == "server" else "the log, in which it is newest"
-        say(out, f"The current version is {answer['current']}, by {by}.")
-    show_tables(out, version_tables(answer))
+        yield f"The current version is {answer['current']}, by {by}."

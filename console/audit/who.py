@@ -10,7 +10,7 @@ from rich.console import Console
 
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store, read_scope
-from console.audit.report_view import coverage_lines, say, show_tables
+from console.audit.report_view import show_answer
 from console.audit.store_options import (
     DEFAULT_SINCE,
     AsJson,
@@ -48,7 +48,5 @@ def who(
         answer = answer_who(audit.connection, audit.declared, audit.period, scope, secret)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
-        return
-    for line in coverage_lines(answer):
-        say(out, line)
-    show_tables(out, who_tables(answer))
+    else:
+        show_answer(out, answer, who_tables(answer))
