@@ -38,20 +38,20 @@ def anomalies(
 ) -> None:
     """Show what is unusual in the audit log. Exit code 2 if a rule found something."""
     inputs = Inputs(env, since, None, store, audit_log or (), None, root)
-    with open_rules(inputs, rules) as asked:
-        found = find_anomalies(asked.connection, asked.question, asked.since)
-    declared = asked.question.rules
+    with open_rules(inputs, rules) as opened:
+        found = find_anomalies(opened.connection, opened.context, opened.since)
+    declared = opened.context.rules
     if metrics is not None:
-        text = render_metrics(asked.environment, declared, found, asked.span.last, asked.now)
+        text = render_metrics(opened.environment, declared, found, opened.span.last, opened.now)
         replace_file(metrics, text, mode=METRICS_MODE)
-    today = asked.question.today
+    today = opened.context.today
     expired = [each for each in declared.ignore if not is_active(each, today)]
     if as_json:
         document = findings_document(
-            asked.environment, declared, found, asked.span, asked.since, expired
+            opened.environment, declared, found, opened.span, opened.since, expired
         )
         typer.echo(json.dumps(document, indent=2))
     else:
-        show_findings(out, declared, found, asked.span, asked.since, expired)
+        show_findings(out, declared, found, opened.span, opened.since, expired)
     if found:
         raise typer.Exit(FOUND)

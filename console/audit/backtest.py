@@ -30,10 +30,10 @@ def backtest(
 ) -> None:
     """Show how often each rule would have raised something, also at other thresholds."""
     inputs = Inputs(env, since, None, store, audit_log or (), None, root)
-    with open_rules(inputs, rules) as asked:
-        found = [*trials.backtest(asked.connection, asked.question, asked.span, asked.since)]
+    with open_rules(inputs, rules) as opened:
+        found = [*trials.backtest(opened.connection, opened.context, opened.span, opened.since)]
     if as_json:
-        document = trials_document(asked.environment, found, asked.span, asked.since)
+        document = trials_document(opened.environment, found, opened.span, opened.since)
         typer.echo(json.dumps(document, indent=2))
     else:
-        show_trials(out, found, asked.span, asked.since)
+        show_trials(out, found, opened.span, opened.since)

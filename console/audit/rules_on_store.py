@@ -14,7 +14,7 @@ from app_integration.names import Environment
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from vault.audit.anomalies.patterns import build_names
-from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span, create_requests
 from vault.audit.anomalies.rules import find_file, read_rules
 
@@ -29,7 +29,7 @@ class RulesOnStore:
     Attributes:
         connection: Connection with the table ``requests``.
         environment: The environment.
-        question: The rules, and what else queries depend on.
+        context: The rules, and what else queries depend on.
         span: Time over which the log reaches.
         since: In UTC, without a zone. Earlier requests are history.
         now: The current time.
@@ -38,7 +38,7 @@ class RulesOnStore:
 
     connection: DuckDBPyConnection
     environment: Environment
-    question: Question
+    context: RuleContext
     span: Span
     since: datetime
     now: datetime
@@ -66,12 +66,12 @@ def open_rules(inputs: Inputs, rules: Path | None) -> Iterator[RulesOnStore]:
     names = build_names(environment.value, declared.deployment, declared.mounts)
     with open_audit_store(inputs) as audit:
         now = audit.period.until
-        question = Question(read, names, audit.namespace, now.date())
-        span = create_requests(audit.connection, question)
+        context = RuleContext(read, names, audit.namespace, now.date())
+        span = create_requests(audit.connection, context)
         if not span.count:
             raise ConfigurationError(
                 "the log has no request of this environment's namespace; check VAULT_NAMESPACE and "
                 "the files of --audit-log"
             )
         since = audit.period.since.replace(tzinfo=None)
-        yield RulesOnStore(audit.connection, environment, question, span, since, now)
+        yield RulesOnStore(audit.connection, environment, context, span, since, now)

@@ -27,7 +27,7 @@ from vault.audit.anomalies.backtest import backtest
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.patterns import build_names
-from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span, create_requests
 from vault.audit.anomalies.rules import NAMES as RULES
 from vault.audit.anomalies.rules import built_in, read_rules
@@ -72,17 +72,19 @@ class Case:
 
     def find(self, *devices: Iterable[Line], since: datetime = BEGIN) -> list[Finding]:
         """Return the findings in the lines of *devices*."""
-        with self.open(*devices) as (connection, question, _):
-            return find_anomalies(connection, question, since)
+        with self.open(*devices) as (connection, context, _):
+            return find_anomalies(connection, context, since)
 
     @contextmanager
-    def open(self, *devices: Iterable[Line]) -> Iterator[tuple[DuckDBPyConnection, Question, Span]]:
+    def open(
+        self, *devices: Iterable[Line]
+    ) -> Iterator[tuple[DuckDBPyConnection, RuleContext, Span]]:
         """Yield a connection to the lines of *devices*, and what to ask it."""
         self._asked += 1
         store = write_store(self.folder / f"asked-{self._asked}", *devices)
-        question = Question(self.rules, NAMES, "", date(2026, 5, 1))
+        context = RuleContext(self.rules, NAMES, "", date(2026, 5, 1))
         with open_store(store) as connection:
-            yield connection, question, create_requests(connection, question)
+            yield connection, context, create_requests(connection, context)
 
     def rules_of(self, text: str) -> AnomalyRules:
         """Use the rules of a team's file with *text*."""
@@ -357,8 +359,8 @@ def test_backtest_counts_findings_at_each_threshold(driver: Driver, case: Case) 
             driver.send("POST", "secret/data/app/0", token, {"data": {"value": "y"}})
     lines = driver.lines()
     log = [*lines, *shifted(lines, -7 * DAY), *shifted(lines, -14 * DAY)]
-    with case.open(log) as (connection, question, span):
-        trials = [*backtest(connection, question, span, BEGIN)]
+    with case.open(log) as (connection, context, span):
+        trials = [*backtest(connection, context, span, BEGIN)]
     of_rule = [each for each in trials if each.rule == "denied_spike"]
     assert [(each.value, each.findings, each.is_current) for each in of_rule] == [
         (5, 9, False),

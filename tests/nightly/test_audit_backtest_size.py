@@ -25,15 +25,15 @@ from pathlib import Path
 from app_integration.mounts import Mounts
 from vault.audit.anomalies.backtest import backtest
 from vault.audit.anomalies.patterns import build_names
-from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import create_requests
 from vault.audit.anomalies.rules import built_in
 from vault.audit.store import open_store
-question = Question(built_in(), build_names("dev", "strongroom", Mounts()), "", date(2026, 5, 1))
+context = RuleContext(built_in(), build_names("dev", "strongroom", Mounts()), "", date(2026, 5, 1))
 started = time.perf_counter()
 with open_store(Path(sys.argv[1])) as connection:
-    span = create_requests(connection, question)
-    trials = [*backtest(connection, question, span, datetime(2000, 1, 1))]
+    span = create_requests(connection, context)
+    trials = [*backtest(connection, context, span, datetime(2000, 1, 1))]
 seconds = time.perf_counter() - started
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([seconds, memory, span.count, len(trials)]))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from vault.audit.anomalies.detection import find_by_rule
 from vault.audit.anomalies.finding import Finding
-from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of, with_threshold
 from vault.declare.schema.anomalies import RuleName
@@ -64,13 +64,13 @@ class Trial:
 
 
 def backtest(
-    connection: DuckDBPyConnection, question: Question, span: Span, since: datetime
+    connection: DuckDBPyConnection, context: RuleContext, span: Span, since: datetime
 ) -> Iterator[Trial]:
     """Yield the trials of each rule, by the value of the threshold.
 
     Args:
         connection: Connection with the table ``requests``.
-        question: The rules, and what else queries depend on.
+        context: The rules, and what else queries depend on.
         span: Time over which the requests reach.
         since: In UTC, without a zone. Earlier requests are history.
 
@@ -78,13 +78,13 @@ def backtest(
     weeks = _weeks(span, since)
     for name in NAMES:
         key = THRESHOLDS.get(name)
-        current = getattr(rule_of(question.rules, name), key) if key else None
+        current = getattr(rule_of(context.rules, name), key) if key else None
         for value in _values(name, current):
-            asked = question
+            varied = context
             if key is not None and value is not None:
-                asked = replace(question, rules=with_threshold(question.rules, name, key, value))
-            found = find_by_rule(connection, asked, name, since)
-            yield _trial(question, name, key, value, value == current, found, weeks)
+                varied = replace(context, rules=with_threshold(context.rules, name, key, value))
+            found = find_by_rule(connection, varied, name, since)
+            yield _trial(context, name, key, value, value == current, found, weeks)
 
 
 def _values(name: str, current: int | None) -> Sequence[int | None]:
@@ -102,7 +102,7 @@ def _weeks(span: Span, since: datetime) -> float:
 
 
 def _trial(
-    question: Question,
+    context: RuleContext,
     name: RuleName,
     key: str | None,
     value: int | None,
@@ -117,7 +117,7 @@ def _trial(
         key,
         value,
         is_current,
-        rule_of(question.rules, name).enabled,
+        rule_of(context.rules, name).enabled,
         len(found),
         len(found) / weeks,
         max(days.values(), default=0),

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from vault.audit.anomalies.finding import Evidence, Finding
-from vault.audit.anomalies.queries import COLUMNS, QUERIES, SHOWN, Question
+from vault.audit.anomalies.queries import COLUMNS, QUERIES, SHOWN, RuleContext
 from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of
 from vault.audit.anomalies.working_hours import merge_outside
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
 
 
 def find_anomalies(
-    connection: DuckDBPyConnection, question: Question, since: datetime
+    connection: DuckDBPyConnection, context: RuleContext, since: datetime
 ) -> list[Finding]:
     """Return the findings of all enabled rules at or after *since*, by their time.
 
     Args:
         connection: Connection with the table ``requests``.
-        question: The rules, and what else queries depend on.
+        context: The rules, and what else queries depend on.
         since: In UTC, without a zone. Requests before it count as history.
 
     """
     found = [
         finding
         for name in NAMES
-        if rule_of(question.rules, name).enabled
-        for finding in find_by_rule(connection, question, name, since)
+        if rule_of(context.rules, name).enabled
+        for finding in find_by_rule(connection, context, name, since)
     ]
     return sorted(found, key=lambda each: (each.first, each.rule, each.actor))
 
 
 def find_by_rule(
-    connection: DuckDBPyConnection, question: Question, name: RuleName, since: datetime
+    connection: DuckDBPyConnection, context: RuleContext, name: RuleName, since: datetime
 ) -> list[Finding]:
     """Return the findings of one rule, enabled or not. See :func:`find_anomalies`."""
-    rule = rule_of(question.rules, name)
+    rule = rule_of(context.rules, name)
     columns = ", ".join(f'"{each}"' for each in COLUMNS)
     # What is new counts when it was new, however often it came again.
     time = "first" if isinstance(rule, FirstTime | NewAddress) else "last"
-    query = f"SELECT {columns} FROM ({QUERIES[name](question)}) WHERE {time} >= $since"
+    query = f"SELECT {columns} FROM ({QUERIES[name](context)}) WHERE {time} >= $since"
     rows = connection.execute(query, {"since": since}).fetchall()
     found = (_finding(name, rule, dict(zip(COLUMNS, row, strict=True))) for row in rows)
     return list(_decide(rule, found))

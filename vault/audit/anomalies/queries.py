@@ -35,8 +35,8 @@ _LOGIN: Final = "regexp_matches(path, '^auth/.+/login(/|$)')"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the queries of all rules depend on.
+class RuleContext:
+    """Rules, and what else their queries depend on.
 
     Attributes:
         rules: The rules.
@@ -70,10 +70,10 @@ class Question:
         return " AND ".join(f"NOT coalesce({each}, false)" for each in ignored) or "true"
 
 
-def first_time(question: Question) -> str:
+def first_time(context: RuleContext) -> str:
     """Return the query of paths that an actor used for the first time after it had learned."""
-    rule = question.rules.rules.first_time
-    seen = f"is_value AND has_history AND {question.seen('first_time', rule.skip)}"
+    rule = context.rules.rules.first_time
+    seen = f"is_value AND has_history AND {context.seen('first_time', rule.skip)}"
     return f"""
         WITH started AS (
             SELECT actor, is_person, min(time) AS start FROM requests
@@ -93,9 +93,9 @@ def first_time(question: Question) -> str:
     """
 
 
-def new_address(question: Question) -> str:
+def new_address(context: RuleContext) -> str:
     """Return the query of addresses that are new for a known actor, or for a host of it."""
-    rule = question.rules.rules.new_address
+    rule = context.rules.rules.new_address
     return f"""
         WITH started AS (
             SELECT actor, is_person, min(time) AS start FROM requests
@@ -105,7 +105,7 @@ def new_address(question: Question) -> str:
                 count(*) AS count, {_EVIDENCE} AS evidence
             FROM requests
             WHERE has_history AND address IS NOT NULL
-                AND {question.seen("new_address", rule.skip)}
+                AND {context.seen("new_address", rule.skip)}
             GROUP BY ALL
         )
         SELECT {_WHO}, subject, date_trunc('day', first) AS slot, first, last, count,
@@ -115,10 +115,10 @@ def new_address(question: Question) -> str:
     """
 
 
-def burst(question: Question) -> str:
+def burst(context: RuleContext) -> str:
     """Return the query of hours with many more requests than the actor's own busiest ones."""
-    rule = question.rules.rules.burst
-    seen = f"is_value AND has_history AND {question.seen('burst', rule.skip)}"
+    rule = context.rules.rules.burst
+    seen = f"is_value AND has_history AND {context.seen('burst', rule.skip)}"
     return f"""
         WITH hourly AS (
             SELECT {_WHO}, date_trunc('hour', time) AS slot, count(*) AS count
@@ -142,22 +142,22 @@ def burst(question: Question) -> str:
     """
 
 
-def out_of_hours(question: Question) -> str:
+def out_of_hours(context: RuleContext) -> str:
     """Return the query of all quarters of an hour with requests, inside and outside the hours."""
-    rule = question.rules.rules.out_of_hours
+    rule = context.rules.rules.out_of_hours
     people = "is_person" if rule.who == "people" else "has_history"
     return f"""
         SELECT {_WHO}, '' AS subject, time_bucket(INTERVAL 15 MINUTE, time) AS slot, {_SPAN},
             NULL AS usual
         FROM requests
-        WHERE {people} AND {question.seen("out_of_hours")}
+        WHERE {people} AND {context.seen("out_of_hours")}
         GROUP BY {_WHO}, slot
     """
 
 
-def denied_spike(question: Question) -> str:
+def denied_spike(context: RuleContext) -> str:
     """Return the query of hours in which an actor, or an address without a token, was denied."""
-    rule = question.rules.rules.denied_spike
+    rule = context.rules.rules.denied_spike
     source = "CASE WHEN NOT has_token THEN coalesce(address, '') ELSE '' END"
     return f"""
         SELECT {_WHO}, subject, slot, min(time) AS first, max(time) AS last, max(near) AS count,
@@ -170,17 +170,17 @@ def denied_spike(question: Question) -> str:
                 ) AS near
             FROM requests
             WHERE (outcome = 'denied' OR (outcome = 'failed' AND {_LOGIN}))
-                AND {question.seen("denied_spike")}
+                AND {context.seen("denied_spike")}
         )
         WHERE near >= {rule.count}
         GROUP BY {_WHO}, subject, slot
     """
 
 
-def enumeration(question: Question) -> str:
+def enumeration(context: RuleContext) -> str:
     """Return the query of hours in which an actor listed, and then read many paths."""
-    rule = question.rules.rules.enumeration
-    seen = f"is_value AND has_history AND {question.seen('enumeration', rule.skip)}"
+    rule = context.rules.rules.enumeration
+    seen = f"is_value AND has_history AND {context.seen('enumeration', rule.skip)}"
     # A reader of a secret may read its metadata, too.
     target = "regexp_replace(path, '/(metadata|subkeys)/', '/data/')"
     return f"""
@@ -201,53 +201,53 @@ def enumeration(question: Question) -> str:
     """
 
 
-def root_token(question: Question) -> str:
+def root_token(context: RuleContext) -> str:
     """Return the query of hours in which a token with the root policy was used."""
-    return _counted(question, "root_token", "is_root", question.rules.rules.root_token.count)
+    return _counted(context, "root_token", "is_root", context.rules.rules.root_token.count)
 
 
-def break_glass(question: Question) -> str:
+def break_glass(context: RuleContext) -> str:
     """Return the query of hours in which a token with a policy for emergencies was used."""
-    count = question.rules.rules.break_glass.count
-    return _counted(question, "break_glass", "is_break_glass", count)
+    count = context.rules.rules.break_glass.count
+    return _counted(context, "break_glass", "is_break_glass", count)
 
 
-def outside_apply(question: Question) -> str:
+def outside_apply(context: RuleContext) -> str:
     """Return the query of hours in which another actor changed what only apply changes."""
-    rule = question.rules.rules.outside_apply
-    paths = quote(build_expression(rule.paths, question.names))
+    rule = context.rules.rules.outside_apply
+    paths = quote(build_expression(rule.paths, context.names))
     # The use of a root token is a finding of its own.
     condition = (
         "operation IN ('create', 'update', 'patch', 'delete') AND outcome = 'ok' AND NOT is_root"
         f" AND regexp_full_match(path, {paths})"
     )
-    return _counted(question, "outside_apply", condition, rule.count, rule.skip)
+    return _counted(context, "outside_apply", condition, rule.count, rule.skip)
 
 
 def _counted(
-    question: Question, name: str, condition: str, count: int, skip: tuple[str, ...] = ()
+    context: RuleContext, name: str, condition: str, count: int, skip: tuple[str, ...] = ()
 ) -> str:
     """Return the query of hours with at least *count* requests that meet *condition*."""
     return f"""
         SELECT {_WHO}, '' AS subject, date_trunc('hour', time) AS slot, {_SPAN}, NULL AS usual
-        FROM requests WHERE {condition} AND {question.seen(name, skip)}
+        FROM requests WHERE {condition} AND {context.seen(name, skip)}
         GROUP BY {_WHO}, slot
         HAVING count(*) >= {count}
     """
 
 
-def unwrap_failure(question: Question) -> str:
+def unwrap_failure(context: RuleContext) -> str:
     """Return the query of wrapping tokens that were opened a second time, or too late.
 
     The server refuses such a token before it answers the request, so that the log has no response.
     The first row of evidence is the request that opened it, if the log has that one.
     """
-    count = question.rules.rules.unwrap_failure.count
+    count = context.rules.rules.unwrap_failure.count
     return f"""
         WITH failed AS (
             SELECT *, '{NO_TOKEN}' AS actor FROM lines
             WHERE regexp_full_match(path, 'sys/wrapping/(unwrap|lookup|rewrap)')
-                AND coalesce(error, '') <> '' AND namespace = {quote(question.namespace)}
+                AND coalesce(error, '') <> '' AND namespace = {quote(context.namespace)}
             QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY device, type) = 1
         ), opened AS (
             SELECT device, token, min_by({_ROW}, time) AS opening FROM lines
@@ -261,7 +261,7 @@ def unwrap_failure(question: Question) -> str:
             count(*) AS count, NULL AS usual,
             list_concat([any_value(opening)], {_EVIDENCE}) AS evidence
         FROM failed LEFT JOIN opened USING (device, token)
-        WHERE {question.seen("unwrap_failure")}
+        WHERE {context.seen("unwrap_failure")}
         GROUP BY actor, subject, slot
         HAVING count(*) >= {count}
     """

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from vault.audit.anomalies.patterns import build_expression
-from vault.audit.anomalies.queries import Question
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.event_columns import NO_TOKEN
 from vault.audit.store import quote
 
@@ -36,25 +36,25 @@ class Span:
     count: int
 
 
-def create_requests(connection: DuckDBPyConnection, question: Question) -> Span:
+def create_requests(connection: DuckDBPyConnection, context: RuleContext) -> Span:
     """Create the table ``requests``, and return the time over which it reaches.
 
     One pass over the lines, because each of the passes would compare the devices again.
 
     Args:
         connection: Connection to an open store.
-        question: The rules, which name the people and the policies for emergencies.
+        context: The rules, which name the people and the policies for emergencies.
 
     """
-    connection.execute(_sql(question))
+    connection.execute(_sql(context))
     row = connection.execute("SELECT min(time), max(time), count(*) FROM requests").fetchone()
     return Span(*row) if row else Span(None, None, 0)
 
 
-def _sql(question: Question) -> str:
-    rules = question.rules
+def _sql(context: RuleContext) -> str:
+    rules = context.rules
     people = quote(build_expression(rules.people))
-    glass = quote(build_expression(rules.rules.break_glass.policies, question.names))
+    glass = quote(build_expression(rules.rules.break_glass.policies, context.names))
     is_person = f"username IS NOT NULL OR regexp_full_match(coalesce(display_name, ''), {people})"
     return f"""
         CREATE OR REPLACE TEMP TABLE requests AS
@@ -71,6 +71,6 @@ def _sql(question: Question) -> str:
                     lambda each: regexp_full_match(each, {glass}))) > 0 AS is_break_glass,
                 {_VALUE} AS is_value
             FROM events
-            WHERE namespace = {quote(question.namespace)} AND time IS NOT NULL AND path IS NOT NULL
+            WHERE namespace = {quote(context.namespace)} AND time IS NOT NULL AND path IS NOT NULL
         )
     """
