@@ -11,8 +11,8 @@ from rich.console import Console
 from console.columns import print_columns
 from console.escapes import escape_unprintable
 from vault.declare import durations
+from vault.reconcile.server_time import format_time
 from vault.rotation.inventory import Kind
-from vault.rotation.ledger.document import format_time
 from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.ledger.ledger import NO_LOG, ReadState, Row, State
 

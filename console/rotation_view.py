@@ -9,9 +9,9 @@ from rich.console import Console
 
 from console.columns import print_columns
 from console.escapes import escape_unprintable
+from vault.reconcile.server_time import format_time
 from vault.rotation.consumers.evidence import Consumer, Evidence
 from vault.rotation.inventory import Item, Kind
-from vault.rotation.ledger.document import format_time
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result
 

@@ -1,4 +1,7 @@
-"""Times that the server writes: with up to nine decimals, of which trailing zeros are cut."""
+"""Times that the server writes, and those of JSON documents.
+
+The server writes up to nine decimals, of which trailing zeros are cut.
+"""
 
 from __future__ import annotations
 
@@ -18,3 +21,16 @@ def parse_time(text: str) -> datetime | None:
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
     return None if time.year == 1 else time.astimezone(UTC)
+
+
+def format_time(time: datetime | None) -> str | None:
+    """Return *time* as text such as ``2026-05-01T12:00:00Z``, None if there is none.
+
+    Args:
+        time: In UTC, if it has no zone.
+
+    """
+    if time is None:
+        return None
+    moment = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -14,6 +14,7 @@ from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of
 from vault.declare.schema.anomalies import AnomalyRules, Ignored
+from vault.reconcile.server_time import format_time
 
 
 def findings_document(
@@ -69,11 +70,6 @@ def trials_document(
         "log": _span(span),
         "trials": [_trial(each) for each in trials],
     }
-
-
-def format_time(time: datetime | None) -> str | None:
-    """Return *time*, in UTC, as text such as ``2026-05-01T12:00:00Z``, None if there is none."""
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -45,11 +45,6 @@ def parse_period(since: str, until: str | None, now: datetime) -> Period:
     return Period(start, end)
 
 
-def format_time(time: datetime) -> str:
-    """Return *time* as text such as ``2026-05-01T12:00:00Z``."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _parse(option: str, text: str, now: datetime) -> datetime:
     try:
         return now - timedelta(seconds=durations.parse(text))

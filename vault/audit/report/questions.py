@@ -12,8 +12,9 @@ from vault.audit.report.activity import ALIAS, Answer, ask, group_activity
 from vault.audit.report.client_records import prepare_records
 from vault.audit.report.coverage import find_coverage
 from vault.audit.report.declared_objects import Declared, DeclaredObject
-from vault.audit.report.period import Period, format_time
+from vault.audit.report.period import Period
 from vault.declare.errors import join_names, suggest
+from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

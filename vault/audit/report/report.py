@@ -27,8 +27,9 @@ from vault.audit.report.client_records import (
 from vault.audit.report.coverage import describe_logs, find_coverage
 from vault.audit.report.declared_objects import Declared
 from vault.audit.report.limits import LIMITS
-from vault.audit.report.period import Period, format_time
+from vault.audit.report.period import Period
 from vault.audit.report.tokens import find_churn, find_database_users, find_token_use
+from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from app_integration.names import Environment
+from vault.reconcile.server_time import format_time
 from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.ledger.ledger import LastRead, Row, State
 from vault.rotation.record import Record
@@ -32,11 +33,6 @@ def document(
         "audit_log": None if logs is None else _logs(logs),
         "rows": [_row(row) for row in rows],
     }
-
-
-def format_time(time: datetime | None) -> str | None:
-    """Return *time* as text such as ``2026-05-01T12:00:00Z``, None if there is none."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
 
 
 def _row(row: Row) -> dict[str, Any]:

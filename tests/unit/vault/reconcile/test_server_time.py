@@ -1,12 +1,12 @@
-"""Times of the server: up to nine decimals, an offset, and Go's zero time."""
+"""Times of the server, which have up to nine decimals and an offset, and of documents."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from vault.reconcile.server_time import parse_time
+from vault.reconcile.server_time import format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_time_of_the_server_is_parsed(text: str, time: datetime | None) -> None:
 def test_time_without_an_offset_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"offset|Invalid"):
         parse_time(text)
+
+
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=2))])
+def test_time_is_formatted_in_utc(zone: timezone | None) -> None:
+    hour = 14 if zone not in (None, UTC) else 12
+    time = datetime(2026, 5, 1, hour, 0, 0, 999_999, tzinfo=zone)
+    assert format_time(time) == "2026-05-01T12:00:00Z"
+
+
+def test_no_time_has_no_text() -> None:
+    assert format_time(None) is None
