@@ -104,5 +104,6 @@ def _write(folder: Path, documents: Iterable[Mapping[str, Any]], query: Any) -> 
     source, target = folder / f"{number}.log", folder / f"{number}.parquet"
     source.write_text("".join(f"{json.dumps(each)}\n" for each in documents), encoding="utf-8")
     with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         read = f"'{source}', format = 'newline_delimited'"
         connection.execute(f"COPY ({query(read)}) TO '{target}'")
