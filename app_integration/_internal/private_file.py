@@ -74,13 +74,16 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold the exclusive ``flock`` of *path* during the block.
+def lock(
+    path: Path, *, folder: bool = False, wait: bool = True, shared: bool = False
+) -> Iterator[None]:
+    """Hold the ``flock`` of *path* during the block.
 
     Args:
         path: A file, which is created if it does not exist, or a folder.
         folder: Whether *path* is a folder.
         wait: Whether to wait while another process holds the lock.
+        shared: Whether other processes may hold it, too, if theirs is shared.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -90,7 +93,8 @@ def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[Non
     flags = os.O_DIRECTORY | os.O_RDONLY if folder else os.O_CREAT | os.O_RDWR
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(descriptor, mode | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

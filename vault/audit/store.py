@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, select_lines
 from vault.audit.extra import import_extra
@@ -95,18 +94,9 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
-@contextmanager
-def _hold(folder: Path) -> Iterator[None]:
+def _hold(folder: Path) -> AbstractContextManager[None]:
     """Let no ingest remove or merge files of *folder* during the block."""
-    if not folder.is_dir():
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
+    return lock(folder, folder=True, shared=True) if folder.is_dir() else nullcontext()
 
 
 def quote(text: str) -> str:
