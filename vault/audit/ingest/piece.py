@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app_integration.encryption.files.streams import write_all
+
 #: Bytes after which a piece ends. DuckDB reads it with two threads from 64 MiB on.
 PIECE: Final = 128 * 2**20
 
@@ -75,9 +77,7 @@ class _Writer:
 
     def add(self, block: bytes) -> None:
         """Write *block*."""
-        view = memoryview(block)
-        while view:
-            view = view[self.file.write(view) or 0 :]
+        write_all(self.file, memoryview(block))
         self.lines += block.count(b"\n")
         if newline := block.rfind(b"\n") + 1:
             self.end = self.size + newline
