@@ -39,8 +39,12 @@ def _select_records(source: str) -> str:
     """Return a query of all columns of the access records that *source* reads."""
     # A cast to TIMESTAMP would ignore the offset.
     time = "make_timestamp(epoch_us(CAST(time AS TIMESTAMPTZ))) AS time"
-    others = (f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in RECORD_COLUMNS.items())
-    columns = ", ".join([time, *list(others)[1:]])
+    others = (
+        f"TRY_CAST({name} AS {kind}) AS {name}"
+        for name, kind in RECORD_COLUMNS.items()
+        if name != "time"
+    )
+    columns = ", ".join([time, *others])
     return f"SELECT {columns} FROM {source}"
 
 
