@@ -19,6 +19,7 @@ _ACTORS: Final = 5
 _OTHERS: Final = "others"
 #: Bars of the chart of the most read values.
 _BARS: Final = 12
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
 
     """
     step, rows = document["timeline"]["step"], document["timeline"]["rows"]
-    size = timedelta(hours=1) if step == "hour" else timedelta(days=1)
+    size = timedelta(hours=1) if step == "hour" else _DAY
     requests = {
         row["time"]: (row["reads"], row["ok"] - row["reads"], _refused(row)) for row in rows
     }
@@ -95,19 +96,22 @@ def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
             "chart-requests",
             f"Requests by {step}",
             (("reads", "read"), ("others", "other"), ("refused", "denied")),
-            _fill(requests, size),
+            requests,
+            size,
         ),
         _timeline(
             "chart-refused",
             f"Refused requests by {step}",
             (("denied", "denied"), ("failed", "failed"), ("absent", "absent")),
-            _fill(refused, size),
+            refused,
+            size,
         ),
         _timeline(
             "chart-logins",
             "Logins by day",
             tuple((name, f"series-{number}") for number, name in enumerate(names)),
-            _fill(logins, timedelta(days=1)),
+            logins,
+            _DAY,
         ),
     ]
     return [chart for chart in charts if chart.top]
@@ -170,11 +174,12 @@ def _timeline(
     anchor: str,
     title: str,
     series: tuple[tuple[str, str], ...],
-    values: Sequence[tuple[datetime, tuple[int, ...]]],
+    values: Mapping[str, tuple[int, ...]],
+    step: timedelta,
 ) -> Timeline:
-    top = max((sum(counts) for _, counts in values), default=0)
-    form = "%Y-%m-%d %H:%MZ" if " by hour" in title else "%Y-%m-%d"
-    rows = tuple((time.strftime(form), counts) for time, counts in values)
+    form = "%Y-%m-%d %H:%MZ" if step < _DAY else "%Y-%m-%d"
+    rows = tuple((time.strftime(form), counts) for time, counts in _fill(values, step))
+    top = max((sum(counts) for _, counts in rows), default=0)
     columns = tuple(
         (_describe(label, series, counts), _stack(number, counts, top))
         for number, (label, counts) in enumerate(rows)
