@@ -55,21 +55,21 @@ class LogSources:
             OSError: If a path does not exist.
 
         """
-        records = list(self.records or ())
-        if (
-            records == []
-            and self.records is not None
-            and operate.is_local(self.environment, self.root)
-        ):
-            logs = operate.local_deployment(self.root).layout.logs
-            records = [logs] if logs.is_dir() else []
         files = find_audit_files(self.environment, self.audit_logs, self.root)
-        found = [*find_server_logs(files.paths), *find_records(records)]
+        found = [*find_server_logs(files.paths), *find_records(self._find_records())]
         if not found:
             raise ConfigurationError(
                 f"no audit log of {self.environment} is known; name one with --audit-log"
             )
         return found
+
+    def _find_records(self) -> Sequence[Path]:
+        if self.records or self.records is None:
+            return self.records or ()
+        if not operate.is_local(self.environment, self.root):
+            return ()
+        logs = operate.local_deployment(self.root).layout.logs
+        return [logs] if logs.is_dir() else []
 
     def update(
         self,

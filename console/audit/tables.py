@@ -44,7 +44,7 @@ def _object(row: Row) -> object:
 def _use(row: Row) -> object:
     uses = {"data": "read", "creds": "lease", "static-creds": "read"}
     use = uses.get(row["operation"], row["operation"])
-    return f"{use} (wrapped)" if row["wrapped"] else use
+    return f"{use} (wrapped)" if row.get("wrapped") else use
 
 
 _READS: Final[Cells] = (
@@ -172,7 +172,7 @@ _ACTIONS: Final[Cells] = (
 )
 _READERS: Final[Cells] = (
     *_WHO,
-    ("use", Kind.TEXT, lambda row: _use({**row, "wrapped": 0})),
+    ("use", Kind.TEXT, _use),
     *(*_OUTCOME, *_COUNT, *_VERSIONS, *_SEEN),
 )
 _PROCESSES: Final[Cells] = (
