@@ -79,7 +79,7 @@ class Archiver:
         names = [log.name for log in self.logs]
         if len({*names}) < len(names):
             raise ConfigurationError("two logs have one name; archive them to two folders")
-        folders = {folder.resolve() for folder in (self.folder, *map(_folder, self.logs))}
+        folders = {self.folder.resolve(), *(log.path.parent.resolve() for log in self.logs)}
         with ExitStack() as locks:
             for folder in folders:
                 locks.enter_context(_exclusive(folder))
@@ -206,10 +206,6 @@ def _check_unchanged(rotated: RotatedLog, facts: LogFacts) -> None:
 def _is_intact(folder: Path, segment: Segment) -> bool:
     path = folder / segment.file
     return path.is_file() and digest_file(path) == segment.digest
-
-
-def _folder(log: LiveLog) -> Path:
-    return log.path.parent
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -93,15 +93,15 @@ def _add(entries: list[Entry], line: bytes, number: int) -> Iterator[str]:
         yield f"{FILE} line {number}: {where}; a line was altered, removed or moved"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ChainFile:
     """File of the chain in *folder*. One process at a time writes it."""
 
     folder: Path
-    _path: Path = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._path = self.folder / FILE
+    @property
+    def _path(self) -> Path:
+        return self.folder / FILE
 
     def read(self) -> Chain:
         """Return the chain, which is empty if there is none.

@@ -197,9 +197,8 @@ _KINDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {
 
 
 def _position(entry: Entry, kind: str) -> dict[str, Any]:
-    current = formats.AUDIT_CHAIN.current
     return {
-        "format": current,
+        "format": formats.AUDIT_CHAIN.current,
         "kind": kind,
         "sequence": entry.sequence,
         "previous": entry.previous,
