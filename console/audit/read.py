@@ -13,7 +13,7 @@ from console import operate
 from console.auditor_keys import open_unwrap, read_origin
 from console.options import ENV, Identity, Root
 from vault.audit.archive.errors import SegmentDamaged
-from vault.audit.archive.verification import open_log
+from vault.audit.archive.segment_file import read_segment_file
 
 
 def read(
@@ -31,7 +31,7 @@ def read(
     with open_unwrap(scope, identity, root) as unwrap:
         for path in files:
             try:
-                for piece in open_log(path, unwrap):
+                for piece in read_segment_file(path, unwrap):
                     sys.stdout.buffer.write(piece)
             except (DecryptionFailed, SegmentDamaged) as error:
                 sys.stdout.buffer.flush()

@@ -30,7 +30,8 @@ from tests.support.processes.file_worker import write_identity
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment
 from vault.audit.archive.live_log import LiveLog
-from vault.audit.archive.verification import open_log, verify
+from vault.audit.archive.segment_file import read_segment_file
+from vault.audit.archive.verification import verify
 from vault.runtime.embedded import EmbeddedRuntime
 
 pytestmark = pytest.mark.requires("embedded")
@@ -94,7 +95,7 @@ def logged(archive: Path, log: str) -> tuple[Counter[str], Counter[str]]:
     """Return the ids of requests and of responses in all segments of a log."""
     found: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for path in archive.glob(f"{log}-*.encrypted"):
-        for line in b"".join(open_log(path, file_cipher().unwrap)).splitlines():
+        for line in b"".join(read_segment_file(path, file_cipher().unwrap)).splitlines():
             (identity,) = re.findall(rb'"id":"([0-9a-f-]{36})"', line)[:1] or [b""]
             found[b'"type":"response"' in line].update([identity.decode()])
     return found
@@ -188,7 +189,7 @@ def test_service_encrypts_its_server_logs_and_only_the_auditor_decrypts(
     reads = json.loads(capsys.readouterr().out)["reads"]
     assert {"jwt-secret"} <= {each["name"] for each in reads}
     with pytest.raises(AccessDenied, match="transit/decrypt/gaara-store-dev-audit"):
-        list(open_log(segment, service.files(None).unwrap))
+        list(read_segment_file(segment, service.files(None).unwrap))
     change = bytearray(segment.read_bytes())
     change[-1] ^= 1
     segment.write_bytes(change)

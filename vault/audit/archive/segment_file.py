@@ -119,6 +119,12 @@ def read_segment(file: Source, unwrap: Unwrap) -> Iterator[bytes]:
     yield from _read_log(unwrap(header), file)
 
 
+def read_segment_file(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
+    """Yield the log in the file *path* of a segment. See :func:`read_segment`."""
+    with path.open("rb", buffering=0) as file:
+        yield from read_segment(file, unwrap)
+
+
 def _read_log(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
     """Yield the log in *source*, which is at the start of the body of a segment's file.
 

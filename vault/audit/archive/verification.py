@@ -26,7 +26,7 @@ from vault.audit.archive.log_facts import LogScanner
 from vault.audit.archive.segment_file import (
     header_context,
     header_scope,
-    read_segment,
+    read_segment_file,
     read_segment_header,
 )
 
@@ -257,7 +257,7 @@ def _compare(folder: Path, segment: Segment, unwrap: Unwrap) -> list[str] | None
     """Return what is wrong with the content of a segment's file, None if a run has deleted it."""
     scanner = LogScanner()
     try:
-        for piece in open_log(folder / segment.file, unwrap):
+        for piece in read_segment_file(folder / segment.file, unwrap):
             scanner.feed(piece)
             if scanner.size > segment.facts.size:  # a small file may have terabytes
                 break
@@ -269,9 +269,3 @@ def _compare(folder: Path, segment: Segment, unwrap: Unwrap) -> list[str] | None
     if scanner.facts() != segment.facts:
         return [f"its content is not what {FILE} says: hash, size, lines or times differ"]
     return []
-
-
-def open_log(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
-    """Yield the log in the file of a segment. See :func:`read_segment`."""
-    with path.open("rb", buffering=0) as file:
-        yield from read_segment(file, unwrap)

@@ -28,8 +28,7 @@ from vault.audit.archive.entry import NO_ENTRY
 from vault.audit.archive.errors import ArchiveFailed
 from vault.audit.archive.live_log import LiveLog, Writers, find_writers
 from vault.audit.archive.reload import Reopening, parse_command, run_command
-from vault.audit.archive.segment_file import SegmentWriter
-from vault.audit.archive.verification import open_log
+from vault.audit.archive.segment_file import SegmentWriter, read_segment_file
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def two(tmp_path: Path) -> Iterator[Site]:
 
 def content(site: Site) -> list[bytes]:
     """Return the lines of all segments and logs, in order."""
-    segments = [b"".join(open_log(path, file_cipher().unwrap)) for path in site.files]
+    segments = [b"".join(read_segment_file(path, file_cipher().unwrap)) for path in site.files]
     logs = [path.read_bytes() for path in sorted(site.devices[0].path.parent.iterdir())]
     return b"".join([*segments, *logs]).splitlines()
 

@@ -31,8 +31,7 @@ from vault.audit.archive.chain import FILE, ChainFile
 from vault.audit.archive.compression import compressor
 from vault.audit.archive.entry import NO_ENTRY, Deletion, Segment, hash_entry, parse_entry
 from vault.audit.archive.errors import SegmentDamaged
-from vault.audit.archive.segment_file import SegmentWriter
-from vault.audit.archive.verification import open_log
+from vault.audit.archive.segment_file import SegmentWriter, read_segment_file
 
 SEGMENTS: Final = 4
 
@@ -114,7 +113,7 @@ def copy(site: Site) -> None:
 def encrypt_again(site: Site) -> None:
     segment = ChainFile(site.folder).read().segments[1]
     raw = site.folder.parent / "raw"
-    raw.write_bytes(b"".join(open_log(site.folder / segment.file, file_cipher().unwrap)))
+    raw.write_bytes(b"".join(read_segment_file(site.folder / segment.file, file_cipher().unwrap)))
     SegmentWriter(SCOPE, file_cipher().new_file_key()).write(raw, site.folder, segment)
 
 
@@ -156,7 +155,9 @@ def rewrite(site: Site) -> None:
         facts = segment.facts
         made = Segment(number, head, segment.log, segment.rotated, facts, segment.size)
         raw = site.folder.parent / "raw"
-        raw.write_bytes(b"".join(open_log(site.folder / segment.file, file_cipher().unwrap)))
+        raw.write_bytes(
+            b"".join(read_segment_file(site.folder / segment.file, file_cipher().unwrap))
+        )
         made = SegmentWriter(SCOPE, file_cipher().new_file_key()).write(raw, site.folder, made)
         rewritten.append(made.render() + b"\n")
         head = hash_entry(made)
@@ -265,7 +266,7 @@ def test_content_that_is_larger_than_the_chain_says_is_not_read_to_its_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = repeat(b"line\n" * 1000, 10)
-    monkeypatch.setattr(verification, "open_log", lambda *_: endless)
+    monkeypatch.setattr(verification, "read_segment_file", lambda *_: endless)
     assert "its content is not what" in site.verify().findings[0]
     assert len(list(endless)) == 10 - SEGMENTS
 
@@ -287,7 +288,7 @@ def test_cut_frame_within_an_authentic_file_is_found(site: Site, kept: int) -> N
         start, cipher = file_cipher().new_file_key().start(Body.CHUNKS, bind(SCOPE, {"of": "x"}))
         path.write_bytes(start + cipher.seal(0, content, last=True))
         with pytest.raises(SegmentDamaged, match=r"it ends too early|after its end|not compressed"):
-            list(open_log(path, file_cipher().unwrap))
+            list(read_segment_file(path, file_cipher().unwrap))
 
 
 def append_deletion(site: Site, day: float, keep: int, *segments: int) -> None:
