@@ -40,7 +40,7 @@ def reload_local(root: Path) -> None:
     """
     running = _runtime(root).processes.find("vault")
     if running is None:
-        raise ArchiveFailed("the server of the local deployment does not run")
+        raise ArchiveFailed("the local server does not run; start it with: make vault-up")
     os.kill(running.pid, signal.SIGHUP)
 
 

@@ -35,5 +35,7 @@ def read(
                     sys.stdout.buffer.write(piece)
             except (DecryptionFailed, SegmentDamaged) as error:
                 sys.stdout.buffer.flush()
-                raise SegmentDamaged(f"{path.name}: {error}") from None
+                raise SegmentDamaged(
+                    f"{path.name}: {error}; check its archive with strongroom audit verify"
+                ) from None
     sys.stdout.buffer.flush()

@@ -163,4 +163,6 @@ def test_file_that_is_no_segment_is_named(
     other.write_bytes(b"text")
     command = ("audit", "read", str(other), "--identity", str(identity))
     assert run_command(monkeypatch, *command) == 1
-    assert "is no file of a segment, or its header was" in " ".join(capsys.readouterr().err.split())
+    error = " ".join(capsys.readouterr().err.split())
+    assert "is no file of a segment, or its header was" in error
+    assert "check its archive with strongroom audit verify" in error

@@ -111,9 +111,7 @@ def is_reopened(log: LiveLog, rotated: RotatedLog) -> bool:
 
 
 def _give_back(log: LiveLog, rotated: RotatedLog, reason: str) -> str:
-    if log.give_back(rotated):
-        return f"{log.path}: {reason}; it has its name again, and no line is lost"
-    return (
-        f"{log.path}: {reason}; a process still writes to {rotated.path}. No line is lost: correct "
-        "the reload command, and run this again"
-    )
+    is_back = log.give_back(rotated)
+    state = "it has its name again" if is_back else f"a process still writes to {rotated.path}"
+    kept = f"{state}, and no line is lost"
+    return f"{log.path}: {reason}; {kept}; correct the reload, and run this again"

@@ -92,6 +92,7 @@ def test_log_that_the_server_does_not_open_has_its_name_again(site: Site, comman
     done = site.archiver(reopening=reopening).run()
     (failure,) = done.failures
     assert "has its name again, and no line is lost" in failure
+    assert failure.endswith("correct the reload, and run this again")
     assert site.files == []
     device.write(b"after")
     assert device.path.read_bytes() == b"before\nafter\n"
