@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vault.audit.event_columns import NO_TOKEN
-from vault.audit.report.activity import ALIAS, Answer, ask, count_where
+from vault.audit.report.activity import ALIAS, Answer, ask, count_where, list_distinct
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 SEEN: Final = """
 CAST(sum(count) AS BIGINT) AS count, utc(min(first)) AS first, utc(max(last)) AS last
 """
-VERSIONS: Final = """
-coalesce(list_sort(list(DISTINCT coalesce(version, key_version))
-    FILTER (coalesce(version, key_version) IS NOT NULL)), []) AS versions
-"""
+VERSIONS: Final = f"{list_distinct('coalesce(version, key_version)')} AS versions"
 _WHERE: Final = "environment, service, kind, name, path"
 _WHO: Final = "actor, host, address"
 #: Methods by which people log in. The name of a token begins with that of its method.
@@ -106,9 +103,9 @@ def find_actors(connection: DuckDBPyConnection) -> Answer:
         connection,
         f"""
         SELECT actor, bool_or(username IS NOT NULL OR method IN ({methods})) AS person,
-            {_listed("method")} AS methods, {_listed("alias")} AS aliases,
-            {_listed("entity_id")} AS entities, {_listed("role")} AS roles,
-            {_listed("host")} AS hosts, {_listed("address")} AS addresses,
+            {list_distinct("method")} AS methods, {list_distinct("alias")} AS aliases,
+            {list_distinct("entity_id")} AS entities, {list_distinct("role")} AS roles,
+            {list_distinct("host")} AS hosts, {list_distinct("address")} AS addresses,
             {count_where("category = 'read' AND outcome = 'ok'")} AS reads,
             {count_where("outcome = 'denied'")} AS denied,
             {SEEN}
@@ -121,9 +118,3 @@ def find_actors(connection: DuckDBPyConnection) -> Answer:
         """,
         [NO_TOKEN],
     )
-
-
-def _listed(column: str) -> str:
-    """Return SQL of the different values of a column."""
-    found = f"list_sort(list(DISTINCT {column}) FILTER ({column} IS NOT NULL))"
-    return f"coalesce({found}, [])"

@@ -35,6 +35,8 @@ class Answer:
     left_out: int
 
 
+#: The condition of what is in the period.
+IN_PERIOD: Final = "time >= getvariable('since') AND time < getvariable('until')"
 #: A login is a request that was to issue a token, other than one with a token.
 _IS_LOGIN: Final = """
 starts_with(path, 'auth/') AND NOT starts_with(path, 'auth/token/')
@@ -62,7 +64,7 @@ SEMI JOIN (
 _PERIOD: Final = f"""
 CREATE TEMP VIEW period_events AS
 SELECT events.*, {_IS_LOGIN} AS is_login FROM events {{of_one}}
-WHERE time >= getvariable('since') AND time < getvariable('until')
+WHERE {IN_PERIOD}
     AND namespace = getvariable('namespace')
 """
 _GROUPS: Final = f"""
@@ -163,6 +165,11 @@ def ask(connection: DuckDBPyConnection, query: str, parameters: Sequence[object]
 def count_where(condition: str) -> str:
     """Return SQL of the number of requests in a group of activity for which *condition* holds."""
     return f"CAST(coalesce(sum(count) FILTER ({condition}), 0) AS BIGINT)"
+
+
+def list_distinct(value: str) -> str:
+    """Return SQL of the sorted different values of an expression, without null."""
+    return f"coalesce(list_sort(list(DISTINCT {value}) FILTER ({value} IS NOT NULL)), [])"
 
 
 def _create_table(

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vault.audit.report.activity import Answer, ask
+from vault.audit.report.activity import IN_PERIOD, Answer, ask, list_distinct
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 #: Records of the period. Those without ``count`` are of one access.
-_RECORDS: Final = """
+_RECORDS: Final = f"""
 SELECT *, coalesce(count, 1) AS accesses FROM records
-WHERE time >= getvariable('since') AND time < getvariable('until')
+WHERE {IN_PERIOD}
 """
 #: Service → the time that its records and the server's log both cover.
 _OVERLAP: Final = """
@@ -46,11 +46,10 @@ def find_releases(connection: DuckDBPyConnection) -> Answer:
     """Return which processes released which secret, from the server or from their cache."""
     return ask(
         connection,
-        """
+        f"""
         SELECT service, environment, secret, operation, outcome, host, pid,
             CAST(sum(accesses) AS BIGINT) AS count, utc(min(time)) AS first, utc(max(time)) AS last,
-            coalesce(list_sort(list(DISTINCT version) FILTER (version IS NOT NULL)), [])
-                AS versions
+            {list_distinct("version")} AS versions
         FROM period_records
         GROUP BY service, environment, secret, operation, outcome, host, pid
         ORDER BY service, environment, secret, operation, outcome, host, pid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from vault.audit.ingest.index import Index
-from vault.audit.report.activity import ask
+from vault.audit.report.activity import IN_PERIOD, ask
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,11 +21,11 @@ def _find_devices(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return for each device the lines of the period. Each device has a line for each request."""
     return ask(
         connection,
-        """
+        f"""
         SELECT device, count(*) AS lines, count(*) FILTER (type = 'request') AS requests,
             count(*) FILTER (type = 'response') AS responses,
             utc(min(time)) AS first, utc(max(time)) AS last
-        FROM lines WHERE time >= getvariable('since') AND time < getvariable('until')
+        FROM lines WHERE {IN_PERIOD}
         GROUP BY device ORDER BY device
         """,
     ).rows
@@ -38,7 +38,7 @@ def _find_silences(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
         f"""
         WITH minutes AS (
             SELECT DISTINCT date_trunc('minute', CAST(time AS TIMESTAMP)) AS minute FROM lines
-            WHERE time >= getvariable('since') AND time < getvariable('until')
+            WHERE {IN_PERIOD}
         ),
         silences AS (
             SELECT minute AS start, lead(minute) OVER (ORDER BY minute) AS stop FROM minutes
@@ -55,10 +55,10 @@ def _count_other_namespaces(connection: DuckDBPyConnection) -> list[dict[str, An
     """Return the requests of other namespaces, of which a report has nothing else."""
     return ask(
         connection,
-        """
+        f"""
         SELECT namespace, count(*) AS requests FROM events
         WHERE namespace <> getvariable('namespace')
-            AND time >= getvariable('since') AND time < getvariable('until')
+            AND {IN_PERIOD}
         GROUP BY namespace ORDER BY namespace
         """,
     ).rows

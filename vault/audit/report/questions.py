@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.audit.report.access import SEEN, VERSIONS
-from vault.audit.report.activity import ALIAS, Answer, ask, group_activity
+from vault.audit.report.activity import ALIAS, Answer, ask, group_activity, list_distinct
 from vault.audit.report.client_records import prepare_records
 from vault.audit.report.coverage import find_coverage
 from vault.audit.report.declared_objects import Declared, DeclaredObject
@@ -33,11 +33,10 @@ GROUP BY kind, action, outcome, actor, host, address
 ORDER BY max(last) DESC, actor, host, address, action, outcome
 """
 #: Processes that the SDK released one secret to.
-_PROCESSES: Final = """
+_PROCESSES: Final = f"""
 SELECT host, pid, operation, outcome, CAST(sum(accesses) AS BIGINT) AS count,
     utc(min(time)) AS first, utc(max(time)) AS last,
-    coalesce(list_sort(list(DISTINCT version) FILTER (version IS NOT NULL)), [])
-        AS versions
+    {list_distinct("version")} AS versions
 FROM period_records WHERE service = ? AND environment = ? AND secret = ?
 GROUP BY host, pid, operation, outcome
 ORDER BY max(time) DESC, host, pid, operation, outcome
