@@ -10,7 +10,6 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from app_integration import names
 from app_integration.encryption.files.file_cipher import FileCipher
@@ -19,6 +18,7 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
+from console.escapes import show_finding
 from console.options import HOST_ENV, MAX_KEEP, HostEnv, Root, Service, build_duration_parser
 from console.service_client import open_service_client
 from vault.backup import inspection
@@ -144,7 +144,7 @@ def backups(
     for entry in found.intact:
         _show(f"{entry.file}  {_describe(entry)}")
     for finding in found.findings:
-        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
+        show_finding(out, finding)
     if found.findings:
         raise typer.Exit(FAULTY)
 

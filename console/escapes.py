@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from rich.console import Console
+from rich.markup import escape
+
 
 def escape_unprintable(text: str, keep: str = "") -> str:
     r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
@@ -17,3 +20,13 @@ def escape_unprintable(text: str, keep: str = "") -> str:
         each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def say(console: Console, line: str) -> None:
+    """Print *line*, which may have names of somebody else."""
+    console.print(escape_unprintable(line), markup=False, highlight=False)
+
+
+def show_finding(console: Console, finding: str) -> None:
+    """Print *finding* with a red mark."""
+    console.print(f"[red]✗[/] {escape(escape_unprintable(finding))}", highlight=False)

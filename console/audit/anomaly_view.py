@@ -8,9 +8,8 @@ from typing import Final
 
 from rich.console import Console
 
-from console.audit.report_view import say
 from console.columns import print_columns
-from console.escapes import escape_unprintable
+from console.escapes import escape_unprintable, say
 from vault.audit.anomalies.backtest import Trial
 from vault.audit.anomalies.detection import find_learning
 from vault.audit.anomalies.finding import Finding

@@ -19,6 +19,7 @@ from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Scope
 from console import operate
 from console.audit.local_server import local_logs, reload_local
+from console.escapes import say
 from console.options import MAX_KEEP, AuditLog, HostEnv, Root, Service
 from console.service_client import open_service_client
 from vault.audit.archive.archiver import Archived, Archiver
@@ -140,15 +141,11 @@ def _show(folder: Path, done: Archived) -> None:
     """
     for segment in done.segments:
         facts = segment.facts
-        _print(f"{folder / segment.file}: {facts.lines} lines, {facts.size:,} bytes")
+        say(out, f"{folder / segment.file}: {facts.lines} lines, {facts.size:,} bytes")
     for segment in done.deleted:
-        _print(f"{segment.file}: deleted, kept long enough")
+        say(out, f"{segment.file}: deleted, kept long enough")
     if not (done.segments or done.deleted or done.failures):
-        _print("Nothing to archive.")
-    _print(f"head {done.head}")
+        say(out, "Nothing to archive.")
+    say(out, f"head {done.head}")
     if done.failures:
         raise ArchiveFailed("\n".join(done.failures))
-
-
-def _print(line: str) -> None:
-    out.print(line, markup=False, highlight=False)

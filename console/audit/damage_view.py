@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from console.escapes import escape_unprintable
+from console.escapes import say
 from vault.audit.ingest.damage import NamedDamage
 
 #: Damaged lines that are printed. The index of the store has more.
@@ -19,6 +19,6 @@ err = Console(stderr=True, soft_wrap=True)
 def show_damage(damage: Sequence[NamedDamage]) -> None:
     """Print each damaged line by its file, number and reason."""
     for each in damage[:MOST]:
-        err.print(escape_unprintable(str(each)), markup=False, highlight=False)
+        say(err, str(each))
     if len(damage) > MOST:
-        err.print(f"and {len(damage) - MOST} more", markup=False, highlight=False)
+        say(err, f"and {len(damage) - MOST} more")

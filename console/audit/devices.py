@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError, ServerFault
 from app_integration.names import Environment
 from console import operate
 from console.audit.local_server import local_logs
+from console.escapes import say, show_finding
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
 from console.options import AuditLog, Env, Root
@@ -94,8 +94,8 @@ def _judge(listed: Mapping[str, Any] | None, paths: Sequence[Path]) -> list[str]
 def _show(states: Sequence[DeviceState], findings: Sequence[str]) -> None:
     for state in states:
         free = f"{state.free // _MEGABYTE:,} MB free"
-        out.print(f"{state.path}: {state.size:,} bytes, {free}", markup=False, highlight=False)
+        say(out, f"{state.path}: {state.size:,} bytes, {free}")
     if len(states) == 1:
         out.print("There is one device only: if its disk is full, every request fails.")
     for finding in findings:
-        out.print(f"[red]✗[/] {escape(finding)}", highlight=False)
+        show_finding(out, finding)

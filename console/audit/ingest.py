@@ -13,6 +13,7 @@ from console import operate
 from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
 from console.audit.store_options import AuditLog, Records, Store
+from console.escapes import say
 from console.options import Env, Root
 from vault.audit.ingest.ingestion import Ingested
 
@@ -57,8 +58,4 @@ def show(found: Ingested) -> None:
     show_damage(found.damage)
     dropped = f", {found.dropped:,} old ones removed" if found.dropped else ""
     damaged = f", {len(found.damage):,} damaged" if found.damage else ""
-    out.print(
-        f"{found.lines:,} lines in the store, {found.new_lines:,} new{damaged}{dropped}",
-        markup=False,
-        highlight=False,
-    )
+    say(out, f"{found.lines:,} lines in the store, {found.new_lines:,} new{damaged}{dropped}")

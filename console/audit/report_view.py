@@ -10,7 +10,7 @@ from rich.console import Console
 from console.audit.cells import Table, show_time
 from console.audit.tables import report_tables
 from console.columns import print_columns
-from console.escapes import escape_unprintable
+from console.escapes import say
 
 #: Rows of a table of a report on the terminal.
 MAX_ROWS: Final = 20
@@ -127,11 +127,6 @@ def _damage_lines(logs: Iterable[Mapping[str, Any]]) -> list[str]:
             lines.append(f"{what} in {name}:")
         lines += [f"  line {each['line']}: {each['reason']}" for each in log["damage"]]
     return lines
-
-
-def say(console: Console, line: str) -> None:
-    """Print *line*, whose names may come from a log."""
-    console.print(escape_unprintable(line), markup=False, highlight=False)
 
 
 def _many(count: int, noun: str) -> str:

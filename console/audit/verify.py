@@ -10,13 +10,12 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
-from console.escapes import escape_unprintable
+from console.escapes import say, show_finding
 from console.options import ENV, MAX_KEEP, Root
 from vault.audit.archive.entry import Deletion
 from vault.audit.archive.verification import Verification
@@ -99,18 +98,13 @@ def _promised_days(scope: Scope | None) -> int:
 def _show(found: Verification, *, is_decrypted: bool) -> None:
     for finding in found.findings:
         # Who can write the folder chooses the names of files.
-        text = escape(escape_unprintable(finding))
-        out.print(f"[red]✗[/] {text}", highlight=False)
+        show_finding(out, finding)
     lines = sum(segment.facts.lines for segment in found.kept)
     checked = f"{found.decrypted} decrypted" if is_decrypted else "not decrypted"
-    _print(f"{len(found.kept)} segments, {lines} lines; {checked}")
+    say(out, f"{len(found.kept)} segments, {lines} lines; {checked}")
     for deletion in found.chain.deletions:
         count = len(deletion.segments)
-        _print(f"{count} deleted on {deletion.time:%Y-%m-%d}, after {deletion.keep_days} days")
+        say(out, f"{count} deleted on {deletion.time:%Y-%m-%d}, after {deletion.keep_days} days")
     if found.chain.entries and isinstance(found.chain.entries[-1], Deletion):
-        _print("The last deletion is not confirmed by a later segment yet.")
-    _print(f"head {found.chain.head}")
-
-
-def _print(line: str) -> None:
-    out.print(line, markup=False, highlight=False)
+        say(out, "The last deletion is not confirmed by a later segment yet.")
+    say(out, f"head {found.chain.head}")
