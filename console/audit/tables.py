@@ -16,6 +16,11 @@ from console.audit.cells import (
     read_time,
 )
 
+
+def _numbers(*keys: str) -> Cells:
+    return tuple((key, Kind.NUMBER, read_text(key)) for key in keys)
+
+
 _WHO: Final[Cells] = (
     ("actor", Kind.NAME, read_text("actor")),
     ("host", Kind.NAME, read_text("host")),
@@ -55,8 +60,7 @@ _READS: Final[Cells] = (
 _SERVICES: Final[Cells] = (
     ("service", Kind.NAME, lambda row: row["service"] or "(other paths)"),
     ("environment", Kind.TEXT, read_text("environment")),
-    *((name, Kind.NUMBER, read_text(name)) for name in ("requests", "reads", "readers", "changes")),
-    *((name, Kind.NUMBER, read_text(name)) for name in ("denied", "failed", "absent")),
+    *_numbers("requests", "reads", "readers", "changes", "denied", "failed", "absent"),
 )
 _LEASES: Final[Cells] = (
     ("time", Kind.TIME, read_time("time")),
@@ -67,7 +71,7 @@ _LEASES: Final[Cells] = (
 )
 _TOKENS: Final[Cells] = (
     ("actor", Kind.NAME, read_text("actor")),
-    *((name, Kind.NUMBER, read_text(name)) for name in ("logins", "tokens", "unused")),
+    *_numbers("logins", "tokens", "unused"),
     ("used once", Kind.NUMBER, read_text("used_once")),
     ("reads", Kind.NUMBER, read_text("reads")),
     ("logins per read", Kind.NUMBER, read_text("logins_per_read")),
@@ -75,8 +79,7 @@ _TOKENS: Final[Cells] = (
 _TOKEN_DAYS: Final[Cells] = (
     ("day", Kind.TIME, read_text("day")),
     ("actor", Kind.NAME, read_text("actor")),
-    *((name, Kind.NUMBER, read_text(name)) for name in ("logins", "issued", "renewed", "revoked")),
-    ("reads", Kind.NUMBER, read_text("reads")),
+    *_numbers("logins", "issued", "renewed", "revoked", "reads"),
 )
 _ACTORS: Final[Cells] = (
     ("actor", Kind.NAME, read_text("actor")),
@@ -86,8 +89,7 @@ _ACTORS: Final[Cells] = (
     ("hosts", Kind.NAME, read_list("hosts")),
     ("addresses", Kind.NAME, read_list("addresses")),
     *_COUNT,
-    ("reads", Kind.NUMBER, read_text("reads")),
-    ("denied", Kind.NUMBER, read_text("denied")),
+    *_numbers("reads", "denied"),
     *_SEEN,
 )
 _TOKENLESS: Final[Cells] = (
@@ -101,14 +103,17 @@ _CHANGES: Final[Cells] = (
     *(*_PATH, *_WHO, *_COUNT, *_SEEN),
 )
 _PROCESS: Final[Cells] = (
+    ("host", Kind.NAME, read_text("host")),
+    ("process", Kind.NUMBER, read_text("pid")),
+)
+_RELEASED: Final[Cells] = (
     ("service", Kind.NAME, lambda row: f"{row['service']}/{row['environment']}"),
     ("secret", Kind.NAME, read_text("secret")),
 )
 _RELEASES: Final[Cells] = (
-    *_PROCESS,
+    *_RELEASED,
     *_OUTCOME,
-    ("host", Kind.NAME, read_text("host")),
-    ("process", Kind.NUMBER, read_text("pid")),
+    *_PROCESS,
     ("accesses", Kind.NUMBER, read_text("count")),
     *(*_VERSIONS, *_SEEN),
 )
@@ -117,9 +122,8 @@ _UNRECORDED: Final[Cells] = (
     *(*_WHO, *_COUNT, *_SEEN),
 )
 _UNLOGGED: Final[Cells] = (
+    *_RELEASED,
     *_PROCESS,
-    ("host", Kind.NAME, read_text("host")),
-    ("process", Kind.NUMBER, read_text("pid")),
     ("request", Kind.NAME, read_text("request_id")),
     ("time", Kind.TIME, read_time("time")),
 )
@@ -176,8 +180,7 @@ _READERS: Final[Cells] = (
     *(*_OUTCOME, *_COUNT, *_VERSIONS, *_SEEN),
 )
 _PROCESSES: Final[Cells] = (
-    ("host", Kind.NAME, read_text("host")),
-    ("process", Kind.NUMBER, read_text("pid")),
+    *_PROCESS,
     *_OUTCOME,
     ("accesses", Kind.NUMBER, read_text("count")),
     *(*_VERSIONS, *_SEEN),
