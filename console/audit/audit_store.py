@@ -17,7 +17,6 @@ from console import operate
 from console.audit.damage_view import show_damage
 from console.audit.log_sources import LogSources, default_store
 from console.audit_files import find_audit_files
-from vault.audit.ingest.index import Index
 from vault.audit.report.declared_objects import Declared, find_declared
 from vault.audit.report.period import Period, parse_period
 from vault.audit.report.questions import find_objects
@@ -58,7 +57,7 @@ class AuditStore:
 
     Attributes:
         connection: Its connection.
-        index: Its index, which names damaged lines.
+        folder: Its folder.
         declared: What paths and roles are compared with.
         period: The period that is asked about.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
@@ -66,7 +65,7 @@ class AuditStore:
     """
 
     connection: DuckDBPyConnection
-    index: Index
+    folder: Path
     declared: Declared
     period: Period
     namespace: str
@@ -100,7 +99,7 @@ def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
                 f"{folder} has no line of an audit log; name a file of each audit device with "
                 "--audit-log"
             )
-        yield AuditStore(connection, Index.load(folder), declared, period, files.namespace)
+        yield AuditStore(connection, folder, declared, period, files.namespace)
 
 
 def read_scope(service: str, env: str, name: str) -> Scope:

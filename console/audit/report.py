@@ -24,6 +24,7 @@ from console.audit.store_options import (
     Until,
 )
 from console.options import Env, Root
+from vault.audit.ingest.index import Index
 from vault.audit.report.report import build_report
 
 #: The report names who did what.
@@ -62,7 +63,7 @@ def report(
             audit.connection,
             audit.declared,
             audit.period,
-            audit.index,
+            Index.load(audit.folder),
             service=service,
             namespace=audit.namespace,
         )
