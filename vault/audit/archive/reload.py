@@ -95,7 +95,7 @@ class Reopening:
         try:
             self.reload()
             reason = f"the server has not opened it within {self.deadline:.0f} s of its reload"
-        except ArchiveFailed as error:
+        except (ArchiveFailed, OSError) as error:
             reason = str(error)
         else:
             end = self.clock() + self.deadline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,17 @@ def test_log_that_the_server_does_not_open_has_its_name_again(site: Site, comman
     device.write(b"after")
     assert device.path.read_bytes() == b"before\nafter\n"
     assert [each.facts.lines for each in site.archiver().run().segments] == [2]
+
+
+def test_reload_of_a_server_that_has_just_ended_gives_the_log_its_name_back(site: Site) -> None:
+    def reload() -> None:
+        os.kill(2**22 + 1, signal.SIGHUP)
+
+    device = site.devices[0]
+    device.write(b"before")
+    (failure,) = site.archiver(reopening=Reopening(reload, 0.05)).run().failures
+    assert "No such process; it has its name again" in failure
+    assert device.path.read_bytes() == b"before\n"
 
 
 def test_server_that_writes_on_to_the_renamed_log_loses_no_line(site: Site) -> None:
