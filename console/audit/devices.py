@@ -19,11 +19,10 @@ from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
 from console.options import AuditLog, Env, Root
 from vault.audit.archive.device_metrics import render_device_metrics
-from vault.audit.archive.devices import DEADLINE, MIN_FREE, DeviceState, compare_devices
+from vault.audit.archive.devices import DEADLINE, MEGABYTE, MIN_FREE, DeviceState, compare_devices
 from vault.declare.server_names import AUDITOR_JOB
 
 FAULTY: Final = 2
-_MEGABYTE: Final = 10**6
 
 out = Console(soft_wrap=True)
 
@@ -33,7 +32,7 @@ def devices(
     audit_log: AuditLog = None,
     min_free: Annotated[
         int, typer.Option("--min-free", min=1, help="megabytes that must be free on each disk")
-    ] = MIN_FREE // _MEGABYTE,
+    ] = MIN_FREE // MEGABYTE,
     metrics: Metrics = None,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -48,7 +47,7 @@ def devices(
     if len({path.resolve() for path in paths}) < len(paths):
         raise ConfigurationError("--audit-log names one file twice; name that of each device")
     states, listed = _compare(environment, paths, root)
-    least = min_free * _MEGABYTE
+    least = min_free * MEGABYTE
     findings = _judge(listed, paths)
     findings += [text for state in states for text in state.findings(least)]
     if metrics is not None:
@@ -93,7 +92,7 @@ def _judge(listed: Mapping[str, Any] | None, paths: Sequence[Path]) -> list[str]
 
 def _show(states: Sequence[DeviceState], findings: Sequence[str]) -> None:
     for state in states:
-        free = f"{state.free // _MEGABYTE:,} MB free"
+        free = f"{state.free // MEGABYTE:,} MB free"
         say(out, f"{state.path}: {state.size:,} bytes, {free}")
     if len(states) == 1:
         out.print("There is one device only: if its disk is full, every request fails.")

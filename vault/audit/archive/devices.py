@@ -21,7 +21,7 @@ MIN_FREE: Final = 10**9  # bytes
 _POLL_SECONDS: Final = 0.02
 #: Within that, a rotation that is under way has ended.
 _PAUSE_SECONDS: Final = 2.0
-_MEGABYTE: Final = 10**6
+MEGABYTE: Final = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class DeviceState:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count // _MEGABYTE:,} MB"
+    return f"{count // MEGABYTE:,} MB"
 
 
 @dataclass(slots=True)
