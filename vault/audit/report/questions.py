@@ -141,10 +141,16 @@ def answer_version(
         current: The current version by the server, None if it is not known.
 
     Raises:
-        ConfigurationError: If it is not declared. The message suggests a similar name.
+        ConfigurationError: If it is not declared, or is a database role. The message suggests a
+            similar name.
 
     """
-    find_objects(declared, scope, name)
+    objects = find_objects(declared, scope, name)
+    if all(each.kind == "database-role" for each in objects):
+        raise ConfigurationError(
+            f"{name!r} is a database role of {scope.service}, and each lease has a user of its own "
+            "in place of a version; use `strongroom audit who`"
+        )
     where = [scope.service, str(scope.environment), name]
     readers = ask(connection, _LAST_VERSIONS, where)
     newest = max((each["version"] for each in readers.rows), default=None)

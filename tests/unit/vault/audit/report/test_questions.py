@@ -82,6 +82,14 @@ def test_undeclared_secret_is_refused_with_a_similar_name(tmp_path: Path) -> Non
         who(store, "jwtt")
 
 
+def test_version_of_a_database_role_is_refused(tmp_path: Path) -> None:
+    store = write_store(tmp_path, [read(1, "00:00:00")])
+    with pytest.raises(
+        ConfigurationError, match=r"database role of shop.*use `strongroom audit who"
+    ):
+        version(store, "default")
+
+
 def test_version_is_that_of_the_last_read_of_each_token(tmp_path: Path) -> None:
     lines = [
         read(2, "05:00:00"),  # the line of a later read comes first
