@@ -29,6 +29,8 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Bytes at the start of a log in which a line must begin.
 _HEAD: Final = 2**20
 _LINE_START: Final = re.compile(rb'\{"time":')
+_RECORD: Final = re.compile(rb'\{"time":"[^"]*","service":')
+_EVENT: Final = re.compile(rb'\{"time":"[^"]*","type":')
 _HMAC: Final = b'"hmac-'
 
 
@@ -265,7 +267,8 @@ def _identify(log: LogFile, device: str | None) -> str | None:
     """Return the identity of a log, None if its first line is not complete.
 
     Raises:
-        ConfigurationError: If no line of a log begins in the first bytes.
+        ConfigurationError: If no line of a log begins in the first bytes, or the first line is of
+            the other kind.
 
     """
     head = newline = first = b""
@@ -280,6 +283,13 @@ def _identify(log: LogFile, device: str | None) -> str | None:
         raise ConfigurationError(
             f"{log.path} has no line of an audit log; name a file of an audit device, or of access "
             "records"
+        )
+    if (_EVENT if device is None else _RECORD).match(first):
+        log.close()
+        raise ConfigurationError(
+            f"{log.path} is of an audit device; name it with --audit-log"
+            if device is None
+            else f"{log.path} has access records; name it with --records"
         )
     # A line without an HMAC may be the first one of each device.
     writer = (device or "").encode() if _HMAC not in first else b""

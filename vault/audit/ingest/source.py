@@ -71,7 +71,9 @@ def find_server_logs(paths: Iterable[Path]) -> list[Source]:
         if path.is_dir():
             segments = sorted(each for each in path.iterdir() if each.name.endswith(entry.SUFFIX))
             if not segments:
-                raise ConfigurationError(f"{path} has no segment; name the folder of an archive")
+                raise ConfigurationError(
+                    f"{path} has no segment; name the folder of an archive, or each file of a log"
+                )
             found += segments
         else:
             found.append(path)

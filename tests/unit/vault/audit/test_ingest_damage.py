@@ -18,7 +18,7 @@ from vault.audit.ingest.conversion import Converter
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
-from vault.audit.ingest.source import Source
+from vault.audit.ingest.source import Source, find_records
 from vault.audit.store import open_store
 
 Change = Callable[[bytes], bytes]
@@ -236,3 +236,21 @@ def test_last_line_of_ended_log_needs_no_newline(tmp_path: Path, line: LineMaker
 def test_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"audit-1\.log has no line of an audit log"):
         _ingest(tmp_path, json.dumps({"some": "text"}).encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("first", "name", "is_server_log", "message"),
+    [
+        ('"service":"shop"', "access.jsonl", True, r"has access records; name it with --records"),
+        ('"type":"request"', "audit-1.log", False, r"is of an audit device; name it with --audit"),
+    ],
+)
+def test_file_of_the_other_kind_is_refused(
+    tmp_path: Path, first: str, name: str, is_server_log: bool, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(f'{{"time":"2026-11-28T06:49:37.548+00:00",{first},"operation":"x"}}\n')
+    sources = [Source.server_log(path)] if is_server_log else find_records([path])
+    with pytest.raises(ConfigurationError, match=message):
+        ingest(sources, tmp_path / "store")
+    assert not (tmp_path / "store" / "index.json").exists()
