@@ -303,12 +303,16 @@ def test_event_of_two_devices_and_lines_in_any_order_count_once(driver: Driver, 
 def test_repeated_run_names_a_finding_the_same(driver: Driver, case: Case) -> None:
     token = driver.person("alice", "break-glass-dev")
     driver.lines()
-    first = reads(driver, token, [0])
+    line = reads(driver, token, [0])
+    noon = datetime(2026, 5, 1, 12) - datetime.fromisoformat(line[0]["time"][:19])  # noqa: DTZ001
+    first, second, later = (
+        shifted(line, noon + timedelta(minutes=minutes)) for minutes in (0, 58, 61)
+    )
     (before,) = of(case.find(first), "break_glass")
-    (after,) = of(case.find([*first, *reads(driver, token, [1])]), "break_glass")
-    is_same_hour = before.slot == after.slot
-    assert (before.id == after.id) == is_same_hour
-    assert (before.count, after.count) == (1, 2)
+    (after,) = of(case.find([*first, *second]), "break_glass")
+    assert (before.id, before.count, after.count) == (after.id, 1, 2)
+    both = of(case.find([*first, *later]), "break_glass")
+    assert [each.id == before.id for each in both] == [True, False]
 
 
 def test_ignored_requests_are_not_found_until_the_date(driver: Driver, case: Case) -> None:

@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from tests.support.models.audit_lines import line, program, secret, write_store
+from tests.support.models.audit_report import JWT, KV
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
@@ -35,15 +35,14 @@ print(json.dumps([seconds, memory, document["totals"], len(document["reads"])]))
 
 def write_large_store(store: Path) -> None:
     """Write files with copies of a read by each host, over the days of May."""
-    mount: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/"}
     reads = [
         line(
-            "secret/data/shop/dev/jwt",
+            JWT,
             kind=kind,
             id=f"{host:032}",
             auth=program("shop-dev", f"web-{host}", f"t{host}"),
             response=secret(1) if kind == "response" else None,
-            **mount,
+            **KV,
         )
         for host in range(HOSTS)
         for kind in ("request", "response")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DEV = Environment.DEV
+JWT = "secret/data/shop/dev/jwt"
+KV: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/"}
 SHOP = Scope("shop", DEV)
 MAY = Period(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
 DECLARED = Declared(

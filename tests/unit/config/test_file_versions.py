@@ -174,23 +174,26 @@ def test_process_on_which_a_file_was_rolled_back_shows_the_older_version(
     assert recorder.last == {"jwt": 3}
 
 
-def test_record_that_comes_later_is_noticed(place: Place, recorder: Versions) -> None:
-    place.deliver("a")
-    config = ConfigFile(Document, place.live)
-    assert recorder.last == {}
-    place.deliver("a", compose({JWT: 3}))
-    config.reload_if_replaced()
-    assert recorder.last == {"jwt": 3}
-
-
-def test_file_without_versions_after_one_with_them_has_unknown_ones(
-    place: Place, recorder: Versions
+@pytest.mark.parametrize(
+    ("deliveries", "expected"),
+    [
+        ([("a", ""), ("a", compose({JWT: 3}))], [{}, {"jwt": 3}]),
+        ([("a", compose({JWT: 3})), ("b", "")], [{"jwt": 3}, {"jwt": 0}]),
+    ],
+    ids=["record comes later", "file without versions comes later"],
+)
+def test_record_that_comes_or_is_missing_later_is_noticed(
+    place: Place,
+    recorder: Versions,
+    deliveries: list[tuple[str, str]],
+    expected: list[dict[str, int]],
 ) -> None:
-    place.deliver("a", compose({JWT: 3}))
+    place.deliver(*deliveries[0])
     config = ConfigFile(Document, place.live)
-    place.deliver("b")
+    assert recorder.last == expected[0]
+    place.deliver(*deliveries[1])
     config.reload_if_replaced()
-    assert recorder.last == {"jwt": 0}
+    assert recorder.last == expected[1]
 
 
 def test_record_that_is_gone_or_unreadable_leaves_the_version_of_the_loaded_file(

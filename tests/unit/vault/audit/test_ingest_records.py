@@ -78,12 +78,23 @@ def cipher(vault: MemoryApplication) -> FileCipher:
     return vault.client.files("audit")
 
 
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Return an empty folder of logs."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sink(logs: Path, vault: MemoryApplication, cipher: FileCipher) -> EncryptedSink:
+    """Return what writes encrypted access records to the folder."""
+    return EncryptedSink(logs / "access.jsonl", vault.scope, cipher.new_file_key)
+
+
 def test_encrypted_records_are_read_once(
-    tmp_path: Path, vault: MemoryApplication, cipher: FileCipher
+    tmp_path: Path, logs: Path, sink: EncryptedSink, cipher: FileCipher
 ) -> None:
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    sink = EncryptedSink(logs / "access.jsonl", vault.scope, cipher.new_file_key)
     store = tmp_path / "store"
     counts = []
     for number in range(3):
@@ -99,11 +110,8 @@ def test_encrypted_records_are_read_once(
 
 
 def test_altered_encrypted_records_are_named(
-    tmp_path: Path, vault: MemoryApplication, cipher: FileCipher
+    tmp_path: Path, logs: Path, sink: EncryptedSink, cipher: FileCipher
 ) -> None:
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    sink = EncryptedSink(logs / "access.jsonl", vault.scope, cipher.new_file_key)
     for number in range(3):
         sink(record(number).decode())
     sink.close()

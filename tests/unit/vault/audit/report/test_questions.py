@@ -16,13 +16,10 @@ from tests.support.models.audit_lines import (
     write_records,
     write_store,
 )
-from tests.support.models.audit_report import DECLARED, MAY, SHOP, opened
+from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, SHOP, opened
 from vault.audit.names import Name, Names
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_version, answer_what, answer_who
-
-JWT = "secret/data/shop/dev/jwt"
-KV: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/"}
 
 
 def read(

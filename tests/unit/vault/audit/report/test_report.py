@@ -16,11 +16,9 @@ from tests.support.models.audit_lines import (
     write_records,
     write_store,
 )
-from tests.support.models.audit_report import report
+from tests.support.models.audit_report import JWT, KV, report
 from vault.audit.report import activity
 
-JWT = "secret/data/shop/dev/jwt"
-KV: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/"}
 APPROLE: dict[str, Any] = {"mount_type": "approle", "mount_point": "auth/approle/"}
 SHOP = program("shop-dev", "web-1")
 DENIED = "1 error occurred:\n\t* permission denied\n\n"
