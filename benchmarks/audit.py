@@ -8,7 +8,6 @@ the lines, writes the columns as Parquet, makes them durable, and checks what it
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -22,7 +21,7 @@ from typing import Any, Final
 
 import duckdb
 
-from benchmarks.ratio import Case, measure, repeated, report
+from benchmarks.ratio import Case, repeated, run_on_files
 from vault.audit.event_columns import JSON_COLUMNS, select_lines
 from vault.audit.ingest.conversion import MEMORY
 from vault.audit.ingest.ingestion import ingest
@@ -143,22 +142,5 @@ def _hmac(numbers: random.Random) -> str:
     return f"hmac-sha256:{numbers.getrandbits(256):064x}"
 
 
-def main() -> int:
-    """Measure the case and print it.
-
-    Returns:
-        The exit code: 2 if it exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=LINES)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    parser.add_argument("--folder", type=Path)
-    arguments = parser.parse_args()
-    with cases(arguments.lines, arguments.folder) as each:
-        found = [measure(case, arguments.turns) for case in each]
-    return report(found)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_on_files(__doc__, cases, ("--lines", LINES, "lines"), TURNS))

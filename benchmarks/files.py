@@ -8,7 +8,6 @@ its name, and all are made durable, which takes no time on the default folder, i
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
 from benchmarks import file_peers
 from benchmarks.memory_keys import MemoryService
-from benchmarks.ratio import Case, measure, repeated, report
+from benchmarks.ratio import Case, repeated, run_on_files
 
 SIZE: Final = 256  # MiB
 TURNS: Final = 7
@@ -107,22 +106,5 @@ class Files:
         self._cipher.decrypt_file(self._sealed, self.other, threads=threads)
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=SIZE, help="MiB")
-    parser.add_argument("--turns", type=int, default=TURNS)
-    parser.add_argument("--folder", type=Path)
-    arguments = parser.parse_args()
-    with cases(arguments.size, arguments.folder) as each:
-        found = [measure(case, arguments.turns) for case in each]
-    return report(found)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_on_files(__doc__, cases, ("--size", SIZE, "MiB"), TURNS))

@@ -6,12 +6,14 @@ the machine only makes a turn slower.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -115,6 +117,35 @@ def report(results: Sequence[Result]) -> int:
     """Print *results*, and return the exit code: 2 if a case exceeds its bar."""
     Console().print(table(results))
     return 0 if all(result.is_within_bar for result in results) else 2
+
+
+#: Returns the cases with files of a size, in a folder or in the default one.
+FileCases: TypeAlias = Callable[[int, Path | None], AbstractContextManager[Iterable[Case]]]
+
+
+def run_on_files(
+    description: str | None, cases: FileCases, size: tuple[str, int, str], turns: int
+) -> int:
+    """Measure cases on files of the size that the command line names, and print them.
+
+    Args:
+        description: What the command measures.
+        cases: Returns the cases.
+        size: Option of the size, its default and its unit.
+        turns: Turns by default.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
+    option, default, unit = size
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(option, dest="size", type=int, default=default, help=unit)
+    parser.add_argument("--turns", type=int, default=turns)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with cases(arguments.size, arguments.folder) as each:
+        return report([measure(case, arguments.turns) for case in each])
 
 
 def _find_calls(run: Run, clock: Clock) -> int:
