@@ -19,7 +19,7 @@ from duckdb import DuckDBPyConnection
 from app_integration.client import Client
 from app_integration.mounts import Mounts
 from console import operate
-from tests.support.processes.command import run_command
+from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
 from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
 from tests.support.servers.deployment import Deployment
@@ -432,20 +432,14 @@ def test_command_without_a_finding_exits_0(
         (["--rules", "/nowhere/rules.yaml"], 1, "cannot be read: No such file"),
         (["--since", "1y"], 64, "--since '1y' is no duration and no time"),
         (["--metrics", "x.txt"], 64, "does not end in .prom"),
-        (["--env", "nowhere"], 1, "nowhere"),
+        (["--env", "nowhere"], 1, "no environment 'nowhere' is declared"),
     ],
 )
 def test_wrong_option_is_rejected_before_anything_is_written(
-    case: Case,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    code: int,
-    message: str,
+    case: Case, command_line: CommandLine, arguments: list[str], code: int, message: str
 ) -> None:
     words = command(case, arguments=arguments)
-    assert run_command(monkeypatch, "audit", "anomalies", *words) == code
-    assert message in capsys.readouterr().err
+    command_line.assert_rejected(code, message, "audit", "anomalies", *words)
     assert not (case.folder / "store").exists()
 
 

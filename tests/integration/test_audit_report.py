@@ -17,7 +17,7 @@ import requests
 from app_integration.client import Client
 from app_integration.settings import from_environment
 from console import operate
-from tests.support.processes.command import run_command
+from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -327,8 +327,7 @@ def check_questions(
 )
 def test_wrong_option_or_name_is_refused(
     site: Site,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command_line: CommandLine,
     tmp_path: Path,
     words: list[str],
     code: int,
@@ -336,5 +335,4 @@ def test_wrong_option_or_name_is_refused(
 ) -> None:
     options = ["--env", "dev", "--root", str(site.deployment.layout.root)]
     options += ["--store", str(tmp_path / "store")]
-    assert run_command(monkeypatch, "audit", *words, *options) == code
-    assert message in capsys.readouterr().err
+    command_line.assert_rejected(code, message, "audit", *words, *options)

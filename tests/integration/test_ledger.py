@@ -20,7 +20,7 @@ from app_integration.session.session import Session
 from console import ledger, operate
 from console.local import LocalDeployment
 from tests.support.polling import wait_until
-from tests.support.processes.command import run_command
+from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
 from vault.rotation.inventory import Kind, declared_items
 from vault.rotation.ledger.last_reads import Read
@@ -266,12 +266,11 @@ def test_command_exits_2_if_something_is_overdue(
 )
 def test_wrong_option_is_rejected_before_any_request(
     deployment: Deployment,
+    command_line: CommandLine,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     code: int,
     message: str,
 ) -> None:
     monkeypatch.setattr(ledger, "open_job_session", None)
-    assert run_command(monkeypatch, *command(deployment, *arguments)) == code
-    assert message in capsys.readouterr().err
+    command_line.assert_rejected(code, message, *command(deployment, *arguments))

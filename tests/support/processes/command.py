@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 import pytest
 
@@ -16,3 +17,16 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         cli.main()
     assert isinstance(exited.value.code, int)
     return exited.value.code
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The command, with what a test needs to run it and to see its output."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def assert_rejected(self, code: int, message: str, *arguments: str) -> None:
+        """Run a command that must fail with an exit code and a message."""
+        assert run_command(self.monkeypatch, *arguments) == code
+        assert message in self.capsys.readouterr().err
