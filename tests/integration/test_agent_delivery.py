@@ -353,6 +353,15 @@ def service_agent(server: Server, tmp_path: Path) -> Iterator[Deployment]:
 
 
 @pytest.fixture
+def recorder() -> Iterator[Prometheus]:
+    """Yield the recorder of metrics."""
+    recorder = Prometheus("dev")
+    metrics.set_recorder(recorder)
+    yield recorder
+    metrics.set_recorder(None)
+
+
+@pytest.fixture
 def store(service_agent: Deployment) -> Deployment:
     """Return a running deployment that delivers one key."""
     service_agent.put("key", "first")
@@ -499,10 +508,8 @@ class TestDelivery:
         wait_for_delivery(store, "restored")
 
     def test_version_is_shown_by_the_process_that_has_loaded_the_file(
-        self, store: Deployment
+        self, store: Deployment, recorder: Prometheus
     ) -> None:
-        recorder = Prometheus("dev")
-        metrics.set_recorder(recorder)
         config = ConfigFile(Everything, live(store))
         labels = {"environment": "dev", "service": store.scope.service, "secret": "key"}
 
@@ -519,7 +526,6 @@ class TestDelivery:
         store.put("key", "second")
         wait_until(lambda: shown() == 3, "version 3 is shown")
         assert config.current().document == {"key": "second"}
-        metrics.set_recorder(None)
 
 
 class TestSupervision:

@@ -95,26 +95,37 @@ def test_archive_of_a_service_without_an_audit_key_is_rejected(declaration: Decl
         schedule_job(declaration, pods.SCOPE, ARCHIVE, ARCHIVING, Place())
 
 
-def test_archive_keeps_segments_for_the_declared_days(tmp_path: Path) -> None:
+@pytest.fixture
+def archived(tmp_path: Path) -> Declaration:
+    """Return a declaration whose service has a key with which it may only encrypt."""
     keys = {"audit": {"allow": ["encrypt"]}}
-    declaration = pods.declare_pod(tmp_path / "declared", PEM, keys=keys)
-    environment = declaration.environments[pods.SCOPE.environment]
-    for declared, given, expected in (
-        (None, None, 90),
-        (31 * 86_400 + 1, None, 32),
-        (86_400, 7, 7),
-    ):
-        options = replace(ARCHIVING, keep=given)
-        changes = {} if declared is None else {"audit_keep": declared}
-        vault = environment.vault.model_copy(update=changes)
-        changed = environment.model_copy(update={"vault": vault})
-        environments = {**declaration.environments, pods.SCOPE.environment: changed}
-        found = schedule_job(
-            replace(declaration, environments=environments), pods.SCOPE, ARCHIVE, options, Place()
-        )
-        assert found.command[-2:] == ["--keep", str(expected)]
+    return pods.declare_pod(tmp_path / "archived", PEM, keys=keys)
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "expected"),
+    [
+        ({}, None, "90"),
+        ({"audit_keep": 31 * 86_400 + 1}, None, "32"),
+        ({"audit_keep": 86_400}, 7, "7"),
+    ],
+)
+def test_archive_keeps_segments_for_the_declared_days(
+    archived: Declaration, declared: dict[str, int], given: int | None, expected: str
+) -> None:
+    environment = archived.environments[pods.SCOPE.environment]
+    vault = environment.vault.model_copy(update=declared)
+    changed = environment.model_copy(update={"vault": vault})
+    environments = {**archived.environments, pods.SCOPE.environment: changed}
+    declaration = replace(archived, environments=environments)
+    options = replace(ARCHIVING, keep=given)
+    found = schedule_job(declaration, pods.SCOPE, ARCHIVE, options, Place())
+    assert found.command[-2:] == ["--keep", expected]
+
+
+def test_archive_with_a_command_that_is_no_words_is_rejected(archived: Declaration) -> None:
     with pytest.raises(ConfigurationError, match="No closing quotation"):
-        schedule_job(declaration, pods.SCOPE, ARCHIVE, replace(ARCHIVING, reload="'"), Place())
+        schedule_job(archived, pods.SCOPE, ARCHIVE, replace(ARCHIVING, reload="'"), Place())
 
 
 def test_rotation_has_the_declared_login_of_the_rotator(declaration: Declaration) -> None:
