@@ -15,7 +15,7 @@ def check_metrics_file(path: Path | None) -> Path | None:
     """Return *path* if the collector reads a file of that name, before any request.
 
     Raises:
-        BadParameter: If it does not end in ``.prom``, or its folder does not exist.
+        BadParameter: If it does not end in ``.prom``, is a folder, or its folder does not exist.
 
     """
     if path is None:
@@ -28,6 +28,8 @@ def check_metrics_file(path: Path | None) -> Path | None:
         raise typer.BadParameter(
             f"--metrics {path}: {path.parent} is not a folder; create it first"
         )
+    if path.is_dir():
+        raise typer.BadParameter(f"--metrics {path} is a folder; name a file in it")
     return path
 
 

@@ -55,6 +55,8 @@ def report(
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"--html {html}: {html.parent} is not a folder; create it first")
+    if html is not None and html.is_dir():
+        raise typer.BadParameter(f"--html {html} is a folder; name a file in it")
     if service is not None:
         operate.load_declaration().service(service)
     inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)

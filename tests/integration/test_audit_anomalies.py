@@ -432,13 +432,15 @@ def test_command_without_a_finding_exits_0(
         (["--rules", "/nowhere/rules.yaml"], 1, "cannot be read: No such file"),
         (["--since", "1y"], 64, "--since '1y' is no duration and no time"),
         (["--metrics", "x.txt"], 64, "does not end in .prom"),
+        (["--metrics", "{folder}/x.prom"], 64, "x.prom is a folder; name a file in it"),
         (["--env", "nowhere"], 1, "no environment 'nowhere' is declared"),
     ],
 )
 def test_wrong_option_is_rejected_before_anything_is_written(
     case: Case, command_line: CommandLine, arguments: list[str], code: int, message: str
 ) -> None:
-    words = command(case, arguments=arguments)
+    (case.folder / "x.prom").mkdir()
+    words = command(case, arguments=[each.format(folder=case.folder) for each in arguments])
     command_line.assert_rejected(code, message, "audit", "anomalies", *words)
     assert not (case.folder / "store").exists()
 

@@ -320,6 +320,7 @@ def check_questions(
         (["report", "--since", "yesterday"], 64, "is no duration and no time"),
         (["report", "--service", "gaara-stor"], 1, "did you mean 'gaara-store'?"),
         (["report", "--html", "/nowhere/x.html"], 64, "/nowhere is not a folder"),
+        (["report", "--html", "/"], 64, "--html / is a folder; name a file in it"),
         (["report", "--audit-log", "/nowhere/x.log"], 1, "/nowhere/x.log"),
         (["who", "jwt-secre", "--service", "gaara-store"], 1, "did you mean 'jwt-secret'?"),
         (["what", "gaara-store-de"], 1, "did you mean 'gaara-store-dev'?"),
