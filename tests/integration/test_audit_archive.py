@@ -46,6 +46,7 @@ SECRET: Final = "secret/data/archive"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
     with audited_server(tmp_path_factory.mktemp("server"), logs=LOGS) as running:
         running.root.post(SECRET, {"data": {"value": "invented"}})
+        running.await_single_writer(logs_of(running))
         yield running
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,20 @@ class AuditedServer:
         os.kill(self.pid, signal.SIGHUP)
         wait_until(lambda: all(log.exists() for log in logs), "the logs of the audit devices")
 
+    def await_single_writer(self, logs: Sequence[Path]) -> None:
+        """Return once the server has each of *logs* open once.
+
+        OpenBao opens a file a first time when it enables the device, and leaves that descriptor to
+        its garbage collector, which requests bring about.
+        """
+
+        def has_single_writer() -> bool:
+            self.root.get("sys/mounts")
+            found = list(_open_files(self.pid))
+            return all(found.count(str(log)) == 1 for log in logs)
+
+        wait_until(has_single_writer, "one descriptor for each log")
+
     def allow(self, policy: str, *paths: str) -> None:
         """Write a policy that grants reading and updating *paths*."""
         rules = (f'path "{path}" {{ capabilities = ["read", "update"] }}' for path in paths)
@@ -128,6 +142,12 @@ def audited_server(
     finally:
         process.terminate()
         process.wait(PATIENCE)
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(link.readlink())
 
 
 def _is_ready(root: Session) -> bool:

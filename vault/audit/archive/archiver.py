@@ -157,7 +157,8 @@ class _Run:
         for rotated in found:
             if rotated.writers() is Writers.SOME:
                 self.done.failures.append(
-                    f"{rotated.path} is still open for writing; find the process with fuser"
+                    f"{rotated.path} is still open for writing; if the server has just started, "
+                    "run this again after two minutes, otherwise find the process with fuser"
                 )
                 return
             self._archive(log, rotated, writer)
