@@ -14,7 +14,7 @@ from console.audit_files import find_audit_files
 from console.auditor_keys import unwrap_any
 from console.operator_session import open_job_session
 from vault.audit.ingest.ingestion import Ingested, ingest
-from vault.audit.ingest.source import Source, find_records, find_server_logs
+from vault.audit.ingest.source import Source, find_records, find_server_logs, list_records
 from vault.declare.server_names import AUDITOR_JOB
 
 
@@ -69,7 +69,7 @@ class LogSources:
         if not operate.is_local(self.environment, self.root):
             return ()
         logs = operate.local_deployment(self.root).layout.logs
-        return [logs] if logs.is_dir() else []
+        return list_records(logs) if logs.is_dir() else ()
 
     def update(
         self,

@@ -14,10 +14,11 @@ from console.auditor_keys import open_unwrap, read_origin
 from console.options import ENV, Identity, Root
 from vault.audit.archive.errors import SegmentDamaged
 from vault.audit.archive.segment_file import read_segment_file
+from vault.audit.ingest.source import find_log_files
 
 
 def read(
-    files: Annotated[list[Path], typer.Argument(help="segments of an archive")],
+    files: Annotated[list[Path], typer.Argument(help="segments of an archive, or its folder")],
     service: Annotated[str | None, typer.Option("--service", help="whose key it is")] = None,
     env: Annotated[str | None, ENV] = None,
     identity: Identity = None,
@@ -29,7 +30,7 @@ def read(
     """
     scope = read_origin(service, env)
     with open_unwrap(scope, identity, root) as unwrap:
-        for path in files:
+        for path in find_log_files(files):
             try:
                 for piece in read_segment_file(path, unwrap):
                     sys.stdout.buffer.write(piece)

@@ -50,3 +50,8 @@ def test_environments_do_not_share_a_store(tmp_path: Path) -> None:
 def test_ingest_without_a_log_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no audit log of prod is known; name one with"):
         LogSources(Environment("prod"), (), (), tmp_path).find()
+
+
+def test_folder_without_a_record_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="has no access record; name another folder"):
+        LogSources(Environment("prod"), (), [tmp_path], tmp_path).find()

@@ -57,7 +57,7 @@ def device_name(name: str) -> str:
 
 
 def find_server_logs(paths: Iterable[Path]) -> list[Source]:
-    """Return the files of audit devices among *paths*.
+    """Return the logs of audit devices at *paths*.
 
     Args:
         paths: Files, and folders of archives, whose segments are meant.
@@ -66,6 +66,11 @@ def find_server_logs(paths: Iterable[Path]) -> list[Source]:
         ConfigurationError: If a folder has no segment.
 
     """
+    return [Source.server_log(path) for path in find_log_files(paths)]
+
+
+def find_log_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files at *paths*, each once. See :func:`find_server_logs`."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -77,7 +82,7 @@ def find_server_logs(paths: Iterable[Path]) -> list[Source]:
             found += segments
         else:
             found.append(path)
-    return [Source.server_log(path) for path in dict.fromkeys(found)]
+    return list(dict.fromkeys(found))
 
 
 def find_records(paths: Iterable[Path]) -> list[Source]:
@@ -88,18 +93,26 @@ def find_records(paths: Iterable[Path]) -> list[Source]:
             renamed by a suffix.
 
     Raises:
+        ConfigurationError: If a folder has none.
         OSError: If a path does not exist.
 
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            names = (each for each in path.iterdir() if _is_record_file(each))
-            found += sorted(names)
+            records = list_records(path)
+            if not records:
+                raise ConfigurationError(f"{path} has no access record; name another folder")
+            found += records
         else:
             path.stat()
             found.append(path)
     return [Source(path, RECORDS) for path in dict.fromkeys(found)]
+
+
+def list_records(folder: Path) -> list[Path]:
+    """Return the files of access records in *folder*."""
+    return sorted(each for each in folder.iterdir() if _is_record_file(each))
 
 
 def _is_record_file(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app_integration.mounts import Mounts
+from vault.reconcile.resources.ownership import FOLDER
 
 #: Operations of the Transit engine that use a key.
 USES: Final = ("encrypt", "decrypt", "rewrap", "hmac", "sign", "verify", "datakey")
@@ -67,6 +68,7 @@ _LAYERS: Final = (
         ELSE 'change'
     END AS category,
     CASE
+        WHEN engine = 'kv' AND starts_with(object, '{FOLDER}/') THEN 'record'
         WHEN engine = 'kv' THEN 'secret'
         WHEN engine = 'transit' THEN 'key'
         WHEN engine = 'database' THEN 'database'

@@ -252,6 +252,7 @@ CHANGES = [
     ("secret/metadata/shop/dev/jwt", "delete", "secret"),
     ("secret/destroy/shop/dev/jwt", "update", "secret"),
     ("transit/keys/shop-dev-pii/rotate", "update", "key"),
+    ("secret/metadata/_strongroom/dev/policy/shop-dev", "update", "record"),
     ("database/roles/shop-dev", "update", "database"),
     ("sys/policies/acl/shop-dev", "update", "policy"),
     ("sys/mounts/kv-1", "update", "mount"),
