@@ -1,4 +1,4 @@
-"""Command ``units``: the files that run a recurring job of a service at its times."""
+"""Command ``units``: the files that run a recurring job at its times."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from typing import Annotated
 import typer
 
 from agent.jobs.builders import BUILDERS
-from agent.jobs.job import JobOptions
+from agent.jobs.job import Job, JobOptions
 from agent.jobs.registry import JOBS
 from agent.jobs.scheduled_job import PROGRAM, Place, schedule_job
 from app_integration import names
 from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
+from app_integration.names import Environment, Scope
 from console import operate
-from console.options import MAX_KEEP, Env, Prometheus, Service
+from console.options import MAX_KEEP, Env, Prometheus
 
 JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
 Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
 
+JobService = Annotated[
+    str | None,
+    typer.Option("--service", help="the name of a file in services/, of a job that is of one"),
+]
 Schedule = Annotated[
     str | None,
     typer.Option("--schedule", help="five fields of cron, in UTC; the job's own by default"),
@@ -47,7 +51,10 @@ AuditLog = Annotated[
 ReloadCommand = Annotated[
     str | None, typer.Option("--reload", help="command there, after which logs are reopened")
 ]
-User = Annotated[str | None, typer.Option("--user", help="the server's user there")]
+User = Annotated[str | None, typer.Option("--user", help="the user there, such as the server's")]
+MetricsThere = Annotated[
+    Path | None, typer.Option("--metrics", help="a .prom file there, for the node exporter")
+]
 Image = Annotated[
     str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
 ]
@@ -57,9 +64,9 @@ Cacert = Annotated[Path | None, typer.Option("--cacert", help="PEM file there, o
 def units(
     job: Annotated[JobName, typer.Option("--job", help="the job")],
     runner: Annotated[Runner, typer.Option("--for", help="what runs the job there")],
-    service: Service,
     env: Env,
     out: Annotated[Path, typer.Option("--out", help="folder for the files")],
+    service: JobService = None,
     schedule: Schedule = None,
     folder: Folder = None,
     recipient: Recipient = None,
@@ -69,20 +76,40 @@ def units(
     prometheus: Prometheus = None,
     reload: ReloadCommand = None,
     user: User = None,
+    metrics: MetricsThere = None,
     program: Annotated[Path, typer.Option("--program", help="the tool there")] = PROGRAM,
     image: Image = None,
     cacert: Cacert = None,
 ) -> None:
-    """Write what runs a recurring job of a service at its times. The files contain no secret."""
-    scope = Scope(service, names.parse_environment(env))
-    if scope.environment.is_dev:
+    """Write what runs a recurring job at its times. The files contain no secret."""
+    environment = names.parse_environment(env)
+    subject = _read_subject(JOBS[job], service, environment)
+    if environment.is_dev:
         raise ConfigurationError("the servers of dev run on this machine; run its jobs by hand")
     recipients, logs = tuple(recipient or ()), tuple(audit_log or ())
-    options = JobOptions(folder, recipients, keep, repository, logs, prometheus, reload, user)
+    options = JobOptions(
+        folder, recipients, keep, repository, logs, prometheus, reload, user, metrics
+    )
     place, declaration = Place(program, cacert, image), operate.load_declaration()
-    scheduled = schedule_job(declaration, scope, JOBS[job], options, place, schedule)
+    scheduled = schedule_job(declaration, subject, JOBS[job], options, place, schedule)
     files = BUILDERS[runner](scheduled)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         replace_file(out / name, text.encode(), mode=0o644)
         typer.echo(f"wrote {out / name}")
+
+
+def _read_subject(job: Job, service: str | None, environment: Environment) -> Scope | Environment:
+    """Return what the job is of: a service in its environment, or the environment.
+
+    Raises:
+        BadParameter: If a service is missing, or named for a job of the environment.
+
+    """
+    if not job.has_service and service is not None:
+        raise typer.BadParameter(f"the job {job.name} is of the environment; remove --service")
+    if not job.has_service:
+        return environment
+    if service is None:
+        raise typer.BadParameter(f"the job {job.name} is of one service; name it with --service")
+    return Scope(service, environment)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
+from app_integration.names import Environment, Scope
 
 
 class Need(Enum):
@@ -18,6 +18,8 @@ class Need(Enum):
     CREDENTIAL = auto()
     #: The credential of the role ``strongroom-rotator``.
     ROTATOR = auto()
+    #: The credential of the role ``strongroom-auditor``.
+    AUDITOR = auto()
     #: The deployment's repository, which it reads.
     REPOSITORY = auto()
     #: The service's database.
@@ -26,6 +28,12 @@ class Need(Enum):
     FOLDER = auto()
     #: The machine of the secrets server: its user, and the folders of its audit logs.
     SERVER = auto()
+    #: The server's audit logs, which it only reads.
+    LOGS = auto()
+    #: A folder of its own, for what it remembers between two runs.
+    STATE = auto()
+    #: A file for the node exporter. Exit code 2 is a finding that the metrics have, and no failure.
+    METRICS = auto()
     #: The service's key for logs, with which it may only encrypt.
     AUDIT_KEY = auto()
     #: Connections to other machines.
@@ -44,7 +52,8 @@ class JobOptions:
         audit_log: Files of the server's audit devices.
         prometheus: Address of a Prometheus.
         reload: Command that has the server open its audit logs again.
-        user: User of the server, whom its audit logs belong to.
+        user: User that the job runs as, such as the server's, whom its audit logs belong to.
+        metrics: The file of its metrics.
 
     """
 
@@ -56,6 +65,7 @@ class JobOptions:
     prometheus: str | None = None
     reload: str | None = None
     user: str | None = None
+    metrics: Path | None = None
 
     @property
     def given(self) -> list[str]:
@@ -66,17 +76,19 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that a service can have.
+    """A job that a service or an environment can have.
 
     Attributes:
         name: Its name, which ends the name of its unit.
-        description: One phrase, which the service's name follows.
+        description: One phrase, which the name of the service or environment follows.
         command: Words of the tool's command, without options.
         schedule: The schedule that it has if none is given, in the fields of cron.
         timeout: Seconds after which a run is ended.
         needs: What it needs where it runs.
         passes: Names of the :class:`JobOptions` that the command gets, in their order. A job takes
             those that its needs require, too.
+        takes: Names of further ones, which the command does not get.
+        has_service: Whether it is of one service. Otherwise it is of a whole environment.
 
     """
 
@@ -87,10 +99,27 @@ class Job:
     timeout: int
     needs: frozenset[Need]
     passes: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    has_service: bool = True
 
-    def arguments(self, scope: Scope, options: JobOptions) -> list[str]:
-        """Return the arguments of the tool."""
-        words = [*self.command, "--service", scope.service, "--env", str(scope.environment)]
+    @property
+    def role(self) -> str | None:
+        """Return the key of its role in an environment's section ``jobs``; None without one."""
+        return next((role for need, role in _ROLES.items() if need in self.needs), None)
+
+    def arguments(self, subject: Scope | Environment, options: JobOptions) -> list[str]:
+        """Return the arguments of the tool.
+
+        Args:
+            subject: The service in its environment, or the environment.
+            options: Options of the job.
+
+        """
+        words = [*self.command]
+        if isinstance(subject, Scope):
+            words += ["--service", subject.service]
+            subject = subject.environment
+        words += ["--env", str(subject)]
         for name in self.passes:
             value = getattr(options, name)
             for each in value if isinstance(value, tuple) else (value,):
@@ -104,9 +133,9 @@ class Job:
             ConfigurationError: If one is missing, or is not taken.
 
         """
-        required = {name: text for name, (need, text) in _REQUIRED.items() if need in self.needs}
+        required = {name: text for need, name, text in _REQUIRED if need in self.needs}
         for name in options.given:
-            if name not in {*self.passes, *required}:
+            if name not in {*self.passes, *self.takes, *required}:
                 raise ConfigurationError(f"the job {self.name} takes no {_option(name)}; remove it")
         for name, text in required.items():
             if name not in options.given:
@@ -118,11 +147,15 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-#: Name of an option in :class:`JobOptions` → the need of it, and what an error says.
-_REQUIRED: Final = {
-    "folder": (Need.FOLDER, "writes to a folder; name it with {}"),
-    "repository": (Need.REPOSITORY, "reads the deployment's repository; name its folder with {}"),
-    "audit_log": (Need.SERVER, "renames the server's audit logs; name each with {}"),
-    "reload": (Need.SERVER, "has the server open its logs again; pass the command with {}"),
-    "user": (Need.SERVER, "runs as the server's user; name it with {}"),
-}
+#: Need of a credential of the deployment → the key of its role in the section ``jobs``.
+_ROLES: Final = {Need.ROTATOR: "rotator", Need.AUDITOR: "auditor"}
+#: A need, the option in :class:`JobOptions` that it requires, and what an error says.
+_REQUIRED: Final = (
+    (Need.FOLDER, "folder", "writes to a folder; name it with {}"),
+    (Need.REPOSITORY, "repository", "reads the deployment's repository; name its folder with {}"),
+    (Need.SERVER, "audit_log", "renames the server's audit logs; name each with {}"),
+    (Need.SERVER, "reload", "has the server open its logs again; pass the command with {}"),
+    (Need.SERVER, "user", "runs as the server's user; name it with {}"),
+    (Need.LOGS, "audit_log", "reads the server's audit logs; name each with {}"),
+    (Need.LOGS, "user", "runs as a user who may read the server's audit logs; name it with {}"),
+)

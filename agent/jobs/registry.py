@@ -1,4 +1,4 @@
-"""Jobs that a service can have. Another one is another entry here."""
+"""Jobs that a service or an environment can have. Another one is another entry here."""
 
 from __future__ import annotations
 
@@ -24,6 +24,28 @@ JOBS: Final[Mapping[str, Job]] = {
             passes=("folder", "reload", "audit_log", "recipient", "keep"),
         ),
         Job(
+            name="audit-anomalies",
+            description="Anomalies in the audit log of",
+            command=("audit", "anomalies"),
+            # Shortly before the archive takes the log away, so that little of it is never read.
+            schedule="10 * * * *",
+            timeout=1800,
+            needs=frozenset({Need.REPOSITORY, Need.LOGS, Need.STATE, Need.METRICS}),
+            passes=("audit_log", "metrics"),
+            has_service=False,
+        ),
+        Job(
+            name="audit-devices",
+            description="Comparison of the audit devices of",
+            command=("audit", "devices"),
+            # A full disk stops every request, so that minutes count.
+            schedule="* * * * *",
+            timeout=60,
+            needs=frozenset({Need.AUDITOR, Need.REPOSITORY, Need.LOGS, Need.METRICS, Need.NETWORK}),
+            passes=("audit_log", "metrics"),
+            has_service=False,
+        ),
+        Job(
             name="backup-database",
             description="Backup of the database of",
             command=("backup-database",),
@@ -31,6 +53,17 @@ JOBS: Final[Mapping[str, Job]] = {
             timeout=4 * 3600,
             needs=frozenset({Need.CREDENTIAL, Need.DATABASE, Need.FOLDER, Need.NETWORK}),
             passes=("folder", "recipient", "keep"),
+        ),
+        Job(
+            name="ledger",
+            description="Ledger of",
+            command=("ledger",),
+            schedule="0 * * * *",
+            timeout=1800,
+            needs=frozenset({Need.AUDITOR, Need.REPOSITORY, Need.METRICS, Need.NETWORK}),
+            passes=("audit_log", "metrics"),
+            takes=("user",),
+            has_service=False,
         ),
         Job(
             name="rotate-due",

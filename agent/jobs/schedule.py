@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Self
 
 from app_integration.errors import ConfigurationError
@@ -12,6 +13,7 @@ from app_integration.errors import ConfigurationError
 _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 #: Most days that a month has.
 _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_QUARTER: Final = 15  # minutes
 _PART: Final = re.compile(
     r"\*(?:/(?P<step>[0-9]{1,9}))?|(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?"
 )
@@ -112,6 +114,11 @@ class Schedule:
         except ConfigurationError as error:
             raise ConfigurationError(f"the schedule {text!r} cannot be used: {error}") from None
         return cls(" ".join(words), values)
+
+    @property
+    def is_frequent(self) -> bool:
+        """Return whether two runs in an hour are less than a quarter of an hour apart."""
+        return any(later - minute < _QUARTER for minute, later in pairwise(sorted(self.values[0])))
 
     @property
     def calendar(self) -> str:

@@ -1,4 +1,4 @@
-"""A job of one service, with all that the files of a target contain."""
+"""A job of a service or an environment, with all that the files of a target contain."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Final
 from agent.jobs.job import Job, JobOptions, Need
 from agent.jobs.schedule import Schedule
 from agent.targets.files import printable
-from agent.targets.settings import ServiceSettings, service_settings
+from agent.targets.settings import ServiceSettings, declared_address, service_settings
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, mount_variables
-from app_integration.names import Scope
+from app_integration.names import Environment, Scope
 from vault.audit.archive.reload import parse_command
 from vault.declare.declaration import AUDIT_KEY, Declaration
 from vault.declare.durations import whole_days
-from vault.declare.schema.logins import JwtLogin
+from vault.declare.schema.logins import Jobs, JwtLogin
 
 #: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
 PROGRAM: Final = Path("/usr/local/bin/strongroom")
 _RECIPIENT: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+#: Folder of the folders that systemd makes for the state of units.
+_STATES: Final = Path("/var/lib")
 #: How a private key begins, also one of a plugin.
 _PRIVATE_KEY: Final = "AGE-"
 
@@ -44,46 +46,59 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A job of one service, at its times and its place.
+    """A job of a service or an environment, at its times and its place.
 
     Attributes:
         job: The job.
-        service: What the declaration says about the service.
+        environment: The environment.
+        address: Address of the server.
+        service: What the declaration says about the service; None for a job of the environment.
         schedule: Times at which it runs.
         options: Options of the job.
         place: Where it runs.
-        rotator: Login of ``strongroom-rotator`` beside its AppRole, None if none is declared.
+        login: Login of the job's role beside its AppRole, None if none is declared.
 
     """
 
     job: Job
-    service: ServiceSettings
+    environment: Environment
+    address: str
+    service: ServiceSettings | None
     schedule: Schedule
     options: JobOptions
     place: Place
-    rotator: JwtLogin | None = None
+    login: JwtLogin | None = None
 
     @property
     def name(self) -> str:
         """Return the name of its unit."""
-        return f"strongroom-{self.service.scope.service}-{self.job.name}"
+        subject = self.service.scope.service if self.service is not None else self.environment
+        return f"strongroom-{subject}-{self.job.name}"
 
     @property
     def description(self) -> str:
         """Return one phrase about it."""
-        scope = self.service.scope
-        return f"{self.job.description} {scope.service} in {scope.environment}"
+        if self.service is None:
+            return f"{self.job.description} {self.environment}"
+        return f"{self.job.description} {self.service.scope.service} in {self.environment}"
 
     @property
     def command(self) -> list[str]:
         """Return the command that it runs."""
-        arguments = self.job.arguments(self.service.scope, self.options)
-        return [str(self.place.program), *arguments]
+        subject = self.service.scope if self.service is not None else self.environment
+        words = [str(self.place.program), *self.job.arguments(subject, self.options)]
+        return [*words, "--store", str(_STATES / self.name)] if self.needs(Need.STATE) else words
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return the variables that are the same everywhere, without those of its login's files."""
-        service, mounts = self.service, self.service.mounts
+        """Return the variables that are the same everywhere, without those of its login's files.
+
+        A job of an environment has none, because it reads the declaration.
+        """
+        service = self.service
+        if service is None:
+            return {}
+        mounts = service.mounts
         if not service.needs_secret_id:
             # The variable of the AppRole's mount would be taken for that of the other method.
             mounts = replace(mounts, approle=DEFAULT_MOUNTS.approle)
@@ -97,17 +112,17 @@ class ScheduledJob:
 
 def schedule_job(
     declaration: Declaration,
-    scope: Scope,
+    subject: Scope | Environment,
     job: Job,
     options: JobOptions,
     place: Place,
     schedule: str | None = None,
 ) -> ScheduledJob:
-    """Return *job* of the service *scope*.
+    """Return *job* of *subject*.
 
     Args:
         declaration: The declaration.
-        scope: The service and environment.
+        subject: The service in its environment, or the environment.
         job: The job.
         options: Options of the job.
         place: Where it runs.
@@ -120,18 +135,40 @@ def schedule_job(
     """
     job.check_options(options)
     _check_values(options, place)
-    service = service_settings(declaration, scope)
-    if Need.AUDIT_KEY in job.needs:
-        options = _keep_as_declared(declaration, scope, job, options)
+    times = Schedule.parse(job.schedule if schedule is None else schedule)
+    service = None
+    if isinstance(subject, Scope):
+        service = service_settings(declaration, subject)
+        options = _complete_options(declaration, subject, job, options)
+    environment = subject.environment if isinstance(subject, Scope) else subject
+    address = declared_address(declaration, environment)
+    login = _find_login(declaration.environment(environment).jobs, job)
+    return ScheduledJob(job, environment, address, service, times, options, place, login)
+
+
+def _find_login(declared: Jobs, job: Job) -> JwtLogin | None:
+    """Return the declared login of the job's role beside its AppRole."""
+    found = getattr(declared, job.role) if job.role is not None else None
+    return found.jwt if found is not None else None
+
+
+def _complete_options(
+    declaration: Declaration, scope: Scope, job: Job, options: JobOptions
+) -> JobOptions:
+    """Return *options* with what the declaration adds to them.
+
+    Raises:
+        ConfigurationError: If the job needs what the service does not have.
+
+    """
     if Need.DATABASE in job.needs and declaration.service(scope.service).database is None:
         raise ConfigurationError(
             f"the job {job.name} needs a database, and {scope.service} has none; declare it in "
             f"services/{scope.service}.yaml"
         )
-    times = Schedule.parse(job.schedule if schedule is None else schedule)
-    rotator = declaration.environment(scope.environment).jobs.rotator
-    login = rotator.jwt if rotator is not None else None
-    return ScheduledJob(job, service, times, options, place, login)
+    if Need.AUDIT_KEY not in job.needs:
+        return options
+    return _keep_as_declared(declaration, scope, job, options)
 
 
 def _keep_as_declared(
@@ -157,7 +194,12 @@ def _check_values(options: JobOptions, place: Place) -> None:
         _check_recipient(recipient)
     if options.reload is not None:
         parse_command(options.reload)
-    paths = (options.folder, options.repository, *options.audit_log)
+    if options.metrics is not None and options.metrics.suffix != ".prom":
+        raise ConfigurationError(
+            f"--metrics {options.metrics} does not end in .prom; the node exporter ignores it"
+        )
+    _check_path(options.metrics.parent if options.metrics is not None else None)
+    paths = (options.folder, options.repository, options.metrics, *options.audit_log)
     for path in (*paths, place.program, place.cacert):
         _check_path(path)
 

@@ -12,7 +12,7 @@ from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
-from app_integration.names import Scope
+from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import Agent, Config, Deployment
 
@@ -164,18 +164,29 @@ def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
     """
     environment = declaration.environment(scope.environment)
     deployment = declaration.deployment(scope)
-    if environment.vault.address is None:
-        raise ConfigurationError(
-            f"{scope.environment} has no vault.address, so that its server cannot be reached from "
-            f"elsewhere; declare one in environments/{scope.environment}.yaml"
-        )
     return ServiceSettings(
         scope=scope,
-        address=environment.vault.address,
+        address=declared_address(declaration, scope.environment),
         mounts=environment.mounts,
         agent=environment.agent,
         deployment=deployment,
     )
+
+
+def declared_address(declaration: Declaration, environment: Environment) -> str:
+    """Return the address of the server of *environment*.
+
+    Raises:
+        ConfigurationError: If it has none.
+
+    """
+    address = declaration.environment(environment).vault.address
+    if address is None:
+        raise ConfigurationError(
+            f"{environment} has no vault.address, so that its server cannot be reached from "
+            f"elsewhere; declare one in environments/{environment}.yaml"
+        )
+    return address
 
 
 def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:

@@ -34,11 +34,7 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
             hide another, or the job must run beside the server.
 
     """
-    if scheduled.needs(Need.SERVER):
-        raise ConfigurationError(
-            f"the job {scheduled.job.name} renames the server's audit logs and signals the server, "
-            "which a pod cannot; write it for systemd, on the server's machine"
-        )
+    _check_reach(scheduled)
     login = _login(scheduled)
     _check(scheduled, login)
     values = _values(scheduled, login)
@@ -47,16 +43,23 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
         for name in ("kustomization.yaml", "cron-job.yaml")
     }
     if login is not None:
-        files |= login_files(scheduled.service, login)
+        files |= login_files(_role(scheduled), login)
     if scheduled.needs(Need.NETWORK):
         files["network-policy.yaml"] = _network_policy(scheduled)
     return files
 
 
 def _login(scheduled: ScheduledJob) -> PodLogin | None:
-    if scheduled.needs(Need.ROTATOR):
-        return job_login("rotator", scheduled.rotator, scheduled.service.scope.environment)
-    return pod_login(scheduled.service) if scheduled.needs(Need.CREDENTIAL) else None
+    service = scheduled.service
+    if scheduled.job.role is not None:
+        return job_login(scheduled.job.role, scheduled.login, scheduled.environment)
+    return pod_login(service) if service and scheduled.needs(Need.CREDENTIAL) else None
+
+
+def _role(scheduled: ScheduledJob) -> str:
+    """Return the name of the role that the job logs in as."""
+    role, service = scheduled.job.role, scheduled.service
+    return f"strongroom-{role}" if service is None or role is not None else str(service.scope)
 
 
 def _name(scheduled: ScheduledJob) -> str:
@@ -69,8 +72,8 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
     folder = scheduled.options.folder if scheduled.needs(Need.FOLDER) else None
     variables = {**scheduled.variables, "HOME": _TEMPORARY}
     if login is not None:
-        is_rotator = scheduled.needs(Need.ROTATOR)
-        variable = "STRONGROOM_OPERATOR_JWT_FILE" if is_rotator else "STRONGROOM_JWT_FILE"
+        is_operator = scheduled.job.role is not None
+        variable = "STRONGROOM_OPERATOR_JWT_FILE" if is_operator else "STRONGROOM_JWT_FILE"
         variables[variable] = login.token_file
     if place.cacert is not None:
         variables["VAULT_CACERT"] = place.cacert
@@ -87,6 +90,7 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
         "variables": {name: escape_word(str(value)) for name, value in variables.items()},
         "cacert": place.cacert,
         "folder": folder,
+        "has_findings": scheduled.needs(Need.METRICS),
         "repository": scheduled.options.repository,
         "temporary": _TEMPORARY,
     }
@@ -95,12 +99,53 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
 def _network_policy(scheduled: ScheduledJob) -> str:
     """Return the policy of the job's pods."""
     name, service = _name(scheduled), scheduled.service
-    database = service.deployment.database if scheduled.needs(Need.DATABASE) else None
+    database = service.deployment.database if service and scheduled.needs(Need.DATABASE) else None
     others = [database] if database else []
     if scheduled.options.prometheus is not None:
         url = urlsplit(scheduled.options.prometheus)
         others.append(Endpoint(url.hostname or "", port_of(url)))
-    return network_policy(name, (LABEL, name), service.address, others)
+    return network_policy(name, (LABEL, name), scheduled.address, others)
+
+
+def _check_reach(scheduled: ScheduledJob) -> None:
+    """Check that a pod reaches what the job works on.
+
+    Raises:
+        ConfigurationError: If it does not.
+
+    """
+    if scheduled.needs(Need.SERVER):
+        raise ConfigurationError(
+            f"the job {scheduled.job.name} renames the server's audit logs and signals the server, "
+            "which a pod cannot; write it for systemd, on the server's machine"
+        )
+    if scheduled.needs(Need.LOGS):
+        raise ConfigurationError(
+            f"the job {scheduled.job.name} reads the server's audit logs, which a pod has not; "
+            "write it for systemd, on the server's machine"
+        )
+
+
+def _check_options(scheduled: ScheduledJob) -> None:
+    """Check that no option is for a machine.
+
+    Raises:
+        ConfigurationError: If one is.
+
+    """
+    job, options = scheduled.job, scheduled.options
+    if options.audit_log:
+        other = ", and pass --prometheus" if "prometheus" in job.passes else ""
+        raise ConfigurationError(
+            f"a pod has no audit log of the server; leave --audit-log out{other}"
+        )
+    if options.user is not None:
+        raise ConfigurationError(f"the job's container runs as {USER}; leave --user out")
+    if options.metrics is not None:
+        raise ConfigurationError(
+            "no node exporter reads a file of a pod; leave --metrics out, and alert on "
+            "kube_job_status_failed, because the job fails if it finds something"
+        )
 
 
 def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
@@ -117,10 +162,7 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
         raise ConfigurationError(
             "the job's container has no image; name one that has the tool, with --image"
         )
-    if scheduled.options.audit_log:
-        raise ConfigurationError(
-            "a pod has no audit log of the server; leave --audit-log out, and pass --prometheus"
-        )
+    _check_options(scheduled)
     folders = [_TEMPORARY, scheduled.options.folder, login.token_file.parent if login else None]
     mounts = [path for path in (*folders, place.cacert) if path is not None]
     others = (place.program, scheduled.options.repository)

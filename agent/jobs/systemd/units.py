@@ -21,7 +21,8 @@ from app_integration.errors import ConfigurationError
 #: Unit that starts for each job that failed.
 FAILED: Final = "strongroom-job-failed@.service"
 _CREDENTIALS: Final = Path("/etc/strongroom")
-_ROTATOR: Final = _CREDENTIALS / "strongroom-rotator"
+#: Group that may write the folder of the metrics.
+_METRICS_GROUP: Final = "strongroom-metrics"
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 #: Folders of which the unit sees none, or one of its own that is removed after each run.
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
@@ -56,9 +57,10 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
     files = {
         f"{scheduled.name}.service": "job.service.j2",
         f"{scheduled.name}.timer": "job.timer.j2",
-        FAILED: "failed.service.j2",
     }
-    if scheduled.options.user is None:
+    if values["reports_failure"]:
+        files[FAILED] = "failed.service.j2"
+    if scheduled.options.user is None or scheduled.needs(Need.METRICS):
         files[f"{scheduled.name}.sysusers.conf"] = "sysusers.conf.j2"
     if scheduled.needs(Need.FOLDER):
         files[f"{scheduled.name}.tmpfiles.conf"] = "tmpfiles.conf.j2"
@@ -72,11 +74,15 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         for each in _credentials(scheduled)
     ]
     options, variables = scheduled.options, scheduled.variables.items()
-    repository = options.repository
+    repository, is_frequent = options.repository, scheduled.schedule.is_frequent
+    has_metrics = scheduled.needs(Need.METRICS)
     return {
         "unit": scheduled.name,
         "description": scheduled.description,
         "user": options.user or account(scheduled.name),
+        "has_own_user": options.user is None,
+        "group": _METRICS_GROUP if has_metrics else None,
+        "state": scheduled.name if scheduled.needs(Need.STATE) else None,
         "credentials": credentials,
         "variables": [quote(f"{name}={value}") for name, value in variables],
         "command": quote_command(scheduled.command),
@@ -86,6 +92,9 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         "network": scheduled.needs(Need.NETWORK),
         "timeout": scheduled.job.timeout,
         "calendar": scheduled.schedule.calendar,
+        "is_frequent": is_frequent,
+        # Otherwise there would be a report each minute. The age of the metrics shows it, too.
+        "reports_failure": not (has_metrics and is_frequent),
     }
 
 
@@ -95,6 +104,8 @@ def _written(scheduled: ScheduledJob) -> list[Path]:
     found = [options.folder] if scheduled.needs(Need.FOLDER) and options.folder else []
     if scheduled.needs(Need.SERVER):
         found += [path.parent for path in options.audit_log]
+    if options.metrics is not None:
+        found.append(options.metrics.parent)
     return [*dict.fromkeys(found)]
 
 
@@ -102,12 +113,13 @@ def _credentials(scheduled: ScheduledJob) -> list[Credential]:
     """Return what the job logs in with, and the server's CA."""
     service, cacert = scheduled.service, scheduled.place.cacert
     found = [Credential("ca", cacert, "VAULT_CACERT")] if cacert else []
-    if scheduled.needs(Need.ROTATOR):
+    if scheduled.job.role is not None:
+        own = _CREDENTIALS / f"strongroom-{scheduled.job.role}"
         found += [
-            Credential("role-id", _ROTATOR / "role-id", "STRONGROOM_OPERATOR_ROLE_ID_FILE"),
-            Credential("secret-id", _ROTATOR / "secret-id", "STRONGROOM_OPERATOR_SECRET_ID_FILE"),
+            Credential("role-id", own / "role-id", "STRONGROOM_OPERATOR_ROLE_ID_FILE"),
+            Credential("secret-id", own / "secret-id", "STRONGROOM_OPERATOR_SECRET_ID_FILE"),
         ]
-    if not scheduled.needs(Need.CREDENTIAL):
+    if service is None or not scheduled.needs(Need.CREDENTIAL):
         return found
     folder = _CREDENTIALS / service.scope.service
     approle = AppRoleAutoAuth(folder / "role-id", folder / "secret-id", is_wrapped=False)
@@ -140,7 +152,13 @@ def _check(scheduled: ScheduledJob) -> None:
     options = scheduled.options
     if options.user is not None and not _USER.fullmatch(options.user):
         raise ConfigurationError(f"--user {options.user!r} is no name of a user; pass the server's")
-    for path in (options.folder, options.repository, *options.audit_log, scheduled.place.program):
+    if scheduled.needs(Need.METRICS) and options.metrics is None:
+        raise ConfigurationError(
+            f"the job {scheduled.job.name} writes metrics for the node exporter; name their file "
+            "with --metrics, as it is where the job runs"
+        )
+    paths = (options.folder, options.repository, options.metrics, *options.audit_log)
+    for path in (*paths, scheduled.place.program):
         if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(
                 f"{path} is in a home folder or a temporary one, which the unit does not see; use "

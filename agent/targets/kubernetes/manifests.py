@@ -57,7 +57,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     return {
         **settings.agent_files(places),
         **rendered,
-        **login_files(settings, login),
+        **login_files(str(settings.scope), login),
         "network-policy.yaml": _network_policy(settings),
     }
 

@@ -10,21 +10,26 @@ from urllib.parse import SplitResult, urlsplit
 from agent.targets.files import render
 from agent.targets.kubernetes.pod_login import PodLogin
 from agent.targets.kubernetes.scalar import quote
-from agent.targets.settings import ServiceSettings
 from vault.declare.schema.field_types import Endpoint
 
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def login_files(service: ServiceSettings, login: PodLogin) -> dict[str, str]:
-    """Return the service account, and the right to have its token verified if it needs that."""
+def login_files(role: str, login: PodLogin) -> dict[str, str]:
+    """Return the service account, and the right to have its token verified if it needs that.
+
+    Args:
+        role: Name of the role on the server.
+        login: The login as that role.
+
+    """
     values = {
-        "role": service.scope,
+        "role": role,
         "account": login.account,
         "namespaces": login.namespaces,
     }
     names = ["service-account.yaml"]
-    if service.agent.login == "kubernetes" and login.audience is None:
+    if login.audience is None:
         names.append("token-review.yaml")
     return {name: render(f"targets/kubernetes/{name}.j2", quote, values) for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,18 @@ ARCHIVING: Final = JobOptions(
 ROTATION: Final = JobOptions(
     repository=Path("/srv/deployment"), prometheus="http://10.0.0.9:9090/prometheus"
 )
+ANOMALIES: Final = JOBS["audit-anomalies"]
+DEVICES: Final = JOBS["audit-devices"]
+LEDGER: Final = JOBS["ledger"]
+#: Jobs of an environment, which write metrics.
+METRICS: Final = (ANOMALIES, DEVICES, LEDGER)
+#: Options of the jobs that read the server's logs and write metrics.
+WATCHING: Final = JobOptions(
+    repository=Path("/srv/deployment"),
+    audit_log=ARCHIVING.audit_log,
+    user="openbao",
+    metrics=Path("/var/lib/node exporter/textfile/strongroom.prom"),
+)
 FOLDER: Final = Path("/var/backups/store")
 RECIPIENT: Final = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
@@ -65,6 +78,16 @@ def scheduled(
         ARCHIVE.name: ARCHIVING,
         BACKUP.name: JobOptions(folder, recipient, keep),
         ROTATE.name: ROTATION,
+        **dict.fromkeys((ANOMALIES.name, DEVICES.name), WATCHING),
+        LEDGER.name: replace(WATCHING, audit_log=(), user=None),
     }
     options = given.get(job.name, JobOptions())
-    return ScheduledJob(job, service, Schedule.parse(cron), options, Place(**place))
+    return ScheduledJob(
+        job,
+        service.scope.environment,
+        service.address,
+        service if job.has_service else None,
+        Schedule.parse(cron),
+        options,
+        Place(**place),
+    )

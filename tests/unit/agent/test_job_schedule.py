@@ -106,3 +106,19 @@ def test_schedule_that_cannot_be_translated_is_rejected(text: str, message: str)
     with pytest.raises(ConfigurationError, match=message) as caught:
         Schedule.parse(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("* * * * *", True),
+        ("*/5 1 * * *", True),
+        ("0,14 * * * *", True),
+        ("*/15 * * * *", False),
+        ("10 * * * *", False),
+    ],
+)
+def test_schedule_with_runs_less_than_a_quarter_apart_is_frequent(
+    cron: str, expected: bool
+) -> None:
+    assert Schedule.parse(cron).is_frequent is expected

@@ -84,7 +84,7 @@ def container(files: dict[str, str]) -> dict[str, Any]:
             service, cron="*/5 * * * 1-5", cacert=CA, recipient=(RECIPIENT,), keep=14
         ),
         lambda service: job_of(service, TIDY),
-        lambda service: replace(job_of(service, ROTATE), rotator=ROTATOR),
+        lambda service: replace(job_of(service, ROTATE), login=ROTATOR),
     ],
     ids=["default", "all options", "no needs", "rotate"],
 )
@@ -241,7 +241,7 @@ def test_job_without_needs_gets_no_token_no_claim_and_no_policy(service: Service
 
 
 def test_rotation_logs_in_as_the_rotator_and_may_query_prometheus(service: ServiceSettings) -> None:
-    files = build(replace(job_of(service, ROTATE), rotator=ROTATOR))
+    files = build(replace(job_of(service, ROTATE), login=ROTATOR))
     found = container(files)
     assert found["workingDir"] == "/srv/deployment"
     assert found["command"][1:] == [
@@ -272,7 +272,7 @@ def test_rotation_without_a_login_of_pods_is_rejected(
     service: ServiceSettings, login: JwtLogin | None, message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        build(replace(job_of(service, ROTATE), rotator=login))
+        build(replace(job_of(service, ROTATE), login=login))
 
 
 def test_long_service_gets_a_name_that_a_cron_job_may_have(service: ServiceSettings) -> None:

@@ -52,6 +52,7 @@ def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declarat
         {"prometheus": "http://prometheus"},
         {"reload": "true"},
         {"user": "openbao"},
+        {"metrics": FOLDER / "strongroom.prom"},
     ],
     ids=str,
 )
@@ -129,10 +130,10 @@ def test_archive_with_a_command_that_is_no_words_is_rejected(archived: Declarati
 
 
 def test_rotation_has_the_declared_login_of_the_rotator(declaration: Declaration) -> None:
-    assert schedule(declaration, ROTATE, repository=FOLDER).rotator is None
+    assert schedule(declaration, ROTATE, repository=FOLDER).login is None
     environment = declaration.environments[pods.SCOPE.environment]
     login = JwtLogin(audience="vault", subject="system:serviceaccount:ops:rotator")
     changed = environment.model_copy(update={"jobs": Jobs(rotator=JobLogin(jwt=login))})
     environments = {**declaration.environments, pods.SCOPE.environment: changed}
     declaration = replace(declaration, environments=environments)
-    assert schedule(declaration, ROTATE, repository=FOLDER).rotator == login
+    assert schedule(declaration, ROTATE, repository=FOLDER).login == login

@@ -90,6 +90,8 @@ def test_wrong_option_is_rejected_before_anything_is_written(
         ({"keep": "999999"}, "keep"),
         ({"job": "backup"}, "backup-database"),
         ({"for": "compose"}, "systemd"),
+        ({"service": None}, "the job backup-database is of one service; name it with --service"),
+        ({"job": "ledger"}, "the job ledger is of the environment; remove --service"),
     ],
 )
 def test_unknown_choice_is_a_wrong_command_line(
@@ -100,7 +102,7 @@ def test_unknown_choice_is_a_wrong_command_line(
     message: str,
 ) -> None:
     assert run(monkeypatch, tmp_path / "out", **changed) == 64
-    assert message in capsys.readouterr().err
+    assert message in " ".join(capsys.readouterr().err.replace("│", "").split())
     assert not (tmp_path / "out").exists()
 
 
@@ -110,6 +112,16 @@ def test_registered_job_has_a_schedule_a_limit_and_its_own_name(name: str) -> No
     assert Schedule.parse(job.schedule).cron == job.schedule
     assert job.name == name
     assert 0 < job.timeout < 24 * 3600
+
+
+def test_job_of_an_environment_needs_no_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = "/var/lib/node_exporter/textfile/strongroom.prom"
+    changed = {"job": "ledger", "service": None, "folder": None, "repository": "/srv/deployment"}
+    assert run(monkeypatch, tmp_path, **changed, metrics=metrics) == 0
+    unit = (tmp_path / "strongroom-staging-ledger.service").read_text()
+    assert f" ledger --env staging --metrics {metrics}\n" in unit
 
 
 def test_archive_of_audit_logs_is_written_for_the_servers_user(

@@ -286,7 +286,7 @@ COMMANDS: Final = {
     "status": "--root",
     "store": "--root",
     "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
-    "--image --cacert --repository --audit-log --prometheus --reload --user",
+    "--image --cacert --repository --audit-log --prometheus --reload --user --metrics",
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }
