@@ -9,11 +9,12 @@ from pathlib import Path
 
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
-from console.audit_files import AuditFiles, find_audit_files
+from console.response_log import open_response_log
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.login_log import LoginLog, read_login_log
 from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.consumers.version_metrics import VersionMetrics
+from vault.rotation.response_log import ResponseLog
 
 
 @dataclass(slots=True)
@@ -22,7 +23,9 @@ class EvidenceSources:
 
     Attributes:
         environment: The environment.
-        audit_logs: Files of the server's audit devices that the operator names.
+        audit_logs: Files of the server's audit devices, and folders of archives, that the operator
+            names.
+        store: Folder of the store of audit lines that the operator names, or None.
         root: Folder of the local deployment.
         prometheus: Address of a Prometheus server that scrapes the consumers, or None.
         mounts: Mounts of the deployment.
@@ -31,6 +34,7 @@ class EvidenceSources:
 
     environment: Environment
     audit_logs: Sequence[Path]
+    store: Path | None
     root: Path
     prometheus: str | None
     mounts: Mounts
@@ -47,12 +51,12 @@ class EvidenceSources:
 
         A further call with the same paths reads only what is new.
         """
-        files, asked = self._find_files(), frozenset(paths)
-        if not files.paths:
+        log, asked = self._open_log(), frozenset(paths)
+        if log is None:
             return None
         key = self._expected if asked.issubset(self._expected) else asked
         if key not in self._logs:
-            self._logs[key] = read_consumer_log(files.paths, key, files.namespace)
+            self._logs[key] = read_consumer_log(log, key)
         else:
             self._logs[key].read()
         return self._logs[key]
@@ -62,11 +66,11 @@ class EvidenceSources:
 
         A further call, for another role too, reads only what is new.
         """
-        files, login = self._find_files(), f"{self.mounts.auth}/login"
-        if not files.paths:
+        log = self._open_log()
+        if log is None:
             return None
         if self._logins is None:
-            self._logins = read_login_log(files.paths, login, files.namespace)
+            self._logins = read_login_log(log, f"{self.mounts.auth}/login")
         else:
             self._logins.read()
         return self._logins
@@ -77,5 +81,5 @@ class EvidenceSources:
             return None
         return read_version_metrics(self.prometheus, names, since)
 
-    def _find_files(self) -> AuditFiles:
-        return find_audit_files(self.environment, self.audit_logs, self.root)
+    def _open_log(self) -> ResponseLog | None:
+        return open_response_log(self.environment, self.audit_logs, self.store, self.root)

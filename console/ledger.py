@@ -15,11 +15,12 @@ from rich.console import Console
 from app_integration._internal.private_file import replace_file
 from app_integration.names import Environment
 from console import operate
-from console.audit_files import find_audit_files
 from console.ledger_view import show_ledger
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
-from console.options import AuditLog, Env, Root
+from console.options import Env, Root
+from console.response_log import open_response_log
+from console.store_options import AuditLog, Store
 from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import declared_items
@@ -41,6 +42,7 @@ def ledger(
         str | None, typer.Option("--service", help="the only service to show; all if none is named")
     ] = None,
     audit_log: AuditLog = None,
+    store: Store = None,
     metrics: Metrics = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     root: Root = operate.DEFAULT_ROOT,
@@ -51,7 +53,7 @@ def ledger(
     """
     environment = operate.resolve_environment(env)
     now = datetime.now(UTC)
-    rows, logs = read_ledger(environment, service, audit_log or (), root, now)
+    rows, logs = read_ledger(environment, service, audit_log or (), store, root, now)
     if metrics is not None:
         replace_file(metrics, render_metrics(environment, rows), mode=METRICS_MODE)
     if as_json:
@@ -66,6 +68,7 @@ def read_ledger(
     environment: Environment,
     service: str | None,
     audit_logs: Sequence[Path],
+    store: Path | None,
     root: Path,
     now: datetime,
 ) -> tuple[list[Row], AuditLogs | None]:
@@ -74,8 +77,9 @@ def read_ledger(
     Args:
         environment: The environment.
         service: The only service to return rows of, or None for all services and the jobs.
-        audit_logs: Files of the server's audit devices. Those of the local deployment are read if
-            none is named.
+        audit_logs: Files of the server's audit devices, and folders of archives. Those of the local
+            deployment are read if none is named.
+        store: Folder of the store of audit lines, or None.
         root: Folder of the local deployment.
         now: The current time.
 
@@ -90,9 +94,8 @@ def read_ledger(
     declared = declaration.environment(environment)
     items = declared_items(declaration, environment, service)
     # Before the login, so that a wrong file is rejected first and this login is not in the log.
-    files = find_audit_files(environment, audit_logs, root)
-    read_logs = partial(read_audit_logs, files.paths, items, declared.mounts, files.namespace)
-    logs = read_logs() if files.paths else None
+    log = open_response_log(environment, audit_logs, store, root)
+    logs = None if log is None else read_audit_logs(log, items, declared.mounts)
     with open_job_session(environment.value, root, AUDITOR_JOB) as session:
         ages = partial(read_ages, session, mounts=declared.mounts, now=now)
         owner = Owner.of(declared)

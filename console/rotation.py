@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,11 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
-from console.options import AuditLog, Env, Prometheus, Root, WrapTtl, build_duration_parser
+from console.options import Env, Prometheus, Root, WrapTtl, build_duration_parser
+from console.response_log import check_audit_logs
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
+from console.store_options import AuditLog, Store
 from vault.dotenv.worktree import check_ignored
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
@@ -91,6 +93,7 @@ def rotate(
     compromised: _Compromised = False,
     wait: _Wait = None,
     audit_log: AuditLog = None,
+    store: Store = None,
     prometheus: Prometheus = None,
     folder: _Out = None,
     host: _Host = None,
@@ -105,10 +108,11 @@ def rotate(
     options = _Options(due, status, dry_run, undo, compromised, wait)
     options.check(name, kind)
     logs = tuple(audit_log or ())
-    _check_audit_logs(() if compromised else logs)  # because nothing holds up an emergency
+    if not compromised:  # because nothing holds up an emergency
+        _check_audit_logs(logs, store)
     handover = _open_handover(folder, host, wrap_ttl)
     environment, view = operate.resolve_environment(env), RotationView(out)
-    places = (environment, service, logs, root)
+    places = (environment, service, logs, store, root)
     with open_rotations(*places, view.show_step, prometheus, handover) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)
         _check_handover(items if name else (), handover)
@@ -138,16 +142,15 @@ def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _
         view.show_result(item, result)
 
 
-def _check_audit_logs(paths: Iterable[Path]) -> None:
+def _check_audit_logs(paths: Sequence[Path], store: Path | None) -> None:
     """Raise a usage error if a log cannot be opened, before a new value is promoted."""
-    for path in paths:
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            reason = error.strerror or error
-            raise typer.BadParameter(
-                f"--audit-log {path} cannot be read: {reason}; name a file of the audit device"
-            ) from None
+    try:
+        check_audit_logs(paths, store)
+    except OSError as error:
+        raise typer.BadParameter(
+            f"--audit-log {error.filename} cannot be read: {error.strerror or error}; name a file "
+            "of the audit device, or the folder of an archive"
+        ) from None
 
 
 def _check_handover(named: Collection[Item], handover: Handover) -> None:

@@ -158,6 +158,7 @@ def open_rotations(
     environment: Environment,
     service: str | None,
     audit_logs: Sequence[Path],
+    store: Path | None,
     root: Path,
     report: Report,
     prometheus: str | None = None,
@@ -168,8 +169,9 @@ def open_rotations(
     Args:
         environment: The environment.
         service: The only service, or None for all services and the jobs.
-        audit_logs: Files of the server's audit devices. Those of the local deployment are read if
-            none is named.
+        audit_logs: Files of the server's audit devices, and folders of archives. Those of the local
+            deployment are read if none is named.
+        store: Folder of the store of audit lines, or None.
         root: Folder of the local deployment.
         report: Receives each step of an item, and the record after it.
         prometheus: Address of a Prometheus server that scrapes the consumers, or None.
@@ -183,7 +185,7 @@ def open_rotations(
     declaration = operate.load_declaration()
     items = declared_items(declaration, environment, service)
     mounts = declaration.environment(environment).mounts
-    evidence = EvidenceSources(environment, audit_logs, root, prometheus, mounts)
+    evidence = EvidenceSources(environment, audit_logs, store, root, prometheus, mounts)
     handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_job_session(environment.value, root, ROTATOR_JOB) as session:
         context = _build_context(declaration, environment, session, evidence, handover)

@@ -51,6 +51,9 @@ AuditLog = Annotated[
 ReloadCommand = Annotated[
     str | None, typer.Option("--reload", help="command there, after which logs are reopened")
 ]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="folder there, of the store of audit lines")
+]
 User = Annotated[str | None, typer.Option("--user", help="the user there, such as the server's")]
 MetricsThere = Annotated[
     Path | None, typer.Option("--metrics", help="a .prom file there, for the node exporter")
@@ -73,6 +76,7 @@ def units(
     keep: Keep = None,
     repository: Repository = None,
     audit_log: AuditLog = None,
+    store: Store = None,
     prometheus: Prometheus = None,
     reload: ReloadCommand = None,
     user: User = None,
@@ -88,7 +92,8 @@ def units(
         raise ConfigurationError("the servers of dev run on this machine; run its jobs by hand")
     recipients, logs = tuple(recipient or ()), tuple(audit_log or ())
     options = JobOptions(
-        folder, recipients, keep, repository, logs, prometheus, reload, user, metrics
+        *(folder, recipients, keep, repository, logs, store, prometheus, reload, user),
+        metrics=metrics,
     )
     place, declaration = Place(program, cacert, image), operate.load_declaration()
     scheduled = schedule_job(declaration, subject, JOBS[job], options, place, schedule)

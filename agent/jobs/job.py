@@ -50,6 +50,7 @@ class JobOptions:
         keep: Days after which it deletes what it has written.
         repository: The deployment's repository.
         audit_log: Files of the server's audit devices.
+        store: Store of audit lines, which a job that asks it brings up to date.
         prometheus: Address of a Prometheus.
         reload: Command that has the server open its audit logs again.
         user: User that the job runs as, such as the server's, whom its audit logs belong to.
@@ -62,6 +63,7 @@ class JobOptions:
     keep: int | None = None
     repository: Path | None = None
     audit_log: tuple[Path, ...] = ()
+    store: Path | None = None
     prometheus: str | None = None
     reload: str | None = None
     user: str | None = None

@@ -15,7 +15,6 @@ JOBS: Final[Mapping[str, Job]] = {
             name="audit-archive",
             description="Archive of audit logs with the key of",
             command=("audit", "archive"),
-            # Not more often by default: rotations look for evidence in the log, not in segments.
             schedule="15 0 * * *",
             timeout=3600,
             needs=frozenset(
@@ -61,7 +60,7 @@ JOBS: Final[Mapping[str, Job]] = {
             schedule="0 * * * *",
             timeout=1800,
             needs=frozenset({Need.AUDITOR, Need.REPOSITORY, Need.METRICS, Need.NETWORK}),
-            passes=("audit_log", "metrics"),
+            passes=("audit_log", "store", "metrics"),
             takes=("user",),
             has_service=False,
         ),
@@ -73,7 +72,7 @@ JOBS: Final[Mapping[str, Job]] = {
             schedule="0 * * * *",
             timeout=3600,
             needs=frozenset({Need.ROTATOR, Need.REPOSITORY, Need.NETWORK}),
-            passes=("audit_log", "prometheus"),
+            passes=("audit_log", "store", "prometheus"),
         ),
     )
 }

@@ -14,13 +14,13 @@ import typer
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
-from console.audit.damage_view import show_damage
-from console.audit.log_sources import LogSources, default_store
 from console.audit_files import find_audit_files
+from console.damage_view import show_damage
+from console.log_sources import LogSources, default_store
 from vault.audit.report.declared_objects import Declared, find_declared
 from vault.audit.report.period import Period, parse_period
 from vault.audit.report.questions import find_objects
-from vault.audit.store import open_store
+from vault.audit.store import open_store, require_lines
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -94,11 +94,7 @@ def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
         sources = LogSources(environment, files.paths, inputs.records, inputs.root)
         show_damage(sources.update(folder).damage)
     with open_store(folder) as connection:
-        if not connection.execute("SELECT 1 FROM lines LIMIT 1").fetchall():
-            raise ConfigurationError(
-                f"{folder} has no line of an audit log; name a file of each audit device with "
-                "--audit-log"
-            )
+        require_lines(connection, folder)
         yield AuditStore(connection, folder, declared, period, files.namespace)
 
 

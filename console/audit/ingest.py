@@ -10,11 +10,11 @@ from rich.console import Console
 
 from app_integration.names import parse_environment
 from console import operate
-from console.audit.damage_view import show_damage
-from console.audit.log_sources import LogSources, default_store
-from console.audit.store_options import AuditLog, Records, Store
+from console.damage_view import show_damage
 from console.escapes import say
+from console.log_sources import LogSources, default_store
 from console.options import Env, Root
+from console.store_options import AuditLog, Records, Store
 from vault.audit.ingest.ingestion import Ingested
 
 DAMAGED: Final = 2

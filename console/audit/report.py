@@ -14,7 +14,8 @@ from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.page import render_page
 from console.audit.report_view import show_report
-from console.audit.store_options import (
+from console.options import Env, Root
+from console.store_options import (
     DEFAULT_SINCE,
     AsJson,
     AuditLog,
@@ -23,7 +24,6 @@ from console.audit.store_options import (
     Store,
     Until,
 )
-from console.options import Env, Root
 from vault.audit.ingest.index import Index
 from vault.audit.report.report import build_report
 

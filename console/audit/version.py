@@ -15,7 +15,10 @@ from app_integration.names import Scope
 from console import operate
 from console.audit.audit_store import AuditStore, Inputs, open_audit_store, read_scope
 from console.audit.report_view import show_answer
-from console.audit.store_options import (
+from console.audit.tables import version_tables
+from console.operator_session import open_job_session
+from console.options import Env, Root, Service
+from console.store_options import (
     DEFAULT_SINCE,
     AsJson,
     AuditLog,
@@ -24,9 +27,6 @@ from console.audit.store_options import (
     Store,
     Until,
 )
-from console.audit.tables import version_tables
-from console.operator_session import open_job_session
-from console.options import Env, Root, Service
 from vault.audit.report.activity import group_activity
 from vault.audit.report.current_version import read_current_version
 from vault.audit.report.questions import answer_version, find_objects

@@ -11,7 +11,9 @@ from rich.console import Console
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.report_view import show_answer
-from console.audit.store_options import (
+from console.audit.tables import what_tables
+from console.options import Env, Root
+from console.store_options import (
     DEFAULT_SINCE,
     AsJson,
     AuditLog,
@@ -20,8 +22,6 @@ from console.audit.store_options import (
     Store,
     Until,
 )
-from console.audit.tables import what_tables
-from console.options import Env, Root
 from vault.audit.report.questions import answer_what
 
 out = Console(soft_wrap=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from console import operate
 from tests.support.processes.command import CommandLine
+from tests.support.servers.deployment import Deployment
+from vault.runtime.embedded import EmbeddedRuntime
 
 
 @pytest.fixture
@@ -13,3 +18,17 @@ def command_line(
 ) -> CommandLine:
     """Return the command ``strongroom`` in this process."""
     return CommandLine(monkeypatch, capsys)
+
+
+@pytest.fixture
+def archivable(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """Let the command use the shared deployment, and give its logs their lines back."""
+    if not isinstance(deployment.local.servers, EmbeddedRuntime):
+        pytest.skip("the logs of containers are in a volume")
+    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+    before = {path: path.read_bytes() for path in deployment.layout.audit_logs}
+    yield deployment
+    for path, content in before.items():
+        with path.open("ab", buffering=0) as file:  # in one piece, because the server writes, too
+            assert file.write(content) == len(content)

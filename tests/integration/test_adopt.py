@@ -148,7 +148,7 @@ def restore_plain_value(setup: LocalSetup) -> Iterator[None]:
 
 def ledger_row(setup: LocalSetup) -> Row:
     now = datetime.now(UTC)
-    rows, _ = ledger.read_ledger(Environment.DEV, "gaara-store", (), setup.root, now)
+    rows, _ = ledger.read_ledger(Environment.DEV, "gaara-store", (), None, setup.root, now)
     (found,) = (row for row in rows if row.item.name == NAME)
     return found
 

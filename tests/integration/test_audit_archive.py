@@ -21,7 +21,6 @@ from app_integration.client import Client
 from app_integration.errors import AccessDenied
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from console import operate
 from tests.support.models.audit_archive import file_cipher
 from tests.support.models.file_parts import RECIPIENT
 from tests.support.processes import archive_worker as worker
@@ -32,7 +31,6 @@ from tests.support.servers.deployment import Deployment
 from vault.audit.archive.live_log import LiveLog
 from vault.audit.archive.segment_file import read_segment_file
 from vault.audit.archive.verification import verify
-from vault.runtime.embedded import EmbeddedRuntime
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -144,28 +142,14 @@ def test_killed_run_loses_nothing_and_the_next_one_goes_on(
     assert_each_once(archive, ids)
 
 
-@pytest.fixture
-def local(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """Let the command use the shared deployment, and give its logs their lines back."""
-    if not isinstance(deployment.local.servers, EmbeddedRuntime):
-        pytest.skip("the logs of containers are in a volume")
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
-    monkeypatch.delenv("VAULT_ADDR", raising=False)
-    before = {path: path.read_bytes() for path in deployment.layout.audit_logs}
-    yield deployment
-    for path, content in before.items():
-        with path.open("ab", buffering=0) as file:  # in one piece, because the server writes, too
-            assert file.write(content) == len(content)
-
-
 def test_service_encrypts_its_server_logs_and_only_the_auditor_decrypts(
-    local: Deployment,
+    archivable: Deployment,
     service: Client,
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    root = ["--root", str(local.layout.root)]
+    root = ["--root", str(archivable.layout.root)]
     origin = ["--service", "gaara-store", "--env", "dev", *root]
     service.secrets.get("jwt-secret", force_refresh=True)
     command = ["audit", "archive", *origin, "--folder", str(archive)]

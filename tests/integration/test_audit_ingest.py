@@ -14,7 +14,7 @@ import zstandard
 from app_integration.client import Client
 from app_integration.names import Environment
 from console import operate
-from console.audit.log_sources import LogSources
+from console.log_sources import LogSources
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment

@@ -57,7 +57,7 @@ def read(
     deployment: Deployment, now: datetime | None = None, service: str | None = None
 ) -> list[Row]:
     root = deployment.layout.root
-    return ledger.read_ledger(Environment.DEV, service, (), root, now or datetime.now(UTC))[0]
+    return ledger.read_ledger(Environment.DEV, service, (), None, root, now or datetime.now(UTC))[0]
 
 
 def find(rows: list[Row], kind: Kind, name: str, service: str | None = "gaara-store") -> Row:

@@ -33,6 +33,7 @@ from vault.rotation.context import RotationContext
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Step
+from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import OwnedElsewhere, Rotation
 
 pytestmark = pytest.mark.requires("embedded")
@@ -501,5 +502,6 @@ def test_two_audit_devices_show_a_consumer_once(site: Site, consumer: Session) -
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
     assert len(site.deployment.layout.audit_logs) == 2
-    log = read_consumer_log(site.deployment.layout.audit_logs, [f"secret/data/{site.path}"])
+    files = FileLog.of(site.deployment.layout.audit_logs)
+    log = read_consumer_log(files, [f"secret/data/{site.path}"])
     assert [each.role for each in log.tokens].count(None) == 1

@@ -32,6 +32,7 @@ from vault.rotation.inventory import Item, Kind
 from vault.rotation.issued_secret_ids import AppRoleCredentials
 from vault.rotation.kinds.secret_id import SecretIdRotation
 from vault.rotation.record import Step
+from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import OwnedElsewhere, Rotation
 
 pytestmark = pytest.mark.requires("embedded")
@@ -77,7 +78,7 @@ class Site:
     def read_logins(self) -> LoginLog | None:
         self.deployment.refresh("vault/audit")
         files = self.deployment.layout.audit_logs
-        return read_login_log(files, "auth/approle/login") if self.logs else None
+        return read_login_log(FileLog.of(files), "auth/approle/login") if self.logs else None
 
     def declare(self, period: int = 60) -> None:
         """Write the role with the store's policy.

@@ -37,6 +37,7 @@ from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.record import Record, Step
+from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.server_ages import read_ages
 from vault.runtime.embedded import EmbeddedRuntime
@@ -108,7 +109,7 @@ class Site:
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         files = self.paired.layout.audit_logs[:1]
-        return read_consumer_log(files, paths) if self.logs else None
+        return read_consumer_log(FileLog.of(files), paths) if self.logs else None
 
     def rotation(self, session: Session) -> Rotation:
         context = self.context(session)

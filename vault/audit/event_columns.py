@@ -47,7 +47,8 @@ EXPRESSIONS: Final = {
     "entity_id": "nullif(auth.entity_id, '')",
     "token_type": "auth.token_type",
     "token_ttl": "auth.token_ttl",
-    "token_issued": "TRY_CAST(auth.token_issue_time AS TIMESTAMP)",
+    # The server writes it with the offset of its time zone, which a cast to TIMESTAMP would ignore.
+    "token_issued": "make_timestamp(epoch_us(TRY_CAST(auth.token_issue_time AS TIMESTAMPTZ)))",
     "policies": "auth.policies",
     "allowed": "auth.policy_results.allowed",
     # The role of an AppRole or of another method; the host and the name of the secret-id.
@@ -67,10 +68,10 @@ EXPRESSIONS: Final = {
     "http_status": "TRY_CAST(response.data->>'http_status_code' AS INTEGER)",
     # Of a secret that was read; of a key that encrypted.
     "version": "TRY_CAST(response.data->'metadata'->>'version' AS BIGINT)",
-    # All of a batch have the same one.
+    # Of a batch the newest one, because an item that failed has none.
     "key_version": (
-        "TRY_CAST(coalesce(response.data->>'key_version',"
-        " response.data->'batch_results'->0->>'key_version') AS BIGINT)"
+        "coalesce(TRY_CAST(response.data->>'key_version' AS BIGINT), list_max(TRY_CAST("
+        "response.data->>'$.batch_results[*].key_version' AS BIGINT[])))"
     ),
     # Of a database user, an HMAC unless the mount shows it.
     "database_user": "response.data->>'username'",
@@ -80,6 +81,8 @@ EXPRESSIONS: Final = {
         " TRY_CAST(response.data->>'keys' AS BIGINT))"
     ),
     "secret_id": "request.data->>'secret_id'",
+    # Of the token that the request looked up, renewed or revoked.
+    "given_accessor": "request.data->>'accessor'",
 }
 
 #: What became of a request: denied, failed, absent, or ok. An error need not be in ``error``, and

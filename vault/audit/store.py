@@ -94,6 +94,24 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
+def require_lines(connection: DuckDBPyConnection, folder: Path) -> None:
+    """Check that a store has a line.
+
+    Args:
+        connection: Its connection.
+        folder: Its folder, for the message.
+
+    Raises:
+        ConfigurationError: If it has none.
+
+    """
+    if not connection.execute("SELECT 1 FROM lines LIMIT 1").fetchall():
+        raise ConfigurationError(
+            f"{folder} has no line of an audit log; name a file of each audit device with "
+            "--audit-log"
+        )
+
+
 def _hold(folder: Path) -> AbstractContextManager[None]:
     """Let no ingest remove or merge files of *folder* during the block."""
     return lock(folder, folder=True, shared=True) if folder.is_dir() else nullcontext()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,11 +117,6 @@ class LogFile:
         self.lines += 1
         self.first = min(self.first or time, time)
         self.last = max(self.last or time, time)
-
-
-def first_time(files: Iterable[LogFile]) -> datetime | None:
-    """Return the earliest time in *files*, None if they have no line."""
-    return min((each.first for each in files if each.first), default=None)
 
 
 def _may_be_wanted(line: bytes, is_wanted: Callable[[str], bool]) -> bool:

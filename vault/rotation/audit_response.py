@@ -5,14 +5,13 @@ Everything of a line may have any type, because the line comes from a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from app_integration.names import HOST_KEY, ISSUED_KEY
 from vault.reconcile.server_time import parse_time
-from vault.rotation.audit_log import LogFile
 
 #: Keys of a token's metadata with the name of its role or user, by auth method.
 _ROLE_KEYS: Final = ("role_name", "role", "cert_name", "username")
@@ -32,9 +31,12 @@ class Response:
         host: Host in the metadata of the secret-id that it was issued for, None if it has none.
         display_name: The server's name of the token, such as ``root``, None if it has none.
         issued: Name in the metadata of the secret-id that it was issued for, None if it has none.
-        data: Data of the response, None if it has none.
-        request_data: Data of the request, texts in it as HMACs.
+        has_data: Whether the response has data.
         is_wrapped: Whether the response was wrapped. The log has no data of it then.
+        secret_version: Version of the secret that was read, None if the data has none.
+        key_version: Version of the key that encrypted, None if the data has none. Of a batch, it is
+            the newest one.
+        given_accessor: HMAC of the accessor in the data of the request, None if there is none.
         renewed: HMAC of the accessor of the token that was issued or renewed, None if none was.
         id: The request's id, the same in the log of each audit device; empty if it has none.
         address: Address of the client, None if it came through a socket.
@@ -48,43 +50,18 @@ class Response:
     role: str | None
     host: str | None
     display_name: str | None
-    data: Mapping[str, Any] | None
+    has_data: bool
     is_wrapped: bool
+    secret_version: int | None = None
+    key_version: int | None = None
     token: str | None = None
     token_ttl: int | None = None
     token_issued: datetime | None = None
-    request_data: Mapping[str, Any] = field(default_factory=dict)
     issued: str | None = None
+    given_accessor: str | None = None
     renewed: str | None = None
     id: str = ""
     address: str | None = None
-
-    @property
-    def secret_version(self) -> int | None:
-        """Return the version of the secret that was read, None if the data has none."""
-        version = _mapping(self.data or {}, "metadata").get("version")
-        return version if type(version) is int else None
-
-
-def read_responses(
-    log: LogFile, is_wanted: Callable[[str], bool], namespace: str
-) -> Iterator[Response]:
-    """Yield the requests of wanted API paths that succeeded, and count all lines of *log*.
-
-    Args:
-        log: The file. A further call reads only what was appended.
-        is_wanted: Returns whether a path is wanted. Others may be yielded, too.
-        namespace: The Vault namespace of the requests; empty for the root namespace.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ConfigurationError: If it is no audit log.
-
-    """
-    for document in log.responses(is_wanted):
-        response = parse_response(document)
-        if response is not None and response.namespace == namespace.strip("/"):
-            yield response
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:
@@ -104,7 +81,7 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
     time = parse_time(document["time"])
     if time is None or document.get("error") or _is_denied(auth) or _has_failed(data):
         return None
-    metadata, ttl = _mapping(auth, "metadata"), auth.get("token_ttl")
+    metadata = _mapping(auth, "metadata")
     return Response(
         time=time,
         operation=str(request.get("operation")),
@@ -113,13 +90,15 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         role=next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None),
         host=_name(metadata, HOST_KEY),
         display_name=_name(auth, "display_name"),
-        data=data,
+        has_data=data is not None,
         is_wrapped=bool(response.get("wrap_info")),
+        secret_version=_whole(_mapping(data or {}, "metadata"), "version"),
+        key_version=_key_version(data or {}),
         token=_text(auth, "accessor") or _text(auth, "client_token"),
-        token_ttl=ttl if type(ttl) is int else None,
+        token_ttl=_whole(auth, "token_ttl"),
         token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
-        request_data=_mapping(request, "data"),
         issued=_name(metadata, ISSUED_KEY),
+        given_accessor=_text(_mapping(request, "data"), "accessor"),
         renewed=_text(_mapping(response, "auth"), "accessor"),
         id=_text(request, "id") or "",
         address=_text(request, "remote_address"),
@@ -134,7 +113,14 @@ def _has_failed(data: Mapping[str, Any] | None) -> bool:
     if data is None:
         return False
     status = data.get("http_status_code")
-    return bool(data.get("error")) or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
+    return data.get("error") is not None or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
+
+
+def _key_version(data: Mapping[str, Any]) -> int | None:
+    batch = data.get("batch_results")
+    results = batch if isinstance(batch, list) else [data]
+    found = [_whole(each, "key_version") for each in results if isinstance(each, Mapping)]
+    return max(filter(None, found), default=None)
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -145,6 +131,11 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _text(data: Mapping[str, Any], key: str) -> str | None:
     found = data.get(key)
     return found if isinstance(found, str) and found else None
+
+
+def _whole(data: Mapping[str, Any], key: str) -> int | None:
+    found = data.get(key)
+    return found if type(found) is int else None
 
 
 def _name(data: Mapping[str, Any], key: str) -> str | None:

@@ -134,10 +134,10 @@ def _check_options(scheduled: ScheduledJob) -> None:
 
     """
     job, options = scheduled.job, scheduled.options
-    if options.audit_log:
+    if options.audit_log or options.store:
         other = ", and pass --prometheus" if "prometheus" in job.passes else ""
         raise ConfigurationError(
-            f"a pod has no audit log of the server; leave --audit-log out{other}"
+            f"a pod has no audit log of the server; leave --audit-log and --store out{other}"
         )
     if options.user is not None:
         raise ConfigurationError(f"the job's container runs as {USER}; leave --user out")

@@ -62,7 +62,7 @@ def build(scheduled: ScheduledJob) -> dict[str, str]:
         files[FAILED] = "failed.service.j2"
     if scheduled.options.user is None or scheduled.needs(Need.METRICS):
         files[f"{scheduled.name}.sysusers.conf"] = "sysusers.conf.j2"
-    if scheduled.needs(Need.FOLDER):
+    if _own_folder(scheduled) is not None:
         files[f"{scheduled.name}.tmpfiles.conf"] = "tmpfiles.conf.j2"
     return {name: render(f"jobs/systemd/{file}", str, values) for name, file in files.items()}
 
@@ -74,8 +74,8 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         for each in _credentials(scheduled)
     ]
     options, variables = scheduled.options, scheduled.variables.items()
-    repository, is_frequent = options.repository, scheduled.schedule.is_frequent
-    has_metrics = scheduled.needs(Need.METRICS)
+    repository, folder = options.repository, _own_folder(scheduled)
+    is_frequent, has_metrics = scheduled.schedule.is_frequent, scheduled.needs(Need.METRICS)
     return {
         "unit": scheduled.name,
         "description": scheduled.description,
@@ -87,7 +87,7 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
         "variables": [quote(f"{name}={value}") for name, value in variables],
         "command": quote_command(scheduled.command),
         "repository": escape(repository) if repository is not None else None,
-        "folder": quote(options.folder) if scheduled.needs(Need.FOLDER) else None,
+        "folder": quote(folder) if folder is not None else None,
         "folders": [quote(folder) for folder in _written(scheduled)],
         "network": scheduled.needs(Need.NETWORK),
         "timeout": scheduled.job.timeout,
@@ -98,10 +98,15 @@ def _values(scheduled: ScheduledJob) -> dict[str, Any]:
     }
 
 
+def _own_folder(scheduled: ScheduledJob) -> Path | None:
+    """Return the folder that belongs to the job's user, None if it has none."""
+    return scheduled.options.folder or scheduled.options.store
+
+
 def _written(scheduled: ScheduledJob) -> list[Path]:
     """Return the folders that the job may write."""
-    options = scheduled.options
-    found = [options.folder] if scheduled.needs(Need.FOLDER) and options.folder else []
+    options, folder = scheduled.options, _own_folder(scheduled)
+    found = [folder] if folder is not None else []
     if scheduled.needs(Need.SERVER):
         found += [path.parent for path in options.audit_log]
     if options.metrics is not None:
@@ -157,7 +162,7 @@ def _check(scheduled: ScheduledJob) -> None:
             f"the job {scheduled.job.name} writes metrics for the node exporter; name their file "
             "with --metrics, as it is where the job runs"
         )
-    paths = (options.folder, options.repository, options.metrics, *options.audit_log)
+    paths = (options.folder, options.repository, options.store, options.metrics, *options.audit_log)
     for path in (*paths, scheduled.place.program):
         if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(

@@ -19,6 +19,7 @@ from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.record import Record, Step
+from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import Rotation
 
 
@@ -90,6 +91,6 @@ class LogReader:
                 LogFile(path, offset=found.st_size, inode=found.st_ino)
                 for path, found in self._files
             ]
-            self._logs[key] = ConsumerLog(files, key)
+            self._logs[key] = ConsumerLog(FileLog(files), key)
         self._logs[key].read()
         return self._logs[key]

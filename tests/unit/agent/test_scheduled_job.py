@@ -49,6 +49,7 @@ def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declarat
         {"keep": 1},
         {"repository": FOLDER},
         {"audit_log": (FOLDER,)},
+        {"store": FOLDER},
         {"prometheus": "http://prometheus"},
         {"reload": "true"},
         {"user": "openbao"},

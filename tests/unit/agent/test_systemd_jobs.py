@@ -63,6 +63,10 @@ JOBS: Final = {
             repository=Path("/srv/a b/%i"), audit_log=(Path("/var/log/a.log"), Path("/var/b.log"))
         ),
     ),
+    "rotate with a store": replace(
+        scheduled(tracking_settings(), ROTATE),
+        options=JobOptions(repository=Path("/srv/d"), store=Path("/var/lib/audit store")),
+    ),
     **{name: scheduled(tracking_settings(**login)) for name, login in LOGINS.items()},
 }
 
@@ -169,6 +173,16 @@ def test_rotation_runs_in_the_repository_with_the_credential_of_the_rotator() ->
     variables = {read_words(line)[0] for line in service["Environment"]}
     assert {f"{name}=%d/{file}" for name, file in zip(CREDENTIAL, FILES, strict=True)} <= variables
     assert not any("STRONGROOM_AUTH" in each for each in variables)
+
+
+def test_rotation_may_write_its_store_of_audit_lines() -> None:
+    files = build(JOBS["rotate with a store"])
+    name = "strongroom-tracking-rotate-due"
+    service = read_unit(files[f"{name}.service"])["Service"]
+    assert read_words(service["ExecStart"][0])[-2:] == ["--store", "/var/lib/audit store"]
+    assert read_words(service["ReadWritePaths"][0]) == ["/var/lib/audit store"]
+    user = service["User"][0]
+    assert f'd "/var/lib/audit store" 0700 {user} {user} -' in files[f"{name}.tmpfiles.conf"]
 
 
 def test_archive_runs_as_the_user_of_the_server_and_may_rename_its_logs() -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console import cli
-from console.audit.log_sources import LogSources, default_store
+from console.log_sources import LogSources, default_store
 
 LINE = b'{"time":"2026-11-28T04:00:00Z","type":"request","auth":{},"request":{"path":"sys/%d"}}\n'
 

@@ -9,8 +9,8 @@ import pytest
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment
 from console import evidence_sources
-from console.audit_files import AuditFiles
 from console.evidence_sources import EvidenceSources
+from vault.rotation.response_log import FileLog
 
 PATHS = ("secret/data/shop/dev/jwt", "secret/data/shop/dev/smtp")
 
@@ -20,8 +20,8 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceSources:
     """Return sources with an empty audit log."""
     log = tmp_path / "audit.log"
     log.touch()
-    monkeypatch.setattr(evidence_sources, "find_audit_files", lambda *_: AuditFiles((log,), ""))
-    return EvidenceSources(Environment.DEV, (), tmp_path, None, DEFAULT_MOUNTS)
+    monkeypatch.setattr(evidence_sources, "open_response_log", lambda *_: FileLog.of([log]))
+    return EvidenceSources(Environment.DEV, (), None, tmp_path, None, DEFAULT_MOUNTS)
 
 
 def test_expected_paths_are_read_together(sources: EvidenceSources) -> None:

@@ -54,7 +54,6 @@ TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
         "--due --wait 1m",
         "token --kind password",
         "token --audit-log /nowhere/audit.log",
-        "token --audit-log /",
     ],
 )
 def test_options_that_do_not_fit_are_a_usage_error_before_any_request(

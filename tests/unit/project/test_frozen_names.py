@@ -266,7 +266,7 @@ COMMANDS: Final = {
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl",
-    "ledger": "--env --service --audit-log --metrics --json --root",
+    "ledger": "--env --service --audit-log --store --metrics --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
@@ -280,13 +280,13 @@ COMMANDS: Final = {
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
-    "--audit-log --prometheus --out --host --wrap-ttl --root",
+    "--audit-log --store --prometheus --out --host --wrap-ttl --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",
     "store": "--root",
     "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
-    "--image --cacert --repository --audit-log --prometheus --reload --user --metrics",
+    "--image --cacert --repository --audit-log --store --prometheus --reload --user --metrics",
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }

@@ -12,7 +12,7 @@ from app_integration._internal import formats
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.audit.ingest.damage import Damage, Reason
-from vault.audit.ingest.log_file import Stamp
+from vault.audit.ingest.log_file import Stamp, read_stamp
 
 FILE: Final = "index.json"
 #: Damaged lines of one log that are kept by name. Further ones are counted.
@@ -130,6 +130,16 @@ class Index:
         except (ValueError, TypeError, LookupError, AttributeError):
             refusal = "is not an index; remove the folder, and ingest the logs again"
         raise ConfigurationError(f"{path} {refusal}")
+
+    def knows(self, path: Path) -> bool:
+        """Return whether the file at *path* was read, and has not changed since.
+
+        Raises:
+            OSError: If it does not exist.
+
+        """
+        name, stamp = str(path.absolute()), read_stamp(path)
+        return any(entry.stamps.get(name) == stamp for entry in self.logs.values())
 
     def save(self) -> None:
         """Replace the file, which only its owner reads."""

@@ -17,7 +17,7 @@ from vault.audit.ingest.encrypted_log import EncryptedLog
 from vault.audit.ingest.index import LogEntry
 from vault.audit.ingest.kind import RECORDS
 from vault.audit.ingest.line_check import clean
-from vault.audit.ingest.log_file import LogFile, PlainLog, open_log, read_stamp
+from vault.audit.ingest.log_file import LogFile, PlainLog, open_log
 from vault.audit.ingest.piece import PIECE, Piece, write_pieces
 from vault.audit.ingest.segment_log import open_segment
 from vault.audit.ingest.source import Source
@@ -115,13 +115,10 @@ class _Ingest:
 
     def run(self) -> list[NamedDamage]:
         """Add what is new, and return the damage."""
-        path = str(self._source.path.absolute())
-        stamp = read_stamp(self._source.path)
-        known = self._writer.index.logs.values()
-        if not any(entry.stamps.get(path) == stamp for entry in known):
+        if not self._writer.index.knows(self._source.path):
             log = self._open()
             try:
-                self._add(log, path)
+                self._add(log, str(self._source.path.absolute()))
             finally:
                 log.close()
         return [NamedDamage(str(self._source.path), each) for each in self._damage]

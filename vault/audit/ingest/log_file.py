@@ -214,6 +214,17 @@ def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
     return PlainLog(path, device)
 
 
+def is_compressed(path: Path) -> bool:
+    """Return whether a file is compressed, by the bytes that it begins with.
+
+    Raises:
+        OSError: If it cannot be read.
+
+    """
+    with path.open("rb") as file:
+        return file.read(len(_ZSTD)).startswith((_GZIP, _ZSTD))
+
+
 def _new_gzip() -> Any:
     return zlib.decompressobj(wbits=31)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
-from vault.rotation.audit_log import LogFile, first_time
-from vault.rotation.audit_response import Response, read_responses
+from vault.rotation.audit_response import Response
+from vault.rotation.response_log import ResponseLog, first_time
 
 _RENEWALS: Final = frozenset(
     ("auth/token/renew-self", "auth/token/renew", "auth/token/renew-accessor")
@@ -103,15 +102,13 @@ class ConsumerLog:
     id of a request is the same for both, and tells which names are of one token.
 
     Attributes:
-        files: The files that were read.
+        log: The logs.
         paths: API paths of the values.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
 
     """
 
-    files: list[LogFile]
+    log: ResponseLog
     paths: frozenset[str]
-    namespace: str = ""
     _tokens: dict[str, TokenReads] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
     _revoked: set[str] = field(default_factory=set)
@@ -122,7 +119,7 @@ class ConsumerLog:
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return first_time(self.files)
+        return first_time(self.log.files)
 
     @property
     def tokens(self) -> list[TokenReads]:
@@ -144,7 +141,7 @@ class ConsumerLog:
         return list(found.values())
 
     def read(self) -> None:
-        """Read what the files have more than at the last call.
+        """Read what the logs have more than at the last call.
 
         Raises:
             OSError: If a file cannot be read.
@@ -152,16 +149,15 @@ class ConsumerLog:
 
         """
         wanted = {*self.paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR}
-        for log in self.files:
-            for response in read_responses(log, wanted.__contains__, self.namespace):
-                self.add(response)
+        for response in self.log.responses(wanted, by_token=True):
+            self.add(response)
 
     def add(self, response: Response) -> None:
         """Add one response of the log."""
         token = response.token
         if response.path == _REVOCATION_BY_ACCESSOR:
-            accessor = response.request_data.get("accessor")
-            self._revoked |= {accessor} if isinstance(accessor, str) else set()
+            if response.given_accessor is not None:
+                self._revoked.add(response.given_accessor)
         elif token is None:
             return
         elif response.path in self.paths:
@@ -187,21 +183,18 @@ class ConsumerLog:
         token.renewed, token.ttl = response.token_issued, response.token_ttl
 
 
-def read_consumer_log(
-    files: Iterable[Path], paths: Collection[str], namespace: str = ""
-) -> ConsumerLog:
-    """Return which tokens have read the secrets at *paths*, by the audit logs *files*.
+def read_consumer_log(log: ResponseLog, paths: Collection[str]) -> ConsumerLog:
+    """Return which tokens have read the secrets at *paths*, by the audit logs *log*.
 
     Args:
-        files: Files of audit devices. They may overlap, in any order.
+        log: The logs.
         paths: API paths of the values.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
 
     Raises:
         OSError: If a file cannot be read.
         ConfigurationError: If a file is no audit log.
 
     """
-    found = ConsumerLog([LogFile(path) for path in files], frozenset(paths), namespace)
+    found = ConsumerLog(log, frozenset(paths))
     found.read()
     return found

@@ -132,7 +132,10 @@ def _end_of_wait(
     notes = ["the log proves that a value was read, and not that it is used"]
     not_before = promotion.end_of_grace(last_move)
     if not is_covered:
-        notes.append("the log does not reach back far enough, so that the time bound applies too")
+        notes.append(
+            "the log does not have all reads before the promotion, so that the time bound applies "
+            "too"
+        )
         not_before = max(not_before, promotion.time_bound)
     if not_before < promotion.end_of_grace(last_use):
         notes.append(_STILL_CACHED)
@@ -177,7 +180,8 @@ def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> It
 
 def _covers(promotion: Promotion, log: ConsumerLog) -> bool:
     start = max(promotion.time - promotion.window, promotion.created)
-    return log.first is not None and log.first <= start
+    # Without the lines up to the promotion, a reader of the old value may be missing.
+    return log.log.covers(start, promotion.time)
 
 
 def _used_paths(promotion: Promotion, token: TokenReads) -> Iterator[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from app_integration.names import AGENT_ISSUED
-from vault.rotation.audit_log import LogFile, first_time
-from vault.rotation.audit_response import Response, read_responses
+from vault.rotation.audit_response import Response
+from vault.rotation.response_log import ResponseLog, first_time
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,22 +33,20 @@ class LoginLog:
     """What audit logs say about the logins with secret-ids that are not an agent's.
 
     Attributes:
-        files: The files that were read.
+        log: The logs.
         login: API path of the login.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
         times: Client → times of its first and last login.
 
     """
 
-    files: list[LogFile]
+    log: ResponseLog
     login: str
-    namespace: str = ""
     times: dict[Client, tuple[datetime, datetime]] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return first_time(self.files)
+        return first_time(self.log.files)
 
     def has_login(self, role: str, name: str, since: datetime) -> bool:
         """Return whether a client has logged in with a secret-id of *role* after *since*.
@@ -67,17 +63,16 @@ class LoginLog:
         )
 
     def read(self) -> None:
-        """Read what the files have more than at the last call.
+        """Read what the logs have more than at the last call.
 
         Raises:
             OSError: If a file cannot be read.
             ConfigurationError: If a file is no audit log.
 
         """
-        for log in self.files:
-            for response in read_responses(log, self.login.__eq__, self.namespace):
-                if response.path == self.login and response.issued != AGENT_ISSUED:
-                    self.add(response)
+        for response in self.log.responses({self.login}, by_token=False):
+            if response.path == self.login and response.issued != AGENT_ISSUED:
+                self.add(response)
 
     def add(self, response: Response) -> None:
         """Add a login."""
@@ -86,20 +81,19 @@ class LoginLog:
         self.times[client] = min(first, time), max(last, time)
 
 
-def read_login_log(files: Iterable[Path], login: str, namespace: str = "") -> LoginLog:
+def read_login_log(log: ResponseLog, login: str) -> LoginLog:
     """Return the logins with secret-ids that are not an agent's.
 
     Args:
-        files: Files of audit devices. They may overlap, in any order.
+        log: The logs.
         login: API path of the login.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
 
     Raises:
         OSError: If a file cannot be read.
         ConfigurationError: If a file is no audit log.
 
     """
-    found = LoginLog([LogFile(path) for path in files], login, namespace)
+    found = LoginLog(log, login)
     found.read()
     return found
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Final, TypeVar
 
 from app_integration.mounts import Mounts
 from app_integration.permissions import need
 from vault.reconcile.resources.kv import data_path
-from vault.rotation.audit_log import LogFile, first_time
-from vault.rotation.audit_response import Response, read_responses
+from vault.rotation.audit_log import LogFile
+from vault.rotation.audit_response import Response
 from vault.rotation.inventory import Item, Kind
+from vault.rotation.response_log import ResponseLog, first_time, last_time
 
 #: Operations of the Transit engine that use a key.
 _USES: Final = (
@@ -82,7 +82,7 @@ class AuditLogs:
     @property
     def last(self) -> datetime | None:
         """Return the latest time in the logs, None if they have no line."""
-        return max((each.last for each in self.files if each.last), default=None)
+        return last_time(self.files)
 
     @property
     def skipped(self) -> int:
@@ -90,16 +90,13 @@ class AuditLogs:
         return sum(each.skipped for each in self.files)
 
 
-def read_audit_logs(
-    paths: Iterable[Path], items: Iterable[Item], mounts: Mounts, namespace: str = ""
-) -> AuditLogs:
-    """Return what the logs at *paths* say about *items*. They may overlap, in any order.
+def read_audit_logs(log: ResponseLog, items: Iterable[Item], mounts: Mounts) -> AuditLogs:
+    """Return what *log* says about *items*.
 
     Args:
-        paths: Files of audit devices.
+        log: The audit logs.
         items: The declared items.
         mounts: Mounts of the deployment.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
 
     Raises:
         OSError: If a file cannot be read.
@@ -110,16 +107,13 @@ def read_audit_logs(
     watched = _watches(items, mounts)
     roles = {item.server_name for item in items if item.kind is Kind.SECRET_ID}
     login, found = f"{mounts.auth}/login", AuditLogs()
-    wanted = {*watched, login}
-    for path in paths:
-        log = LogFile(path)
-        found.files.append(log)
-        for response in read_responses(log, wanted.__contains__, namespace):
-            if response.path == login and response.role is not None and response.role in roles:
-                key = (response.role, response.issued)
-                _keep_latest(found.logins, key, _read(response, "login", None))
-            elif watch := watched.get(response.path):
-                _record(found, watch, response)
+    for response in log.responses({*watched, login}, by_token=False):
+        if response.path == login and response.role is not None and response.role in roles:
+            key = (response.role, response.issued)
+            _keep_latest(found.logins, key, _read(response, "login", None))
+        elif watch := watched.get(response.path):
+            _record(found, watch, response)
+    found.files = log.files
     return found
 
 
@@ -129,7 +123,7 @@ def _record(found: AuditLogs, watch: _Watch, response: Response) -> None:
     if watch.item.kind is Kind.ROOT_USER:
         latest = found.rotations.get(watch.item, response.time)
         found.rotations[watch.item] = max(latest, response.time)
-    elif response.data is not None or response.is_wrapped:
+    elif response.has_data or response.is_wrapped:
         version = _version(watch, response)
         _keep_latest(found.reads, watch.item, _read(response, watch.operation, version))
 
@@ -151,15 +145,7 @@ def _version(watch: _Watch, response: Response) -> int | None:
     """
     if watch.item.kind in {Kind.SECRET, Kind.USER_PAIR}:
         return response.secret_version
-    data = response.data or {}
-    batch = data.get("batch_results")
-    results = batch if isinstance(batch, list) else [data]
-    found = [_whole(each.get("key_version")) for each in results if isinstance(each, Mapping)]
-    return max(filter(None, found), default=None)
-
-
-def _whole(value: object) -> int | None:
-    return value if type(value) is int else None
+    return response.key_version
 
 
 def _watches(items: Iterable[Item], mounts: Mounts) -> dict[str, _Watch]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
+from vault.rotation.response_log import FileLog
 
 PATH = "secret/data/shop/dev/token"
 TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
@@ -48,7 +49,7 @@ def write(path: Path, *lines: dict[str, Any], mode: str = "w") -> Path:
 
 
 def read(folder: Path, *lines: dict[str, Any]) -> ConsumerLog:
-    return read_consumer_log([write(folder / "log", *lines)], [PATH])
+    return read_consumer_log(FileLog.of([write(folder / "log", *lines)]), [PATH])
 
 
 def test_token_in_two_logs_is_one_even_if_each_has_other_requests(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_token_in_two_logs_is_one_even_if_each_has_other_requests(tmp_path: Path
     second = write(
         tmp_path / "2", line("b", request="r2", second=2), line("b", request="r3", version=2)
     )
-    (token,) = read_consumer_log([first, second], [PATH]).tokens
+    (token,) = read_consumer_log(FileLog.of([first, second]), [PATH]).tokens
     assert set(token.versions[PATH]) == {1, 2}
     assert token.versions[PATH][1].last == TIME + timedelta(seconds=2)
 
@@ -78,7 +79,7 @@ def test_revocation_in_the_second_log_ends_the_token_of_both(tmp_path: Path) -> 
     )
     first = write(tmp_path / "1", line("a", request="r"))
     second = write(tmp_path / "2", line("b", request="r"), revoked)
-    (token,) = read_consumer_log([first, second], [PATH]).tokens
+    (token,) = read_consumer_log(FileLog.of([first, second]), [PATH]).tokens
     assert token.is_revoked
     assert token.has_ended(TIME)
 
@@ -111,12 +112,12 @@ def test_further_look_reads_only_what_was_appended(tmp_path: Path) -> None:
     with (tmp_path / "log").open("a") as file:
         file.write('{"time":"2026')  # a line that the server is writing
     log.read()
-    assert log.files[0].lines == 3
+    assert log.log.files[0].lines == 3
     with (tmp_path / "log").open("a") as file:
         file.write("\n")
     write(tmp_path / "log", line("a", version=3), mode="a")
     log.read()
-    assert log.files[0].lines == 4
+    assert log.log.files[0].lines == 4
     assert set(log.tokens[0].versions[PATH]) == {1, 2, 3}
 
 

@@ -18,6 +18,7 @@ from vault.rotation.consumers.kv_log import (
     evidence_by_time,
     readers_of_old_versions,
 )
+from vault.rotation.response_log import FileLog
 
 PATH = "secret/data/shop/dev/token"
 TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
@@ -36,8 +37,9 @@ def read(
         role=role,
         host=host,
         display_name="approle",
-        data={"metadata": {"version": version}},
+        has_data=True,
         is_wrapped=False,
+        secret_version=version,
         token=token,
         token_ttl=7200,
         token_issued=TIME - timedelta(hours=1),
@@ -47,14 +49,14 @@ def read(
 
 def end(how: str, token: str, accessor: str = "") -> Response:
     """Return the revocation of a token by itself, or by *accessor*."""
-    request = {"accessor": accessor} if accessor else {}
     response = replace(read(token, 1, 10), operation="update", path=f"auth/token/{how}")
-    return replace(response, data=None, request_data=request)
+    return replace(response, secret_version=None, given_accessor=accessor or None)
 
 
-def log(*reads: Response, first: float = -86_400) -> ConsumerLog:
-    file = LogFile(Path("log"), first=TIME + timedelta(seconds=first))
-    found = ConsumerLog([file], frozenset([PATH]))
+def log(*reads: Response, first: float = -86_400, last: float = 30) -> ConsumerLog:
+    start, end = (TIME + timedelta(seconds=each) for each in (first, last))
+    file = LogFile(Path("log"), first=start, last=end)
+    found = ConsumerLog(FileLog([file]), frozenset([PATH]))
     for each in reads:
         found.add(each)
     return found
@@ -114,7 +116,7 @@ def test_log_that_begins_too_late_adds_the_time_bound() -> None:
     late = log(first=-60)
     evidence = evidence_by_log(PROMOTION, late, (), TIME)
     assert evidence.not_before == TIME + timedelta(seconds=WINDOW + 60)
-    assert any("not reach back" in note for note in evidence.notes)
+    assert any("not have all reads" in note for note in evidence.notes)
     young = replace(PROMOTION, created=TIME - timedelta(seconds=30))
     assert evidence_by_log(young, late, (), TIME).not_before == TIME + timedelta(seconds=60)
 
@@ -170,3 +172,9 @@ def test_readers_of_old_versions_are_all_that_the_log_has() -> None:
     )
     assert second.startswith("strongroom-apply: read version 1")
     assert " to " not in second
+
+
+def test_log_that_ends_before_the_promotion_leaves_the_time_bound() -> None:
+    found = evidence_by_log(PROMOTION, log(read("a", 1, -60), last=-1), (), TIME)
+    assert found.not_before == PROMOTION.time_bound
+    assert any("not have all reads" in note for note in found.notes)

@@ -15,6 +15,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from vault.rotation import audit_log
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read, read_audit_logs
+from vault.rotation.response_log import FileLog
 
 HMAC = "hmac-sha256:" + "5" * 64
 
@@ -60,7 +61,7 @@ def encode(*documents: dict[str, Any]) -> bytes:
 def read(folder: Path, content: bytes, namespace: str = "") -> AuditLogs:
     path = folder / "audit.log"
     path.write_bytes(content)
-    return read_audit_logs([path], ITEMS, DEFAULT_MOUNTS, namespace)
+    return read_audit_logs(FileLog.of([path], namespace), ITEMS, DEFAULT_MOUNTS)
 
 
 def at(second: float) -> datetime:
@@ -183,8 +184,8 @@ def test_login_counts_for_its_role(tmp_path: Path) -> None:
 def test_mounts_of_the_deployment_are_those_that_count(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     path.write_bytes(encode(response("team/kv/data/shop/dev/token")))
-    assert SECRET in read_audit_logs([path], ITEMS, Mounts(kv="team/kv")).reads
-    assert read_audit_logs([path], ITEMS, DEFAULT_MOUNTS).reads == {}
+    assert SECRET in read_audit_logs(FileLog.of([path]), ITEMS, Mounts(kv="team/kv")).reads
+    assert read_audit_logs(FileLog.of([path]), ITEMS, DEFAULT_MOUNTS).reads == {}
 
 
 def test_lines_out_of_order_and_cut_zeros_give_the_latest_read(tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_overlapping_logs_give_the_latest_read(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_bytes(encode(response(second="05"), response(second="04")))
     other.write_bytes(encode(response(second="04"), response(second="01")))
-    found = read_audit_logs([one, other], ITEMS, DEFAULT_MOUNTS)
+    found = read_audit_logs(FileLog.of([one, other]), ITEMS, DEFAULT_MOUNTS)
     assert found.reads[SECRET].time == at(5)
     assert (found.first, found.last) == (at(1), at(5))
     assert [each.lines for each in found.files] == [2, 2]

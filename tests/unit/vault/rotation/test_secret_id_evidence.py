@@ -18,6 +18,7 @@ from vault.rotation.consumers.secret_id_evidence import (
     evidence_of_compromise,
 )
 from vault.rotation.issued_secret_ids import Issued
+from vault.rotation.response_log import FileLog
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -82,13 +83,13 @@ def test_login_with_the_new_one_counts_after_its_promotion(
 ) -> None:
     time = NOW + timedelta(seconds=seconds)
     times = {Client(role, "new", "web-1", "10.0.0.1"): (time, time)}
-    found = look(is_used=False, log=LoginLog([], "auth/approle/login", times=times))
+    found = look(is_used=False, log=LoginLog(FileLog([]), "auth/approle/login", times=times))
     assert found.is_complete(NOW) == is_complete
 
 
 def test_compromise_lists_the_logins_of_the_role_with_older_secret_ids() -> None:
     log = LoginLog(
-        [LogFile(Path("audit.log"), first=NOW - 2 * HOUR)],
+        FileLog([LogFile(Path("audit.log"), first=NOW - 2 * HOUR)]),
         "auth/approle/login",
         times={
             Client("shop-dev", "old", "", "10.0.0.1"): (NOW - HOUR, NOW),

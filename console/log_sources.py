@@ -13,6 +13,7 @@ from console import operate
 from console.audit_files import find_audit_files
 from console.auditor_keys import unwrap_any
 from console.operator_session import open_job_session
+from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source, find_records, find_server_logs, list_records
 from vault.declare.server_names import AUDITOR_JOB
@@ -89,13 +90,15 @@ class LogSources:
 
         Raises:
             ConfigurationError: If a file is no log, or a folder has no segment, or there is no
-                credential for *names* or for encrypted files.
+                credential for *names* or for encrypted files that the store does not know.
             AccessDenied: If the credential may not ask the devices, or not decrypt.
             OSError: If a file cannot be read.
 
         """
         found = self.find()
-        if not names and not any(source.is_encrypted for source in found):
+        index = Index.load(store)
+        is_new = any(each.is_encrypted and not index.knows(each.path) for each in found)
+        if not names and not is_new:
             return ingest(found, store, now=now, keep=keep)
         with open_job_session(self.environment.value, self.root, AUDITOR_JOB) as session:
             unwrap = unwrap_any(session, self.environment)

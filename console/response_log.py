@@ -1,0 +1,72 @@
+"""Audit logs that the ledger and rotations ask: files, or a store if there are others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app_integration.names import Environment
+from console.audit_files import find_audit_files
+from console.damage_view import show_damage
+from console.log_sources import LogSources, default_store
+from vault.audit.extra import import_extra
+from vault.audit.ingest.log_file import is_compressed
+from vault.audit.ingest.source import Source, find_server_logs
+from vault.rotation.response_log import FileLog, ResponseLog
+from vault.rotation.stored_log import StoredLog
+
+
+def check_audit_logs(audit_logs: Sequence[Path], store: Path | None) -> None:
+    """Check that what an operator names can be read, without reading it.
+
+    Args:
+        audit_logs: Files of the server's audit devices, archived segments, and folders of them.
+        store: Folder of a store, or None.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ConfigurationError: If a folder has no segment, or DuckDB is needed and not installed.
+
+    """
+    for source in find_server_logs(audit_logs):
+        source.path.open("rb").close()
+    if store is not None or any(map(_needs_store, audit_logs)):
+        import_extra("duckdb")
+
+
+def open_response_log(
+    environment: Environment, audit_logs: Sequence[Path], store: Path | None, root: Path
+) -> ResponseLog | None:
+    """Return the logs that an operator names, by default those of the local deployment.
+
+    Plain files are read without the extra ``audit``.
+
+    Args:
+        environment: The environment.
+        audit_logs: Files of the server's audit devices, archived segments, and folders of them.
+        store: Folder of a store, or None for the default one, if a file needs one.
+        root: Folder of the local deployment.
+
+    Returns:
+        The logs, None if none is known.
+
+    Raises:
+        OSError: If a file cannot be read.
+
+    """
+    files = find_audit_files(environment, audit_logs, root)
+    if store is None and not any(map(_needs_store, files.paths)):
+        return FileLog.of(files.paths, files.namespace) if files.paths else None
+    folder = store or default_store(environment, root)
+    # Further calls find the local deployment's logs again, so that the latest lines are in them.
+    sources = LogSources(environment, audit_logs, None, root)
+
+    def update() -> None:
+        if files.paths:
+            show_damage(sources.update(folder).damage)
+
+    return StoredLog(folder, files.namespace, update)
+
+
+def _needs_store(path: Path) -> bool:
+    return path.is_dir() or Source.server_log(path).is_encrypted or is_compressed(path)

@@ -1,0 +1,94 @@
+"""Audit logs of the ledger and of rotations: which ones need the store, and its extra."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS
+from app_integration.names import Environment
+from console import rotation
+from console.response_log import check_audit_logs, open_response_log
+from tests.support.models.audit_lines import line, program, secret
+from tests.support.processes.command import run_command
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.ledger.last_reads import read_audit_logs
+from vault.rotation.response_log import ResponseLog
+
+STAGING = Environment("staging")
+SECRET = Item(Kind.SECRET, "shop", "token", "shop/staging/token", 60, is_declared=True)
+LINE = line("secret/data/shop/staging/token", auth=program("shop-staging"), response=secret(3))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return a log with a read."""
+    path = tmp_path / "audit-1.log"
+    path.write_text(json.dumps(LINE) + "\n", encoding="utf-8")
+    return path
+
+
+def compress(path: Path) -> Path:
+    compressed = path.with_name(f"{path.name}.1.gz")
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    return compressed
+
+
+def read(log: ResponseLog | None) -> int | None:
+    assert log is not None
+    return read_audit_logs(log, [SECRET], DEFAULT_MOUNTS).reads[SECRET].version
+
+
+def test_plain_log_is_read_without_the_extra(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    check_audit_logs([log], None)
+    assert read(open_response_log(STAGING, [log], None, log.parent)) == 3
+    assert not (log.parent / "audit-staging").exists()
+
+
+@pytest.mark.parametrize(
+    ("find", "has_store"), [(compress, False), (Path, True)], ids=["compressed", "store"]
+)
+def test_other_log_without_the_extra_is_rejected(
+    find: Callable[[Path], Path], has_store: bool, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    paths, store = [find(log)], log.parent / "store" if has_store else None
+    found = open_response_log(STAGING, paths, store, log.parent)
+    message = r"install the tool with its extra: strongroom"
+    with pytest.raises(ConfigurationError, match=message):
+        check_audit_logs(paths, store)
+    with pytest.raises(ConfigurationError, match=message):
+        read(found)
+
+
+def test_compressed_log_is_read_through_the_default_store(log: Path) -> None:
+    found = open_response_log(STAGING, [compress(log)], None, log.parent)
+    log.unlink()
+    assert read(found) == 3
+    assert (log.parent / "audit-staging" / "index.json").exists()
+
+
+def test_store_alone_is_asked_for_what_is_in_it(log: Path) -> None:
+    store = log.parent / "store"
+    assert read(open_response_log(STAGING, [log], store, log.parent)) == 3
+    log.unlink()
+    assert read(open_response_log(STAGING, [], store, log.parent)) == 3
+
+
+def test_environment_without_a_log_has_none(tmp_path: Path) -> None:
+    assert open_response_log(STAGING, [], None, tmp_path) is None
+
+
+def test_folder_without_a_segment_is_rejected_before_a_rotation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rotation, "open_rotations", lambda *_: pytest.fail("a session was opened"))
+    assert run_command(monkeypatch, "rotate", "token", "--env", "dev", "--audit-log", "/") == 1
+    assert "/ has no segment; name the folder of an archive" in capsys.readouterr().err
