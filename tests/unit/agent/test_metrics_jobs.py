@@ -261,7 +261,7 @@ def test_ledger_in_kubernetes_logs_in_as_the_declared_auditor(declaration: Decla
     ("changed", "message"),
     [
         ({"metrics": WATCHING.metrics}, "no node exporter reads a file of a pod; leave --metrics"),
-        ({"audit_log": WATCHING.audit_log}, "leave --audit-log out$"),
+        ({"audit_log": WATCHING.audit_log}, "leave --audit-log and --store out$"),
         ({"user": "openbao"}, "container runs as 10001; leave --user out"),
     ],
 )

@@ -102,12 +102,12 @@ class ConsumerLog:
     id of a request is the same for both, and tells which names are of one token.
 
     Attributes:
-        log: The logs.
+        source: The logs.
         paths: API paths of the values.
 
     """
 
-    log: ResponseLog
+    source: ResponseLog
     paths: frozenset[str]
     _tokens: dict[str, TokenReads] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class ConsumerLog:
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return first_time(self.log.files)
+        return first_time(self.source.files)
 
     @property
     def tokens(self) -> list[TokenReads]:
@@ -149,7 +149,7 @@ class ConsumerLog:
 
         """
         wanted = {*self.paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR}
-        for response in self.log.responses(wanted, by_token=True):
+        for response in self.source.responses(wanted, by_token=True):
             self.add(response)
 
     def add(self, response: Response) -> None:

@@ -181,7 +181,7 @@ def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> It
 def _covers(promotion: Promotion, log: ConsumerLog) -> bool:
     start = max(promotion.time - promotion.window, promotion.created)
     # Without the lines up to the promotion, a reader of the old value may be missing.
-    return log.log.covers(start, promotion.time)
+    return log.source.covers(start, promotion.time)
 
 
 def _used_paths(promotion: Promotion, token: TokenReads) -> Iterator[str]:

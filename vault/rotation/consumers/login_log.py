@@ -33,20 +33,20 @@ class LoginLog:
     """What audit logs say about the logins with secret-ids that are not an agent's.
 
     Attributes:
-        log: The logs.
+        source: The logs.
         login: API path of the login.
         times: Client → times of its first and last login.
 
     """
 
-    log: ResponseLog
+    source: ResponseLog
     login: str
     times: dict[Client, tuple[datetime, datetime]] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
         """Return the earliest time in the logs, None if they have no line."""
-        return first_time(self.log.files)
+        return first_time(self.source.files)
 
     def has_login(self, role: str, name: str, since: datetime) -> bool:
         """Return whether a client has logged in with a secret-id of *role* after *since*.
@@ -70,7 +70,7 @@ class LoginLog:
             ConfigurationError: If a file is no audit log.
 
         """
-        for response in self.log.responses({self.login}, by_token=False):
+        for response in self.source.responses({self.login}, by_token=False):
             if response.path == self.login and response.issued != AGENT_ISSUED:
                 self.add(response)
 

@@ -112,12 +112,12 @@ def test_further_look_reads_only_what_was_appended(tmp_path: Path) -> None:
     with (tmp_path / "log").open("a") as file:
         file.write('{"time":"2026')  # a line that the server is writing
     log.read()
-    assert log.log.files[0].lines == 3
+    assert log.source.files[0].lines == 3
     with (tmp_path / "log").open("a") as file:
         file.write("\n")
     write(tmp_path / "log", line("a", version=3), mode="a")
     log.read()
-    assert log.log.files[0].lines == 4
+    assert log.source.files[0].lines == 4
     assert set(log.tokens[0].versions[PATH]) == {1, 2, 3}
 
 
