@@ -13,10 +13,13 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment
-from console import rotation
+from console import log_sources, rotation
 from console.response_log import check_audit_logs, open_response_log
+from tests.support.models.audit_archive import archive_site, file_cipher
 from tests.support.models.audit_lines import line, program, secret
 from tests.support.processes.command import run_command
+from vault.audit.ingest.ingestion import ingest
+from vault.audit.ingest.source import find_server_logs
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.last_reads import read_audit_logs
 from vault.rotation.response_log import ResponseLog
@@ -92,3 +95,19 @@ def test_folder_without_a_segment_is_rejected_before_a_rotation(
     monkeypatch.setattr(rotation, "open_rotations", lambda *_: pytest.fail("a session was opened"))
     assert run_command(monkeypatch, "rotate", "token", "--env", "dev", "--audit-log", "/") == 1
     assert "/ has no segment; name the folder of an archive" in capsys.readouterr().err
+
+
+def test_segment_in_the_store_is_not_decrypted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotator may not decrypt, and asks the store that the auditor has filled."""
+    monkeypatch.setattr(log_sources, "open_job_session", lambda *_: pytest.fail("a login"))
+    store = tmp_path / "store"
+    content = json.dumps(LINE, separators=(",", ":")).encode()
+    with archive_site(tmp_path) as site:
+        site.archive(1, lines=[content])
+        ingest(find_server_logs([site.folder]), store, unwrap=file_cipher().unwrap)
+        assert read(open_response_log(STAGING, [site.folder], store, tmp_path)) == 3
+        site.archive(2, lines=[content.replace(b"2026", b"2025")])
+        with pytest.raises(pytest.fail.Exception, match="a login"):
+            read(open_response_log(STAGING, [site.folder], store, tmp_path))
