@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from console.audit.cells import show_time
 from console.audit.charts import HEIGHT, build_bars, build_timelines
 from console.audit.report_view import coverage_lines
 from console.audit.tables import report_tables
 from console.escapes import escape_unprintable
+from console.web.templates import create_environment, read_theme
 
 #: Rows of a table of the page.
 MAX_ROWS: Final = 300
@@ -29,15 +28,9 @@ def render_page(document: Mapping[str, Any]) -> str:
         document: A report. Its texts may have any characters.
 
     """
-    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("page.html.j2").render(
+    style = read_theme() + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    template = create_environment(_FOLDER).get_template("page.html.j2")
+    return template.render(
         document=document,
         style=style,
         policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; "

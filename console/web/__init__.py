@@ -1,0 +1,1 @@
+"""Look and templates that the HTML report and the operator's page share."""
