@@ -47,6 +47,7 @@ from console.escapes import escape_unprintable
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
+from console.page import command as page
 from console.plan_view import progress, show_plan
 from console.policy_check import find_warnings
 from console.show import show_config_states, show_deployment, show_status
@@ -85,6 +86,7 @@ for command in (
     file_encryption.rewrap_file,
     env_files.export_env,
     ledger.ledger,
+    page.console,
     adoption.rotate_password,
     rotation.rotate,
     stored_keys.rewrap_keys,

@@ -11,12 +11,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
-from console.operator_session import open_operator_session, open_session_at
+from console.operator_session import open_folder_session, open_operator_session
 from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -169,5 +168,4 @@ def _session(declared: EnvironmentDeclaration, root: Path, folder: Path | None) 
             f"no credential for {environment} is configured: pass --credentials with a folder of "
             f"{environment}/role-id and {environment}/secret-id"
         )
-    files = (folder / environment / "role-id", folder / environment / "secret-id")
-    return open_session_at(declared, None, AppRole(*files, declared.mounts.approle))
+    return open_folder_session(declared, folder)

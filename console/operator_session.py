@@ -84,6 +84,21 @@ def open_job_session(env: str, root: Path, job: str) -> Session:
     return open_operator_session(env, root, APPLY_JOB if is_local else job)
 
 
+def open_folder_session(declared: EnvironmentDeclaration, folder: Path) -> Session:
+    """Open a session with the credential in ``<folder>/<environment>/``, on the declared address.
+
+    The variables name one credential for one server, so that commands that ask several servers
+    have a folder.
+
+    Raises:
+        ConfigurationError: If no address is declared.
+
+    """
+    own = folder / declared.environment
+    login = AppRole(own / "role-id", own / "secret-id", declared.mounts.approle)
+    return open_session_at(declared, None, login)
+
+
 def open_session_on_server(environment: Environment, root: Path, login: AuthMethod) -> Session:
     """Open a session with *login* on an environment's server, which is not the local one.
 

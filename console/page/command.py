@@ -1,0 +1,140 @@
+"""Command ``console``: serves the operator's web page on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from console import operate
+from console.audit.store_options import AuditLog, Store
+from console.operator_session import open_folder_session, open_job_session
+from console.options import Root, build_duration_parser
+from vault.declare.schema.field_types import Within
+from vault.declare.server_names import AUDITOR_JOB
+
+#: Modules of the extra ``page``.
+_MODULES: Final = ("starlette", "uvicorn")
+_SESSION: Final = Within("1m", "24h")
+
+out = Console(soft_wrap=True)
+
+
+def console(
+    env: Annotated[
+        list[str], typer.Option("--env", help="an environment to show; may be repeated")
+    ],
+    audit_log: AuditLog = None,
+    store: Store = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            "--credentials", help="folder with <environment>/role-id and secret-id of the auditor"
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="port of the page; any by default")
+    ] = 0,
+    idle: Annotated[
+        int,
+        typer.Option(
+            "--idle",
+            parser=build_duration_parser("--idle", _SESSION),
+            metavar="DURATION",
+            help="end the visit if nothing is opened for so long",
+        ),
+    ] = "30m",  # type: ignore[assignment]  # the parser makes it a number
+    lifetime: Annotated[
+        int,
+        typer.Option(
+            "--lifetime",
+            parser=build_duration_parser("--lifetime", _SESSION),
+            metavar="DURATION",
+            help="end the visit after so long",
+        ),
+    ] = "8h",  # type: ignore[assignment]  # as above
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show services, secrets and their age on a web page of this machine, until Ctrl-C.
+
+    It reads as strongroom-auditor, shows no secret value, and changes nothing.
+    """
+    _require_extra()
+    environments = _resolve(env, root, credentials, audit_log or (), store)
+    # Imported here, because the extra is not installed everywhere.
+    from console.page.access import Access  # noqa: PLC0415
+    from console.page.application import build_application  # noqa: PLC0415
+    from console.page.gate import OPEN, Gate  # noqa: PLC0415
+    from console.page.server import HOST, listen, serve  # noqa: PLC0415
+    from console.page.sources.sources import Options, open_sources  # noqa: PLC0415
+
+    opener = _session_opener(root, credentials)
+    options = Options(environments, root, tuple(audit_log or ()), store, opener)
+    access = Access(
+        idle=idle, lifetime=lifetime, clock=time.monotonic, generate=secrets.token_urlsafe
+    )
+    clock = partial(datetime.now, UTC)
+    with listen(port) as listener, open_sources(options, clock) as sources:
+        used = listener.getsockname()[1]
+        out.print(f"http://{HOST}:{used}{OPEN}{access.token}", highlight=False)
+        out.print("The address works once, for 5 minutes. Ctrl-C ends the page.", style="dim")
+        serve(Gate(build_application(sources, clock), access, used), listener)
+
+
+def _require_extra() -> None:
+    missing = [name for name in _MODULES if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"{missing[0]} is not installed; install the tool with its extra: strongroom[page]"
+        )
+
+
+def _resolve(
+    names: Sequence[str],
+    root: Path,
+    credentials: Path | None,
+    audit_logs: Sequence[Path],
+    store: Path | None,
+) -> list[Environment]:
+    """Return the environments that *names* are, once each, before a port is opened.
+
+    Raises:
+        BadParameter: If an option of one environment is passed for several, or the variables'
+            credential would be sent to several servers.
+        ConfigurationError: If one is not declared.
+
+    """
+    found = list(dict.fromkeys(map(operate.resolve_environment, names)))
+    if len(found) > 1 and (audit_logs or store):
+        raise typer.BadParameter(
+            "--audit-log and --store belong to one environment: pass one --env, and run the "
+            "command once for each"
+        )
+    elsewhere = [each for each in found if not operate.is_local(each, root)]
+    if len(elsewhere) > 1 and credentials is None:
+        raise typer.BadParameter(
+            "several servers need a credential each: pass --credentials with a folder of "
+            "<environment>/role-id and <environment>/secret-id"
+        )
+    return found
+
+
+def _session_opener(root: Path, credentials: Path | None) -> Callable[[Environment], Session]:
+    def open_session(environment: Environment) -> Session:
+        if credentials is None or operate.is_local(environment, root):
+            return open_job_session(environment.value, root, AUDITOR_JOB)
+        declared = operate.load_declaration().environment(environment)
+        return open_folder_session(declared, credentials)
+
+    return open_session

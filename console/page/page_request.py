@@ -1,0 +1,224 @@
+"""Request for a view: what it asks for, its sources, and the frame around the response."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment as Templates
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from console.escapes import escape_unprintable
+from console.page.sources.cached_source import CachedSource, Reading, refresh
+from console.page.sources.sources import Clock, EnvironmentSources, Sources
+from console.page.times import show_date, show_distance, show_seconds
+from console.page.urls import build_url
+from console.web.templates import create_environment
+from vault.declare.errors import join_names
+
+#: Seconds that a request waits for its sources. What takes longer is shown by a later one.
+WAIT_SECONDS: Final = 0.6
+#: Most characters of a text in an address.
+_MAX_TEXT: Final = 200
+#: Seconds after which a browser asks again for a page whose first read is under way.
+_RELOAD_SECONDS: Final = 1
+_FOLDER: Final = Path(__file__).parent
+#: Views in the navigation of each page, by their path.
+NAVIGATION: Final = (("/", "Overview"), ("/values", "Values"))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link.
+
+    Attributes:
+        is_current: Whether it leads to what is shown.
+
+    """
+
+    label: str
+    href: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """What the page says of one source: when it was read, or why it was not.
+
+    Attributes:
+        label: Name of the source, with its environment.
+        age: Time since it was read, such as ``4 s``; empty if it was not.
+        problem: Why the last read failed and what to do, None if it did not.
+        is_pending: Whether the first read is under way.
+
+    """
+
+    label: str
+    age: str
+    problem: str | None
+    is_pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageParts:
+    """What all requests share."""
+
+    sources: Sources
+    clock: Clock
+    templates: Templates
+
+
+def create_templates() -> Templates:
+    """Return the page's templates. Names of a log or a server may have any characters."""
+    templates = create_environment(_FOLDER / "templates")
+    templates.finalize = _finalize
+    templates.filters |= {"date": show_date, "distance": show_distance, "seconds": show_seconds}
+    return templates
+
+
+def _finalize(value: Any) -> Any:
+    is_plain = isinstance(value, str) and not isinstance(value, Markup)
+    return escape_unprintable(value, keep="\n") if is_plain else value
+
+
+class PageRequest:
+    """Request for a view.
+
+    Attributes:
+        now: The current time.
+        sources: Sources of all environments.
+
+    """
+
+    def __init__(self, request: Request, parts: PageParts) -> None:
+        self.now: datetime = parts.clock()
+        self.sources = parts.sources
+        self.path_params = request.path_params
+        self._request = request
+        self._templates = parts.templates
+        self._used: list[CachedSource[Any]] = []
+
+    def text(self, name: str) -> str:
+        """Return what the address says of *name*, empty if nothing."""
+        return self._request.query_params.get(name, "").strip()[:_MAX_TEXT]
+
+    def choice(self, name: str, allowed: Collection[str]) -> str:
+        """Return what the address says of *name*, empty if nothing.
+
+        Raises:
+            HTTPException: If it is none of *allowed*.
+
+        """
+        found = self.text(name)
+        if found and found not in allowed:
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST,
+                f"{name} is {found!r} in the address; expected {join_names(sorted(allowed))}",
+            )
+        return found
+
+    def number(self, name: str) -> int:
+        """Return the positive number that the address says of *name*, 1 if none.
+
+        Raises:
+            HTTPException: If it is no such number.
+
+        """
+        found = self.text(name) or "1"
+        if not (found.isascii() and found.isdigit() and 0 < int(found) < 10**6):
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, f"{name} is {found!r} in the address; expected a number"
+            )
+        return int(found)
+
+    def find_environment(self) -> EnvironmentSources | None:
+        """Return the environment in the address, None if none is.
+
+        Raises:
+            HTTPException: If the page does not show it.
+
+        """
+        name = self.choice("env", self.sources.keys())
+        return self.sources[name] if name else None
+
+    def environment(self) -> EnvironmentSources:
+        """Return the environment in the address, by default the first one."""
+        return self.find_environment() or next(iter(self.sources.values()))
+
+    def use(self, *sources: CachedSource[Any]) -> None:
+        """Read *sources* if they are too old, all at once, before the view asks for them."""
+        refresh(sources, WAIT_SECONDS)
+        self._used += sources
+
+    def render(
+        self,
+        template: str,
+        title: str,
+        *,
+        crumbs: Sequence[Link] = (),
+        environment: EnvironmentSources | None = None,
+        status: HTTPStatus = HTTPStatus.OK,
+        **parts: Any,
+    ) -> Response:
+        """Return a page.
+
+        Args:
+            template: Name of its template.
+            title: Its heading.
+            crumbs: Links to what it is a part of.
+            environment: The one environment that it shows, None for all.
+            status: Status of the response.
+            parts: What the template shows.
+
+        """
+        name = None if environment is None else str(environment.environment)
+        lines = [self._line(source.get()) for source in self._used]
+        text = self._templates.get_template(template).render(
+            title=title,
+            crumbs=crumbs,
+            environment=name,
+            navigation=[
+                Link(label, build_url(path, env=name), self._is_in(path))
+                for path, label in NAVIGATION
+            ],
+            switch=self._switch(name),
+            lines=lines,
+            problems=_group_problems(lines),
+            now=self.now,
+            **parts,
+        )
+        is_pending = any(line.is_pending for line in lines)
+        headers = {"Refresh": str(_RELOAD_SECONDS)} if is_pending else {}
+        return HTMLResponse(text, status, headers)
+
+    def _is_in(self, path: str) -> bool:
+        here = self._request.url.path
+        return here == path or (path != "/" and here.startswith(path.rstrip("s")))
+
+    def _switch(self, name: str | None) -> list[Link]:
+        """Return the same view of each environment, if there are several."""
+        if len(self.sources) == 1:
+            return []
+        path = "/values" if self.path_params else self._request.url.path
+        own = [Link(each, build_url(path, env=each), each == name) for each in self.sources]
+        return [Link("all", "/", name is None), *own] if path == "/" else own
+
+    def _line(self, reading: Reading[Any]) -> SourceLine:
+        age = "" if reading.read_at is None else show_seconds(self.now - reading.read_at)
+        return SourceLine(reading.name, age, reading.problem, reading.is_pending)
+
+
+def _group_problems(lines: Sequence[SourceLine]) -> dict[str, list[SourceLine]]:
+    """Return the sources of each problem, so that one outage is shown once."""
+    found: dict[str, list[SourceLine]] = {}
+    for line in lines:
+        if line.problem is not None:
+            found.setdefault(line.problem, []).append(line)
+    return found

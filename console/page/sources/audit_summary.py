@@ -1,0 +1,59 @@
+"""Summary of the audit log: what is unusual in it, and when each role has last logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from console.audit.audit_store import Inputs
+from console.audit.rules_on_store import open_rules
+from vault.audit.anomalies.detection import find_anomalies
+from vault.audit.anomalies.finding import Finding
+
+_LOGINS: Final = """
+SELECT role, max(time) FROM events
+WHERE path LIKE 'auth/%/login%' AND outcome = 'ok' AND role IS NOT NULL
+GROUP BY role
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSummary:
+    """What the audit log says as a whole.
+
+    Attributes:
+        findings: What is unusual in the asked period.
+        logins: Role → its last login.
+        first: Time of the first request of the log, None if it has none.
+        last: Time of the last one.
+
+    """
+
+    findings: tuple[Finding, ...]
+    logins: Mapping[str, datetime]
+    first: datetime | None
+    last: datetime | None
+
+
+def read_audit_summary(inputs: Inputs) -> AuditSummary:
+    """Ingest what is new in the logs, and return their summary.
+
+    Args:
+        inputs: What is read. Requests before the period are history.
+
+    Raises:
+        ConfigurationError: If there is no log and no store, or the extra is not installed.
+        OSError: If a file cannot be read.
+
+    """
+    with open_rules(inputs, None) as opened:
+        found = find_anomalies(opened.connection, opened.context, opened.since)
+        logins = opened.connection.execute(_LOGINS).fetchall()
+    return AuditSummary(
+        tuple(found),
+        {role: time.replace(tzinfo=UTC) for role, time in logins},
+        opened.span.first,
+        opened.span.last,
+    )

@@ -1,0 +1,124 @@
+"""Source that is read at most once in a while, however many requests ask for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from app_integration._internal.single_flight import SingleFlight
+from app_integration.errors import StrongroomError
+
+log = logging.getLogger(__name__)
+#: A source rests this many times as long as its last read took, so that a slow one is not asked all
+#: the time.
+_REST: Final = 4
+#: Time after which a read that failed is tried again, because the operator is fixing it.
+_RETRY: Final = timedelta(seconds=3)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What was read last.
+
+    Attributes:
+        name: What the source is, such as ``dev ledger``.
+        value: What was read, None if nothing was read yet. It stays if a later read fails.
+        read_at: When it was read, None if nothing was.
+        problem: Why the last read failed and what to do, None if it did not.
+        is_pending: Whether the first read is under way.
+
+    """
+
+    name: str
+    value: T | None = None
+    read_at: datetime | None = None
+    problem: str | None = None
+    is_pending: bool = False
+
+
+class CachedSource(Generic[T]):
+    """Source of a ``T`` that is read when a request needs it and the last read is too old."""
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], T],
+        ttl: timedelta,
+        clock: Callable[[], datetime],
+        spawn: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            name: What the source is.
+            read: Reads it. An error of it is shown.
+            ttl: Time for which what was read is used, at least.
+            clock: Returns the current time.
+            spawn: Starts the function that it gets, in this or another thread.
+
+        """
+        self._read = read
+        self._ttl = ttl
+        self._clock = clock
+        self._spawn = spawn
+        self._flight: SingleFlight[None] = SingleFlight()
+        self._reading: Reading[T] = Reading(name)
+        self._next: datetime | None = None
+
+    def start(self) -> Future[None] | None:
+        """Start a read, or return the one under way; None if the last one is fresh."""
+        return None if self._is_fresh() else self._flight.join((), self._refresh, self._spawn)
+
+    def peek(self) -> Reading[T]:
+        """Return what was read last, and start nothing."""
+        return self._reading
+
+    def get(self) -> Reading[T]:
+        """Return what was read last, by a request that has started a read."""
+        return replace(self._reading, is_pending=self._next is None)
+
+    def _is_fresh(self) -> bool:
+        return self._next is not None and self._clock() < self._next
+
+    def _refresh(self) -> None:
+        if self._is_fresh():
+            return
+        begun = self._clock()
+        try:
+            value = self._read()
+        except Exception as error:  # noqa: BLE001 (the other panels of a page must stay)
+            self._reading = replace(self._reading, problem=_explain(error))
+            rest = _RETRY
+        else:
+            self._reading = Reading(self._reading.name, value, self._clock())
+            rest = self._ttl
+        now = self._clock()
+        self._next = now + max(rest, _REST * (now - begun))
+
+
+def refresh(sources: Iterable[CachedSource[Any]], seconds: float) -> None:
+    """Start to read those of *sources* that are too old, and wait for them for so long.
+
+    Args:
+        sources: The sources. Reads that take longer go on, for a later request.
+        seconds: Most seconds to wait.
+
+    """
+    wait([flight for source in sources if (flight := source.start()) is not None], seconds)
+
+
+def _explain(error: Exception) -> str:
+    """Return what failed and what to do. Texts of unknown errors may have anything in them."""
+    if isinstance(error, StrongroomError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        path = f"{error.filename}: " if error.filename else ""
+        return f"{path}{error.strerror}; check that this user may read it"
+    log.warning("a source of the page failed: %s", type(error).__name__)
+    return f"unexpected {type(error).__name__}; reload, and report it if it stays"

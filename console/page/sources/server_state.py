@@ -1,0 +1,90 @@
+"""State of a server: sealed, active, its version, and its audit devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app_integration.errors import AccessDenied, Sealed
+from app_integration.session.session import Session
+
+#: The status is 200 in each state, because others would count as errors.
+_HEALTH: Final = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDevice:
+    """A device, by which the server logs each request.
+
+    Attributes:
+        name: Its name, such as ``audit-1``.
+        kind: Such as ``file``.
+        target: Its file, empty for another kind.
+
+    """
+
+    name: str
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """State of a server.
+
+    Attributes:
+        is_sealed: Whether it answers no request.
+        version: Its version, empty if it is sealed.
+        cluster: Name of its cluster, empty if it has none.
+        leader: Address of the active node, empty if it is alone or that is not known.
+        is_leader: Whether the node that answered is the active one.
+        devices: Its audit devices, None if this role may not list them.
+
+    """
+
+    is_sealed: bool
+    version: str = ""
+    cluster: str = ""
+    leader: str = ""
+    is_leader: bool = False
+    devices: tuple[AuditDevice, ...] | None = None
+
+
+def read_server_state(session: Session) -> ServerState:
+    """Return the state of the server of *session*.
+
+    Raises:
+        ServerError: If it is unreachable.
+        AuthenticationFailed: If it rejects the login.
+
+    """
+    try:
+        health, leader = session.get(_HEALTH), session.get("sys/leader")
+        devices = _read_devices(session)
+    except Sealed:
+        return ServerState(is_sealed=True)
+    is_alone = not leader.get("ha_enabled")
+    return ServerState(
+        is_sealed=bool(health.get("sealed")),
+        version=str(health.get("version", "")),
+        cluster=str(health.get("cluster_name", "")),
+        leader="" if is_alone else str(leader.get("leader_address", "")),
+        is_leader=is_alone or bool(leader.get("is_self")),
+        devices=devices,
+    )
+
+
+def _read_devices(session: Session) -> tuple[AuditDevice, ...] | None:
+    try:
+        found: Mapping[str, Any] = session.get("sys/audit").get("data") or {}
+    except AccessDenied:
+        return None
+    return tuple(
+        AuditDevice(
+            name.rstrip("/"),
+            str(each.get("type", "")),
+            str((each.get("options") or {}).get("file_path", "")),
+        )
+        for name, each in sorted(found.items())
+    )

@@ -1,0 +1,187 @@
+"""Sources of the page, built once from the options of the command."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from console import operate
+from console.audit.audit_store import Inputs
+from console.environment_plan import build_environment_plan
+from console.page.sources.audit_summary import AuditSummary, read_audit_summary
+from console.page.sources.cached_source import CachedSource
+from console.page.sources.ledger_rows import read_ledger_rows
+from console.page.sources.local_state import LocalState, read_local_state
+from console.page.sources.server_state import ServerState, read_server_state
+from vault.declare.declaration import Declaration
+from vault.reconcile.planning.plan import Plan
+from vault.rotation.ledger.ledger import Row
+
+#: Period in which the page looks for anomalies.
+ANOMALIES: Final = "1d"
+_TTL: Final = {
+    "declaration": timedelta(seconds=30),
+    "server": timedelta(seconds=5),
+    "local": timedelta(seconds=5),
+    "ledger": timedelta(seconds=30),
+    "audit": timedelta(seconds=30),
+    "plan": timedelta(minutes=2),
+}
+T = TypeVar("T")
+#: Returns the current time.
+Clock = Callable[[], datetime]
+#: Starts the function that it gets, in this or another thread.
+Spawn = Callable[[Callable[[], None]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator has asked for.
+
+    Attributes:
+        environments: The environments that the page shows.
+        root: Folder of the local deployment.
+        audit_logs: Files of the audit devices of the one environment.
+        store: Folder of its store of audit lines, None for the default.
+        open_session: Opens the operator's session on an environment's server.
+
+    """
+
+    environments: Sequence[Environment]
+    root: Path
+    audit_logs: Sequence[Path]
+    store: Path | None
+    open_session: Callable[[Environment], Session]
+
+
+def spawn_daemon(run: Callable[[], None]) -> None:
+    """Run *run* in a thread that does not delay the end of the process."""
+    threading.Thread(target=run, name="source", daemon=True).start()
+
+
+class EnvironmentSources:
+    """Sources of one environment.
+
+    Attributes:
+        environment: The environment.
+        is_local: Whether it is the local deployment.
+
+    """
+
+    def __init__(
+        self, environment: Environment, options: Options, clock: Clock, spawn: Spawn
+    ) -> None:
+        self.environment = environment
+        self.is_local = operate.is_local(environment, options.root)
+        self._options = options
+        self._clock = clock
+        self._spawn = spawn
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    @cached_property
+    def declaration(self) -> CachedSource[Declaration]:
+        """Return the source of the declaration."""
+        return self._source("declaration", operate.load_declaration)
+
+    @cached_property
+    def server(self) -> CachedSource[ServerState]:
+        """Return the source of the server's state."""
+        return self._source("server", lambda: read_server_state(self._open()))
+
+    @cached_property
+    def ledger(self) -> CachedSource[tuple[Row, ...]]:
+        """Return the source of the ages and due dates."""
+        return self._source("ledger", self._read_ledger)
+
+    @cached_property
+    def audit(self) -> CachedSource[AuditSummary]:
+        """Return the source of what the audit log says as a whole."""
+        return self._source("audit", partial(read_audit_summary, self.audit_inputs(ANOMALIES)))
+
+    @cached_property
+    def local(self) -> CachedSource[LocalState] | None:
+        """Return the source of the local deployment's state, None if it is another's."""
+        read = partial(read_local_state, self._options.root)
+        return self._source("local", read) if self.is_local else None
+
+    @cached_property
+    def plan(self) -> CachedSource[Plan]:
+        """Return the source of what differs between the server and the declaration."""
+        return self._source("plan", self._read_plan)
+
+    def audit_inputs(self, since: str, until: str | None = None) -> Inputs:
+        """Return what a question to the store of audit lines reads.
+
+        Args:
+            since: Start of the period, such as ``30d``.
+            until: Its end, None for now.
+
+        """
+        options = self._options
+        return Inputs(
+            str(self.environment),
+            since,
+            until,
+            options.store,
+            options.audit_logs,
+            None,
+            options.root,
+        )
+
+    def close(self) -> None:
+        """Revoke the token of the session, if there is one."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def _source(self, name: str, read: Callable[[], T]) -> CachedSource[T]:
+        label = f"{self.environment} {name}"
+        return CachedSource(label, read, _TTL[name], self._clock, self._spawn)
+
+    def _open(self) -> Session:
+        with self._lock:
+            if self._session is None:
+                self._session = self._options.open_session(self.environment)
+            return self._session
+
+    def _read_ledger(self) -> tuple[Row, ...]:
+        declaration = operate.load_declaration()
+        return read_ledger_rows(self._open(), declaration, self.environment, self._clock())
+
+    def _read_plan(self) -> Plan:
+        name, root = str(self.environment), self._options.root
+        return build_environment_plan(self._open(), name, root, given=None)
+
+
+#: Name of an environment → its sources, in the order of the command line.
+Sources = Mapping[str, EnvironmentSources]
+
+
+@contextmanager
+def open_sources(options: Options, clock: Clock, spawn: Spawn = spawn_daemon) -> Iterator[Sources]:
+    """Yield the sources of each environment, and revoke their tokens afterwards.
+
+    Args:
+        options: What the operator has asked for.
+        clock: Returns the current time.
+        spawn: Starts a read, in this or another thread.
+
+    """
+    found = {
+        str(each): EnvironmentSources(each, options, clock, spawn) for each in options.environments
+    }
+    try:
+        yield found
+    finally:
+        for each in found.values():
+            each.close()

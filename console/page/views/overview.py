@@ -1,0 +1,338 @@
+"""View of all environments at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from app_integration.names import Scope
+from console.local_agent import ConfigState
+from console.page.page_request import PageRequest
+from console.page.sources.audit_summary import AuditSummary
+from console.page.sources.cached_source import CachedSource, Reading
+from console.page.sources.local_state import LocalState
+from console.page.sources.server_state import ServerState
+from console.page.sources.sources import EnvironmentSources
+from console.page.urls import build_url
+from console.page.views.due import Due, find_due
+from console.page.views.values import ValueRow, build_value_row
+from vault.declare.declaration import Declaration
+from vault.reconcile.planning.plan import Plan
+from vault.rotation.ledger.ledger import Row
+from vault.runtime.processes.agent import AGENT
+
+#: Values of an environment that are listed because they are due first.
+_NEXT: Final = 5
+#: Colours of a state, each with a word beside it.
+GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
+#: Text of a number that is not known.
+UNKNOWN: Final = "\N{EN DASH}"
+_SEVERITIES: Final = ("high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A word with a colour."""
+
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A number with its name.
+
+    Attributes:
+        text: The number, or a dash if it is not known.
+        note: What else there is to say of it, empty if nothing.
+        href: Address of what it counts, None if there is none.
+
+    """
+
+    name: str
+    text: str
+    tone: str = PLAIN
+    note: str = ""
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What was read of one environment."""
+
+    declaration: Reading[Declaration]
+    server: Reading[ServerState]
+    ledger: Reading[tuple[Row, ...]]
+    audit: Reading[AuditSummary]
+    local: Reading[LocalState] | None
+    plan: Reading[Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLine:
+    """A service of an environment.
+
+    Attributes:
+        href: Address of its values.
+        values: Number of its values, a dash if that is not known; so are the next two.
+        agent: What is known of its agent.
+        config: State of its config, None if it has none or that is known on its host only.
+        config_since: Since when the config is in use, None if that is not known.
+
+    """
+
+    name: str
+    owner: str
+    href: str
+    values: int | str
+    overdue: int | str
+    soon: int | str
+    agent: Badge
+    agent_seen: datetime | None
+    config: Badge | None
+    config_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPanel:
+    """An environment, as the view shows it.
+
+    Attributes:
+        state: State of its server.
+        facts: Names and texts of what else is known of the server.
+        tiles: Its numbers.
+        services: Its services.
+        next: The values that are due first.
+        counts: The numbers that are summed up over environments.
+
+    """
+
+    name: str
+    href: str
+    state: Badge
+    facts: tuple[tuple[str, str], ...]
+    tiles: tuple[Tile, ...]
+    services: tuple[ServiceLine, ...]
+    next: tuple[ValueRow, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the view shows."""
+
+    totals: tuple[Tile, ...]
+    panels: tuple[EnvironmentPanel, ...]
+
+
+def build_overview(found: Mapping[str, Readings], now: datetime) -> Overview:
+    """Return what the view shows.
+
+    Args:
+        found: What was read, by the name of the environment.
+        now: The current time.
+
+    """
+    panels = tuple(build_panel(name, readings, now) for name, readings in found.items())
+    counts: Counter[str] = Counter()
+    for panel in panels:
+        counts.update(panel.counts)
+    ready = sum(panel.state.tone == GOOD for panel in panels)
+    is_ready = GOOD if ready == len(panels) else BAD
+    totals = (
+        Tile("Servers active", f"{ready} of {len(panels)}", is_ready),
+        Tile("Services", f"{counts['services']:,}"),
+        Tile("Values", f"{counts['values']:,}"),
+        _count("Overdue", counts["overdue"], BAD),
+        _count("Due within 7 days", counts["soon"], WARN),
+        _count("Anomalies, 24 h", counts["anomalies"], WARN),
+    )
+    return Overview(totals, panels)
+
+
+def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPanel:
+    """Return the panel of one environment.
+
+    Args:
+        name: Name of the environment.
+        readings: What was read of it.
+        now: The current time.
+
+    """
+    rows = [(row, find_due(row, now)) for row in readings.ledger.value or ()]
+    dues = Counter(due for _, due in rows)
+    services = _services(name, readings, rows)
+    upcoming = sorted(
+        (pair for pair in rows if pair[0].due is not None), key=lambda pair: pair[0].due or now
+    )
+    findings = readings.audit.value.findings if readings.audit.value else ()
+    return EnvironmentPanel(
+        name,
+        build_url("/", env=name),
+        _state(readings.server),
+        _facts(readings.server.value),
+        _tiles(name, readings, dues),
+        services,
+        tuple(build_value_row(row, due, name, now) for row, due in upcoming[:_NEXT]),
+        {
+            "services": len(services),
+            "values": len(rows),
+            "overdue": dues[Due.OVERDUE],
+            "soon": dues[Due.SOON],
+            "anomalies": len(findings),
+        },
+    )
+
+
+def show_overview(request: PageRequest) -> Response:
+    """Return the view of all environments, or of the one in the address."""
+    one = request.find_environment()
+    shown = [one] if one else list(request.sources.values())
+    request.use(*(source for each in shown for source in _sources(each)))
+    found = {str(each.environment): _read(each) for each in shown}
+    overview = build_overview(found, request.now)
+    title = f"Overview of {one.environment}" if one else "Overview"
+    return request.render("overview.html.j2", title, environment=one, overview=overview)
+
+
+def _sources(of: EnvironmentSources) -> list[CachedSource[Any]]:
+    local = [of.local] if of.local else []
+    return [of.declaration, of.server, of.ledger, of.audit, *local]
+
+
+def _read(sources: EnvironmentSources) -> Readings:
+    return Readings(
+        sources.declaration.get(),
+        sources.server.get(),
+        sources.ledger.get(),
+        sources.audit.get(),
+        sources.local.get() if sources.local else None,
+        sources.plan.peek(),
+    )
+
+
+def _state(server: Reading[ServerState]) -> Badge:
+    if server.is_pending:
+        return Badge("being read", PLAIN)
+    if server.problem is not None:
+        return Badge("cannot be read", BAD)
+    if server.value is None or server.value.is_sealed:
+        return Badge("sealed", BAD)
+    return Badge("unsealed, active" if server.value.is_leader else "unsealed, standby", GOOD)
+
+
+def _facts(server: ServerState | None) -> tuple[tuple[str, str], ...]:
+    if server is None or server.is_sealed:
+        return ()
+    facts = [("version", server.version), ("leader", server.leader), ("cluster", server.cluster)]
+    if server.devices is None:
+        facts.append(("audit devices", "this role may not list them"))
+    else:
+        names = [f"{each.name} ({each.kind})" for each in server.devices]
+        facts.append(("audit devices", ", ".join(names) or "none: nobody can tell who read what"))
+    return tuple((name, text) for name, text in facts if text)
+
+
+def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...]:
+    is_known = readings.ledger.value is not None
+    counts = (
+        ("Overdue", Due.OVERDUE, BAD),
+        ("Due within 7 days", Due.SOON, WARN),
+        ("No value", Due.NO_VALUE, WARN),
+    )
+    return (
+        *(
+            _count(
+                title,
+                dues[due] if is_known else None,
+                tone,
+                href=build_url("/values", env=name, state=due.value),
+            )
+            for title, due, tone in counts
+        ),
+        _anomalies(readings.audit),
+        _drift(readings.plan),
+    )
+
+
+def _count(
+    name: str, count: int | None, tone: str, note: str = "", href: str | None = None
+) -> Tile:
+    """Return a tile that has the *tone* if there is anything to count."""
+    if count is None:
+        return Tile(name, UNKNOWN, PLAIN, note or "not known")
+    return Tile(name, f"{count:,}", tone if count else GOOD, note, href if count else None)
+
+
+def _anomalies(audit: Reading[AuditSummary]) -> Tile:
+    if audit.value is None:
+        return _count("Anomalies, 24 h", None, PLAIN)
+    counts = Counter(each.severity for each in audit.value.findings)
+    note = ", ".join(f"{counts[each]} {each}" for each in _SEVERITIES if counts[each])
+    tone = BAD if counts["high"] else WARN
+    return _count("Anomalies, 24 h", counts.total(), tone, note)
+
+
+def _drift(plan: Reading[Plan]) -> Tile:
+    """Return the tile of the last comparison. It is not made for this view, because it is slow."""
+    if plan.value is None:
+        return Tile("Drift", UNKNOWN, PLAIN, "not compared yet")
+    return _count("Drift", len(plan.value.changes), WARN)
+
+
+def _services(
+    name: str, readings: Readings, rows: Sequence[tuple[Row, Due]]
+) -> tuple[ServiceLine, ...]:
+    declaration = readings.declaration.value
+    if declaration is None:
+        return ()
+    return tuple(_service(scope, declaration, readings, rows) for scope in declaration.scopes(name))
+
+
+def _service(
+    scope: Scope, declaration: Declaration, readings: Readings, rows: Sequence[tuple[Row, Due]]
+) -> ServiceLine:
+    own = [due for row, due in rows if row.item.service == scope.service]
+    is_known = readings.ledger.value is not None
+    configs = readings.local.value.configs if readings.local and readings.local.value else {}
+    config = configs.get(scope.service)
+    logins = readings.audit.value.logins if readings.audit.value else {}
+    seen = max((time for role in _roles(scope) if (time := logins.get(role))), default=None)
+    return ServiceLine(
+        scope.service,
+        declaration.service(scope.service).owner,
+        build_url("/values", env=scope.environment, service=scope.service),
+        len(own) if is_known else UNKNOWN,
+        own.count(Due.OVERDUE) if is_known else UNKNOWN,
+        own.count(Due.SOON) if is_known else UNKNOWN,
+        _agent(readings.local, seen),
+        seen,
+        None if config is None else _config(config),
+        None if config is None else config.since,
+    )
+
+
+def _roles(scope: Scope) -> tuple[str, ...]:
+    return (str(scope), scope.starter)
+
+
+def _agent(local: Reading[LocalState] | None, seen: datetime | None) -> Badge:
+    """Return what is known of an agent without a login to its host."""
+    parts = local.value.parts if local and local.value else ()
+    states = [part.running for part in parts if part.name == AGENT]
+    if states:
+        return Badge("runs", GOOD) if all(states) else Badge("does not run", BAD)
+    return Badge("no login in the log", PLAIN) if seen is None else Badge("logged in", PLAIN)
+
+
+def _config(config: ConfigState) -> Badge:
+    if config.problem is not None:
+        return Badge(config.problem, BAD)
+    if config.last is None:
+        return Badge("not delivered yet", WARN)
+    return Badge(config.last.state.value, GOOD if config.last.state.is_live else WARN)

@@ -1,0 +1,97 @@
+"""Views without a server: what a source cannot read is said in its place, and the rest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import Unreachable
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from console.page.application import VIEWS, build_application
+from console.page.page_request import NAVIGATION
+from console.page.sources.sources import Options, open_sources
+from tests.support.page_client import PageClient
+
+ENVIRONMENT = Environment("staging")
+
+
+def refuse(_environment: Environment) -> Session:
+    raise Unreachable("https://vault cannot be reached\x1b; <check> it")
+
+
+def run_now(run: Callable[[], None]) -> None:
+    run()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[PageClient]:
+    options = Options([ENVIRONMENT], tmp_path, (), None, refuse)
+
+    def clock() -> datetime:
+        return datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+    with open_sources(options, clock, run_now) as sources:
+        yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("path", ["/", "/values", "/value/secret/gaara-store/jwt-secret"])
+def test_view_of_an_unreachable_server_says_what_failed_once(client: PageClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    problem = r"https://vault cannot be reached\x1b; &lt;check&gt; it"
+    assert response.text.count(problem) == 1
+    assert "refresh" not in response.headers
+
+
+def test_overview_shows_the_declared_services_without_a_server(client: PageClient) -> None:
+    text = client.get("/").text
+    assert "staging server, staging ledger cannot be read" in text
+    assert 'href="/values?env=staging&amp;service=gaara-store"' in text
+    assert "name a file of each audit device with --audit-log" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/values?kind=pin", "kind is &#39;pin&#39; in the address; expected index-key"),
+        ("/values?state=soon", "state is &#39;soon&#39; in the address"),
+        ("/values?sort=size", "sort is &#39;size&#39; in the address"),
+        ("/values?page=0", "page is &#39;0&#39; in the address; expected a number"),
+        ("/values?page=%C2%B2", "expected a number"),
+        ("/?env=prod", "env is &#39;prod&#39; in the address; expected staging"),
+    ],
+)
+def test_wrong_address_is_rejected_with_the_reason(
+    client: PageClient, path: str, reason: str
+) -> None:
+    response = client.get(path)
+    assert response.status_code == 400
+    assert reason in response.text
+
+
+def test_unknown_address_leads_back(client: PageClient) -> None:
+    response = client.get("/nothing")
+    assert response.status_code == 404
+    assert '<a href="/">Back to the overview</a>' in response.text
+
+
+def test_text_of_the_address_is_escaped(client: PageClient) -> None:
+    text = client.get("/values?q=%22%3E%3Cscript%3E").text
+    assert 'value="&#34;&gt;&lt;script&gt;"' in text
+
+
+def test_every_view_of_the_navigation_exists() -> None:
+    assert {path for path, _ in NAVIGATION} <= VIEWS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/style.css", "text/css"), ("/icon.svg", "image/svg+xml")]
+)
+def test_page_has_its_own_style_and_icon(client: PageClient, path: str, kind: str) -> None:
+    response = client.get(path)
+    assert response.headers["content-type"].split(";")[0] == kind
+    assert "url(" not in response.text

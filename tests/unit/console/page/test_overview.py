@@ -1,0 +1,144 @@
+"""View of all environments: what is known is counted, and what is not is never zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from console.page.sources.audit_summary import AuditSummary
+from console.page.sources.cached_source import Reading
+from console.page.sources.server_state import AuditDevice, ServerState
+from console.page.views.overview import (
+    BAD,
+    GOOD,
+    PLAIN,
+    UNKNOWN,
+    WARN,
+    Badge,
+    Readings,
+    build_overview,
+    build_panel,
+)
+from vault.audit.anomalies.finding import Finding
+from vault.declare.load import load
+from vault.reconcile.planning.plan import Plan
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
+from vault.rotation.server_ages import Age
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+SERVER = ServerState(
+    is_sealed=False,
+    version="2.7.2",
+    is_leader=True,
+    devices=(AuditDevice("audit-1", "file", "/log"),),
+)
+
+
+def row(name: str, age: int, service: str | None = "gaara-store") -> Row:
+    created = NOW - age * DAY
+    every = 90 * 86_400
+    item = Item(Kind.SECRET, service, name, f"{service}/dev/{name}", every, is_declared=True)
+    due = created + 90 * DAY
+    state = State.OVERDUE if due < NOW else State.OK
+    never = LastRead(ReadState.NEVER)
+    return Row(item, Age(created, created, 2), state, age * 86_400, due, never)
+
+
+def finding(severity: str) -> Finding:
+    return Finding(
+        *("denials", severity, "shop", False, None, "", NOW, NOW, NOW, 9, None), evidence=()
+    )
+
+
+AUDIT = AuditSummary(
+    (finding("high"), finding("low")),
+    {"gaara-store-dev": NOW - DAY, "gaara-store-dev-starter": NOW - 2 * DAY},
+    NOW - DAY,
+    NOW,
+)
+READ = Readings(
+    Reading("declaration", load(), NOW),
+    Reading("server", SERVER, NOW),
+    Reading("ledger", (row("late", 100), row("near", 85), row("fresh", 1)), NOW),
+    Reading("audit", AUDIT, NOW),
+    None,
+    Reading("plan"),
+)
+
+
+def test_panel_counts_what_is_due_and_names_what_is_next() -> None:
+    panel = build_panel("dev", READ, NOW)
+    tiles = {tile.name: (tile.text, tile.tone, tile.note) for tile in panel.tiles}
+    assert tiles == {
+        "Overdue": ("1", BAD, ""),
+        "Due within 7 days": ("1", WARN, ""),
+        "No value": ("0", GOOD, ""),
+        "Anomalies, 24 h": ("2", BAD, "1 high, 1 low"),
+        "Drift": (UNKNOWN, PLAIN, "not compared yet"),
+    }
+    assert panel.tiles[0].href == "/values?env=dev&state=overdue"
+    assert [each.row.item.name for each in panel.next] == ["late", "near", "fresh"]
+    assert panel.facts == (("version", "2.7.2"), ("audit devices", "audit-1 (file)"))
+
+
+def test_service_shows_the_last_login_of_its_agent_where_the_host_is_not_known() -> None:
+    store, mail = build_panel("dev", READ, NOW).services
+    assert (store.values, store.overdue, store.soon) == (3, 1, 1)
+    assert (store.agent, store.agent_seen) == (Badge("logged in", PLAIN), NOW - DAY)
+    assert (store.config, mail.agent) == (None, Badge("no login in the log", PLAIN))
+
+
+@pytest.mark.parametrize(
+    ("server", "state"),
+    [
+        (Reading("server", SERVER), Badge("unsealed, active", GOOD)),
+        (Reading("server", replace(SERVER, is_leader=False)), Badge("unsealed, standby", GOOD)),
+        (Reading("server", ServerState(is_sealed=True)), Badge("sealed", BAD)),
+        (Reading("server", SERVER, problem="unreachable"), Badge("cannot be read", BAD)),
+        (Reading("server", is_pending=True), Badge("being read", PLAIN)),
+    ],
+)
+def test_state_of_the_server_is_a_word(server: Reading[ServerState], state: Badge) -> None:
+    assert build_panel("dev", replace(READ, server=server), NOW).state == state
+
+
+@pytest.mark.parametrize(
+    ("devices", "text"),
+    [((), "none: nobody can tell who read what"), (None, "this role may not list them")],
+)
+def test_missing_audit_devices_are_said(devices: tuple[AuditDevice, ...] | None, text: str) -> None:
+    server = Reading("server", replace(SERVER, devices=devices))
+    panel = build_panel("dev", replace(READ, server=server), NOW)
+    assert panel.facts[-1] == ("audit devices", text)
+
+
+def test_what_is_not_read_is_unknown_and_not_zero() -> None:
+    nothing: Reading[tuple[Row, ...]] = Reading("ledger", problem="denied")
+    panel = build_panel("dev", replace(READ, ledger=nothing, audit=Reading("audit")), NOW)
+    assert {tile.text for tile in panel.tiles} == {UNKNOWN}
+    assert {each.values for each in panel.services} == {UNKNOWN}
+
+
+def test_drift_is_that_of_the_last_comparison() -> None:
+    plan = Reading("plan", Plan((), 40, ()), NOW)
+    assert build_panel("dev", replace(READ, plan=plan), NOW).tiles[-1].text == "0"
+
+
+def test_totals_are_those_of_all_environments() -> None:
+    sealed = replace(READ, server=Reading("server", ServerState(is_sealed=True)))
+    totals = {
+        tile.name: (tile.text, tile.tone)
+        for tile in build_overview({"dev": READ, "staging": sealed}, NOW).totals
+    }
+    assert totals == {
+        "Servers active": ("1 of 2", BAD),
+        "Services": ("4", PLAIN),
+        "Values": ("6", PLAIN),
+        "Overdue": ("2", BAD),
+        "Due within 7 days": ("2", WARN),
+        "Anomalies, 24 h": ("4", WARN),
+    }
