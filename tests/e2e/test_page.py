@@ -1,0 +1,133 @@
+"""The operator's page in a browser, on the local deployment."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.page_browser import PageBrowser
+from tests.support.servers.deployment import Deployment
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("chromium")]
+
+ROOT = Path(__file__).parents[2]
+
+
+def get(url: str, path: str | None = None, **headers: str) -> tuple[int, str]:
+    """Return status and text of the response to a request without a cookie.
+
+    Args:
+        url: Address of the server, and the path.
+        path: Another target, as it is sent.
+        headers: Headers.
+
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection.request("GET", path or parts.path, headers=headers)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, text
+
+
+@pytest.fixture
+def command(deployment: Deployment) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run ``strongroom console``, and yield its process and one-time URL."""
+    ports = {
+        f"STRONGROOM_{name.upper()}_PORT": str(port)
+        for name, port in deployment.ports.by_name().items()
+    }
+    options = ("--env", "dev", "--root", str(deployment.layout.root))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console", "console", *options],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **ports},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    yield process, process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+def test_command_prints_an_address_that_opens_the_page_once_and_ends_on_ctrl_c(
+    command: tuple[subprocess.Popen[str], str],
+) -> None:
+    process, url = command
+    assert get(url, Host="evil.example")[0] == 403
+    assert get(url, path=f"http://evil.example{urlsplit(url).path}")[0] == 403
+    assert get(url)[0] == 303
+    for address in (url, f"{url.partition('/open/')[0]}/"):
+        status, text = get(address)
+        assert (status, "dev" in text) == (403, False)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout == "The address works once, for 5 minutes. Ctrl-C ends the page.\n"
+
+
+def test_operator_finds_the_overdue_secret_and_the_command(page: PageBrowser) -> None:
+    with page.open("/") as view:
+        overdue = view.locator(".totals div", has_text="Overdue")
+        overdue.get_by_role("link").click()
+        assert view.url == f"{page.address}/values?env=dev&state=overdue"
+        row = view.get_by_role("row", name="database-url").first
+        assert "overdue" in row.inner_text()
+        row.get_by_role("link").click()
+        block = view.locator(".command pre")
+        block.click()
+        copied = view.evaluate("getSelection().toString()").strip()
+        expected = "strongroom rotate database-url --env dev --service gaara-store --kind secret"
+        assert copied == expected
+
+
+def test_filters_work_without_a_script_and_stay_in_the_address(page: PageBrowser) -> None:
+    with page.open("/values") as view:
+        view.get_by_label("Kind").select_option("key")
+        view.get_by_label("Name").fill("pii")
+        view.get_by_label("Name").press("Enter")
+        names = view.locator("table.values tbody .name").all_inner_texts()
+        assert (names, "kind=key" in view.url, "q=pii" in view.url) == (["pii"], True, True)
+
+
+def test_page_is_used_by_keyboard_and_printed_without_its_navigation(page: PageBrowser) -> None:
+    with page.open("/values") as view:
+        view.keyboard.press("Tab")
+        view.keyboard.press("Enter")
+        assert view.url.endswith("#content")
+        view.emulate_media(media="print")
+        assert not view.get_by_role("navigation", name="Views").is_visible()
+        assert view.locator("table.values").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/", "overview"),
+        ("/values", "values"),
+        ("/values?q=nothing", "values-empty"),
+        ("/value/secret/gaara-store/database-url", "value"),
+    ],
+)
+def test_view_has_no_fault_in_both_themes_and_widths(
+    page: PageBrowser, path: str, name: str
+) -> None:
+    page.check(path, name)
+    assert len(list(page.pictures.glob(f"{name}-[ld]*.png"))) == 4
+
+
+def test_second_visitor_gets_nothing(page: PageBrowser) -> None:
+    stranger = PageBrowser(page.browser, page.address, page.pictures)
+    with stranger.open("/values") as view:
+        assert view.locator("body").inner_text().strip() == "Forbidden"
