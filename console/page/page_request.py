@@ -24,7 +24,7 @@ from console.web.templates import create_environment
 from vault.declare.errors import join_names
 
 #: Seconds that a request waits for its sources. What takes longer is shown by a later one.
-WAIT_SECONDS: Final = 0.6
+WAIT_SECONDS: Final = 0.4
 #: Most characters of a text in an address.
 _MAX_TEXT: Final = 200
 #: Seconds after which a browser asks again for a page whose first read is under way.

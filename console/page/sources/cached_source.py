@@ -70,6 +70,12 @@ class CachedSource(Generic[T]):
         self._flight: SingleFlight[None] = SingleFlight()
         self._reading: Reading[T] = Reading(name)
         self._next: datetime | None = None
+        self._took = timedelta()
+
+    @property
+    def took(self) -> timedelta:
+        """Return how long the last read took; nothing before the first one."""
+        return self._took
 
     def start(self) -> Future[None] | None:
         """Start a read, or return the one under way; None if the last one is fresh."""
@@ -99,18 +105,21 @@ class CachedSource(Generic[T]):
             self._reading = Reading(self._reading.name, value, self._clock())
             rest = self._ttl
         now = self._clock()
-        self._next = now + max(rest, _REST * (now - begun))
+        self._took = now - begun
+        self._next = now + max(rest, _REST * self._took)
 
 
 def refresh(sources: Iterable[CachedSource[Any]], seconds: float) -> None:
-    """Start to read those of *sources* that are too old, and wait for them for so long.
+    """Start to read those of *sources* that are too old, and wait for those that are quick.
 
     Args:
         sources: The sources. Reads that take longer go on, for a later request.
-        seconds: Most seconds to wait.
+        seconds: Most seconds to wait. A source whose last read took longer is not waited for.
 
     """
-    wait([flight for source in sources if (flight := source.start()) is not None], seconds)
+    flights = [(source, flight) for source in sources if (flight := source.start()) is not None]
+    most = timedelta(seconds=seconds)
+    wait([flight for source, flight in flights if source.took <= most], seconds)
 
 
 def _explain(error: Exception) -> str:

@@ -131,6 +131,23 @@ def test_many_requests_share_one_read_and_do_not_wait_for_it(clock: Clock) -> No
     assert (found.get().value, found.get().is_pending, counted.count) == (1, False, 1)
 
 
+def test_slow_source_is_not_waited_for_again(clock: Clock) -> None:
+    counted, go_on = Counter(clock, takes=100), threading.Event()
+
+    def read() -> int:
+        assert go_on.wait(5)
+        return counted()
+
+    found = CachedSource("ledger", read, timedelta(seconds=30), clock, run_in_thread)
+    go_on.set()
+    refresh([found], 60)
+    clock.step(401)
+    go_on.clear()
+    refresh([found], 60)  # the read would fail before the wait ended
+    assert (found.get().value, found.get().problem) == (1, None)
+    go_on.set()
+
+
 def test_peek_reads_nothing(clock: Clock) -> None:
     counted = Counter(clock)
     found = source(counted, clock)
