@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, syn
 AXE: Final = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 WIDTHS: Final = (1280, 400)
+HEIGHT: Final = 900
 #: Counts what the browser refuses, which need not be in its console.
 _VIOLATIONS: Final = """
 window.refused = [];
@@ -59,20 +60,10 @@ class PageBrowser:
             self.state = page.context.storage_state()
 
     @contextmanager
-    def open(
-        self, path: str, theme: Literal["light", "dark"] = "light", width: int = 1280
-    ) -> Iterator[Page]:
-        """Yield a view when its sources were read.
-
-        Args:
-            path: Path and query.
-            theme: The theme that the visitor prefers.
-            width: Width of the window.
-
-        """
+    def open(self, path: str) -> Iterator[Page]:
+        """Yield a view, given by its path and query, when its sources were read."""
         context = self.browser.new_context(
-            color_scheme=theme,
-            viewport={"width": width, "height": 900},
+            viewport={"width": WIDTHS[0], "height": HEIGHT},
             storage_state=self.state,
             reduced_motion="reduce",
         )
@@ -92,11 +83,13 @@ class PageBrowser:
             name: Name of the pictures, which end in the theme and the width.
 
         """
-        for theme, width in product(THEMES, WIDTHS):
-            messages: list[str] = []
-            with self.open(path, theme, width) as page:
-                page.on("console", _collect(messages))
-                page.reload()
+        messages: list[str] = []
+        with self.open(path) as page:
+            page.on("console", _collect(messages))
+            page.reload()
+            for theme, width in product(THEMES, WIDTHS):
+                page.emulate_media(color_scheme=theme)
+                page.set_viewport_size({"width": width, "height": HEIGHT})
                 page.screenshot(path=self.pictures / f"{name}-{theme}-{width}.png", full_page=True)
                 faults = [*find_faults(page), *page.evaluate("window.refused"), *messages]
                 if page.evaluate("document.documentElement.scrollWidth") > width:

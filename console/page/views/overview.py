@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from app_integration.names import Scope
-from console.local_agent import ConfigState
 from console.page.page_request import PageRequest
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import CachedSource, Reading
-from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import ServerState
 from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
+from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.due import Due, find_due
+from console.page.views.readings import Readings
+from console.page.views.service_lines import ServiceLine, build_service_lines
 from console.page.views.values import ValueRow, build_value_row
-from vault.declare.declaration import Declaration
 from vault.reconcile.planning.plan import Plan
-from vault.rotation.ledger.ledger import Row
-from vault.runtime.processes.agent import AGENT
 
 #: Values of an environment that are listed because they are due first.
 _NEXT: Final = 5
-#: Colours of a state, each with a word beside it.
-GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
-#: Text of a number that is not known.
-UNKNOWN: Final = "\N{EN DASH}"
 _SEVERITIES: Final = ("high", "medium", "low")
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A word with a colour."""
-
-    text: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,43 +44,6 @@ class Tile:
     tone: str = PLAIN
     note: str = ""
     href: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What was read of one environment."""
-
-    declaration: Reading[Declaration]
-    server: Reading[ServerState]
-    ledger: Reading[tuple[Row, ...]]
-    audit: Reading[AuditSummary]
-    local: Reading[LocalState] | None
-    plan: Reading[Plan]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceLine:
-    """A service of an environment.
-
-    Attributes:
-        href: Address of its values.
-        values: Number of its values, a dash if that is not known; so are the next two.
-        agent: What is known of its agent.
-        config: State of its config, None if it has none or that is known on its host only.
-        config_since: Since when the config is in use, None if that is not known.
-
-    """
-
-    name: str
-    owner: str
-    href: str
-    values: int | str
-    overdue: int | str
-    soon: int | str
-    agent: Badge
-    agent_seen: datetime | None
-    config: Badge | None
-    config_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +114,7 @@ def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPane
     """
     rows = [(row, find_due(row, now)) for row in readings.ledger.value or ()]
     dues = Counter(due for _, due in rows)
-    services = _services(name, readings, rows)
+    services = build_service_lines(name, readings, rows)
     upcoming = sorted(
         (pair for pair in rows if pair[0].due is not None), key=lambda pair: pair[0].due or now
     )
@@ -283,56 +231,3 @@ def _drift(plan: Reading[Plan]) -> Tile:
     if plan.value is None:
         return Tile("Drift", UNKNOWN, PLAIN, "not compared yet")
     return _count("Drift", len(plan.value.changes), WARN)
-
-
-def _services(
-    name: str, readings: Readings, rows: Sequence[tuple[Row, Due]]
-) -> tuple[ServiceLine, ...]:
-    declaration = readings.declaration.value
-    if declaration is None:
-        return ()
-    return tuple(_service(scope, declaration, readings, rows) for scope in declaration.scopes(name))
-
-
-def _service(
-    scope: Scope, declaration: Declaration, readings: Readings, rows: Sequence[tuple[Row, Due]]
-) -> ServiceLine:
-    own = [due for row, due in rows if row.item.service == scope.service]
-    is_known = readings.ledger.value is not None
-    configs = readings.local.value.configs if readings.local and readings.local.value else {}
-    config = configs.get(scope.service)
-    logins = readings.audit.value.logins if readings.audit.value else {}
-    seen = max((time for role in _roles(scope) if (time := logins.get(role))), default=None)
-    return ServiceLine(
-        scope.service,
-        declaration.service(scope.service).owner,
-        build_url("/values", env=scope.environment, service=scope.service),
-        len(own) if is_known else UNKNOWN,
-        own.count(Due.OVERDUE) if is_known else UNKNOWN,
-        own.count(Due.SOON) if is_known else UNKNOWN,
-        _agent(readings.local, seen),
-        seen,
-        None if config is None else _config(config),
-        None if config is None else config.since,
-    )
-
-
-def _roles(scope: Scope) -> tuple[str, ...]:
-    return (str(scope), scope.starter)
-
-
-def _agent(local: Reading[LocalState] | None, seen: datetime | None) -> Badge:
-    """Return what is known of an agent without a login to its host."""
-    parts = local.value.parts if local and local.value else ()
-    states = [part.running for part in parts if part.name == AGENT]
-    if states:
-        return Badge("runs", GOOD) if all(states) else Badge("does not run", BAD)
-    return Badge("no login in the log", PLAIN) if seen is None else Badge("logged in", PLAIN)
-
-
-def _config(config: ConfigState) -> Badge:
-    if config.problem is not None:
-        return Badge(config.problem, BAD)
-    if config.last is None:
-        return Badge("not delivered yet", WARN)
-    return Badge(config.last.state.value, GOOD if config.last.state.is_live else WARN)

@@ -10,17 +10,9 @@ import pytest
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
 from console.page.sources.server_state import AuditDevice, ServerState
-from console.page.views.overview import (
-    BAD,
-    GOOD,
-    PLAIN,
-    UNKNOWN,
-    WARN,
-    Badge,
-    Readings,
-    build_overview,
-    build_panel,
-)
+from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
+from console.page.views.overview import build_overview, build_panel
+from console.page.views.readings import Readings
 from vault.audit.anomalies.finding import Finding
 from vault.declare.load import load
 from vault.reconcile.planning.plan import Plan
