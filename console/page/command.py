@@ -18,9 +18,9 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
-from console.audit.store_options import AuditLog, Store
 from console.operator_session import open_folder_session, open_job_session
 from console.options import Root, build_duration_parser
+from console.store_options import AuditLog, Store
 from vault.declare.schema.field_types import Within
 from vault.declare.server_names import AUDITOR_JOB
 
