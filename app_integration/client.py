@@ -18,6 +18,7 @@ from app_integration.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from app_integration.aws.connection import AwsConnection
     from app_integration.database.factory import DatabaseFactory
     from app_integration.encryption.blind_index.registry import BlindIndexes
     from app_integration.encryption.blind_index.stores import IndexKeyStore
@@ -62,6 +63,7 @@ class Client:
         self._session = session
         if session is not None:
             self._exit_stack.callback(session.close)
+        self._aws: AwsConnection | None = None
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
@@ -83,15 +85,36 @@ class Client:
 
         """
         with self._lock:
-            # A closed client opens no session, because nothing would revoke its token.
-            if self._session is None and self._closed:
-                raise AuthenticationFailed("this client was closed meanwhile; call again")
             if self._session is None:
+                self._check_open()
                 from app_integration.session.session import open_session
 
                 self._session = open_session(self.settings)
                 self._exit_stack.callback(self._session.close)
             return self._session
+
+    @property
+    def aws(self) -> AwsConnection:
+        """Return the connection to AWS that secrets and encryption share.
+
+        Raises:
+            AuthenticationFailed: If the client is closed.
+            ConfigurationError: If boto3 is not installed.
+
+        """
+        with self._lock:
+            if self._aws is None:
+                self._check_open()
+                from app_integration.aws.from_settings import open_connection
+
+                self._aws = open_connection(self.settings)
+                self._exit_stack.callback(self._aws.close)
+            return self._aws
+
+    def _check_open(self) -> None:
+        """Raise an error if the client is closed, because nothing would revoke its next token."""
+        if self._closed:
+            raise AuthenticationFailed("this client was closed meanwhile; call again")
 
     @property
     def secrets(self) -> SecretStore:

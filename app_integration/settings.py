@@ -57,6 +57,7 @@ class Limits:
     data_key_cache: int = 1024  # unwrapped data keys cached for decryption
     index_refresh: float = 300.0  # seconds until the versions of an index key are read again
     batch_items: int = 249  # Transit items in one request; the server rejects about 1000 strings
+    aws_threads: int = 64  # requests to AWS at a time, including abandoned ones
 
 
 #: A shorter retry window, because a developer's server that is not running stays so, and there is a
@@ -104,6 +105,7 @@ class Settings:
     dotenv_file: Path = Path(".env")
     data_keys: str = ""  # DATABASE, or a file's path; empty: tokens contain their own data key
     backend: str = "vault"
+    aws_region: str = ""  # of Secrets Manager and KMS; empty: the backend is not AWS
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `source_order`
     declaration: Path | None = None  # lists the names that may be read; None: any name
     ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from app_integration import permissions
+from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import RateLimited, RequestRefused, ServerError
 from app_integration.mounts import Mounts
 from app_integration.observability import metrics
-from app_integration.transport.http import HiddenBody
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.methods import Send, Token
 from app_integration.mounts import Mounts
 from app_integration.transport.failover import FailoverTransport
-from app_integration.transport.http import HiddenBody, RequestSender, Transport
+from app_integration.transport.http import RequestSender, Transport
 
 
 class Connection:

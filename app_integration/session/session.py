@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app_integration._internal import fork_safety
+from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import (
@@ -28,7 +29,7 @@ from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
 from app_integration.transport import payloads
-from app_integration.transport.http import HiddenBody, RequestSender
+from app_integration.transport.http import RequestSender
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.

@@ -33,13 +33,6 @@ _REDIRECT: Final = {301, 302, 307, 308}
 _MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
-class HiddenBody(dict[str, Any]):
-    """A request body whose ``repr`` is empty, because a traceback may show local variables."""
-
-    def __repr__(self) -> str:
-        return "{…}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     """One request; its ``repr`` shows neither token nor body."""

@@ -21,6 +21,7 @@ SDK = ROOT / "app_integration"
 PACKAGES = ("agent", "app_integration", "console", "examples", "policies", "vault")
 #: Modules that only an extra installs, or that only the operator's side has.
 HEAVY = (
+    "boto3",
     "logging.handlers",
     "prometheus_client",
     "watchfiles",
@@ -89,6 +90,7 @@ def test_tool_needs_no_distribution_that_is_not_published() -> None:
     assert {*sdk["dependencies"]} <= needed
     for extra in ("config", "database", "metrics"):
         assert {*sdk["optional-dependencies"][extra]} <= needed
+    assert sdk["optional-dependencies"]["aws"] == project["optional-dependencies"]["aws"]
 
 
 def test_import_of_the_public_api_loads_no_heavy_module() -> None:

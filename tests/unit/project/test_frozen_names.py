@@ -113,6 +113,7 @@ VARIABLES: Final = {
     | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
     | words("ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL GITHUB_ACTIONS")
     | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE STRONGROOM_KEY_VERSION")
+    | words("AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION")
     | words("BAO_DEV_ROOT_TOKEN_ID SKIP_SETCAP VAULT_DEV_ROOT_TOKEN_ID"),
     "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE")
     | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE"),
@@ -878,13 +879,13 @@ FIELDS: Final = {
         deadline connect_timeout retry_window retry_base retry_max cache_ttl stale_limit
         cache_entries negative_ttl negative_entries fetch_threads login_retry_base login_retry_max
         renew_at lease_rotate_at data_key_messages data_key_bytes data_key_age data_key_cache
-        index_refresh batch_items
+        index_refresh batch_items aws_threads
         """,
     settings.Settings: """
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
-        data_keys backend sources declaration ttls limits
+        data_keys backend aws_region sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.

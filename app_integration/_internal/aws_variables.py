@@ -1,0 +1,61 @@
+"""Region and endpoints of AWS from the environment, and their validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+
+_ENDPOINT: Final = "AWS_ENDPOINT_URL"  # and its forms for one service: AWS_ENDPOINT_URL_KMS
+_REGION: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+)+", re.ASCII)
+
+
+def read_region(env: Mapping[str, str]) -> str:
+    """Return ``AWS_REGION``, or else ``AWS_DEFAULT_REGION``.
+
+    Both are read, because boto3 ignores the first, which ECS, EKS and Lambda set.
+
+    Raises:
+        ConfigurationError: If neither is set, or it is not a region.
+
+    """
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    if not region:
+        raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
+    if not _REGION.fullmatch(region):
+        raise ConfigurationError(f"AWS_REGION is {region!r}; name a region, such as eu-central-1")
+    return region
+
+
+def check_endpoints(env: Mapping[str, str], environment: Environment) -> None:
+    """Raise an error if a variable makes boto3 send requests without TLS outside dev.
+
+    Raises:
+        ConfigurationError: If it does; the message names the variable.
+
+    """
+    for variable, address in env.items():
+        if variable.startswith(_ENDPOINT):
+            check_endpoint(variable, address, development=environment.is_dev)
+
+
+def check_endpoint(where: str, address: str, *, development: bool) -> None:
+    """Raise an error if *address* is without TLS outside development.
+
+    Args:
+        where: What names the address, for the error.
+        address: The URL of a service; empty for the one of AWS.
+        development: Whether ``http://`` is allowed, as for a local stand-in of AWS.
+
+    Raises:
+        ConfigurationError: If it is.
+
+    """
+    if address and not address.lower().startswith("https://") and not development:
+        raise ConfigurationError(
+            f"{where} is not https://, which is for development only; remove it, so that requests"
+            " go to AWS itself"
+        )

@@ -1,0 +1,1 @@
+"""Requests to AWS under one deadline, with errors of the SDK's own tree."""

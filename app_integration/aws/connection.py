@@ -1,0 +1,207 @@
+"""Requests to the services of AWS under one identity, with one deadline for each call.
+
+botocore makes single attempts, and the SDK repeats them itself: its deadline counts all of them,
+and botocore's quota of retries, once spent, would turn a short outage into a long one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app_integration._internal import fork_safety
+from app_integration._internal.aws_variables import check_endpoint
+from app_integration._internal.hidden_body import HiddenBody
+from app_integration.aws import log_filter
+from app_integration.aws.request_threads import RequestThreads
+from app_integration.aws.service_errors import reject_cut_body, translate
+from app_integration.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    StrongroomError,
+    UnexpectedAnswer,
+)
+from app_integration.session.retry import Retry
+from app_integration.settings import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class AwsRequest:
+    """One request; its ``repr`` does not show the parameters.
+
+    Attributes:
+        service: The service, as boto3 names it: ``secretsmanager`` or ``kms``.
+        operation: The operation, as the API names it: ``GetSecretValue``.
+        resource: The secret or key, for errors.
+        parameters: The operation's parameters.
+        required: Keys that the response must have. A body that was cut off is otherwise returned
+            as a success without them.
+
+    """
+
+    service: str
+    operation: str
+    resource: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    required: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.operation} {self.resource}"
+
+
+class AwsConnection:
+    """Clients of AWS services that share one identity and region. Thread-safe.
+
+    The identity is the one that boto3 finds: variables, a profile, a web identity, that of a
+    container or that of an instance. Outside development it must be a role's, whose credentials
+    expire.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        development: bool = False,
+        endpoint: str | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            region: The region of all services.
+            development: Whether ``http://`` and credentials that never expire are allowed.
+            endpoint: The URL of all services; None for those of AWS, or of ``AWS_ENDPOINT_URL``.
+            limits: Time limits; the defaults if None.
+            clock: Monotonic, in seconds.
+            sleep: Sleeps for the given seconds.
+
+        """
+        self._region = region
+        self._development = development
+        self._endpoint = endpoint
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._retry = Retry(self._limits, clock, sleep)
+        log_filter.install()
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
+
+    def reset_after_fork(self) -> None:
+        """Drop the clients with their connections, and recreate the locks."""
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+        self._threads = RequestThreads(self._limits.aws_threads, self._clock)
+
+    def deadline(self) -> float:
+        """Return the deadline of a call that begins now, on the connection's clock."""
+        return self._clock() + self._limits.deadline
+
+    def call(self, request: AwsRequest, deadline: float | None = None) -> dict[str, Any]:
+        """Send *request*, repeat it after an outage, and return the response.
+
+        Args:
+            request: A request that may be sent twice.
+            deadline: A deadline that several requests share; None for one of its own.
+
+        Raises:
+            AccessDenied: If the identity has no permission.
+            AuthenticationFailed: If there are no valid credentials.
+            KeyUnavailable: If a KMS key is disabled, or KMS cannot use it now.
+            RequestRefused: If the service rejects the request; ``data["code"]`` has its code.
+            ServerError: If AWS is unavailable, throttles, or sends no complete response in time.
+            ConfigurationError: If the request is not well-formed, or the endpoint or the
+                credentials are for development only.
+
+        """
+        end = self.deadline() if deadline is None else deadline
+        return self._retry(partial(self._attempt, request, end), end)
+
+    def _attempt(self, request: AwsRequest, end: float) -> dict[str, Any]:
+        outcome = self._threads.run(partial(self._send, request), end, str(request))
+        # Raised here and not where it occurred, so that neither the exceptions of the library nor
+        # their frames are part of the traceback.
+        if isinstance(outcome, StrongroomError):
+            raise outcome
+        return outcome
+
+    def _send(self, request: AwsRequest) -> dict[str, Any] | StrongroomError:
+        """Send one request and return its response, or the error that stands for its failure."""
+        try:
+            client = self._client(request.service)
+            response = getattr(client, xform_name(request.operation))(**request.parameters)
+        except (BotoCoreError, ClientError) as error:
+            failure = translate(error, str(request), request.operation)
+            if isinstance(failure, AuthenticationFailed):
+                self._forget_identity()
+            return failure
+        except StrongroomError as error:
+            return error
+        if missing := [key for key in request.required if key not in response]:
+            return UnexpectedAnswer(f"{request}: the response has no {missing[0]}; it was cut off")
+        return HiddenBody(response)
+
+    def _client(self, service: str) -> Any:
+        """Return the client of *service*, built on first use.
+
+        Building it may request credentials, so this runs in a thread that can be abandoned.
+        """
+        if (found := self._clients.get(service)) is not None:
+            return found
+        with self._lock:  # because sessions are not thread-safe, unlike clients
+            if service not in self._clients:
+                self._clients[service] = self._build_client(service)
+            return self._clients[service]
+
+    def _build_client(self, service: str) -> Any:
+        if self._session is None:
+            self._session = boto3.session.Session(region_name=self._region)
+            self._check_identity(self._session)
+        client = self._session.client(
+            service,
+            endpoint_url=self._endpoint,
+            config=Config(
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=self._limits.connect_timeout,
+                read_timeout=self._limits.deadline,
+                max_pool_connections=self._limits.aws_threads,
+            ),
+        )
+        where = f"the endpoint of {service} in the AWS configuration"
+        client.meta.events.register("before-parse", reject_cut_body)
+        check_endpoint(where, client.meta.endpoint_url, development=self._development)
+        return client
+
+    def _check_identity(self, session: Any) -> None:
+        """Raise an error if the identity of *session* is an access key outside development."""
+        found = session.get_credentials()
+        # Those of a role come with a session token. A client without any fails at its first
+        # request, and says so.
+        if found is not None and not self._development and not found.get_frozen_credentials().token:
+            raise ConfigurationError(
+                f"the AWS credentials ({found.method}) are an access key, which is for development"
+                " only; give the process an IAM role"
+            )
+
+    def _forget_identity(self) -> None:
+        """Drop the clients, so that the next request looks for credentials again."""
+        with self._lock:
+            self._session, self._clients = None, {}
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        with self._lock:
+            clients, self._clients, self._session = self._clients, {}, None
+        for client in clients.values():
+            client.close()

@@ -1,0 +1,32 @@
+"""The connection to AWS that the settings describe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app_integration.errors import ConfigurationError
+from app_integration.settings import Settings
+
+if TYPE_CHECKING:
+    from app_integration.aws.connection import AwsConnection
+
+
+def open_connection(settings: Settings) -> AwsConnection:
+    """Return the connection. Nothing is sent.
+
+    Raises:
+        ConfigurationError: If boto3 is not installed, or no region is set.
+
+    """
+    if not settings.aws_region:
+        raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
+    try:
+        from app_integration.aws.connection import AwsConnection
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"SECRETS_BACKEND=aws needs {error.name}, which is not installed; install"
+            " strongroom-sdk[aws]"
+        ) from None
+    return AwsConnection(
+        settings.aws_region, development=settings.is_development, limits=settings.limits
+    )

@@ -1,0 +1,67 @@
+"""Threads that make blocking calls which their callers may abandon.
+
+The timeouts of botocore are per read, so that a body that arrives byte by byte has no end. Only a
+thread that is not waited for any longer gives a call a deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from app_integration.errors import DeadlineExceeded
+
+_T = TypeVar("_T")
+
+
+class RequestThreads:
+    """A bounded number of daemon threads, each of which makes one call. Thread-safe."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start nothing yet.
+
+        Args:
+            limit: Number of calls at a time, including those that were abandoned.
+            clock: Monotonic, in seconds.
+
+        """
+        self._free = threading.BoundedSemaphore(limit)
+        self._clock = clock
+
+    def run(self, call: Callable[[], _T], deadline: float, what: str) -> _T:
+        """Return the result of *call*, made in a thread of its own.
+
+        Args:
+            call: Blocks for an unknown time.
+            deadline: Deadline on the clock; the thread is abandoned then.
+            what: The request, for the error.
+
+        Raises:
+            DeadlineExceeded: If there is no result by then, or no thread was free.
+
+        """
+        if not self._free.acquire(timeout=self._left(deadline)):
+            raise DeadlineExceeded(
+                f"{what}: no thread was free in time; raise the limit aws_threads"
+            )
+        future: Future[_T] = Future()
+        # No executor, because the interpreter would wait for its threads at exit.
+        threading.Thread(target=self._run, args=(call, future), daemon=True).start()
+        try:
+            return future.result(self._left(deadline))
+        except TimeoutError:
+            raise DeadlineExceeded(f"{what}: no complete response in time") from None
+
+    def _run(self, call: Callable[[], _T], future: Future[_T]) -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 (the caller's thread raises it)
+            future.set_exception(error)
+        finally:
+            self._free.release()
+
+    def _left(self, deadline: float) -> float:
+        return max(deadline - self._clock(), 0.0)

@@ -1,0 +1,156 @@
+"""Translation of botocore's exceptions into the error that their code stands for.
+
+A code is compared as text, because most of them (AccessDenied, Throttling, ExpiredToken) are not
+among a client's own exception classes. The service's message is dropped, except for a denial,
+because one about a wrong parameter repeats the parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from botocore import exceptions
+
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigurationError,
+    DeadlineExceeded,
+    KeyUnavailable,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+
+#: "403" and "401" are what a body without a code leaves: a proxy's, or that of a test server.
+_DENIED: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"}
+_THROTTLED: Final = {
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "429",
+}
+_UNAUTHENTICATED: Final = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "401",
+}
+_KEY_UNAVAILABLE: Final = {
+    "DecryptionFailure",
+    "DependencyTimeoutException",
+    "DisabledException",
+    "EncryptionFailure",
+    "KMSInvalidStateException",
+    "KeyUnavailableException",
+}
+_FAULTS: Final = {"InternalFailure", "InternalServiceError", "ServiceUnavailable"}
+_NO_CREDENTIALS: Final = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.MetadataRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+)
+_NOT_SENT: Final = (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError)
+_MAX_REASON: Final = 400  # characters of the service's own message in an error
+
+
+def translate(error: Exception, where: str, operation: str) -> StrongroomError:
+    """Return the error of the SDK for an exception of botocore.
+
+    Args:
+        error: What a client's method raised.
+        where: The request, for the message.
+        operation: The name of the request's operation. An exception of another one comes from
+            requesting credentials.
+
+    Returns:
+        The error. A :class:`RequestRefused` has the code under ``code`` in its ``data``.
+
+    """
+    if isinstance(error, exceptions.ClientError):
+        return _from_response(error, where, operation)
+    if isinstance(error, _NO_CREDENTIALS):
+        return AuthenticationFailed(
+            f"{where}: AWS credentials cannot be obtained ({type(error).__name__}); give the"
+            " process an IAM role, or in development a profile"
+        )
+    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownEndpointError)):
+        return ConfigurationError(f"{where}: botocore rejects the request as invalid")
+    if isinstance(error, (exceptions.ReadTimeoutError, exceptions.ResponseStreamingError)):
+        return DeadlineExceeded(f"{where}: no complete response in time")
+    return Unreachable(
+        f"{where}: AWS cannot be reached ({type(error).__name__}); check the network, AWS_REGION"
+        " and AWS_ENDPOINT_URL",
+        not_sent=isinstance(error, _NOT_SENT),
+    )
+
+
+def _from_response(error: exceptions.ClientError, where: str, operation: str) -> StrongroomError:
+    code, status = _error_code(error.response), _status(error.response)
+    if code in _UNAUTHENTICATED or error.operation_name != operation:
+        return AuthenticationFailed(
+            f"{where}: AWS rejected the credentials ({error.operation_name}: {code}); check the"
+            " process's IAM role, its trust policy and the clock"
+        )
+    if code in _DENIED:
+        return AccessDenied(
+            f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
+            f" {operation} on it{_reason(error.response)}"
+        )
+    if code in _THROTTLED:
+        return RateLimited(f"{where}: throttled ({code})")
+    if code in _KEY_UNAVAILABLE:
+        return KeyUnavailable(f"{where}: its KMS key cannot be used now ({code}); check its state")
+    if code in _FAULTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerFault(f"{where}: status {status} ({code})")
+    return RequestRefused(f"{where}: refused ({code})", status=status, data={"code": code})
+
+
+def reject_cut_body(response_dict: Mapping[str, Any], **_: Any) -> None:
+    """Raise an error for a body that is shorter than announced. A handler of a client's events.
+
+    botocore does not compare the two, and returns such a body as a success without fields.
+
+    Raises:
+        Unreachable: If the body was cut off.
+
+    """
+    length = response_dict["headers"].get("Content-Length", "")
+    if length.isdigit() and len(response_dict["body"]) < int(length):
+        raise Unreachable("AWS: the connection was cut within a response; call again")
+
+
+def _error_code(response: Mapping[str, Any]) -> str:
+    """Return the error code in a response, without the namespace that some services prefix."""
+    return str(response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+
+
+def _status(response: Mapping[str, Any]) -> int:
+    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
+
+
+def _reason(response: Mapping[str, Any]) -> str:
+    """Return the message of a denial, which names the identity, the action and the reason."""
+    message = " ".join(str(response.get("Error", {}).get("Message", "")).split())
+    return f": {message[:_MAX_REASON]}" if message else ""

@@ -1,0 +1,40 @@
+"""Opening of the connection to AWS that the settings describe."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from app_integration.aws.from_settings import open_connection
+from app_integration.client import Client
+from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.settings import Settings
+
+SETTINGS = Settings(Scope("parcels", Environment.PROD), "", aws_region="eu-central-1")
+
+
+def test_connection_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "app_integration.aws.connection", raising=False)
+    with pytest.raises(ConfigurationError, match=r"install strongroom-sdk\[aws\]"):
+        open_connection(SETTINGS)
+
+
+def test_connection_without_region_names_the_variable() -> None:
+    with pytest.raises(ConfigurationError, match="AWS_REGION is not set"):
+        open_connection(Settings(SETTINGS.scope, ""))
+
+
+def test_client_shares_one_connection() -> None:
+    client = Client(SETTINGS)
+    assert client.aws is client.aws
+    client.close()
+
+
+def test_closed_client_opens_no_connection() -> None:
+    client = Client(SETTINGS)
+    client.close()
+    with pytest.raises(AuthenticationFailed, match="closed"):
+        _ = client.aws
