@@ -25,6 +25,7 @@ from app_integration.secret_store.declared_names import check_declared, read_dec
 from app_integration.secret_store.required import check_required
 from app_integration.session.session import open_session
 from app_integration.settings import Settings, from_environment
+from app_integration.sources.from_settings import build_policy_rule
 
 #: Signals with which a runner or a person ends a job.
 _ENDING: Final = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
@@ -168,7 +169,7 @@ def _read(settings: Settings, names: Iterable[str], login: AuthMethod) -> dict[s
             values[name] = client.secrets.get(name)
             check_secret_value(name, values[name])
 
-        check_required(names, read, settings.scope, settings.mounts)
+        check_required(names, read, build_policy_rule(settings))
     return values
 
 

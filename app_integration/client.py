@@ -43,6 +43,7 @@ class Client:
         settings: Settings,
         *,
         session: Session | None = None,
+        aws: AwsConnection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build nothing yet.
@@ -50,6 +51,7 @@ class Client:
         Args:
             settings: Settings of the application.
             session: Replaces the session that *settings* describe; :meth:`close` closes it.
+            aws: Replaces the connection to AWS; :meth:`close` closes it.
             clock: Monotonic, in seconds.
 
         """
@@ -63,7 +65,9 @@ class Client:
         self._session = session
         if session is not None:
             self._exit_stack.callback(session.close)
-        self._aws: AwsConnection | None = None
+        self._aws = aws
+        if aws is not None:
+            self._exit_stack.callback(aws.close)
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
@@ -129,15 +133,15 @@ class Client:
     def _build_secrets(self) -> SecretStore:
         from app_integration.observability.audit_log import open_audit_log
         from app_integration.secret_store.store import SecretStore
-        from app_integration.sources.from_settings import build_sources
+        from app_integration.sources.from_settings import build_policy_rule, build_sources
 
         settings = self.settings
         audit = open_audit_log(settings, self._accessor, self.open_audit_sink())
         store = SecretStore(
-            build_sources(settings, lambda: self.session),
+            build_sources(settings, lambda: self.session, lambda: self.aws),
             audit,
             scope=settings.scope,
-            mounts=settings.mounts,
+            rule=build_policy_rule(settings),
             declared=self._read_declared_names(),
             development=settings.is_development,
             limits=settings.limits,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
-from app_integration._internal import server_urls
+from app_integration._internal import aws_variables, server_urls
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.variables import (
     read_choice,
@@ -22,9 +22,9 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_moun
 from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
-BACKENDS = ("vault",)
+BACKENDS = ("vault", "aws")
 #: The sources of secrets, by the names that ``STRONGROOM_SOURCES`` takes.
-SOURCES = ("vault", "rendered", "dotenv")
+SOURCES = ("vault", "aws", "rendered", "dotenv")
 AUTH_METHODS = ("approle", "approle-wrapped", "jwt", "kubernetes", "cert", "token", "proxy")
 #: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
 DATABASE = "database"
@@ -142,7 +142,8 @@ class Settings:
         """
         if self.sources:
             return self.sources
-        server = (self.backend,) if self.vault_addr else ()
+        is_set = self.aws_region if self.backend == "aws" else self.vault_addr
+        server = (self.backend,) if is_set else ()
         return (*server, "dotenv") if self.is_development else server
 
     @property
@@ -200,11 +201,11 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if variables is None else variables
     scope = read_scope(env)
-    sources = _sources(env)
+    sources, backend = _sources(env), read_choice(env, "SECRETS_BACKEND", BACKENDS)
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
     return Settings(
         scope=scope,
-        vault_addr=_vault_address(env, optional=_needs_no_server(scope.environment, sources)),
+        vault_addr=_vault_address(env, optional=not _needs("vault", backend, env, sources)),
         extra_addresses=server_urls.read_extra_addresses(env, scope.environment),
         vault_namespace=server_urls.read_namespace(env),
         vault_cacert=read_path(env, "VAULT_CACERT"),
@@ -220,7 +221,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         metrics_token_file=read_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
         dotenv_file=read_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
-        backend=read_choice(env, "SECRETS_BACKEND", BACKENDS),
+        backend=backend,
+        aws_region=_aws_region(env, backend, sources),
         sources=sources,
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
         limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
@@ -253,13 +255,13 @@ def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
     return found
 
 
-def _needs_no_server(environment: Environment, sources: tuple[str, ...]) -> bool:
-    """Return whether the server's address is optional.
+def _needs(server: str, backend: str, env: Mapping[str, str], sources: tuple[str, ...]) -> bool:
+    """Return whether the variables of *server* are required.
 
-    It is if no source of *sources* is the server, or if there are none in dev, which has a
+    They are if *sources* name it, or by default for the *backend*, except in dev, which has a
     fallback.
     """
-    return not {*sources} & {*BACKENDS} if sources else environment.is_dev
+    return server in sources if sources else server == backend and not _environment(env).is_dev
 
 
 def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
@@ -268,6 +270,14 @@ def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
     if optional and not env.get("VAULT_ADDR"):
         return ""
     return server_urls.check_address("VAULT_ADDR", require_variable(env, "VAULT_ADDR"), environment)
+
+
+def _aws_region(env: Mapping[str, str], backend: str, sources: tuple[str, ...]) -> str:
+    """Return the region; "" if AWS is not used, or is optional and no region is set."""
+    if "aws" not in {backend, *sources}:
+        return ""
+    aws_variables.check_endpoints(env, _environment(env))
+    return aws_variables.read_region(env, optional=not _needs("aws", backend, env, sources))
 
 
 def _auth(env: Mapping[str, str]) -> Auth:

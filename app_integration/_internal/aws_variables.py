@@ -13,16 +13,22 @@ _ENDPOINT: Final = "AWS_ENDPOINT_URL"  # and its forms for one service: AWS_ENDP
 _REGION: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+)+", re.ASCII)
 
 
-def read_region(env: Mapping[str, str]) -> str:
+def read_region(env: Mapping[str, str], *, optional: bool = False) -> str:
     """Return ``AWS_REGION``, or else ``AWS_DEFAULT_REGION``.
 
     Both are read, because boto3 ignores the first, which ECS, EKS and Lambda set.
 
+    Args:
+        env: The environment.
+        optional: Whether neither need be set; the region is empty then.
+
     Raises:
-        ConfigurationError: If neither is set, or it is not a region.
+        ConfigurationError: If neither is set and one must be, or it is not a region.
 
     """
-    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
+    if optional and not region:
+        return ""
     if not region:
         raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
     if not _REGION.fullmatch(region):

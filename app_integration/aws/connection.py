@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +21,7 @@ from app_integration._internal import fork_safety
 from app_integration._internal.aws_variables import check_endpoint
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.aws import log_filter
+from app_integration.aws.request import AwsRequest
 from app_integration.aws.request_threads import RequestThreads
 from app_integration.aws.service_errors import reject_cut_body, translate
 from app_integration.errors import (
@@ -32,30 +32,6 @@ from app_integration.errors import (
 )
 from app_integration.session.retry import Retry
 from app_integration.settings import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class AwsRequest:
-    """One request; its ``repr`` does not show the parameters.
-
-    Attributes:
-        service: The service, as boto3 names it: ``secretsmanager`` or ``kms``.
-        operation: The operation, as the API names it: ``GetSecretValue``.
-        resource: The secret or key, for errors.
-        parameters: The operation's parameters.
-        required: Keys that the response must have. A body that was cut off is otherwise returned
-            as a success without them.
-
-    """
-
-    service: str
-    operation: str
-    resource: str
-    parameters: Mapping[str, Any] = field(repr=False)
-    required: Sequence[str] = ()
-
-    def __str__(self) -> str:
-        return f"{self.service} {self.operation} {self.resource}"
 
 
 class AwsConnection:
@@ -200,8 +176,8 @@ class AwsConnection:
             self._session, self._clients = None, {}
 
     def close(self) -> None:
-        """Close the pooled connections."""
+        """Close the pooled connections. A later call opens others."""
         with self._lock:
-            clients, self._clients, self._session = self._clients, {}, None
-        for client in clients.values():
+            clients = [*self._clients.values()]
+        for client in clients:
             client.close()

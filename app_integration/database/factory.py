@@ -122,8 +122,11 @@ class DatabaseFactory:
     def _build_provider(self, source: CredentialSource) -> CredentialProvider:
         if source.credentials is not None:
             return credentials_from_file(source.credentials)
-        if source.secret is not None:
-            return credentials_from_secret(partial(self._secret, source.secret), source.secret)
+        secret = source.secret
+        if self._settings.backend == "aws":
+            secret = secret or self._unleased_secret(source)
+        if secret is not None:
+            return credentials_from_secret(partial(self._secret, secret), secret)
         return LeasedCredentials(
             self._session(),
             self._settings.scope.database_role(source.role),
@@ -131,6 +134,15 @@ class DatabaseFactory:
             clock=self._clock,
             mounts=self._settings.mounts,
         )
+
+    def _unleased_secret(self, source: CredentialSource) -> str:
+        """Return the secret with the only user of a backend that leases none."""
+        if source.role is not None:
+            raise ConfigurationError(
+                f"database role {source.role!r}: AWS leases no users; name a secret with a URL,"
+                " with secret=, or leave both out"
+            )
+        return _DEFAULT_URL_SECRET
 
 
 # Imported in the functions, so that a pool does not load SQLAlchemy, nor an engine psycopg_pool.

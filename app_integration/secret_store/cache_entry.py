@@ -16,7 +16,7 @@ from app_integration.errors import (
 )
 from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret
+from app_integration.sources import FetchedSecret, Preceding, Version
 
 #: Seconds for which a fallback is served before the first source is requested again.
 FALLBACK_TTL: Final = 30.0
@@ -33,10 +33,10 @@ UNUSED, REQUESTED, READ = range(3)
 
 #: Cache key of a value: the bare name for the current version, so that the common lookup needs no
 #: tuple; otherwise name, version and field.
-Key = str | tuple[str, int | None, str | None]
+Key = str | tuple[str, Version, str | None]
 
 
-def split_key(key: Key) -> tuple[str, int | None, str | None]:
+def split_key(key: Key) -> tuple[str, Version, str | None]:
     """Return name, version and field of *key*."""
     return (key, None, None) if isinstance(key, str) else key
 
@@ -218,7 +218,7 @@ def is_newer(fetched: FetchedSecret, cached: FetchedSecret) -> bool:
     return (fetched.version, fetched.value) != (cached.version, cached.value)
 
 
-def previous_version(fetched: FetchedSecret, grace: float | None, now: float) -> int | None:
+def previous_version(fetched: FetchedSecret, grace: float | None, now: float) -> Version:
     """Return the version before *fetched*; None if it is not accepted any more.
 
     A value that the server changes by itself has none, because its versions say nothing about the
@@ -235,6 +235,8 @@ def previous_version(fetched: FetchedSecret, grace: float | None, now: float) ->
         return None
     if grace is not None and (fetched.created_at is None or now - fetched.created_at > grace):
         return None
+    if isinstance(fetched.version, str):
+        return Preceding(fetched.version)
     return fetched.version - 1 or None
 
 
@@ -244,8 +246,9 @@ class SecretInfo:
 
     Attributes:
         name: The name of the secret.
-        source: The source that answered: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
-        version: KV version; None if the source has no versions.
+        source: The source that answered: ``vault``, ``aws``, ``rendered``, ``environment`` or
+            ``dotenv``.
+        version: KV version, or the id of a version in AWS; None if the source has no versions.
         age: Seconds since it was requested.
         stale: Whether its TTL is over; it is served only while the server is unavailable.
         next_refresh: Seconds until it is refreshed in the background, if it is in use.
@@ -254,7 +257,7 @@ class SecretInfo:
 
     name: str
     source: str
-    version: int | None
+    version: int | str | None
     age: float
     stale: bool
     next_refresh: float

@@ -40,5 +40,6 @@ def record_versions(service: str, entries: Iterable[tuple[Key, Entry]]) -> None:
     for key, entry in entries:
         name, version, field = split_key(key)
         is_current = version is None and field in {None, VALUE_KEY} and not entry.is_fallback
-        if is_current and entry.fetched.version is not None:
+        # An id is no measurement.
+        if is_current and isinstance(entry.fetched.version, int):
             metrics.get_recorder().record_version(service, name, entry.fetched.version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,7 @@ from app_integration.secret_store.cache_metrics import record_cached, record_ver
 from app_integration.secret_store.cache_refresher import CacheRefresher
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
+from app_integration.sources import FetchedSecret
 from app_integration.sources.chain import Chain
 
 log = logging.getLogger(__name__)
@@ -233,17 +234,39 @@ class Fetcher:
             )
         except StrongroomError as error:
             return self._fall_back_or_raise(key, cached, error, ticket)
-        ttl = self._config.ttls.get(split_key(key)[0], self._config.limits.cache_ttl)
-        entry = build_entry(
-            *(fetched, requested_at, ttl, self._config.limits),
-            jitter=self._config.jitter(),
-            is_fallback=reason is not None,
-        )
+        entry = self._build_entry(key, fetched, requested_at, is_fallback=reason is not None)
         entry.ticket, entry.usage = ticket, usage
         if reason is not None and (cached is None or cached.fetched.source != fetched.source):
             log.warning("%s comes from %s: %s", split_key(key)[0], fetched.source, reason)
         self._store(key, entry, cached)
         return FetchResult(entry)
+
+    def prefetch(self, names: Sequence[str]) -> None:
+        """Cache those of *names* that are not cached, if the source returns several at once.
+
+        Raises:
+            ServerError: If the source is unavailable, and there is no other one.
+
+        """
+        self._adopt_inherited()
+        wanted = [name for name in names if name not in self.cache.entries]
+        if len(wanted) < 2:  # noqa: PLR2004 (one is requested as ever)
+            return
+        requested_at, ticket = self._clock(), next(_tickets)
+        for name, fetched in self._chain.fetch_many(wanted).items():
+            entry = self._build_entry(name, fetched, requested_at)
+            entry.ticket, entry.usage = ticket, REQUESTED
+            self._store(name, entry, None)
+
+    def _build_entry(
+        self, key: Key, fetched: FetchedSecret, requested_at: float, *, is_fallback: bool = False
+    ) -> Entry:
+        limits = self._config.limits
+        ttl = self._config.ttls.get(split_key(key)[0], limits.cache_ttl)
+        jitter = self._config.jitter()
+        return build_entry(
+            fetched, requested_at, ttl, limits, jitter=jitter, is_fallback=is_fallback
+        )
 
     def _fall_back_or_raise(
         self, key: Key, cached: Entry | None, error: StrongroomError, ticket: int

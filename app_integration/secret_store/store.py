@@ -11,7 +11,6 @@ from typing import Any
 from app_integration import names
 from app_integration._internal import fork_safety
 from app_integration.errors import OUTAGE, ConfigurationError, StrongroomError
-from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
@@ -34,7 +33,7 @@ from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret, Source
+from app_integration.sources import FetchedSecret, Preceding, Source, Version
 from app_integration.sources.chain import Chain
 
 
@@ -51,7 +50,7 @@ class SecretStore:
         audit: AuditLog,
         *,
         scope: Scope | None = None,
-        mounts: Mounts = DEFAULT_MOUNTS,
+        rule: Callable[[str], str] | None = None,
         declared: Collection[str] | None = None,
         development: bool = False,
         limits: Limits | None = None,
@@ -66,8 +65,8 @@ class SecretStore:
         Args:
             sources: The sources, in the order in which they are requested.
             audit: The audit log, written before each release.
-            scope: The service and environment, for the policy rules in errors.
-            mounts: Mounts of the deployment, for the same.
+            scope: The service and environment, for metrics.
+            rule: Returns the policy rule that grants a name, for errors; None leaves it out.
             declared: The only names that may be requested; None for any.
             development: Whether a later source may answer for a name that the server denies.
             limits: Limits of the cache and of requests.
@@ -88,7 +87,7 @@ class SecretStore:
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
         self.releaser = Releaser(self._access_recorder)
-        self._check_required = partial(check_required, scope=scope, mounts=mounts)
+        self._check_required = partial(check_required, rule=rule)
         self._declared = declared
         self._clock = clock
         self._wall_clock = wall_clock
@@ -112,7 +111,7 @@ class SecretStore:
         *,
         force_refresh: bool = False,
         default: Any = REQUIRED,
-        version: int | None = None,
+        version: Version = None,
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:
@@ -182,7 +181,8 @@ class SecretStore:
         names.check_secret_name(name)
         if self._declared is not None:
             check_declared(name, self._declared)
-        if version is not None and (type(version) is not int or version < 1):
+        is_number = version is not None and not isinstance(version, Preceding)
+        if is_number and (type(version) is not int or version < 1):
             raise ConfigurationError(
                 f"version={version!r} of {name}: versions count from 1; pass an int or None"
             )
@@ -249,6 +249,7 @@ class SecretStore:
         wanted = list(dict.fromkeys(wanted))
         for name in wanted:
             self.check(name)
+        self.fetcher.prefetch(wanted)
         self._check_required(wanted, self.get)
 
     def current_and_previous(
@@ -282,7 +283,7 @@ class SecretStore:
 
     def _get_current(
         self, name: str, grace: float | None
-    ) -> tuple[Secret, tuple[str, int, None] | None]:
+    ) -> tuple[Secret, tuple[str, Version, None] | None]:
         """Return the current value, and the key of the previous one if that is still accepted."""
         self.check(name)
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
@@ -15,8 +16,8 @@ class FetchedSecret:
 
     Attributes:
         value: The secret.
-        source: The kind of source: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
-        version: KV version; None if the source has no versions.
+        source: The kind of source: ``vault``, ``aws``, ``rendered``, ``environment`` or ``dotenv``.
+        version: KV version, or the id of a version in AWS; None if the source has no versions.
         request_id: The server's id of the request, which its audit log repeats.
         expires_in: Seconds until the server changes the value by itself; it is never served after
             that. None for a value that stays until it is written again.
@@ -26,10 +27,26 @@ class FetchedSecret:
 
     value: Secret
     source: str
-    version: int | None = None
+    version: int | str | None = None
     request_id: str | None = None
     expires_in: float | None = None
     created_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preceding:
+    """The version before another one, in a source whose versions have ids and not numbers.
+
+    Attributes:
+        version: The id of the later version.
+
+    """
+
+    version: str
+
+
+#: A version to request: by its number, or by the one that followed it; None for the current one.
+Version = int | Preceding | None
 
 
 class Source(Protocol):
@@ -44,12 +61,12 @@ class Source(Protocol):
         """
         ...
 
-    def fetch(self, name: str, version: int | None, field: str | None, /) -> FetchedSecret:
+    def fetch(self, name: str, version: Version, field: str | None, /) -> FetchedSecret:
         """Return the value of *name*.
 
         Args:
             name: A secret name that has been checked by :func:`.names.check_secret_name`.
-            version: A KV version; None for the current one.
+            version: A version; None for the current one.
             field: A key of the entry; None for the key ``value``.
 
         Raises:
@@ -62,7 +79,21 @@ class Source(Protocol):
         ...
 
 
-def reject_version_and_field(where: str, version: int | None, field: str | None) -> None:
+@runtime_checkable
+class BatchSource(Source, Protocol):
+    """A place that returns several secrets in one request."""
+
+    def fetch_many(self, names: Sequence[str], /) -> dict[str, FetchedSecret]:
+        """Return the current values of *names*, without those that must be requested singly.
+
+        Raises:
+            ServerError: If the source is unavailable.
+
+        """
+        ...
+
+
+def reject_version_and_field(where: str, version: Version, field: str | None) -> None:
     """Raise an error if a version or a field is requested of a source that has neither.
 
     Args:

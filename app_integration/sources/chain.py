@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
-from app_integration.sources import FetchedSecret, Source
+from app_integration.sources import BatchSource, FetchedSecret, Source, Version
 
 
 class Chain:
@@ -23,7 +23,7 @@ class Chain:
     def fetch(
         self,
         name: str,
-        version: int | None,
+        version: Version,
         field: str | None,
         *,
         is_cache_usable: Callable[[StrongroomError], bool],
@@ -32,7 +32,7 @@ class Chain:
 
         Args:
             name: The secret.
-            version: A KV version; None for the current one.
+            version: A version; None for the current one.
             field: A key of the entry; None for the key ``value``.
             is_cache_usable: Returns whether the cache can answer after the given error, so that no
                 further source is tried.
@@ -64,6 +64,25 @@ class Chain:
                 f"no source is configured for {name}; set STRONGROOM_SOURCES or VAULT_ADDR"
             )
         )
+
+    def fetch_many(self, names: Sequence[str]) -> dict[str, FetchedSecret]:
+        """Return the values of those *names* that the first source returns in few requests.
+
+        Any other name is to be requested singly, so that its error says what is wrong with it.
+
+        Raises:
+            ServerError: If the first source is unavailable, and there is no other one.
+
+        """
+        first = self._sources[0] if self._sources else None
+        if not isinstance(first, BatchSource):
+            return {}
+        try:
+            return first.fetch_many(names)
+        except OUTAGE:
+            if len(self._sources) == 1:
+                raise
+            return {}
 
     def _may_try_next(self, error: StrongroomError, source: Source) -> bool:
         if isinstance(error, OUTAGE):

@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from app_integration import names
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
-from app_integration.sources import FetchedSecret, reject_version_and_field
+from app_integration.sources import FetchedSecret, Version, reject_version_and_field
 
 
 class DotenvSource:
@@ -34,9 +34,7 @@ class DotenvSource:
         self._path = path
         self._variables = os.environ if variables is None else variables
 
-    def fetch(
-        self, name: str, version: int | None = None, field: str | None = None
-    ) -> FetchedSecret:
+    def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
         """Return the value of *name*; read the file each time, so that edits take effect at once.
 
         Args:

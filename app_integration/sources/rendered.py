@@ -10,7 +10,7 @@ from app_integration import names
 from app_integration.config.loader import ConfigFile
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
-from app_integration.sources import FetchedSecret, reject_version_and_field
+from app_integration.sources import FetchedSecret, Version, reject_version_and_field
 
 
 class RenderedSource:
@@ -34,9 +34,7 @@ class RenderedSource:
         self._path = path
         self._file: ConfigFile[_Texts] | None = None
 
-    def fetch(
-        self, name: str, version: int | None = None, field: str | None = None
-    ) -> FetchedSecret:
+    def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
         """Return the value of *name*; sends no request.
 
         Args:

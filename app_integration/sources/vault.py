@@ -13,7 +13,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import FetchedSecret, adopted_secret
+from app_integration.sources import FetchedSecret, Preceding, Version, adopted_secret
 from app_integration.transport import payloads
 
 
@@ -27,9 +27,7 @@ class VaultSource:
         self._scope = scope
         self._mounts = mounts
 
-    def fetch(
-        self, name: str, version: int | None = None, field: str | None = None
-    ) -> FetchedSecret:
+    def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
         """Return the value of *name*; sends one request, or two for an adopted secret.
 
         Args:
@@ -46,6 +44,8 @@ class VaultSource:
             ServerError: If the server is unavailable.
 
         """
+        if isinstance(version, Preceding):
+            raise SecretNotFound(f"{name}: a KV version has a number, and not an id")
         path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
         try:
             request = path if version is None else f"{path}?version={version:d}"
@@ -66,6 +66,11 @@ class VaultSource:
             request_id=entry.request_id,
             created_at=_seconds(entry.created_time),
         )
+
+
+def policy_rule(scope: Scope, mounts: Mounts, name: str) -> str:
+    """Return the rule of a policy that grants the secret *name*."""
+    return permissions.need("read-secret", scope.secret(name), mounts).policy_rule()
 
 
 def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -> Secret:

@@ -1,4 +1,4 @@
-"""Fixtures of the commands that run against real servers."""
+"""Fixtures of tests that run against real servers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 from console import operate
 from tests.support.processes.command import CommandLine
 from tests.support.servers.deployment import Deployment
+from tests.support.servers.moto_server import MotoServer, moto_server
+from tests.support.servers.secret_backends import AwsSite
+from tests.support.servers.secret_backends import aws_site as run_aws_site
 from vault.runtime.embedded import EmbeddedRuntime
 
 
@@ -32,3 +35,17 @@ def archivable(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Itera
     for path, content in before.items():
         with path.open("ab", buffering=0) as file:  # in one piece, because the server writes, too
             assert file.write(content) == len(content)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """Start one server of AWS services for the test run."""
+    with moto_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def aws_site(moto: MotoServer) -> Iterator[AwsSite]:
+    """Start a server of faults before it, and open a connection."""
+    with run_aws_site(moto) as site:
+        yield site

@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from app_integration import errors
-from app_integration.aws.connection import AwsConnection, AwsRequest
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
 from app_integration.settings import Limits
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.aws_fault_server import AwsFaultServer, Fault, aws_fault_server
@@ -44,19 +45,22 @@ def running_server() -> Iterator[AwsFaultServer]:
 
 @pytest.fixture
 def server(running_server: AwsFaultServer) -> AwsFaultServer:
-    running_server.faults.clear()
-    running_server.operations.clear()
+    running_server.forget()
     return running_server
 
 
-@pytest.fixture
-def connection(server: AwsFaultServer) -> Iterator[AwsConnection]:
+@pytest.fixture(scope="module")
+def connection(running_server: AwsFaultServer) -> Iterator[AwsConnection]:
     """Yield a connection whose client is built, which takes longer than the requests here."""
-    with closing(AwsConnection(REGION, development=True, endpoint=server.url, limits=LIMITS)) as it:
-        server.faults["ListSecrets"] = [Fault(body={})]
-        it.call(AwsRequest("secretsmanager", "ListSecrets", "", {}), time.monotonic() + 20.0)
-        server.operations.clear()
-        yield it
+    url = running_server.url
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        closing(AwsConnection(REGION, development=True, endpoint=url, limits=LIMITS)) as opened,
+    ):
+        set_identity(patch)
+        running_server.faults["ListSecrets"] = [Fault(body={})]
+        opened.call(AwsRequest("secretsmanager", "ListSecrets", "", {}), time.monotonic() + 20.0)
+        yield opened
 
 
 def test_call_returns_the_response(server: AwsFaultServer, connection: AwsConnection) -> None:

@@ -77,7 +77,7 @@ def newest(service: Client) -> int:
     service.secrets.get(NAME, force_refresh=True)
     info = service.secrets.get_info(NAME)
     assert info is not None
-    assert info.version is not None
+    assert isinstance(info.version, int)
     return info.version
 
 

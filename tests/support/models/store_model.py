@@ -29,7 +29,7 @@ from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret
+from app_integration.sources import FetchedSecret, Version
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
@@ -73,7 +73,7 @@ class CachedEntry:
     """
 
     value: str
-    version: int
+    version: int | str
     fetched_at: float
     unavailable_since: float = float("-inf")
 
@@ -102,7 +102,7 @@ class RecordingSource:
         self._source = source
         self._on_response = on_response
 
-    def fetch(self, name: str, version: int | None, field: str | None) -> FetchedSecret:
+    def fetch(self, name: str, version: Version, field: str | None) -> FetchedSecret:
         key: Key = name if version is None else (name, version, None)
         try:
             fetched = self._source.fetch(name, version, field)
@@ -346,6 +346,7 @@ class StoreMachine(RuleBasedStateMachine):
         version, previous = self.cached[name].version, got[1]
         assert got[0] == self.cached[name].value
         if previous is not None:
+            assert isinstance(version, int)
             assert previous == self.cached[name, version - 1, None].value
 
     def _call(self, call: Callable[[], Any]) -> tuple[Any, int]:

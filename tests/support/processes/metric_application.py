@@ -55,7 +55,7 @@ def main(address: str, service: str, name: str, file: str) -> None:
         _say(info.version if info is not None else None)
 
 
-def _say(number: int | None) -> None:
+def _say(number: int | str | None) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 

@@ -97,6 +97,7 @@ class AwsFaultServer:
         url: The endpoint of all services.
         faults: Operation → its next responses; the last one is repeated. An empty list ends them.
         operations: The operations that were requested, in order.
+        bodies: Their bodies.
 
     """
 
@@ -104,14 +105,23 @@ class AwsFaultServer:
         self.url = url
         self.faults: dict[str, list[Fault]] = {}
         self.operations: list[str] = []
+        self.bodies: list[str] = []
         self._upstream = upstream
         self._lock = threading.Lock()
         self.stopping = threading.Event()
 
-    def next_fault(self, operation: str) -> Fault | None:
-        """Return the scripted response of *operation*; None passes the request on."""
+    def forget(self) -> None:
+        """Forget the scripted responses and the requests, for the next test."""
+        with self._lock:
+            self.faults.clear()
+            self.operations.clear()
+            self.bodies.clear()
+
+    def next_fault(self, operation: str, body: str) -> Fault | None:
+        """Record a request and return its scripted response; None passes the request on."""
         with self._lock:
             self.operations.append(operation)
+            self.bodies.append(body)
             script = self.faults.get(operation, [])
             if len(script) > 1:
                 return script.pop(0)
@@ -119,8 +129,10 @@ class AwsFaultServer:
                 return script[0] if script else None
         return refused("UnknownOperationException", f"no response is scripted for {operation}")
 
-    def pass_on(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """Return status, content type and body of the upstream's response."""
+    def pass_on(
+        self, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the upstream's response."""
         kept = {name: text for name, text in headers.items() if name.lower() not in _HOP_HEADERS}
         request = urllib.request.Request(f"{self._upstream}{path}", data=body, headers=kept)  # noqa: S310 (http)
         try:
@@ -128,7 +140,7 @@ class AwsFaultServer:
         except urllib.error.HTTPError as error:
             response = error
         with response:
-            return response.status, response.headers.get("Content-Type", JSON), response.read()
+            return response.status, dict(response.headers), response.read()
 
 
 @contextmanager
@@ -160,14 +172,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         site: AwsFaultServer = self.server.site  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = site.next_fault(self._operation(body))
+        fault = site.next_fault(self._operation(body), body.decode())
         if fault is None:
-            status, kind, content = site.pass_on(self.path, body, dict(self.headers))
-            self._start(status, kind, len(content))
+            status, headers, content = site.pass_on(self.path, body, dict(self.headers))
+            self._start(status, headers, len(content))
             self.wfile.write(content)
             return
         content = self._encode(fault)
-        self._start(fault.status, JSON, len(content) if fault.has_length else None)
+        length = len(content) if fault.has_length else None
+        self._start(fault.status, {"Content-Type": JSON}, length)
         self._send_slowly(content[: fault.keep], fault.interval, site.stopping)
         if fault.keep is not None or not fault.has_length:
             self.close_connection = True
@@ -186,9 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         return f"<ErrorResponse>{error}</ErrorResponse>".encode()
 
-    def _start(self, status: int, kind: str, length: int | None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
+    def _start(self, status: int, headers: dict[str, str], length: int | None) -> None:
+        self.send_response_only(status)
+        for name, text in headers.items():
+            if name.lower() not in _HOP_HEADERS:
+                self.send_header(name, text)
         if length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()

@@ -158,8 +158,8 @@ CHOICES: Final = {
         "approle approle-wrapped jwt kubernetes cert token proxy",
     ),
     "STRONGROOM_DATA_KEYS": ((settings.DATABASE,), "database"),
-    "STRONGROOM_SOURCES": (settings.SOURCES, "vault rendered dotenv"),
-    "SECRETS_BACKEND": (settings.BACKENDS, "vault"),
+    "STRONGROOM_SOURCES": (settings.SOURCES, "vault aws rendered dotenv"),
+    "SECRETS_BACKEND": (settings.BACKENDS, "vault aws"),
     # And every other well-formed name.
     "ENVIRONMENT": (
         {*names.LONG_FORMS, *names.LONG_FORMS.values()},

@@ -29,7 +29,7 @@ from app_integration.sources import FetchedSecret
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 HOUR = 3600.0
-RULE = 'path "secret/data/shop/prod/c" { capabilities = ["read"] }'
+RULE = "the rule of {}"
 
 
 class Versions(Script):
@@ -155,14 +155,14 @@ class Names(Script):
 def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
     source = Names(a="1", c=AccessDenied("denied"), d=SecretDeleted("deleted"))
     with pytest.raises(SecretsMissing) as caught:
-        Shop(source, scope=SCOPE).store.require(["a", "b", "c", "d", "a"])
+        Shop(source, rule=RULE.format).store.require(["a", "b", "c", "d", "a"])
     assert source.requests == ["a", "b", "c", "d"]
     assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
     assert str(caught.value).splitlines() == [
         "3 required secrets cannot be read:",
         "  b: has no value; write one",
         "  d: has no value; write one",
-        "  c: denied or absent; write one, or if it is there add " + RULE,
+        "  c: denied or absent; write one, or if it is there add " + RULE.format("c"),
     ]
 
 

@@ -1,0 +1,31 @@
+"""A request to AWS. Apart from the connection, so that its users do not load boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class AwsRequest:
+    """One request; its ``repr`` does not show the parameters.
+
+    Attributes:
+        service: The service, as boto3 names it: ``secretsmanager`` or ``kms``.
+        operation: The operation, as the API names it: ``GetSecretValue``.
+        resource: The secret or key, for errors.
+        parameters: The operation's parameters.
+        required: Keys that the response must have. A body that was cut off is otherwise returned
+            as a success without them.
+
+    """
+
+    service: str
+    operation: str
+    resource: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    required: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.operation} {self.resource}"

@@ -1,0 +1,196 @@
+"""Secrets from AWS Secrets Manager.
+
+Each read names the stage of the version: a policy may be conditioned on it, and a version whose
+stage was moved explicitly is not returned otherwise by each server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from app_integration import names
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    RequestRefused,
+    SecretDeleted,
+    SecretError,
+    SecretNotFound,
+    StrongroomError,
+    UnexpectedAnswer,
+)
+from app_integration.names import Scope
+from app_integration.secret import Secret
+from app_integration.sources import FetchedSecret, Preceding, Version
+
+if TYPE_CHECKING:
+    from app_integration.aws.connection import AwsConnection
+
+CURRENT: Final = "AWSCURRENT"
+PREVIOUS: Final = "AWSPREVIOUS"
+_BATCH: Final = 20  # secrets in one request; AWS allows no more
+_SERVICE: Final = "secretsmanager"
+_ABSENT: Final = "ResourceNotFoundException"
+#: For a secret that is being deleted, among other reasons.
+_WRONG_STATE: Final = "InvalidRequestException"
+
+
+class AwsSource:
+    """A source that reads ``<service>/<environment>/<name>``."""
+
+    is_authoritative: ClassVar = True
+
+    def __init__(self, connection: AwsConnection, scope: Scope) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._may_batch = True
+
+    def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
+        """Return the value of *name*; sends one request, and another one after a failure.
+
+        Args:
+            name: The secret.
+            version: The version before another one; None for the current one. There are no
+                numbered versions.
+            field: A key of the JSON object in the secret; None for the whole text.
+
+        Raises:
+            SecretDeleted: If the secret is being deleted.
+            SecretNotFound: If there is no such secret, or it has no such version or field.
+            SecretError: If its value is not text.
+            AccessDenied: If the IAM policy does not grant the name, or it is absent.
+            KeyUnavailable: If its KMS key is disabled.
+            ServerError: If AWS is unavailable or throttles.
+            AuthenticationFailed: If there are no valid credentials.
+
+        """
+        secret = self._scope.secret(name)
+        if isinstance(version, int):
+            raise SecretNotFound(
+                f"{secret} has no version {version}: in Secrets Manager only the current and the"
+                " previous one can be read"
+            )
+        stage, deadline = PREVIOUS if version else CURRENT, self._connection.deadline()
+        parameters = {"SecretId": secret, "VersionStage": stage}
+        request = AwsRequest(_SERVICE, "GetSecretValue", secret, parameters, ("VersionId",))
+        try:
+            response = self._connection.call(request, deadline)
+        except RequestRefused as refused:
+            raise self._explain(refused, secret, stage, deadline) from None
+        if isinstance(version, Preceding) and response["VersionId"] == version.version:
+            raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
+        return _fetched(response, response, secret, field)
+
+    def fetch_many(self, names: Sequence[str], /) -> dict[str, FetchedSecret]:
+        """Return the current values of *names*, by 20 in one request.
+
+        A name is left out if the batch has no current text for it. All are if the policy does not
+        grant batches, which need a permission of their own.
+
+        Raises:
+            ServerError: If AWS is unavailable or throttles.
+
+        """
+        found: dict[str, FetchedSecret] = {}
+        for start in range(0, len(names) if self._may_batch else 0, _BATCH):
+            by_secret = {self._scope.secret(name): name for name in names[start : start + _BATCH]}
+            for secret, fetched in self._fetch_batch(list(by_secret)).items():
+                if secret in by_secret:
+                    found[by_secret[secret]] = fetched
+        return found
+
+    def _fetch_batch(self, secrets: Sequence[str]) -> dict[str, FetchedSecret]:
+        request = AwsRequest(
+            _SERVICE,
+            "BatchGetSecretValue",
+            f"of {len(secrets)} secrets",
+            {"SecretIdList": list(secrets)},
+            ("SecretValues",),
+        )
+        try:
+            response = self._connection.call(request)
+        except OUTAGE:
+            raise
+        except AccessDenied:
+            self._may_batch = False
+            return {}
+        except StrongroomError:
+            return {}
+        # The request has no stage, so an entry counts only if it is of the current one.
+        return {
+            entry["Name"]: _fetched(entry, response, entry["Name"], None)
+            for entry in response["SecretValues"]
+            if CURRENT in entry.get("VersionStages", ()) and "SecretString" in entry
+        }
+
+    def _explain(
+        self, refused: RequestRefused, secret: str, stage: str, deadline: float
+    ) -> StrongroomError:
+        """Return the error for a *refused* read of *secret*."""
+        code = (refused.data or {}).get("code")
+        if code == _ABSENT and stage == PREVIOUS:
+            return SecretNotFound(f"{secret} has no previous version")
+        if code == _ABSENT:
+            return SecretNotFound(f"{secret} holds no value; write one, or pass default=")
+        if code == _WRONG_STATE and self._is_being_deleted(secret, deadline):
+            return SecretDeleted(f"{secret} is being deleted; restore it, or write another one")
+        return refused
+
+    def _is_being_deleted(self, secret: str, deadline: float) -> bool:
+        """Return whether *secret* has a date of deletion, because no other text is reliable."""
+        request = AwsRequest(_SERVICE, "DescribeSecret", secret, {"SecretId": secret})
+        try:
+            return "DeletedDate" in self._connection.call(request, deadline)
+        except (AccessDenied, RequestRefused):
+            return False
+
+
+def policy_rule(scope: Scope, name: str) -> str:
+    """Return the IAM permission that reading the secret *name* needs.
+
+    AWS appends six random characters to the name of a secret in its ARN.
+    """
+    resource = f"arn:aws:secretsmanager:*:*:secret:{scope.secret(name)}-??????"
+    return f"secretsmanager:GetSecretValue on {resource}"
+
+
+def _fetched(
+    entry: Mapping[str, Any], response: Mapping[str, Any], secret: str, field: str | None
+) -> FetchedSecret:
+    """Return the secret in *entry*, which is *response* itself or a part of it."""
+    created = entry.get("CreatedDate")
+    return FetchedSecret(
+        value=_value(entry, secret, field),
+        source="aws",
+        version=entry["VersionId"],
+        request_id=response.get("ResponseMetadata", {}).get("RequestId"),
+        created_at=created.timestamp() if created else None,
+    )
+
+
+def _value(entry: Mapping[str, Any], secret: str, field: str | None) -> Secret:
+    text = entry.get("SecretString")
+    if text is None and "SecretBinary" in entry:
+        raise SecretError(f"{secret} is binary; write it again as text, with SecretString")
+    if text is None:
+        raise UnexpectedAnswer(f"{secret}: the response has no SecretString; it was cut off")
+    if field in {None, names.VALUE_KEY}:
+        return Secret(text)
+    found = _field(text, field)
+    del text  # so that no traceback shows it
+    if found is None:
+        raise SecretNotFound(f"{secret} is no JSON object with a text under the field {field!r}")
+    return found
+
+
+def _field(text: str, field: str | None) -> Secret | None:
+    """Return the text under *field* of the JSON object *text*; None if it has none."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found = fields.get(field) if isinstance(fields, dict) else None
+    return Secret(found) if isinstance(found, str) else None

@@ -1,0 +1,242 @@
+"""Secrets Manager: stages, batches, deletions and errors, on moto's server and one of faults."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app_integration import errors
+from app_integration.aws.request import AwsRequest
+from app_integration.sources.aws import AwsSource
+from tests.support.servers import aws_fault_server as faults
+from tests.support.servers import secret_backends
+from tests.support.servers.aws_fault_server import Fault, aws_fault_server
+from tests.support.servers.moto_server import MotoServer, set_identity
+from tests.support.servers.secret_backends import LIMITS, AwsBackend, AwsSite
+
+NAME: Final = "jwt-secret"
+NAMES: Final = [f"secret-{number:02}" for number in range(45)]
+PATIENCE: Final = 0.1  # share of the deadline by which an error may be late
+
+
+@pytest.fixture
+def backend(
+    aws_site: AwsSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AwsBackend]:
+    set_identity(monkeypatch)
+    with secret_backends.aws(aws_site, tmp_path) as opened:
+        yield opened
+
+
+def move_current(backend: AwsBackend, name: str, value: str) -> None:
+    """Write *value* under a label of its own, then make it current, as a rotation does."""
+    secret = backend.scope.secret(name)
+    old = backend.operator.describe_secret(SecretId=secret)["VersionIdsToStages"]
+    (current,) = [version for version, stages in old.items() if "AWSCURRENT" in stages]
+    new = backend.operator.put_secret_value(
+        SecretId=secret, SecretString=value, VersionStages=["rotation"]
+    )
+    backend.operator.update_secret_version_stage(
+        SecretId=secret,
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=new["VersionId"],
+        RemoveFromVersionId=current,
+    )
+
+
+def test_version_whose_stage_was_moved_is_current(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    move_current(backend, NAME, "two")
+    assert backend.client.secrets.get(NAME) == "two"
+    assert backend.client.secrets.current_and_previous(NAME) == ("two", "one")
+
+
+def test_every_read_names_the_stage(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.client.secrets.current_and_previous(NAME)
+    stages = [json.loads(body)["VersionStage"] for body in backend.proxy.bodies]
+    assert stages == ["AWSCURRENT", "AWSPREVIOUS"]
+
+
+def test_required_secrets_are_read_by_batches_of_twenty(backend: AwsBackend) -> None:
+    for name in NAMES:
+        backend.put(name, f"value of {name}")
+    backend.client.secrets.require(NAMES)
+    assert backend.proxy.operations == ["BatchGetSecretValue"] * 3
+    assert backend.client.secrets.get(NAMES[-1]) == f"value of {NAMES[-1]}"
+
+
+def test_batch_without_the_current_version_is_read_singly(backend: AwsBackend) -> None:
+    for name in NAMES[:2]:
+        backend.put(name, "one")
+    move_current(backend, NAMES[0], "two")
+    backend.client.secrets.require(NAMES[:2])
+    assert backend.client.secrets.get(NAMES[0]) == "two"
+    assert backend.client.secrets.get(NAMES[1]) == "one"
+
+
+def test_batch_with_a_secret_without_value_is_read_singly(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.operator.create_secret(Name=backend.scope.secret("empty"))
+    with pytest.raises(errors.SecretsMissing) as caught:
+        backend.client.secrets.require([NAME, "empty"])
+    assert caught.value.missing == ("empty",)
+    assert backend.client.secrets.get(NAME) == "one"
+
+
+def test_denied_batch_is_read_singly_and_not_requested_again(backend: AwsBackend) -> None:
+    action = "secretsmanager:BatchGetSecretValue"
+    backend.proxy.faults["BatchGetSecretValue"] = [faults.denied(action, "*")]
+    for name in NAMES[:4]:
+        backend.put(name, "one")
+    backend.client.secrets.require(NAMES[:2])
+    backend.client.secrets.require(NAMES[2:4])
+    assert backend.proxy.operations == ["BatchGetSecretValue", *["GetSecretValue"] * 4]
+
+
+def test_unavailable_batch_ends_the_start_at_once(backend: AwsBackend) -> None:
+    backend.proxy.faults["BatchGetSecretValue"] = [faults.throttled()]
+    with pytest.raises(errors.RateLimited, match="ThrottlingException"):
+        backend.client.secrets.require(NAMES[:2])
+    assert "GetSecretValue" not in backend.proxy.operations
+
+
+def test_secret_that_is_being_deleted_says_so(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.delete(NAME)
+    with pytest.raises(errors.SecretDeleted, match="is being deleted; restore it"):
+        backend.client.secrets.get(NAME)
+    assert backend.proxy.operations == ["GetSecretValue", "DescribeSecret"]
+
+
+@pytest.mark.parametrize(
+    "description", [Fault(body={"Name": NAME}), faults.denied("secretsmanager:DescribeSecret", "*")]
+)
+def test_invalid_request_for_another_reason_is_refused(
+    backend: AwsBackend, description: Fault
+) -> None:
+    backend.proxy.faults["GetSecretValue"] = [faults.refused("InvalidRequestException")]
+    backend.proxy.faults["DescribeSecret"] = [description]
+    with pytest.raises(errors.RequestRefused, match="InvalidRequestException"):
+        backend.client.secrets.get(NAME)
+
+
+def test_binary_secret_is_rejected(backend: AwsBackend) -> None:
+    backend.operator.create_secret(Name=backend.scope.secret(NAME), SecretBinary=b"\x00\xff")
+    with pytest.raises(errors.SecretError, match="is binary; write it again as text"):
+        backend.client.secrets.get(NAME)
+
+
+def test_previous_value_that_was_current_meanwhile_is_none(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.put(NAME, "two")
+    backend.client.secrets.get(NAME)
+    backend.put(NAME, "three")
+    assert backend.client.secrets.current_and_previous(NAME) == ("two", None)
+    backend.client.secrets.get(NAME, force_refresh=True)
+    assert backend.client.secrets.current_and_previous(NAME) == ("three", "two")
+
+
+def test_grace_counts_from_the_creation_of_the_version(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    move_current(backend, NAME, "two")
+    secret = backend.scope.secret(NAME)
+    created = backend.operator.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")
+    fetched = AwsSource(backend.client.aws, backend.scope).fetch(NAME)
+    assert fetched.created_at == created["CreatedDate"].timestamp()
+
+
+def test_record_has_the_version_id_and_the_request_id(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.client.secrets.get(NAME)
+    info, (record,) = backend.client.secrets.get_info(NAME), backend.records()
+    assert info is not None
+    versions = backend.operator.list_secret_version_ids(SecretId=backend.scope.secret(NAME))
+    assert [info.version] == [each["VersionId"] for each in versions["Versions"]]
+    assert record["version"] == info.version
+    assert record["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (faults.refused("DecryptionFailure"), errors.KeyUnavailable),
+        (faults.expired_token(), errors.AuthenticationFailed),
+        (faults.denied("secretsmanager:GetSecretValue", "*"), errors.AccessDenied),
+        (faults.refused("ResourceNotFoundException"), errors.SecretNotFound),
+    ],
+)
+def test_final_error_is_no_outage_and_drops_the_cached_value(
+    backend: AwsBackend, fault: Fault, kind: type[errors.StrongroomError]
+) -> None:
+    backend.put(NAME, "one")
+    backend.client.secrets.get(NAME)
+    backend.proxy.faults["GetSecretValue"] = [fault]
+    for _ in range(2):
+        with pytest.raises(kind):
+            backend.client.secrets.get(NAME, force_refresh=True)
+    assert backend.client.secrets.get_info(NAME) is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.throttled(),
+        faults.dripping({"SecretString": "one", "VersionId": "v" * 32}, 0.3),
+        faults.cut({"SecretString": "one", "VersionId": "v" * 32}),
+        Fault(body={"VersionId": "v" * 32}),
+        Fault(body={"SecretString": "one"}),
+    ],
+)
+def test_outage_serves_the_cached_value_within_the_deadline(
+    backend: AwsBackend, fault: Fault
+) -> None:
+    backend.put(NAME, "one")
+    backend.client.secrets.get(NAME)
+    backend.advance(300.0)
+    backend.proxy.faults["GetSecretValue"] = [fault]
+    begin = time.monotonic()
+    assert backend.client.secrets.get(NAME) == "one"
+    assert time.monotonic() - begin < LIMITS.deadline * (1 + PATIENCE)
+    info = backend.client.secrets.get_info(NAME)
+    assert info is not None
+    assert info.stale
+
+
+def test_web_identity_logs_in(
+    moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_web_identity(monkeypatch, tmp_path, moto.url)
+    connection = moto.connection()
+    assert "SecretList" in connection.call(AwsRequest("secretsmanager", "ListSecrets", "", {}))
+    connection.close()
+
+
+def test_web_identity_that_sts_denies_fails_to_authenticate(
+    moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with aws_fault_server() as sts:
+        use_web_identity(monkeypatch, tmp_path, sts.url)
+        sts.faults["AssumeRoleWithWebIdentity"] = [faults.refused("AccessDenied", "not trusted")]
+        with pytest.raises(errors.AuthenticationFailed, match="AssumeRoleWithWebIdentity"):
+            moto.connection().call(AwsRequest("secretsmanager", "ListSecrets", "", {}))
+
+
+def use_web_identity(monkeypatch: pytest.MonkeyPatch, folder: Path, sts: str) -> None:
+    set_identity(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    token = folder / "token"
+    token.write_text("a.b.c")
+    settings: dict[str, Any] = {
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/app",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": token,
+        "AWS_ENDPOINT_URL_STS": sts,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
