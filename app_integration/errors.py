@@ -14,9 +14,9 @@ StrongroomError
 ├── ServerError                 the server did not answer as expected
 │   ├── Unreachable             no connection, or it was cut
 │   ├── Sealed                  sealed or not initialised
-│   ├── RateLimited             429, or a standby that did not forward
+│   ├── RateLimited             429, a throttled request, or a standby that did not forward
 │   ├── ServerFault             any other 5xx
-│   │   └── UnexpectedAnswer    a response that is not that of a Vault server
+│   │   └── UnexpectedAnswer    a response that is not that of a Vault server, or of AWS
 │   ├── DeadlineExceeded        the deadline of the call is over
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
 ├── AuthenticationFailed        login rejected, or the token is no longer valid
@@ -121,7 +121,7 @@ class Sealed(ServerError):
 
 
 class RateLimited(ServerError):
-    """A server that requests fewer requests (429), or a standby that did not forward (472, 473).
+    """A server that requests fewer requests, or a standby that did not forward (472, 473).
 
     Attributes:
         retry_after: Seconds that the server requests to wait; None if it does not say.
@@ -141,7 +141,7 @@ class ServerFault(ServerError):
 
 
 class UnexpectedAnswer(ServerFault):
-    """A response that is not that of a Vault server; the message says what is wrong, and where."""
+    """A response that is not that of a Vault server, or of AWS; the message says what is wrong."""
 
 
 class DeadlineExceeded(ServerError):
@@ -154,7 +154,7 @@ class RequestRefused(ServerError):
     Attributes:
         status: The HTTP status.
         data: The part of the response's ``data`` that may be shown, or None. For a deleted version,
-            KV describes it there.
+            KV describes it there. Of AWS: its error code, under ``code``.
 
     """
 

@@ -62,6 +62,6 @@ def check_endpoint(where: str, address: str, *, development: bool) -> None:
     """
     if address and not address.lower().startswith("https://") and not development:
         raise ConfigurationError(
-            f"{where} is not https://, which is for development only; remove it, so that requests"
-            " go to AWS itself"
+            f"{where} is an address without TLS, which is for development only; use https://, or"
+            " remove it"
         )

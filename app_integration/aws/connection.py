@@ -124,6 +124,10 @@ class AwsConnection:
             return failure
         except StrongroomError as error:
             return error
+        except Exception as error:  # noqa: BLE001 (botocore's parsers raise any kind)
+            # Its frames hold the response, so it is dropped like the others.
+            name = type(error).__name__
+            return UnexpectedAnswer(f"{request}: this is not a response of AWS ({name})")
         if missing := [key for key in request.required if key not in response]:
             return UnexpectedAnswer(f"{request}: the response has no {missing[0]}; it was cut off")
         return HiddenBody(response)
@@ -142,8 +146,9 @@ class AwsConnection:
 
     def _build_client(self, service: str) -> Any:
         if self._session is None:
-            self._session = boto3.session.Session(region_name=self._region)
-            self._check_identity(self._session)
+            session = boto3.session.Session(region_name=self._region)
+            self._check_identity(session)
+            self._session = session  # only now, so that the check is repeated until it succeeds
         client = self._session.client(
             service,
             endpoint_url=self._endpoint,

@@ -49,7 +49,12 @@ class RequestThreads:
             )
         future: Future[_T] = Future()
         # No executor, because the interpreter would wait for its threads at exit.
-        threading.Thread(target=self._run, args=(call, future), daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(call, future), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the limit of the system
+            self._free.release()
+            raise
         try:
             return future.result(self._left(deadline))
         except TimeoutError:

@@ -29,7 +29,6 @@ from app_integration.errors import (
 #: "403" and "401" are what a body without a code leaves: a proxy's, or that of a test server.
 _DENIED: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"}
 _THROTTLED: Final = {
-    "LimitExceededException",
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",

@@ -13,6 +13,7 @@ from app_integration.auth.from_settings import build_auth_method
 from app_integration.client import Client
 from app_integration.config import file_reader
 from app_integration.config.file_access import FileAccess
+from app_integration.diagnosis import aws
 from app_integration.diagnosis.check import Broken, Check
 from app_integration.diagnosis.server import Server
 from app_integration.errors import (
@@ -63,8 +64,11 @@ def checks(
     def check_settings() -> str:
         try:
             settings = read_settings()
-            settings.require_address()
-            build_auth_method(settings)  # which sends nothing
+            if settings.backend == "aws":
+                aws.check_settings(settings)
+            else:
+                settings.require_address()
+                build_auth_method(settings)  # which sends nothing
         except ConfigurationError as error:
             raise Broken(str(error), "set the variable that the message names") from None
         found.append(settings)
@@ -72,6 +76,16 @@ def checks(
 
     yield "settings", check_settings
     settings = found[0]
+    yield from (_aws_checks if settings.backend == "aws" else _vault_checks)(settings, needs, now)
+    if needs.has_database:
+        yield "database", lambda: check_database(settings, needs.role)
+    if path := settings.config_file:
+        yield "config", lambda: check_config(path)
+
+
+def _vault_checks(
+    settings: Settings, needs: Needs, now: Callable[[], datetime]
+) -> Iterator[tuple[str, Check]]:
     server = Server(settings.require_address(), settings.vault_cacert)
     yield "address", server.check_address
     yield "TLS", server.check_tls
@@ -83,15 +97,21 @@ def checks(
         yield "login", service.check_login
         for name in needs.secrets:
             yield f"secret {name}", partial(service.check_secret, name)
-    if needs.has_database:
-        yield "database", lambda: check_database(settings, needs.role)
-    if path := settings.config_file:
-        yield "config", lambda: check_config(path)
+
+
+def _aws_checks(settings: Settings, needs: Needs, *_: object) -> Iterator[tuple[str, Check]]:
+    with closing(Client(_hurried(settings))) as client:
+        for name in needs.secrets:
+            yield f"secret {name}", partial(aws.check_secret, client, name)
 
 
 def _open(settings: Settings) -> Session:
-    # A short one: a diagnosis tells what fails now, and does not wait until it works.
-    return open_session(replace(settings, limits=replace(settings.limits, deadline=5.0)))
+    return open_session(_hurried(settings))
+
+
+def _hurried(settings: Settings) -> Settings:
+    """Return *settings* that do not wait until something works, but show what fails now."""
+    return replace(settings, limits=replace(settings.limits, deadline=5.0))
 
 
 @dataclass(frozen=True, slots=True)

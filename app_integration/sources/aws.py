@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
 _BATCH: Final = 20  # secrets in one request; AWS allows no more
+_BATCH_FIELDS: Final = ("Name", "SecretString", "VersionId")
 _SERVICE: Final = "secretsmanager"
 _ABSENT: Final = "ResourceNotFoundException"
 #: For a secret that is being deleted, among other reasons.
@@ -84,8 +85,8 @@ class AwsSource:
             raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
         return _fetched(response, response, secret, field)
 
-    def fetch_many(self, names: Sequence[str], /) -> dict[str, FetchedSecret]:
-        """Return the current values of *names*, by 20 in one request.
+    def fetch_many(self, wanted: Sequence[str], /) -> dict[str, FetchedSecret]:
+        """Return the current values of the names in *wanted*, by 20 in one request.
 
         A name is left out if the batch has no current text for it. All are if the policy does not
         grant batches, which need a permission of their own.
@@ -95,14 +96,16 @@ class AwsSource:
 
         """
         found: dict[str, FetchedSecret] = {}
-        for start in range(0, len(names) if self._may_batch else 0, _BATCH):
-            by_secret = {self._scope.secret(name): name for name in names[start : start + _BATCH]}
+        for start in range(0, len(wanted), _BATCH):
+            by_secret = {self._scope.secret(name): name for name in wanted[start : start + _BATCH]}
             for secret, fetched in self._fetch_batch(list(by_secret)).items():
                 if secret in by_secret:
                     found[by_secret[secret]] = fetched
         return found
 
     def _fetch_batch(self, secrets: Sequence[str]) -> dict[str, FetchedSecret]:
+        if not self._may_batch:
+            return {}
         request = AwsRequest(
             _SERVICE,
             "BatchGetSecretValue",
@@ -123,7 +126,8 @@ class AwsSource:
         return {
             entry["Name"]: _fetched(entry, response, entry["Name"], None)
             for entry in response["SecretValues"]
-            if CURRENT in entry.get("VersionStages", ()) and "SecretString" in entry
+            if CURRENT in entry.get("VersionStages", ())
+            and all(isinstance(entry.get(key), str) for key in _BATCH_FIELDS)
         }
 
     def _explain(
@@ -161,11 +165,14 @@ def _fetched(
     entry: Mapping[str, Any], response: Mapping[str, Any], secret: str, field: str | None
 ) -> FetchedSecret:
     """Return the secret in *entry*, which is *response* itself or a part of it."""
-    created = entry.get("CreatedDate")
+    created, version = entry.get("CreatedDate"), entry.get("VersionId")
+    if not isinstance(version, str):
+        del version  # so that no traceback shows it
+        raise UnexpectedAnswer(f"{secret}: the response has no text under VersionId")
     return FetchedSecret(
         value=_value(entry, secret, field),
         source="aws",
-        version=entry["VersionId"],
+        version=version,
         request_id=response.get("ResponseMetadata", {}).get("RequestId"),
         created_at=created.timestamp() if created else None,
     )
@@ -175,8 +182,9 @@ def _value(entry: Mapping[str, Any], secret: str, field: str | None) -> Secret:
     text = entry.get("SecretString")
     if text is None and "SecretBinary" in entry:
         raise SecretError(f"{secret} is binary; write it again as text, with SecretString")
-    if text is None:
-        raise UnexpectedAnswer(f"{secret}: the response has no SecretString; it was cut off")
+    if not isinstance(text, str):
+        del text  # so that no traceback shows it
+        raise UnexpectedAnswer(f"{secret}: the response has no text under SecretString")
     if field in {None, names.VALUE_KEY}:
         return Secret(text)
     found = _field(text, field)

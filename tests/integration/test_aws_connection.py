@@ -178,15 +178,17 @@ def test_access_key_outside_development_is_refused(
 ) -> None:
     monkeypatch.delenv("AWS_SESSION_TOKEN")
     strict = AwsConnection(REGION, endpoint=server.url, limits=LIMITS)
-    with pytest.raises(errors.ConfigurationError, match="an access key, which is for development"):
-        strict.call(READ)
+    for _ in range(2):
+        with pytest.raises(errors.ConfigurationError, match="an access key, which is for dev"):
+            strict.call(READ)
+    assert server.operations == []
 
 
 def test_endpoint_without_tls_outside_development_is_refused(server: AwsFaultServer) -> None:
-    server.operations.clear()
     strict = AwsConnection(REGION, endpoint=server.url, limits=LIMITS)
-    with pytest.raises(errors.ConfigurationError, match="development only"):
-        strict.call(READ)
+    for _ in range(2):
+        with pytest.raises(errors.ConfigurationError, match="without TLS"):
+            strict.call(READ)
     assert server.operations == []
 
 

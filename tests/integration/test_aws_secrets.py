@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from tests.support.servers.secret_backends import LIMITS, AwsBackend, AwsSite
 
 NAME: Final = "jwt-secret"
 NAMES: Final = [f"secret-{number:02}" for number in range(45)]
+VALUE: Final = "hunter2-and-more"
 PATIENCE: Final = 0.1  # share of the deadline by which an error may be late
 
 
@@ -187,7 +189,6 @@ def test_final_error_is_no_outage_and_drops_the_cached_value(
     "fault",
     [
         faults.throttled(),
-        faults.dripping({"SecretString": "one", "VersionId": "v" * 32}, 0.3),
         faults.cut({"SecretString": "one", "VersionId": "v" * 32}),
         Fault(body={"VersionId": "v" * 32}),
         Fault(body={"SecretString": "one"}),
@@ -206,6 +207,31 @@ def test_outage_serves_the_cached_value_within_the_deadline(
     info = backend.client.secrets.get_info(NAME)
     assert info is not None
     assert info.stale
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [VALUE],
+        VALUE,
+        None,
+        {"SecretString": [VALUE], "VersionId": "v" * 32},
+        {"SecretString": VALUE, "VersionId": {"a": VALUE}},
+        {"SecretString": VALUE, "VersionId": "v" * 32, "CreatedDate": VALUE},
+        {"SecretString": VALUE, "VersionId": "v" * 32, "CreatedDate": 1e300},
+        {"SecretString": VALUE, "VersionId": "v" * 32, "VersionStages": 7},
+    ],
+)
+def test_response_of_another_shape_is_rejected_without_its_content(
+    backend: AwsBackend, body: Any
+) -> None:
+    backend.proxy.faults["GetSecretValue"] = [Fault(body=body)]
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        backend.client.secrets.get(NAME)
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    del trace.stack[0]  # this function, whose parameter is the body
+    assert len(trace.stack) > 3
+    assert VALUE not in "".join(trace.format())
 
 
 def test_web_identity_logs_in(

@@ -29,7 +29,7 @@ class Fault:
 
     Attributes:
         status: The HTTP status.
-        body: The JSON object.
+        body: The JSON object, or what is sent in its place.
         interval: Seconds between two bytes of the body; 0 sends it at once.
         keep: Number of bytes after which the connection is cut; None sends the whole body.
         has_length: Whether the header announces the body's length.
@@ -37,7 +37,7 @@ class Fault:
     """
 
     status: int = 200
-    body: dict[str, Any] = field(default_factory=dict)
+    body: Any = field(default_factory=dict)
     interval: float = 0.0
     keep: int | None = None
     has_length: bool = True

@@ -38,8 +38,11 @@ def test_region_is_read_before_the_default_region(variables: dict[str, str], reg
         ({"AWS_REGION": ""}, "AWS_REGION is not set"),
         ({"AWS_REGION": "eu_central"}, "AWS_REGION is 'eu_central'"),
         ({"AWS_REGION": "eu-1.evil.example"}, "AWS_REGION is"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}, "AWS_ENDPOINT_URL is not https"),
-        ({"AWS_ENDPOINT_URL_STS": "HTTP://proxy"}, "AWS_ENDPOINT_URL_STS is not https"),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"},
+            "AWS_ENDPOINT_URL is an address",
+        ),
+        ({"AWS_ENDPOINT_URL_STS": "HTTP://proxy"}, "AWS_ENDPOINT_URL_STS is an address"),
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault, aws"),
         ({"STRONGROOM_SOURCES": "vault,aws"}, "VAULT_ADDR is not set"),
         ({"SECRETS_BACKEND": "vault", "STRONGROOM_SOURCES": "aws", "AWS_REGION": ""}, "AWS_REGION"),

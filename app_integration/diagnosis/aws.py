@@ -1,0 +1,51 @@
+"""Checks of a service whose secrets are in AWS Secrets Manager."""
+
+from __future__ import annotations
+
+from app_integration.aws.from_settings import open_connection
+from app_integration.client import Client
+from app_integration.diagnosis.check import Broken
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigurationError,
+    KeyUnavailable,
+    SecretError,
+    StrongroomError,
+)
+from app_integration.settings import Settings
+from app_integration.sources.aws import AwsSource, policy_rule
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise an error if the connection cannot be opened. Nothing is sent.
+
+    Raises:
+        ConfigurationError: If no region is set, or boto3 is not installed.
+
+    """
+    open_connection(settings).close()
+
+
+def check_secret(client: Client, name: str) -> str:
+    """Read a secret from Secrets Manager, without a cache and without a fallback."""
+    scope = client.settings.scope
+    try:
+        AwsSource(client.aws, scope).fetch(name)
+    except StrongroomError as error:
+        raise Broken(str(error), _remedy(error, policy_rule(scope, name))) from None
+    return "has a value"
+
+
+def _remedy(error: StrongroomError, rule: str) -> str:
+    if isinstance(error, AccessDenied):
+        return f"let the policy of the process's role allow {rule}"
+    if isinstance(error, SecretError):
+        return "write it, such as with: aws secretsmanager put-secret-value"
+    if isinstance(error, AuthenticationFailed):
+        return "give the process an IAM role; on a developer's machine, a profile"
+    if isinstance(error, KeyUnavailable):
+        return "enable the KMS key of the secret"
+    if isinstance(error, ConfigurationError):
+        return "change what the message names"
+    return "check the network, AWS_REGION and AWS_ENDPOINT_URL"
