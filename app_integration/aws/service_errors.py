@@ -26,7 +26,7 @@ from app_integration.errors import (
     Unreachable,
 )
 
-#: "403" and "401" are what a body without a code leaves: a proxy's, or that of a test server.
+#: The status stands for the code of a body that has none, such as a proxy's.
 _DENIED: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"}
 _THROTTLED: Final = {
     "RequestLimitExceeded",
@@ -114,7 +114,7 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
     if code in _DENIED:
         return AccessDenied(
             f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
-            f" {operation} on it{_reason(error.response)}"
+            f" {operation} on it{'' if code.isdigit() else _reason(error.response)}"
         )
     if code in _THROTTLED:
         return RateLimited(f"{where}: throttled ({code})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 import traceback
 from collections.abc import Iterator
@@ -234,6 +235,36 @@ def test_response_of_another_shape_is_rejected_without_its_content(
     assert VALUE not in "".join(trace.format())
 
 
+def test_user_without_the_permission_is_denied(
+    moto: MotoServer, backend: AwsBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES[:2]:
+        backend.put(name, "one")
+    use_user(moto, monkeypatch, "secretsmanager:GetSecretValue")
+    source = AwsSource(moto.connection(LIMITS), backend.scope)
+    with moto.enforcing_iam():
+        assert source.fetch(NAMES[0]).value == "one"
+        assert source.fetch_many(NAMES[:2]) == {}
+    use_user(moto, monkeypatch, "secretsmanager:DescribeSecret")
+    source = AwsSource(moto.connection(LIMITS), backend.scope)
+    with moto.enforcing_iam(), pytest.raises(errors.AccessDenied) as caught:
+        source.fetch(NAMES[0])
+    assert str(caught.value).endswith("let the IAM policy grant GetSecretValue on it")
+
+
+def use_user(moto: MotoServer, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    """Give the process the identity of a new user who may do *action*."""
+    iam, user = moto.client("iam"), f"user-{secrets.token_hex(6)}"
+    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_user(UserName=user)
+    iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+
+
 def test_web_identity_logs_in(
     moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +282,20 @@ def test_web_identity_that_sts_denies_fails_to_authenticate(
         sts.faults["AssumeRoleWithWebIdentity"] = [faults.refused("AccessDenied", "not trusted")]
         with pytest.raises(errors.AuthenticationFailed, match="AssumeRoleWithWebIdentity"):
             moto.connection().call(AwsRequest("secretsmanager", "ListSecrets", "", {}))
+
+
+def test_login_that_hangs_ends_at_the_deadline(
+    moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with aws_fault_server() as sts:
+        use_web_identity(monkeypatch, tmp_path, sts.url)
+        sts.faults["AssumeRoleWithWebIdentity"] = [Fault(body=["slow"] * 99, interval=0.2)]
+        connection, request = moto.connection(), AwsRequest("secretsmanager", "ListSecrets", "", {})
+        for _ in range(2):
+            begin = time.monotonic()
+            with pytest.raises(errors.DeadlineExceeded):
+                connection.call(request, begin + 0.5)
+            assert time.monotonic() - begin < 0.5 + 1.0  # and not the time of the response
 
 
 def use_web_identity(monkeypatch: pytest.MonkeyPatch, folder: Path, sts: str) -> None:

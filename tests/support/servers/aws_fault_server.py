@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -193,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _encode(self, fault: Fault) -> bytes:
         """Return the body of *fault*: JSON, or for an error of STS, XML."""
-        if "X-Amz-Target" in self.headers:
+        if "X-Amz-Target" in self.headers or fault.status < HTTPStatus.BAD_REQUEST:
             return json.dumps(fault.body).encode()
         code, message = fault.body["__type"], fault.body["message"]
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"

@@ -51,7 +51,24 @@ class MotoServer:
 
     def reset(self) -> None:
         """Erase what the server stores."""
-        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")  # noqa: S310 (http)
+        self._post("reset", "")
+
+    @contextmanager
+    def enforcing_iam(self) -> Iterator[None]:
+        """Check signatures, actions and denials during the block.
+
+        Of a resource moto grants only ``*``, and it ignores conditions.
+        """
+        self._post("reset-auth", "0")
+        try:
+            yield
+        finally:
+            self._post("reset-auth", "inf")
+
+    def _post(self, endpoint: str, body: str) -> None:
+        url = f"{self.url}/moto-api/{endpoint}"
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(url, body.encode(), headers, method="POST")  # noqa: S310 (http)
         urllib.request.urlopen(request, timeout=_START).close()  # noqa: S310
 
     def client(self, service: str) -> Any:
