@@ -65,7 +65,7 @@ def get_secret(
         force_refresh: Send a request even if a cached value is fresh.
         default: Returned unchanged if the server holds no value under *name*. It is not used if the
             name is denied or the server is unavailable.
-        version: An older version, counted from 1; None for the current one.
+        version: An older version, counted from 1; None for the current one. AWS has no numbers.
         field: A key of the entry other than ``value``, for entries that other tools write.
         as_type: Type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic
             model. A bool is true, yes, on, 1 or false, no, off, 0.

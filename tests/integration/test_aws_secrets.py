@@ -92,6 +92,18 @@ def test_batch_with_a_secret_without_value_is_read_singly(backend: AwsBackend) -
     assert backend.client.secrets.get(NAME) == "one"
 
 
+def test_secret_that_a_batch_has_an_error_for_is_read_singly(backend: AwsBackend) -> None:
+    found, other = (backend.scope.secret(name) for name in NAMES[:2])
+    entry = {"Name": found, "SecretString": "one", "VersionId": "v" * 32}
+    error = {"SecretId": other, "ErrorCode": "AccessDeniedException", "Message": "no"}
+    body = {"SecretValues": [{**entry, "VersionStages": ["AWSCURRENT"]}], "Errors": [error]}
+    backend.proxy.faults["BatchGetSecretValue"] = [Fault(body=body)]
+    backend.put(NAMES[1], "two")
+    backend.client.secrets.require(NAMES[:2])
+    assert backend.proxy.operations == ["BatchGetSecretValue", "GetSecretValue"]
+    assert [backend.client.secrets.get(name) for name in NAMES[:2]] == ["one", "two"]
+
+
 def test_denied_batch_is_read_singly_and_not_requested_again(backend: AwsBackend) -> None:
     action = "secretsmanager:BatchGetSecretValue"
     backend.proxy.faults["BatchGetSecretValue"] = [faults.denied(action, "*")]
