@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "deliver": "app_integration.config.deliver_command",
     "encrypt-file": "app_integration.host_commands.encrypt_file",
     "inspect-file": "app_integration.host_commands.inspect_file",
+    "migrate-keys": "app_integration.host_commands.migrate_keys",
     "rewrap-file": "app_integration.host_commands.rewrap_file",
     "rewrap-keys": "app_integration.host_commands.rewrap_keys",
 }

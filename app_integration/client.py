@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal import fork_safety
 from app_integration.encryption.key_stores import KeyStores
-from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.errors import AuthenticationFailed
 from app_integration.observability import metrics
 from app_integration.settings import Settings
 
@@ -201,7 +201,7 @@ class Client:
                 from app_integration.encryption.cipher import FieldCipher
 
                 self._ciphers[key] = FieldCipher(
-                    self._key_service(key),
+                    self.key_service(key),
                     self.settings.scope,
                     key_name=key,
                     data_keys=self._key_stores.get_data_keys(),
@@ -225,29 +225,40 @@ class Client:
         return FileCipher(self._wrapping_service, self.settings.scope, key)
 
     def _wrapping_service(self, key: ServiceKey) -> KeyService:
-        return self._key_service(key.name, key.scope)
+        return self.key_service(key.name, key.scope)
 
     def peek_cipher(self, key: str) -> FieldCipher | None:
         """Return the field cipher for *key*; None if it is not built yet."""
         return self._ciphers.get(key)
 
-    def _key_service(self, key: str, scope: Scope | None = None) -> KeyService:
-        """Return the service that wraps data keys under the Transit key *key*.
+    def key_service(
+        self, key: str, scope: Scope | None = None, backend: str | None = None
+    ) -> KeyService:
+        """Return the service that wraps data keys under the service's key *key*.
 
         Args:
             key: The short name of the key.
             scope: The service and environment of the key; None for those of the settings.
+            backend: The backend that wraps; None for that of the settings.
 
         Raises:
-            ConfigurationError: If the backend is not Vault, the only one with a key service.
+            ConfigurationError: If the backend is not configured.
 
         """
-        if self.settings.backend != "vault":
-            raise ConfigurationError(f"no key service for the backend {self.settings.backend!r}")
-        from app_integration.encryption.keys.services.vault import VaultKeyService
+        from app_integration.encryption.key_services import open_key_service
 
-        settings, name = self.settings, (scope or self.settings.scope).key(key)
-        return VaultKeyService(self.session.post, name, settings.limits, settings.mounts)
+        name = (scope or self.settings.scope).key(key)
+        return open_key_service(self.settings, name, self._post, self._call_kms, backend)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.session.post(path, body)
+
+    def _call_kms(
+        self, operation: str, parameters: Mapping[str, Any], required: Sequence[str]
+    ) -> dict[str, Any]:
+        from app_integration.aws.kms import call_kms
+
+        return call_kms(self.aws, operation, parameters, required)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -257,7 +268,7 @@ class Client:
                 from app_integration.encryption.blind_index.registry import BlindIndexes
 
                 self._indexes = BlindIndexes(
-                    self._key_service("index"),
+                    self.key_service("index"),
                     self._key_stores.get_index_keys(),
                     self.settings.scope,
                     limits=self.settings.limits,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
-from app_integration._internal import aws_variables, server_urls
+from app_integration._internal import aws_variables, kms_keys, server_urls
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.variables import (
     read_choice,
@@ -105,7 +105,8 @@ class Settings:
     dotenv_file: Path = Path(".env")
     data_keys: str = ""  # DATABASE, or a file's path; empty: tokens contain their own data key
     backend: str = "vault"
-    aws_region: str = ""  # of Secrets Manager and KMS; empty: the backend is not AWS
+    aws_region: str = ""  # of Secrets Manager and KMS; empty: neither is used
+    kms_keys: tuple[str, ...] = ()  # ARNs of the KMS keys that may wrap, the oldest first
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `source_order`
     declaration: Path | None = None  # lists the names that may be read; None: any name
     ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`
@@ -223,6 +224,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
         backend=backend,
         aws_region=_aws_region(env, backend, sources),
+        kms_keys=kms_keys.read_kms_keys(env),
         sources=sources,
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
         limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
@@ -274,7 +276,7 @@ def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
 
 def _aws_region(env: Mapping[str, str], backend: str, sources: tuple[str, ...]) -> str:
     """Return the region; "" if AWS is not used, or is optional and no region is set."""
-    if "aws" not in {backend, *sources}:
+    if "aws" not in {backend, *sources} and not env.get(kms_keys.VARIABLE):
         return ""
     aws_variables.check_endpoints(env, _environment(env))
     return aws_variables.read_region(env, optional=not _needs("aws", backend, env, sources))

@@ -89,6 +89,7 @@ for command in (
     page.console,
     adoption.rotate_password,
     rotation.rotate,
+    stored_keys.migrate_keys,
     stored_keys.rewrap_keys,
     units.units,
     backup.backup_database,

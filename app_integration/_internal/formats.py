@@ -84,8 +84,9 @@ BACKUP: Final = Format(1)
 AUDIT_CHAIN: Final = Format(1)
 #: The index of a store of audit lines, with its Parquet files and its names.
 AUDIT_STORE: Final = Format(1)
-#: Rows of ``data_keys`` and ``index_keys``, and the file of data keys.
-KEYS: Final = Format(1, _SDK)
+#: Rows of ``data_keys`` and ``index_keys``, and the file of data keys. Both formats are written:
+#: 1 for a key that Transit wrapped, 2 for one that AWS KMS wrapped.
+KEYS: Final = Format(2, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.
 TEXT_TOKEN: Final = Format(3, _SDK)
 KEYRING_TOKEN: Final = Format(1, _SDK)

@@ -26,6 +26,7 @@ from app_integration.errors import (
 )
 
 _NEWEST_VERSION_TTL: Final = 60.0  # seconds that the newest version is cached
+_PART: Final = 249  # stored keys that are rewrapped before they are written
 
 
 class RewrapAction(StrEnum):
@@ -79,8 +80,8 @@ class Rewrapper:
             if parts.version != envelope.VERSION:
                 return RewrapAction.REENCRYPT
             wrapped = parts.wrapped
-        behind = self._keyring.service.version(wrapped) < self.get_newest_version()
-        return RewrapAction.REWRAP if behind else RewrapAction.NOTHING
+        is_newest = self._keyring.service.version(wrapped) == self.get_newest_version()
+        return RewrapAction.NOTHING if is_newest else RewrapAction.REWRAP
 
     def rewrap(self, tokens: Sequence[Token | None]) -> Batch[Token]:
         """Rewrap the data keys of *tokens* under the newest version.
@@ -132,8 +133,22 @@ class Rewrapper:
         stored = ring.store.list_by_scope(ring.scope.text)
         newest = self._find_newest_version(stored)
         # The version is read from the wrapped key, because the column beside it is a mere copy that
-        # others could have changed.
-        rows = [row for row in stored if ring.service.version(row.wrapped) < newest]
+        # others could have changed. It is compared for equality, because the order of KMS keys is
+        # that of a list which somebody may have written the other way round.
+        rows = [row for row in stored if ring.service.version(row.wrapped) != newest]
+        bad: list[int] = []
+        # In parts, so that an interruption loses little.
+        for start in range(0, len(rows), _PART):
+            bad += self._rewrap_rows(rows[start : start + _PART])
+        if bad:
+            raise KeyUnavailable(
+                f"the key service cannot rewrap the data keys {bad[:20]}; check their rows"
+            )
+        return len(rows)
+
+    def _rewrap_rows(self, rows: Sequence[WrappedKey]) -> list[int]:
+        """Rewrap the keys of *rows*, and return the numbers of those that cannot be rewrapped."""
+        ring = self._keyring
         new = ring.service.rewrap([row.wrapped for row in rows], ring.scope.bound)
         bad = []
         for row, wrapped in zip(rows, new, strict=True):
@@ -141,11 +156,7 @@ class Rewrapper:
                 bad.append(row.number)
             else:
                 ring.store.rewrap(row, wrapped, ring.service.version(wrapped))
-        if bad:
-            raise KeyUnavailable(
-                f"the key service cannot rewrap the data keys {bad[:20]}; check their rows"
-            )
-        return len(rows)
+        return bad
 
 
 def _parse_or_none(token: str) -> Envelope | None:

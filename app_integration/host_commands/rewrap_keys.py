@@ -9,19 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
-from app_integration.encryption.blind_index import row_binding
-from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
-from app_integration.encryption.keys.services import KeyService
 from app_integration.errors import ConfigurationError
+from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
 from app_integration.names import KEY_VERSION_VARIABLE
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,9 +27,7 @@ def main(arguments: Sequence[str]) -> int:
 
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
-    if not options.data_keys and not options.index_keys:
-        parser.error("pass --data-keys, --index-keys or both")
+    options = key_tables.parse(parser, arguments)
     return shared.run(parser.prog, partial(_run, options))
 
 
@@ -56,48 +48,9 @@ def rewrap(client: Client, options: Namespace) -> Iterator[str]:
         StrongroomError: If a store or the key service is unavailable, or a key cannot be rewrapped.
 
     """
-    below = _read_version(options.below)
-    engine = client.database_engine(options.role, None)
-    try:
-        for table in options.data_keys:
-            yield from _describe(table, _data_keys(client, engine, table, options), below)
-        for table in options.index_keys:
-            yield from _describe(table, _index_keys(client, engine, table, options), below)
-    finally:
-        engine.dispose()
-
-
-def _data_keys(client: Client, engine: Engine, table: str, options: Namespace) -> Counter[int]:
-    """Return how many data keys in *table* each version of the key has wrapped."""
-    from app_integration.encryption.keys.stores.table import TableDataKeys  # noqa: PLC0415 (an extra)
-
-    client.use_data_keys(TableDataKeys(engine, table))
-    cipher = client.cipher(options.key)
-    if not options.count:
-        cipher.rewrap_data_keys()
-    ring = cipher.keyring
-    rows = ring.store.list_by_scope(ring.scope.text)
-    return _count_versions(ring.service, [row.wrapped for row in rows])
-
-
-def _index_keys(client: Client, engine: Engine, table: str, options: Namespace) -> Counter[int]:
-    """Return how many index keys in *table* each version of the key has wrapped."""
-    from app_integration.encryption.blind_index.stores.table import TableIndexKeys  # noqa: PLC0415 (an extra)
-
-    store, scope = TableIndexKeys(engine, table), client.settings.scope
-    service, owner = client.cipher(options.key).keyring.service, row_binding.owner(scope)
-    wrapped: list[bytes] = []
-    for index in store.indexes(owner):
-        if options.count:
-            rows = store.versions(owner, index)
-        else:
-            rows = rewrap_index_keys(service, store, scope, index)
-        wrapped += [row.wrapped for row in rows]
-    return _count_versions(service, wrapped)
-
-
-def _count_versions(service: KeyService, wrapped: Sequence[bytes]) -> Counter[int]:
-    return Counter(map(service.version, wrapped))
+    below, service = _read_version(options.below), client.key_service(options.key)
+    for table, wrapped in key_tables.rewrap(client, service, options):
+        yield from _describe(table, Counter(map(service.version, wrapped)), below)
 
 
 def _describe(table: str, versions: Counter[int], below: int | None) -> Iterator[str]:
@@ -125,19 +78,7 @@ def _parser() -> ArgumentParser:
         "rewrap-keys",
         "Rewrap stored keys under the newest version of the service's Transit key, and count them.",
     )
-    parser.add_argument("--key", required=True, help="the service's Transit key, such as pii")
-    for option, what in (("--data-keys", "data keys"), ("--index-keys", "keys of blind indexes")):
-        parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="TABLE",
-            help=f"a table of {what} that the key wraps; may be repeated",
-        )
-    parser.add_argument(
-        "--role", help="a database role of the service, in place of the default one"
-    )
-    parser.add_argument("--count", action="store_true", help="count only, and change nothing")
+    key_tables.add_options(parser)
     parser.add_argument(
         "--below",
         metavar="VERSION",

@@ -56,5 +56,5 @@ def _rewrap(
             f"{store.place}: the key service cannot rewrap version {row.version} of index "
             f"{row.index}; check its rows"
         )
-    is_newer = service.version(wrapped) > service.version(row.wrapped)
-    return replace(row, wrapped=wrapped) if is_newer else row
+    is_same = service.version(wrapped) == service.version(row.wrapped)
+    return row if is_same else replace(row, wrapped=wrapped)

@@ -100,7 +100,7 @@ APPLICATION_VARIABLES: Final = words(
     STRONGROOM_AUDIT_KEY
     STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DATA_KEYS
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
-    STRONGROOM_KV_MOUNT STRONGROOM_METRICS_TOKEN_FILE STRONGROOM_READER_GROUP
+    STRONGROOM_KMS_KEYS STRONGROOM_KV_MOUNT STRONGROOM_METRICS_TOKEN_FILE STRONGROOM_READER_GROUP
     STRONGROOM_ROLE_ID_FILE
     STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_SOURCES STRONGROOM_TOKEN_FILE
     STRONGROOM_TRANSIT_MOUNT STRONGROOM_VAULT_ADDRS VAULT_ADDR VAULT_CACERT VAULT_CLIENT_CERT
@@ -224,6 +224,8 @@ HOST_COMMANDS: Final = {
     " -h --help",
     "encrypt-file": "--service --env --force --context --recipient --key --no-key -h --help",
     "inspect-file": "-h --help",
+    "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count"
+    " -h --help",
     "rewrap-file": "--service --env --recipient --identity --key -h --help",
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below"
     " -h --help",
@@ -270,6 +272,8 @@ COMMANDS: Final = {
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl",
     "ledger": "--env --service --audit-log --store --metrics --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
+    "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
+    "--root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
@@ -745,6 +749,7 @@ VECTORS: Final = """
     ad364a230c2b79269ee303a63e62987a52b278de03397d23af56017109dbe203 keyring-v1.json
     ffdc45f934332175cb2f00da629e7d3ee4ec1dcc025351ec8c05508efad3c91b normalisers.json
     582b4543f183a5e834922f2b37f850ff0956c0c648db3cb351effacd841eb6cf values.json
+    351d6ca2280f71bc2d9df50e3d853cd1b1844c43113bd8dc60ab05a27770b0a7 wrapped-keys.json
     fa461262f0349be224f23e7361784bbf8931b80fd7f28b49b59e6cf09d5a90c5 wycheproof-aes-256-gcm.json
 """
 
@@ -885,7 +890,7 @@ FIELDS: Final = {
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
-        data_keys backend aws_region sources declaration ttls limits
+        data_keys backend aws_region kms_keys sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.

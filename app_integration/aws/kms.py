@@ -1,0 +1,28 @@
+"""Requests to KMS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+
+
+def call_kms(
+    connection: AwsConnection,
+    operation: str,
+    parameters: Mapping[str, Any],
+    required: Sequence[str],
+) -> dict[str, Any]:
+    """Send an operation of KMS and return the response. See :meth:`.AwsConnection.call`.
+
+    Args:
+        connection: The connection to AWS.
+        operation: The operation, as the API names it.
+        parameters: Its parameters, with the key under ``KeyId`` or ``DestinationKeyId``.
+        required: Keys that the response must have.
+
+    """
+    key = parameters.get("KeyId") or parameters["DestinationKeyId"]
+    return connection.call(AwsRequest("kms", operation, key, parameters, required))

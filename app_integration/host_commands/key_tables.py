@@ -1,0 +1,95 @@
+"""Tables with the stored keys of a service, for the commands that rewrap them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.client import Client
+from app_integration.encryption.blind_index import row_binding
+from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.services import KeyService
+from app_integration.names import Scope
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options that name a key and its tables."""
+    parser.add_argument("--key", required=True, help="the key's short name, such as pii")
+    for option, what in (("--data-keys", "data keys"), ("--index-keys", "keys of blind indexes")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="TABLE",
+            help=f"a table of {what} that the key wraps; may be repeated",
+        )
+    parser.add_argument(
+        "--role", help="a database role of the service, in place of the default one"
+    )
+    parser.add_argument("--count", action="store_true", help="count only, and change nothing")
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Return the parsed options. The process exits with 64 if they name no table."""
+    options = parser.parse_args(arguments)
+    if not options.data_keys and not options.index_keys:
+        parser.error("pass --data-keys, --index-keys or both")
+    return options
+
+
+def rewrap(
+    client: Client, service: KeyService, options: Namespace
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Rewrap the keys in the tables that *options* name, unless they are only counted.
+
+    Args:
+        client: Client of the service.
+        service: Rewraps the keys.
+        options: The parsed options.
+
+    Yields:
+        Each table, with the wrapped keys that are in it then.
+
+    """
+    engine = client.database_engine(options.role, None)
+    try:
+        for table in options.data_keys:
+            yield table, _data_keys(client.settings.scope, service, engine, table, options)
+        for table in options.index_keys:
+            yield table, _index_keys(client.settings.scope, service, engine, table, options)
+    finally:
+        engine.dispose()
+
+
+def _data_keys(
+    scope: Scope, service: KeyService, engine: Engine, table: str, options: Namespace
+) -> list[bytes]:
+    from app_integration.encryption.keys.stores.table import TableDataKeys  # noqa: PLC0415 (an extra)
+
+    cipher = FieldCipher(service, scope, options.key, data_keys=TableDataKeys(engine, table))
+    if not options.count:
+        cipher.rewrap_data_keys()
+    ring = cipher.keyring
+    return [row.wrapped for row in ring.store.list_by_scope(ring.scope.text)]
+
+
+def _index_keys(
+    scope: Scope, service: KeyService, engine: Engine, table: str, options: Namespace
+) -> list[bytes]:
+    from app_integration.encryption.blind_index.stores.table import TableIndexKeys  # noqa: PLC0415 (an extra)
+
+    store, owner = TableIndexKeys(engine, table), row_binding.owner(scope)
+    wrapped: list[bytes] = []
+    for index in store.indexes(owner):
+        if options.count:
+            rows = store.versions(owner, index)
+        else:
+            rows = rewrap_index_keys(service, store, scope, index)
+        wrapped += [row.wrapped for row in rows]
+    return wrapped

@@ -1,0 +1,76 @@
+"""Command ``migrate-keys``: rewrap the stored keys of a service from one backend to another."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.client import Client
+from app_integration.encryption.keys.services.combined import find_backend
+from app_integration.host_commands import key_tables
+from app_integration.host_commands import options as shared
+from app_integration.settings import BACKENDS
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code: 0, or 1 after an error. Keys that were rewrapped before it stay so, and the
+        next run goes on with the others. Wrong usage exits with 64.
+
+    """
+    parser = _parser()
+    options = key_tables.parse(parser, arguments)
+    if options.source == options.target:
+        parser.error("--from and --to name the same backend")
+    return shared.run(parser.prog, partial(_run, options))
+
+
+def _run(options: Namespace) -> None:
+    with closing(Client(shared.read_settings(options))) as client:
+        for line in migrate(client, options):
+            print(line)  # noqa: T201 (a command's output)
+
+
+def migrate(client: Client, options: Namespace) -> Iterator[str]:
+    """Rewrap the keys that *options* name, unless they are only counted, and yield the counts.
+
+    A data key passes through this process, because no service unwraps what another one wrapped. It
+    is written nowhere. A row is replaced only if it has not changed meanwhile.
+
+    Args:
+        client: Client of the service, with the settings of both backends.
+        options: The parsed options.
+
+    Raises:
+        ConfigurationError: If a backend is not configured.
+        StrongroomError: If a store or a key service is unavailable, or a key cannot be rewrapped.
+
+    """
+    client.key_service(options.key, backend=options.source)  # so that it is known to be configured
+    service = client.key_service(options.key, backend=options.target)
+    for table, wrapped in key_tables.rewrap(client, service, options):
+        found = Counter(map(find_backend, wrapped))
+        for backend in (options.source, options.target):
+            yield f"{found[backend]} {table}, {backend}"
+
+
+def _parser() -> ArgumentParser:
+    parser = shared.parser(
+        "migrate-keys",
+        "Rewrap stored keys from one backend to another, and count them. The variables of both "
+        "backends must be set.",
+    )
+    parser.add_argument(
+        "--from", dest="source", required=True, choices=BACKENDS, help="the backend to leave"
+    )
+    parser.add_argument(
+        "--to", dest="target", required=True, choices=BACKENDS, help="the backend to move to"
+    )
+    key_tables.add_options(parser)
+    return parser
