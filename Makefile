@@ -68,6 +68,7 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
 	$(BIN)/python -m benchmarks.index
 	$(BIN)/python -m benchmarks.encryption
+	$(BIN)/python -m benchmarks.aws
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.audit
