@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from app_integration import names
 from app_integration.client import Client
@@ -14,14 +15,17 @@ from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
 
+#: Variables that a local deployment does not set, and a move of keys to AWS needs.
+_AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "STRONGROOM_KMS_KEYS")
+
 
 @contextmanager
 def open_service_client(service: str, env: str, root: Path) -> Iterator[Client]:
     """Open a client of *service*, which logs in as the service does.
 
-    On the local deployment it has the deployment's variables. Elsewhere the variables of an
-    application name its credential, and ``VAULT_ADDR`` overrides the declared address. Without a
-    repository, such as on the host of a job, they name all else too.
+    On the local deployment it has the deployment's variables, and those of AWS. Elsewhere the
+    variables of an application name its credential, and ``VAULT_ADDR`` overrides the declared
+    address. Without a repository, such as on the host of a job, they name all else too.
 
     Args:
         service: Name of a declared service.
@@ -39,7 +43,9 @@ def open_service_client(service: str, env: str, root: Path) -> Iterator[Client]:
 
 def _settings(scope: Scope, root: Path) -> Settings:
     if operate.is_local(scope.environment, root):
-        return operate.local_deployment(root).service(scope.service).settings()
+        local = operate.local_deployment(root).service(scope.service).variables()
+        aws = {name: os.environ[name] for name in _AWS_VARIABLES if name in os.environ}
+        return from_environment({**aws, **local})
     own = {"STRONGROOM_SERVICE": scope.service, "ENVIRONMENT": str(scope.environment)}
     declaration = operate.find_declaration()
     if declaration is None:

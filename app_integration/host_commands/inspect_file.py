@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app_integration._internal.cli import ArgumentParser
-from app_integration.encryption import transit_ciphertext
+from app_integration.encryption import kms_ciphertext, transit_ciphertext
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.chunks import plain_size
 from app_integration.encryption.files.preamble import Body
@@ -72,10 +72,11 @@ def _show(value: ContextValue) -> str | int:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _read_version(recipient: Recipient) -> tuple[str, int]:
-    """Return a key of a service, and the version of it that wrapped the file's key."""
+def _read_version(recipient: Recipient) -> tuple[str, int | str]:
+    """Return a key of a service, and the version or KMS key of it that wrapped the file's key."""
     key, wrapped = read_service_key(recipient)
-    return key.text, transit_ciphertext.version(wrapped)
+    kms = kms_ciphertext.parse(wrapped)
+    return key.text, transit_ciphertext.version(wrapped) if kms is None else kms.key
 
 
 def _describe(recipient: Recipient) -> str:

@@ -27,6 +27,7 @@ from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.keys.services.combined import find_backend
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed
+from app_integration.host_commands.inspect_file import inspect
 from app_integration.host_commands.migrate_keys import migrate
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -218,6 +219,29 @@ def test_keys_move_while_both_are_read_and_then_need_one_backend_only(
     assert site.reads(target, tokens, value, alone=True)
     with pytest.raises(DecryptionFailed):
         site.cipher(source, alone=True).decrypt_field(tokens[0], CONTEXT)
+
+
+@BOTH_WAYS
+def test_text_token_and_file_move_by_a_rewrap_of_their_own(
+    site: Site, tmp_path: Path, source: str, target: str
+) -> None:
+    client = site.client(source)
+    client.use_data_keys(None)
+    token: Any = client.cipher(site.name).encrypt_field("sand", CONTEXT)
+    plain, sealed, opened = (tmp_path / name for name in ("plain", "sealed", "opened"))
+    plain.write_bytes(b"dune")
+    client.files(site.name).encrypt_file(plain, sealed)
+    mover = site.client(target)
+    assert mover.cipher(site.name).needs_rewrap(token)
+    moved = mover.cipher(site.name).rewrap(token)
+    assert not mover.cipher(site.name).needs_rewrap(moved)
+    mover.files(site.name).rewrap(sealed)
+    after = site.client(target, alone=True)
+    assert after.cipher(site.name).decrypt_field(moved, CONTEXT) == "sand"
+    after.files(site.name).decrypt_file(sealed, opened)
+    assert opened.read_bytes() == b"dune"
+    (version,) = inspect(sealed)["key_versions"].values()
+    assert version == (site.settings.kms_keys[0] if target == "aws" else 1)
 
 
 @pytest.mark.parametrize(("source", "missing"), [("vault", "aws"), ("aws", "vault")])

@@ -1,4 +1,4 @@
-"""Command ``rewrap-keys``: what it refuses before any request."""
+"""Commands ``rewrap-keys`` and ``migrate-keys``: what they refuse before any request."""
 
 from __future__ import annotations
 
@@ -23,6 +23,33 @@ def test_command_without_a_table_is_wrong_usage(capsys: pytest.CaptureFixture[st
         host.main(ARGUMENTS)
     assert caught.value.code == 64
     assert "pass --data-keys, --index-keys or both" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--from", "vault", "--to", "aws"), "pass --data-keys, --index-keys or both"),
+        (("--from", "aws", "--to", "aws", "--data-keys", "keys"), "name the same backend"),
+        (("--from", "vault", "--to", "gcp", "--data-keys", "keys"), "invalid choice: 'gcp'"),
+        (("--to", "aws", "--data-keys", "keys"), "--from"),
+    ],
+)
+def test_move_between_no_two_backends_is_wrong_usage(
+    options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        host.main(("migrate-keys", *ARGUMENTS[1:], *options))
+    assert caught.value.code == 64
+    assert message in capsys.readouterr().err
+
+
+def test_move_without_the_keys_of_aws_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STRONGROOM_KMS_KEYS", raising=False)
+    move = ("--from", "vault", "--to", "aws", "--data-keys", "keys")
+    assert host.main(("migrate-keys", *ARGUMENTS[1:], *move)) == 1
+    assert "the backend aws, which is not configured; set STRONGROOM_KMS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("version", ["0", "-1", "two", "²"])

@@ -11,7 +11,6 @@ a field stays in the associated data of its token.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -175,15 +174,15 @@ def _run_each(operation: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     """
     if len(items) <= 1:
         return [operation(item) for item in items]
-    failed = threading.Event()
+    failures: list[BaseException] = []
 
     def run(item: _T) -> _R:
-        if failed.is_set():
-            raise KeyUnavailable("an earlier data key of the same call failed")
+        if failures:
+            raise failures[0]
         try:
             return operation(item)
-        except BaseException:
-            failed.set()
+        except BaseException as error:
+            failures.append(error)
             raise
 
     with ThreadPoolExecutor(min(_THREADS, len(items)), "strongroom-kms") as pool:
