@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal import fork_safety
+from app_integration.aws.kms import call_kms
+from app_integration.encryption.key_services import KeyServices
 from app_integration.encryption.key_stores import KeyStores
 from app_integration.errors import AuthenticationFailed
 from app_integration.observability import metrics
@@ -24,11 +26,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.blind_index.stores import IndexKeyStore
     from app_integration.encryption.cipher import FieldCipher
     from app_integration.encryption.files.file_cipher import FileCipher
-    from app_integration.encryption.files.recipient import ServiceKey
-    from app_integration.encryption.keys.services import KeyService
     from app_integration.encryption.keys.stores import DataKeyStore
-    from app_integration.encryption.transit import Transit
-    from app_integration.names import Scope
     from app_integration.observability.audit_sinks import Sink
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
@@ -36,7 +34,13 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Live objects of one application, each built on first use. Thread-safe."""
+    """Live objects of one application, each built on first use. Thread-safe.
+
+    Attributes:
+        settings: Settings of the application.
+        key_services: The services that wrap its keys.
+
+    """
 
     def __init__(
         self,
@@ -72,6 +76,11 @@ class Client:
         self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
         self._indexes: BlindIndexes | None = None
+        self.key_services = KeyServices(
+            settings,
+            lambda path, body: self.session.post(path, body),  # noqa: PLW0108 (opened on use)
+            lambda *request: call_kms(self.aws, *request),
+        )
         self._key_stores = KeyStores(settings.data_keys, lambda: self.database_engine(None, None))
         self._databases: DatabaseFactory | None = None
 
@@ -201,7 +210,7 @@ class Client:
                 from app_integration.encryption.cipher import FieldCipher
 
                 self._ciphers[key] = FieldCipher(
-                    self.key_service(key),
+                    self.key_services.open(key),
                     self.settings.scope,
                     key_name=key,
                     data_keys=self._key_stores.get_data_keys(),
@@ -222,43 +231,11 @@ class Client:
         """
         from app_integration.encryption.files.file_cipher import FileCipher
 
-        return FileCipher(self._wrapping_service, self.settings.scope, key)
-
-    def _wrapping_service(self, key: ServiceKey) -> KeyService:
-        return self.key_service(key.name, key.scope)
+        return FileCipher(self.key_services.open_recipient, self.settings.scope, key)
 
     def peek_cipher(self, key: str) -> FieldCipher | None:
         """Return the field cipher for *key*; None if it is not built yet."""
         return self._ciphers.get(key)
-
-    def key_service(
-        self, key: str, scope: Scope | None = None, backend: str | None = None
-    ) -> KeyService:
-        """Return the service that wraps data keys under the service's key *key*.
-
-        Args:
-            key: The short name of the key.
-            scope: The service and environment of the key; None for those of the settings.
-            backend: The backend that wraps; None for that of the settings.
-
-        Raises:
-            ConfigurationError: If the backend is not configured.
-
-        """
-        from app_integration.encryption.key_services import open_key_service
-
-        name = (scope or self.settings.scope).key(key)
-        return open_key_service(self.settings, name, self._post, self._call_kms, backend)
-
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self.session.post(path, body)
-
-    def _call_kms(
-        self, operation: str, parameters: Mapping[str, Any], required: Sequence[str]
-    ) -> dict[str, Any]:
-        from app_integration.aws.kms import call_kms
-
-        return call_kms(self.aws, operation, parameters, required)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -268,7 +245,7 @@ class Client:
                 from app_integration.encryption.blind_index.registry import BlindIndexes
 
                 self._indexes = BlindIndexes(
-                    self.key_service("index"),
+                    self.key_services.open("index"),
                     self._key_stores.get_index_keys(),
                     self.settings.scope,
                     limits=self.settings.limits,
@@ -286,13 +263,6 @@ class Client:
         with self._lock:
             self._key_stores.data_keys = store
             self._ciphers = {}
-
-    def transit(self, key: str) -> Transit:
-        """Return the wrapper of the Transit engine for the service's key *key*."""
-        from app_integration.encryption.transit import Transit
-
-        settings, name = self.settings, self.settings.scope.key(key)
-        return Transit(self.session.post, name, settings.limits, settings.mounts)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""

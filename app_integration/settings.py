@@ -15,6 +15,7 @@ from app_integration._internal.variables import (
     read_choice,
     read_name,
     read_path,
+    read_path_pair,
     require_variable,
 )
 from app_integration.errors import ConfigurationError
@@ -288,16 +289,5 @@ def _auth(env: Mapping[str, str]) -> Auth:
         mount=read_mount(env, "STRONGROOM_AUTH_MOUNT", "", "approle-east, without auth/"),
         jwt_file=read_path(env, "STRONGROOM_JWT_FILE"),
         token_file=read_path(env, "STRONGROOM_TOKEN_FILE"),
-        certificate=_certificate(env),
+        certificate=read_path_pair(env, "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"),
     )
-
-
-def _certificate(env: Mapping[str, str]) -> tuple[Path, Path] | None:
-    """Return the client's certificate and key, which must be set together."""
-    certificate, key = read_path(env, "VAULT_CLIENT_CERT"), read_path(env, "VAULT_CLIENT_KEY")
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        missing = "VAULT_CLIENT_KEY" if key is None else "VAULT_CLIENT_CERT"
-        raise ConfigurationError(f"{missing} is not set; certificate and key come together")
-    return certificate, key

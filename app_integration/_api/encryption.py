@@ -163,7 +163,7 @@ def transit(key: str = "pii") -> Transit:
         key: The service's Transit key.
 
     """
-    return default_client.get_default_client().transit(key)
+    return default_client.get_default_client().key_services.open_transit(key)
 
 
 async def _get_cipher(key: str) -> FieldCipher:

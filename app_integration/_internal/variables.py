@@ -31,6 +31,22 @@ def read_path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(value) if value else None
 
 
+def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, Path] | None:
+    """Return the paths in two variables, such as a certificate and its key; None if neither is set.
+
+    Raises:
+        ConfigurationError: If only one is set.
+
+    """
+    first, second = read_path(env, one), read_path(env, other)
+    if first is not None and second is not None:
+        return first, second
+    if first is None and second is None:
+        return None
+    missing, given = (one, other) if first is None else (other, one)
+    raise ConfigurationError(f"{missing} is not set; {given} needs it")
+
+
 def read_name(env: Mapping[str, str], name: str) -> str | None:
     """Return the name in a variable, None if it is not set.
 

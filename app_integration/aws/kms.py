@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+
+if TYPE_CHECKING:
+    from app_integration.aws.connection import AwsConnection
 
 
 def call_kms(

@@ -2,48 +2,90 @@
 
 from __future__ import annotations
 
-from app_integration.encryption.keys.services import KeyService
-from app_integration.encryption.keys.services.combined import (
-    AWS,
-    REMEDIES,
-    VAULT,
-    CombinedKeyService,
-)
-from app_integration.encryption.keys.services.kms import Call, KmsKeyService
-from app_integration.encryption.keys.services.vault import VaultKeyService
-from app_integration.encryption.tokens import encryption_context
-from app_integration.encryption.transit import Post
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
 from app_integration.settings import Settings
 
+# Imported on first use, because not every application encrypts.
+if TYPE_CHECKING:
+    from app_integration.encryption.files.recipient import ServiceKey
+    from app_integration.encryption.keys.services import KeyService
+    from app_integration.encryption.transit import Transit
 
-def open_key_service(
-    settings: Settings, name: str, post: Post, call: Call, backend: str | None = None
-) -> KeyService:
-    """Return the service for one key. No request is sent.
 
-    The backend wraps. Every other one that is configured unwraps what it wrapped earlier.
+class KeyServices:
+    """Key services of one application. Nothing is sent before one of them is used."""
 
-    Args:
-        settings: The application's settings.
-        name: The key's full name, as ``Scope.key`` returns it.
-        post: Sends a request to Vault; called only for keys of Transit.
-        call: Sends an operation of KMS; called only for keys of KMS.
-        backend: The backend; None for that of the settings.
+    def __init__(
+        self,
+        settings: Settings,
+        post: Callable[[str, Mapping[str, Any]], dict[str, Any]],
+        call_kms: Callable[[str, Mapping[str, Any], Sequence[str]], dict[str, Any]],
+    ) -> None:
+        """Open nothing yet.
 
-    Raises:
-        ConfigurationError: If the backend is not configured.
+        Args:
+            settings: The application's settings.
+            post: Sends a request to Vault.
+            call_kms: Sends an operation of KMS.
 
-    """
-    chosen = backend or settings.backend
-    services: dict[str, KeyService] = {}
-    if settings.vault_addr or chosen == VAULT == settings.backend:
-        services[VAULT] = VaultKeyService(post, name, settings.limits, settings.mounts)
-    if settings.kms_keys:
-        services[AWS] = KmsKeyService(call, name, settings.kms_keys, encryption_context.decode)
-    if chosen not in services:
-        raise ConfigurationError(
-            f"the key {name} cannot be used on the backend {chosen}, which is not configured; "
-            f"{REMEDIES[chosen]}"
-        )
-    return CombinedKeyService(chosen, services)
+        """
+        self._settings = settings
+        self._post = post
+        self._call_kms = call_kms
+
+    def open(self, key: str, scope: Scope | None = None, backend: str | None = None) -> KeyService:
+        """Return the service that wraps data keys under a key of the service.
+
+        The backend wraps. Every other one that is configured unwraps what it wrapped earlier.
+
+        Args:
+            key: The short name of the key.
+            scope: The service and environment of the key; None for those of the settings.
+            backend: The backend; None for that of the settings.
+
+        Raises:
+            ConfigurationError: If the backend is not configured.
+
+        """
+        from app_integration.encryption.keys.services import combined
+
+        chosen, name = backend or self._settings.backend, self._name(key, scope)
+        services = dict(self._open_all(name))
+        if chosen not in services:
+            raise ConfigurationError(
+                f"the key {name} cannot be used on the backend {chosen}, which is not configured; "
+                f"{combined.REMEDIES[chosen]}"
+            )
+        return combined.CombinedKeyService(chosen, services)
+
+    def open_recipient(self, key: ServiceKey) -> KeyService:
+        """Return the service of a recipient of a file. See :meth:`open`."""
+        return self.open(key.name, key.scope)
+
+    def open_transit(self, key: str) -> Transit:
+        """Return the wrapper of the Transit engine for the service's key *key*."""
+        from app_integration.encryption.transit import Transit
+
+        settings = self._settings
+        return Transit(self._post, self._name(key), settings.limits, settings.mounts)
+
+    def _name(self, key: str, scope: Scope | None = None) -> str:
+        return (scope or self._settings.scope).key(key)
+
+    def _open_all(self, name: str) -> Iterator[tuple[str, KeyService]]:
+        """Yield each backend that is configured, with its service."""
+        from app_integration.encryption.keys.services.combined import AWS, VAULT
+        from app_integration.encryption.keys.services.kms import KmsKeyService
+        from app_integration.encryption.keys.services.vault import VaultKeyService
+        from app_integration.encryption.tokens import encryption_context
+
+        settings = self._settings
+        # Without an address, the first request to Vault says what is missing.
+        if settings.vault_addr or settings.backend == VAULT:
+            yield VAULT, VaultKeyService(self._post, name, settings.limits, settings.mounts)
+        if keys := settings.kms_keys:
+            yield AWS, KmsKeyService(self._call_kms, name, keys, encryption_context.decode)

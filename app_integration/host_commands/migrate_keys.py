@@ -52,8 +52,10 @@ def migrate(client: Client, options: Namespace) -> Iterator[str]:
         StrongroomError: If a store or a key service is unavailable, or a key cannot be rewrapped.
 
     """
-    client.key_service(options.key, backend=options.source)  # so that it is known to be configured
-    service = client.key_service(options.key, backend=options.target)
+    client.key_services.open(
+        options.key, backend=options.source
+    )  # so that it is known to be configured
+    service = client.key_services.open(options.key, backend=options.target)
     for table, wrapped in key_tables.rewrap(client, service, options):
         found = Counter(map(find_backend, wrapped))
         for backend in (options.source, options.target):

@@ -48,7 +48,7 @@ def rewrap(client: Client, options: Namespace) -> Iterator[str]:
         StrongroomError: If a store or the key service is unavailable, or a key cannot be rewrapped.
 
     """
-    below, service = _read_version(options.below), client.key_service(options.key)
+    below, service = _read_version(options.below), client.key_services.open(options.key)
     for table, wrapped in key_tables.rewrap(client, service, options):
         yield from _describe(table, Counter(map(service.version, wrapped)), below)
 

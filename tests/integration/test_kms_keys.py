@@ -151,7 +151,7 @@ def test_rewrap_does_not_depend_on_the_order_in_which_keys_are_declared(site: Km
 
 
 def test_many_keys_are_unwrapped_together_and_in_order(site: KmsSite) -> None:
-    service = site.client().key_service("pii")
+    service = site.client().key_services.open("pii")
     scope = wrap_scope(site.scope, "pii").bound
     keys = [bytes([number]) * 32 for number in range(20)]
     wrapped = service.wrap(keys, scope)
@@ -248,7 +248,7 @@ def test_outage_during_many_requests_ends_all_of_them_by_the_deadline(hasty: Kms
 
 def test_data_keys_are_in_no_log(site: KmsSite, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        service = site.client().key_service("pii")
+        service = site.client().key_services.open("pii")
         scope, key = wrap_scope(site.scope, "pii").bound, b"0123456789abcdef" * 2
         assert service.unwrap(service.wrap([key], scope), scope) == [key]
     assert "botocore" in caplog.text

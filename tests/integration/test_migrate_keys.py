@@ -100,7 +100,7 @@ class Site:
         return Client(settings, session=session, aws=self.aws)
 
     def service(self, backend: str, *, alone: bool = False) -> KeyService:
-        return self.client(backend, alone=alone).key_service(self.name)
+        return self.client(backend, alone=alone).key_services.open(self.name)
 
     def cipher(self, backend: str, *, alone: bool = False) -> FieldCipher:
         service = self.service(backend, alone=alone)
