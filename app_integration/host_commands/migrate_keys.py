@@ -52,9 +52,8 @@ def migrate(client: Client, options: Namespace) -> Iterator[str]:
         StrongroomError: If a store or a key service is unavailable, or a key cannot be rewrapped.
 
     """
-    client.key_services.open(
-        options.key, backend=options.source
-    )  # so that it is known to be configured
+    for backend in (options.source, options.target):
+        client.key_services.open(options.key, backend=backend)  # an error if it is not configured
     service = client.key_services.open(options.key, backend=options.target)
     for table, wrapped in key_tables.rewrap(client, service, options):
         found = Counter(map(find_backend, wrapped))

@@ -6,6 +6,7 @@ import pytest
 
 from app_integration._internal.kms_keys import read_kms_keys
 from app_integration.errors import ConfigurationError
+from app_integration.settings import from_environment
 
 OLD = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NEW = "arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -38,3 +39,19 @@ def test_anything_but_the_arn_of_a_key_is_refused(text: str) -> None:
 def test_key_that_is_listed_twice_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="lists a key twice"):
         read_kms_keys({"STRONGROOM_KMS_KEYS": f"{OLD},{OLD}"})
+
+
+@pytest.mark.parametrize("backend", ["vault", "aws"])
+def test_settings_have_both_backends_if_the_variables_of_both_are_set(backend: str) -> None:
+    settings = from_environment(
+        {
+            "STRONGROOM_SERVICE": "shop",
+            "ENVIRONMENT": "production",
+            "SECRETS_BACKEND": backend,
+            "VAULT_ADDR": "https://vault.example.com:8200",
+            "AWS_REGION": "eu-central-1",
+            "STRONGROOM_KMS_KEYS": OLD,
+        }
+    )
+    assert (settings.backend, settings.aws_region) == (backend, "eu-central-1")
+    assert (settings.vault_addr, settings.kms_keys) == ("https://vault.example.com:8200", (OLD,))
