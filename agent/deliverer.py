@@ -14,7 +14,7 @@ from agent.delivery import EXEC_TIMEOUT, Delivery
 from agent.run_settings import RunSettings
 from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import stamp
-from app_integration.config.deliver import read_status, status_file
+from app_integration.config.delivery_status import read_status, status_file
 from app_integration.config.redelivery import Redelivery
 
 POLL_INTERVAL: Final = 1.0  # seconds between two checks for rendered files that are not live

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from app_integration._internal.private_file import stamp
-from app_integration.config.deliver import Status, read_status
+from app_integration.config.delivery_status import Status, read_status
 
 EXEC_TIMEOUT: Final = 30  # seconds for the command; its own deadline is shorter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.delivery import Delivery
 from agent.unit_file import UnitFile, find_unit_files
 from agent.unit_state import UnitState, read_state
-from app_integration.config.deliver import Status
+from app_integration.config.delivery_status import Status
 from app_integration.errors import ConfigurationError
 
 

@@ -20,14 +20,8 @@ from app_integration._internal.private_file import stamp
 from app_integration.config import file_reader, trial
 from app_integration.config.application import SIGNAL_BASE, STOPPING, Application
 from app_integration.config.confirmation import Confirmation, Health
-from app_integration.config.deliver import (
-    State,
-    Target,
-    deliver_or_wait,
-    read_status,
-    roll_back,
-    status_file,
-)
+from app_integration.config.deliver import Target, deliver_or_wait, roll_back
+from app_integration.config.delivery_status import State, read_status, status_file
 from app_integration.config.redelivery import Redelivery
 from app_integration.config.reload import Reload
 from app_integration.errors import ConfigRejected

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from app_integration import settings
 from app_integration._internal import fork_safety
 from app_integration._internal.private_file import stamp
+from app_integration.config.delivery_metrics import DeliveryMetrics
 from app_integration.config.file_access import FileAccess
 from app_integration.config.file_reader import parse, read
 from app_integration.config.file_versions import LoadedVersions
@@ -114,11 +115,12 @@ class ConfigFile(Generic[M]):
         self._clock = clock
         self._watchers: list[OnChange] = []
         self._versions = LoadedVersions(self.path)
+        self._deliveries = DeliveryMetrics(self.path)
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
         self._loaded_stamp = stamp(self.path)
         self._current = self._load()
-        self._versions.record()
+        self._record()
         self._checked_at = clock()
 
     def reset_after_fork(self) -> None:
@@ -134,7 +136,7 @@ class ConfigFile(Generic[M]):
         with self._lock:
             self._checked_at = self._clock()
             changed = self._reload_if_replaced()
-            self._versions.record()
+            self._record()
         self._notify(changed)
 
     def current(self) -> M:
@@ -167,6 +169,10 @@ class ConfigFile(Generic[M]):
         names = ", ".join(sorted(changed)) or "nothing"
         log.info("config %s was replaced and is now in effect; changed: %s", self.path, names)
         return changed
+
+    def _record(self) -> None:
+        self._versions.record()
+        self._deliveries.record()
 
     def _load(self) -> M:
         """Return the config in the file; see :func:`load_config`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app_integration._internal.backoff import BACKOFF_MIN, backoff
 from app_integration._internal.private_file import Stamp
-from app_integration.config.deliver import Status
+from app_integration.config.delivery_status import Status
 
 
 @dataclass(slots=True)

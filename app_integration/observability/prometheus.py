@@ -19,6 +19,8 @@ from app_integration.observability.recorder import CACHE, Recorder
 #: another must not fill the memory of the Prometheus server.
 MAX_NAMES: Final = 256
 OTHER: Final = "other"
+#: Few, because each is a series of every process. The mean, which alerts compare, needs none.
+_DURATION_BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
 _TTL_BUCKETS: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
 
 
@@ -47,6 +49,7 @@ class Prometheus(Recorder):
         self._bound: dict[tuple[str, str], Counter] = {}
         self._make_counters()
         self._make_gauges()
+        self._make_histograms()
         _default_registry.show(self)
 
     def _make_counters(self) -> None:
@@ -95,6 +98,36 @@ class Prometheus(Recorder):
             ("environment", "holder"),
             registry=self.registry,
             multiprocess_mode="livemin",
+        )
+        self._certificates = Gauge(
+            "strongroom_server_certificate_expires_timestamp_seconds",
+            "End of the certificate that the server showed on the newest connection.",
+            ("environment", "server"),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        self._live = Gauge(
+            "strongroom_delivery_live",
+            "1 if the delivered file has what the agent rendered last, 0 if it was not accepted.",
+            ("environment", "file"),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        self._delivered = Gauge(
+            "strongroom_delivery_timestamp_seconds",
+            "Time of the last delivery, be it accepted or not.",
+            ("environment", "file"),
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+
+    def _make_histograms(self) -> None:
+        self._durations = Histogram(
+            "strongroom_request_duration_seconds",
+            "Time of a successful request to the server, with its retries.",
+            ("environment",),
+            registry=self.registry,
+            buckets=_DURATION_BUCKETS,
         )
         self._ttls = Histogram(
             "strongroom_lease_life_seconds",
@@ -160,6 +193,38 @@ class Prometheus(Recorder):
 
         """
         self._operations[operation].labels(self._environment, outcome).inc()
+
+    def record_duration(self, seconds: float) -> None:
+        """Record how long a successful request took. See :meth:`.recorder.Recorder`.
+
+        Args:
+            seconds: From the call to the decoded response.
+
+        """
+        self._durations.labels(self._environment).observe(seconds)
+
+    def record_certificate(self, server: str, expires: float) -> None:
+        """Record the end of the certificate that a server has shown.
+
+        Args:
+            server: ``host:port`` of the server.
+            expires: Seconds since the epoch.
+
+        """
+        self._certificates.labels(self._environment, self._label(server)).set(expires)
+
+    def record_delivery(self, file: str, delivered: float, *, is_live: bool) -> None:
+        """Record the outcome of the last delivery of a config.
+
+        Args:
+            file: Name of the delivered file.
+            delivered: Time of the delivery, in seconds since the epoch.
+            is_live: Whether the file has what the agent rendered last.
+
+        """
+        labels = (self._environment, self._label(file))
+        self._live.labels(*labels).set(is_live)
+        self._delivered.labels(*labels).set(delivered)
 
     def record_ttl(self, holder: str, seconds: float) -> None:
         """Record the TTL of a new or renewed token or lease.

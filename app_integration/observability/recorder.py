@@ -70,6 +70,33 @@ class Recorder:
 
         """
 
+    def record_duration(self, seconds: float) -> None:
+        """Record how long a successful request took, with its retries.
+
+        Args:
+            seconds: From the call to the decoded response.
+
+        """
+
+    def record_certificate(self, server: str, expires: float) -> None:
+        """Record the end of the certificate that a server has shown.
+
+        Args:
+            server: ``host:port`` of the server.
+            expires: Seconds since the epoch.
+
+        """
+
+    def record_delivery(self, file: str, delivered: float, *, is_live: bool) -> None:
+        """Record the outcome of the last delivery of a config.
+
+        Args:
+            file: Name of the delivered file.
+            delivered: Time of the delivery, in seconds since the epoch.
+            is_live: Whether the file has what the agent rendered last.
+
+        """
+
     def record_ttl(self, holder: str, seconds: float) -> None:
         """Record the TTL of a new or renewed token or lease.
 

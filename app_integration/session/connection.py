@@ -12,6 +12,7 @@ from typing import Any
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.methods import Send, Token
 from app_integration.mounts import Mounts
+from app_integration.observability import metrics
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import RequestSender, Transport
 
@@ -92,6 +93,11 @@ class Connection:
             self._sender.close()
 
 
+def _record_certificate(server: str, expires: float) -> None:
+    # The recorder is looked up at each call, because a fork replaces it.
+    metrics.get_recorder().record_certificate(server, expires)
+
+
 def connect_http(
     addresses: Sequence[str],
     *,
@@ -125,6 +131,7 @@ def connect_http(
             namespace=namespace,
             connect_timeout=connect_timeout,
             mounts=mounts,
+            on_certificate=_record_certificate,
         )
         for address in addresses
     ]

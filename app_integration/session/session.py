@@ -220,9 +220,11 @@ class Session:
         wrap_ttl: int | None = None,
         retry: bool = True,
     ) -> dict[str, Any]:
-        deadline = self._deadline()
+        started, deadline = self._clock(), self._deadline()
         attempt = partial(self._attempt, Call(method, path, body, wrap_ttl), deadline)
-        return self._retry(attempt, deadline) if retry else attempt()
+        result = self._retry(attempt, deadline) if retry else attempt()
+        metrics.get_recorder().record_duration(self._clock() - started)
+        return result
 
     def _attempt(self, call: Call, deadline: float) -> dict[str, Any]:
         """Send *call* with the token in use; if that has expired, log in and send it once more."""

@@ -26,6 +26,12 @@ from app_integration.transport.dns import connect
 #: connection for one request.
 MAX_IDLE_CONNECTIONS: Final = 32
 _UNIX: Final = "unix"
+#: Takes ``host:port`` of a server, and the end of its certificate in seconds since the epoch.
+OnCertificate = Callable[[str, float], None]
+
+
+def ignore_certificate(_server: str, _expires: float) -> None:
+    """Do nothing."""
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -90,7 +96,18 @@ class _Connection(_DeadlineMixin, HTTPConnection):
 
 
 class _SecureConnection(_DeadlineMixin, HTTPSConnection):
-    pass
+    """A connection with TLS that reports the end of the server's certificate."""
+
+    def __init__(self, *args: Any, on_certificate: OnCertificate, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_certificate = on_certificate
+
+    def connect(self) -> None:
+        super().connect()
+        shown = self.sock.getpeercert() if isinstance(self.sock, ssl.SSLSocket) else None
+        if shown:
+            expires = ssl.cert_time_to_seconds(str(shown["notAfter"]))
+            self._on_certificate(f"{self.host}:{self.port}", float(expires))
 
 
 class _UnixConnection(_Connection):
@@ -123,13 +140,18 @@ class _UnixPool(HTTPConnectionPool):
     ConnectionCls = _UnixConnection
 
 
-def create_pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConnectionPool:
+def create_pool(
+    address: str,
+    context: Callable[[], ssl.SSLContext],
+    on_certificate: OnCertificate = ignore_certificate,
+) -> HTTPConnectionPool:
     """Create a pool of connections to *address*.
 
     Args:
         address: A URL with the scheme ``http``, ``https`` or ``unix`` (followed by the socket's
             path). What follows host and port is ignored.
         context: Returns the TLS context. It is called for ``https`` only.
+        on_certificate: Told of the server's certificate on each new connection with TLS.
 
     """
     parts = urlsplit(address)
@@ -140,6 +162,11 @@ def create_pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConn
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "https":
         return _SecurePool(
-            host, port, maxsize=MAX_IDLE_CONNECTIONS, retries=False, ssl_context=context()
+            host,
+            port,
+            maxsize=MAX_IDLE_CONNECTIONS,
+            retries=False,
+            ssl_context=context(),
+            on_certificate=on_certificate,
         )
     return _Pool(host, port, maxsize=MAX_IDLE_CONNECTIONS, retries=False)

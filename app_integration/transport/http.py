@@ -24,7 +24,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
-from app_integration.transport.connection_pool import create_pool
+from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
 from app_integration.transport.responses import Response, ResponseTooLarge, decode, read_whole
 from app_integration.transport.tls import create_ssl_context
 
@@ -116,6 +116,7 @@ class Transport:
         connect_timeout: float,
         clock: Callable[[], float] = time.monotonic,
         mounts: Mounts = DEFAULT_MOUNTS,
+        on_certificate: OnCertificate = ignore_certificate,
     ) -> None:
         """Load the certificates; no connection is opened yet.
 
@@ -129,6 +130,7 @@ class Transport:
             clock: Monotonic, in seconds.
             mounts: Mounts of the deployment, because errors below them do not repeat the server's
                 message.
+            on_certificate: Told of the server's certificate on each new connection with TLS.
 
         Raises:
             ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
@@ -139,6 +141,7 @@ class Transport:
         self._clock = clock
         self._connect_timeout = connect_timeout
         self._mounts = mounts
+        self._on_certificate = on_certificate
         self._cacert = cacert
         self._certificate = certificate
         self._context: ssl.SSLContext | None = None
@@ -214,7 +217,7 @@ class Transport:
     def _pool(self, address: str) -> _PooledSession:
         found = self._pools.get(address)
         if found is None:
-            connections = create_pool(address, self._get_tls_context)
+            connections = create_pool(address, self._get_tls_context, self._on_certificate)
             self._open_pools.append(connections)
             found = self._pools.setdefault(address, _PooledSession(connections))
         return found

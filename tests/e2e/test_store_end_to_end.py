@@ -23,7 +23,7 @@ import requests
 from sqlalchemy import text
 
 from app_integration.client import Client
-from app_integration.config.deliver import status_file
+from app_integration.config.delivery_status import status_file
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import tokens

@@ -14,7 +14,7 @@ import pytest
 
 from agent.unit_state import RunState
 from app_integration._internal.private_file import stamp
-from app_integration.config.deliver import State, read_status
+from app_integration.config.delivery_status import State, read_status
 from tests.support.polling import wait_until
 from tests.support.processes.agent_fleet import (
     MODELS,

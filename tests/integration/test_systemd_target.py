@@ -21,7 +21,7 @@ import pytest
 
 from agent.targets.host import Host
 from agent.targets.systemd.units import build
-from app_integration.config.deliver import read_status
+from app_integration.config.delivery_status import read_status
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 from tests.support.polling import wait_until

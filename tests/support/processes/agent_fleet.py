@@ -21,7 +21,7 @@ from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from agent.unit_state import UnitState, read_state
-from app_integration.config.deliver import Status, read_status
+from app_integration.config.delivery_status import Status, read_status
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
 from policies.render import starter_policy

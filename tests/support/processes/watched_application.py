@@ -15,7 +15,7 @@ from typing import Any, Final
 import requests
 
 from app_integration._internal.private_file import stamp, write_private
-from app_integration.config.deliver import Status, read_status
+from app_integration.config.delivery_status import Status, read_status
 from app_integration.config.trial import last_good_file
 from tests.support.polling import wait_until
 

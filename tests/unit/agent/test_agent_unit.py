@@ -18,7 +18,7 @@ from agent.deliverer import Deliverer
 from agent.start_limit import StartLimit
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, UnitState, read_state
-from app_integration.config.deliver import status_file
+from app_integration.config.delivery_status import status_file
 from app_integration.errors import AccessDenied
 from tests.support.processes.unit_files import until, write_unit
 

@@ -13,7 +13,7 @@ from agent.health import describe_outcomes, find_problems
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, StateRecorder
 from app_integration._internal.private_file import stamp
-from app_integration.config.deliver import State, Status, status_file
+from app_integration.config.delivery_status import State, Status, status_file
 from tests.support.processes.unit_files import write_unit
 
 

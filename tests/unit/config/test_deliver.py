@@ -19,15 +19,9 @@ from app_integration import __main__ as commands
 from app_integration._internal.private_file import stamp, write_private
 from app_integration.config import deliver as module
 from app_integration.config import trial, validation
-from app_integration.config.deliver import (
-    State,
-    Target,
-    deliver,
-    refused_file,
-    roll_back,
-    status_file,
-)
+from app_integration.config.deliver import Target, deliver, refused_file, roll_back
 from app_integration.config.deliver_command import main
+from app_integration.config.delivery_status import State, Status, read_status, status_file
 from app_integration.config.file_access import FileAccess
 from app_integration.errors import ConfigRejected
 from tests.support.polling import wait_until
@@ -130,7 +124,7 @@ class Place:
     def target(self) -> Target:
         return Target(self.live, self.model, FileAccess(), is_on_trial=self.is_on_trial)
 
-    def deliver(self, now: datetime = NOW) -> module.Status:
+    def deliver(self, now: datetime = NOW) -> Status:
         return deliver(self.staging, self.target, now=now)
 
     def arguments(self, *more: str) -> list[str]:
@@ -471,7 +465,7 @@ def test_lock_does_not_follow_a_link(place: Place) -> None:
 def test_status_has_since_and_attempts(place: Place) -> None:
     def at(minute: int) -> tuple[str, str, int]:
         status = place.deliver(NOW.replace(minute=minute))
-        assert status == module.read_status(place.live)
+        assert status == read_status(place.live)
         return status.state, status.since[14:16], status.attempts
 
     fitting, place.model = place.model, "no_such_module:Config"
@@ -486,7 +480,7 @@ def test_status_has_since_and_attempts(place: Place) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "refused"}', '{"state": 5}'])
 def test_status_unreadable_is_none(place: Place, text: str) -> None:
     status_file(place.live).write_text(text)
-    assert module.read_status(place.live) is None
+    assert read_status(place.live) is None
 
 
 def test_deliver_removes_copy_left_by_crash(place: Place) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from app_integration.config.application import ChildApplication
 from app_integration.config.confirmation import Health
-from app_integration.config.deliver import State, Target, read_status, refused_file
+from app_integration.config.deliver import Target, refused_file
 from app_integration.config.deliver_command import main
+from app_integration.config.delivery_status import State, read_status
 from app_integration.config.delivery_watch import FIRST_FILE_SECONDS, Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
 from app_integration.config.reload import Reload

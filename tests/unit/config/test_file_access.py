@@ -14,7 +14,8 @@ import pytest
 
 from app_integration._internal.reader_group import read_reader_group
 from app_integration.config import file_reader
-from app_integration.config.deliver import State, Target, deliver, status_file
+from app_integration.config.deliver import Target, deliver
+from app_integration.config.delivery_status import State, status_file
 from app_integration.config.file_access import FileAccess
 from app_integration.config.loader import load_config
 from app_integration.errors import ConfigRejected, ConfigurationError

@@ -9,7 +9,8 @@ import pytest
 
 from app_integration._internal.private_file import stamp
 from app_integration.config import trial
-from app_integration.config.deliver import State, Target, deliver, roll_back
+from app_integration.config.deliver import Target, deliver, roll_back
+from app_integration.config.delivery_status import State
 from app_integration.config.file_access import FileAccess
 from app_integration.config.file_versions import read_versions, versions_file
 from app_integration.config.loader import ConfigFile

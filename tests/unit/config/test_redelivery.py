@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from app_integration._internal.private_file import Stamp
-from app_integration.config.deliver import State, Status
+from app_integration.config.delivery_status import State, Status
 from app_integration.config.redelivery import Redelivery
 
 COMMAND_TIMEOUT = 31.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app_integration.config.deliver import State, Status
+from app_integration.config.delivery_status import State, Status
 from console.local_agent import ConfigState
 from console.show import show_config_states
 

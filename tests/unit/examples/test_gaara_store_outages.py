@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from app_integration.config.deliver import status_file
+from app_integration.config.delivery_status import status_file
 from app_integration.errors import Unreachable
 from examples.gaara_store import keys, mail
 from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers

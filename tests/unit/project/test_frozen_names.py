@@ -38,7 +38,7 @@ from agent.run_settings import RunSettings
 from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
-from app_integration.config import deliver, file_versions, versions_line
+from app_integration.config import delivery_status, file_versions, versions_line
 from app_integration.diagnosis import command as diagnosis
 from app_integration.encryption.blind_index import row_binding
 from app_integration.encryption.blind_index.index import hash_label
@@ -418,6 +418,12 @@ METRICS: Final = {
     "strongroom_orphan_leases_total": "environment outcome",
     "strongroom_rotations_total": "environment kind name",
     "strongroom_lease_expires_timestamp_seconds": "environment holder",
+    "strongroom_delivery_live": "environment file",
+    "strongroom_delivery_timestamp_seconds": "environment file",
+    "strongroom_request_duration_seconds_bucket": "environment le",
+    "strongroom_request_duration_seconds_count": "environment",
+    "strongroom_request_duration_seconds_sum": "environment",
+    "strongroom_server_certificate_expires_timestamp_seconds": "environment server",
     "strongroom_lease_life_seconds_bucket": "environment holder le",
     "strongroom_lease_life_seconds_count": "environment holder",
     "strongroom_lease_life_seconds_sum": "environment holder",
@@ -473,6 +479,9 @@ def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     recorder.record_version("gaara-store", "smtp-password", 1)
     recorder.record_ttl("token", 60.0)
     recorder.record_rotation("secret", "smtp-password")
+    recorder.record_duration(0.1)
+    recorder.record_certificate("vault.example.com:8200", 1.0)
+    recorder.record_delivery("app.yaml", 1.0, is_live=True)
     for operation in recorder._operations:
         recorder.record_operation(operation, metrics.OK)
     samples = [sample for metric in recorder.registry.collect() for sample in metric.samples]
@@ -545,9 +554,9 @@ def test_differences_of_environments_have_the_listed_keys() -> None:
 
 
 def test_status_of_a_delivery_has_the_listed_keys() -> None:
-    assert {each.name for each in fields(deliver.Status)} == DELIVERY
-    assert set(deliver.State) == DELIVERY_STATES
-    assert deliver.status_file(Path("app.yaml")) == Path("app.yaml.status.json")
+    assert {each.name for each in fields(delivery_status.Status)} == DELIVERY
+    assert set(delivery_status.State) == DELIVERY_STATES
+    assert delivery_status.status_file(Path("app.yaml")) == Path("app.yaml.status.json")
 
 
 def test_versions_of_a_delivered_file_have_the_listed_names() -> None:

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any, Final
 
-from app_integration.config.deliver import Status, parse_status, status_file
+from app_integration.config.delivery_status import Status, parse_status, status_file
 from app_integration.errors import ConfigRejected
 from vault.runtime.docker.compose import INSIDE
 from vault.runtime.docker.engine import log_tail
