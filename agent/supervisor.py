@@ -18,16 +18,24 @@ from typing import Final
 
 from agent.health import find_problems
 from agent.unit_file import UnitFile
+from agent.unit_metrics import render_unit_metrics
+from agent.unit_state import utc_now
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.event_log import EventLog
-from app_integration._internal.private_file import lock
+from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 
 LOCK_FILE: Final = ".supervisor.lock"
+#: The node exporter is another user, and the file has names only.
+METRICS_MODE: Final = 0o644
 
 
-def check(folder: Path) -> int:
+def check(folder: Path, metrics: Path | None = None) -> int:
     """Print each unit of *folder* that has not delivered.
+
+    Args:
+        folder: The folder of the units.
+        metrics: File for the node exporter, which is replaced; None to write none.
 
     Returns:
         The exit code: 0 if there is none, else 1.
@@ -37,6 +45,9 @@ def check(folder: Path) -> int:
         problems = [f"{folder} is not a folder; name the folder of the units"]
     else:
         problems = list(find_problems(folder))
+        if metrics is not None:
+            text = render_unit_metrics(folder, utc_now())
+            replace_file(metrics, text.encode(), mode=METRICS_MODE)
     for problem in problems:
         print(problem)  # noqa: T201 (a command's output)
     return 1 if problems else 0
@@ -87,9 +98,15 @@ def main(arguments: Sequence[str]) -> int:
         The exit code, see :func:`check`, :func:`run_folder` and :func:`run_file`.
 
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.metrics is not None:
+        if options.check is None:
+            parser.error("--metrics is for --check")
+        if options.metrics.suffix != ".prom":
+            parser.error(f"--metrics {options.metrics} does not end in .prom")
     if options.check is not None:
-        return check(options.check)
+        return check(options.check, options.metrics)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain secrets
     if options.agents is not None:
@@ -104,6 +121,9 @@ def _parser() -> ArgumentParser:
     mode.add_argument("--config", type=Path, help="run this one run.json; see RunSettings")
     mode.add_argument(
         "--check", type=Path, help="exit 0 if each unit in this folder has delivered, else 1"
+    )
+    parser.add_argument(
+        "--metrics", type=Path, help="with --check: a .prom file for the node exporter"
     )
     return parser
 

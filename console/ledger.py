@@ -55,7 +55,7 @@ def ledger(
     now = datetime.now(UTC)
     rows, logs = read_ledger(environment, service, audit_log or (), store, root, now)
     if metrics is not None:
-        replace_file(metrics, render_metrics(environment, rows), mode=METRICS_MODE)
+        replace_file(metrics, render_metrics(environment, rows, now), mode=METRICS_MODE)
     if as_json:
         typer.echo(json.dumps(document(environment, rows, logs, now), indent=2))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -51,7 +52,7 @@ def devices(
     findings = _judge(listed, paths)
     findings += [text for state in states for text in state.findings(least)]
     if metrics is not None:
-        text = render_device_metrics(environment, states, least, len(findings))
+        text = render_device_metrics(environment, states, least, len(findings), datetime.now(UTC))
         replace_file(metrics, text, mode=METRICS_MODE)
     _show(states, findings)
     if findings:

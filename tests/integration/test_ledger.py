@@ -247,7 +247,10 @@ def test_command_exits_2_if_something_is_overdue(
     families = list(text_string_to_metric_families(metrics.read_text(encoding="utf-8")))
     assert [family.name for family in families] == [
         f"strongroom_rotation_{name}"
-        for name in ("age_seconds", "due_timestamp_seconds", "overdue", "waiting_timestamp_seconds")
+        for name in (
+            *("age_seconds", "due_timestamp_seconds", "overdue", "waiting_timestamp_seconds"),
+            "checked_timestamp_seconds",
+        )
     ]
     overdue = {each.labels["name"] for each in families[2].samples if each.value == 1}
     assert overdue == {"database-url", "gaara_store_manager"}

@@ -431,6 +431,7 @@ METRICS: Final = {
 #: Sample about the server's audit devices → its labels, in order.
 DEVICE_METRICS: Final = {
     "strongroom_audit_device_healthy": "environment file",
+    "strongroom_audit_devices_checked_timestamp_seconds": "environment",
     "strongroom_audit_device_free_bytes": "environment file",
     "strongroom_audit_device_size_bytes": "environment file",
     "strongroom_audit_findings": "environment",
@@ -491,7 +492,9 @@ def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_metrics_of_audit_devices_are_listed() -> None:
     state = DeviceState(Path("a.log"), exists=True, has_request=True, size=1, free=1)
-    text = render_device_metrics(Environment.DEV, [state], 1, 0).decode()
+    text = render_device_metrics(
+        Environment.DEV, [state], 1, 0, datetime(2026, 1, 1, tzinfo=UTC)
+    ).decode()
     found = {
         sample.name: " ".join(sample.labels)
         for family in text_string_to_metric_families(text)

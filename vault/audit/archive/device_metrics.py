@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
@@ -12,7 +13,11 @@ from vault.audit.archive.devices import DeviceState
 
 
 def render_device_metrics(
-    environment: Environment, states: Sequence[DeviceState], min_free: int, findings: int
+    environment: Environment,
+    states: Sequence[DeviceState],
+    min_free: int,
+    findings: int,
+    now: datetime,
 ) -> bytes:
     """Return the metrics of the devices as text.
 
@@ -21,6 +26,7 @@ def render_device_metrics(
         states: State of each device.
         min_free: Bytes that must be free.
         findings: Number of all findings.
+        now: The current time.
 
     """
     registry = CollectorRegistry()
@@ -39,4 +45,6 @@ def render_device_metrics(
         free.labels(*labels).set(state.free)
         size.labels(*labels).set(state.size)
     gauge("findings", "Number of findings.").labels(environment.value).set(findings)
+    checked = gauge("devices_checked_timestamp_seconds", "When the devices were last compared.")
+    checked.labels(environment.value).set(now.timestamp())
     return generate_latest(registry)

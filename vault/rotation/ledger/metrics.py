@@ -6,9 +6,10 @@ The labels have names only. Several secret-ids of one AppRole are one series, th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
@@ -19,12 +20,13 @@ _LABELS: Final = ("environment", "service", "kind", "name")
 _Series = dict[tuple[str, ...], float]
 
 
-def render_metrics(environment: Environment, rows: Iterable[Row]) -> bytes:
+def render_metrics(environment: Environment, rows: Iterable[Row], now: datetime) -> bytes:
     """Return the metrics of *rows* as text. A row without a known age has none.
 
     Args:
         environment: The environment.
         rows: The rows. The label ``service`` is empty for a job's.
+        now: The current time.
 
     """
     ages: _Series = {}
@@ -44,6 +46,12 @@ def render_metrics(environment: Environment, rows: Iterable[Row]) -> bytes:
             waiting[labels] = row.rotation.waits_since.timestamp()
     registry = CollectorRegistry()
     registry.register(_Families(ages, dues, overdue, waiting))
+    Gauge(
+        "strongroom_rotation_checked_timestamp_seconds",
+        "When the ledger was last written.",
+        ("environment",),
+        registry=registry,
+    ).labels(environment.value).set(now.timestamp())
     return generate_latest(registry)
 
 

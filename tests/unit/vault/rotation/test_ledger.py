@@ -212,7 +212,7 @@ def test_waiting_rotation_has_a_sample_since_its_promotion_or_its_start() -> Non
     for record, since in ((ROTATING, CREATED + DAY), (started, CREATED)):
         unknown = [Age(reason="…", is_known=False)]
         rows = build_ledger([item(Kind.SECRET)], lambda _: unknown, None, NOW, lambda _: record)  # noqa: B023 (called at once)
-        text = render_metrics(Environment.DEV, rows).decode()
+        text = render_metrics(Environment.DEV, rows, NOW).decode()
         ((value,)) = re.findall(r"^strongroom_rotation_waiting\S+ (\S+)$", text, re.MULTILINE)
         assert float(value) == pytest.approx(since.timestamp())
 
@@ -225,7 +225,7 @@ def test_promtool_has_nothing_to_say_about_the_metrics() -> None:
     rows = build_ledger(
         [item(Kind.SECRET)], lambda _: [Age(CREATED)], None, NOW, lambda _: ROTATING
     )
-    text = render_metrics(Environment.DEV, rows)
+    text = render_metrics(Environment.DEV, rows, NOW)
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=True
     )
@@ -253,8 +253,10 @@ def test_metrics_are_text_in_the_format_of_prometheus() -> None:
         row(Kind.KEY, Age(NOW), None, every=None),
         row(Kind.ROOT_USER, Age(reason="…", is_known=False), None),
     ]
-    lines = render_metrics(Environment.DEV, rows).decode().splitlines()
+    lines = render_metrics(Environment.DEV, rows, NOW).decode().splitlines()
     samples = [line for line in lines if not line.startswith("#")]
+    checked = 'strongroom_rotation_checked_timestamp_seconds{environment="dev"}'
+    assert float(samples.pop().removeprefix(checked)) == NOW.timestamp()
     assert all(SAMPLE.fullmatch(line) for line in samples)
     assert len(samples) == len(set(samples)) == 5  # the key has no due date
     labels = '{environment="dev",kind="secret",name="x",service="shop"}'
@@ -268,7 +270,7 @@ def test_metrics_are_text_in_the_format_of_prometheus() -> None:
 def test_secret_ids_of_one_role_are_one_series_of_the_oldest() -> None:
     ages = [Age(NOW - 2 * DAY, accessor="a"), Age(NOW, accessor="b")]
     rows = build_ledger([item(Kind.SECRET_ID)], lambda _: ages, None, NOW)
-    text = render_metrics(Environment.DEV, rows).decode()
+    text = render_metrics(Environment.DEV, rows, NOW).decode()
     values = dict(re.findall(r"^strongroom_rotation_(\w+)\{.*\} (\S+)$", text, re.MULTILINE))
     assert (values["age_seconds"], values["overdue"]) == ("172800.0", "1.0")
     assert len(SAMPLE.findall(text)) == 3
