@@ -17,7 +17,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--group store
 GROUPS := --group build --group lint --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,12 @@ vault-down: .venv ## Stop the local deployment; its data stays (in containers it
 
 vault-reset: .venv ## Erase the local deployment, after asking
 	@$(STRONGROOM) reset
+
+monitoring-up: .venv ## Run Prometheus and Alertmanager beside the local deployment
+	@$(STRONGROOM) monitoring up
+
+monitoring-down: .venv ## Stop them; their data stays
+	@$(STRONGROOM) monitoring down
 
 plan: .venv ## Show what apply would change: make plan ENV=dev
 	@$(STRONGROOM) plan --env $(ENV); status=$$?; test $$status -eq 0 -o $$status -eq 2

@@ -13,14 +13,15 @@ from vault.declare.errors import DeclarationError
 from vault.declare.policy_files import read_tests
 from vault.declare.repository import Repository
 from vault.declare.schema.model import Config
+from vault.monitoring.alerts import read_monitoring
 
 
 def find_errors(repository: Repository) -> tuple[str, ...]:
     """Return every error as text with file and line: of the declaration, or else of what needs it.
 
-    That is the tests of policies, the rules of anomalies, and the templates. The compiler stops at
-    the first error of a template. Templates are compiled for each environment in which their
-    service runs.
+    That is the tests of policies, the rules of anomalies, the monitoring, and the templates. The
+    compiler stops at the first error of a template. Templates are compiled for each environment in
+    which their service runs.
 
     Args:
         repository: Contains declaration, templates and policies.
@@ -30,7 +31,11 @@ def find_errors(repository: Repository) -> tuple[str, ...]:
         declared = repository.load()
     except DeclarationError as error:
         return tuple(map(str, error.errors))
-    errors = [*_policy_test_errors(repository, declared), *_anomaly_rule_errors(repository)]
+    errors = [
+        *_policy_test_errors(repository, declared),
+        *_anomaly_rule_errors(repository),
+        *_monitoring_errors(repository, declared),
+    ]
     for name, service in declared.services.items():
         if service.config is not None:
             errors += _template_errors(declared, name, service.config)
@@ -47,6 +52,13 @@ def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterat
 def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
     try:
         read_rules(find_file(repository.declaration))
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _monitoring_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    try:
+        read_monitoring(repository.declaration, declared)
     except DeclarationError as error:
         yield from map(str, error.errors)
 

@@ -36,6 +36,7 @@ from console import (
     file_encryption,
     ledger,
     logs,
+    monitoring,
     operate,
     policies,
     rotation,
@@ -69,6 +70,7 @@ app.add_typer(agent_build.app, name="agent")
 app.add_typer(audit.app, name="audit")
 app.add_typer(logs.app, name="logs")
 app.add_typer(authoring.app, name="new")
+app.add_typer(monitoring.app, name="monitoring")
 app.add_typer(policies.app, name="policies")
 for command in (
     authoring.init,

@@ -26,16 +26,10 @@ class PortTaken(ConfigurationError):
         self.holder = holder
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """TCP ports by server; each must be another number."""
+class _Numbers:
+    """Base of ports by name, each of which must be another number."""
 
-    vault: int = 8200
-    vault_cluster: int = 8201
-    database: int = 15432
-    redis: int = 16379
-    smtp: int = 11025
-    store: int = 8080
+    __slots__ = ()
 
     def __post_init__(self) -> None:
         seen: dict[int, str] = {}
@@ -47,14 +41,35 @@ class Ports:
                 )
             seen[port] = name
 
+    def by_name(self) -> dict[str, int]:
+        """Return each port by the name of its field."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # a dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ports(_Numbers):
+    """TCP ports of the servers."""
+
+    vault: int = 8200
+    vault_cluster: int = 8201
+    database: int = 15432
+    redis: int = 16379
+    smtp: int = 11025
+    store: int = 8080
+
     @property
     def vault_address(self) -> str:
         """Return the URL of the secrets server's API and web page."""
         return f"http://{HOST}:{self.vault}"
 
-    def by_name(self) -> dict[str, int]:
-        """Return each port by the name of its field."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+@dataclass(frozen=True, slots=True)
+class MonitoringPorts(_Numbers):
+    """TCP ports of the monitoring. They are not stored, because nothing contains them."""
+
+    prometheus: int = 9090
+    alertmanager: int = 9093
+    node_exporter: int = 9100
 
 
 def setting(name: str) -> str:
@@ -73,8 +88,24 @@ def from_environment(variables: Mapping[str, str]) -> Ports:
     return Ports(**read_settings(variables))
 
 
-def read_settings(variables: Mapping[str, str]) -> dict[str, int]:
+def monitoring_from_environment(variables: Mapping[str, str]) -> MonitoringPorts:
+    """Return the ports of the monitoring that *variables* set, and defaults for the others.
+
+    Raises:
+        ConfigurationError: See :func:`from_environment`.
+
+    """
+    return MonitoringPorts(**read_settings(variables, MonitoringPorts))
+
+
+def read_settings(
+    variables: Mapping[str, str], kind: type[Ports | MonitoringPorts] = Ports
+) -> dict[str, int]:
     """Return the ports that *variables* set, by name.
+
+    Args:
+        variables: Variables of the environment.
+        kind: The ports to read.
 
     Raises:
         ConfigurationError: If a value is not a port. The message names the variable and the value.
@@ -82,7 +113,7 @@ def read_settings(variables: Mapping[str, str]) -> dict[str, int]:
     """
     return {
         field.name: _number(setting(field.name), variables[setting(field.name)])
-        for field in fields(Ports)
+        for field in fields(kind)
         if variables.get(setting(field.name))
     }
 
@@ -93,7 +124,7 @@ def _number(variable: str, text: str) -> int:
     return int(text)
 
 
-def check_free(ports: Ports, names: Iterable[str] | None = None) -> None:
+def check_free(ports: Ports | MonitoringPorts, names: Iterable[str] | None = None) -> None:
     """Check that no process listens on the ports.
 
     Args:

@@ -40,7 +40,10 @@ def test_script_for_bash_is_printed_and_completes_a_command() -> None:
     ("words", "expected"),
     [
         ("strongroom environments d", ["diff"]),
-        ("strongroom schema ", ["service", "environment", "policy-tests", "anomalies"]),
+        (
+            "strongroom schema ",
+            ["service", "environment", "policy-tests", "anomalies", "monitoring"],
+        ),
     ],
 )
 def test_words_are_completed(words: str, expected: list[str]) -> None:

@@ -18,7 +18,7 @@ import typer
 from app_integration.settings import DEVELOPMENT_LIMITS, Limits
 from console.cli import app
 from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
+from vault.runtime.ports import MonitoringPorts, Ports, setting
 
 ROOT: Final = Path(__file__).parents[3]
 #: Documents that a reader of the repository expects at its root.
@@ -156,14 +156,15 @@ def test_every_variable_of_the_code_is_documented() -> None:
 
 
 def _port_variables() -> set[str]:
-    return {setting(field.name) for field in fields(Ports)}
+    return {setting(field.name) for kind in (Ports, MonitoringPorts) for field in fields(kind)}
 
 
 def test_every_port_is_documented_with_its_default() -> None:
     rows = dict(
         re.findall(r"^\| `(STRONGROOM_\w+_PORT)` \|[^|]*\| (\d+) \|", text_of(ENV), re.MULTILINE)
     )
-    assert rows == {setting(name): str(port) for name, port in Ports().by_name().items()}
+    ports = Ports().by_name() | MonitoringPorts().by_name()
+    assert rows == {setting(name): str(port) for name, port in ports.items()}
 
 
 def test_every_limit_is_documented_with_its_default() -> None:

@@ -147,6 +147,9 @@ PORT_VARIABLES: Final = words(
     STRONGROOM_VAULT_CLUSTER_PORT STRONGROOM_VAULT_PORT
     """
 )
+MONITORING_PORT_VARIABLES: Final = words(
+    "STRONGROOM_ALERTMANAGER_PORT STRONGROOM_NODE_EXPORTER_PORT STRONGROOM_PROMETHEUS_PORT"
+)
 COMPOSE_VARIABLES: Final = PORT_VARIABLES | words(
     "POSTGRES_IMAGE REDIS_IMAGE STRONGROOM_IMAGE STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY"
     " VAULT_IMAGE"
@@ -199,7 +202,11 @@ def test_variables_read_for_an_application_are_listed() -> None:
 
 
 def test_variables_of_ports_are_listed() -> None:
-    assert {ports.setting(each.name) for each in fields(ports.Ports)} == PORT_VARIABLES
+    for kind, listed in (
+        (ports.Ports, PORT_VARIABLES),
+        (ports.MonitoringPorts, MONITORING_PORT_VARIABLES),
+    ):
+        assert {ports.setting(each.name) for each in fields(kind)} == listed
 
 
 def test_variables_of_compose_are_listed() -> None:
@@ -275,6 +282,9 @@ COMMANDS: Final = {
     "logs read": "PATHS --follow --service --env --identity --root",
     "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
     "--root",
+    "monitoring build": "--out",
+    "monitoring down": "--root",
+    "monitoring up": "--root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
@@ -299,8 +309,8 @@ COMMANDS: Final = {
 }
 MAKE_TARGETS: Final = words(
     """
-    help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz
-    lint site format nightly mutants wheel lock clean
+    help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
+    test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS")

@@ -247,6 +247,7 @@ Address = Annotated[
     ),
     AfterValidator(_without_final_slash),
 ]
+HostPort = Annotated[str, Matching(_ENDPOINT, _HOST_AND_PORT)]
 DatabaseEndpoint = Annotated[
     Endpoint, BeforeValidator(_endpoint), json_text(_ENDPOINT, _HOST_AND_PORT)
 ]

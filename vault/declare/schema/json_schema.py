@@ -18,6 +18,7 @@ from pydantic_core import core_schema
 from vault.declare import durations
 from vault.declare.schema.anomalies import AnomalyRules
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.schema.monitoring import Monitoring
 from vault.declare.schema.policy_tests import PolicyTests
 
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     ENVIRONMENT = "environment"
     POLICY_TESTS = "policy-tests"
     ANOMALIES = "anomalies"
+    MONITORING = "monitoring"
 
 
 #: Kind of file → its model.
@@ -36,6 +38,7 @@ MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
     Kind.ENVIRONMENT: EnvironmentDeclaration,
     Kind.POLICY_TESTS: PolicyTests,
     Kind.ANOMALIES: AnomalyRules,
+    Kind.MONITORING: Monitoring,
 }
 
 

@@ -93,6 +93,8 @@ async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) 
             hostname="localhost",
             auth_required=True,
             auth_require_tls=False,
+            # Its challenge is not the one that Alertmanager expects, which prefers it to PLAIN.
+            auth_exclude_mechanism=["LOGIN"],
             authenticator=authenticator,
         )
 

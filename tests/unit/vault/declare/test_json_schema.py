@@ -23,6 +23,7 @@ from vault.declare.schema import (
     field_types,
     json_schema,
     logins,
+    monitoring,
     mounts,
     policy_tests,
 )
@@ -165,6 +166,25 @@ FULL: Final[Mapping[Kind, Any]] = {
         ignore:
           - {rule: burst, actor: "shop*", path: "*", reason: Tried., until: "2027-01-31"}
     """),
+    Kind.MONITORING: PARSER.load("""
+        interval: 15s
+        runbook: https://runbooks.example.com/strongroom/Runbook
+        alertmanager: 127.0.0.1:9093
+        mail: {smarthost: "mail:25", sender: a@b, page: a@b, ticket: a@b, username: a,
+          password_file: /a, require_tls: false}
+        environments:
+          prod:
+            servers: ["vault:8200"]
+            server_token_file: /a
+            ca_file: /a
+            applications: [{service: shop, targets: ["a:1"], path: /metrics, scheme: https,
+              token_file: /a, ca_file: /a, labels: {colour: blue}}]
+            hosts: ["a:9100"]
+        alerts:
+          StrongroomLatency: {enabled: true, threshold: 0.5, pending: 5m, severity: page,
+              runbook: a}
+          StrongroomRotationDue: {threshold: 14d}
+    """),
 }
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
@@ -215,6 +235,15 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
         ["²:C", "a:\u2028"],
     ),
     "KubernetesName": (["a", "a.b-1"], ["", "*", "-a", "a-", "A", 7], []),
+    "AlertName": (["Own1"], ["", "1a", "a-b", 7], []),
+    "Email": (["a@b"], ["", "a", "a@b@c", "a b@c", 7], []),
+    "HostPort": (["localhost:1", "[::1]:5432"], ["host", "host:0", "host:65536", "u@h:1", 7], []),
+    "Interval": (["1s", "5m"], ["", "15", 15, "1h"], ["0s", "6m"]),
+    "Label": (["colour", "_a1"], ["", "1a", "a-b", 7], []),
+    "Pending": (["0s", "7d"], ["", "5", 5, "8 d"], ["8d"]),
+    "RunbookUrl": (["https://a/b", "docs/Runbook.md"], ["", "a b", 7], ["a#b"]),
+    "Threshold": ([0, 0.5, "7d"], [[], {}, True], ["", "7"]),
+    "UrlPath": (["/", "/metrics"], ["", "metrics", "/a b", 7], []),
     "AuditKeepTime": (["1d", "3650d"], ["3 months", "10000d"], ["23h", "3651d"]),
     "RetireTime": (["1s", "365d"], ["", "1", 1, "1000d"], ["366d"]),
     "Clock": (["00:00", "07:30", "24:00"], ["7:00", "07:10", "24:15", "", 7], []),
@@ -279,7 +308,16 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     ),
     "WrapTime": (["1s", "1h"], ["2d", "90"], ["0s", "2h"]),
 }
-MODULES: Final = (adopted, anomalies, database, field_types, logins, mounts, policy_tests)
+MODULES: Final = (
+    adopted,
+    anomalies,
+    database,
+    field_types,
+    logins,
+    monitoring,
+    mounts,
+    policy_tests,
+)
 TYPES: Final = {
     name: value
     for module in MODULES
@@ -435,6 +473,7 @@ FEWEST_PATTERNS: Final = {
     Kind.ENVIRONMENT: 9,
     Kind.POLICY_TESTS: 2,
     Kind.ANOMALIES: 9,
+    Kind.MONITORING: 9,
 }
 
 

@@ -1,0 +1,70 @@
+"""Commands ``monitoring``: the files for Prometheus, Alertmanager and Grafana, and both locally."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app_integration._internal.private_file import replace_file
+from app_integration.errors import ConfigurationError
+from console import operate
+from console.local_monitoring import LocalMonitoring
+from console.options import Root
+from vault.monitoring.alerts import read_monitoring
+from vault.monitoring.files import render_files
+from vault.monitoring.targets import declared_targets
+from vault.runtime.ports import monitoring_from_environment
+
+app = typer.Typer(no_args_is_help=True, help="Alerts, mail routes and a dashboard.")
+console = Console(soft_wrap=True, highlight=False)
+
+
+@app.callback()
+def monitoring() -> None:
+    """Write alerts, mail routes and a dashboard, or run them beside the local deployment."""
+
+
+@app.command()
+def build(out: Annotated[Path, typer.Option("--out", help="folder for the files")]) -> None:
+    """Write rules, scrape configuration, mail routes and the dashboard of all environments.
+
+    The files contain no secret. Those of dev are part of the local deployment.
+    """
+    repository = operate.repository()
+    declaration = repository.load()
+    team = read_monitoring(repository.declaration, declaration)
+    targets = declared_targets(declaration, team)
+    if not targets:
+        raise ConfigurationError(
+            "no environment but dev has an address; for dev, run: strongroom monitoring up"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in render_files(team, targets).items():
+        replace_file(out / name, text.encode(), mode=0o644)
+        typer.echo(f"wrote {out / name}")
+
+
+@app.command()
+def up(root: Root = operate.DEFAULT_ROOT) -> None:
+    """Run Prometheus, Alertmanager and the checks beside the local deployment, on this machine."""
+    local = _local_monitoring(root)
+    started = local.start(operate.repository())
+    console.print(f"Started: {', '.join(started)}." if started else "All parts are running.")
+    for title, url in local.pages().items():
+        console.print(f"{title}: {url}", markup=False)
+
+
+@app.command()
+def down(root: Root = operate.DEFAULT_ROOT) -> None:
+    """Stop what `monitoring up` has started. Its data stays."""
+    stopped = _local_monitoring(root).stop()
+    console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+def _local_monitoring(root: Path) -> LocalMonitoring:
+    layout = operate.open_layout(operate.local_root(root))
+    return LocalMonitoring(layout, monitoring_from_environment(os.environ))

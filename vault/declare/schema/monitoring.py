@@ -1,0 +1,139 @@
+"""Model of ``monitoring.yaml``: what Prometheus scrapes, who gets mail, and changed alerts.
+
+Of an alert, a team's file has the keys that differ, so that each key has a default of None there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from vault.declare import durations
+from vault.declare.errors import InvalidValue, describe_type, format_value
+from vault.declare.schema.anomalies import Text
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import (
+    Distinct,
+    EnvironmentName,
+    HostPort,
+    ServiceName,
+    Within,
+)
+from vault.declare.schema.logins import AbsolutePath
+from vault.declare.schema.text_types import Matching
+
+_PATH: Final = r"/[^\x00-\x20\x7f\"'\\]{0,200}"
+#: Default of a key that a team's file leaves out.
+_LEFT_OUT: Final[Any] = None
+
+_THRESHOLD: Final = "a number, or a duration such as 7d"
+
+
+def _threshold(value: object) -> float | str:
+    """Return *value*, whose kind the built-in alert decides."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise InvalidValue(f"is {describe_type(value)}", _THRESHOLD)
+    try:
+        durations.parse(value)
+    except ValueError:
+        raise InvalidValue(f"is {format_value(value)}", _THRESHOLD) from None
+    return value
+
+
+UrlPath = Annotated[str, Matching(_PATH, "a path such as /metrics")]
+Email = Annotated[str, Matching(r"[^@\s:\"']+@[^@\s:\"']+", "an e-mail address")]
+Label = Annotated[str, Matching(r"[a-zA-Z_][a-zA-Z0-9_]{0,60}", "the name of a label")]
+AlertName = Annotated[str, Matching(r"[A-Za-z][A-Za-z0-9]{0,80}", "the name of an alert")]
+RunbookUrl = Annotated[
+    str,
+    Matching(
+        r"[!-~]{1,300}", "the address of a runbook, without its anchor", lambda v: "#" not in v
+    ),
+]
+Interval = Annotated[int, Within("1s", "5m")]
+Pending = Annotated[int, Within("0s", "7d")]
+Threshold = Annotated[
+    float | str,
+    PlainValidator(_threshold),
+    WithJsonSchema({"type": ["number", "string"], "description": _THRESHOLD}),
+]
+Severity = Literal["page", "ticket"]
+
+
+class AlertOverride(Section):
+    """Changed keys of a built-in alert."""
+
+    enabled: bool = Field(_LEFT_OUT, description="true or false")
+    threshold: Threshold = Field(_LEFT_OUT, description=_THRESHOLD)
+    pending: Pending = Field(_LEFT_OUT, description="a duration for which it must hold, such as 5m")
+    severity: Severity = Field(_LEFT_OUT, description="page or ticket")
+    runbook: Text = Field(_LEFT_OUT, description="an anchor in the runbook, without '#'")
+
+
+class Application(Section):
+    """Instances of a service that show the SDK's metrics."""
+
+    service: ServiceName = Field(description="a declared service")
+    targets: Distinct[HostPort] = Field(description="a list of host:port")
+    path: UrlPath = Field("/metrics", description="the path of its metrics")
+    scheme: Literal["http", "https"] = Field("http", description="http or https")
+    token_file: AbsolutePath | None = Field(
+        None, description="a file that Prometheus reads, with the service's metrics token"
+    )
+    ca_file: AbsolutePath | None = Field(None, description="a PEM file that Prometheus reads")
+    labels: Mapping[Label, Text] = Field({}, description="further labels, such as {colour: blue}")
+
+
+class Scraped(Section):
+    """What Prometheus scrapes in one environment."""
+
+    servers: tuple[HostPort, ...] = Field(
+        (), description="each server of the cluster; by default the declared address"
+    )
+    server_token_file: AbsolutePath | None = Field(
+        None, description="a file that Prometheus reads, with a Vault token for sys/metrics"
+    )
+    ca_file: AbsolutePath | None = Field(
+        None, description="a PEM file that Prometheus reads, of the servers' authority"
+    )
+    applications: tuple[Application, ...] = Field(
+        (), description="a list of entries with service and targets"
+    )
+    hosts: tuple[HostPort, ...] = Field(
+        (), description="node exporters that have files of the checks in their textfile folder"
+    )
+
+
+class Mail(Section):
+    """How Alertmanager sends mail."""
+
+    smarthost: HostPort = Field(description="host:port of the mail server")
+    sender: Email = Field(description="an e-mail address")
+    page: Email = Field(description="who gets alerts that wake somebody")
+    ticket: Email = Field(description="who gets the others")
+    username: Text | None = Field(None, description="the account at the mail server")
+    password_file: AbsolutePath | None = Field(
+        None, description="a file that Alertmanager reads, with the account's password"
+    )
+    require_tls: bool = Field(True, description="false for a mail server on the same machine")
+
+
+class Monitoring(Section):
+    """The file ``monitoring.yaml``."""
+
+    interval: Interval = Field(15, description="a duration between two scrapes, such as 15s")
+    runbook: RunbookUrl = Field(
+        "docs/Runbook.md", description="address of the runbook that alerts link to"
+    )
+    alertmanager: HostPort = Field("127.0.0.1:9093", description="host:port of the Alertmanager")
+    mail: Mail | None = Field(None, description="a mapping with smarthost, sender, page and ticket")
+    environments: Mapping[EnvironmentName, Scraped] = Field(
+        {}, description="environments, each a mapping with applications and the like"
+    )
+    alerts: Mapping[AlertName, AlertOverride] = Field(
+        {}, description="alerts, each a mapping with threshold and the like"
+    )

@@ -1,0 +1,1 @@
+"""Monitoring: alerts, scrape configuration, mail routes and a dashboard, without a secret."""

@@ -1,0 +1,150 @@
+"""Reader of the alerts: the built-in ones, with the keys of a team's file in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from vault.declare import durations, load
+from vault.declare.declaration import Declaration
+from vault.declare.errors import (
+    DeclarationError,
+    FieldError,
+    FileError,
+    format_value,
+    join_names,
+    suggest,
+)
+from vault.declare.schema.base import Section
+from vault.declare.schema.monitoring import Monitoring, Pending, Severity, Threshold
+from vault.declare.yaml.document import Document
+
+BUILT_IN: Final = Path(__file__).with_name("alerts.yaml")
+#: Name of a team's file, beside ``services`` and ``environments``.
+FILE: Final = "monitoring.yaml"
+_PLACE: Final = "{threshold}"
+
+
+class Alert(Section):
+    """An alert.
+
+    Attributes:
+        expr: Its expression in PromQL; ``{threshold}`` stands for the threshold.
+        threshold: A number, or a duration that counts in seconds; None without one.
+        pending: Seconds for which it must hold.
+        severity: Whether somebody is woken.
+        needs: What must work for the alert to mean anything.
+        summary: What happened, as a template of Prometheus.
+        action: What to do first.
+        runbook: Anchor of its section in the Runbook.
+        enabled: Whether it is written.
+
+    """
+
+    expr: str
+    threshold: Threshold | None = None
+    pending: Pending = 0
+    severity: Severity
+    needs: Literal["server"] | None = None
+    summary: str
+    action: str
+    runbook: str
+    enabled: bool = True
+
+    @property
+    def rendered_expr(self) -> str:
+        """Return the expression with the threshold in its place."""
+        value = self.threshold
+        number = durations.parse(value) if isinstance(value, str) else value
+        return self.expr.strip().replace(_PLACE, f"{number:.12g}" if number is not None else _PLACE)
+
+
+class _BuiltIn(Section):
+    alerts: Mapping[str, Alert]
+
+
+@cache
+def built_in() -> Mapping[str, Alert]:
+    """Return the built-in alerts by name."""
+    return _BuiltIn.model_validate(load.read_document(BUILT_IN).data).alerts
+
+
+def read_monitoring(folder: Path, declaration: Declaration) -> Monitoring:
+    """Return the ``monitoring.yaml`` of a declaration, or the defaults if it has none.
+
+    Args:
+        folder: Folder of ``services`` and ``environments``.
+        declaration: Its content.
+
+    Raises:
+        DeclarationError: If the file is invalid. It lists every error with file and line.
+
+    """
+    path = folder / FILE
+    if not (path.exists() or path.is_symlink()):
+        return Monitoring()
+    try:
+        doc = load.read_document(path)
+    except OSError as error:
+        text = f"the file cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(load.display_path(path), 0, text)]) from None
+    errors = [*load.file_errors(Monitoring, doc, _find_errors(doc, declaration))]
+    if errors:
+        raise DeclarationError(errors)
+    return Monitoring.model_validate(doc.data)
+
+
+def select_alerts(monitoring: Monitoring) -> dict[str, Alert]:
+    """Return the alerts that are enabled, with the keys that *monitoring* changes."""
+    alerts = {}
+    for name, alert in built_in().items():
+        changes = monitoring.alerts.get(name)
+        given = {} if changes is None else changes.model_dump(exclude_unset=True)
+        changed = alert.model_copy(update=given)
+        if changed.enabled:
+            alerts[name] = changed
+    return alerts
+
+
+def _find_errors(doc: Document, declaration: Declaration) -> Iterator[FieldError]:
+    """Yield what the model cannot know: names of what is declared elsewhere, and thresholds."""
+    yield from _alert_errors(_mapping(doc.data.get("alerts")))
+    for environment, scraped in _mapping(doc.data.get("environments")).items():
+        loc = ("environments", environment)
+        if environment not in declaration.environments:
+            known = join_names(map(str, declaration.environments))
+            yield FieldError(loc, "is not declared", known)
+        applications = _mapping(scraped).get("applications")
+        for number, each in enumerate(
+            applications if isinstance(applications, list | tuple) else ()
+        ):
+            service = _mapping(each).get("service")
+            if isinstance(service, str) and service not in declaration.services:
+                known = join_names(declaration.services)
+                where = (*loc, "applications", number, "service")
+                yield FieldError(where, f"is {format_value(service)}", known)
+
+
+def _mapping(value: object) -> Mapping[Any, Any]:
+    """Return *value* if it is a mapping, else an empty one, because the model reports that."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _alert_errors(given: Mapping[Any, Any]) -> Iterator[FieldError]:
+    for name, keys in given.items():
+        alert = built_in().get(name)
+        if alert is None:
+            near = suggest(str(name), built_in())
+            yield FieldError(("alerts", name), "is no alert", "one of the built-in alerts", near)
+        elif isinstance(keys, Mapping) and "threshold" in keys:
+            yield from _threshold_errors(("alerts", name, "threshold"), keys["threshold"], alert)
+
+
+def _threshold_errors(loc: tuple[Any, ...], value: object, alert: Alert) -> Iterator[FieldError]:
+    if alert.threshold is None:
+        yield FieldError(loc, "is a key that this alert does not have", "no threshold")
+    elif isinstance(value, str) != isinstance(alert.threshold, str):
+        expected = "a duration" if isinstance(alert.threshold, str) else "a number"
+        yield FieldError(loc, f"is {value}", f"{expected}, as {alert.threshold}")

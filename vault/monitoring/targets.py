@@ -1,0 +1,59 @@
+"""What Prometheus scrapes in one environment, with the declared server as default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from vault.declare.declaration import Declaration
+from vault.declare.schema.monitoring import Monitoring, Scraped
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What is scraped in one environment.
+
+    Attributes:
+        servers: ``host:port`` of each server.
+        scheme: That of the servers.
+        scraped: The team's file.
+
+    """
+
+    servers: tuple[str, ...]
+    scheme: str
+    scraped: Scraped
+
+
+def server_targets(address: str, scraped: Scraped) -> Targets:
+    """Return the targets of an environment whose server is at *address*.
+
+    Args:
+        address: URL of the server.
+        scraped: The team's file, which may name each server of a cluster.
+
+    """
+    parts = urlsplit(address)
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    own = f"{host}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
+    return Targets(scraped.servers or (own,), parts.scheme, scraped)
+
+
+def declared_targets(declaration: Declaration, monitoring: Monitoring) -> dict[str, Targets]:
+    """Return the targets of each environment but dev, whose servers run on a developer's machine.
+
+    Args:
+        declaration: Has the address of each environment's server.
+        monitoring: The team's file.
+
+    """
+    found = {}
+    for environment in declaration.environments:
+        address = declaration.environment(environment).vault.address
+        if not environment.is_dev and address is not None:
+            scraped = monitoring.environments.get(environment, Scraped())
+            found[str(environment)] = server_targets(address, scraped)
+    return found

@@ -1,0 +1,173 @@
+"""Prometheus, Alertmanager and a node exporter beside a local deployment, as background processes.
+
+They are the system's programs, because no wheel has them. A further process writes the files of the
+checks, which the node exporter shows.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from app_integration._internal.private_file import write_private
+from app_integration.errors import ConfigurationError
+from vault.runtime.files import ensure_private_folder
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, MonitoringPorts, check_free
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.processes.program import Program
+
+START_SECONDS: Final = 30.0
+REQUEST_SECONDS: Final = 2.0
+#: Name of the process → the program, which on Debian is the name of its package, too.
+PROGRAMS: Final = {
+    "prometheus": "prometheus",
+    "alertmanager": "prometheus-alertmanager",
+    "node-exporter": "prometheus-node-exporter",
+}
+CHECKS: Final = "monitoring-checks"
+#: Page of each server that answers once it is ready.
+_READY: Final = {"prometheus": "/-/ready", "alertmanager": "/-/ready", "node-exporter": "/metrics"}
+_RETENTION: Final = "15d"
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringFolders:
+    """Folders of the monitoring, below that of the deployment *layout*."""
+
+    layout: Layout
+
+    @property
+    def root(self) -> Path:
+        """Return the folder of all its files."""
+        return self.layout.root / "monitoring"
+
+    @property
+    def textfiles(self) -> Path:
+        """Return the folder of the checks' files."""
+        return self.root / "textfile"
+
+    def create(self) -> None:
+        """Create the folders, each with mode 0700."""
+        for folder in (self.root, self.textfiles):
+            ensure_private_folder(folder)
+
+
+class MonitoringStack:
+    """The processes of the monitoring."""
+
+    def __init__(self, layout: Layout, ports: MonitoringPorts) -> None:
+        self.folders = MonitoringFolders(layout)
+        self._layout = layout
+        self._ports = ports
+        self._processes = ProcessManager(layout)
+
+    def start(self, files: Mapping[str, str], checks: Program) -> tuple[str, ...]:
+        """Write *files*, and start what does not run on them; return the names of what was started.
+
+        Args:
+            files: Name → text of the configuration files.
+            checks: Writes the files of the checks. Its name must be :data:`CHECKS`.
+
+        Raises:
+            ConfigurationError: If a program is not installed, or a file cannot be used.
+            PortTaken: If another process listens on a port. Nothing was started.
+            StartFailed: If a process exits, or is not ready in time.
+
+        """
+        programs = [*self._programs(), checks]
+        self.folders.create()
+        changed = self._write(files)
+        stopped = [each for each in programs if changed or not self._runs(each)]
+        for program in stopped:
+            self._processes.stop(program.name)
+        check_free(self._ports, [each.name.replace("-", "_") for each in stopped if each.ports])
+        for program in stopped:
+            self._start(program)
+        return tuple(each.name for each in stopped)
+
+    def stop(self) -> tuple[str, ...]:
+        """Stop the processes, and return the names of those that were running.
+
+        Raises:
+            StopFailed: If a process survives SIGKILL.
+
+        """
+        names = [name for name in (CHECKS, *PROGRAMS) if self._processes.find(name)]
+        for name in (CHECKS, *PROGRAMS):
+            self._processes.stop(name)
+        return tuple(names)
+
+    def _write(self, files: Mapping[str, str]) -> bool:
+        """Write *files*; return whether one is another than before."""
+        changed = False
+        for name, text in files.items():
+            path = self.folders.root / name
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                write_private(path, text)
+                changed = True
+        return changed
+
+    def _runs(self, program: Program) -> bool:
+        running = self._processes.find(program.name)
+        return running is not None and running.ports == program.ports
+
+    def _start(self, program: Program) -> None:
+        running = self._processes.start(program)
+        if program.ports:
+            url = f"http://{HOST}:{program.ports[0]}{_READY[program.name]}"
+            self._processes.wait_until(running, lambda: _responds(url), START_SECONDS)
+
+    def _programs(self) -> list[Program]:
+        """Return the programs.
+
+        Raises:
+            ConfigurationError: If one is not installed.
+
+        """
+        paths = {name: shutil.which(program) for name, program in PROGRAMS.items()}
+        missing = [PROGRAMS[name] for name, path in paths.items() if path is None]
+        if missing:
+            raise ConfigurationError(
+                f"{', '.join(missing)} is not installed; on Debian and Ubuntu: apt-get install "
+                f"{' '.join(missing)}"
+            )
+        root, ports = self.folders.root, self._ports.by_name()
+        options = {
+            "prometheus": (
+                f"--config.file={root / 'prometheus.yml'}",
+                f"--storage.tsdb.path={root / 'prometheus'}",
+                f"--storage.tsdb.retention.time={_RETENTION}",
+            ),
+            "alertmanager": (
+                f"--config.file={root / 'alertmanager.yml'}",
+                f"--storage.path={root / 'alertmanager'}",
+                "--cluster.listen-address=",
+            ),
+            "node-exporter": (
+                "--collector.disable-defaults",
+                "--collector.textfile",
+                f"--collector.textfile.directory={self.folders.textfiles}",
+            ),
+        }
+        return [
+            _program(name, str(paths[name]), options[name], root, ports[name.replace("-", "_")])
+            for name in PROGRAMS
+        ]
+
+
+def _program(name: str, path: str, options: Sequence[str], folder: Path, port: int) -> Program:
+    command = (path, *options, f"--web.listen-address={HOST}:{port}")
+    return Program(name=name, command=command, folder=folder, ports=(port,))
+
+
+def _responds(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=REQUEST_SECONDS).ok
+    except requests.RequestException:
+        return False
