@@ -72,6 +72,11 @@ def test_each_alert_links_a_section_of_the_runbook() -> None:
     assert {alert.runbook for alert in built_in().values()} <= anchors
 
 
+def test_each_alert_is_documented() -> None:
+    text = (ROOT / "docs" / "howto" / "Monitoring.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"`(Strongroom\w+)`", text)} == {*built_in()}
+
+
 def test_keys_of_a_team_replace_those_of_an_alert(tmp_path: Path) -> None:
     (tmp_path / "monitoring.yaml").write_text(
         "alerts:\n"
