@@ -78,9 +78,9 @@ def _accesses(outcome: str) -> str:
 
 
 def _unchecked(alert: str, metric: str, minutes: int) -> list[Case]:
-    series = f'{metric}{{environment="prod",instance="a"}}'
-    quiet, at = {series: f"120x{minutes + 5}"}, minutes + 1
-    return _pair(alert, {series: f"0x{minutes + 5}"}, quiet, at)
+    """Return the cases of an alert on a check that was last made so many minutes ago."""
+    series, at = f'{metric}{{environment="prod",instance="a"}}', minutes + 10
+    return _pair(alert, {series: f"0x{at}"}, {series: f"{11 * 60}x{at}"}, at)
 
 
 def _timestamp(alert: str, series: str, threshold: int, at: int) -> list[Case]:
@@ -178,7 +178,7 @@ CASES: Final[tuple[Case, ...]] = (
         90,
     ),
     *_pair("RotationOverdue", {_OVERDUE: "1x90"}, {_OVERDUE: "0x90"}, 90),
-    *_pair("RotationStuck", {_WAITING: "0x4500"}, {_WAITING: f"{2 * HOUR}x4500"}, 3 * 1440 + 65),
+    *_pair("RotationStuck", {_WAITING: "0x4500"}, {_WAITING: f"{2 * HOUR}x4500"}, 3 * 1440 + 70),
     *_timestamp("SecretIdExpires", _DUE.replace(_ROTATION, _SECRET_ID), 3 * DAY, 90),
     *_unchecked("LedgerUnchecked", "strongroom_rotation_checked_timestamp_seconds", 2 * 1440),
     *_pair(
