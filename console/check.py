@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from agent.compiler.declared_template import compile_declared
 from agent.errors import TemplateRejected
 from app_integration.names import Scope
-from vault.audit.anomalies.rules import find_file, read_rules
+from vault.audit.anomalies import rules as anomaly_rules
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.policy_files import read_tests
 from vault.declare.repository import Repository
 from vault.declare.schema.model import Config
 from vault.monitoring.alerts import read_monitoring
+from vault.rollout import rules as rollout_rules
 
 
 def find_errors(repository: Repository) -> tuple[str, ...]:
     """Return every error as text with file and line: of the declaration, or else of what needs it.
 
-    That is the tests of policies, the rules of anomalies, the monitoring, and the templates. The
+    That is the tests of policies, the rules of anomalies and rollouts, the monitoring, and the
+    templates. The
     compiler stops at the first error of a template. Templates are compiled for each environment in
     which their service runs.
 
@@ -35,6 +37,7 @@ def find_errors(repository: Repository) -> tuple[str, ...]:
         *_policy_test_errors(repository, declared),
         *_anomaly_rule_errors(repository),
         *_monitoring_errors(repository, declared),
+        *_rollout_rule_errors(repository, declared),
     ]
     for name, service in declared.services.items():
         if service.config is not None:
@@ -51,7 +54,16 @@ def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterat
 
 def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
     try:
-        read_rules(find_file(repository.declaration))
+        anomaly_rules.read_rules(anomaly_rules.find_file(repository.declaration))
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _rollout_rule_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    file = rollout_rules.find_file(repository.declaration)
+    try:
+        if file is not None:
+            rollout_rules.read_file(file, declared.services)
     except DeclarationError as error:
         yield from map(str, error.errors)
 

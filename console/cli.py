@@ -2,8 +2,8 @@
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
 ``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
-``environments diff``, ``ledger``, ``logs read``, ``policies test`` or ``backups`` finds something,
-or ``status`` a part that is not running.
+``environments diff``, ``ledger``, ``logs read``, ``policies test``, ``rollout watch`` or
+``backups`` finds something, or ``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from console import (
     monitoring,
     operate,
     policies,
+    rollout,
     rotation,
     stored_keys,
     units,
@@ -72,6 +73,7 @@ app.add_typer(logs.app, name="logs")
 app.add_typer(authoring.app, name="new")
 app.add_typer(monitoring.app, name="monitoring")
 app.add_typer(policies.app, name="policies")
+app.add_typer(rollout.app, name="rollout")
 for command in (
     authoring.init,
     authoring.check,

@@ -13,7 +13,7 @@ from app_integration.errors import ConfigurationError
 from console import operate
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import Within
-from vault.rotation.consumers.prometheus_query import check_prometheus_url
+from vault.prometheus.client import check_prometheus_url
 
 #: Durations of most options that have one.
 _WAITS: Final = Within("1s", "30d")
@@ -88,6 +88,15 @@ Prometheus = Annotated[
         parser=_parse_prometheus,
         metavar="URL",
         help="a server that scrapes the consumers, asked without an audit log",
+    ),
+]
+PrometheusUrl = Annotated[
+    str,
+    typer.Option(
+        "--prometheus",
+        parser=_parse_prometheus,
+        metavar="URL",
+        help="a server that scrapes both colours",
     ),
 ]
 

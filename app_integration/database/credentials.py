@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 import psycopg
 
 from app_integration._internal import fork_safety
+from app_integration.observability import metrics
 from app_integration.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,10 @@ class CredentialProvider(ABC):
                 fails for another reason.
 
         """
+        with metrics.recorded_connection():
+            return self._connect(open_)
+
+    def _connect(self, open_: Callable[[Credentials], _Connection]) -> _Connection:
         for left in reversed(range(self.attempts)):
             while not self._begin_connecting(credentials := self.current()):
                 pass
@@ -171,6 +176,12 @@ class CredentialProvider(ABC):
                 fails for another reason.
 
         """
+        with metrics.recorded_connection():
+            return await self._aconnect(open_)
+
+    async def _aconnect(
+        self, open_: Callable[[Credentials], Awaitable[_Connection]]
+    ) -> _Connection:
         for left in reversed(range(self.attempts)):
             while not self._begin_connecting(credentials := await asyncio.to_thread(self.current)):
                 pass

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
@@ -95,6 +96,20 @@ def count_outcomes(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, 
         return call
 
     return decorate
+
+
+@contextmanager
+def recorded_connection() -> Iterator[None]:
+    """Record whether the block, which opens a connection to a database, succeeds.
+
+    The outcome is ``ok`` or the name of the exception, which may be that of the driver.
+    """
+    try:
+        yield
+    except Exception as error:
+        get_recorder().record_operation("database-connection", type(error).__name__)
+        raise
+    get_recorder().record_operation("database-connection", OK)
 
 
 def _create_recorder() -> Recorder:

@@ -65,6 +65,11 @@ class Prometheus(Recorder):
             "data-key-check": counter(
                 "data_key_checks", "Checks whether the active data key is still stored.", "outcome"
             ),
+            "database-connection": counter(
+                "database_connections",
+                "Connections that engines and pools opened, or failed to open.",
+                "outcome",
+            ),
             "orphan-lease": counter(
                 "orphan_leases",
                 "Leases that the server may have issued although its response was lost.",

@@ -64,8 +64,8 @@ class Recorder:
         """Record the outcome of one operation.
 
         Args:
-            operation: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease`` or
-                ``data-key-check``.
+            operation: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``,
+                ``data-key-check`` or ``database-connection``.
             outcome: ``ok``, or the name of the error class.
 
         """

@@ -79,6 +79,14 @@ def test_error_of_the_rules_of_anomalies_has_its_line(root: Path) -> None:
     assert error.startswith("anomalies.yaml:2: rules.burst.factor is 1 (expected a whole number")
 
 
+def test_error_of_the_rules_of_rollouts_has_its_line(root: Path) -> None:
+    text = "window: 1s\nservices:\n  shpo: {}\n"
+    (root / "rollout.yaml").write_text(text, encoding="utf-8")
+    first, second = find_errors(read(root))
+    assert first.startswith("rollout.yaml:1: window is 1s (expected a duration from 10s to 1h")
+    assert second.startswith("rollout.yaml:3: services has the unknown service 'shpo'")
+
+
 def test_command_exits_0_if_declaration_and_templates_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app_integration.database.credentials import Credentials
+from app_integration.database.external_credentials import credentials_from_secret
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
@@ -25,6 +29,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import metrics, redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.prometheus import MAX_NAMES, Prometheus
+from app_integration.secret import Secret
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from tests.unit.observability.test_audit_log import Disk
@@ -318,3 +323,40 @@ def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:
         )
     assert len(results) == 1000
     assert scrape() == 4 + 800
+
+
+@pytest.mark.usefixtures("recorder")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_connections_of_a_provider_are_counted_by_outcome(is_async: bool) -> None:
+    provider = credentials_from_secret(
+        lambda stale: Secret("postgresql://ada:pass@db/shop"),  # noqa: ARG005 (its parameter)
+        "database-url",
+    )
+    attempts: Iterator[Connection | Exception] = iter(
+        [Connection(), psycopg.OperationalError("timeout"), Connection()]
+    )
+
+    def open_(_credentials: Credentials) -> Connection:
+        attempt = next(attempts)
+        if isinstance(attempt, Exception):
+            raise attempt
+        return attempt
+
+    async def aopen(credentials: Credentials) -> Connection:
+        return open_(credentials)
+
+    def connect() -> object:
+        return asyncio.run(provider.aconnect(aopen)) if is_async else provider.connect(open_)
+
+    connect()
+    with pytest.raises(psycopg.OperationalError):
+        connect()
+    connect()
+    found = samples("database_connections_total")
+    assert found == {("ok",): 2, ("OperationalError",): 1}
+
+
+class Connection:
+    """A connection that is open."""
+
+    closed = False

@@ -62,7 +62,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import backup, cli, environment_plan, environments, ledger, logs, policies
+from console import backup, cli, environment_plan, environments, ledger, logs, policies, rollout
 from console.audit import anomalies, devices, verify
 from policies.render import render_policies
 from vault.audit.archive.device_metrics import render_device_metrics
@@ -296,6 +296,7 @@ COMMANDS: Final = {
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
+    "rollout watch": "--service --env --new --old --prometheus --for --interval --rules",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
     "--audit-log --store --prometheus --out --host --wrap-ttl --root",
     "rotate-password": "NAME --service --env --root",
@@ -373,6 +374,7 @@ def test_exit_codes_are_listed() -> None:
         ledger.OVERDUE,
         logs.INCOMPLETE,
         policies.FAILS,
+        rollout.STOPPED,
         diagnosis.FAILS,
     } == {CHANGES}
     assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
@@ -425,6 +427,7 @@ METRICS: Final = {
     "strongroom_renewals_total": "environment outcome",
     "strongroom_unwrappings_total": "environment outcome",
     "strongroom_data_key_checks_total": "environment outcome",
+    "strongroom_database_connections_total": "environment outcome",
     "strongroom_orphan_leases_total": "environment outcome",
     "strongroom_rotations_total": "environment kind name",
     "strongroom_lease_expires_timestamp_seconds": "environment holder",

@@ -11,6 +11,7 @@ from vault.declare import load
 from vault.declare.errors import DeclarationError, FieldError, FileError, format_value
 from vault.declare.schema.anomalies import AnomalyRules, Rule, RuleName
 from vault.declare.yaml.document import Document
+from vault.declare.yaml.merge import merge
 
 BUILT_IN: Final = Path(__file__).with_name("rules.yaml")
 #: Name of a team's file, beside ``services`` and ``environments``.
@@ -57,7 +58,7 @@ def read_rules(path: Path | None) -> AnomalyRules:
     errors = [*load.file_errors(AnomalyRules, doc, _order_errors(doc, base))]
     if errors:
         raise DeclarationError(errors)
-    return AnomalyRules.model_validate(_merge(base, doc.data))
+    return AnomalyRules.model_validate(merge(base, doc.data))
 
 
 def rule_of(rules: AnomalyRules, name: RuleName) -> Rule:
@@ -72,24 +73,12 @@ def with_threshold(rules: AnomalyRules, name: RuleName, key: str, value: int) ->
     return rules.model_copy(update={"rules": rules.rules.model_copy(update={name: changed})})
 
 
-def _merge(base: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *base* with the values of *data*, at any depth of mappings."""
-    merged = dict(base)
-    for key, value in data.items():
-        inner = merged.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping):
-            merged[key] = _merge(inner, value)
-        else:
-            merged[key] = value
-    return merged
-
-
 def _order_errors(doc: Document, base: Mapping[str, Any]) -> list[FieldError]:
     """Return the error of working hours that end before they begin.
 
     The model cannot know them, because one of the two may be the built-in one.
     """
-    rules = _merge(base, doc.data)["rules"]
+    rules = merge(base, doc.data)["rules"]
     hours = rules.get("out_of_hours") if isinstance(rules, Mapping) else None
     if not isinstance(hours, Mapping):
         return []

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, Within
+from vault.declare.schema.field_types import Count, Distinct, Within
 from vault.declare.schema.text_types import Matching, check_placeholders, json_text
 
 #: Names in braces that a pattern may contain: the jobs of a deployment, the environment, mounts.
@@ -81,7 +81,6 @@ Text = Annotated[str, Matching(r"[^\x00-\x1f\x7f]{1,400}", "text of 1 to 400 cha
 Learning = Annotated[int, Within("1h", "90d")]
 Span = Annotated[int, Within("1m", "1h")]
 Factor = Annotated[int, Field(ge=2, le=1000)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Skip = Annotated[
     tuple[NamedPattern, ...],
     Field(description="a list of roles such as '{apply}', which people never match"),

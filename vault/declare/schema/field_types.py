@@ -276,6 +276,7 @@ Command = Annotated[
 ]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 RotationPeriod = Annotated[int, Within("1h", "3650d")]
 AuditKeepTime = Annotated[int, Within("1d", "3650d")]
 RetireTime = Annotated[int, Within("1s", "365d")]

@@ -20,6 +20,7 @@ from vault.declare.schema.anomalies import AnomalyRules
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 from vault.declare.schema.monitoring import Monitoring
 from vault.declare.schema.policy_tests import PolicyTests
+from vault.declare.schema.rollout import RolloutFile
 
 
 class Kind(StrEnum):
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     POLICY_TESTS = "policy-tests"
     ANOMALIES = "anomalies"
     MONITORING = "monitoring"
+    ROLLOUT = "rollout"
 
 
 #: Kind of file → its model.
@@ -39,6 +41,7 @@ MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
     Kind.POLICY_TESTS: PolicyTests,
     Kind.ANOMALIES: AnomalyRules,
     Kind.MONITORING: Monitoring,
+    Kind.ROLLOUT: RolloutFile,
 }
 
 

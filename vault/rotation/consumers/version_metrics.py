@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.observability.recorder import FILE, UNKNOWN_VERSION
+from vault.prometheus import vector
+from vault.prometheus.vector import Labels
 
 #: The gauge that the SDK sets, for its cache and for a delivered file.
 METRIC: Final = "strongroom_secret_version"
 _OWN_LABELS: Final = frozenset(("__name__", "environment", "service", "secret", "source"))
 _MAX_VERSION: Final = 2**31
-
-Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,44 +115,17 @@ def build_queries(names: Collection[str], since: timedelta) -> dict[str, str]:
     }
 
 
-def parse_vector(document: object) -> tuple[Sample, ...]:
-    """Return the samples in a response of Prometheus' query API.
+def read_versions(samples: Iterable[vector.Sample]) -> tuple[Sample, ...]:
+    """Return *samples* whose values are versions.
 
     Raises:
-        ConfigurationError: If it is not a successful and complete response with an instant vector.
+        ConfigurationError: If the value of one is no version.
 
     """
-    try:
-        samples, is_partial = tuple(map(_parse_sample, _results(document))), _is_partial(document)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
-        raise ConfigurationError("the response is not that of Prometheus' query API") from None
-    if is_partial:
-        raise ConfigurationError("the response has warnings, so that targets may be missing")
-    return samples
-
-
-def _is_partial(document: Any) -> bool:
-    return bool(document.get("warnings"))
-
-
-def _results(document: Any) -> list[Any]:
-    data = document["data"]
-    if document["status"] != "success" or data["resultType"] != "vector":
-        raise ValueError
-    results = data["result"]
-    if not isinstance(results, list):
-        raise TypeError
-    return results
-
-
-def _parse_sample(result: Any) -> Sample:
-    labels, (_time, text) = result["metric"], result["value"]
-    if not all(isinstance(each, str) for pair in labels.items() for each in (*pair, text)):
-        raise TypeError
-    value = float(text)
-    if not (0 <= value < _MAX_VERSION and value.is_integer()):
-        raise ValueError
-    return Sample(dict(labels), value)
+    found = tuple(Sample(each.labels, each.value) for each in samples)
+    if not all(0 <= each.value < _MAX_VERSION and each.value.is_integer() for each in found):
+        raise ConfigurationError("Prometheus shows a version that is no whole number")
+    return found
 
 
 def _is_of(sample: Sample, scope: Scope) -> bool:

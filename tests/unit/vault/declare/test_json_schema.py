@@ -26,6 +26,7 @@ from vault.declare.schema import (
     monitoring,
     mounts,
     policy_tests,
+    rollout,
 )
 from vault.declare.schema.base import Section
 from vault.declare.schema.json_schema import Kind
@@ -185,6 +186,20 @@ FULL: Final[Mapping[Kind, Any]] = {
               runbook: a}
           StrongroomRotationDue: {threshold: 14d}
     """),
+    Kind.ROLLOUT: PARSER.load("""
+        targets: job="{service}",colour="{colour}"
+        window: 2m
+        silence: 1m
+        triggers: &triggers
+          secret_failures: {enabled: true, percent: 5, minimum: 20}
+          database_failures: {counter: 'db_connects_total{outcome="failed"}', count: 3}
+          crashes: {count: 1}
+          latency:
+            {histogram: 'http_seconds{handler="/orders"}', measure: p95, percent: 20, minimum: 50,
+              baseline: 1h}
+        services:
+          shop: {targets: 'pod=~"shop-{colour}-.*"', window: 5m, triggers: *triggers}
+    """),
 }
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
@@ -259,6 +274,25 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "Pattern": (["a", "*{x}ü'", "a" * 200], ["", "a\nb", "a" * 201, 7], []),
     "Skip": ([[], ["{apply}", "{plan}"]], [[""], ["{aply}"], "a", [1]], []),
     "Span": (["1m", "1h"], ["1", "100h"], ["59s", "2h"]),
+    "Baseline": (["1m", "1d"], ["1", "100d"], ["59s", "2d"]),
+    "HistogramName": (
+        ["http_seconds", 'a:b{c="d"}'],
+        ["", "a b", "1a", "a{}", 'a{b="c}', 7],
+        ["a_bucket", 'a_sum{b="c"}'],
+    ),
+    "Increase": ([1, 1000], [0, 1001, "20"], []),
+    "Percent": ([1, 100], [0, 101, 0.5, "5"], []),
+    "Selector": (
+        ["up", 'a:b{c="d", e=~"f|g\\\\.h"}'],
+        ["", "a b", "{a='b'}", "a{}", 'a{b="c}', 'a{b="c"}[1m]', 7],
+        [],
+    ),
+    "Targets": (
+        ['colour="{colour}"', 'job="{service}", pod=~"{colour}-.*"'],
+        ["", "{colour}", 'colour="{colour}', 7],
+        ['colour="green"', 'c="{color}"', 'c="{colour}",d="{job}"'],
+    ),
+    "Window": (["10s", "1h"], ["1", "100h"], ["9s", "2h"]),
     "Text": (["a", "ü" * 400], ["", "a\nb", "a" * 401, 7], []),
     "TimeZone": (["UTC", "Europe/Berlin"], ["", "/etc", "a b", 7], ["Europe/Berlni", "Europe"]),
     "Until": (["2027-01-31"], ["", "2027-1-31", "soon", 7], ["2027-02-30"]),
@@ -317,6 +351,7 @@ MODULES: Final = (
     monitoring,
     mounts,
     policy_tests,
+    rollout,
 )
 TYPES: Final = {
     name: value
@@ -474,6 +509,7 @@ FEWEST_PATTERNS: Final = {
     Kind.POLICY_TESTS: 2,
     Kind.ANOMALIES: 9,
     Kind.MONITORING: 9,
+    Kind.ROLLOUT: 3,
 }
 
 

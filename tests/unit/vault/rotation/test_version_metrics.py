@@ -1,32 +1,26 @@
-"""What metrics say about the consumers of a secret, and responses that are not Prometheus'."""
+"""What metrics say about the consumers of a secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from vault.prometheus import vector
 from vault.rotation.consumers.evidence import Evidence, Proof
 from vault.rotation.consumers.kv_log import Promotion
 from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_time
-from vault.rotation.consumers.prometheus_query import (
-    MAX_RESPONSE,
-    check_prometheus_url,
-    read_version_metrics,
-)
+from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.consumers.version_metrics import (
     Sample,
     VersionMetrics,
     build_queries,
-    parse_vector,
+    read_versions,
 )
 
 TIME: Final = datetime(2026, 5, 1, tzinfo=UTC)
@@ -160,109 +154,12 @@ def test_queries_name_the_secrets_and_reach_back_to_the_window_before_the_promot
     }
 
 
-def vector(*results: object, status: str = "success", kind: str = "vector") -> dict[str, Any]:
-    return {"status": status, "data": {"resultType": kind, "result": list(results)}}
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, 2.5, 2.0**31])
+def test_value_that_is_no_version_is_rejected(value: float) -> None:
+    with pytest.raises(ConfigurationError, match="a version that is no whole number"):
+        read_versions([vector.Sample({"instance": "a"}, value)])
 
 
-def test_vector_of_prometheus_is_parsed() -> None:
-    document = vector({"metric": {"instance": "a:1"}, "value": [1.5, "3"]})
-    assert parse_vector(document) == (Sample({"instance": "a:1"}, 3),)
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        None,
-        [],
-        {},
-        {"status": "error", "data": {}},
-        vector(status="error"),
-        vector(kind="matrix"),
-        {"status": "success", "data": {"resultType": "vector", "result": {}}},
-        vector({"metric": {}}),
-        vector({"metric": [], "value": [1, "3"]}),
-        vector({"metric": {"instance": 1}, "value": [1, "3"]}),
-        vector({"metric": {"instance": "a"}, "value": [1, 3]}),
-        vector({"metric": {}, "value": [1, "3", 4]}),
-        vector({"metric": {}, "value": "3"}),
-        *(
-            vector({"metric": {"instance": "a"}, "value": [1, text]})
-            for text in ("x", "NaN", "+Inf", "-1", "2.5", "1e300", "9" * 400)
-        ),
-    ],
-)
-def test_other_response_is_rejected(document: object) -> None:
-    with pytest.raises(ConfigurationError, match="not that of Prometheus' query API"):
-        parse_vector(document)
-
-
-def test_response_that_may_be_incomplete_is_rejected() -> None:
-    document = {**vector(), "warnings": ["a store does not respond"]}
-    with pytest.raises(ConfigurationError, match="has warnings, so that targets may be missing"):
-        parse_vector(document)
-    assert parse_vector({**vector(), "warnings": []}) == ()
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "prometheus:9090", "ftp://a", "http://", "http://a:0", "http://a:x", "http://a?b=c"],
-)
-def test_url_of_another_form_is_rejected(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="expected http"):
-        check_prometheus_url(url)
-
-
-def test_url_with_credentials_is_rejected_without_showing_them() -> None:
-    with pytest.raises(ConfigurationError, match="netrc") as caught:
-        check_prometheus_url("https://me:hunter2@prometheus")
-    assert "hunter2" not in str(caught.value)
-
-
-def test_url_with_a_path_is_kept() -> None:
-    assert check_prometheus_url("https://host/prometheus/") == "https://host/prometheus"
-
-
-@contextmanager
-def responding(status: int, body: bytes) -> Iterator[str]:
-    """Run a server that is not Prometheus, and yield its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:1/")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client closes early
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "reason"),
-    [
-        (302, b"", "the response has the status 302"),
-        (401, b"secret", "the response has the status 401"),
-        (200, b"<html>", "JSONDecodeError"),
-        (200, b"\xff", "UnicodeDecodeError"),
-        (200, b"[" * 10**6, "RecursionError"),
-        (200, b"{}", "the response is not that of Prometheus' query API"),
-        (200, b" " * (MAX_RESPONSE + 1), f"the response has more than {MAX_RESPONSE} bytes"),
-    ],
-    ids=["redirect", "denied", "html", "binary", "nested", "other", "large"],
-)
-def test_server_that_is_not_prometheus_is_an_error(status: int, body: bytes, reason: str) -> None:
-    with responding(status, body) as url, pytest.raises(ConfigurationError) as caught:
-        read_version_metrics(url, ["jwt"], timedelta(hours=1))
-    assert f"{url} cannot be queried: {reason}; correct --prometheus" in str(caught.value)
+def test_versions_of_a_server_that_does_not_respond_are_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="ConnectionError; correct --prometheus"):
+        read_version_metrics("http://127.0.0.1:1", ["jwt"], timedelta(hours=1))

@@ -1,0 +1,120 @@
+"""Client of Prometheus: its addresses, and responses that are not Prometheus'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from vault.prometheus.client import MAX_RESPONSE, check_prometheus_url, query_prometheus
+from vault.prometheus.vector import Sample, parse_vector
+
+
+def vector(*results: object, status: str = "success", kind: str = "vector") -> dict[str, Any]:
+    return {"status": status, "data": {"resultType": kind, "result": list(results)}}
+
+
+def test_vector_of_prometheus_is_parsed() -> None:
+    document = vector({"metric": {"instance": "a:1"}, "value": [1.5, "2.5"]})
+    assert parse_vector(document) == (Sample({"instance": "a:1"}, 2.5),)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"status": "error", "data": {}},
+        vector(status="error"),
+        vector(kind="matrix"),
+        {"status": "success", "data": {"resultType": "vector", "result": {}}},
+        vector({"metric": {}}),
+        vector({"metric": [], "value": [1, "3"]}),
+        vector({"metric": {"instance": 1}, "value": [1, "3"]}),
+        vector({"metric": {"instance": "a"}, "value": [1, 3]}),
+        vector({"metric": {}, "value": [1, "3", 4]}),
+        vector({"metric": {}, "value": "3"}),
+        *(vector({"metric": {"instance": "a"}, "value": [1, text]}) for text in ("x", "", "1_0x")),
+    ],
+)
+def test_other_response_is_rejected(document: object) -> None:
+    with pytest.raises(ConfigurationError, match="not that of Prometheus' query API"):
+        parse_vector(document)
+
+
+def test_response_that_may_be_incomplete_is_rejected() -> None:
+    document = {**vector(), "warnings": ["a store does not respond"]}
+    with pytest.raises(ConfigurationError, match="has warnings, so that targets may be missing"):
+        parse_vector(document)
+    assert parse_vector({**vector(), "warnings": []}) == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "prometheus:9090", "ftp://a", "http://", "http://a:0", "http://a:x", "http://a?b=c"],
+)
+def test_url_of_another_form_is_rejected(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected http"):
+        check_prometheus_url(url)
+
+
+def test_url_with_credentials_is_rejected_without_showing_them() -> None:
+    with pytest.raises(ConfigurationError, match="netrc") as caught:
+        check_prometheus_url("https://me:hunter2@prometheus")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_url_with_a_path_is_kept() -> None:
+    assert check_prometheus_url("https://host/prometheus/") == "https://host/prometheus"
+
+
+@contextmanager
+def responding(status: int, body: bytes) -> Iterator[str]:
+    """Run a server that is not Prometheus, and yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:1/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client closes early
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (302, b"", "the response has the status 302"),
+        (401, b"secret", "the response has the status 401"),
+        (200, b"<html>", "JSONDecodeError"),
+        (200, b"\xff", "UnicodeDecodeError"),
+        (200, b"[" * 10**6, "RecursionError"),
+        (200, b"{}", "the response is not that of Prometheus' query API"),
+        (200, b" " * (MAX_RESPONSE + 1), f"the response has more than {MAX_RESPONSE} bytes"),
+    ],
+    ids=["redirect", "denied", "html", "binary", "nested", "other", "large"],
+)
+def test_server_that_is_not_prometheus_is_an_error(status: int, body: bytes, reason: str) -> None:
+    with responding(status, body) as url, pytest.raises(ConfigurationError) as caught:
+        query_prometheus(url, "up")
+    assert str(caught.value) == f"{url} cannot be queried: {reason}"

@@ -1,0 +1,56 @@
+"""Instant vectors in responses of Prometheus. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app_integration.errors import ConfigurationError
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample of an instant vector. Its value may be infinite, or no number."""
+
+    labels: Labels
+    value: float
+
+
+def parse_vector(document: object) -> tuple[Sample, ...]:
+    """Return the samples in a response of Prometheus' query API.
+
+    Raises:
+        ConfigurationError: If it is not a successful and complete response with an instant vector.
+
+    """
+    try:
+        samples, is_partial = tuple(map(_parse_sample, _results(document))), _is_partial(document)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ConfigurationError("the response is not that of Prometheus' query API") from None
+    if is_partial:
+        raise ConfigurationError("the response has warnings, so that targets may be missing")
+    return samples
+
+
+def _is_partial(document: Any) -> bool:
+    return bool(document.get("warnings"))
+
+
+def _results(document: Any) -> list[Any]:
+    data = document["data"]
+    if document["status"] != "success" or data["resultType"] != "vector":
+        raise ValueError
+    results = data["result"]
+    if not isinstance(results, list):
+        raise TypeError
+    return results
+
+
+def _parse_sample(result: Any) -> Sample:
+    labels, (_time, text) = result["metric"], result["value"]
+    if not all(isinstance(each, str) for pair in labels.items() for each in (*pair, text)):
+        raise TypeError
+    return Sample(dict(labels), float(text))

@@ -1,0 +1,1 @@
+"""Decision whether a rollout goes on, from the metrics of two colours of a service."""

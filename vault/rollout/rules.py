@@ -1,0 +1,88 @@
+"""Reader of the rules: the built-in ones, with the keys of a team's file in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from vault.declare import load
+from vault.declare.errors import DeclarationError, FieldError, FileError, join_names, suggest
+from vault.declare.schema.rollout import RolloutFile, RolloutRules
+from vault.declare.yaml.document import Document
+from vault.declare.yaml.merge import merge
+
+BUILT_IN: Final = Path(__file__).with_name("rules.yaml")
+#: Name of a team's file, beside ``services`` and ``environments``.
+FILE: Final = "rollout.yaml"
+
+
+@cache
+def built_in() -> RolloutRules:
+    """Return the built-in rules, which have every key."""
+    return RolloutRules.model_validate(load.read_document(BUILT_IN).data)
+
+
+def find_file(declaration: Path) -> Path | None:
+    """Return the rules file of a declaration, None if it has none.
+
+    Args:
+        declaration: Folder of ``services`` and ``environments``.
+
+    """
+    path = declaration / FILE
+    return path if path.exists() or path.is_symlink() else None
+
+
+def read_rules(path: Path | None, service: str, known: Collection[str]) -> RolloutRules:
+    """Return the rules for *service*, each key from the narrowest place that has it.
+
+    These are the service's entry in the file, the file, and the built-in rules.
+
+    Args:
+        path: A team's file, or None for the built-in rules.
+        service: Name of the service.
+        known: Names of the declared services.
+
+    Raises:
+        DeclarationError: If the file is invalid. It lists every error with file and line.
+
+    """
+    if path is None:
+        return built_in()
+    data = dict(read_file(path, known).data)
+    own = data.pop("services", {}).get(service, {})
+    base = load.read_document(BUILT_IN).data
+    return RolloutRules.model_validate(merge(merge(base, data), own))
+
+
+def read_file(path: Path, known: Collection[str]) -> Document:
+    """Return the checked file *path*.
+
+    Args:
+        path: A team's file.
+        known: Names of the declared services.
+
+    Raises:
+        DeclarationError: If it is invalid.
+
+    """
+    try:
+        doc = load.read_document(path)
+    except OSError as error:
+        text = f"the file cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(load.display_path(path), 0, text)]) from None
+    errors = [*load.file_errors(RolloutFile, doc, [*_unknown_services(doc, known)])]
+    if errors:
+        raise DeclarationError(errors)
+    return doc
+
+
+def _unknown_services(doc: Document, known: Collection[str]) -> Iterator[FieldError]:
+    services = doc.data.get("services")
+    for name in services if isinstance(services, Mapping) else ():
+        if name not in known:
+            loc, what = ("services", name), f"has the unknown service {name!r}"
+            near = suggest(name, known)
+            yield FieldError(loc, what, join_names(known), near, subject=("services",))

@@ -1,0 +1,120 @@
+"""Watch of a rollout: looks at an interval, until a trigger fires or the time is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from vault.declare import durations
+from vault.declare.schema.rollout import RolloutRules
+from vault.rollout.colour_metrics import Query, measure
+from vault.rollout.decision import Colours, Finding, State, decide
+from vault.rollout.measurement import Look
+from vault.rollout.queries import build_queries, find_targets
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A rollout of one service.
+
+    Attributes:
+        colours: Names of the new and the old colour.
+        rules: The rules of the service, with every key.
+
+    """
+
+    scope: Scope
+    colours: Colours
+    rules: RolloutRules
+
+    def look(self, query: Query, elapsed: float) -> Look:
+        """Return the figures of both colours.
+
+        Args:
+            query: Asks Prometheus.
+            elapsed: Seconds since the watch began, because what was before is no evidence.
+
+        Raises:
+            ConfigurationError: If Prometheus does not respond.
+
+        """
+        window = max(1, min(self.rules.window, math.ceil(elapsed)))
+        baseline = self.rules.triggers.latency.baseline
+        new, old = (
+            measure(query, build_queries(self.rules, self.targets(colour), window, seconds))
+            for colour, seconds in ((self.colours.new, window), (self.colours.old, baseline))
+        )
+        return Look(new, old, window)
+
+    def targets(self, colour: str) -> str:
+        """Return the label matchers of the targets of *colour*."""
+        return find_targets(self.rules.targets, self.scope, colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a watch takes, and how often it looks, in seconds."""
+
+    duration: int
+    interval: int
+
+
+def watch(
+    rollout: Rollout,
+    query: Query,
+    pace: Pace,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+    show: Callable[[Sequence[Finding]], object],
+) -> tuple[Finding, ...]:
+    """Look at both colours until a trigger fires or the time is over.
+
+    Args:
+        rollout: The rollout.
+        query: Asks Prometheus.
+        pace: Duration and interval.
+        clock: Returns seconds from any begin.
+        sleep: Waits for seconds.
+        show: Shows the findings of each look.
+
+    Returns:
+        The findings that keep the rollout from going on: what fired, or what is not known at the
+        end; none if it goes on.
+
+    Raises:
+        ConfigurationError: If Prometheus does not respond for the declared silence.
+
+    """
+    begin = seen = clock()
+    while True:
+        sleep(max(0, min(pace.interval, begin + pace.duration - clock())))
+        now = clock()
+        try:
+            look = rollout.look(query, now - begin)
+        except ConfigurationError as error:
+            if now - seen >= rollout.rules.silence:
+                raise
+            findings: tuple[Finding, ...] = (Finding("metrics", State.UNKNOWN, str(error)),)
+        else:
+            findings = decide(rollout.rules, rollout.colours, look)
+            if look.new.targets:
+                seen = now
+            else:
+                findings = (_silence(rollout, now - seen), *findings)
+        show(findings)
+        fired = tuple(each for each in findings if each.state is State.FIRED)
+        if fired or now - begin >= pace.duration:
+            return fired or tuple(each for each in findings if each.state is State.UNKNOWN)
+
+
+def _silence(rollout: Rollout, seconds: float) -> Finding:
+    """Return the finding that the new colour has had no targets for *seconds*."""
+    limit = rollout.rules.silence
+    targets = rollout.targets(rollout.colours.new)
+    evidence = f"no target with {targets} for {seconds:.0f}s; limit {durations.render(limit)}"
+    state = State.FIRED if seconds >= limit else State.UNKNOWN
+    return Finding("metrics", state, evidence)
