@@ -253,6 +253,10 @@ class Scope:
         """Return the other static role of it: ``gaara-store-dev-database-url-b``."""
         return f"{self.static_role(secret)}-b"
 
+    def colour(self, name: str) -> str:
+        """Return the AppRole and policy of one colour: ``gaara-store-dev-green``."""
+        return f"{self}-{check_service_name(name)}"
+
     @property
     def starter(self) -> str:
         """Return the AppRole and policy that start the agent: ``gaara-store-dev-starter``."""

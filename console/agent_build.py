@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +17,20 @@ from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
-from console.options import Env, Service
+from console.options import Colour, Env, Service, find_role
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.field_types import PAGE_URL
 
 app = typer.Typer(no_args_is_help=True, help="Build the files that run a service's agent.")
 
 Target = StrEnum("Target", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
+
+
+def _parse_health(url: str) -> str:
+    try:
+        return PAGE_URL.check(url)
+    except InvalidValue as error:
+        raise typer.BadParameter(f"--health {error.what} (expected {error.expected})") from None
 
 
 @app.callback()
@@ -41,6 +51,16 @@ def build(
     cacert: Annotated[
         Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")
     ] = None,
+    colour: Colour = None,
+    health: Annotated[
+        str | None,
+        typer.Option(
+            "--health",
+            parser=_parse_health,
+            metavar="URL",
+            help="the application's health page there, in place of the declared one",
+        ),
+    ] = None,
     command: Annotated[
         list[str] | None, typer.Argument(help="after --, the application's command")
     ] = None,
@@ -52,10 +72,32 @@ def build(
     for path in (folder, cacert):
         if path is not None and not path.is_absolute():
             raise ConfigurationError(f"{path} is no absolute path; it is one of the agent's host")
-    settings = target_settings(operate.load_declaration(), scope)
+    declaration = operate.load_declaration()
+    settings = target_settings(declaration, scope)
+    if colour is not None:
+        _check_colour(target)
+        find_role(declaration, scope, colour)
+        settings = replace(settings, colour=colour)
+    if health is not None:
+        config = settings.config.model_copy(update={"health": health})
+        settings = replace(settings, config=config)
     files = BUILDERS[target](settings, Host(folder, tuple(command or ()), cacert))
     for name, text in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode(), mode=0o644)
         typer.echo(f"wrote {path}")
+
+
+def _check_colour(target: Target) -> None:
+    """Check that instances of one service have names of their own.
+
+    Raises:
+        BadParameter: If they do not.
+
+    """
+    if target != "systemd":
+        raise typer.BadParameter(
+            "--colour is for systemd, where both colours are on one machine; elsewhere build once, "
+            "and name the Deployment or project of each colour yourself"
+        )

@@ -21,9 +21,8 @@ def find_errors(repository: Repository) -> tuple[str, ...]:
     """Return every error as text with file and line: of the declaration, or else of what needs it.
 
     That is the tests of policies, the rules of anomalies and rollouts, the monitoring, and the
-    templates. The
-    compiler stops at the first error of a template. Templates are compiled for each environment in
-    which their service runs.
+    templates. The compiler stops at the first error of a template. Templates are compiled for each
+    environment in which their service runs.
 
     Args:
         repository: Contains declaration, templates and policies.

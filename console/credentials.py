@@ -15,7 +15,7 @@ from app_integration.mounts import Mounts, mount_variables
 from app_integration.names import Scope
 from console import operate
 from console.operator_session import open_operator_session, open_session_on_server
-from console.options import Env, Service, WrapTtl
+from console.options import Colour, Env, Service, WrapTtl, find_role
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names
@@ -49,17 +49,22 @@ def issue_secret_id(
         str | None, typer.Option("--host", help="the host in the metadata of its tokens")
     ] = None,
     wrap_ttl: WrapTtl = None,
+    colour: Colour = None,
 ) -> None:
     """Issue a credential of a service outside dev, such as its first one.
 
     That of an application is always wrapped, by default for the declared wrap_ttl.
     """
     check_ignored(folder)
+    if colour is not None and receiver is Receiver.AGENT:
+        raise typer.BadParameter("--colour has no starter of an agent; leave out --for agent")
     scope = Scope(service, operate.require_own_server(env))
     declaration = operate.load_declaration()
     declared = declaration.environment(scope.environment)
     check_login(declaration, scope, receiver)
     role, ttl = str(scope), None  # the role of the service has the TTL itself
+    if colour is not None:
+        role = find_role(declaration, scope, colour)
     if receiver is Receiver.AGENT:
         role, ttl = scope.starter, declared.tokens.secret_id_ttl
     elif wrap_ttl is None:
@@ -117,12 +122,8 @@ def check_login(declaration: Declaration, scope: Scope, receiver: Receiver) -> N
 
 
 def _service_roles(declaration: Declaration, declared: EnvironmentDeclaration) -> list[str]:
-    return [
-        role
-        for scope in declaration.scopes(declared.environment)
-        if declaration.deployment(scope).login.approle is not None
-        for role in (str(scope), scope.starter)
-    ]
+    scopes = declaration.scopes(declared.environment)
+    return [role for scope in scopes for role in declaration.approles(scope)]
 
 
 def _check_role(role: str, known: list[str]) -> None:

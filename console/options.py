@@ -10,8 +10,10 @@ import typer
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
 from console import operate
-from vault.declare.errors import InvalidValue
+from vault.declare.declaration import Declaration
+from vault.declare.errors import InvalidValue, join_names
 from vault.declare.schema.field_types import Within
 from vault.prometheus.client import check_prometheus_url
 
@@ -44,6 +46,22 @@ def build_duration_parser(option: str, within: Within = _WAITS) -> Callable[[str
     return parse
 
 
+def find_role(declaration: Declaration, scope: Scope, colour: str) -> str:
+    """Return the AppRole of one colour of a service.
+
+    Raises:
+        ConfigurationError: If it is not declared.
+
+    """
+    colours = declaration.deployment(scope).colours
+    if colour not in colours:
+        raise ConfigurationError(
+            f"{scope.service} has no colour {colour!r} in {scope.environment} (expected "
+            f"{join_names(colours)}); declare it under 'colours' there"
+        )
+    return scope.colour(colour)
+
+
 def _parse_prometheus(url: str) -> str:
     """Return the address of a Prometheus server."""
     try:
@@ -57,6 +75,9 @@ Env = Annotated[str, ENV]
 HOST_ENV = typer.Option("--env", help="the environment", callback=_resolve_on_host)
 HostEnv = Annotated[str, HOST_ENV]
 Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
+Colour = Annotated[
+    str | None, typer.Option("--colour", help="one of the service's colours in the environment")
+]
 Identity = Annotated[
     Path | None,
     typer.Option("--identity", help="a file of age private keys, in place of the server"),

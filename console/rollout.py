@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app_integration.names import Environment, Scope
 from console import operate
-from console.options import Env, PrometheusUrl, Service, build_duration_parser
+from console.options import Env, PrometheusUrl, Service, build_duration_parser, find_role
 from vault.declare.schema.field_types import Within
 from vault.prometheus.client import query_prometheus
 from vault.rollout.decision import Colours, Finding
@@ -68,7 +68,9 @@ def watch_rollout(
     colours, repository = _colours(new, old), operate.repository()
     declaration = repository.load()
     scope = Scope(service, Environment(env))
-    declaration.deployment(scope)
+    if declaration.deployment(scope).colours:
+        find_role(declaration, scope, new)
+        find_role(declaration, scope, old)
     file = rules or find_file(repository.declaration)
     found = watch(
         Rollout(scope, colours, read_rules(file, service, declaration.services)),

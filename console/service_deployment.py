@@ -49,13 +49,8 @@ class ServiceDeployment:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Return the AppRoles of the service and of its agent's starter.
-
-        There are none if the service logs in with another method only.
-        """
-        if self.declaration.deployment(self.scope).login.approle is None:
-            return ()
-        return (str(self.scope), self.scope.starter)
+        """Return the AppRoles of the service. See :meth:`.Declaration.approles`."""
+        return self.declaration.approles(self.scope)
 
     @cached_property
     def agent(self) -> LocalAgent | None:

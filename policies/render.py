@@ -32,7 +32,7 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
     declared = declaration.environment(environment)
     policies: dict[str, str] = {}
     for scope in declaration.scopes(environment):
-        policies[str(scope)] = _service_policy(declaration, scope)
+        policies |= dict.fromkeys(declaration.roles(scope), _service_policy(declaration, scope))
         if declaration.deployment(scope).login.approle is not None:
             wrap_ttl = declared.tokens.wrap_ttl
             policies[scope.starter] = starter_policy(
@@ -129,10 +129,7 @@ def _service_policy(declaration: Declaration, scope: Scope) -> str:
 def _service_approles(declaration: Declaration, environment: Environment) -> list[str]:
     """Return the AppRoles of the services that log in by AppRole, and of their starters."""
     return sorted(
-        role
-        for scope in declaration.scopes(environment)
-        if declaration.deployment(scope).login.approle is not None
-        for role in (str(scope), scope.starter)
+        role for scope in declaration.scopes(environment) for role in declaration.approles(scope)
     )
 
 

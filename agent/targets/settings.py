@@ -84,12 +84,19 @@ class TargetSettings(ServiceSettings):
         config: The file that the service reads.
         template: The compiled template.
         audit_key: Key that encrypts access records, or None; in dev they are not encrypted.
+        colour: Which of several instances on one machine it is, or None for the only one.
 
     """
 
     config: Config
     template: str
     audit_key: str | None = None
+    colour: str | None = None
+
+    @property
+    def instance(self) -> str:
+        """Return the name of the instance, which is the service's if there is one only."""
+        return f"{self.scope.service}-{self.colour}" if self.colour else self.scope.service
 
     def audit_variables(self, folder: Path) -> dict[str, str]:
         """Return the variables of encrypted access records; none if they are not encrypted.

@@ -15,6 +15,7 @@ from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
 from examples.gaara_store.orders import Orders
 from examples.gaara_store.problems import register_error_handlers
+from examples.gaara_store.request_metrics import measure_requests
 from examples.gaara_store.routes import account, export, orders
 from examples.gaara_store.signing import SigningKeys
 from examples.gaara_store.store import EXTENSION, Store
@@ -48,5 +49,6 @@ def create_app(
     for part in (auth, account, orders, export, health):
         app.register_blueprint(part.blueprint)
     serve_metrics(app)
+    measure_requests(app)
     register_error_handlers(app, users.keys)
     return app

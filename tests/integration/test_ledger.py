@@ -33,7 +33,7 @@ STORE = {
     *(("secret", name) for name in ("database-url", "jwt-secret", "redis-url", "smtp-password")),
     *(("key", name) for name in ("pii", "index", "audit")),
     ("root-user", "gaara_store_manager"),
-    *(("secret-id", role) for role in ("gaara-store-dev", "gaara-store-dev-starter")),
+    *(("secret-id", f"gaara-store-dev{suffix}") for suffix in ("", "-blue", "-green", "-starter")),
 }
 WORKER = {
     *(("secret", name) for name in ("database-url", "redis-url", "smtp-password")),

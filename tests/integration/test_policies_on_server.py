@@ -191,6 +191,9 @@ MATRIX = {
     ),
 }
 
+#: Colours have the rights of their service.
+MATRIX |= {f"gaara-store-dev-{colour}": MATRIX["gaara-store-dev"] for colour in ("blue", "green")}
+
 CELLS = [
     (policy, capability, path, allowed)
     for policy, (allow, deny) in MATRIX.items()

@@ -103,6 +103,22 @@ class Declaration:
             raise _undeclared(f"service in {scope.environment}", scope.service, services)
         return services[scope.service]
 
+    def roles(self, scope: Scope) -> tuple[str, ...]:
+        """Return the roles that processes of the service log in with, which are policies too.
+
+        Each of its colours has the rights of the service.
+        """
+        return (str(scope), *map(scope.colour, self.deployment(scope).colours))
+
+    def approles(self, scope: Scope) -> tuple[str, ...]:
+        """Return the AppRoles of the service, the last of them that of its agent's starter.
+
+        There are none if the service logs in with another method only.
+        """
+        if self.deployment(scope).login.approle is None:
+            return ()
+        return (*self.roles(scope), scope.starter)
+
     def audit_key(self, service: str) -> str | None:
         """Return the name of the key that encrypts a service's access records, if it has one.
 

@@ -130,7 +130,7 @@ def _latency(trigger: Latency, colours: Colours, look: Look) -> Finding:
 
 
 def _in(look: Look) -> str:
-    return f" in {durations.render(look.window)}"
+    return f" in {durations.render(round(look.window))}"
 
 
 def _finding(trigger: str, evidence: str, *, has_fired: bool) -> Finding:

@@ -40,4 +40,4 @@ class Look:
 
     new: Measurement
     old: Measurement
-    window: int
+    window: float

@@ -32,7 +32,9 @@ def find_targets(matchers: str, scope: Scope, colour: str) -> str:
     return matchers
 
 
-def build_queries(rules: RolloutRules, targets: str, window: int, baseline: int) -> dict[str, str]:
+def build_queries(
+    rules: RolloutRules, targets: str, window: float, baseline: float
+) -> dict[str, str]:
     """Return the queries of one colour, by the name of the figure.
 
     Args:
@@ -45,11 +47,11 @@ def build_queries(rules: RolloutRules, targets: str, window: int, baseline: int)
     triggers = rules.triggers
     counter, histogram = triggers.database_failures.counter, triggers.latency.histogram
     failed = select(_ACCESSES, f'outcome!~"{_SERVED}",{targets}')
-    start, up = select(_START, targets), select("up", targets)
-    restarted = f"last_over_time({start}[{window}s]) != {start} offset {window}s"
+    time, start, up = _render(window), select(_START, targets), select("up", targets)
+    restarted = f"last_over_time({start}[{time}]) != {start} offset {time}"
     queries = {
         "targets": f"count({up})",
-        "crashed": f"({restarted}) or (min_over_time({up}[{window}s]) == 0)",
+        "crashed": f"({restarted}) or (min_over_time({up}[{time}]) == 0)",
         "accesses": _grown(select(_ACCESSES, targets), window),
         "failed_accesses": _grown(failed, window),
         "has_counter": f"count({select(counter.partition('{')[0], targets)})",
@@ -71,17 +73,23 @@ def _part(histogram: str, suffix: str) -> str:
     return f"{name}_{suffix}{brace}{own}"
 
 
-def _grown(selector: str, seconds: int, by: str = "") -> str:
+def _render(seconds: float) -> str:
+    """Return a duration as PromQL has it."""
+    return f"{round(1000 * seconds)}ms"
+
+
+def _grown(selector: str, seconds: float, by: str = "") -> str:
     """Return the query of the growth of a counter over all its series.
 
     A series without a value at the begin is new, and one that is below it was reset. Both count
     with all that they have.
     """
-    last = f"last_over_time({selector}[{seconds}s])"
-    return f"sum{by}((({last} - {selector} offset {seconds}s) >= 0) or {last})"
+    time = _render(seconds)
+    last = f"last_over_time({selector}[{time}])"
+    return f"sum{by}((({last} - {selector} offset {time}) >= 0) or {last})"
 
 
-def _latency(measure: str, histogram: str, targets: str, seconds: int) -> str:
+def _latency(measure: str, histogram: str, targets: str, seconds: float) -> str:
     if measure == "mean":
         total, count = (select(_part(histogram, name), targets) for name in ("sum", "count"))
         return f"{_grown(total, seconds)} / {_grown(count, seconds)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +40,7 @@ class Rollout:
             ConfigurationError: If Prometheus does not respond.
 
         """
-        window = max(1, min(self.rules.window, math.ceil(elapsed)))
+        window = min(self.rules.window, elapsed)
         baseline = self.rules.triggers.latency.baseline
         new, old = (
             measure(query, build_queries(self.rules, self.targets(colour), window, seconds))

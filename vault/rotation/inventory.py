@@ -88,10 +88,9 @@ def _service_items(declaration: Declaration, scope: Scope) -> Iterator[Item]:
         path = f"{scope.service}/{scope.environment}/{name}"
         yield _item(Kind.INDEX_KEY, scope, name, path, index.rotate_every)
     yield from _root_user(declaration, scope)
-    if declaration.deployment(scope).login.approle is not None:
-        ttl = declaration.environment(scope.environment).tokens.secret_id_ttl
-        for role in (str(scope), scope.starter):
-            yield _item(Kind.SECRET_ID, scope, role, role, ttl)
+    ttl = declaration.environment(scope.environment).tokens.secret_id_ttl
+    for role in declaration.approles(scope):
+        yield _item(Kind.SECRET_ID, scope, role, role, ttl)
 
 
 def _secrets(declaration: Declaration, scope: Scope) -> Iterator[Item]:

@@ -30,7 +30,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
 
     """
     _check(settings, host)
-    service = settings.scope.service
+    service = settings.instance
     values = _values(settings, host)
     unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
     files = {
@@ -53,7 +53,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
 
 def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
     """Return the variables of the templates."""
-    service = settings.scope.service
+    service = settings.instance
     runtime = f"strongroom-{service}"
     folder = host.folder or Path("/srv") / service
     live = Path("/run") / service / settings.config.file
@@ -84,7 +84,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
 
 
 def _staging(settings: TargetSettings) -> Path:
-    return Path("/run") / f"strongroom-{settings.scope.service}" / settings.config.file
+    return Path("/run") / f"strongroom-{settings.instance}" / settings.config.file
 
 
 def account(name: str) -> str:

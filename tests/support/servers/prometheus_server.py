@@ -22,12 +22,15 @@ _TIMEOUT: Final = 5.0  # seconds
 
 
 @contextmanager
-def prometheus_server(folder: Path, targets: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Run Prometheus, and yield its address when it has scraped all targets, after 5 s.
+def prometheus_server(
+    folder: Path, targets: Mapping[str, Mapping[str, str]], *, up: int | None = None
+) -> Iterator[str]:
+    """Run Prometheus, and yield its address when it has scraped the targets, after 5 s.
 
     Args:
         folder: For its configuration and data.
         targets: ``host:port`` → further labels of the target.
+        up: Number of targets that respond, or None if all do.
 
     """
     program = shutil.which("prometheus")
@@ -48,7 +51,8 @@ def prometheus_server(folder: Path, targets: Mapping[str, Mapping[str, str]]) ->
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _count_up(f"http://{address}") == len(targets), "scraped targets")
+        expected = len(targets) if up is None else up
+        wait_until(lambda: _count_up(f"http://{address}") == expected, "scraped targets")
         yield f"http://{address}"
     finally:
         process.kill()

@@ -22,6 +22,7 @@ from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 from vault.declare.load import load
 
+ROOT: Final = Path(__file__).parents[3]
 AGENT: Final = "strongroom-tracking-agent.service"
 HEALTH: Final = "http://127.0.0.1:80/health"
 COMMAND: Final = ("gunicorn", "-w", "2", 'app:make("100 %", $HOME)')
@@ -41,6 +42,34 @@ def test_words_of_a_command_are_quoted_for_systemd(words: list[str]) -> None:
 def test_control_character_is_rejected(word: str) -> None:
     with pytest.raises(ConfigurationError, match="contains a control character; remove it"):
         build(tracking_settings(), Host(command=(word,)))
+
+
+@pytest.mark.requires("systemd")
+def test_systemd_has_nothing_to_say_about_a_colour_with_the_drop_in_of_the_store(
+    tmp_path: Path,
+) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze")
+    files = build(replace(tracking_settings(), colour="green"), Host(tmp_path, COMMAND))
+    name = "tracking-green.service"
+    (tmp_path / name).write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/sh", files[name]))
+    drop_in = tmp_path / "tracking-.service.d" / "credential.conf"
+    drop_in.parent.mkdir()
+    example = ROOT / "examples/gaara_store/rollout/credential.conf"
+    drop_in.write_text(f"{example.read_text()}Wrong=key\n")
+    done = subprocess.run(
+        [program, "verify", "--man=no", name],
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    # It has read the drop-in, and objects to nothing but the line that is wrong.
+    (line,) = done.stdout.splitlines()
+    assert "Unknown key" in line
+    assert "Wrong" in line
 
 
 @pytest.mark.requires("systemd")
@@ -71,6 +100,21 @@ def test_systemd_has_nothing_to_say(tmp_path: Path, host: Host, login: str) -> N
         check=False,
     )
     assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_colours_have_units_users_and_folders_of_their_own() -> None:
+    settings = tracking_settings(health=HEALTH)
+    blue, green = (
+        build(replace(settings, colour=name), HOSTS["application"]) for name in ("blue", "green")
+    )
+    units = ["strongroom-tracking-green-agent.service", "tracking-green.service"]
+    assert [name for name in sorted(green) if name.endswith(".service")] == units
+    for name, other in zip(sorted(blue), sorted(green), strict=True):
+        if name != "templates/app.yaml.ctmpl":
+            assert blue[name].replace("blue", "green") == green[other]
+            assert blue[name] != green[other]
+    service = read_unit(green["tracking-green.service"])["Service"]
+    assert "STRONGROOM_SERVICE=tracking" in service["Environment"]
 
 
 def test_wrong_key_would_be_noticed(tmp_path: Path) -> None:

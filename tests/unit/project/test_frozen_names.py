@@ -240,7 +240,7 @@ HOST_COMMANDS: Final = {
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
-    "agent build": "COMMAND --service --env --for --out --folder --cacert",
+    "agent build": "COMMAND --service --env --for --out --folder --cacert --colour --health",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
     "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",
@@ -277,7 +277,7 @@ COMMANDS: Final = {
     "--description --key --config",
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
-    "issue-secret-id": "--service --env --out --for --host --wrap-ttl",
+    "issue-secret-id": "--service --env --out --for --host --wrap-ttl --colour",
     "ledger": "--env --service --audit-log --store --metrics --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
     "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
@@ -623,6 +623,7 @@ SERVER_NAMES: Final = {
     SCOPE.database_role("reports"): "shop-api-dev-reports",
     SCOPE.static_role("old_url/main"): "shop-api-dev-old-url-main",
     SCOPE.starter: "shop-api-dev-starter",
+    SCOPE.colour("green"): "shop-api-dev-green",
     SCOPE.manager_role: "shop_api_manager",
     SCOPE.owner_role: "shop_api_owner",
     SCOPE.readonly_role: "shop_api_readonly",

@@ -170,6 +170,7 @@ def _vault_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Cla
     here: Loc = ("services", scope.service)
     starter = "the starter of "
     yield _in_environment(_POLICY, scope.starter, scope.environment, here, starter)
+    yield from _colour_claims(scope, deployment)
     for key in section(service, "keys"):
         if name := _derive(scope.key, key):
             yield _in_service("Transit key", name, scope, ("keys", key))
@@ -185,6 +186,14 @@ def _vault_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Cla
         for derive in (scope.first_static_role, scope.second_static_role):
             if name := _derive(derive, secret):
                 yield _in_environment("database role", name, scope.environment, loc)
+
+
+def _colour_claims(scope: Scope, deployment: Data) -> Iterator[Claim]:
+    colours = deployment.get("colours")
+    for index, colour in enumerate(colours if isinstance(colours, tuple) else ()):
+        if isinstance(colour, str) and (name := _derive(scope.colour, colour)):
+            loc = ("services", scope.service, "colours", index)
+            yield _in_environment(_POLICY, name, scope.environment, loc)
 
 
 def _derive(derive: Callable[[Any], str], part: str | None) -> str | None:

@@ -167,6 +167,7 @@ def _claims(groups: Data) -> Iterator[FieldError]:
 
 def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
     here: Loc = ("services", name, "login")
+    yield from _colours(data, name)
     if "login" not in section(data, "services", name):
         return
     login = section(data, "services", name, "login")
@@ -174,6 +175,14 @@ def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
     if stem == Environment.DEV and "approle" not in login:
         expected = "'approle: {}' in dev, as the local deployment logs in with it"
         yield FieldError(here, "lacks the key 'approle'", expected)
+
+
+def _colours(data: Data, name: str) -> Iterator[FieldError]:
+    """Report colours of a service that has no AppRole, of which each colour has one."""
+    service = section(data, "services", name)
+    if "colours" in service and "login" in service and "approle" not in section(service, "login"):
+        expected = "'approle: {}' under login, as each colour logs in by an AppRole"
+        yield FieldError(("services", name, "colours"), "is set without AppRole", expected)
 
 
 def _login(data: Data, here: Loc, login: Data) -> Iterator[FieldError]:

@@ -137,7 +137,9 @@ def _contested_names(
         except (InvalidName, ValueError):
             continue
         keys = section(services.get(service) or {}, "keys")
-        names = {str(scope), scope.starter, *(f"{scope}-{key}" for key in keys)}
+        colours = section(data, "services", service).get("colours")
+        parts = [*keys, *(colours if isinstance(colours, tuple) else ())]
+        names = {str(scope), scope.starter, *(f"{scope}-{part}" for part in parts)}
         for name in sorted(names & reserved):
             what = f"leads to {format_value(name)}, which {service} in {stem} is called, too"
             yield FieldError(("deployment",), what, "another id")

@@ -268,7 +268,8 @@ ReloadWay = Annotated[
         "none, restart, SIGHUP, SIGUSR1, SIGUSR2, or the URL of a page that takes a POST",
     ),
 ]
-PageUrl = Annotated[str, Matching(_PAGE, "http(s)://host:port/path, without user")]
+PAGE_URL = Matching(_PAGE, "http(s)://host:port/path, without user")
+PageUrl = Annotated[str, PAGE_URL]
 #: A program of the repository or of the machine, and its arguments. No shell reads them.
 Command = Annotated[
     tuple[Annotated[str, Matching(r"[^\x00]+", "text")], ...],

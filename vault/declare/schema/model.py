@@ -24,6 +24,7 @@ from vault.declare.schema.field_types import (
     AnyPath,
     AuditKeepTime,
     DatabaseEndpoint,
+    Distinct,
     EnvironmentName,
     HealthTime,
     ImportString,
@@ -221,6 +222,9 @@ class Deployment(Section):
     )
     login: ServiceLogin = Field(
         ServiceLogin(approle=AppRoleLogin()), description="a mapping with approle, jwt and the like"
+    )
+    colours: Distinct[PartName] = Field(
+        (), description="a list such as [blue, green], each with an AppRole of its own"
     )
     password_policy: PartName | None = Field(
         None, description="one of 'password_policies', for the passwords of its database users"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -78,8 +78,8 @@ def desired_resources(
     resources += identities.job_roles(declared, JOB_TOKEN_TTL)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
-        if declaration.deployment(scope).login.approle is not None:
-            resources += _identities(scope, declared.tokens, mounts)
+        if approles := declaration.approles(scope):
+            resources += _identities(approles, declared.tokens, mounts)
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service, mounts)
         resources += databases.resources(declaration, scope, inputs, owner)
@@ -144,18 +144,18 @@ def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     yield from people.userpass_mount(environment)
 
 
-def _identities(scope: Scope, tokens: Tokens, mounts: Mounts) -> Iterator[Resource]:
-    """Yield the AppRoles of the service, with periodic tokens, and of the starter of its agent."""
-    yield AppRole(
-        str(scope),
-        (str(scope),),
-        token_period=tokens.period,
-        secret_id_ttl=tokens.secret_id_ttl,
-        mount=mounts.approle,
-    )
-    yield AppRole(
-        scope.starter, (scope.starter,), token_ttl=STARTER_TOKEN_TTL, mount=mounts.approle
-    )
+def _identities(roles: Sequence[str], tokens: Tokens, mounts: Mounts) -> Iterator[Resource]:
+    """Yield the AppRoles of a service, with periodic tokens, and of the starter of its agent."""
+    *own, starter = roles
+    for role in own:
+        yield AppRole(
+            role,
+            (role,),
+            token_period=tokens.period,
+            secret_id_ttl=tokens.secret_id_ttl,
+            mount=mounts.approle,
+        )
+    yield AppRole(starter, (starter,), token_ttl=STARTER_TOKEN_TTL, mount=mounts.approle)
 
 
 def _keys(scope: Scope, service: ServiceDeclaration, mounts: Mounts) -> Iterator[Resource]:

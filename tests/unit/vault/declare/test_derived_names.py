@@ -82,6 +82,12 @@ class TestVault:
         assert "dev-starter.yaml: services.a would use the policy 'a-dev-starter'" in message
         assert "as would the starter of services.a at environments/dev.yaml:2 (" in message
 
+    def test_colours_are_compared_with_each_other_and_with_starters(self) -> None:
+        prod = running("a", colours=("green", "starter"))
+        first, second = found({"a": {}}, {"prod": prod, "prod-green": running("a")})
+        assert "services.a.colours[1] would use the policy 'a-prod-starter', as would" in first
+        assert "services.a would use the policy 'a-prod-green', as would services.a.col" in second
+
     def test_roles_are_compared_with_paired_secrets(self) -> None:
         roles: dict[str, Any] = {"url-a": {}}
         services = {"a": {"database": {"name": "a", "roles": roles}}}

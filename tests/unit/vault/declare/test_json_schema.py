@@ -135,6 +135,7 @@ FULL: Final[Mapping[Kind, Any]] = {
                 claims: {ref: refs/heads/main, event_name: [pull_request, push]}
               kubernetes: {namespaces: [shop], service_accounts: [shop-api], audience: vault}
               cert: {names: [shop.example.com]}
+            colours: [blue, green]
             password_policy: database
             adopted: {database-url: {username: shop_app}}
             paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}

@@ -287,3 +287,17 @@ class TestAgent:
     def test_malformed_login_is_left_to_the_schema(self) -> None:
         check([], services={"shop": {"login": 5}})
         check([], services={"shop": {"login": {}}}, agent={"login": "userpass"})
+
+
+class TestColours:
+    """Colours of a service, each with an AppRole of its own."""
+
+    @pytest.mark.parametrize("login", [{}, {"login": {"approle": {}}}])
+    def test_colours_of_a_service_with_approle_are_accepted(self, login: dict[str, Any]) -> None:
+        check([], services={"shop": {"colours": ("blue", "green"), **login}}, files={})
+
+    def test_colours_of_a_service_without_approle_are_rejected(self) -> None:
+        start = "services.shop.colours is set without AppRole (expected 'approle: {}' under login"
+        jwt = {"audience": "a", "subject": "s"}
+        service = {"colours": ("blue",), "login": {"jwt": jwt}}
+        check([("services.shop.colours", start)], auth=AUTH, services={"shop": service}, files={})

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app_integration.names import Environment
+from app_integration.names import Environment, Scope
 from policies.render import render_policies
+from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
+from vault.rotation.inventory import Kind, declared_items
+
+
+def with_green() -> Declaration:
+    """Return the declaration with one colour of the store in prod."""
+    declaration, scope = load(), Scope("gaara-store", Environment.PROD)
+    declared = declaration.environment(Environment.PROD)
+    store = declaration.deployment(scope).model_copy(update={"colours": ("green",)})
+    services = {**declared.services, scope.service: store}
+    changed = declared.model_copy(update={"services": services})
+    environments = {**declaration.environments, Environment.PROD: changed}
+    return replace(declaration, environments=environments)
 
 
 def approles(environment: Environment) -> dict[str, dict[str, Any]]:
@@ -29,3 +43,26 @@ def test_approles_have_no_use_limits_and_services_no_max_ttl(environment: Enviro
     service = roles[f"gaara-store-{environment}"]
     assert service["token_period"] == 3600
     assert service["token_max_ttl"] == 0
+
+
+def test_colours_have_the_rights_of_their_service_under_roles_of_their_own() -> None:
+    declaration = with_green()
+    policies = render_policies(declaration, Environment.PROD)
+    assert policies["gaara-store-prod-green"] == policies["gaara-store-prod"]
+    found = desired_resources(declaration, Environment.PROD, policies, Inputs())
+    roles = {each.name: dict(each.desired()) for each in found if each.kind == "approle"}
+    green, service = roles["gaara-store-prod-green"], roles["gaara-store-prod"]
+    assert green.pop("token_policies") == ["gaara-store-prod-green"]
+    assert service.pop("token_policies") == ["gaara-store-prod"]
+    assert green == service
+
+
+def test_secret_ids_of_colours_are_rotated_like_those_of_the_service() -> None:
+    declaration = with_green()
+    items = declared_items(declaration, Environment.PROD, "gaara-store")
+    names = [each.name for each in items if each.kind is Kind.SECRET_ID]
+    assert names == ["gaara-store-prod", "gaara-store-prod-green", "gaara-store-prod-starter"]
+    assert (
+        "gaara-store-prod-green"
+        in render_policies(declaration, Environment.PROD)["strongroom-rotator"]
+    )

@@ -88,7 +88,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_rules_in_the_documentation_are_valid(tmp_path: Path) -> None:
     text = (load.PROJECT / "docs/howto/Rollout.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    block, _colours = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     found = read(tmp_path, block)
     assert found.triggers.latency.measure == "p95"
     assert not read(tmp_path, block, "labels").triggers.secret_failures.enabled

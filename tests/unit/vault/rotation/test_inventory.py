@@ -37,6 +37,8 @@ def test_items_of_a_service_have_declared_or_default_periods() -> None:
         "audit": (90, True),
         "gaara_store_manager": (30, False),
         "gaara-store-dev": (90, True),
+        "gaara-store-dev-blue": (90, True),
+        "gaara-store-dev-green": (90, True),
         "gaara-store-dev-starter": (90, True),
     }
 
