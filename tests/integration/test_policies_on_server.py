@@ -157,6 +157,10 @@ MATRIX = {
             ("list", "auth/approle/role/gaara-store-dev/secret-id"),
             ("list", "auth/approle/role/strongroom-apply/secret-id"),
             ("update", "auth/approle/role/gaara-store-dev-starter/secret-id-accessor/lookup"),
+            ("list", "sys/leases/lookup/database/creds/gaara-store-dev/"),
+            ("list", "sys/leases/lookup/database/creds/orders-mail-dev-readonly/"),
+            ("update", "sys/leases/lookup"),
+            ("read", "sys/leases"),
         ],
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),
@@ -173,6 +177,11 @@ MATRIX = {
             ("read", "auth/approle/role/gaara-store-dev/role-id"),
             ("read", "auth/approle/role/strongroom-apply/role-id"),
             ("read", "database/creds/gaara-store-dev"),
+            ("list", "sys/leases/lookup/database/creds/other-dev/"),
+            ("list", "sys/leases/lookup/auth/approle/login/"),
+            ("update", "sys/leases/renew"),
+            ("update", "sys/leases/revoke"),
+            ("update", "sys/leases/revoke-prefix/database/creds/gaara-store-dev"),
         ],
     ),
     "developer": (
