@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from vault.reconcile.resources import Fields, ReadSession, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
@@ -88,8 +88,21 @@ class Plan:
         return sum(change.action is action for change in self.changes)
 
 
+class Readable(Protocol):
+    """What :func:`read_state` needs of a resource."""
+
+    @property
+    def kind(self) -> str:
+        """Return its kind."""
+        ...
+
+    def read(self, reader: ReadSession) -> Fields | None:
+        """Return its fields on the server, None if it does not exist."""
+        ...
+
+
 def read_state(
-    reader: ReadSession, resources: Sequence[Resource], workers: int = WORKERS
+    reader: ReadSession, resources: Sequence[Readable], workers: int = WORKERS
 ) -> list[Fields | None]:
     """Return the server's fields of each of *resources*, in their order; None for one it lacks.
 

@@ -1,0 +1,57 @@
+"""Plan of what a credential may read: the rest is named, and counted nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app_integration.errors import AccessDenied, Unreachable
+from vault.reconcile.planning.partial import build_partial_plan
+from vault.reconcile.planning.plan import Action
+from vault.reconcile.resources.policies import Policy
+
+SAME = 'path "a" { capabilities = ["read"] }'
+
+
+class Server:
+    """A reader with a policy for each name, and an error for those that have one."""
+
+    def __init__(self, **policies: str | Exception) -> None:
+        self.policies = policies
+
+    def get(self, path: str) -> dict[str, Any]:
+        found = self.policies[path.rpartition("/")[2]]
+        if isinstance(found, Exception):
+            raise found
+        return {"data": {"policy": found}}
+
+    def list(self, path: str) -> list[str]:
+        raise AssertionError(path)
+
+    def post(self, path: str, body: object = None) -> dict[str, Any]:
+        raise AssertionError((path, body))
+
+
+POLICIES = [Policy(name, SAME) for name in ("equal", "other", "secret")]
+
+
+def test_denied_resource_is_neither_a_change_nor_unchanged() -> None:
+    same = Policy("equal", SAME).body()
+    server = Server(equal=same, other="", secret=AccessDenied("no"))
+    found = build_partial_plan(server, POLICIES)
+    assert [(each.action, each.resource.name) for each in found.plan.changes] == [
+        (Action.UPDATE, "other")
+    ]
+    assert (found.plan.unchanged, found.denied) == (1, (POLICIES[2],))
+
+
+def test_plan_of_which_all_may_be_read_is_whole() -> None:
+    same = Policy("equal", SAME).body()
+    found = build_partial_plan(Server(equal=same, other=same, secret=same), POLICIES)
+    assert found.denied == ()
+
+
+def test_server_that_is_unreachable_is_no_denial() -> None:
+    with pytest.raises(Unreachable):
+        build_partial_plan(Server(equal=Unreachable("gone"), other="", secret=""), POLICIES)
