@@ -188,17 +188,27 @@ def open_rotations(
     evidence = EvidenceSources(environment, audit_logs, store, root, prometheus, mounts)
     handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_job_session(environment.value, root, ROTATOR_JOB) as session:
-        context = _build_context(declaration, environment, session, evidence, handover)
+        context = build_context(declaration, environment, session, evidence, handover)
         yield Rotations(context, items, report, evidence.expect)
 
 
-def _build_context(
+def build_context(
     declaration: Declaration,
     environment: Environment,
     session: Session,
     evidence: EvidenceSources,
-    handover: Handover,
+    handover: Handover = NO_HANDOVER,
 ) -> RotationContext:
+    """Return what the rotations of an environment share.
+
+    Args:
+        declaration: The declaration.
+        environment: The environment.
+        session: Session of the rotator, or of the auditor to look at them only.
+        evidence: Audit logs and metrics.
+        handover: Options of new secret-ids.
+
+    """
     return RotationContext(
         declaration=declaration,
         environment=environment,

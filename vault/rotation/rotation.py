@@ -191,10 +191,7 @@ class Rotation:
         moved = None if evidence.waiting else record.moved or self.clock()
         if moved != record.moved:
             record = self._write(replace(record, moved=moved), record)
-        if moved is not None:
-            end = moved + evidence.grace
-            evidence = replace(evidence, not_before=max(end, evidence.not_before or end))
-        return record, evidence
+        return record, evidence if moved is None else evidence.with_grace_since(moved)
 
     def undo(self) -> Record:
         """Go back to the old value, and return the record.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -60,6 +60,11 @@ class Evidence:
     grace: timedelta = timedelta()
     notes: tuple[str, ...] = ()
     readers: tuple[Consumer, ...] = ()
+
+    def with_grace_since(self, moved: datetime) -> Evidence:
+        """Return the same, with its grace period counted from *moved*."""
+        end = moved + self.grace
+        return replace(self, not_before=max(end, self.not_before or end))
 
     def is_complete(self, now: datetime) -> bool:
         """Return whether the old value may end at *now*."""

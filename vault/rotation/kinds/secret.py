@@ -122,6 +122,10 @@ class SecretRotation:
                 f"{self.item.name} was deleted and created again during the rotation; end the "
                 "rotation with --undo, and begin it again"
             )
+        return self.observe_readers(record)
+
+    def observe_readers(self, record: Record) -> Evidence:
+        """Return who has read the new versions, by metadata alone. No value is read or checked."""
         versions = {data_path(self.item.server_name, self.mounts.kv): int(record.new)}
         for each in self.derived:
             current = self._metadata(each.name).get("current_version", 0)
