@@ -86,7 +86,7 @@ def _show_change(console: Console, change: Change) -> None:
     sign, colour = _SIGNS[change.action]
     _print_line(console, colour, f"{sign} {change.kind} {change.resource.name}")
     for field in change.fields:
-        for line in _diff_lines(field, is_created=change.action is Action.CREATE):
+        for line in describe_field(field, is_created=change.action is Action.CREATE):
             _print_line(console, _colour(line, colour), f"    {line}")
 
 
@@ -100,8 +100,14 @@ def _colour(line: str, otherwise: str) -> str:
     return {"  +": "green", "  -": "red"}.get(line[:3], otherwise)
 
 
-def _diff_lines(field: FieldChange, *, is_created: bool) -> list[str]:
-    """Return the lines that show a change: old and new value, or a diff if they have lines."""
+def describe_field(field: FieldChange, *, is_created: bool) -> list[str]:
+    """Return the lines that show a change: old and new value, or a diff if they have lines.
+
+    Args:
+        field: The change.
+        is_created: Whether the resource does not exist yet.
+
+    """
     before, after = str(field.before), str(field.after)
     if is_created and "\n" not in after:
         return [f"{field.field}: {_format_value(field.field, field.after)}"]

@@ -111,11 +111,26 @@ def read_state(
         unread = False
     except AccessDenied:
         values, unread = {}, True
-    policies = {
-        _neutral(name, scope): _read_policy(reader, name, scope, mounts)
+    policies = read_policies(reader, declaration, scope)
+    return EnvironmentState(scope, declared, present, policies, values, unread)
+
+
+def read_policies(
+    reader: ReadSession, declaration: Declaration, scope: Scope
+) -> dict[str, frozenset[Rule] | None]:
+    """Return the rules of each policy of *scope*. See :class:`EnvironmentState`.
+
+    Args:
+        reader: Must be allowed to read policies.
+        declaration: The declaration, which names the policies.
+        scope: The service and environment.
+
+    """
+    mounts = declaration.environment(scope.environment).mounts
+    return {
+        neutral(name, scope): _read_policy(reader, name, scope, mounts)
         for name in _policy_names(declaration, scope)
     }
-    return EnvironmentState(scope, declared, present, policies, values, unread)
 
 
 def compare(one: EnvironmentState, other: EnvironmentState) -> Differences:
@@ -136,7 +151,7 @@ def _missing_values(one: EnvironmentState, other: EnvironmentState) -> Iterable[
 
 def _policy_differences(one: EnvironmentState, other: EnvironmentState) -> Iterable[str]:
     for neutral_name, rules in one.policies.items():
-        name = f"{one.scope}{neutral_name.removeprefix(_neutral(str(one.scope), one.scope))}"
+        name = f"{one.scope}{neutral_name.removeprefix(neutral(str(one.scope), one.scope))}"
         other_rules = other.policies.get(neutral_name)
         if rules is None:
             yield f"policy {name} does not exist or cannot be read"
@@ -188,7 +203,7 @@ def _read_policy(
         return None
     return frozenset(
         Rule(
-            _neutral(_with_default_mount(rule.path, mounts), scope),
+            neutral(_with_default_mount(rule.path, mounts), scope),
             rule.capabilities,
             _neutral_limits(rule.constraints, scope, mounts),
         )
@@ -200,7 +215,7 @@ def _neutral_limits(limits: Any, scope: Scope, mounts: Mounts) -> Any:
     """Return *limits* of a rule, nested as they are, with each path neutral."""
     match limits:
         case str():
-            return _neutral(_with_default_mount(limits, mounts), scope)
+            return neutral(_with_default_mount(limits, mounts), scope)
         case tuple() | frozenset():
             return type(limits)(_neutral_limits(each, scope, mounts) for each in limits)
     return limits
@@ -215,8 +230,8 @@ def _with_default_mount(path: str, mounts: Mounts) -> str:
     return path
 
 
-def _neutral(path: str, scope: Scope) -> str:
-    """Return *path* with ``ENV`` in place of the environment's name."""
+def neutral(path: str, scope: Scope) -> str:
+    """Return *path* with ``ENV`` in place of the environment's name, where it is the service's."""
     parts = path.split("/")
     pair = [scope.service, str(scope.environment)]
     for index in range(len(parts) - 1):
