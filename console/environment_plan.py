@@ -14,7 +14,9 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
+from vault.reconcile.planning.partial import PartialPlan, build_partial_plan
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources import Resource
 
 
 def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
@@ -52,6 +54,15 @@ def build_environment_plan(
         StrongroomError: If the declaration has a fault, or the server cannot be read.
 
     """
+    return build_plan(session, _declare_resources(env, root, given), prune)
+
+
+def build_readable_plan(session: Session, env: str, root: Path) -> PartialPlan:
+    """Build the part of the plan that the session may read. See :func:`build_environment_plan`."""
+    return build_partial_plan(session, _declare_resources(env, root, given=None))
+
+
+def _declare_resources(env: str, root: Path, given: Path | None) -> list[Resource]:
     environment = names.parse_environment(env)
     if operate.is_local(environment, root):
         here = operate.local_deployment(root)
@@ -60,8 +71,7 @@ def build_environment_plan(
     else:
         declared, inputs = operate.load_declaration(), Inputs(folder=given)
     policies = render_policies(declared, environment)
-    resources = desired_resources(declared, environment, policies, inputs)
-    return build_plan(session, resources, prune)
+    return desired_resources(declared, environment, policies, inputs)
 
 
 def apply_declaration(

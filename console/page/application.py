@@ -15,7 +15,11 @@ from starlette.routing import Route
 
 from console.page.page_request import PageParts, PageRequest, create_templates
 from console.page.sources.sources import Clock, Sources
+from console.page.views.compare import show_comparison
+from console.page.views.leases import show_leases
 from console.page.views.overview import show_overview
+from console.page.views.plan import show_plan
+from console.page.views.rotations import show_rotations
 from console.page.views.value import show_value
 from console.page.views.values import show_values
 from console.web.templates import read_theme
@@ -29,6 +33,10 @@ _ICON: Final = (
 VIEWS: Final[dict[str, Callable[[PageRequest], Response]]] = {
     "/": show_overview,
     "/values": show_values,
+    "/rotations": show_rotations,
+    "/leases": show_leases,
+    "/plan": show_plan,
+    "/compare": show_comparison,
     "/value/{kind}/{service}/{name:path}": show_value,
 }
 

@@ -31,7 +31,14 @@ _MAX_TEXT: Final = 200
 _RELOAD_SECONDS: Final = 1
 _FOLDER: Final = Path(__file__).parent
 #: Views in the navigation of each page, by their path.
-NAVIGATION: Final = (("/", "Overview"), ("/values", "Values"))
+NAVIGATION: Final = (
+    ("/", "Overview"),
+    ("/values", "Values"),
+    ("/rotations", "Rotations"),
+    ("/leases", "Leases"),
+    ("/plan", "Plan"),
+    ("/compare", "Compare"),
+)
 
 
 @dataclass(frozen=True, slots=True)

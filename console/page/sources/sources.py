@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,14 +15,19 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
 from console.audit.audit_store import Inputs
-from console.environment_plan import build_environment_plan
+from console.environment_plan import build_readable_plan
+from console.evidence_sources import EvidenceSources
 from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
+from console.page.sources.leases import Leases, read_leases
 from console.page.sources.ledger_rows import read_ledger_rows
 from console.page.sources.local_state import LocalState, read_local_state
+from console.page.sources.rotation_states import RotationState, read_rotations
 from console.page.sources.server_state import ServerState, read_server_state
+from console.page.sources.service_policies import ServicePolicies, read_service_policies
+from console.rotations import build_context
 from vault.declare.declaration import Declaration
-from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.partial import PartialPlan
 from vault.rotation.ledger.ledger import Row
 
 #: Period in which the page looks for anomalies.
@@ -32,6 +37,9 @@ _TTL: Final = {
     "server": timedelta(seconds=5),
     "local": timedelta(seconds=5),
     "ledger": timedelta(seconds=30),
+    "leases": timedelta(seconds=15),
+    "rotations": timedelta(seconds=15),
+    "policies": timedelta(seconds=60),
     "audit": timedelta(seconds=30),
     "plan": timedelta(minutes=2),
 }
@@ -86,6 +94,7 @@ class EnvironmentSources:
         self._spawn = spawn
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._evidence: EvidenceSources | None = None
 
     @cached_property
     def declaration(self) -> CachedSource[Declaration]:
@@ -103,6 +112,21 @@ class EnvironmentSources:
         return self._source("ledger", self._read_ledger)
 
     @cached_property
+    def leases(self) -> CachedSource[Leases]:
+        """Return the source of the leases of database users."""
+        return self._source("leases", self._read_leases)
+
+    @cached_property
+    def rotations(self) -> CachedSource[tuple[RotationState, ...]]:
+        """Return the source of the rotations under way, and of the last ones."""
+        return self._source("rotations", self._read_rotations)
+
+    @cached_property
+    def policies(self) -> CachedSource[ServicePolicies]:
+        """Return the source of the policies of the services."""
+        return self._source("policies", self._read_policies)
+
+    @cached_property
     def audit(self) -> CachedSource[AuditSummary]:
         """Return the source of what the audit log says as a whole."""
         return self._source("audit", partial(read_audit_summary, self.audit_inputs(ANOMALIES)))
@@ -114,7 +138,7 @@ class EnvironmentSources:
         return self._source("local", read) if self.is_local else None
 
     @cached_property
-    def plan(self) -> CachedSource[Plan]:
+    def plan(self) -> CachedSource[PartialPlan]:
         """Return the source of what differs between the server and the declaration."""
         return self._source("plan", self._read_plan)
 
@@ -158,9 +182,29 @@ class EnvironmentSources:
         declaration = operate.load_declaration()
         return read_ledger_rows(self._open(), declaration, self.environment, self._clock())
 
-    def _read_plan(self) -> Plan:
-        name, root = str(self.environment), self._options.root
-        return build_environment_plan(self._open(), name, root, given=None)
+    def _read_leases(self) -> Leases:
+        return read_leases(self._open(), operate.load_declaration(), self.environment)
+
+    def _read_rotations(self) -> tuple[RotationState, ...]:
+        declaration = operate.load_declaration()
+        # It stays, so that a further read goes on where the last one has ended in the logs.
+        evidence = self._evidence or EvidenceSources(
+            self.environment,
+            self._options.audit_logs,
+            self._options.store,
+            self._options.root,
+            None,
+            declaration.environment(self.environment).mounts,
+        )
+        self._evidence = evidence
+        context = build_context(declaration, self.environment, self._open(), evidence)
+        return read_rotations(replace(context, clock=self._clock))
+
+    def _read_policies(self) -> ServicePolicies:
+        return read_service_policies(self._open(), operate.load_declaration(), self.environment)
+
+    def _read_plan(self) -> PartialPlan:
+        return build_readable_plan(self._open(), str(self.environment), self._options.root)
 
 
 #: Name of an environment → its sources, in the order of the command line.

@@ -21,7 +21,7 @@ from console.page.views.due import Due, find_due
 from console.page.views.readings import Readings
 from console.page.views.service_lines import ServiceLine, build_service_lines
 from console.page.views.values import ValueRow, build_value_row
-from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.partial import PartialPlan
 
 #: Values of an environment that are listed because they are due first.
 _NEXT: Final = 5
@@ -204,7 +204,7 @@ def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...
             for title, due, tone in counts
         ),
         _anomalies(readings.audit),
-        _drift(readings.plan),
+        _drift(name, readings.plan),
     )
 
 
@@ -226,8 +226,11 @@ def _anomalies(audit: Reading[AuditSummary]) -> Tile:
     return _count("Anomalies, 24 h", counts.total(), tone, note)
 
 
-def _drift(plan: Reading[Plan]) -> Tile:
+def _drift(name: str, plan: Reading[PartialPlan]) -> Tile:
     """Return the tile of the last comparison. It is not made for this view, because it is slow."""
+    href = build_url("/plan", env=name)
     if plan.value is None:
-        return Tile("Drift", UNKNOWN, PLAIN, "not compared yet")
-    return _count("Drift", len(plan.value.changes), WARN)
+        return Tile("Drift", "compare", PLAIN, href=href)
+    changes, denied = len(plan.value.plan.changes), len(plan.value.denied)
+    note = f"{denied} not readable" if denied else ""
+    return Tile("Drift", f"{changes:,}", WARN if changes else GOOD, note, href)

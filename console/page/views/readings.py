@@ -9,7 +9,7 @@ from console.page.sources.cached_source import Reading
 from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import ServerState
 from vault.declare.declaration import Declaration
-from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.partial import PartialPlan
 from vault.rotation.ledger.ledger import Row
 
 
@@ -22,4 +22,4 @@ class Readings:
     ledger: Reading[tuple[Row, ...]]
     audit: Reading[AuditSummary]
     local: Reading[LocalState] | None
-    plan: Reading[Plan]
+    plan: Reading[PartialPlan]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 
 from app_integration.names import Environment
+from app_integration.session.session import Session
 from console.operator_session import open_job_session
 from console.page.access import Access
 from console.page.application import build_application
@@ -26,12 +28,17 @@ _TOKEN = "0nce"
 
 
 @contextmanager
-def page_server(root: Path, ahead: timedelta = timedelta()) -> Iterator[str]:
+def page_server(
+    root: Path,
+    ahead: timedelta = timedelta(),
+    others: Mapping[Environment, Callable[[], Session]] = MappingProxyType({}),
+) -> Iterator[str]:
     """Serve the page of a local deployment, and yield its one-time URL.
 
     Args:
         root: Folder of the deployment.
         ahead: Time that the page's clock is ahead, so that values are overdue.
+        others: Environments besides dev, and what opens a session on the server of each.
 
     """
     access = Access(idle=600, lifetime=600, clock=time.monotonic, generate=lambda: _TOKEN)
@@ -39,13 +46,12 @@ def page_server(root: Path, ahead: timedelta = timedelta()) -> Iterator[str]:
     def clock() -> datetime:
         return datetime.now(UTC) + ahead
 
-    options = Options(
-        [Environment.DEV],
-        root,
-        (),
-        None,
-        lambda each: open_job_session(each.value, root, AUDITOR_JOB),
-    )
+    def open_session(environment: Environment) -> Session:
+        if environment in others:
+            return others[environment]()
+        return open_job_session(environment.value, root, AUDITOR_JOB)
+
+    options = Options([Environment.DEV, *others], root, (), None, open_session)
     with listen(0) as listener, open_sources(options, clock) as sources:
         port = listener.getsockname()[1]
         app = Gate(build_application(sources, clock), access, port)

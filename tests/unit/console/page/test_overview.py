@@ -15,7 +15,9 @@ from console.page.views.overview import build_overview, build_panel
 from console.page.views.readings import Readings
 from vault.audit.anomalies.finding import Finding
 from vault.declare.load import load
+from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources.policies import Policy
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.server_ages import Age
@@ -70,7 +72,7 @@ def test_panel_counts_what_is_due_and_names_what_is_next() -> None:
         "Due within 7 days": ("1", WARN, ""),
         "No value": ("0", GOOD, ""),
         "Anomalies, 24 h": ("2", BAD, "1 high, 1 low"),
-        "Drift": (UNKNOWN, PLAIN, "not compared yet"),
+        "Drift": ("compare", PLAIN, ""),
     }
     assert panel.tiles[0].href == "/values?env=dev&state=overdue"
     assert [each.row.item.name for each in panel.next] == ["late", "near", "fresh"]
@@ -111,13 +113,16 @@ def test_missing_audit_devices_are_said(devices: tuple[AuditDevice, ...] | None,
 def test_what_is_not_read_is_unknown_and_not_zero() -> None:
     nothing: Reading[tuple[Row, ...]] = Reading("ledger", problem="denied")
     panel = build_panel("dev", replace(READ, ledger=nothing, audit=Reading("audit")), NOW)
-    assert {tile.text for tile in panel.tiles} == {UNKNOWN}
+    assert {tile.text for tile in panel.tiles} == {UNKNOWN, "compare"}
     assert {each.values for each in panel.services} == {UNKNOWN}
 
 
 def test_drift_is_that_of_the_last_comparison() -> None:
-    plan = Reading("plan", Plan((), 40, ()), NOW)
-    assert build_panel("dev", replace(READ, plan=plan), NOW).tiles[-1].text == "0"
+    denied = Policy("gaara-store-dev", "")
+    for found, note in (((), ""), ((denied,), "1 not readable")):
+        plan = Reading("plan", PartialPlan(Plan((), 40, ()), found), NOW)
+        tile = build_panel("dev", replace(READ, plan=plan), NOW).tiles[-1]
+        assert (tile.text, tile.note, tile.href) == ("0", note, "/plan?env=dev")
 
 
 def test_totals_are_those_of_all_environments() -> None:

@@ -1,0 +1,142 @@
+"""Leases of database users: how long each lasts, and which the server could not revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from app_integration.errors import RequestRefused
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from vault.declare.declaration import Declaration
+from vault.reconcile.desired.databases import database_roles
+from vault.reconcile.server_time import parse_time
+
+#: Leases of a role that are looked up, because each costs a request.
+MOST: Final = 500
+#: Requests at a time; less than the connections that a session keeps open.
+_WORKERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease, without its id.
+
+    Attributes:
+        issued: When it was issued.
+        expires: When it ends if it is not renewed.
+
+    """
+
+    issued: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLeases:
+    """Leases of one database role.
+
+    Attributes:
+        service: Service whose role it is.
+        role: Name of the role.
+        ttl: Declared seconds until a lease ends that is not renewed.
+        max_ttl: Declared seconds after which it ends in any case.
+        count: Number of its leases.
+        leases: Those that were looked up.
+        failures: Why the server could not revoke a lease, once for each.
+
+    """
+
+    service: str
+    role: str
+    ttl: int
+    max_ttl: int
+    count: int
+    leases: tuple[Lease, ...]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Leases of an environment.
+
+    Attributes:
+        roles: Those of each declared role.
+        others: Number of the server's other leases that could not be revoked.
+
+    """
+
+    roles: tuple[RoleLeases, ...]
+    others: int
+
+
+def read_leases(session: Session, declaration: Declaration, environment: Environment) -> Leases:
+    """Return the leases of an environment's database users.
+
+    Args:
+        session: Session of the auditor.
+        declaration: The declaration.
+        environment: The environment.
+
+    Raises:
+        AccessDenied: If the credential may not list leases.
+        ServerError: If the server is unreachable or sealed.
+
+    """
+    creds = f"{declaration.environment(environment).mounts.database}/creds/"
+    declared = [
+        (scope.service, name, role)
+        for scope in declaration.scopes(environment)
+        for name, role in sorted(database_roles(declaration, scope).items())
+    ]
+    if not declared:
+        return Leases((), 0)
+    failures, others = _read_failures(session, creds, {name for _, name, _ in declared})
+    with ThreadPoolExecutor(_WORKERS, "leases") as pool:
+        roles = []
+        for service, name, role in declared:
+            ids = session.list(f"sys/leases/lookup/{creds}{name}/")
+            paths = (f"{creds}{name}/{each}" for each in ids[:MOST])
+            found = tuple(filter(None, pool.map(partial(_look_up, session), paths)))
+            reasons = tuple(failures[name])
+            roles.append(
+                RoleLeases(service, name, role.ttl, role.max_ttl, len(ids), found, reasons)
+            )
+    return Leases(tuple(roles), others)
+
+
+def _look_up(session: Session, lease: str) -> Lease | None:
+    """Return a lease, None if it has ended or does not end."""
+    try:
+        data = session.post("sys/leases/lookup", {"lease_id": lease})["data"]
+    except RequestRefused as error:
+        if error.status == HTTPStatus.BAD_REQUEST:
+            return None
+        raise
+    issued, expires = (_parse(data[key]) for key in ("issue_time", "expire_time"))
+    return Lease(issued, expires) if issued and expires else None
+
+
+def _parse(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _read_failures(
+    session: Session, creds: str, names: Iterable[str]
+) -> tuple[dict[str, list[str]], int]:
+    """Return why leases of each role could not be revoked, and the number of other ones."""
+    data: Mapping[str, Any] = session.get("sys/leases?type=irrevocable")["data"]
+    found: dict[str, list[str]] = {name: [] for name in names}
+    others = 0
+    for each in data.get("leases") or ():
+        role = str(each["lease_id"]).removeprefix(creds).partition("/")[0]
+        if str(each["lease_id"]).startswith(creds) and role in found:
+            found[role].append(str(each.get("error") or "no reason is known"))
+        else:
+            others += 1
+    return found, others

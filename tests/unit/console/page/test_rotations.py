@@ -1,0 +1,106 @@
+"""View of rotations: their steps, whom they wait for, and what can be run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from console.page.sources.rotation_states import RotationState
+from console.page.views.rotations import RotationsView, build_rotations
+from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.inventory import Item, Kind
+from vault.rotation.record import Record, Step
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ITEM = Item(Kind.SECRET, "shop", "token", "shop/dev/token", 86_400, is_declared=True)
+WAITING = Record("id", Step.CONSUMERS, NOW - HOUR, "1", "2", promoted=NOW - HOUR / 2)
+WORKER = Consumer("shop-dev on web-1", "read version 1")
+COMMAND = "strongroom rotate token --env dev --service shop --kind secret"
+
+
+def build(*states: RotationState) -> RotationsView:
+    return build_rotations(states, "dev", NOW)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "text"),
+    [
+        (None, "waits for its consumers"),
+        (Evidence(Proof.AUDIT_LOG, waiting=(WORKER,)), "waits for 1 consumer"),
+        (Evidence(Proof.AUDIT_LOG, waiting=(WORKER, WORKER)), "waits for 2 consumers"),
+        (Evidence(Proof.TIME, not_before=NOW + HOUR), "in its grace period"),
+        (Evidence(Proof.TIME, not_before=NOW), "can be ended now"),
+    ],
+)
+def test_state_says_what_the_rotation_waits_for(evidence: Evidence | None, text: str) -> None:
+    assert build(RotationState(ITEM, WAITING, evidence)).underway[0].state.text == text
+
+
+def test_consumers_have_what_was_seen_and_those_that_wait_are_first() -> None:
+    evidence = Evidence(Proof.AUDIT_LOG, moved=(WORKER,), waiting=(replace(WORKER, detail="x"),))
+    lines = build(RotationState(ITEM, WAITING, evidence)).underway[0].consumers
+    assert [(each.state.text, each.consumer.detail) for each in lines] == [
+        ("Waits for", "x"),
+        ("Has moved", "read version 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "marks"),
+    [
+        (Kind.SECRET, Step.CREATE, "current later later later later later"),
+        (Kind.SECRET, Step.CONSUMERS, "done done done done current later"),
+        (Kind.KEY, Step.CONSUMERS, "done current later"),
+        (Kind.KEY, Step.TEST, "done later later"),
+    ],
+)
+def test_steps_are_done_current_or_later(kind: Kind, step: Step, marks: str) -> None:
+    state = RotationState(replace(ITEM, kind=kind), replace(WAITING, step=step))
+    steps = build(state).underway[0].steps
+    assert [each.progress.value for each in steps] == marks.split()
+
+
+@pytest.mark.parametrize(
+    ("record", "commands"),
+    [
+        (WAITING, [COMMAND, f"{COMMAND} --undo", f"{COMMAND} --compromised"]),
+        (replace(WAITING, step=Step.RETIRE), [COMMAND]),
+        (replace(WAITING, is_compromised=True), [COMMAND]),
+        (replace(WAITING, is_undone=True), [COMMAND]),
+    ],
+)
+def test_commands_are_those_that_the_step_allows(record: Record, commands: list[str]) -> None:
+    underway = build(RotationState(ITEM, record)).underway[0]
+    assert [command for command, _ in underway.commands] == commands
+
+
+def test_ended_rotations_are_in_the_order_of_their_end() -> None:
+    done = replace(WAITING, step=Step.DONE, ended=NOW - HOUR)
+    undone = replace(WAITING, step=Step.UNDONE, ended=NOW)
+    fast = replace(done, is_compromised=True, ended=NOW - 2 * HOUR)
+    view = build(*(RotationState(ITEM, each) for each in (done, undone, fast)))
+    assert [each.result.text for each in view.ended] == [
+        "undone",
+        "rotated",
+        "compromised, rotated",
+    ]
+    assert view.underway == ()
+
+
+def test_record_or_evidence_that_cannot_be_read_says_why() -> None:
+    view = build(
+        RotationState(ITEM, None, problem="of another version"),
+        RotationState(ITEM, WAITING, problem="no log"),
+    )
+    assert view.unreadable == (("token", "of another version"),)
+    assert view.underway[0].notes == ("no log",)
+
+
+def test_rotation_that_waits_the_longest_is_first() -> None:
+    later = replace(WAITING, promoted=None, started=NOW)
+    view = build(RotationState(ITEM, later), RotationState(ITEM, WAITING))
+    assert [each.record for each in view.underway] == [WAITING, later]
+    assert [tile.text for tile in view.tiles] == ["2", "0", "2", "0"]
