@@ -72,11 +72,14 @@ class AuditStore:
 
 
 @contextmanager
-def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
+def open_audit_store(
+    inputs: Inputs, into: DuckDBPyConnection | None = None
+) -> Iterator[AuditStore]:
     """Ingest what is new in the logs, name damaged lines on standard error, and yield the store.
 
     Args:
         inputs: What is read.
+        into: A new connection that outlives the store, None for one that ends with it.
 
     Raises:
         BadParameter: If the period is none.
@@ -93,7 +96,7 @@ def open_audit_store(inputs: Inputs) -> Iterator[AuditStore]:
     if files.paths or inputs.records or operate.is_local(environment, inputs.root):
         sources = LogSources(environment, files.paths, inputs.records, inputs.root)
         show_damage(sources.update(folder).damage)
-    with open_store(folder) as connection:
+    with open_store(folder, into) as connection:
         require_lines(connection, folder)
         yield AuditStore(connection, folder, declared, period, files.namespace)
 

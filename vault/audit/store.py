@@ -66,7 +66,9 @@ LEFT JOIN names ON names.device = found.device AND names.hash = found.database_u
 
 
 @contextmanager
-def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
+def open_store(
+    folder: Path, into: DuckDBPyConnection | None = None
+) -> Iterator[DuckDBPyConnection]:
     """Yield a connection with the views ``lines``, ``events`` and ``records``.
 
     The table ``names`` has what is known of HMACs, by device.
@@ -75,6 +77,8 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
 
     Args:
         folder: Folder of the store, with ``events/`` and ``records/``.
+        into: A new connection to yield, which stays open. Its temporary tables remain after the
+            block, its views of files do not work any more. None for one that ends with the block.
 
     Raises:
         ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name or a
@@ -82,7 +86,8 @@ def open_store(folder: Path) -> Iterator[DuckDBPyConnection]:
 
     """
     folder, duckdb = check_folder(folder), import_extra("duckdb")
-    with _hold(folder), duckdb.connect() as connection:
+    opened = duckdb.connect() if into is None else nullcontext(into)
+    with _hold(folder), opened as connection:
         _confine(connection, folder)
         try:
             _create_views(connection, folder)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vault.audit.event_columns import NO_TOKEN
-from vault.audit.report.activity import ALIAS, Answer, ask, count_where, list_distinct
+from vault.audit.report.activity import (
+    ALIAS,
+    Answer,
+    Page,
+    ask,
+    count_where,
+    list_distinct,
+)
+from vault.audit.report.activity_filter import ActivityFilter
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,6 +41,47 @@ def find_reads(connection: DuckDBPyConnection) -> Answer:
             address, action
         """,
     )
+
+
+def find_accesses(connection: DuckDBPyConnection, asked: ActivityFilter, page: Page) -> Answer:
+    """Return who did what, from where, with which outcome and versions, the latest first.
+
+    Args:
+        connection: Connection with the table ``activity``.
+        asked: The activity to return.
+        page: Part of the rows to return.
+
+    """
+    condition, values = asked.build_condition()
+    query = f"""
+        SELECT {_WHERE}, category, action AS operation, outcome, {_WHO}, {SEEN}, {VERSIONS}
+        FROM activity WHERE {condition}
+        GROUP BY {_WHERE}, category, action, outcome, {_WHO}
+        ORDER BY max(last) DESC, path, actor, host, address, action, outcome
+    """
+    return ask(connection, query, values, page)
+
+
+def find_most(
+    connection: DuckDBPyConnection, asked: ActivityFilter, column: str, most: int
+) -> Answer:
+    """Return the values of a column with most requests: an actor, an address or a path.
+
+    Args:
+        connection: Connection with the table ``activity``.
+        asked: The activity that is counted.
+        column: The column, such as ``actor``. With ``path``, what is declared there is named, too.
+        most: Number of rows.
+
+    """
+    condition, values = asked.build_condition()
+    columns = "path, service, name" if column == "path" else column
+    query = f"""
+        SELECT {columns}, CAST(sum(count) AS BIGINT) AS count FROM activity
+        WHERE {condition} AND {column} IS NOT NULL
+        GROUP BY {columns} ORDER BY sum(count) DESC, {column}
+    """
+    return ask(connection, query, values, Page(1, most))
 
 
 def find_refusals(connection: DuckDBPyConnection) -> Answer:

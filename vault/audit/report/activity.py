@@ -6,7 +6,7 @@ requests are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,12 +27,26 @@ class Answer:
 
     Attributes:
         rows: The rows by column.
-        left_out: Number of rows beyond :data:`MAX_ROWS`.
+        left_out: Number of rows that are not on the page.
 
     """
 
     rows: list[dict[str, Any]]
     left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the rows of an answer.
+
+    Attributes:
+        number: Number of the page, from 1.
+        size: Most rows of a page.
+
+    """
+
+    number: int
+    size: int
 
 
 #: The condition of what is in the period.
@@ -52,6 +66,11 @@ _KEYS: Final = (
 ALIAS: Final = """
 nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
 """
+#: Columns of a group, or SQL over them, that may name an actor.
+ACTOR_NAMES: Final = (
+    *("actor", "username", "display_name", "entity_id", "role", "host"),
+    ALIAS,
+)
 #: With a token, only its requests. Each device has another HMAC of it, so that their ids are sought
 #: in the lines of all devices.
 _OF_ONE: Final = """
@@ -141,18 +160,28 @@ def group_activity(
         connection.execute(query)
 
 
-def ask(connection: DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> Answer:
-    """Return the rows of a query by column, up to :data:`MAX_ROWS`.
+def ask(
+    connection: DuckDBPyConnection,
+    query: str,
+    parameters: Sequence[object] | Mapping[str, object] = (),
+    page: Page | None = None,
+) -> Answer:
+    """Return the rows of a query by column.
 
     Args:
         connection: Connection with the table ``activity``.
         query: The query.
         parameters: Values of its placeholders.
+        page: Part of the rows to return, None for the first :data:`MAX_ROWS`. A page after the last
+            one is the last one.
 
     """
+    page = page or Page(1, MAX_ROWS)
+    number = "(SELECT count(*) FROM found)"
+    last = f"greatest({number} - 1, 0) // {page.size}"
     cursor = connection.execute(
-        f"WITH found AS MATERIALIZED ({query})"
-        f" SELECT *, (SELECT count(*) FROM found) FROM found LIMIT {MAX_ROWS}",
+        f"WITH found AS MATERIALIZED ({query}) SELECT *, {number} FROM found"
+        f" LIMIT {page.size} OFFSET {page.size} * least({page.number - 1}, {last})",
         parameters,
     )
     names = [column[0] for column in cursor.description or ()][:-1]

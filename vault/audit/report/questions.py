@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.audit.report.access import SEEN, VERSIONS
-from vault.audit.report.activity import ALIAS, Answer, ask, group_activity, list_distinct
+from vault.audit.report.activity import ACTOR_NAMES, Answer, ask, group_activity, list_distinct
 from vault.audit.report.client_records import prepare_records
 from vault.audit.report.coverage import find_coverage
 from vault.audit.report.declared_objects import Declared, DeclaredObject
 from vault.audit.report.period import Period
+from vault.audit.report.version_reads import find_last_versions, group_version_reads
 from vault.declare.errors import join_names, suggest
 from vault.reconcile.server_time import format_time
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _HMAC: Final = "hmac-"
-#: Columns that may name an actor.
-_NAMES: Final = f"actor, username, display_name, entity_id, role, host, {ALIAS}"
+_NAMES: Final = ", ".join(ACTOR_NAMES)
 #: Names of which a similar one is suggested.
 _MAX_NAMES: Final = 10_000
 #: Reads of one declared name.
@@ -40,25 +40,6 @@ SELECT host, pid, operation, outcome, CAST(sum(accesses) AS BIGINT) AS count,
 FROM period_records WHERE service = ? AND environment = ? AND secret = ?
 GROUP BY host, pid, operation, outcome
 ORDER BY max(time) DESC, host, pid, operation, outcome
-"""
-#: The last version of each token of a reader, tokens with the same one together.
-_LAST_VERSIONS: Final = """
-WITH versions AS (
-    SELECT events.actor, events.host, events.address, coalesce(accessor, token) AS token,
-        arg_max(coalesce(events.version, events.key_version), events.time) AS version,
-        max(events.time) AS last, count(*) AS count
-    FROM period_events AS events
-    JOIN (
-        SELECT DISTINCT path FROM activity
-        WHERE service = ? AND environment = ? AND name = ? AND category = 'read'
-    ) USING (path)
-    WHERE outcome = 'ok' AND coalesce(events.version, events.key_version) IS NOT NULL
-    GROUP BY ALL
-)
-SELECT version, actor, host, address, count(*) AS tokens,
-    CAST(sum(count) AS BIGINT) AS count, utc(max(last)) AS last
-FROM versions GROUP BY version, actor, host, address
-ORDER BY version DESC, max(last) DESC, actor, host, address
 """
 #: All that is left of the activity, changes first.
 _ACTIONS: Final = f"""
@@ -151,8 +132,9 @@ def answer_version(
             f"{name!r} is a database role of {scope.service}, and each lease has a user of its own "
             "in place of a version; use `strongroom audit who`"
         )
-    where = [scope.service, str(scope.environment), name]
-    readers = ask(connection, _LAST_VERSIONS, where)
+    where = (scope.service, str(scope.environment), name)
+    group_version_reads(connection)
+    readers = find_last_versions(connection, *where)
     newest = max((each["version"] for each in readers.rows), default=None)
     known = current if current is not None else newest
     head = _head(connection, declared, period) | {"service": scope.service, "name": name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vault.audit.event_columns import NO_TOKEN
@@ -28,23 +27,16 @@ from vault.audit.report.coverage import describe_logs, find_coverage
 from vault.audit.report.declared_objects import Declared
 from vault.audit.report.limits import LIMITS
 from vault.audit.report.period import Period
+from vault.audit.report.timeline import COUNTS, find_timeline
 from vault.audit.report.tokens import find_churn, find_database_users, find_token_use
 from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-#: Longest time that a timeline shows by the hour.
-_HOURLY: Final = timedelta(days=3)
 _OTHER_SERVICES: Final = """
 DELETE FROM activity
 WHERE service IS DISTINCT FROM $service AND actor_service IS DISTINCT FROM $service
-"""
-_COUNTS: Final = f"""
-{count_where("outcome = 'ok'")} AS ok, {count_where("outcome = 'denied'")} AS denied,
-{count_where("outcome = 'failed'")} AS failed, {count_where("outcome = 'absent'")} AS absent,
-{count_where("outcome = 'ok' AND category = 'read'")} AS reads,
-{count_where("outcome = 'ok' AND category = 'login'")} AS logins
 """
 _QUESTIONS: Final = {
     "services": find_services,
@@ -97,7 +89,7 @@ def build_report(
         "until": format_time(period.until),
         "coverage": find_coverage(connection) | {"logs": describe_logs(index)},
         "totals": _find_totals(connection),
-        "timeline": _find_timeline(connection),
+        "timeline": find_timeline(connection),
         **_answer(_QUESTIONS, connection, left_out),
         "records": _answer(_RECORD_QUESTIONS, connection, left_out),
     }
@@ -117,22 +109,9 @@ def _find_totals(connection: DuckDBPyConnection) -> dict[str, Any]:
     (totals,) = ask(
         connection,
         f"""
-        SELECT {count_where("true")} AS requests, {_COUNTS},
+        SELECT {count_where("true")} AS requests, {COUNTS},
             count(DISTINCT actor) FILTER (actor <> '{NO_TOKEN}') AS actors
         FROM activity
         """,
     ).rows
     return totals
-
-
-def _find_timeline(connection: DuckDBPyConnection) -> dict[str, Any]:
-    ((first, last),) = connection.execute("SELECT min(hour), max(hour) FROM activity").fetchall()
-    step = "hour" if first is None or last - first < _HOURLY else "day"
-    rows = ask(
-        connection,
-        f"""
-        SELECT utc(date_trunc('{step}', hour)) AS time, {_COUNTS}
-        FROM activity GROUP BY ALL ORDER BY time
-        """,
-    ).rows
-    return {"step": step, "rows": rows}

@@ -1,0 +1,71 @@
+"""Filter of activity: by who, what, from where, and with which outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vault.audit.anomalies.patterns import build_expression
+from vault.audit.report.activity import ACTOR_NAMES
+
+#: Service of what belongs to none.
+NO_SERVICE: Final = "-"
+_WHO: Final = ACTOR_NAMES
+_WHAT: Final = ("path", "name", "concat(service, '/', name)")
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityFilter:
+    """What activity is asked about. A part that is empty does not matter.
+
+    Attributes:
+        category: ``read``, ``change``, ``login``, ``token`` or ``other``.
+        actor: Name by which an actor is known; ``*`` stands for any characters. So it does in the
+            next two.
+        secret: A declared name, that with its service such as ``shop/jwt``, or an API path.
+        address: Address of the client.
+        service: Service that the path belongs to, ``-`` for none.
+        outcome: What became of the requests: ``ok``, ``denied``, ``failed`` or ``absent``.
+
+    """
+
+    category: str = ""
+    actor: str = ""
+    secret: str = ""
+    address: str = ""
+    service: str = ""
+    outcome: str = ""
+
+    def build_condition(self) -> tuple[str, dict[str, str]]:
+        """Return SQL of the condition over ``activity``, and the values of its parameters."""
+        parts, values = ["true"], {}
+        for name, value, condition in self._parts():
+            if value:
+                parts.append(condition)
+                is_pattern = "regexp_full_match" in condition
+                values[name] = build_expression([value]) if is_pattern else value
+        if self.service == NO_SERVICE:
+            parts.append("service IS NULL")
+        return " AND ".join(parts), values
+
+    def _parts(self) -> Iterator[tuple[str, str, str]]:
+        yield "category", self.category, "category = $category"
+        yield "outcome", self.outcome, "outcome = $outcome"
+        service = "" if self.service == NO_SERVICE else self.service
+        yield "service", service, "service = $service"
+        yield "actor", self.actor, _match(_WHO, "actor", self.actor)
+        yield "secret", self.secret, _match(_WHAT, "secret", self.secret)
+        yield "address", self.address, _match(["address"], "address", self.address)
+
+
+#: All activity.
+ANY: Final = ActivityFilter()
+
+
+def _match(columns: Iterable[str], name: str, pattern: str) -> str:
+    """Return the condition that one of *columns* is what *pattern*, the parameter *name*, says."""
+    if "*" not in pattern:
+        return f"list_contains([{', '.join(columns)}], ${name})"
+    each = " OR ".join(f"regexp_full_match({column}, ${name})" for column in columns)
+    return f"coalesce({each}, false)"
