@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
+from vault.rotation.server_versions import parse_creation
 
 NO_TIME: Final = (
     "the server keeps no time of this rotation; rotate it with strongroom rotate, or pass an audit "
@@ -97,13 +98,7 @@ def _key_age(data: Mapping[str, Any] | None) -> Age:
     if data is None:
         return Age(reason="the key does not exist")
     version = data["latest_version"]
-    found = data["keys"][str(version)]
-    # A symmetric key has the seconds since the epoch, an asymmetric one its public part too.
-    created = (
-        parse_time(found["creation_time"])
-        if isinstance(found, Mapping)
-        else datetime.fromtimestamp(found, UTC)
-    )
+    created = parse_creation(data["keys"][str(version)])
     return Age(created, created if version > 1 else None, version)
 
 
