@@ -20,6 +20,8 @@ _OTHERS: Final = "others"
 #: Bars of the chart of the most read values.
 _BARS: Final = 12
 _DAY: Final = timedelta(days=1)
+#: Step of a timeline → its length.
+STEPS: Final = {"hour": timedelta(hours=1), "day": _DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,37 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar: a name, its number, and its length of 100."""
+    """A bar: a name, its number, and its length of 100.
+
+    Attributes:
+        href: Address of what it counts, empty for none.
+        is_current: Whether only this is shown.
+
+    """
 
     name: str
     count: int
     length: float
+    href: str = ""
+    is_current: bool = False
+
+
+def build_request_chart(timeline: Mapping[str, Any], least: int = 1) -> Timeline:
+    """Return the chart of requests over time: reads, others, and what was refused.
+
+    Args:
+        timeline: Step and rows, as a report has them.
+        least: See :func:`build_timeline`.
+
+    """
+    counts = {
+        row["time"]: (row["reads"], row["ok"] - row["reads"], _refused(row))
+        for row in timeline["rows"]
+    }
+    step = timeline["step"]
+    series = (("reads", "read"), ("others", "other"), ("refused", "denied"))
+    title = f"Requests by {step}"
+    return build_timeline("chart-requests", title, series, counts, STEPS[step], least)
 
 
 def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
@@ -85,28 +113,18 @@ def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
 
     """
     step, rows = document["timeline"]["step"], document["timeline"]["rows"]
-    size = timedelta(hours=1) if step == "hour" else _DAY
-    requests = {
-        row["time"]: (row["reads"], row["ok"] - row["reads"], _refused(row)) for row in rows
-    }
     refused = {row["time"]: (row["denied"], row["failed"], row["absent"]) for row in rows}
     names, logins = _logins(document["token_days"])
     charts = [
-        _timeline(
-            "chart-requests",
-            f"Requests by {step}",
-            (("reads", "read"), ("others", "other"), ("refused", "denied")),
-            requests,
-            size,
-        ),
-        _timeline(
+        build_request_chart(document["timeline"]),
+        build_timeline(
             "chart-refused",
             f"Refused requests by {step}",
             (("denied", "denied"), ("failed", "failed"), ("absent", "absent")),
             refused,
-            size,
+            STEPS[step],
         ),
-        _timeline(
+        build_timeline(
             "chart-logins",
             "Logins by day",
             tuple((name, f"series-{number}") for number, name in enumerate(names)),
@@ -115,6 +133,35 @@ def build_timelines(document: Mapping[str, Any]) -> list[Timeline]:
         ),
     ]
     return [chart for chart in charts if chart.top]
+
+
+def build_timeline(
+    anchor: str,
+    title: str,
+    series: tuple[tuple[str, str], ...],
+    values: Mapping[str, tuple[int, ...]],
+    step: timedelta,
+    least: int = 1,
+) -> Timeline:
+    """Return a chart over time.
+
+    Args:
+        anchor: Its anchor.
+        title: Its title.
+        series: Name and class of each series.
+        values: Time → the value of each series. Steps without one are filled in.
+        step: Length of a column.
+        least: Least number of columns. Empty ones before the first are added.
+
+    """
+    form = "%Y-%m-%d %H:%MZ" if step < _DAY else "%Y-%m-%d"
+    rows = tuple((time.strftime(form), counts) for time, counts in _fill(values, step, least))
+    top = max((sum(counts) for _, counts in rows), default=0)
+    columns = tuple(
+        (_describe(label, series, counts), _stack(number, counts, top))
+        for number, (label, counts) in enumerate(rows)
+    )
+    return Timeline(anchor, title, series, rows, columns, top)
 
 
 def build_bars(document: Mapping[str, Any]) -> list[Bar]:
@@ -156,35 +203,19 @@ def _logins(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, tup
 
 
 def _fill(
-    values: Mapping[str, tuple[int, ...]], step: timedelta
+    values: Mapping[str, tuple[int, ...]], step: timedelta, least: int
 ) -> list[tuple[datetime, tuple[int, ...]]]:
-    """Return the values of each step between the first and the last, with 0 where there is none."""
+    """Return the values of at least *least* steps up to the last, with 0 where there is none."""
     known = {
         datetime.fromisoformat(time).astimezone(UTC): counts for time, counts in values.items()
     }
     if not known:
         return []
     nothing = (0,) * len(next(iter(known.values())))
-    first, last = min(known), max(known)
+    last = max(known)
+    first = min(*known, last - (least - 1) * step)
     times = (first + number * step for number in range((last - first) // step + 1))
     return [(time, known.get(time, nothing)) for time in times]
-
-
-def _timeline(
-    anchor: str,
-    title: str,
-    series: tuple[tuple[str, str], ...],
-    values: Mapping[str, tuple[int, ...]],
-    step: timedelta,
-) -> Timeline:
-    form = "%Y-%m-%d %H:%MZ" if step < _DAY else "%Y-%m-%d"
-    rows = tuple((time.strftime(form), counts) for time, counts in _fill(values, step))
-    top = max((sum(counts) for _, counts in rows), default=0)
-    columns = tuple(
-        (_describe(label, series, counts), _stack(number, counts, top))
-        for number, (label, counts) in enumerate(rows)
-    )
-    return Timeline(anchor, title, series, rows, columns, top)
 
 
 def _describe(label: str, series: Sequence[tuple[str, str]], counts: Sequence[int]) -> str:

@@ -15,10 +15,12 @@ from starlette.routing import Route
 
 from console.page.page_request import PageParts, PageRequest, create_templates
 from console.page.sources.sources import Clock, Sources
+from console.page.views.anomalies import show_anomalies
 from console.page.views.compare import show_comparison
 from console.page.views.leases import show_leases
 from console.page.views.overview import show_overview
 from console.page.views.plan import show_plan
+from console.page.views.reads import show_reads
 from console.page.views.rotations import show_rotations
 from console.page.views.value import show_value
 from console.page.views.values import show_values
@@ -33,6 +35,8 @@ _ICON: Final = (
 VIEWS: Final[dict[str, Callable[[PageRequest], Response]]] = {
     "/": show_overview,
     "/values": show_values,
+    "/reads": show_reads,
+    "/anomalies": show_anomalies,
     "/rotations": show_rotations,
     "/leases": show_leases,
     "/plan": show_plan,

@@ -34,6 +34,8 @@ _FOLDER: Final = Path(__file__).parent
 NAVIGATION: Final = (
     ("/", "Overview"),
     ("/values", "Values"),
+    ("/reads", "Reads"),
+    ("/anomalies", "Anomalies"),
     ("/rotations", "Rotations"),
     ("/leases", "Leases"),
     ("/plan", "Plan"),

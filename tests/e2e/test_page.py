@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.page_browser import PageBrowser
+from app_integration.auth.methods import StaticToken
+from app_integration.session.session import Session
+from tests.support.page_browser import PageBrowser, wait_until_read
 from tests.support.servers.deployment import Deployment
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("chromium")]
@@ -78,7 +81,33 @@ def test_command_prints_an_address_that_opens_the_page_once_and_ends_on_ctrl_c(
     assert (process.returncode, stdout, stderr) == (0, "", "")
 
 
-def test_operator_finds_the_overdue_secret_and_the_command(page: PageBrowser) -> None:
+def test_operator_finds_who_still_reads_the_old_version_and_the_command(
+    deployment: Deployment, page: PageBrowser
+) -> None:
+    path, address = "secret/data/gaara-store/dev/jwt-secret", deployment.ports.vault_address
+    with (
+        deployment.token("gaara-store-dev") as token,
+        Session(address, StaticToken(token)) as reader,
+    ):
+        reader.get(path)
+    value = deployment.operator.get(path)["data"]["data"]
+    deployment.operator.post(path, {"data": value})
+    with page.open("/values?q=jwt-secret") as view:
+        view.get_by_role("link", name="jwt-secret").click()
+        wait_until_read(view)
+        row = view.get_by_role("row", name=re.compile("^token "))
+        assert "older" in row.inner_text()
+        command = view.get_by_label("Command: See who still has").inner_text().strip()
+        where = f"--env dev --service gaara-store --root {deployment.layout.root}"
+        assert command == f"strongroom audit version jwt-secret {where}"
+        view.get_by_role("link", name="All reads of jwt-secret").click()
+        wait_until_read(view)
+        assert view.get_by_role("row", name="gaara-store/jwt-secret token").count() == 1
+
+
+def test_operator_finds_the_overdue_secret_and_the_command(
+    deployment: Deployment, page: PageBrowser
+) -> None:
     with page.open("/") as view:
         overdue = view.locator(".totals div", has_text="Overdue")
         overdue.get_by_role("link").click()
@@ -86,11 +115,11 @@ def test_operator_finds_the_overdue_secret_and_the_command(page: PageBrowser) ->
         row = view.get_by_role("row", name="database-url").first
         assert "overdue" in row.inner_text()
         row.get_by_role("link").click()
-        block = view.locator(".command pre")
+        block = view.locator(".command pre").first
         block.click()
         copied = view.evaluate("getSelection().toString()").strip()
-        expected = "strongroom rotate database-url --env dev --service gaara-store --kind secret"
-        assert copied == expected
+        where = f"--env dev --service gaara-store --kind secret --root {deployment.layout.root}"
+        assert copied == f"strongroom rotate database-url {where}"
 
 
 def test_filters_work_without_a_script_and_stay_in_the_address(page: PageBrowser) -> None:
@@ -119,7 +148,9 @@ def test_page_is_used_by_keyboard_and_printed_without_its_navigation(page: PageB
         ("/", "overview"),
         ("/values", "values"),
         ("/values?q=nothing", "values-empty"),
-        ("/value/secret/gaara-store/database-url", "value"),
+        ("/value/secret/gaara-store/jwt-secret", "value"),
+        ("/reads", "reads"),
+        ("/anomalies", "anomalies"),
     ],
 )
 def test_view_has_no_fault_in_both_themes_and_widths(

@@ -70,8 +70,7 @@ class PageBrowser:
         page = context.new_page()
         page.add_init_script(_VIOLATIONS)
         page.goto(f"{self.address}{path}")
-        while page.locator(".source", has_text="being read").count():
-            page.reload()
+        wait_until_read(page)
         yield page
         context.close()
 
@@ -96,6 +95,12 @@ class PageBrowser:
                     faults.append("the view is wider than its window")
                 if faults:
                     pytest.fail(f"{path} in {theme}, {width} wide: {faults}")
+
+
+def wait_until_read(page: Page) -> None:
+    """Reload a view until each of its sources was read."""
+    while page.locator(".source", has_text="being read").count():
+        page.reload()
 
 
 def _collect(messages: list[str]) -> Callable[[ConsoleMessage], None]:

@@ -11,6 +11,7 @@ from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
+from vault.declare.schema.anomalies import AnomalyRules
 
 _LOGINS: Final = """
 SELECT role, max(time) FROM events
@@ -28,6 +29,8 @@ class AuditSummary:
         logins: Role → its last login.
         first: Time of the first request of the log, None if it has none.
         last: Time of the last one.
+        rules: The rules that have looked for the findings.
+        since: The earliest time of a finding.
 
     """
 
@@ -35,6 +38,8 @@ class AuditSummary:
     logins: Mapping[str, datetime]
     first: datetime | None
     last: datetime | None
+    rules: AnomalyRules
+    since: datetime
 
 
 def read_audit_summary(inputs: Inputs) -> AuditSummary:
@@ -56,4 +61,6 @@ def read_audit_summary(inputs: Inputs) -> AuditSummary:
         {role: time.replace(tzinfo=UTC) for role, time in logins},
         opened.span.first,
         opened.span.last,
+        opened.context.rules,
+        opened.since.replace(tzinfo=UTC),
     )

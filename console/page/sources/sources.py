@@ -17,6 +17,8 @@ from console import operate
 from console.audit.audit_store import Inputs
 from console.environment_plan import build_readable_plan
 from console.evidence_sources import EvidenceSources
+from console.page.commands import Commands
+from console.page.sources.audit_activity import Activity, read_activity
 from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
 from console.page.sources.leases import Leases, read_leases
@@ -25,9 +27,12 @@ from console.page.sources.local_state import LocalState, read_local_state
 from console.page.sources.rotation_states import RotationState, read_rotations
 from console.page.sources.server_state import ServerState, read_server_state
 from console.page.sources.service_policies import ServicePolicies, read_service_policies
+from console.page.sources.source_pool import SourcePool
+from console.page.sources.value_history import ValueHistory, read_value_history
 from console.rotations import build_context
 from vault.declare.declaration import Declaration
 from vault.reconcile.planning.partial import PartialPlan
+from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
 
 #: Period in which the page looks for anomalies.
@@ -41,8 +46,13 @@ _TTL: Final = {
     "rotations": timedelta(seconds=15),
     "policies": timedelta(seconds=60),
     "audit": timedelta(seconds=30),
+    "reads": timedelta(seconds=30),
+    "history": timedelta(seconds=10),
     "plan": timedelta(minutes=2),
 }
+#: Periods and values that are kept, because somebody looks at them.
+_PERIODS: Final = 6
+_HISTORIES: Final = 200
 T = TypeVar("T")
 #: Returns the current time.
 Clock = Callable[[], datetime]
@@ -95,6 +105,16 @@ class EnvironmentSources:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._evidence: EvidenceSources | None = None
+        self._activities = SourcePool(self._build_activity, _PERIODS)
+        self._histories = SourcePool(self._build_history, _HISTORIES)
+
+    @cached_property
+    def commands(self) -> Commands:
+        """Return the commands about the environment."""
+        options = self._options
+        root = None if options.root == operate.local_root() else options.root
+        name, logs = str(self.environment), tuple(options.audit_logs)
+        return Commands(name, self.is_local, root, logs, options.store)
 
     @cached_property
     def declaration(self) -> CachedSource[Declaration]:
@@ -142,6 +162,20 @@ class EnvironmentSources:
         """Return the source of what differs between the server and the declaration."""
         return self._source("plan", self._read_plan)
 
+    def activity(self, since: str, until: str = "") -> CachedSource[Activity]:
+        """Return the source of who did what in a period.
+
+        Args:
+            since: Its start: a duration such as ``30d``, or a time.
+            until: Its end, empty for now.
+
+        """
+        return self._activities.get((since, until))
+
+    def history(self, item: Item) -> CachedSource[ValueHistory]:
+        """Return the source of the versions and the last rotation of *item*."""
+        return self._histories.get(item)
+
     def audit_inputs(self, since: str, until: str | None = None) -> Inputs:
         """Return what a question to the store of audit lines reads.
 
@@ -171,6 +205,17 @@ class EnvironmentSources:
     def _source(self, name: str, read: Callable[[], T]) -> CachedSource[T]:
         label = f"{self.environment} {name}"
         return CachedSource(label, read, _TTL[name], self._clock, self._spawn)
+
+    def _build_activity(self, period: tuple[str, str]) -> CachedSource[Activity]:
+        inputs = self.audit_inputs(period[0], period[1] or None)
+        return self._source("reads", partial(read_activity, inputs))
+
+    def _build_history(self, item: Item) -> CachedSource[ValueHistory]:
+        def read() -> ValueHistory:
+            declared = operate.load_declaration().environment(self.environment)
+            return read_value_history(self._open(), declared, item, self._clock())
+
+        return self._source("history", read)
 
     def _open(self) -> Session:
         with self._lock:

@@ -203,7 +203,7 @@ def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...
             )
             for title, due, tone in counts
         ),
-        _anomalies(readings.audit),
+        _anomalies(readings.audit, build_url("/anomalies", env=name)),
         _drift(name, readings.plan),
     )
 
@@ -217,13 +217,13 @@ def _count(
     return Tile(name, f"{count:,}", tone if count else GOOD, note, href if count else None)
 
 
-def _anomalies(audit: Reading[AuditSummary]) -> Tile:
+def _anomalies(audit: Reading[AuditSummary], href: str) -> Tile:
     if audit.value is None:
         return _count("Anomalies, 24 h", None, PLAIN)
     counts = Counter(each.severity for each in audit.value.findings)
     note = ", ".join(f"{counts[each]} {each}" for each in _SEVERITIES if counts[each])
     tone = BAD if counts["high"] else WARN
-    return _count("Anomalies, 24 h", counts.total(), tone, note)
+    return _count("Anomalies, 24 h", counts.total(), tone, note, href)
 
 
 def _drift(name: str, plan: Reading[PartialPlan]) -> Tile:

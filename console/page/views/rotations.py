@@ -10,12 +10,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from console.page.commands import Commands
 from console.page.page_request import Link, PageRequest
 from console.page.sources.rotation_states import RotationState
 from console.page.urls import build_url, value_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
-from console.page.views.value import find_command
 from vault.rotation.consumers.evidence import Consumer, Evidence
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
@@ -127,22 +127,20 @@ class RotationsView:
 
 
 def build_rotations(
-    found: Sequence[RotationState], environment: str, now: datetime
+    found: Sequence[RotationState], commands: Commands, now: datetime
 ) -> RotationsView:
     """Return what the view shows.
 
     Args:
         found: The rotations of the environment.
-        environment: Its name.
+        commands: Commands about it.
         now: The current time.
 
     """
     records = [(each, each.record) for each in found if each.record is not None]
-    underway = [
-        _underway(each, record, environment, now) for each, record in records if _runs(record)
-    ]
+    underway = [_underway(each, record, commands, now) for each, record in records if _runs(record)]
     ended = [
-        EndedLine(each.item, record, value_url(each.item, environment), _result(record))
+        EndedLine(each.item, record, value_url(each.item, commands.environment), _result(record))
         for each, record in records
         if not _runs(record)
     ]
@@ -159,7 +157,7 @@ def build_rotations(
         tuple(sorted(underway, key=lambda each: each.since)),
         tuple(ended[:ENDED]),
         tuple((each.item.name, each.problem) for each in found if each.record is None),
-        f"strongroom rotate --due --env {environment}",
+        commands.rotate_due(),
     )
 
 
@@ -167,14 +165,14 @@ def show_rotations(request: PageRequest) -> Response:
     """Return the view of one environment."""
     environment = request.environment()
     request.use(environment.rotations)
-    reading, name = environment.rotations.get(), str(environment.environment)
-    found = reading.value
+    found, name = environment.rotations.get().value, str(environment.environment)
+    commands = environment.commands
     return request.render(
         "rotations.html.j2",
         "Rotations",
         environment=environment,
         crumbs=(Link(name, build_url("/", env=name)),),
-        rotations=None if found is None else build_rotations(found, name, request.now),
+        rotations=None if found is None else build_rotations(found, commands, request.now),
     )
 
 
@@ -182,12 +180,12 @@ def _runs(record: Record) -> bool:
     return not record.step.is_end
 
 
-def _underway(each: RotationState, record: Record, environment: str, now: datetime) -> Underway:
+def _underway(each: RotationState, record: Record, commands: Commands, now: datetime) -> Underway:
     evidence = each.evidence
     return Underway(
         each.item,
         record,
-        value_url(each.item, environment),
+        value_url(each.item, commands.environment),
         _state(record, evidence, now),
         record.waits_since,
         _steps(each.item, record),
@@ -195,7 +193,7 @@ def _underway(each: RotationState, record: Record, environment: str, now: dateti
         () if evidence is None else tuple(_consumers(evidence)),
         None if evidence is None else evidence.not_before,
         tuple(_notes(each, record)),
-        tuple(_commands(each.item, record, environment)),
+        tuple(_commands(each.item, record, commands)),
     )
 
 
@@ -246,8 +244,8 @@ def _notes(each: RotationState, record: Record) -> Iterable[str]:
         yield "open sessions of the old database user are counted by the command only"
 
 
-def _commands(item: Item, record: Record, environment: str) -> Iterable[tuple[str, str]]:
-    command = find_command(item, environment)
+def _commands(item: Item, record: Record, commands: Commands) -> Iterable[tuple[str, str]]:
+    command = commands.rotate(item)
     if command is None:
         return
     is_last = record.step in {Step.CONSUMERS, Step.RETIRE}

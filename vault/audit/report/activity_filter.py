@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vault.audit.anomalies.patterns import build_expression
 from vault.audit.report.activity import ACTOR_NAMES
 
 #: Service of what belongs to none.
@@ -43,8 +43,7 @@ class ActivityFilter:
         for name, value, condition in self._parts():
             if value:
                 parts.append(condition)
-                is_pattern = "regexp_full_match" in condition
-                values[name] = build_expression([value]) if is_pattern else value
+                values[name] = _to_like(value) if "LIKE" in condition else value
         if self.service == NO_SERVICE:
             parts.append("service IS NULL")
         return " AND ".join(parts), values
@@ -66,6 +65,12 @@ ANY: Final = ActivityFilter()
 def _match(columns: Iterable[str], name: str, pattern: str) -> str:
     """Return the condition that one of *columns* is what *pattern*, the parameter *name*, says."""
     if "*" not in pattern:
-        return f"list_contains([{', '.join(columns)}], ${name})"
-    each = " OR ".join(f"regexp_full_match({column}, ${name})" for column in columns)
+        return f"coalesce(${name} IN ({', '.join(columns)}), false)"
+    each = " OR ".join(f"{column} LIKE ${name} ESCAPE '\\'" for column in columns)
     return f"coalesce({each}, false)"
+
+
+def _to_like(pattern: str) -> str:
+    """Return *pattern* for LIKE, which is much faster than a regular expression."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
+    return escaped.replace("*", "%")

@@ -14,6 +14,7 @@ from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.overview import build_overview, build_panel
 from console.page.views.readings import Readings
 from vault.audit.anomalies.finding import Finding
+from vault.audit.anomalies.rules import built_in
 from vault.declare.load import load
 from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Plan
@@ -53,6 +54,8 @@ AUDIT = AuditSummary(
     {"gaara-store-dev": NOW - DAY, "gaara-store-dev-starter": NOW - 2 * DAY},
     NOW - DAY,
     NOW,
+    built_in(),
+    NOW - DAY,
 )
 READ = Readings(
     Reading("declaration", load(), NOW),

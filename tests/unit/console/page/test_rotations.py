@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from console.page.commands import Commands
 from console.page.sources.rotation_states import RotationState
 from console.page.views.rotations import RotationsView, build_rotations
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
@@ -22,7 +23,7 @@ COMMAND = "strongroom rotate token --env dev --service shop --kind secret"
 
 
 def build(*states: RotationState) -> RotationsView:
-    return build_rotations(states, "dev", NOW)
+    return build_rotations(states, Commands("dev", is_local=True), NOW)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console.page.views.due import Due
-from console.page.views.value import find_command
 from console.page.views.values import PAGE, Values, ValuesFilter, build_values
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
@@ -105,23 +104,3 @@ def test_pages_have_a_hundred_rows_and_keep_the_filter() -> None:
 def test_address_of_a_value_quotes_its_name() -> None:
     values = build_values([row(item("tls/key ?"), 1)], ValuesFilter(), "dev", NOW)
     assert values.rows[0].href == "/value/secret/shop/tls%2Fkey%20%3F?env=dev"
-
-
-@pytest.mark.parametrize(
-    ("of", "command"),
-    [
-        (item("token"), "strongroom rotate token --env dev --service shop --kind secret"),
-        (
-            item("url", kind=Kind.STATIC_USER),
-            "strongroom rotate-password url --env dev --service shop",
-        ),
-        (
-            item("strongroom-plan", None, Kind.SECRET_ID),
-            "strongroom rotate strongroom-plan --env dev --kind secret-id",
-        ),
-        (item("a;b"), "strongroom rotate 'a;b' --env dev --service shop --kind secret"),
-        (replace(item("url"), every=None), None),
-    ],
-)
-def test_command_rotates_the_value(of: Item, command: str | None) -> None:
-    assert find_command(of, "dev") == command

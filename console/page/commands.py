@@ -1,0 +1,96 @@
+"""Commands to copy: each with the options with which this page was started."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vault.rotation.inventory import Item, Kind
+
+#: Stands in a command for a folder that the operator chooses.
+FOLDER: Final = "FOLDER"
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands about one environment.
+
+    Attributes:
+        environment: Name of the environment.
+        is_local: Whether it is the local deployment.
+        root: Folder of the local deployment, None for the default one.
+        audit_logs: Files of the audit devices that the operator has named.
+        store: Folder of the store of audit lines, None for the default one.
+
+    """
+
+    environment: str
+    is_local: bool = False
+    root: Path | None = None
+    audit_logs: Sequence[Path] = ()
+    store: Path | None = None
+
+    def rotate(self, item: Item) -> str | None:
+        """Return the command that rotates *item*, None if it changes only with others."""
+        if item.every is None:
+            return None
+        if item.kind is Kind.STATIC_USER:
+            return self._join("rotate-password", item.name, *self._of(item), *self._place())
+        handed = item.kind is Kind.SECRET_ID and not self.is_local
+        return self._join(
+            "rotate",
+            item.name,
+            *self._of(item),
+            *("--kind", item.kind.value),
+            *(("--out", FOLDER) if handed else ()),
+            *self._place(),
+            *self._logs(),
+        )
+
+    def rotate_due(self) -> str:
+        """Return the command that rotates all that is overdue or under way."""
+        options = ("--env", self.environment, *self._place(), *self._logs())
+        return self._join("rotate", "--due", *options)
+
+    def put(self, item: Item) -> str:
+        """Return the command that writes a value of *item*, which it reads from its input."""
+        return self._join("put", item.name, *self._of(item), *self._place())
+
+    def issue(self, item: Item) -> str | None:
+        """Return the command that issues the first secret-id of *item*, None if none does."""
+        if self.is_local or item.service is None:
+            return None
+        is_agent = item.name != f"{item.service}-{self.environment}"
+        receiver = ("--for", "agent") if is_agent else ()
+        return self._join("issue-secret-id", *self._of(item), *receiver, "--out", FOLDER)
+
+    def apply(self) -> str:
+        """Return the command that creates what is declared and not on the server."""
+        return self._join("apply", "--env", self.environment, *self._place())
+
+    def show_versions(self, item: Item) -> str:
+        """Return the command that names who still reads which version of *item*."""
+        options = (*self._of(item), *self._place(), *self._logs())
+        return self._join("audit", "version", item.name, *options)
+
+    def show_anomalies(self) -> str:
+        """Return the command that names what is unusual in the log."""
+        options = ("--env", self.environment, *self._place(), *self._logs())
+        return self._join("audit", "anomalies", *options)
+
+    def _of(self, item: Item) -> tuple[str, ...]:
+        of_service = ("--service", item.service) if item.service else ()
+        return ("--env", self.environment, *of_service)
+
+    def _place(self) -> tuple[str, ...]:
+        return () if self.root is None else ("--root", str(self.root))
+
+    def _logs(self) -> tuple[str, ...]:
+        logs = (part for path in self.audit_logs for part in ("--audit-log", str(path)))
+        return (*logs, *(() if self.store is None else ("--store", str(self.store))))
+
+    def _join(self, *parts: str) -> str:
+        return shlex.join(["strongroom", *parts])

@@ -1,0 +1,77 @@
+"""Activity of a period in memory, of which each view asks what its address says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from console.audit.audit_store import Inputs, open_audit_store
+from vault.audit.extra import import_extra
+from vault.audit.report.activity import group_activity
+from vault.audit.report.coverage import find_coverage
+from vault.audit.report.period import Period
+from vault.audit.report.version_reads import group_version_reads
+from vault.reconcile.server_time import format_time
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Environments may share a server, and names are those of the one that is shown.
+_OWN_NAMES: Final = """
+UPDATE activity SET service = NULL, name = NULL
+WHERE environment IS NOT NULL AND environment <> ?
+"""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Requests of a period, grouped by the hour.
+
+    Attributes:
+        period: The period.
+        coverage: What the logs cover of it, as in a report.
+        connection: Connection with the tables ``activity`` and ``version_reads``. It is used by one
+            thread at a time.
+
+    """
+
+    period: Period
+    coverage: Mapping[str, Any]
+    connection: DuckDBPyConnection
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, question: Callable[[DuckDBPyConnection], T]) -> T:
+        """Return the answer to *question*."""
+        with self._lock:
+            return question(self.connection)
+
+
+def read_activity(inputs: Inputs) -> Activity:
+    """Ingest what is new in the logs, and return the activity of a period.
+
+    The store is open meanwhile only, so that no other ingest waits for the page.
+
+    Args:
+        inputs: What is read.
+
+    Raises:
+        ConfigurationError: If there is no log and no store, or the extra is not installed.
+        OSError: If a file cannot be read.
+
+    """
+    connection: DuckDBPyConnection = import_extra("duckdb").connect()
+    try:
+        with open_audit_store(inputs, connection) as audit:
+            group_activity(connection, audit.declared, audit.period, audit.namespace)
+            group_version_reads(connection)
+            connection.execute(_OWN_NAMES, [str(audit.declared.environment)])
+            coverage = find_coverage(connection)
+            connection.execute("DROP TABLE groups")
+    except BaseException:
+        connection.close()
+        raise
+    since = format_time(audit.period.since)
+    return Activity(audit.period, {"since": since, "coverage": coverage}, connection)

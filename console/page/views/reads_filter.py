@@ -1,0 +1,112 @@
+"""Filter of the view of who read what, which its address holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+
+from app_integration.errors import ConfigurationError
+from console.page.page_request import PageRequest
+from console.page.urls import build_url
+from console.store_options import DEFAULT_SINCE
+from vault.audit.report.activity_filter import ActivityFilter
+from vault.audit.report.period import parse_period
+
+#: Value of ``what`` for requests of each category.
+ALL: Final = "all"
+#: Category → its name.
+CATEGORIES: Final = {
+    "read": "reads",
+    "change": "changes",
+    "login": "logins",
+    "token": "token requests",
+    "other": "others",
+}
+OUTCOMES: Final = ("ok", "denied", "failed", "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsFilter:
+    """What the address asks for; each part is empty if it does not matter.
+
+    Attributes:
+        since: Start of the period: a duration, or a time.
+        until: Its end, empty for now.
+        what: Category of the requests, or ``all``.
+        actor: Who sent them. See :class:`ActivityFilter` for this and the next four.
+        page: Number of the page.
+
+    """
+
+    since: str = DEFAULT_SINCE
+    until: str = ""
+    what: str = "read"
+    actor: str = ""
+    secret: str = ""
+    service: str = ""
+    outcome: str = ""
+    address: str = ""
+    page: int = 1
+
+    @property
+    def activity(self) -> ActivityFilter:
+        """Return the filter of the activity."""
+        return ActivityFilter(
+            category="" if self.what == ALL else self.what,
+            actor=self.actor,
+            secret=self.secret,
+            address=self.address,
+            service=self.service,
+            outcome=self.outcome,
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Return whether it asks for less than all reads of the period."""
+        return replace(self, since=DEFAULT_SINCE, until="", page=1) != ReadsFilter()
+
+    def url(self, environment: str, **changes: Any) -> str:
+        """Return the address of the view with *changes*, on its first page by default."""
+        new = replace(self, **{"page": 1, **changes})
+        return build_url(
+            "/reads",
+            env=environment,
+            since=new.since if new.since != DEFAULT_SINCE else None,
+            until=new.until,
+            what=new.what if new.what != "read" else None,
+            actor=new.actor,
+            secret=new.secret,
+            service=new.service,
+            outcome=new.outcome,
+            address=new.address,
+            page=new.page if new.page > 1 else None,
+        )
+
+
+def read_filter(request: PageRequest) -> ReadsFilter:
+    """Return what the address asks for.
+
+    Raises:
+        HTTPException: If the period is none, or a part is none of those that there are.
+
+    """
+    since, until = request.text("since") or DEFAULT_SINCE, request.text("until")
+    try:
+        parse_period(since, until or None, request.now)
+    except ConfigurationError as error:
+        reason = str(error).replace("--", "")  # because here they are no options
+        raise HTTPException(HTTPStatus.BAD_REQUEST, reason) from None
+    return ReadsFilter(
+        since,
+        until,
+        request.choice("what", (*CATEGORIES, ALL)) or "read",
+        request.text("actor"),
+        request.text("secret"),
+        request.text("service"),
+        request.choice("outcome", OUTCOMES),
+        request.text("address"),
+        request.number("page"),
+    )
