@@ -71,6 +71,10 @@ class Commands:
         """Return the command that creates what is declared and not on the server."""
         return self._join("apply", "--env", self.environment, *self._place())
 
+    def plan(self) -> str:
+        """Return the command that shows what :meth:`apply` would do."""
+        return self._join("plan", "--env", self.environment, *self._place())
+
     def show_versions(self, item: Item) -> str:
         """Return the command that names who still reads which version of *item*."""
         options = (*self._of(item), *self._place(), *self._logs())

@@ -71,14 +71,17 @@ def underway(deployment: Deployment, page: PageBrowser) -> Iterator[None]:  # no
         opened.rotation(item).undo()
 
 
-def test_operator_finds_who_a_rotation_waits_for_and_how_to_go_back(page: PageBrowser) -> None:
+def test_operator_finds_who_a_rotation_waits_for_and_how_to_go_back(
+    deployment: Deployment, page: PageBrowser
+) -> None:
     with page.open("/rotations") as view:
         section = view.get_by_role("region", name="Consumers of jwt-secret")
         waiting = section.get_by_role("row", name="gaara-store-dev")
         assert "Waits for" in waiting.first.inner_text()
         assert view.locator("[aria-current=step]").inner_text().startswith("consumers")
         commands = view.locator(".command pre").all_inner_texts()
-        command = "strongroom rotate jwt-secret --env dev --service gaara-store --kind secret"
+        where = f"--env dev --service gaara-store --kind secret --root {deployment.layout.root}"
+        command = f"strongroom rotate jwt-secret {where}"
         assert commands == [command, f"{command} --undo", f"{command} --compromised"]
 
 
@@ -92,14 +95,17 @@ def test_operator_finds_the_leases_of_a_role_without_their_ids(
         assert not any(each in view.content() for each in ids)
 
 
-def test_operator_finds_the_changed_policy_and_the_command(page: PageBrowser) -> None:
+def test_operator_finds_the_changed_policy_and_the_command(
+    deployment: Deployment, page: PageBrowser
+) -> None:
     with page.open("/plan") as view:
         view.get_by_role("link", name="orders-mail").click()
         row = view.locator("table.changes").get_by_role("row", name="orders-mail-dev")
         assert "change" in row.inner_text()
         row.get_by_text("lines").click()
         assert '-path "sys/mounts"' in row.inner_text()
-        assert view.locator(".command pre").first.inner_text() == "strongroom apply --env dev"
+        command = view.locator(".command pre").first.inner_text()
+        assert command == f"strongroom apply --env dev --root {deployment.layout.root}"
 
 
 def test_auditor_sees_a_part_of_the_plan_and_who_sees_all_of_it(page: PageBrowser) -> None:

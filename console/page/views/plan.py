@@ -196,8 +196,8 @@ def show_plan(request: PageRequest) -> Response:
         crumbs=(Link(name, build_url("/", env=name)),),
         plan=view,
         actions=list(Action),
-        apply_command=f"strongroom apply --env {name}",
-        plan_command=f"strongroom plan --env {name}",
+        apply_command=environment.commands.apply(),
+        plan_command=environment.commands.plan(),
     )
 
 
