@@ -122,7 +122,7 @@ def build_comparison(
         asked: What the address asks for.
 
     """
-    entries = list(compare(left, right, declaration))
+    entries = compare(left, right, declaration)
     pairs = [(each, each.verdict) for each in entries]
     shown = [entry for entry, verdict in pairs if _fits(entry, verdict, asked)]
     counts = Counter((entry.area, verdict) for entry, verdict in pairs)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from app_integration.names import Environment, Scope
 from console.page.sources.service_policies import ServicePolicies
@@ -102,8 +102,23 @@ class Entry:
         return Verdict.LEFT if self.right in _LACKING else Verdict.RIGHT
 
 
-def compare(left: Side, right: Side, declaration: Declaration) -> Iterator[Entry]:
-    """Yield an entry for each thing of both environments, area by area.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A value that equals itself only, because comparing ledgers takes as long as their use."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def compare(left: Side, right: Side, declaration: Declaration) -> tuple[Entry, ...]:
+    """Return an entry for each thing of both environments, area by area.
+
+    They are kept until a part is read again, so that a page or a filter costs no comparison.
 
     Args:
         left: One environment.
@@ -111,6 +126,21 @@ def compare(left: Side, right: Side, declaration: Declaration) -> Iterator[Entry
         declaration: The declaration of both.
 
     """
+    sides = ((each.environment, _Same(each.rows), _Same(each.policies)) for each in (left, right))
+    return _compare_once(*sides, _Same(declaration))
+
+
+#: Environment, rows and policies.
+_Parts = tuple[Environment, _Same, _Same]
+
+
+@lru_cache(2)
+def _compare_once(left: _Parts, right: _Parts, declaration: _Same) -> tuple[Entry, ...]:
+    one, other = (Side(each, rows.value, policies.value) for each, rows, policies in (left, right))
+    return tuple(_compare(one, other, declaration.value))
+
+
+def _compare(left: Side, right: Side, declaration: Declaration) -> Iterator[Entry]:
     scopes = [
         {scope.service: scope for scope in declaration.scopes(side.environment)}
         for side in (left, right)
