@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import IMPLIED, Need, need
 from app_integration.session.session import Session, open_session
+from console.page.sources.leases import read_leases
 from policies.render import render_policies
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
@@ -280,3 +282,17 @@ def test_policy_without_database_grants_no_leases() -> None:
     service = declaration.services["gaara-store"].model_copy(update={"database": None})
     without = replace(declaration, services={**declaration.services, "gaara-store": service})
     assert "sys/leases" not in render_policies(without, Environment.DEV)[str(SCOPE)]
+
+
+def test_auditor_reads_the_leases_of_every_declared_role(deployment: Deployment) -> None:
+    address = deployment.ports.vault_address
+    with (
+        deployment.token(str(SCOPE)) as service,
+        deployment.token("strongroom-auditor") as token,
+        Session(address, StaticToken(service)) as store,
+        Session(address, StaticToken(token)) as auditor,
+    ):
+        store.get(f"database/creds/{SCOPE.database_role()}")
+        found = {each.role: each for each in read_leases(auditor, load(), Environment.DEV).roles}
+    own = found[SCOPE.database_role()]
+    assert (own.count > 0, len(own.leases), own.failures) == (True, own.count, ())
