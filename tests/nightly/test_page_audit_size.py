@@ -21,7 +21,7 @@ from console.page.sources.sources import Options, open_sources
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.page_client import PageClient
 
-pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.nightly, pytest.mark.alone, pytest.mark.timeout(600)]
 
 LINES = 1_000_000  # of two devices, two for each request
 ACTORS, PATHS = 200, 500
