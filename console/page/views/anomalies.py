@@ -15,6 +15,7 @@ from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_summary import AuditSummary
 from console.page.urls import build_url
 from console.page.views.ignore_entry import build_ignore_entry
+from console.page.views.paging import Page, build_page
 from console.page.views.reads_filter import ALL, ReadsFilter
 from vault.audit.anomalies.detection import find_learning
 from vault.audit.anomalies.finding import Evidence, Finding
@@ -116,11 +117,8 @@ class Anomalies:
     Attributes:
         filter: What was asked for.
         groups: The findings of the page, by rule.
-        rows: The findings of the page.
+        page: The page, and links to the others.
         bars: Number of findings of each rule, before the filter by rule.
-        total: Number of findings on all pages.
-        first: Number of the first finding of this page, 0 without one.
-        pages: Number of pages.
         is_quiet: Whether there is no finding at all.
         notes: Sentences about what was looked at, and what was not.
 
@@ -128,11 +126,8 @@ class Anomalies:
 
     filter: AnomaliesFilter
     groups: tuple[RuleGroup, ...]
-    rows: tuple[Finding, ...]
+    page: Page[Finding]
     bars: tuple[Bar, ...]
-    total: int
-    first: int
-    pages: int
     is_quiet: bool
     notes: tuple[str, ...]
 
@@ -151,18 +146,12 @@ def build_anomalies(
     """
     severe = [each for each in summary.findings if asked.severity in {"", each.severity}]
     shown = sorted((each for each in severe if asked.rule in {"", each.rule}), key=_order)
-    pages = max(1, -(-len(shown) // PAGE))
-    asked = replace(asked, page=min(asked.page, pages))
-    begin = (asked.page - 1) * PAGE
-    part = shown[begin : begin + PAGE]
+    page = build_page(shown, asked.page, lambda number: asked.url(environment, page=number), PAGE)
     return Anomalies(
         asked,
-        tuple(_groups(part, summary.rules, environment, now)),
-        tuple(part),
+        tuple(_groups(page.rows, summary.rules, environment, now)),
+        page,
         _bars(severe, asked, environment),
-        len(shown),
-        begin + 1 if part else 0,
-        pages,
         not summary.findings,
         tuple(_notes(summary, now)),
     )

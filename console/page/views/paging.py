@@ -44,20 +44,43 @@ class Page(Generic[T]):
         return Page(rows, self.first, self.total, self.number, self.count, self.back, self.forth)
 
 
-def build_page(rows: Sequence[T], number: int, url: Callable[[int], str]) -> Page[T]:
+def build_page(
+    rows: Sequence[T], number: int, url: Callable[[int], str], size: int = SIZE
+) -> Page[T]:
     """Return a page of *rows*.
 
     Args:
         rows: The rows of all pages.
         number: Number of the page. One after the last is the last one.
         url: Returns the address of a page.
+        size: Rows of a page.
 
     """
-    count = max(1, -(-len(rows) // SIZE))
+    begin = (min(number, _count(len(rows), size)) - 1) * size
+    return place_page(rows[begin : begin + size], len(rows), number, url, size)
+
+
+def place_page(
+    part: Sequence[T], total: int, number: int, url: Callable[[int], str], size: int = SIZE
+) -> Page[T]:
+    """Return the page whose rows are *part*, which a store has selected.
+
+    Args:
+        part: The rows of the page.
+        total: Number of rows on all pages.
+        number: Number of the page. One after the last is the last one.
+        url: Returns the address of a page.
+        size: Rows of a page.
+
+    """
+    count = _count(total, size)
     number = min(number, count)
-    begin = (number - 1) * SIZE
     back = (Link("First", url(1)), Link("Previous", url(number - 1))) if number > 1 else ()
     is_last = number == count
     forth = () if is_last else (Link("Next", url(number + 1)), Link("Last", url(count)))
-    part = tuple(rows[begin : begin + SIZE])
-    return Page(part, begin + 1 if part else 0, len(rows), number, count, back, forth)
+    first = (number - 1) * size + 1 if total else 0
+    return Page(tuple(part), first, total, number, count, back, forth)
+
+
+def _count(total: int, size: int) -> int:
+    return max(1, -(-total // size))

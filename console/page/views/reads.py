@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,16 +16,15 @@ from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url, value_url
+from console.page.views.paging import SIZE, Page, place_page
 from console.page.views.reads_filter import ALL, CATEGORIES, OUTCOMES, ReadsFilter, read_filter
 from console.store_options import DEFAULT_SINCE
 from vault.audit.report.access import find_accesses, find_most
-from vault.audit.report.activity import Answer, Page
+from vault.audit.report.activity import Answer, Slice
 from vault.audit.report.activity_filter import NO_SERVICE
 from vault.audit.report.timeline import find_timeline
 from vault.rotation.inventory import declared_items
 
-#: Rows of a page.
-PAGE: Final = 100
 #: Least columns of a chart over time, because a single one says nothing.
 LEAST: Final = 24
 #: Bars of a chart.
@@ -96,11 +95,8 @@ class Reads:
         slots: Label of a column → address of only that time.
         actors: Bars of the actors with most requests.
         values: Bars of what was asked for most.
-        rows: The rows of the page.
+        page: The page, and links to the others.
         requests: Number of requests on all pages.
-        total: Number of rows on all pages.
-        first: Number of the first row of this page, 0 without rows.
-        pages: Number of pages.
         periods: Periods to choose from.
         coverage: Sentences about what the logs cover.
 
@@ -111,11 +107,8 @@ class Reads:
     slots: Mapping[str, str]
     actors: tuple[Bar, ...]
     values: tuple[Bar, ...]
-    rows: tuple[AccessRow, ...]
+    page: Page[AccessRow]
     requests: int
-    total: int
-    first: int
-    pages: int
     periods: tuple[Link, ...]
     coverage: Sequence[str]
 
@@ -129,9 +122,8 @@ def build_reads(found: Found, asked: ReadsFilter, environment: str) -> Reads:
         environment: Name of the environment.
 
     """
-    total = len(found.accesses.rows) + found.accesses.left_out
-    pages = max(1, -(-total // PAGE))
-    asked = replace(asked, page=min(asked.page, pages))
+    rows = [_row(each, asked, environment) for each in found.accesses.rows]
+    total = len(rows) + found.accesses.left_out
     chart = build_request_chart(found.timeline, LEAST) if found.timeline["rows"] else None
     return Reads(
         asked,
@@ -139,11 +131,8 @@ def build_reads(found: Found, asked: ReadsFilter, environment: str) -> Reads:
         {} if chart is None else _slots(chart, found.timeline["step"], asked, environment),
         _bars(found.actors, "actor", asked, environment),
         _bars(found.paths, "secret", asked, environment),
-        tuple(_row(each, asked, environment) for each in found.accesses.rows),
+        place_page(rows, total, asked.page, lambda number: asked.url(environment, page=number)),
         sum(sum(row[name] for name in OUTCOMES) for row in found.timeline["rows"]),
-        total,
-        (asked.page - 1) * PAGE + 1 if total else 0,
-        pages,
         tuple(
             Link(label, asked.url(environment, since=since, until=""), _is_period(asked, since))
             for since, label in _PERIODS
@@ -181,7 +170,7 @@ def find_reads(activity: Activity, asked: ReadsFilter) -> Found:
         activity.ask(lambda connection: find_timeline(connection, only)),
         activity.ask(lambda connection: find_most(connection, only, "actor", _BARS)),
         activity.ask(lambda connection: find_most(connection, only, "path", _BARS)),
-        activity.ask(lambda connection: find_accesses(connection, only, Page(asked.page, PAGE))),
+        activity.ask(lambda connection: find_accesses(connection, only, Slice(asked.page, SIZE))),
         coverage_lines(activity.coverage),
     )
 

@@ -14,12 +14,11 @@ from console.ledger_view import format_age
 from console.page.page_request import Link, PageRequest
 from console.page.urls import build_url, value_url
 from console.page.views.due import Due, find_due
+from console.page.views.paging import Page, build_page
 from vault.declare import durations
 from vault.rotation.inventory import Kind
 from vault.rotation.ledger.ledger import Row
 
-#: Rows of a page.
-PAGE: Final = 100
 #: Service in an address of what belongs to a job.
 JOBS: Final = "-"
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -103,22 +102,16 @@ class Values:
 
     Attributes:
         filter: What was asked for.
-        rows: The rows of the page.
+        page: The page, and links to the others.
         facets: The number of values by when they are due, before the filter by that.
-        total: Number of values on all pages.
-        first: Number of the first row of this page, 0 without rows.
-        pages: Number of pages.
         services: Services that can be filtered by.
         columns: Heading and address of each column that can be sorted by.
 
     """
 
     filter: ValuesFilter
-    rows: tuple[ValueRow, ...]
+    page: Page[ValueRow]
     facets: tuple[Facet, ...]
-    total: int
-    first: int
-    pages: int
     services: tuple[str, ...]
     columns: tuple[Link, ...]
 
@@ -153,17 +146,11 @@ def build_values(
     found = [(row, find_due(row, now)) for row in rows if _fits(row, asked)]
     shown = [pair for pair in found if not asked.state or pair[1] == asked.state]
     shown.sort(key=lambda pair: _ORDERS[asked.sort or "due"](pair[0]))
-    pages = max(1, -(-len(shown) // PAGE))
-    asked = replace(asked, page=min(asked.page, pages))
-    begin = (asked.page - 1) * PAGE
-    part = shown[begin : begin + PAGE]
+    page = build_page(shown, asked.page, lambda number: asked.url(environment, page=number))
     return Values(
         asked,
-        tuple(build_value_row(row, due, environment, now) for row, due in part),
+        page.map(lambda pair: build_value_row(*pair, environment, now)),
         _facets((due for _, due in found), asked, environment),
-        len(shown),
-        begin + 1 if part else 0,
-        pages,
         tuple(sorted({row.item.service or JOBS for row in rows})),
         tuple(_column(name, asked, environment) for name in _ORDERS),
     )

@@ -8,7 +8,7 @@ from vault.audit.event_columns import NO_TOKEN
 from vault.audit.report.activity import (
     ALIAS,
     Answer,
-    Page,
+    Slice,
     ask,
     count_where,
     list_distinct,
@@ -43,7 +43,7 @@ def find_reads(connection: DuckDBPyConnection) -> Answer:
     )
 
 
-def find_accesses(connection: DuckDBPyConnection, asked: ActivityFilter, page: Page) -> Answer:
+def find_accesses(connection: DuckDBPyConnection, asked: ActivityFilter, page: Slice) -> Answer:
     """Return who did what, from where, with which outcome and versions, the latest first.
 
     Args:
@@ -81,7 +81,7 @@ def find_most(
         WHERE {condition} AND {column} IS NOT NULL
         GROUP BY {columns} ORDER BY sum(count) DESC, {column}
     """
-    return ask(connection, query, values, Page(1, most))
+    return ask(connection, query, values, Slice(1, most))
 
 
 def find_refusals(connection: DuckDBPyConnection) -> Answer:

@@ -36,7 +36,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Slice:
     """A part of the rows of an answer.
 
     Attributes:
@@ -164,7 +164,7 @@ def ask(
     connection: DuckDBPyConnection,
     query: str,
     parameters: Sequence[object] | Mapping[str, object] = (),
-    page: Page | None = None,
+    page: Slice | None = None,
 ) -> Answer:
     """Return the rows of a query by column.
 
@@ -176,7 +176,7 @@ def ask(
             one is the last one.
 
     """
-    page = page or Page(1, MAX_ROWS)
+    page = page or Slice(1, MAX_ROWS)
     number = "(SELECT count(*) FROM found)"
     last = f"greatest({number} - 1, 0) // {page.size}"
     cursor = connection.execute(

@@ -63,7 +63,7 @@ def test_filter_by_rule_keeps_the_bars_of_the_others() -> None:
         "root_token": (1, False),
     }
     none = build_anomalies(ALL, AnomaliesFilter("burst", "high"), "dev", NOW)
-    assert (none.total, none.is_quiet, none.first) == (0, False, 0)
+    assert (none.page.total, none.is_quiet, none.page.first) == (0, False, 0)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,12 @@ def test_link_shows_the_requests_of_the_finding(of: Finding, extra: dict[str, st
 def test_pages_are_counted_and_the_last_one_is_the_last() -> None:
     many = summary(*(replace(finding(), host=str(each)) for each in range(PAGE + 1)))
     found = build_anomalies(many, AnomaliesFilter(page=9), "dev", NOW)
-    assert (found.filter.page, found.pages, found.total, found.first) == (2, 2, PAGE + 1, PAGE + 1)
+    assert (found.page.number, found.page.count, found.page.total, found.page.first) == (
+        2,
+        2,
+        PAGE + 1,
+        PAGE + 1,
+    )
 
 
 def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:

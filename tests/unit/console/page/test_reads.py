@@ -15,7 +15,8 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.application import build_application
 from console.page.sources.sources import Options, open_sources
-from console.page.views.reads import PAGE, Found, build_reads
+from console.page.views.paging import SIZE
+from console.page.views.reads import Found, build_reads
 from console.page.views.reads_filter import ReadsFilter
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.page_client import PageClient
@@ -70,7 +71,7 @@ def test_address_has_all_filters_and_leaves_defaults_out() -> None:
 
 def test_row_links_to_what_narrows_the_view() -> None:
     reads = build_reads(found([ROW]), ReadsFilter(), "dev")
-    (row,) = reads.rows
+    (row,) = reads.page.rows
     assert (row.what.label, row.use, row.versions) == ("shop/jwt", "read", "1\N{EN DASH}3")
     assert query(row.what.href) == {"env": "dev", "secret": "shop/jwt"}
     assert query(row.actor.href) == {"env": "dev", "actor": "shop-dev"}
@@ -81,7 +82,7 @@ def test_row_links_to_what_narrows_the_view() -> None:
 
 def test_row_of_what_is_not_declared_links_to_its_path() -> None:
     other = {**ROW, "name": None, "service": None, "operation": None, "address": None}
-    (row,) = build_reads(found([other]), ReadsFilter(), "dev").rows
+    (row,) = build_reads(found([other]), ReadsFilter(), "dev").page.rows
     assert (row.what.label, row.address) == (ROW["path"], None)
 
 
@@ -103,8 +104,13 @@ def test_bar_of_what_is_filtered_by_ends_the_filter() -> None:
 
 @pytest.mark.parametrize(("page", "number", "first"), [(1, 1, 1), (2, 2, 101), (9, 2, 101)])
 def test_pages_are_counted_and_the_last_one_is_the_last(page: int, number: int, first: int) -> None:
-    reads = build_reads(found([ROW], PAGE), ReadsFilter(page=page), "dev")
-    assert (reads.filter.page, reads.pages, reads.total, reads.first) == (number, 2, 101, first)
+    reads = build_reads(found([ROW], SIZE), ReadsFilter(page=page), "dev")
+    assert (reads.page.number, reads.page.count, reads.page.total, reads.page.first) == (
+        number,
+        2,
+        101,
+        first,
+    )
 
 
 def refuse(_environment: Environment) -> Session:

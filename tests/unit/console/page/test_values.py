@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console.page.views.due import Due
-from console.page.views.values import PAGE, Values, ValuesFilter, build_values
+from console.page.views.paging import SIZE
+from console.page.views.values import Values, ValuesFilter, build_values
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.server_ages import Age
@@ -52,7 +53,7 @@ def build(asked: ValuesFilter) -> Values:
 
 
 def names(values: Values) -> list[str]:
-    return [each.row.item.name for each in values.rows]
+    return [each.row.item.name for each in values.page.rows]
 
 
 def test_rows_are_in_order_of_their_due_date_and_unknown_ones_last() -> None:
@@ -61,7 +62,7 @@ def test_rows_are_in_order_of_their_due_date_and_unknown_ones_last() -> None:
 
 
 def test_row_shows_the_part_of_its_period_and_the_reason_without_an_age() -> None:
-    late, *_, empty = build(ValuesFilter()).rows
+    late, *_, empty = build(ValuesFilter()).page.rows
     assert (late.used, late.age, late.every, late.due) == (133, "120d", "90d", Due.OVERDUE)
     assert (empty.used, empty.reason, empty.due) == (None, "no version was written", Due.NO_VALUE)
 
@@ -94,13 +95,18 @@ def test_facets_count_before_the_state_is_filtered_and_lead_back() -> None:
 
 
 def test_pages_have_a_hundred_rows_and_keep_the_filter() -> None:
-    rows = [row(item(f"s{number:03}"), 1) for number in range(2 * PAGE + 1)]
+    rows = [row(item(f"s{number:03}"), 1) for number in range(2 * SIZE + 1)]
     values = build_values(rows, ValuesFilter(text="s", page=9), "dev", NOW)
-    assert (values.pages, values.filter.page, values.first, values.total) == (3, 3, 201, 201)
+    assert (values.page.count, values.page.number, values.page.first, values.page.total) == (
+        3,
+        3,
+        201,
+        201,
+    )
     assert names(values) == ["s200"]
     assert values.filter.url("dev", page=2) == "/values?env=dev&q=s&page=2"
 
 
 def test_address_of_a_value_quotes_its_name() -> None:
     values = build_values([row(item("tls/key ?"), 1)], ValuesFilter(), "dev", NOW)
-    assert values.rows[0].href == "/value/secret/shop/tls%2Fkey%20%3F?env=dev"
+    assert values.page.rows[0].href == "/value/secret/shop/tls%2Fkey%20%3F?env=dev"

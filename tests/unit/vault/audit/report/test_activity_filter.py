@@ -12,7 +12,7 @@ import pytest
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, opened
 from vault.audit.report.access import find_accesses, find_most
-from vault.audit.report.activity import Page, group_activity
+from vault.audit.report.activity import Slice, group_activity
 from vault.audit.report.activity_filter import ActivityFilter
 from vault.audit.report.timeline import find_timeline, find_version_timeline
 from vault.audit.report.version_reads import find_last_versions, group_version_reads
@@ -75,7 +75,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBPyCon
 def test_filter_keeps_what_it_names(
     connection: DuckDBPyConnection, asked: dict[str, str], count: int
 ) -> None:
-    found = find_accesses(connection, ActivityFilter(**asked), Page(1, 10))
+    found = find_accesses(connection, ActivityFilter(**asked), Slice(1, 10))
     assert sum(row["count"] for row in found.rows) == count
     rows = find_timeline(connection, ActivityFilter(**asked))["rows"]
     assert sum(row["ok"] + row["denied"] for row in rows) == count
@@ -85,7 +85,7 @@ def test_accesses_are_the_latest_first_with_versions_and_page_by_page(
     connection: DuckDBPyConnection,
 ) -> None:
     asked = ActivityFilter(category="read")
-    pages = [find_accesses(connection, asked, Page(number, 3)) for number in (1, 2, 9)]
+    pages = [find_accesses(connection, asked, Slice(number, 3)) for number in (1, 2, 9)]
     rows = [
         [(row["actor"], row["outcome"], row["versions"]) for row in each.rows] for each in pages
     ]
@@ -132,4 +132,4 @@ def test_tables_outlive_the_store_in_a_connection_of_the_caller(tmp_path: Path) 
     with duckdb.connect() as connection:
         with open_store(tmp_path, connection):
             group_activity(connection, DECLARED, MAY, "")
-        assert len(find_accesses(connection, ActivityFilter(), Page(1, 10)).rows) == 5
+        assert len(find_accesses(connection, ActivityFilter(), Slice(1, 10)).rows) == 5
