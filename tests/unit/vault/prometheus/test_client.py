@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from app_integration.errors import ConfigurationError
-from vault.prometheus.client import MAX_RESPONSE, check_prometheus_url, query_prometheus
+from tests.support.servers.plain_server import responding
+from vault.prometheus.client import check_prometheus_url, query_prometheus
+from vault.prometheus.http_api import MAX_RESPONSE
 from vault.prometheus.vector import Sample, parse_vector
 
 
@@ -72,33 +70,6 @@ def test_url_with_credentials_is_rejected_without_showing_them() -> None:
 
 def test_url_with_a_path_is_kept() -> None:
     assert check_prometheus_url("https://host/prometheus/") == "https://host/prometheus"
-
-
-@contextmanager
-def responding(status: int, body: bytes) -> Iterator[str]:
-    """Run a server that is not Prometheus, and yield its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:1/")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client closes early
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""Requests to an HTTP API: a response that does not end in time, or too early."""
+
+from __future__ import annotations
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from tests.support.servers.plain_server import responding
+from vault.prometheus.http_api import get_json
+
+
+def test_response_whose_bytes_arrive_slowly_ends_at_the_deadline() -> None:
+    with (
+        responding(200, b"[" + b" " * 20, pause=0.02) as url,
+        pytest.raises(ConfigurationError, match="not complete in time"),
+    ):
+        get_json(url, {}, deadline=0.1)
+
+
+def test_response_that_is_cut_is_an_error_without_its_text() -> None:
+    with (
+        responding(200, b'["s3cret"', missing=9) as url,
+        pytest.raises(ConfigurationError, match=r"^IncompleteRead$|^ProtocolError$"),
+    ):
+        get_json(url, {})
