@@ -15,6 +15,7 @@ from console import operate
 from vault.declare.declaration import Declaration
 from vault.declare.errors import InvalidValue, join_names
 from vault.declare.schema.field_types import Within
+from vault.prometheus.alertmanager import check_alertmanager_url
 from vault.prometheus.client import check_prometheus_url
 
 #: Durations of most options that have one.
@@ -62,12 +63,17 @@ def find_role(declaration: Declaration, scope: Scope, colour: str) -> str:
     return scope.colour(colour)
 
 
-def _parse_prometheus(url: str) -> str:
-    """Return the address of a Prometheus server."""
-    try:
-        return check_prometheus_url(url)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
+def _build_url_parser(check: Callable[[str], str]) -> Callable[[str], str]:
+    def parse(url: str) -> str:
+        try:
+            return check(url)
+        except ConfigurationError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
+
+
+_parse_prometheus = _build_url_parser(check_prometheus_url)
 
 
 ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
@@ -118,6 +124,15 @@ PrometheusUrl = Annotated[
         parser=_parse_prometheus,
         metavar="URL",
         help="a server that scrapes both colours",
+    ),
+]
+Alertmanager = Annotated[
+    str | None,
+    typer.Option(
+        "--alertmanager",
+        parser=_build_url_parser(check_alertmanager_url),
+        metavar="URL",
+        help="the Alertmanager whose alerts the page shows",
     ),
 ]
 

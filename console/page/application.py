@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from console.page.page_request import PageParts, PageRequest, create_templates
 from console.page.sources.sources import Clock, Sources
+from console.page.views.alerts import show_alerts
 from console.page.views.anomalies import show_anomalies
 from console.page.views.compare import show_comparison
 from console.page.views.leases import show_leases
@@ -41,6 +42,7 @@ VIEWS: Final[dict[str, Callable[[PageRequest], Response]]] = {
     "/leases": show_leases,
     "/plan": show_plan,
     "/compare": show_comparison,
+    "/alerts": show_alerts,
     "/value/{kind}/{service}/{name:path}": show_value,
 }
 

@@ -19,7 +19,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
 from console.operator_session import open_folder_session, open_job_session
-from console.options import Root, build_duration_parser
+from console.options import Alertmanager, Root, build_duration_parser
 from console.store_options import AuditLog, Store
 from vault.declare.schema.field_types import Within
 from vault.declare.server_names import AUDITOR_JOB
@@ -43,6 +43,7 @@ def console(
             "--credentials", help="folder with <environment>/role-id and secret-id of the auditor"
         ),
     ] = None,
+    alertmanager: Alertmanager = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="port of the page; any by default")
     ] = 0,
@@ -80,7 +81,7 @@ def console(
     from console.page.sources.sources import Options, open_sources  # noqa: PLC0415
 
     opener = _session_opener(root, credentials)
-    options = Options(environments, root, tuple(audit_log or ()), store, opener)
+    options = Options(environments, root, tuple(audit_log or ()), store, opener, alertmanager)
     access = Access(
         idle=idle, lifetime=lifetime, clock=time.monotonic, generate=secrets.token_urlsafe
     )

@@ -36,6 +36,7 @@ NAVIGATION: Final = (
     ("/values", "Values"),
     ("/reads", "Reads"),
     ("/anomalies", "Anomalies"),
+    ("/alerts", "Alerts"),
     ("/rotations", "Rotations"),
     ("/leases", "Leases"),
     ("/plan", "Plan"),

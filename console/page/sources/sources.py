@@ -31,6 +31,7 @@ from console.page.sources.source_pool import SourcePool
 from console.page.sources.value_history import ValueHistory, read_value_history
 from console.rotations import build_context
 from vault.declare.declaration import Declaration
+from vault.prometheus.alertmanager import Alert, read_alerts
 from vault.reconcile.planning.partial import PartialPlan
 from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
@@ -49,6 +50,7 @@ _TTL: Final = {
     "reads": timedelta(seconds=30),
     "history": timedelta(seconds=10),
     "plan": timedelta(minutes=2),
+    "alerts": timedelta(seconds=5),
 }
 #: Periods and values that are kept, because somebody looks at them.
 _PERIODS: Final = 6
@@ -70,6 +72,7 @@ class Options:
         audit_logs: Files of the audit devices of the one environment.
         store: Folder of its store of audit lines, None for the default.
         open_session: Opens the operator's session on an environment's server.
+        alertmanager: Address of the Alertmanager, None if the page shows no alerts.
 
     """
 
@@ -78,6 +81,7 @@ class Options:
     audit_logs: Sequence[Path]
     store: Path | None
     open_session: Callable[[Environment], Session]
+    alertmanager: str | None = None
 
 
 def spawn_daemon(run: Callable[[], None]) -> None:
@@ -161,6 +165,14 @@ class EnvironmentSources:
     def plan(self) -> CachedSource[PartialPlan]:
         """Return the source of what differs between the server and the declaration."""
         return self._source("plan", self._read_plan)
+
+    @cached_property
+    def alerts(self) -> CachedSource[tuple[Alert, ...]] | None:
+        """Return the source of the alerts, None if there is no Alertmanager."""
+        url = self._options.alertmanager
+        if url is None:
+            return None
+        return self._source("alerts", partial(read_alerts, url, str(self.environment)))
 
     def activity(self, since: str, until: str = "") -> CachedSource[Activity]:
         """Return the source of who did what in a period.

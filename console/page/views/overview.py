@@ -16,11 +16,13 @@ from console.page.sources.cached_source import CachedSource, Reading
 from console.page.sources.server_state import ServerState
 from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
+from console.page.views.alerts import count_firing, find_tone
 from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.due import Due, find_due
 from console.page.views.readings import Readings
 from console.page.views.service_lines import ServiceLine, build_service_lines
 from console.page.views.values import ValueRow, build_value_row
+from vault.prometheus.alertmanager import Alert, AlertState
 from vault.reconcile.planning.partial import PartialPlan
 
 #: Values of an environment that are listed because they are due first.
@@ -150,7 +152,8 @@ def show_overview(request: PageRequest) -> Response:
 
 def _sources(of: EnvironmentSources) -> list[CachedSource[Any]]:
     local = [of.local] if of.local else []
-    return [of.declaration, of.server, of.ledger, of.audit, *local]
+    alerts = [of.alerts] if of.alerts else []
+    return [of.declaration, of.server, of.ledger, of.audit, *local, *alerts]
 
 
 def _read(sources: EnvironmentSources) -> Readings:
@@ -161,6 +164,7 @@ def _read(sources: EnvironmentSources) -> Readings:
         sources.audit.get(),
         sources.local.get() if sources.local else None,
         sources.plan.peek(),
+        sources.alerts.get() if sources.alerts else None,
     )
 
 
@@ -204,6 +208,7 @@ def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...
             for title, due, tone in counts
         ),
         _anomalies(readings.audit, build_url("/anomalies", env=name)),
+        _alerts(name, readings.alerts),
         _drift(name, readings.plan),
     )
 
@@ -224,6 +229,18 @@ def _anomalies(audit: Reading[AuditSummary], href: str) -> Tile:
     note = ", ".join(f"{counts[each]} {each}" for each in _SEVERITIES if counts[each])
     tone = BAD if counts["high"] else WARN
     return _count("Anomalies, 24 h", counts.total(), tone, note, href)
+
+
+def _alerts(name: str, alerts: Reading[tuple[Alert, ...]] | None) -> Tile:
+    if alerts is None:
+        return _count("Alerts", None, PLAIN, "not configured")
+    if alerts.value is None:
+        return _count("Alerts", None, PLAIN)
+    counts = count_firing(alerts.value)
+    note = ", ".join(f"{count} {severity}" for severity, count in counts.items())
+    tone = find_tone(next(iter(counts), ""))
+    href = build_url("/alerts", env=name, state=AlertState.FIRING.value)
+    return _count("Alerts", counts.total(), tone, note, href)
 
 
 def _drift(name: str, plan: Reading[PartialPlan]) -> Tile:

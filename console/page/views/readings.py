@@ -9,6 +9,7 @@ from console.page.sources.cached_source import Reading
 from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import ServerState
 from vault.declare.declaration import Declaration
+from vault.prometheus.alertmanager import Alert
 from vault.reconcile.planning.partial import PartialPlan
 from vault.rotation.ledger.ledger import Row
 
@@ -23,3 +24,4 @@ class Readings:
     audit: Reading[AuditSummary]
     local: Reading[LocalState] | None
     plan: Reading[PartialPlan]
+    alerts: Reading[tuple[Alert, ...]] | None = None

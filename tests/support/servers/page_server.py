@@ -32,6 +32,7 @@ def page_server(
     root: Path,
     ahead: timedelta = timedelta(),
     others: Mapping[Environment, Callable[[], Session]] = MappingProxyType({}),
+    alertmanager: str | None = None,
 ) -> Iterator[str]:
     """Serve the page of a local deployment, and yield its one-time URL.
 
@@ -39,6 +40,7 @@ def page_server(
         root: Folder of the deployment.
         ahead: Time that the page's clock is ahead, so that values are overdue.
         others: Environments besides dev, and what opens a session on the server of each.
+        alertmanager: Address of an Alertmanager, None to show no alerts.
 
     """
     access = Access(idle=600, lifetime=600, clock=time.monotonic, generate=lambda: _TOKEN)
@@ -51,7 +53,7 @@ def page_server(
             return others[environment]()
         return open_job_session(environment.value, root, AUDITOR_JOB)
 
-    options = Options([Environment.DEV, *others], root, (), None, open_session)
+    options = Options([Environment.DEV, *others], root, (), None, open_session, alertmanager)
     with listen(0) as listener, open_sources(options, clock) as sources:
         port = listener.getsockname()[1]
         app = Gate(build_application(sources, clock), access, port)

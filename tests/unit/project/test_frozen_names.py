@@ -263,7 +263,8 @@ COMMANDS: Final = {
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
-    "console": "--env --audit-log --store --credentials --port --idle --lifetime --root",
+    "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
+    "--root",
     "down": "--root",
     "decrypt-file": "SOURCE TARGET --service --env --force --context --identity --root",
     "doctor": "--service --env --root",

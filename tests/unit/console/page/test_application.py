@@ -84,6 +84,12 @@ def test_text_of_the_address_is_escaped(client: PageClient) -> None:
     assert 'value="&#34;&gt;&lt;script&gt;"' in text
 
 
+def test_alerts_without_an_alertmanager_name_the_option(client: PageClient) -> None:
+    text = client.get("/alerts").text
+    assert "started without an Alertmanager" in text
+    assert "<span>--alertmanager</span>" in text
+
+
 def test_every_view_of_the_navigation_exists() -> None:
     assert {path for path, _ in NAVIGATION} <= VIEWS.keys()
 

@@ -16,6 +16,7 @@ from console.page.views.readings import Readings
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.rules import built_in
 from vault.declare.load import load
+from vault.prometheus.alertmanager import Alert, AlertState
 from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.policies import Policy
@@ -25,6 +26,7 @@ from vault.rotation.server_ages import Age
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+FIRING = AlertState.FIRING
 SERVER = ServerState(
     is_sealed=False,
     version="2.7.2",
@@ -75,6 +77,7 @@ def test_panel_counts_what_is_due_and_names_what_is_next() -> None:
         "Due within 7 days": ("1", WARN, ""),
         "No value": ("0", GOOD, ""),
         "Anomalies, 24 h": ("2", BAD, "1 high, 1 low"),
+        "Alerts": (UNKNOWN, PLAIN, "not configured"),
         "Drift": ("compare", PLAIN, ""),
     }
     assert panel.tiles[0].href == "/values?env=dev&state=overdue"
@@ -126,6 +129,20 @@ def test_drift_is_that_of_the_last_comparison() -> None:
         plan = Reading("plan", PartialPlan(Plan((), 40, ()), found), NOW)
         tile = build_panel("dev", replace(READ, plan=plan), NOW).tiles[-1]
         assert (tile.text, tile.note, tile.href) == ("0", note, "/plan?env=dev")
+
+
+def test_alerts_are_those_that_fire_by_severity() -> None:
+    pairs = [("page", FIRING), ("a", FIRING), ("b", FIRING), ("page", AlertState.SILENCED)]
+    alerts = tuple(Alert({"severity": each}, {}, NOW, state) for each, state in pairs)
+    for found, text, tone, note in (
+        (alerts, "3", BAD, "1 page, 2 other"),
+        (alerts[1:], "2", WARN, "2 other"),
+        ((), "0", GOOD, ""),
+        (None, UNKNOWN, PLAIN, "not known"),
+    ):
+        panel = build_panel("dev", replace(READ, alerts=Reading("alerts", found)), NOW)
+        tile = next(each for each in panel.tiles if each.name == "Alerts")
+        assert (tile.text, tile.tone, tile.note) == (text, tone, note)
 
 
 def test_totals_are_those_of_all_environments() -> None:

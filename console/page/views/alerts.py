@@ -1,0 +1,219 @@
+"""View of the alerts of an environment: what fires, and what is silent and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from console.page.page_request import Link, PageRequest
+from console.page.urls import build_url
+from console.page.views.badge import BAD, WARN, Badge
+from vault.prometheus.alertmanager import Alert, AlertState, Silence
+
+#: Most alerts of a group that are shown; the filters find the others.
+MOST: Final = 100
+#: Usual severities, the worst first. This tool's alerts have page or ticket, others may have any.
+SEVERITIES: Final = ("page", "critical", "ticket", "warning", "info")
+#: Those that wake somebody.
+_WAKING: Final = ("page", "critical")
+_OTHER: Final = "other"
+#: Labels that are shown elsewhere, or are those of all alerts.
+_KNOWN: Final = ("alertname", "severity", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsFilter:
+    """What the address asks for; each part is empty if it does not matter.
+
+    Attributes:
+        severity: Their severity.
+        state: Whether they fire.
+        text: Part of a label or an annotation.
+
+    """
+
+    severity: str = ""
+    state: str = ""
+    text: str = ""
+
+    def url(self, environment: str, **changes: str) -> str:
+        """Return the address of the view with *changes*."""
+        new = replace(self, **changes)
+        return build_url(
+            "/alerts", env=environment, severity=new.severity, state=new.state, q=new.text
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCard:
+    """One alert, as the view shows it.
+
+    Attributes:
+        severity: Its severity, None if it has none.
+        summary: What happened.
+        action: What to do.
+        runbook: Its section of the Runbook, empty if it names none.
+        href: The same as an address to follow, None if it is not one.
+        labels: Its other labels.
+
+    """
+
+    name: str
+    severity: Badge | None
+    since: datetime
+    summary: str
+    action: str
+    runbook: str
+    href: str | None
+    labels: tuple[tuple[str, str], ...]
+    silences: tuple[Silence, ...]
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """Alerts of one state.
+
+    Attributes:
+        total: Number of the alerts, of which the first ones are shown.
+
+    """
+
+    state: AlertState
+    cards: tuple[AlertCard, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What the view shows.
+
+    Attributes:
+        filter: What was asked for.
+        groups: The states of which there are alerts.
+        severities: Severities that can be filtered by.
+        total: Number of alerts before the filter.
+
+    """
+
+    filter: AlertsFilter
+    groups: tuple[AlertGroup, ...]
+    severities: tuple[str, ...]
+    total: int
+
+
+def build_alerts(found: Sequence[Alert], asked: AlertsFilter) -> Alerts:
+    """Return what the view shows of *found*.
+
+    Args:
+        found: Alerts of one environment.
+        asked: What the address asks for.
+
+    """
+    shown = sorted((each for each in found if _fits(each, asked)), key=_order)
+    groups = ([each for each in shown if each.state is state] for state in AlertState)
+    return Alerts(
+        asked,
+        tuple(_group(group) for group in groups if group),
+        tuple(sorted({asked.severity, *map(_severity, found)} - {""}, key=_rank)),
+        len(found),
+    )
+
+
+def count_firing(alerts: Iterable[Alert]) -> Counter[str]:
+    """Return the number of firing alerts by severity, in the order of :data:`SEVERITIES`.
+
+    Those of any other severity are one number.
+    """
+    firing = [_severity(each) for each in alerts if each.state is AlertState.FIRING]
+    counts = Counter(each if each in SEVERITIES else _OTHER for each in firing)
+    return Counter({each: counts[each] for each in (*SEVERITIES, _OTHER) if counts[each]})
+
+
+def find_tone(severity: str) -> str:
+    """Return the colour of a severity: whether somebody is woken."""
+    return BAD if severity in _WAKING else WARN
+
+
+def show_alerts(request: PageRequest) -> Response:
+    """Return the view that the address asks for."""
+    environment = request.environment()
+    asked = AlertsFilter(
+        request.text("severity"), request.choice("state", list(AlertState)), request.text("q")
+    )
+    source, name = environment.alerts, str(environment.environment)
+    if source is not None:
+        request.use(source)
+    found = source.get().value if source is not None else None
+    return request.render(
+        "alerts.html.j2",
+        "Alerts",
+        environment=environment,
+        crumbs=(Link(name, build_url("/", env=name)),),
+        alerts=build_alerts(found or (), asked),
+        is_configured=source is not None,
+        is_read=found is not None,
+        states=list(AlertState),
+    )
+
+
+def _severity(alert: Alert) -> str:
+    return alert.labels.get("severity", "")
+
+
+def _rank(severity: str) -> tuple[int, str]:
+    known = severity in SEVERITIES
+    return (SEVERITIES.index(severity) if known else len(SEVERITIES), severity)
+
+
+def _order(alert: Alert) -> tuple[tuple[int, str], float, str]:
+    """Return the place of an alert: the worst first, and of those the newest."""
+    name = alert.labels.get("alertname", "")
+    return (_rank(_severity(alert)), -alert.since.timestamp(), name)
+
+
+def _fits(alert: Alert, asked: AlertsFilter) -> bool:
+    texts = [*(f"{name}={text}" for name, text in alert.labels.items())]
+    texts += alert.annotations.values()
+    return (
+        asked.severity in {"", _severity(alert)}
+        and asked.state in {"", alert.state.value}
+        and any(asked.text.lower() in text.lower() for text in texts or [""])
+    )
+
+
+def _group(alerts: Sequence[Alert]) -> AlertGroup:
+    return AlertGroup(alerts[0].state, tuple(map(_build_card, alerts[:MOST])), len(alerts))
+
+
+def _build_card(alert: Alert) -> AlertCard:
+    labels, annotations, severity = alert.labels, alert.annotations, _severity(alert)
+    runbook = annotations.get("runbook_url", "")
+    return AlertCard(
+        labels.get("alertname", "") or "an alert without a name",
+        Badge(severity, find_tone(severity)) if severity else None,
+        alert.since,
+        annotations.get("summary", ""),
+        annotations.get("description", ""),
+        runbook,
+        runbook if _is_link(runbook) else None,
+        tuple(sorted((name, text) for name, text in labels.items() if name not in _KNOWN)),
+        alert.silences,
+        alert.causes,
+    )
+
+
+def _is_link(url: str) -> bool:
+    """Return whether *url* is an address of the web, whose host is as it looks."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(" \\@")
+    return is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
