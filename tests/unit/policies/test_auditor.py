@@ -42,3 +42,12 @@ def test_auditor_does_not_decrypt_with_a_key_that_the_service_decrypts_with(
 
 def test_auditor_of_services_without_an_audit_key_decrypts_nothing() -> None:
     assert decrypted_keys(with_keys(pii=["encrypt"]), Environment.STAGING) == []
+
+
+@pytest.mark.parametrize("environment", [Environment.DEV, Environment.STAGING, Environment.PROD])
+def test_auditor_reads_metadata_and_no_value(environment: Environment) -> None:
+    text = render_policies(load(), environment)["strongroom-auditor"]
+    paths = re.findall(r'path "([^"]+)"', text)
+    assert [path for path in paths if path.startswith("secret/")] == ["secret/metadata/*"]
+    assert not [path for path in paths if re.match(r"[+*]|database/(static-)?creds", path)]
+    assert not re.search(r'"(create|patch|delete)"', text)
