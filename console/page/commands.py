@@ -12,6 +12,8 @@ from vault.rotation.inventory import Item, Kind
 
 #: Stands in a command for a folder that the operator chooses.
 FOLDER: Final = "FOLDER"
+#: Stands in a command for the address of an Alertmanager.
+ALERTMANAGER: Final = "https://HOST:9093"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Commands:
         """Return the command that names what is unusual in the log."""
         options = ("--env", self.environment, *self._place(), *self._logs())
         return self._join("audit", "anomalies", *options)
+
+    def show_alerts(self) -> str:
+        """Return the command that starts the page with an Alertmanager."""
+        options = ("--env", self.environment, *self._place(), *self._logs())
+        return self._join("console", *options, "--alertmanager", ALERTMANAGER)
 
     def _of(self, item: Item) -> tuple[str, ...]:
         of_service = ("--service", item.service) if item.service else ()

@@ -157,6 +157,7 @@ def show_alerts(request: PageRequest) -> Response:
         environment=environment,
         crumbs=(Link(name, build_url("/", env=name)),),
         alerts=build_alerts(found or (), asked),
+        command=environment.commands.show_alerts(),
         is_configured=source is not None,
         is_read=found is not None,
         states=list(AlertState),
