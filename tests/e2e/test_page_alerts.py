@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.requires("prometheus"), pytest.mark.requires("chromium
 
 #: Names of some of the tool's alerts, and labels and annotations of somebody else.
 NAMES = (SERVER_CAUSE, "StrongroomLoginFailing", "StrongroomRotationDue", "StrongroomLatency")
-HOSTILE = "<script>document.title='x'</script>\u202e\x1b[31m" + "W" * 300
+HOSTILE = "<script>document.title='x'</script>\u202e\x1b[31m" + "W" * 120
 
 
 def alert(
