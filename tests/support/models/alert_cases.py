@@ -70,7 +70,9 @@ def _counter(alert: str, counter: str, at: int = 12, high: int = 1) -> list[Case
     for why, fires, values in cases:
         when = at + 60 if values.startswith(f"{high}x{at + 60}") else at + 1
         found.append(Case(name, why, fires, {counter: values}, when))
-    return found
+    why = "does not rise, and two scrapes failed when the window begins"
+    series = {counter: f"{high}x60 stale _x1 {high}x{at}"}
+    return [*found, Case(name, why, False, series, 62 + window)]
 
 
 def _accesses(outcome: str) -> str:
