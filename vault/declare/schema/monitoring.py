@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from vault.declare import durations
-from vault.declare.errors import InvalidValue, describe_type, format_value
+from vault.declare.errors import InvalidValue, describe_type, format_value, join_names
 from vault.declare.schema.anomalies import Text
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
@@ -25,15 +25,19 @@ from vault.declare.schema.logins import AbsolutePath
 from vault.declare.schema.text_types import Matching
 
 _PATH: Final = r"/[^\x00-\x20\x7f\"'\\]{0,200}"
+#: Labels of each target of an application, by which the alerts select.
+OWN_LABELS: Final = ("environment", "service", "component")
 #: Default of a key that a team's file leaves out.
 _LEFT_OUT: Final[Any] = None
 
-_THRESHOLD: Final = "a number, or a duration such as 7d"
+_THRESHOLD: Final = "a number from 0, or a duration such as 7d"
 
 
 def _threshold(value: object) -> float | str:
     """Return *value*, whose kind the built-in alert decides."""
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < 0:
+            raise InvalidValue(f"is {value}", _THRESHOLD)
         return value
     if not isinstance(value, str):
         raise InvalidValue(f"is {describe_type(value)}", _THRESHOLD)
@@ -46,7 +50,15 @@ def _threshold(value: object) -> float | str:
 
 UrlPath = Annotated[str, Matching(_PATH, "a path such as /metrics")]
 Email = Annotated[str, Matching(r"[^@\s:\"']+@[^@\s:\"']+", "an e-mail address")]
-Label = Annotated[str, Matching(r"[a-zA-Z_][a-zA-Z0-9_]{0,60}", "the name of a label")]
+Label = Annotated[
+    str,
+    Matching(
+        r"[a-zA-Z_][a-zA-Z0-9_]{0,60}",
+        f"the name of a label other than {join_names(OWN_LABELS)}, without '__' in front",
+        lambda name: name not in OWN_LABELS and not name.startswith("__"),
+    ),
+]
+Anchor = Annotated[str, Matching(r"[^\x00-\x20\x7f\"#{}]{1,200}", "an anchor, without '#'")]
 AlertName = Annotated[str, Matching(r"[A-Za-z][A-Za-z0-9]{0,80}", "the name of an alert")]
 RunbookUrl = Annotated[
     str,
@@ -59,7 +71,7 @@ Pending = Annotated[int, Within("0s", "7d")]
 Threshold = Annotated[
     float | str,
     PlainValidator(_threshold),
-    WithJsonSchema({"type": ["number", "string"], "description": _THRESHOLD}),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "description": _THRESHOLD}),
 ]
 Severity = Literal["page", "ticket"]
 
@@ -71,7 +83,7 @@ class AlertOverride(Section):
     threshold: Threshold = Field(_LEFT_OUT, description=_THRESHOLD)
     pending: Pending = Field(_LEFT_OUT, description="a duration for which it must hold, such as 5m")
     severity: Severity = Field(_LEFT_OUT, description="page or ticket")
-    runbook: Text = Field(_LEFT_OUT, description="an anchor in the runbook, without '#'")
+    runbook: Anchor = Field(_LEFT_OUT, description="an anchor in the runbook, without '#'")
 
 
 class Application(Section):
@@ -104,7 +116,7 @@ class Scraped(Section):
         (), description="a list of entries with service and targets"
     )
     hosts: tuple[HostPort, ...] = Field(
-        (), description="node exporters that have files of the checks in their textfile folder"
+        (), description="a list of host:port, of node exporters that show files of the checks"
     )
 
 
@@ -113,8 +125,8 @@ class Mail(Section):
 
     smarthost: HostPort = Field(description="host:port of the mail server")
     sender: Email = Field(description="an e-mail address")
-    page: Email = Field(description="who gets alerts that wake somebody")
-    ticket: Email = Field(description="who gets the others")
+    page: Email = Field(description="the address for alerts that wake somebody")
+    ticket: Email = Field(description="the address for all other alerts")
     username: Text | None = Field(None, description="the account at the mail server")
     password_file: AbsolutePath | None = Field(
         None, description="a file that Alertmanager reads, with the account's password"

@@ -21,6 +21,7 @@ from vault.monitoring.rules_file import build_rules
 #: Minutes from which an alert is evaluated each ten minutes only, which takes a tenth of the time.
 LONG: Final = 300
 ROOT: Final = Path(__file__).parents[4]
+APPLICATION: Final = "{service: gaara-store, targets: [a:1], labels: {%s: x}}"
 
 
 def _as_test(case: Case) -> dict[str, Any]:
@@ -107,8 +108,18 @@ def test_keys_of_a_team_replace_those_of_an_alert(tmp_path: Path) -> None:
         ("alerts: {StrongroomLatency: {threshold: 1h}}", "is 1h .expected a number, as 0.2"),
         ("alerts: {StrongroomRotationDue: {threshold: 7}}", "is 7 .expected a duration, as 7d"),
         ("alerts: {StrongroomServerDown: {threshold: 7}}", "does not have"),
-        ("alerts: {StrongroomLatency: {threshold: [7]}}", "expected a number, or a duration"),
+        ("alerts: {StrongroomLatency: {threshold: [7]}}", "expected a number from 0, or a duration"),
         ("alerts: {StrongroomLatency: {severity: high}}", "page or ticket"),
+        ("alerts: {StrongroomAnomaly: {threshold: -1}}", "is -1 .expected a number from 0"),
+        ("alerts: {StrongroomAnomaly: {runbook: 'a {{ b }}'}}", "expected an anchor"),
+        (
+            f"environments: {{prod: {{applications: [{APPLICATION % 'environment'}]}}}}",
+            "the name of",
+        ),
+        (
+            f"environments: {{prod: {{applications: [{APPLICATION % '__address__'}]}}}}",
+            "the name of",
+        ),
         ("environments: {qa: {}}", "environments.qa is not declared"),
         (
             "environments: {prod: {applications: [{service: no, targets: [a:1]}]}}",
