@@ -46,7 +46,7 @@ def _jobs(environment: str, targets: Targets) -> Iterator[dict[str, Any]]:
     if scraped.hosts:
         labels = {"environment": environment, "component": "host"}
         yield {
-            "job_name": f"strongroom-host-{environment}",
+            "job_name": f"strongroom/{environment}/hosts",
             # The files of the checks name their environment themselves.
             "honor_labels": True,
             "static_configs": [{"targets": list(scraped.hosts), "labels": labels}],
@@ -57,7 +57,7 @@ def _server_job(environment: str, targets: Targets) -> dict[str, Any]:
     scraped: Scraped = targets.scraped
     labels = {"environment": environment, "component": "server"}
     return {
-        "job_name": f"strongroom-server-{environment}",
+        "job_name": f"strongroom/{environment}/servers",
         "metrics_path": SERVER_PATH,
         "params": {"format": ["prometheus"]},
         **_access(targets.scheme, scraped.server_token_file, scraped.ca_file),
@@ -69,7 +69,7 @@ def _application_job(environment: str, number: int, application: Application) ->
     service = application.service
     labels = {"environment": environment, "component": "application", "service": service}
     return {
-        "job_name": f"strongroom-{service}-{environment}-{number}",
+        "job_name": f"strongroom/{environment}/{service}/{number}",
         "metrics_path": application.path,
         # The SDK's metrics name their environment and service themselves.
         "honor_labels": True,

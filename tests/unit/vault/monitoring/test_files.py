@@ -148,6 +148,26 @@ def test_targets_have_the_labels_that_alerts_use() -> None:
     assert len({job["job_name"] for job in jobs}) == len(jobs)
 
 
+def test_jobs_have_names_of_their_own_in_each_environment() -> None:
+    targets = {
+        environment: server_targets(
+            "https://vault:8200",
+            Scraped(applications=(Application(service=service, targets=("a:1",)),)),
+        )
+        for service, environment in (("shop", "eu-prod"), ("shop-eu", "prod"))
+    }
+    jobs = parse(render_files(Monitoring(), targets)[SCRAPE])["scrape_configs"]
+    assert len({job["job_name"] for job in jobs}) == len(jobs)
+
+
+def test_dashboard_shows_requests_and_responses_that_were_not_logged() -> None:
+    queries = [text for title, text in dashboard_queries() if title.endswith("not logged")]
+    for metric in ("vault_audit_log_request_failure", "vault_audit_log_response_failure"):
+        # Each apart, because `or` drops a series that differs in its name only.
+        assert sum(metric in text for text in queries) == 1
+    assert len(queries) == 2
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
