@@ -245,7 +245,11 @@ def test_colours_are_switched_forward_and_back_without_a_failed_request(
     machine: Machine, deployment: Deployment
 ) -> None:
     targets = {
-        f"127.0.0.1:{port}": {"job": "gaara-store", "colour": colour}
+        f"127.0.0.1:{port}": {
+            "service": "gaara-store",
+            "environment": str(SCOPE.environment),
+            "colour": colour,
+        }
         for colour, port in machine.ports.items()
     }
     load = Load(machine.store())

@@ -94,7 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for page in pages.values():
             page.samples = dict(FIRST)
         labels = {
-            page.address: {"job": service, "colour": colour}
+            page.address: {"service": service, "environment": "prod", "colour": colour}
             for (service, colour), page in pages.items()
         }
         folder: Path = tmp_path_factory.mktemp("prometheus")
@@ -111,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_failures_of_series_that_were_born_with_them_count(site: Site) -> None:
-    born = 'increase(strongroom_secret_access_total{job="born",outcome="AccessDenied"}[1m]) > 0'
+    born = 'increase(strongroom_secret_access_total{service="born",outcome="AccessDenied"}[1m]) > 0'
     assert query(site.address, born) == []
     found = site.find("born", "secret_failures")
     assert (found.state, "green 10.0 % of 100," in found.evidence) == (State.FIRED, True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from app_integration.errors import ConfigurationError
 from vault.prometheus.vector import Sample
 from vault.rollout.measurement import Measurement
 
@@ -21,7 +22,7 @@ def measure(query: Query, queries: dict[str, str]) -> Measurement:
         queries: See :func:`.queries.build_queries`.
 
     Raises:
-        ConfigurationError: If the server does not respond.
+        ConfigurationError: If the server does not respond, or a figure is no number.
 
     """
     found = {name: query(text) for name, text in queries.items()}
@@ -42,5 +43,12 @@ def _is_number(samples: Sequence[Sample]) -> bool:
 
 
 def _number(samples: Sequence[Sample]) -> float:
-    """Return the value of the only sample, 0 if there is none."""
+    """Return the value of the only sample, 0 if there is none.
+
+    Raises:
+        ConfigurationError: If it is infinite or no number, which no limit compares with.
+
+    """
+    if samples and not _is_number(samples):
+        raise ConfigurationError(f"a figure is {samples[0].value}; check the metrics of the rules")
     return samples[0].value if samples else 0.0

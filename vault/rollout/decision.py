@@ -121,9 +121,11 @@ def _latency(trigger: Latency, colours: Colours, look: Look) -> Finding:
     new, old = look.new, look.old
     both = f"{describe(colours.new, new)}{_in(look)}, {describe(colours.old, old)}"
     both += f" in {durations.render(trigger.baseline)}"
-    is_known = min(new.requests, old.requests) >= trigger.minimum
-    if not is_known or new.latency is None or not old.latency:
+    if min(new.requests, old.requests) < trigger.minimum:
         return Finding("latency", State.UNKNOWN, f"{both}; needs {trigger.minimum} of each")
+    if new.latency is None or not old.latency:
+        needs = f"{trigger.histogram} with durations and buckets"
+        return Finding("latency", State.UNKNOWN, f"{both}; needs {needs}")
     change = 100 * (new.latency / old.latency - 1)
     both += f": {change:+.0f} %; limit +{trigger.percent} %"
     return _finding("latency", both, has_fired=change > trigger.percent)

@@ -20,7 +20,7 @@ from vault.declare.schema.text_types import Matching, check_placeholders, json_t
 PLACEHOLDERS: Final = ("service", "environment", "colour")
 
 _METRIC: Final = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_MATCHER: Final = r'[a-zA-Z_][a-zA-Z0-9_]*(?:=|!=|=~|!~)"(?:[^"\\\x00-\x1f\x7f]|\\.)*"'
+_MATCHER: Final = r'[a-zA-Z_][a-zA-Z0-9_]*(?:=|!=|=~|!~)"(?:[^"\\\x00-\x1f\x7f]|\\["\\abfnrtv])*"'
 _MATCHERS: Final = rf"{_MATCHER}(?:, *{_MATCHER})*"
 _SELECTOR: Final = rf"{_METRIC}(?:\{{{_MATCHERS}\}})?"
 _NO_MATCHERS: Final = 'label matchers such as \'job="{service}",colour="{colour}"\''

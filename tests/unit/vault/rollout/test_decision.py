@@ -79,9 +79,9 @@ def test_colour_beyond_a_limit_fires_with_the_figures_of_both(
         ("database_failures", {"database_failures": None}, "has no strongroom_database_conn"),
         ("crashes", {"targets": 0}, "green 0 of 0 targets"),
         ("latency", {"requests": 49, "latency": 9.0}, "needs 50 of each"),
-        ("latency", {"latency": None}, "green nothing of 50 requests"),
+        ("latency", {"latency": None}, "needs http_server_request_duration_seconds with"),
         ("latency", {"old": replace(OLD, requests=49)}, "blue 0.1 s of 49 requests in 1h"),
-        ("latency", {"old": replace(OLD, latency=0.0)}, "needs 50 of each"),
+        ("latency", {"old": replace(OLD, latency=0.0)}, "with durations and buckets"),
     ],
 )
 def test_too_few_samples_are_neither_good_nor_a_trigger(

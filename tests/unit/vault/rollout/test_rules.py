@@ -63,6 +63,7 @@ def test_file_is_found_beside_services_and_environments(tmp_path: Path) -> None:
     [
         ("triggers:\n  latnecy: {}\n", "2: triggers has the unknown key 'latnecy'"),
         ("triggers:\n  crashes: {count: 0}\n", "2: triggers.crashes.count is 0"),
+        ('targets: pod=~"a\\.b-{colour}"\n', "expected label matchers such as"),
         ('targets: job="a"\n', "{colour} in one of them"),
         ('targets: colour="{color}"\n', "did you mean 'colour'?"),
         ("triggers:\n  latency: {histogram: a_bucket}\n", "without _bucket"),

@@ -15,7 +15,7 @@ from vault.rollout.rules import built_in
 from vault.rollout.watch import Pace, Rollout, watch
 
 ROLLOUT: Final = Rollout(Scope("tracking", Environment.PROD), Colours("green", "blue"), built_in())
-GREEN: Final = 'job="tracking",colour="green"'
+GREEN: Final = 'service="tracking",environment="prod",colour="green"'
 #: Part of a query → the value of its only sample. The first part that is in a query decides.
 GOOD: Final = {
     "count(up": 2.0,
@@ -116,6 +116,13 @@ def test_new_colour_without_targets_is_a_trigger_after_the_silence() -> None:
 
 def test_new_colour_that_has_targets_again_in_time_goes_on() -> None:
     assert Site({20: {"count(up": None}, 50: {"count(up": 1.0}}).watch(120) == ()
+
+
+def test_figure_that_is_no_number_keeps_the_rollout_from_going_on() -> None:
+    for part in ("secret_access", "outcome!=", "count(up", "_count"):
+        (found,) = Site({50: {part: float("nan")}}).watch()
+        assert (found.trigger, found.state) == ("metrics", State.UNKNOWN)
+        assert "a figure is nan" in found.evidence
 
 
 def test_server_that_does_not_respond_for_the_silence_is_an_error() -> None:
