@@ -92,22 +92,37 @@ def watch(
     while True:
         sleep(max(0, min(pace.interval, begin + pace.duration - clock())))
         now = clock()
-        try:
-            look = rollout.look(query, now - begin)
-        except ConfigurationError as error:
-            if now - seen >= rollout.rules.silence:
-                raise
-            findings: tuple[Finding, ...] = (Finding("metrics", State.UNKNOWN, str(error)),)
-        else:
-            findings = decide(rollout.rules, rollout.colours, look)
-            if look.new.targets:
-                seen = now
-            else:
-                findings = (_silence(rollout, now - seen), *findings)
+        findings, has_targets = _look(rollout, query, now - begin, now - seen)
+        if has_targets:
+            seen = now
         show(findings)
         fired = tuple(each for each in findings if each.state is State.FIRED)
         if fired or now - begin >= pace.duration:
             return fired or tuple(each for each in findings if each.state is State.UNKNOWN)
+
+
+def _look(
+    rollout: Rollout, query: Query, elapsed: float, silent: float
+) -> tuple[tuple[Finding, ...], bool]:
+    """Return the findings of one look, and whether the new colour has targets.
+
+    Args:
+        rollout: The rollout.
+        query: Asks Prometheus.
+        elapsed: Seconds since the watch began.
+        silent: Seconds since the new colour had targets.
+
+    """
+    try:
+        look = rollout.look(query, elapsed)
+    except ConfigurationError as error:
+        if silent >= rollout.rules.silence:
+            raise
+        return (Finding("metrics", State.UNKNOWN, str(error)),), False
+    findings = decide(rollout.rules, rollout.colours, look)
+    if look.new.targets:
+        return findings, True
+    return (_silence(rollout, silent), *findings), False
 
 
 def _silence(rollout: Rollout, seconds: float) -> Finding:
