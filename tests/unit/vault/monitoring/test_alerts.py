@@ -108,7 +108,10 @@ def test_keys_of_a_team_replace_those_of_an_alert(tmp_path: Path) -> None:
         ("alerts: {StrongroomLatency: {threshold: 1h}}", "is 1h .expected a number, as 0.2"),
         ("alerts: {StrongroomRotationDue: {threshold: 7}}", "is 7 .expected a duration, as 7d"),
         ("alerts: {StrongroomServerDown: {threshold: 7}}", "does not have"),
-        ("alerts: {StrongroomLatency: {threshold: [7]}}", "expected a number from 0, or a duration"),
+        (
+            "alerts: {StrongroomLatency: {threshold: [7]}}",
+            "expected a number from 0, or a duration",
+        ),
         ("alerts: {StrongroomLatency: {severity: high}}", "page or ticket"),
         ("alerts: {StrongroomAnomaly: {threshold: -1}}", "is -1 .expected a number from 0"),
         ("alerts: {StrongroomAnomaly: {runbook: 'a {{ b }}'}}", "expected an anchor"),
