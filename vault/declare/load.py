@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from app_integration.names import Environment
 from vault.declare import source_file
 from vault.declare.checks import (
+    aws,
     database_user,
     derived_names,
     environment,
@@ -181,6 +182,7 @@ def check(
     for name, doc in environments.items():
         errors = chain(
             environment.find_errors(doc.data, stem=name, services=known),
+            aws.find_errors(doc.data, services=known),
             environment.find_like_errors(doc.data, stem=name, environments=environment_data),
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),

@@ -59,7 +59,7 @@ def find_errors(
         service = services[name]
         if service is not None:
             deployment = section(data, "services", name)
-            yield from _deployment(name, deployment, service)
+            yield from _deployment(name, deployment, service, needs_database="aws" not in data)
             yield from adopted.find_errors(name, deployment, service, stem)
             yield from paired.find_errors(name, deployment, service, stem)
 
@@ -136,6 +136,8 @@ def _tags(data: Data) -> Iterator[FieldError]:
 
 
 def _server(data: Data, stem: str) -> Iterator[FieldError]:
+    if "aws" in data:
+        return
     loc = ("vault", "address")
     address = section(data, "vault").get("address")
     if isinstance(address, str):
@@ -192,9 +194,11 @@ def service_policies(data: Data, stem: str) -> Iterator[str]:
             continue
 
 
-def _deployment(name: str, deployment: Data, service: Data) -> Iterator[FieldError]:
+def _deployment(
+    name: str, deployment: Data, service: Data, *, needs_database: bool
+) -> Iterator[FieldError]:
     here = ("services", name)
-    if owns_database(service) and "database" not in deployment:
+    if needs_database and owns_database(service) and "database" not in deployment:
         yield FieldError((*here, "database"), "lacks the key 'database'", "host:port", subject=here)
     if "database" in deployment and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"

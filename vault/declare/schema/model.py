@@ -16,6 +16,7 @@ from app_integration.mounts import Mounts
 from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.aws import OnVaultOrAws
 from vault.declare.schema.base import Section
 from vault.declare.schema.database import ServiceDatabase
 from vault.declare.schema.field_types import (
@@ -237,8 +238,8 @@ class Deployment(Section):
     )
 
 
-class EnvironmentDeclaration(Section):
-    """A file in ``environments/``: a Vault server, its access rules, and the services there."""
+class EnvironmentDeclaration(OnVaultOrAws):
+    """A file in ``environments/``: a server or account, its access rules, the services there."""
 
     environment: EnvironmentName = Field(description="the environment, as in the file's name")
     like: EnvironmentName | None = Field(

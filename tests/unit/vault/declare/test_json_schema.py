@@ -82,6 +82,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         owner: platform@example.com
         deployment: shop-team
         tags: {stage: testing}
+        aws: {account: "123456789012", region: eu-central-1}
         vault:
           address: https://vault.example.com:8200/
           audit_device: file
@@ -536,6 +537,17 @@ def test_defaults_are_valid_in_a_file(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_schema_rejects_a_key_without_a_value_as_the_parser_does(kind: Kind) -> None:
     assert '"null"' not in json_schema.render(kind)
+
+
+@pytest.mark.parametrize("key", ["tokens", "agent"])
+def test_schema_requires_what_vault_needs_unless_the_environment_is_on_aws(key: str) -> None:
+    without = {name: value for name, value in FULL[Kind.ENVIRONMENT].items() if name != key}
+    validator = VALIDATORS[Kind.ENVIRONMENT]
+    assert validator.is_valid(without)
+    without.pop("aws")
+    assert [error.message for error in validator.iter_errors(without)] == [
+        f"'{key}' is a required property"
+    ]
 
 
 def test_duration_default_is_text_as_in_a_file() -> None:

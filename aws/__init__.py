@@ -1,0 +1,1 @@
+"""Provisioning of AWS from the declaration: KMS keys, secrets and IAM policies."""

@@ -1,0 +1,46 @@
+"""ARNs of what a deployment has in one account and region of AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+#: Prefix of a region's name → the partition of its ARNs, for those that are not in ``aws``.
+_PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+#: What stands for the six characters that AWS appends to a secret's name, new ones after each
+#: creation, so that no policy can have them.
+ANY_SUFFIX: Final = "??????"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account and region, from which the ARN of each object follows."""
+
+    id: str
+    region: str
+
+    @property
+    def partition(self) -> str:
+        """Return the partition of the region, such as ``aws``."""
+        return next(
+            (name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws"
+        )
+
+    @property
+    def any_key(self) -> str:
+        """Return the pattern of the ARN of any KMS key, because AWS chooses a key's id."""
+        return f"arn:{self.partition}:kms:{self.region}:{self.id}:key/*"
+
+    @property
+    def root(self) -> str:
+        """Return the ARN of the account itself."""
+        return f"arn:{self.partition}:iam::{self.id}:root"
+
+    def secret(self, path: str, suffix: str = ANY_SUFFIX) -> str:
+        """Return the ARN of a secret, or with the default *suffix* its pattern."""
+        where = f"arn:{self.partition}:secretsmanager:{self.region}:{self.id}"
+        return f"{where}:secret:{path}-{suffix}"
+
+    def policy(self, name: str) -> str:
+        """Return the ARN of a managed policy."""
+        return f"arn:{self.partition}:iam::{self.id}:policy/{name}"

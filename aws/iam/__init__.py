@@ -1,0 +1,1 @@
+"""IAM policies: rendered from the declaration, evaluated and proved without AWS."""

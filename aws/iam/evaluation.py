@@ -1,0 +1,117 @@
+"""Evaluation of identity policies without AWS, for the part of the language that is rendered here.
+
+What it does not know, such as another condition operator, it rejects, because a guess would turn a
+proof into an opinion. Resource policies, boundaries and policies of an organisation are not
+considered: each of them can only deny more, within one account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+
+_KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
+_OPERATORS: Final = {"StringEquals"}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call that IAM decides on.
+
+    Attributes:
+        action: Such as ``kms:Decrypt``.
+        resource: The ARN of its resource.
+        context: Values of condition keys, without those that the call does not have.
+
+    """
+
+    action: str
+    resource: str
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+def is_granted(document: Mapping[str, Any], call: ApiCall) -> bool:
+    """Return whether a policy grants *call*: a statement allows it, and none denies it.
+
+    Raises:
+        ConfigurationError: If the policy uses what is not evaluated here.
+
+    """
+    effects = {
+        statement["Effect"] for statement in check_statements(document) if _applies(statement, call)
+    }
+    return effects == {"Allow"}
+
+
+def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the statements of a policy.
+
+    Raises:
+        ConfigurationError: If one uses what is not evaluated here.
+
+    """
+    found = document["Statement"]
+    statements = [found] if isinstance(found, Mapping) else [*found]
+    for statement in statements:
+        for part in _unknown_parts(statement):
+            raise ConfigurationError(
+                f"the statement {statement.get('Sid', '')!r} of an IAM policy has {part}, which is "
+                "not evaluated here; use the policy that is rendered"
+            )
+    return statements
+
+
+def as_list(value: str | Sequence[str]) -> list[str]:
+    """Return the texts of a part of a statement, which may be one text."""
+    return [value] if isinstance(value, str) else [*value]
+
+
+def _unknown_parts(statement: Mapping[str, Any]) -> Iterator[str]:
+    yield from sorted(statement.keys() - _KEYS)
+    if statement.get("Effect") not in {"Allow", "Deny"}:
+        yield "another effect than Allow or Deny"
+    yield from (key for key in ("Action", "Resource") if key not in statement)
+    condition = statement.get("Condition", {})
+    yield from sorted(condition.keys() - _OPERATORS)
+    texts = [*as_list(statement.get("Resource", []))]
+    texts += [
+        text for tests in condition.values() for each in tests.values() for text in as_list(each)
+    ]
+    yield from (f"the variable in {text}" for text in texts if "${" in text)
+
+
+def _applies(statement: Mapping[str, Any], call: ApiCall) -> bool:
+    return (
+        any(_matches(each.lower(), call.action.lower()) for each in as_list(statement["Action"]))
+        and any(_matches(each, call.resource) for each in as_list(statement["Resource"]))
+        and _fulfils(statement.get("Condition", {}), call.context)
+    )
+
+
+def _fulfils(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    """Return whether each test holds. A key that the call does not have fails its test."""
+    present = {key.lower(): value for key, value in context.items()}
+    return all(
+        present.get(key.lower()) in as_list(values)
+        for tests in condition.values()
+        for key, values in tests.items()
+    )
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return _compile(pattern).fullmatch(text) is not None
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern with ``*`` and ``?``."""
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(char, re.escape(char)) for char in pattern), re.DOTALL)

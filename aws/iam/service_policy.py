@@ -1,0 +1,84 @@
+"""The IAM policy of a service in one environment: what its SDK calls, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from app_integration.sources.aws import CURRENT, PREVIOUS
+from aws.account import Account
+from vault.declare.declaration import Declaration
+
+#: The tag with a KMS key's declared name. A policy grants keys by it and not by their ARNs, because
+#: rotation replaces a key by a new one, and what the old one encrypted must stay readable.
+KEY_TAG: Final = "strongroom:key"
+#: Operation of a declared key → its actions, and the name of their statement.
+KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "encrypt": ("WrapDataKeys", ("kms:Encrypt",)),
+    "decrypt": ("UnwrapDataKeys", ("kms:Decrypt",)),
+    "rewrap": ("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo")),
+}
+_VERSION: Final = "2012-10-17"
+_MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not counted
+
+
+def service_policy(declaration: Declaration, scope: Scope, account: Account) -> dict[str, Any]:
+    """Return the policy document of a service, which has no statement if it needs nothing.
+
+    Args:
+        declaration: The loaded declaration.
+        scope: The service and environment.
+        account: The account and region of the environment.
+
+    Raises:
+        ConfigurationError: If the policy is longer than IAM allows.
+
+    """
+    secrets = [account.secret(scope.secret(name)) for name in sorted(declaration.secrets(scope))]
+    document = {
+        "Version": _VERSION,
+        "Statement": [*_secrets(secrets), *_keys(declaration, scope, account)],
+    }
+    length = len(json.dumps(document, separators=(",", ":")))
+    if length > _MAX_LENGTH:
+        raise ConfigurationError(
+            f"the IAM policy of {scope} has {length} characters, and IAM allows {_MAX_LENGTH}; "
+            "declare fewer secrets for the service, or split it"
+        )
+    return document
+
+
+def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if not secrets:
+        return
+    yield {
+        "Sid": "ReadSecrets",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue"],
+        "Resource": [*secrets],
+        # Without it, a version that a rotation has not tested yet could be read as well.
+        "Condition": {"StringEquals": {"secretsmanager:VersionStage": [CURRENT, PREVIOUS]}},
+    }
+    yield {
+        "Sid": "RecogniseDeletedSecrets",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:DescribeSecret"],
+        "Resource": [*secrets],
+    }
+
+
+def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[dict[str, Any]]:
+    keys = declaration.service(scope.service).keys
+    for operation, (sid, actions) in KEY_ACTIONS.items():
+        names = [scope.key(key) for key, spec in sorted(keys.items()) if operation in spec.allow]
+        if names:
+            yield {
+                "Sid": sid,
+                "Effect": "Allow",
+                "Action": [*actions],
+                "Resource": [account.any_key],
+                "Condition": {"StringEquals": {f"aws:ResourceTag/{KEY_TAG}": names}},
+            }

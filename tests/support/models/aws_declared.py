@@ -1,0 +1,57 @@
+"""A small declaration of an environment on AWS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from app_integration.names import Environment, Scope
+from aws.account import Account
+from tests.support.servers.moto_server import REGION
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+
+#: The account that moto's server has.
+ACCOUNT: Final = Account("123456789012", REGION)
+SCOPE: Final = Scope("shop", Environment("cloud"))
+SERVICE: Final[dict[str, Any]] = {
+    "service": "shop",
+    "owner": "shop-team",
+    "description": "Sells things.",
+    "secrets": {
+        "password": {"source": "generated", "length": 48, "rotate_every": "90d"},
+        "smtp-password": {"source": "given"},
+        "smtp-url": {"source": "derived", "format": "smtp://shop:{smtp-password}@mail"},
+    },
+    "keys": {
+        "pii": {"allow": ["encrypt", "decrypt", "rewrap"], "rotate_every": "90d"},
+        "audit": {"allow": ["encrypt"]},
+    },
+}
+ENVIRONMENT: Final[dict[str, Any]] = {
+    "environment": "cloud",
+    "owner": "platform-team",
+    "aws": {"account": ACCOUNT.id, "region": REGION},
+    "services": {"shop": {}},
+}
+
+
+def declare_on_aws(
+    folder: Path, *, service: dict[str, Any] | None = None, **sections: Any
+) -> Declaration:
+    """Write the declaration of the service ``shop`` in the environment ``cloud``, and load it.
+
+    Args:
+        folder: The folder, in which those of the declaration are created.
+        service: Sections of the service's file.
+        sections: Sections of the environment's file.
+
+    """
+    for name in ("services", "environments"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    environment = {**ENVIRONMENT, **sections}
+    # JSON is YAML.
+    (folder / "services/shop.yaml").write_text(json.dumps({**SERVICE, **(service or {})}))
+    (folder / "environments/cloud.yaml").write_text(json.dumps(environment))
+    return load(folder, folder)

@@ -1,0 +1,107 @@
+"""IAM policy of a service: it grants the calls of the SDK, and each part of it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from aws.account import Account
+from aws.iam.coverage import find_denied, find_unneeded, needed_calls
+from aws.iam.evaluation import ApiCall, is_granted
+from aws.iam.service_policy import KEY_TAG, service_policy
+from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
+from vault.declare.declaration import Declaration
+
+GET: Final = "secretsmanager:GetSecretValue"
+STAGE: Final = "secretsmanager:VersionStage"
+TAG: Final = f"aws:ResourceTag/{KEY_TAG}"
+KEY: Final = f"arn:aws:kms:eu-central-1:{ACCOUNT.id}:key/1234"
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Declaration:
+    return declare_on_aws(tmp_path)
+
+
+@pytest.fixture
+def policy(declaration: Declaration) -> dict[str, Any]:
+    return service_policy(declaration, SCOPE, ACCOUNT)
+
+
+def test_policy_grants_what_the_sdk_calls_and_nothing_else(
+    declaration: Declaration, policy: dict[str, Any]
+) -> None:
+    calls = [*needed_calls(declaration, SCOPE, ACCOUNT)]
+    assert find_denied(policy, calls) == []
+    assert find_unneeded(policy, calls) == []
+
+
+def test_policy_without_a_statement_denies_a_call(
+    declaration: Declaration, policy: dict[str, Any]
+) -> None:
+    calls = [*needed_calls(declaration, SCOPE, ACCOUNT)]
+    assert len(policy["Statement"]) == 5
+    for statement in policy["Statement"]:
+        rest = [each for each in policy["Statement"] if each is not statement]
+        assert find_denied({**policy, "Statement": rest}, calls), statement["Sid"]
+
+
+def test_policy_with_an_action_resource_or_value_too_many_is_found(
+    declaration: Declaration, policy: dict[str, Any]
+) -> None:
+    calls = [*needed_calls(declaration, SCOPE, ACCOUNT)]
+    read = policy["Statement"][0]
+    read["Action"].append("secretsmanager:PutSecretValue")
+    read["Resource"].append(ACCOUNT.secret("other/cloud/password"))
+    read["Condition"]["StringEquals"][STAGE].append("AWSPENDING")
+    assert find_unneeded(policy, calls) == [
+        "ReadSecrets: secretsmanager:PutSecretValue",
+        f"ReadSecrets: {ACCOUNT.secret('other/cloud/password')}",
+        f"ReadSecrets: {STAGE} AWSPENDING",
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ApiCall(GET, ACCOUNT.secret("shop/cloud/password", "AbCdEf")),
+        ApiCall(GET, ACCOUNT.secret("shop/cloud/password", "AbCdEf"), {STAGE: "AWSPENDING"}),
+        ApiCall(GET, ACCOUNT.secret("shop/cloud/password", "AbCdEfg"), {STAGE: "AWSCURRENT"}),
+        ApiCall(GET, ACCOUNT.secret("shop/cloud/password-2", "AbCdEf"), {STAGE: "AWSCURRENT"}),
+        ApiCall(GET, ACCOUNT.secret("shop/prod/password", "AbCdEf"), {STAGE: "AWSCURRENT"}),
+        ApiCall(GET, Account(ACCOUNT.id, "eu-west-1").secret("shop/cloud/password", "AbCdEf")),
+        ApiCall("secretsmanager:PutSecretValue", ACCOUNT.secret("shop/cloud/password", "AbCdEf")),
+        ApiCall("secretsmanager:ListSecrets", "*"),
+        ApiCall("kms:Decrypt", KEY),
+        ApiCall("kms:Decrypt", KEY, {TAG: "shop-cloud-audit"}),
+        ApiCall("kms:Decrypt", KEY, {TAG: "other-cloud-pii"}),
+        ApiCall("kms:TagResource", KEY, {TAG: "shop-cloud-pii"}),
+        ApiCall("kms:ScheduleKeyDeletion", KEY, {TAG: "shop-cloud-pii"}),
+    ],
+    ids=str,
+)
+def test_policy_denies_any_other_call(policy: dict[str, Any], call: ApiCall) -> None:
+    assert not is_granted(policy, call)
+
+
+def test_policy_of_a_service_that_needs_nothing_has_no_statement(tmp_path: Path) -> None:
+    declaration = declare_on_aws(tmp_path, service={"secrets": {}, "keys": {}})
+    assert service_policy(declaration, SCOPE, ACCOUNT)["Statement"] == []
+
+
+def test_policy_that_is_longer_than_iam_allows_is_refused(tmp_path: Path) -> None:
+    secrets = {f"secret-{number}": {"source": "given"} for number in range(60)}
+    declaration = declare_on_aws(tmp_path, service={"secrets": secrets})
+    with pytest.raises(ConfigurationError, match="IAM allows 6144; declare fewer secrets"):
+        service_policy(declaration, SCOPE, ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
+)
+def test_arn_is_in_the_partition_of_the_region(region: str, partition: str) -> None:
+    assert Account("123456789012", region).policy("shop").startswith(f"arn:{partition}:iam::")

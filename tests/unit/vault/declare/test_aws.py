@@ -1,0 +1,74 @@
+"""Environment on AWS: its file has an account, and nothing about a Vault server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
+from vault.declare.errors import DeclarationError
+from vault.declare.load import load
+
+
+def error(folder: Path, **parts: Any) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        declare_on_aws(folder, **parts)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_environment_on_aws_declares_nothing_about_vault(tmp_path: Path) -> None:
+    declared = declare_on_aws(tmp_path).environment("cloud")
+    assert declared.aws is not None
+    assert (declared.aws.account, declared.aws.region) == ("123456789012", "eu-central-1")
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [
+        ("vault", {"address": "https://vault.example.com:8200"}),
+        ("tokens", {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"}),
+        ("agent", {"render_interval": "5m"}),
+        ("quotas", {"logins": {"path": "auth/approle/login", "rate": 50}}),
+        ("password_policies", {"database": {"length": 32}}),
+    ],
+)
+def test_section_about_vault_is_refused_on_aws(tmp_path: Path, section: str, value: Any) -> None:
+    found = error(tmp_path, **{section: value})
+    assert f"has the key '{section}' (expected nothing, as the environment is on AWS" in found
+
+
+def test_key_of_a_service_about_vault_is_refused_on_aws(tmp_path: Path) -> None:
+    found = error(tmp_path, services={"shop": {"login": {"approle": {}}}})
+    assert "has the key 'login' (expected nothing, as the environment is on AWS" in found
+
+
+@pytest.mark.parametrize("period", ["90d", "2160h", "2560d"])
+def test_key_that_rotates_as_kms_can_is_accepted(tmp_path: Path, period: str) -> None:
+    keys = {"pii": {"allow": ["encrypt"], "rotate_every": period}}
+    declared = declare_on_aws(tmp_path, service={"keys": keys})
+    assert declared.service("shop").keys["pii"].rotate_every
+
+
+@pytest.mark.parametrize("period", ["30d", "89d", "2161h", "2561d"])
+def test_key_that_rotates_as_kms_cannot_is_refused(tmp_path: Path, period: str) -> None:
+    keys = {"pii": {"allow": ["encrypt"], "rotate_every": period}}
+    found = error(tmp_path, service={"keys": keys})
+    assert f"whose key 'pii' rotates every {period} (expected whole days from 90d" in found
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("account", "1234"), ("account", 123456789012), ("region", "Frankfurt")]
+)
+def test_account_or_region_that_is_none_is_refused(tmp_path: Path, part: str, value: Any) -> None:
+    assert part in error(tmp_path, aws={**ENVIRONMENT["aws"], part: value})
+
+
+def test_environment_with_neither_vault_nor_aws_lacks_its_tokens(tmp_path: Path) -> None:
+    declare_on_aws(tmp_path)
+    file = tmp_path / "environments/cloud.yaml"
+    file.write_text("environment: cloud\nowner: a-team\nservices: {shop: {}}\n")
+    with pytest.raises(DeclarationError, match="lacks the key 'tokens'"):
+        load(tmp_path, tmp_path)

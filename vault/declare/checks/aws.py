@@ -1,0 +1,67 @@
+"""Checks of an environment on AWS: nothing in it is about Vault, and KMS rotates as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from vault.declare import durations
+from vault.declare.checks.service import Data, section
+from vault.declare.errors import FieldError, Loc
+
+#: Keys of an environment's file that are about a Vault server.
+_OF_VAULT: Final = (
+    "vault",
+    "tokens",
+    "agent",
+    "people",
+    "lockout",
+    "quotas",
+    "password_policies",
+    "auth",
+    "groups",
+    "jobs",
+)
+#: Keys of a service in it that are.
+_OF_VAULT_SERVICE: Final = ("login", "password_policy", "adopted", "paired")
+#: Days between two rotations of a KMS key.
+_MIN_DAYS: Final = 90
+_MAX_DAYS: Final = 2560
+
+
+def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
+    """Return the errors of an environment file that has the key ``aws``.
+
+    Args:
+        data: Content of the environment file.
+        services: Content of each service file by its name; None if it cannot be relied on.
+
+    """
+    if "aws" not in data:
+        return
+    yield from _unused(data, (), _OF_VAULT)
+    for name in section(data, "services"):
+        here: Loc = ("services", name)
+        yield from _unused(section(data, "services", name), here, _OF_VAULT_SERVICE)
+        for key, spec in section(services.get(name) or {}, "keys").items():
+            period = spec.get("rotate_every") if isinstance(spec, Mapping) else None
+            if isinstance(period, str) and not _is_period_of_kms(period):
+                what = f"has {name}, whose key {key!r} rotates every {period}"
+                yield FieldError(
+                    here, what, f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
+                )
+
+
+def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldError]:
+    for key in keys:
+        if key in entry:
+            expected = "nothing, as the environment is on AWS"
+            yield FieldError((*here, key), f"has the key {key!r}", expected, subject=here)
+
+
+def _is_period_of_kms(period: str) -> bool:
+    try:
+        days, rest = divmod(durations.parse(period), durations.DAY)
+    except ValueError:
+        return True  # the service's file has the error
+    return not rest and _MIN_DAYS <= days <= _MAX_DAYS
