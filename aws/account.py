@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from vault.declare.schema.aws import AwsAccount
+
 #: Prefix of a region's name → the partition of its ARNs, for those that are not in ``aws``.
 _PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 #: What stands for the six characters that AWS appends to a secret's name, new ones after each
@@ -18,6 +20,11 @@ class Account:
 
     id: str
     region: str
+
+    @classmethod
+    def of(cls, declared: AwsAccount) -> Account:
+        """Return the declared account."""
+        return cls(declared.account, declared.region)
 
     @property
     def partition(self) -> str:

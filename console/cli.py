@@ -50,6 +50,7 @@ from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
 from console.page import command as page
+from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
 from console.policy_check import find_warnings
 from console.show import show_config_states, show_deployment, show_status
@@ -195,7 +196,7 @@ def plan(
     options = environment_plan.prune_options(env, prune=prune, destroy=destroy_data or ())
     for warning in find_warnings(operate.repository()):
         err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-    with open_operator_session(env, root, "strongroom-plan") as session:
+    with open_plan_session(env, root, "strongroom-plan") as session:
         found = environment_plan.build_environment_plan(session, env, root, given, options)
     document = plan_file.document(found, parse_environment(env), options)
     if file is not None:
@@ -223,7 +224,7 @@ def apply(
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = environment_plan.prune_options(name, prune=prune, destroy=destroy_data or ())
-    with open_operator_session(name, root, "strongroom-apply") as session:
+    with open_plan_session(name, root, "strongroom-apply") as session:
         found = environment_plan.build_environment_plan(
             session, name, root, given, saved.prune if saved else options
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 from console import operate
+from console.aws_environment import build_aws_plan
 from policies.render import render_policies
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -17,6 +19,9 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.partial import PartialPlan, build_partial_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
+
+if TYPE_CHECKING:
+    from app_integration.aws.connection import AwsConnection
 
 
 def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
@@ -39,12 +44,16 @@ def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune |
 
 
 def build_environment_plan(
-    session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
+    session: Session | AwsConnection,
+    env: str,
+    root: Path,
+    given: Path | None,
+    prune: Prune | None = None,
 ) -> Plan:
     """Build the plan that changes the server to match the declaration.
 
     Args:
-        session: Session that reads the server.
+        session: Session that reads the server, or connection to AWS for an environment there.
         env: Name of the environment.
         root: Folder of the local deployment.
         given: Folder of operator-provided values, or None.
@@ -54,7 +63,14 @@ def build_environment_plan(
         StrongroomError: If the declaration has a fault, or the server cannot be read.
 
     """
-    return build_plan(session, _declare_resources(env, root, given), prune)
+    if isinstance(session, Session):
+        return build_plan(session, _declare_resources(env, root, given), prune)
+    if prune is not None:
+        raise ConfigurationError(
+            f"{env} is on AWS, where nothing is pruned; delete what is left over there"
+        )
+    declaration, environment = operate.load_declaration(), names.parse_environment(env)
+    return build_aws_plan(session, declaration, environment, Inputs(folder=given))
 
 
 def build_readable_plan(session: Session, env: str, root: Path) -> PartialPlan:

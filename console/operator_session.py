@@ -50,6 +50,8 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
         if not here.has_credential(role):
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
+    declared = operate.load_declaration().environment(environment)
+    _check_on_vault(declared)
     files = {
         name: Path(os.environ[name]) for name in (*CREDENTIAL, JWT_FILE) if os.environ.get(name)
     }
@@ -59,7 +61,6 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
             f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files, "
             f"or {JWT_FILE} to that of a JWT{found}{_other_server(environment, root)}"
         )
-    declared = operate.load_declaration().environment(environment)
     login = _login(files, declared, role)
     return open_session_at(declared, _address(environment, root), login)
 
@@ -112,6 +113,14 @@ def open_session_on_server(environment: Environment, root: Path, login: AuthMeth
     declared = operate.load_declaration().environment(environment)
     address = None if declared.vault.address else _address(environment, root)
     return open_session_at(declared, address, login)
+
+
+def _check_on_vault(declared: EnvironmentDeclaration) -> None:
+    if declared.aws is not None:
+        raise ConfigurationError(
+            f"{declared.environment} is on AWS, and this command is for environments on Vault; on"
+            " AWS there are: strongroom plan, strongroom apply"
+        )
 
 
 def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: str) -> AuthMethod:
@@ -171,6 +180,7 @@ def open_session_at(
         ConfigurationError: If there is no address.
 
     """
+    _check_on_vault(declared)
     address = address or declared.vault.address
     if address is None:
         raise ConfigurationError(

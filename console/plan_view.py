@@ -41,6 +41,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         _print_line(console, "red", note)
     for name in plan.absent:
         _print_line(console, "yellow", f"! {name} is already deleted: nothing to destroy")
+    for name in plan.not_compared:
+        _print_line(console, "yellow", f"! {name} is not compared: the server does not return it")
     console.print(summary(plan), highlight=False)
 
 

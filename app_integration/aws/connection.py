@@ -88,7 +88,7 @@ class AwsConnection:
         """Send *request*, repeat it after an outage, and return the response.
 
         Args:
-            request: A request that may be sent twice.
+            request: The request.
             deadline: A deadline that several requests share; None for one of its own.
 
         Raises:
@@ -102,6 +102,8 @@ class AwsConnection:
 
         """
         end = self.deadline() if deadline is None else deadline
+        if not request.is_repeatable:
+            return self._attempt(request, end)
         return self._retry(partial(self._attempt, request, end), end)
 
     def _attempt(self, request: AwsRequest, end: float) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class AwsRequest:
         parameters: The operation's parameters.
         required: Keys that the response must have. A body that was cut off is otherwise returned
             as a success without them.
+        is_repeatable: Whether it may be sent again after an outage. That is not so if AWS cannot
+            tell the second from another one.
 
     """
 
@@ -26,6 +28,7 @@ class AwsRequest:
     resource: str
     parameters: Mapping[str, Any] = field(repr=False)
     required: Sequence[str] = ()
+    is_repeatable: bool = True
 
     def __str__(self) -> str:
         return f"{self.service} {self.operation} {self.resource}"

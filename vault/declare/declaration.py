@@ -13,6 +13,7 @@ from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
+from vault.declare.schema.aws import AwsAccount
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
     Deployment,
@@ -71,6 +72,20 @@ class Declaration:
             if environment == name:
                 return declared
         raise _undeclared("environment", name, self.environments)
+
+    def account(self, environment: str) -> AwsAccount:
+        """Return the account of an environment on AWS.
+
+        Raises:
+            ConfigurationError: If the environment is not declared, or is not on AWS.
+
+        """
+        declared = self.environment(environment)
+        if declared.aws is None:
+            raise ConfigurationError(
+                f"{environment} is not on AWS; declare 'aws' with account and region in its file"
+            )
+        return declared.aws
 
     def resolve_environment(self, text: str) -> Environment:
         """Return the environment that *text* names, such as ``prod`` or ``production``.

@@ -20,7 +20,12 @@ SERVICE: Final[dict[str, Any]] = {
     "owner": "shop-team",
     "description": "Sells things.",
     "secrets": {
-        "password": {"source": "generated", "length": 48, "rotate_every": "90d"},
+        "password": {
+            "source": "generated",
+            "length": 48,
+            "rotate_every": "90d",
+            "description": "Signs tokens.",
+        },
         "smtp-password": {"source": "given"},
         "smtp-url": {"source": "derived", "format": "smtp://shop:{smtp-password}@mail"},
     },

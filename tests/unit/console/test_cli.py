@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console import adoption, cli, compose_init, env_files, operate
+from console import adoption, cli, compose_init, env_files, operate, plan_session
 from console.new_repository import NewRepository
 from tests.support.processes.command import run_command
 from vault.declare import load
@@ -138,7 +138,7 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (cli, env_files, adoption):
+    for module in (cli, env_files, adoption, plan_session):
         monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
     assert run_command(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
     expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
@@ -152,7 +152,7 @@ def test_command_accepts_the_long_form_of_an_environment(monkeypatch: pytest.Mon
         asked.append(env)
         raise ConfigurationError("no credential")
 
-    monkeypatch.setattr(cli, "open_operator_session", note)
+    monkeypatch.setattr(plan_session, "open_operator_session", note)
     assert run_command(monkeypatch, "plan", "--env", "production") == 1
     assert asked == ["prod"]
 

@@ -399,7 +399,7 @@ def test_host_with_a_wrong_option_exits_64() -> None:
 def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "open_operator_session", lambda *_: nullcontext())
+    monkeypatch.setattr(cli, "open_plan_session", lambda *_: nullcontext())
     monkeypatch.setattr(environment_plan, "build_environment_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 
@@ -465,7 +465,9 @@ AUDIT_RECORDS: Final = {
 }
 #: Fields that callers of the audit log add by name. Only `export-env` adds the last three.
 AUDIT_DETAILS: Final = words("source version request_id reason file secrets")
-PLAN: Final = words("format environment prune digest changes missing kept absent summary")
+PLAN: Final = words(
+    "format environment prune digest changes missing kept absent not_compared summary"
+)
 PLAN_CHANGE: Final = words("action kind name fields")
 PLAN_FIELD: Final = words("field before after")
 PLAN_SUMMARY: Final = words("create update delete unchanged")

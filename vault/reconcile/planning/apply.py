@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Final
+from typing import Any, Final
 
 from app_integration.errors import StrongroomError
-from app_integration.session.session import Session
 from vault.reconcile.planning.dependencies import group_into_waves
 from vault.reconcile.planning.plan import WORKERS, Change, Plan
 
@@ -20,7 +19,7 @@ class ApplyFailed(StrongroomError):
 
 
 def apply(
-    session: Session, plan: Plan, on_change: Callable[[Change], None], workers: int = WORKERS
+    session: Any, plan: Plan, on_change: Callable[[Change], None], workers: int = WORKERS
 ) -> None:
     """Write each change of *plan*.
 
@@ -28,7 +27,7 @@ def apply(
     a kill, another plan and apply reach the same state.
 
     Args:
-        session: Must be allowed to write.
+        session: Writes the kind of resources in the plan, and must be allowed to.
         plan: The plan; its states must be the server's current ones.
         on_change: Called in this thread after each change that was written.
         workers: Maximum number of concurrent requests.
@@ -51,7 +50,7 @@ def apply(
 
 
 def _write(
-    session: Session,
+    session: Any,
     pool: ThreadPoolExecutor,
     wave: Sequence[Change],
     on_written: Callable[[Change], None],

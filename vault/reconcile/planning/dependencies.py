@@ -36,6 +36,8 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "adopted-secret": ("secret-metadata", "static-role"),
     "secret-value": ("secret-metadata",),
     "derived-secret": ("secret-value", "adopted-secret"),
+    "kms-key": (),
+    "iam-policy": (),
 }
 
 #: Kinds that ``--prune`` may delete → the API path that lists them, with the mounts as fields; each

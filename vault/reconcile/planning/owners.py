@@ -61,10 +61,17 @@ def check_owners(
         for other in _other_owners(reader, owner, resource, fields, mounts)
     ]
     if found:
-        raise OwnedByOther(_message(owner.deployment, found))
+        raise OwnedByOther(describe_owned(owner.deployment, found))
 
 
-def _message(deployment: str, found: Sequence[str]) -> str:
+def describe_owned(deployment: str, found: Sequence[str]) -> str:
+    """Return the message about objects that others own.
+
+    Args:
+        deployment: The deployment that plans.
+        found: A line for each object, with its owner.
+
+    """
     more = [f"and {len(found) - _MAX_LISTED} more"] if len(found) > _MAX_LISTED else []
     lines = [f"  {line}" for line in (*found[:_MAX_LISTED], *more)]
     first = f"this deployment, {deployment!r}, may not change what others own:"

@@ -6,15 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from vault.reconcile.resources import Fields, ReadSession, Resource
-from vault.reconcile.resources.secrets import DerivedValue, SecretValue
+from vault.reconcile.resources import (
+    UNREPORTED,
+    AnyResource,
+    ComposedValue,
+    Fields,
+    SuppliedValue,
+)
 
 #: Maximum number of concurrent requests; less than the connections that a session keeps open.
 WORKERS: Final = 8
 #: Resources that a worker reads per task, because one task per resource costs a tenth of a plan.
 _BATCH: Final = 16
+
+_Reader_contra = TypeVar("_Reader_contra", contravariant=True)
 
 
 class Action(StrEnum):
@@ -39,7 +46,7 @@ class Change:
     """A resource that differs, with the fields that the server had."""
 
     action: Action
-    resource: Resource
+    resource: AnyResource
     before: Fields | None
     fields: tuple[FieldChange, ...]
 
@@ -67,6 +74,7 @@ class Plan:
         missing: Secrets that have no value, and that apply cannot generate.
         kept: Orphans that hold data, and therefore stay unless their full name is passed.
         absent: Data that was to be destroyed, but is already deleted.
+        not_compared: Declared fields that the server does not return.
         hashed: Computes :attr:`digest`. It takes a while, so only a plan that is saved computes it.
 
     """
@@ -76,6 +84,7 @@ class Plan:
     missing: tuple[str, ...]
     kept: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
     hashed: Callable[[], str] = field(default=lambda: "", repr=False, compare=False)
 
     @property
@@ -88,7 +97,7 @@ class Plan:
         return sum(change.action is action for change in self.changes)
 
 
-class Readable(Protocol):
+class Readable(Protocol[_Reader_contra]):
     """What :func:`read_state` needs of a resource."""
 
     @property
@@ -96,13 +105,13 @@ class Readable(Protocol):
         """Return its kind."""
         ...
 
-    def read(self, reader: ReadSession) -> Fields | None:
+    def read(self, reader: _Reader_contra) -> Fields | None:
         """Return its fields on the server, None if it does not exist."""
         ...
 
 
 def read_state(
-    reader: ReadSession, resources: Sequence[Readable], workers: int = WORKERS
+    reader: _Reader_contra, resources: Sequence[Readable[_Reader_contra]], workers: int = WORKERS
 ) -> list[Fields | None]:
     """Return the server's fields of each of *resources*, in their order; None for one it lacks.
 
@@ -131,7 +140,7 @@ def read_state(
     return [actual[index] for index in range(len(resources))]
 
 
-def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) -> Plan:
+def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None]) -> Plan:
     """Return the plan that turns *actual* into the declared state of *resources*.
 
     Args:
@@ -146,30 +155,37 @@ def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) ->
         if found is None and _lacks_value(resource, missing):
             missing.append(resource.name)
             continue
-        before = found and (_outdated_state(resource, written_secrets) or found)
+        before = found and _with_outdated_value(resource, found, written_secrets)
         fields = _difference(resource.desired(), before)
         if fields:
             action = Action.UPDATE if before is not None else Action.CREATE
             changes.append(Change(action, resource, before, fields))
-            if isinstance(resource, SecretValue | DerivedValue):
+            if isinstance(resource, SuppliedValue | ComposedValue):
                 written_secrets.add(resource.name)
     unchanged = len(resources) - len(changes) - len(missing)
-    return Plan(tuple(changes), unchanged, tuple(missing))
+    not_compared = (
+        f"{resource.kind} {resource.name}: {name}"
+        for resource, found in zip(resources, actual, strict=True)
+        for name, value in (found or {}).items()
+        if value is UNREPORTED
+    )
+    return Plan(tuple(changes), unchanged, tuple(missing), not_compared=tuple(not_compared))
 
 
-def _lacks_value(resource: Resource, missing: Sequence[str]) -> bool:
-    if isinstance(resource, SecretValue):
+def _lacks_value(resource: AnyResource, missing: Sequence[str]) -> bool:
+    if isinstance(resource, SuppliedValue):
         return not resource.available
-    return isinstance(resource, DerivedValue) and any(
+    return isinstance(resource, ComposedValue) and any(
         part in missing for part in resource.parts.values()
     )
 
 
-def _outdated_state(resource: Resource, written_secrets: set[str]) -> Fields | None:
-    """Return the state of a derived value of which a part changes in this plan, otherwise None."""
-    if not isinstance(resource, DerivedValue):
-        return None
-    return {"value": "outdated"} if written_secrets & set(resource.parts.values()) else None
+def _with_outdated_value(resource: AnyResource, found: Fields, written_secrets: set[str]) -> Fields:
+    """Return *found*, as outdated if it is of a value of which a part changes in this plan."""
+    if not isinstance(resource, ComposedValue):
+        return found
+    changes = written_secrets & set(resource.parts.values())
+    return {**found, "value": "outdated"} if changes else found
 
 
 def _difference(desired: Fields, before: Fields | None) -> tuple[FieldChange, ...]:
@@ -177,5 +193,5 @@ def _difference(desired: Fields, before: Fields | None) -> tuple[FieldChange, ..
     return tuple(
         FieldChange(name, actual.get(name), value)
         for name, value in desired.items()
-        if before is None or actual.get(name) != value
+        if before is None or actual.get(name) not in (value, UNREPORTED)
     )

@@ -70,6 +70,7 @@ def document(plan: Plan, environment: Environment, prune: Prune | None = None) -
         "missing": list(plan.missing),
         "kept": list(plan.kept),
         "absent": list(plan.absent),
+        "not_compared": list(plan.not_compared),
         "summary": {
             **{str(action): plan.count(action) for action in Action},
             "unchanged": plan.unchanged,

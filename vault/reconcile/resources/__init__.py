@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
@@ -17,6 +17,11 @@ from vault.declare import durations
 
 #: Managed fields and their normalised values. Only these are compared.
 Fields = Mapping[str, Any]
+#: Value of a field that the server does not return, so that it cannot be compared.
+UNREPORTED: Final = object()
+
+_Reader_contra = TypeVar("_Reader_contra", contravariant=True)
+_Writer_contra = TypeVar("_Writer_contra", contravariant=True)
 
 
 class CannotChange(ConfigurationError):
@@ -39,8 +44,8 @@ class ReadSession(Protocol):
         ...
 
 
-class Resource(Protocol):
-    """One managed object on the server."""
+class ResourceOn(Protocol[_Reader_contra, _Writer_contra]):
+    """One managed object on a server, which is read by a reader and written by a session."""
 
     @property
     def kind(self) -> str:
@@ -56,11 +61,11 @@ class Resource(Protocol):
         """Return the declared fields and their values, never a secret value."""
         ...
 
-    def read(self, reader: ReadSession) -> Fields | None:
+    def read(self, reader: _Reader_contra) -> Fields | None:
         """Return the same fields as the server has them, None if the object does not exist."""
         ...
 
-    def write(self, session: Session, before: Fields | None) -> None:
+    def write(self, session: _Writer_contra, before: Fields | None) -> None:
         """Create the object, or update it so that its fields are the declared ones.
 
         Args:
@@ -69,6 +74,28 @@ class Resource(Protocol):
 
         """
         ...
+
+
+#: A managed object on a Vault server.
+Resource: TypeAlias = ResourceOn[ReadSession, Session]
+#: A managed object on any kind of server.
+AnyResource: TypeAlias = ResourceOn[Any, Any]
+
+
+class SuppliedValue:
+    """A resource with a value that may not be there to write yet."""
+
+    __slots__ = ()
+    name: str
+    available: bool
+
+
+class ComposedValue:
+    """A resource with a value that is composed of those of others, by their names."""
+
+    __slots__ = ()
+    name: str
+    parts: Mapping[str, str]
 
 
 def read_data(reader: ReadSession, path: str) -> dict[str, Any] | None:
@@ -101,7 +128,9 @@ def _convert_like(declared: Any, found: Any) -> Any:
     return found
 
 
-def check_immutable(resource: Resource, before: Fields | None, immutable: tuple[str, ...]) -> None:
+def check_immutable(
+    resource: AnyResource, before: Fields | None, immutable: tuple[str, ...]
+) -> None:
     """Raise CannotChange if an *immutable* field on the server differs from the declaration.
 
     Args:
@@ -115,7 +144,7 @@ def check_immutable(resource: Resource, before: Fields | None, immutable: tuple[
     """
     desired = resource.desired()
     for key in immutable:
-        if before is not None and before[key] != desired[key]:
+        if before is not None and before[key] not in (desired[key], UNREPORTED):
             raise CannotChange(
                 f"{resource.kind} {resource.name}: {key} is {before[key]!r} on the server and "
                 f"{desired[key]!r} in the declaration; it cannot be changed after creation, so "

@@ -14,7 +14,13 @@ from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources import (
+    ComposedValue,
+    Fields,
+    ReadSession,
+    SuppliedValue,
+    read_data,
+)
 from vault.reconcile.resources.kv import merge_metadata, metadata_path, read_value, write_value
 from vault.reconcile.resources.marks import check_format
 
@@ -68,7 +74,7 @@ class SecretMetadata:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretValue:
+class SecretValue(SuppliedValue):
     """A generated or operator-provided value, written once, while the secret has no version.
 
     A value that someone deleted on purpose is not written again.
@@ -118,7 +124,7 @@ class SecretValue:
 
 
 @dataclass(frozen=True, slots=True)
-class DerivedValue:
+class DerivedValue(ComposedValue):
     """A value composed of other secrets, and written again when one of them has a new version.
 
     Attributes:

@@ -1,0 +1,118 @@
+"""All resources on AWS that one environment's declaration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app_integration.names import Environment, Scope
+from aws.account import Account
+from aws.iam.service_policy import KEY_TAG, service_policy
+from aws.resources import AwsResource, policy_text
+from aws.resources.iam_policy import IamPolicy
+from aws.resources.kms_key import KmsKey
+from aws.resources.secret import AwsSecret
+from aws.resources.tags import Tags
+from aws.resources.values import AwsDerivedValue, AwsSecretValue
+from vault.declare import derived, durations
+from vault.declare.declaration import Declaration
+from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Source
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.resources.ownership import DEPLOYMENT
+from vault.reconcile.resources.secrets import MANAGED_BY, generate_value, provided_value
+
+
+def desired_resources(
+    declaration: Declaration, environment: Environment, inputs: Inputs
+) -> list[AwsResource]:
+    """Return the resources of *environment*, each after those it is composed of.
+
+    Args:
+        declaration: The loaded declaration.
+        environment: An environment on AWS.
+        inputs: The operator-provided values, by the same paths as for Vault.
+
+    Raises:
+        ConfigurationError: If the environment is not on AWS, or a policy is too long.
+
+    """
+    account = Account.of(declaration.account(environment))
+    return [
+        resource
+        for scope in declaration.scopes(environment)
+        for resource in (
+            *_keys(declaration, scope, account),
+            *_secrets(declaration, scope, inputs),
+            *_policies(declaration, scope, account),
+        )
+    ]
+
+
+def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
+    tags = _tags(declaration, scope)
+    for key, spec in sorted(declaration.service(scope.service).keys.items()):
+        name = scope.key(key)
+        yield KmsKey(
+            name,
+            spec.description,
+            policy_text(_key_policy(account)),
+            {**tags, KEY_TAG: name},
+            spec.rotate_every or 0,
+        )
+
+
+def _key_policy(account: Account) -> dict[str, object]:
+    """Return the key policy that leaves permissions to IAM, as AWS has it by default."""
+    return {
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [
+            {
+                "Sid": "Enable IAM User Permissions",
+                "Effect": "Allow",
+                "Principal": {"AWS": account.root},
+                "Action": "kms:*",
+                "Resource": "*",
+            }
+        ],
+    }
+
+
+def _secrets(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[AwsResource]:
+    tags = _tags(declaration, scope)
+    secrets = declaration.secrets(scope)
+    uses = {name: each.references for name, each in secrets.items() if isinstance(each, Derived)}
+    first = [name for name in secrets if name not in uses]
+    for name in (*first, *derived.sort_by_dependency(uses)):
+        source, path = secrets[name], scope.secret(name)
+        period = source.rotate_every
+        own = {"rotate_every": durations.render(period) if period else None}
+        yield AwsSecret(path, getattr(source, "description", ""), {**tags, **own})
+        yield _value(scope, path, source, inputs)
+
+
+def _value(scope: Scope, path: str, source: Source, inputs: Inputs) -> AwsResource:
+    if isinstance(source, Generated):
+        length, characters = source.length, ALPHABETS[source.alphabet]
+        return AwsSecretValue(path, "generated", True, lambda: generate_value(length, characters))
+    if isinstance(source, Derived):
+        parts = {name: scope.secret(name) for name in source.references}
+        return AwsDerivedValue(path, source.format, parts)
+    given = provided_value(inputs, path)
+    return AwsSecretValue(path, given.origin, given.available, given.get_value)
+
+
+def _policies(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
+    document = service_policy(declaration, scope, account)
+    if document["Statement"]:  # IAM takes no policy without one
+        name = str(scope)
+        tags = _tags(declaration, scope)
+        yield IamPolicy(name, account.policy(name), policy_text(document), tags)
+
+
+def _tags(declaration: Declaration, scope: Scope) -> Tags:
+    return {
+        **MANAGED_BY,
+        DEPLOYMENT: declaration.environment(scope.environment).deployment,
+        "owner": declaration.service(scope.service).owner,
+        "environment": str(scope.environment),
+    }

@@ -1,0 +1,67 @@
+"""Building of a plan for AWS: read it, compare it with the declaration, refuse what others own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import ConfigurationError
+from aws.account import Account
+from aws.reader import AwsReader
+from aws.resources import AwsResource
+from vault.reconcile.planning.owners import describe_owned
+from vault.reconcile.planning.plan import Plan, make_plan, read_state
+from vault.reconcile.resources import Fields
+from vault.reconcile.resources.ownership import OwnedByOther, other_deployment
+
+
+def build_plan(
+    connection: AwsConnection,
+    resources: Sequence[AwsResource],
+    account: Account,
+    deployment: str,
+) -> Plan:
+    """Return the plan that makes AWS equal to *resources*.
+
+    Its digest covers every response that was read for it.
+
+    Args:
+        connection: Must be allowed to read the resources.
+        resources: All declared resources of one environment.
+        account: The account that they are declared in.
+        deployment: Id of the deployment that plans.
+
+    Raises:
+        ConfigurationError: If the identity belongs to another account.
+        OwnedByOther: If another deployment owns an object that the declaration names.
+
+    """
+    _check_account(connection, account)
+    reader = AwsReader(connection)
+    actual = read_state(reader, resources)
+    _check_owners(deployment, resources, actual)
+    return replace(make_plan(resources, actual), hashed=reader.digest)
+
+
+def _check_account(connection: AwsConnection, account: Account) -> None:
+    request = AwsRequest("sts", "GetCallerIdentity", account.id, {}, ("Account",))
+    found = connection.call(request)["Account"]
+    if found != account.id:
+        raise ConfigurationError(
+            f"the AWS identity belongs to the account {found}, and the environment is declared in"
+            f" {account.id}; use an identity of that account. Nothing was read or changed"
+        )
+
+
+def _check_owners(
+    deployment: str, resources: Sequence[AwsResource], actual: Sequence[Fields | None]
+) -> None:
+    found = [
+        f"{resource.kind} {resource.name} belongs to the deployment {other!r}"
+        for resource, fields in zip(resources, actual, strict=True)
+        if (other := other_deployment(fields or {}, deployment)) is not None
+    ]
+    if found:
+        raise OwnedByOther(describe_owned(deployment, found))

@@ -1,0 +1,71 @@
+"""Reader of AWS for one plan: one request per object, one hash over all responses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from typing import Any, Final
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import RequestRefused
+
+#: Codes for an object that does not exist: of Secrets Manager, of KMS, of IAM.
+_ABSENT: Final = {"ResourceNotFoundException", "NotFoundException", "NoSuchEntity"}
+#: Parts of a response that change although the object does not.
+_VOLATILE: Final = {"ResponseMetadata", "LastAccessedDate"}
+
+
+class AwsReader:
+    """A reader that sends each request once and caches the response. Thread-safe."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._responses: dict[str, dict[str, Any] | None] = {}
+
+    def get(
+        self, service: str, operation: str, name: str, *required: str, **parameters: Any
+    ) -> dict[str, Any] | None:
+        """Return the response to a request that reads, None if there is no such object.
+
+        Args:
+            service: The service, as boto3 names it.
+            operation: The operation, as the API names it.
+            name: The object, for errors.
+            required: Keys that the response must have.
+            parameters: The operation's parameters.
+
+        """
+        key = json.dumps([service, operation, parameters], sort_keys=True)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._responses:
+                request = AwsRequest(service, operation, name, parameters, required)
+                self._responses[key] = send_unless_absent(self._connection, request)
+            return self._responses[key]
+
+    def digest(self) -> str:
+        """Return a hash over every request and its response.
+
+        Two hashes are equal if all responses were.
+        """
+        comparable = {
+            key: {name: part for name, part in (found or {}).items() if name not in _VOLATILE}
+            for key, found in self._responses.items()
+        }
+        text = json.dumps(comparable, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def send_unless_absent(connection: AwsConnection, request: AwsRequest) -> dict[str, Any] | None:
+    """Return the response to *request*, None if there is no such object."""
+    try:
+        return connection.call(request)
+    except RequestRefused as refused:
+        if (refused.data or {}).get("code") in _ABSENT:
+            return None
+        raise

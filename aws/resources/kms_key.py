@@ -1,0 +1,155 @@
+"""KMS keys, each known by its alias."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import StrongroomError
+from aws.reader import AwsReader
+from aws.resources import policy_text
+from aws.resources.tags import TagForm, Tags
+from vault.declare import durations
+from vault.reconcile.resources import UNREPORTED, Fields, check_immutable
+
+_TAGS: Final = TagForm("kms", "KeyId", prefix="Tag")
+_SHORTEST_WAIT: Final = 7  # days before a key is deleted
+_PENDING: Final = "PendingDeletion"
+
+
+@dataclass(frozen=True, slots=True)
+class KmsKey:
+    """A symmetric key, and the alias that names the one of its versions that encrypts.
+
+    Attributes:
+        name: The alias without ``alias/``.
+        description: What the key protects.
+        policy: The key policy, as :func:`aws.resources.policy_text` returns it.
+        tags: The managed tags.
+        rotation_period: Seconds between two rotations of the key's material; 0 for none.
+
+    """
+
+    kind: ClassVar[str] = "kms-key"
+
+    name: str
+    description: str
+    policy: str
+    tags: Tags
+    rotation_period: int = 0
+
+    @property
+    def alias(self) -> str:
+        """Return the name of the alias."""
+        return f"alias/{self.name}"
+
+    def desired(self) -> Fields:
+        """Return the fields of a key that can be used."""
+        return {
+            "key_state": "Enabled",
+            "key_spec": "SYMMETRIC_DEFAULT",
+            "description": self.description,
+            "policy": self.policy,
+            "rotation_period": self.rotation_period or None,
+            **self.tags,
+        }
+
+    def read(self, reader: AwsReader) -> Fields | None:
+        """Return the fields of the key that the alias stands for, None if there is no alias."""
+        described = reader.get("kms", "DescribeKey", self.alias, "KeyMetadata", KeyId=self.alias)
+        if described is None:
+            return None
+        metadata = described["KeyMetadata"]
+        key = metadata["KeyId"]
+        named = {"KeyId": key, "PolicyName": "default"}
+        policy = self._get(reader, "GetKeyPolicy", "Policy", **named)["Policy"]
+        tags = self._get(reader, "ListResourceTags", "Tags", KeyId=key)["Tags"]
+        return {
+            "key_state": metadata["KeyState"],
+            "key_spec": metadata.get("KeySpec", UNREPORTED),
+            "description": metadata["Description"],
+            "policy": policy_text(json.loads(policy)),
+            "rotation_period": self._read_rotation(reader, key),
+            **_TAGS.decode(self.tags, tags),
+        }
+
+    def _read_rotation(self, reader: AwsReader, key: str) -> object:
+        """Return the seconds between two rotations, None if there are none."""
+        found = self._get(reader, "GetKeyRotationStatus", KeyId=key)
+        if not found.get("KeyRotationEnabled"):
+            return None
+        days = found.get("RotationPeriodInDays")
+        if days is None:
+            return UNREPORTED if self.rotation_period else "on"
+        return days * durations.DAY
+
+    def _get(
+        self, reader: AwsReader, operation: str, *required: str, **parameters: Any
+    ) -> dict[str, Any]:
+        return reader.get("kms", operation, self.alias, *required, **parameters) or {}
+
+    def write(self, session: AwsConnection, before: Fields | None) -> None:
+        """Create the key and its alias, or mend the fields that differ.
+
+        Raises:
+            CannotChange: If the key is of another kind.
+
+        """
+        check_immutable(self, before, ("key_spec",))
+        if before is None:
+            key = self._create(session)
+            before = {**self.desired(), "rotation_period": None}
+        else:
+            described = self._send(session, "DescribeKey", KeyId=self.alias)
+            key = described["KeyMetadata"]["KeyId"]
+        self._write_state(session, key, before)
+        if before["description"] != self.description:
+            self._send(session, "UpdateKeyDescription", KeyId=key, Description=self.description)
+        if before["policy"] != self.policy:
+            self._send(session, "PutKeyPolicy", KeyId=key, PolicyName="default", Policy=self.policy)
+        self._write_rotation(session, key, before)
+        _TAGS.write(session, key, self.tags, before)
+
+    def _create(self, session: AwsConnection) -> str:
+        """Create the key and its alias, and return the key's id."""
+        parameters = {
+            "Description": self.description,
+            "Policy": self.policy,
+            "Tags": _TAGS.encode(self.tags),
+        }
+        # Not repeated, because a second request would create a second key.
+        request = AwsRequest(
+            "kms", "CreateKey", self.alias, parameters, ("KeyMetadata",), is_repeatable=False
+        )
+        key: str = session.call(request)["KeyMetadata"]["KeyId"]
+        try:
+            self._send(session, "CreateAlias", AliasName=self.alias, TargetKeyId=key)
+        except StrongroomError:
+            # It has encrypted nothing, and would be paid for without an alias.
+            with suppress(StrongroomError):
+                self._send(
+                    session, "ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=_SHORTEST_WAIT
+                )
+            raise
+        return key
+
+    def _write_state(self, session: AwsConnection, key: str, before: Fields) -> None:
+        if before["key_state"] == _PENDING:
+            self._send(session, "CancelKeyDeletion", KeyId=key)
+        if before["key_state"] != "Enabled":
+            self._send(session, "EnableKey", KeyId=key)
+
+    def _write_rotation(self, session: AwsConnection, key: str, before: Fields) -> None:
+        found, declared = before["rotation_period"], self.rotation_period or None
+        if declared is None and found is not None:
+            self._send(session, "DisableKeyRotation", KeyId=key)
+        elif declared is not None and found not in (declared, UNREPORTED):
+            days = declared // durations.DAY
+            self._send(session, "EnableKeyRotation", KeyId=key, RotationPeriodInDays=days)
+
+    def _send(self, session: AwsConnection, operation: str, **parameters: Any) -> dict[str, Any]:
+        return session.call(AwsRequest("kms", operation, self.alias, parameters))

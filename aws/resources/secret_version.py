@@ -1,0 +1,83 @@
+"""Writing of a secret's next version, which no concurrent write can be lost by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+from uuid import uuid4
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import ConfigurationError, RequestRefused, StrongroomError
+from app_integration.secret import Secret
+from app_integration.sources.aws import CURRENT
+from aws.resources.secret import SERVICE
+
+#: Label of a version while it is written.
+LABEL: Final = "STRONGROOM"
+
+
+def current_version(described: Mapping[str, Any]) -> str | None:
+    """Return the id of the version that is current in a description, None if none is."""
+    versions = described.get("VersionIdsToStages") or {}
+    return next((version for version, stages in versions.items() if CURRENT in stages), None)
+
+
+def write_version(session: AwsConnection, name: str, value: Secret, seen: str | None) -> None:
+    """Write a version under a label of its own, then make it the current one.
+
+    Args:
+        session: Must be allowed to write.
+        name: The secret.
+        value: The value.
+        seen: The version that was current when the plan was made; None if there was none.
+
+    Raises:
+        ConfigurationError: If another version has become the current one since. It stays so.
+
+    """
+    # Chosen here and not by boto3, so that a repeated request writes no second version.
+    version = uuid4().hex
+    _send(
+        session,
+        "PutSecretValue",
+        name,
+        ClientRequestToken=version,
+        SecretString=value.reveal(),
+        VersionStages=[LABEL],
+    )
+    try:
+        _make_current(session, name, version, seen)
+    finally:
+        # A version without a label is deleted by AWS.
+        with suppress(StrongroomError):
+            _move(session, name, LABEL, RemoveFromVersionId=version)
+
+
+def _make_current(session: AwsConnection, name: str, version: str, seen: str | None) -> None:
+    # AWS may make the first version of a secret the current one by itself.
+    if seen is None and _read_current(session, name) == version:
+        return
+    remove = {"RemoveFromVersionId": seen} if seen else {}
+    try:
+        _move(session, name, CURRENT, MoveToVersionId=version, **remove)
+    except RequestRefused:
+        # A repeated request is refused as well, if the first one did it.
+        if _read_current(session, name) == version:
+            return
+        raise ConfigurationError(
+            f"{name} was written by somebody else since the plan was made; make another plan"
+        ) from None
+
+
+def _read_current(session: AwsConnection, name: str) -> str | None:
+    return current_version(_send(session, "DescribeSecret", name))
+
+
+def _move(session: AwsConnection, name: str, label: str, **parameters: str) -> None:
+    _send(session, "UpdateSecretVersionStage", name, VersionStage=label, **parameters)
+
+
+def _send(session: AwsConnection, operation: str, name: str, **parameters: Any) -> dict[str, Any]:
+    return session.call(AwsRequest(SERVICE, operation, name, {"SecretId": name, **parameters}))

@@ -1,0 +1,110 @@
+"""Values of secrets: written once while there is none, or composed of others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
+from app_integration.secret import Secret
+from app_integration.sources.aws import CURRENT
+from aws.reader import AwsReader
+from aws.resources.secret import SERVICE, TAGS, describe
+from aws.resources.secret_version import current_version, write_version
+from vault.declare import derived
+from vault.reconcile.resources import ComposedValue, Fields, SuppliedValue
+
+#: The tag with a hash of the versions that a value was composed of, because a tag has no room for
+#: the versions.
+_DERIVED_FROM: Final = "derived_from"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSecretValue(SuppliedValue):
+    """A generated or operator-provided value, written once, while the secret has no version.
+
+    Attributes:
+        origin: ``generated`` or ``given``.
+        available: Whether there is a value to write. An operator-provided one may still be missing.
+        get_value: Returns the value to write.
+
+    """
+
+    kind: ClassVar[str] = "secret-value"
+
+    name: str
+    origin: str
+    available: bool
+    get_value: Callable[[], Secret] = field(repr=False)
+
+    def desired(self) -> Fields:
+        """Return ``present``: the secret has a value."""
+        return {"value": "present"}
+
+    def read(self, reader: AwsReader) -> Fields | None:
+        """Return ``present`` if a version of the secret is current, otherwise None."""
+        found = describe(reader, self.name)
+        return {"value": "present"} if found and current_version(found) else None
+
+    def write(self, session: AwsConnection, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Write the first version, so that a concurrent write is not overwritten."""
+        write_version(session, self.name, self.get_value(), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsDerivedValue(ComposedValue):
+    """A value composed of other secrets, and written again when one of them has a new version.
+
+    Attributes:
+        template: See :mod:`vault.declare.derived`.
+        parts: Each name that *template* uses → the name of its secret.
+
+    """
+
+    kind: ClassVar[str] = "derived-secret"
+
+    name: str
+    template: str
+    parts: Mapping[str, str]
+
+    def desired(self) -> Fields:
+        """Return ``current``: the value is composed of the current versions of its parts."""
+        return {"value": "current"}
+
+    def read(self, reader: AwsReader) -> Fields | None:
+        """Return the value's state and version, None if the secret has no value.
+
+        It compares the ids of versions only, because a plan must not read secret values.
+        """
+        found = describe(reader, self.name)
+        version = current_version(found) if found else None
+        if found is None or version is None:
+            return None
+        versions = {
+            part: current_version(describe(reader, name) or {}) for part, name in self.parts.items()
+        }
+        tags = TAGS.decode({_DERIVED_FROM: None}, found.get("Tags", ()))
+        is_current = tags[_DERIVED_FROM] == _fingerprint(versions)
+        return {"value": "current" if is_current else "outdated", "version": version}
+
+    def write(self, session: AwsConnection, before: Fields | None) -> None:
+        """Read the parts, compose the value and write it."""
+        parts = {part: self._read_part(session, name) for part, name in self.parts.items()}
+        values = {part: Secret(found["SecretString"]) for part, found in parts.items()}
+        value = derived.compose(self.template, values)
+        write_version(session, self.name, value, before["version"] if before else None)
+        versions = {part: found["VersionId"] for part, found in parts.items()}
+        TAGS.write(session, self.name, {_DERIVED_FROM: _fingerprint(versions)}, {})
+
+    def _read_part(self, session: AwsConnection, name: str) -> dict[str, Any]:
+        parameters = {"SecretId": name, "VersionStage": CURRENT}
+        required = ("SecretString", "VersionId")
+        return session.call(AwsRequest(SERVICE, "GetSecretValue", name, parameters, required))
+
+
+def _fingerprint(versions: Mapping[str, str | None]) -> str:
+    text = " ".join(f"{part}@{version}" for part, version in sorted(versions.items()))
+    return hashlib.sha256(text.encode()).hexdigest()

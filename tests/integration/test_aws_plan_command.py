@@ -1,0 +1,110 @@
+"""Commands plan and apply for an environment on AWS, on moto's server."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from console import operate
+from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
+from tests.support.processes.command import CommandLine, run_command
+from tests.support.servers.moto_server import MotoServer, set_identity
+
+VALUE: Final = "hunter2-and-more"
+DEV: Final = ("--env", "dev")
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> Path:
+    """Return the folder of a declaration, in which dev and ``cloud`` are on AWS."""
+    declare_on_aws(tmp_path)
+    dev = json.dumps({**ENVIRONMENT, "environment": "dev"})
+    (tmp_path / "environments/dev.yaml").write_text(dev)
+    return tmp_path
+
+
+@pytest.fixture
+def command(
+    declared: Path,
+    moto: MotoServer,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[CommandLine]:
+    moto.reset()
+    set_identity(monkeypatch)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
+    monkeypatch.setenv(operate.DECLARATION, str(declared))
+    yield command_line
+    moto.reset()
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> tuple[str, str]:
+    """Return the option with a folder of the provided value."""
+    file = tmp_path / "given/secret/shop/dev/smtp-password"
+    file.parent.mkdir(parents=True)
+    file.write_text(VALUE)
+    return "--given", str(tmp_path / "given")
+
+
+def run(command: CommandLine, *arguments: str) -> tuple[int, str]:
+    """Return the exit code and what was printed, in one line."""
+    code = run_command(command.monkeypatch, *arguments)
+    return code, " ".join(command.capsys.readouterr().out.split())
+
+
+def test_plan_after_apply_has_no_changes(command: CommandLine, given: tuple[str, str]) -> None:
+    code, shown = run(command, "plan", *DEV, *given)
+    assert code == 2
+    assert "+ kms-key shop-dev-pii" in shown
+    assert VALUE not in shown
+    code, shown = run(command, "apply", *DEV, *given)
+    assert code == 0
+    assert "done: create iam-policy shop-dev" in shown
+    code, shown = run(command, "plan", *DEV)
+    assert code == 0
+    assert "! kms-key shop-dev-pii: rotation_period is not compared" in shown
+    assert "Plan: 0 to create, 0 to change, 0 to delete, 9 unchanged" in shown
+
+
+def test_saved_plan_is_applied_only_while_it_is_current(
+    command: CommandLine, tmp_path: Path, moto: MotoServer
+) -> None:
+    file = str(tmp_path / "plan.json")
+    assert run(command, "plan", *DEV, "--out", file)[0] == 2
+    secrets = moto.client("secretsmanager")
+    secrets.create_secret(Name="shop/dev/password")
+    command.assert_rejected(1, "the server changed since this plan was made", "apply", file)
+    secrets.delete_secret(SecretId="shop/dev/password", ForceDeleteWithoutRecovery=True)
+    assert run(command, "apply", file)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plan", *DEV, "--prune"), "dev is on AWS, where nothing is pruned"),
+        (("plan", "--env", "cloud"), "address without TLS, which is for development only"),
+        (
+            ("put", "password", "--service", "shop", "--env", "cloud"),
+            "cloud is on AWS, and this command is for environments on Vault",
+        ),
+    ],
+)
+def test_command_that_is_not_for_the_environment_says_so(
+    arguments: tuple[str, ...], message: str, command: CommandLine
+) -> None:
+    command.monkeypatch.setattr(sys, "stdin", io.StringIO("a value"))
+    assert run_command(command.monkeypatch, *arguments) == 1
+    assert message in " ".join(command.capsys.readouterr().err.split())
+
+
+def test_plan_without_boto3_says_what_to_install(command: CommandLine) -> None:
+    command.monkeypatch.setitem(sys.modules, "app_integration.aws.connection", None)
+    assert run_command(command.monkeypatch, "plan", *DEV) == 1
+    assert "install strongroom[aws]" in " ".join(command.capsys.readouterr().err.split())
