@@ -13,12 +13,14 @@ from aws.resources.kms_key import KmsKey
 from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from aws.resources.values import AwsDerivedValue, AwsSecretValue
-from vault.declare import derived, durations
+from vault.declare import durations
 from vault.declare.declaration import Declaration
-from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Source
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.secret_sources import Derived, Generated, Source
+from vault.reconcile.desired.desired import order_by_dependency
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources.ownership import DEPLOYMENT
-from vault.reconcile.resources.secrets import MANAGED_BY, generate_value, provided_value
+from vault.reconcile.resources.secrets import MANAGED_BY, generated_value, provided_value
 
 
 def desired_resources(
@@ -79,26 +81,23 @@ def _key_policy(account: Account) -> dict[str, object]:
 
 def _secrets(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[AwsResource]:
     tags = _tags(declaration, scope)
-    secrets = declaration.secrets(scope)
-    uses = {name: each.references for name, each in secrets.items() if isinstance(each, Derived)}
-    first = [name for name in secrets if name not in uses]
-    for name in (*first, *derived.sort_by_dependency(uses)):
-        source, path = secrets[name], scope.secret(name)
-        period = source.rotate_every
+    for name, source in order_by_dependency(declaration.secrets(scope)):
+        path, period = scope.secret(name), source.rotate_every
         own = {"rotate_every": durations.render(period) if period else None}
-        yield AwsSecret(path, getattr(source, "description", ""), {**tags, **own})
+        description = "" if isinstance(source, Adopted) else source.description
+        yield AwsSecret(path, description, {**tags, **own})
         yield _value(scope, path, source, inputs)
 
 
 def _value(scope: Scope, path: str, source: Source, inputs: Inputs) -> AwsResource:
-    if isinstance(source, Generated):
-        length, characters = source.length, ALPHABETS[source.alphabet]
-        return AwsSecretValue(path, "generated", True, lambda: generate_value(length, characters))
     if isinstance(source, Derived):
         parts = {name: scope.secret(name) for name in source.references}
         return AwsDerivedValue(path, source.format, parts)
-    given = provided_value(inputs, path)
-    return AwsSecretValue(path, given.origin, given.available, given.get_value)
+    if isinstance(source, Generated):
+        value = generated_value(path, source.length, source.alphabet)
+    else:
+        value = provided_value(inputs, path)
+    return AwsSecretValue(path, value.available, value.get_value)
 
 
 def _policies(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:

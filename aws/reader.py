@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
-from app_integration.errors import RequestRefused
+from app_integration.errors import ConfigurationError, RequestRefused
 
 #: Codes for an object that does not exist: of Secrets Manager, of KMS, of IAM.
 _ABSENT: Final = {"ResourceNotFoundException", "NotFoundException", "NoSuchEntity"}
@@ -45,8 +45,22 @@ class AwsReader:
         with lock:
             if key not in self._responses:
                 request = AwsRequest(service, operation, name, parameters, required)
-                self._responses[key] = send_unless_absent(self._connection, request)
+                self._responses[key] = self._send(request)
             return self._responses[key]
+
+    def get_part(
+        self, service: str, operation: str, name: str, *required: str, **parameters: Any
+    ) -> dict[str, Any]:
+        """Return the response about an object that was found before. See :meth:`get`.
+
+        Raises:
+            ConfigurationError: If it is gone.
+
+        """
+        found = self.get(service, operation, name, *required, **parameters)
+        if found is None:
+            raise ConfigurationError(f"{name} was deleted while it was read; make another plan")
+        return found
 
     def digest(self) -> str:
         """Return a hash over every request and its response.
@@ -60,12 +74,10 @@ class AwsReader:
         text = json.dumps(comparable, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-
-def send_unless_absent(connection: AwsConnection, request: AwsRequest) -> dict[str, Any] | None:
-    """Return the response to *request*, None if there is no such object."""
-    try:
-        return connection.call(request)
-    except RequestRefused as refused:
-        if (refused.data or {}).get("code") in _ABSENT:
-            return None
-        raise
+    def _send(self, request: AwsRequest) -> dict[str, Any] | None:
+        try:
+            return self._connection.call(request)
+        except RequestRefused as refused:
+            if (refused.data or {}).get("code") in _ABSENT:
+                return None
+            raise

@@ -44,7 +44,7 @@ class IamPolicy:
         found = reader.get("iam", "GetPolicy", self.name, "Policy", PolicyArn=self.arn)
         if found is None:
             return None
-        version = reader.get(
+        version = reader.get_part(
             "iam",
             "GetPolicyVersion",
             self.name,
@@ -52,7 +52,7 @@ class IamPolicy:
             PolicyArn=self.arn,
             VersionId=found["Policy"]["DefaultVersionId"],
         )
-        document = (version or {})["PolicyVersion"]["Document"]
+        document = version["PolicyVersion"]["Document"]
         tags = _TAGS.decode(self.tags, found["Policy"].get("Tags", ()))
         return {"document": policy_text(document), **tags}
 

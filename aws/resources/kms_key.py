@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from app_integration.aws.connection import AwsConnection
@@ -65,32 +67,27 @@ class KmsKey:
             return None
         metadata = described["KeyMetadata"]
         key = metadata["KeyId"]
-        named = {"KeyId": key, "PolicyName": "default"}
-        policy = self._get(reader, "GetKeyPolicy", "Policy", **named)["Policy"]
-        tags = self._get(reader, "ListResourceTags", "Tags", KeyId=key)["Tags"]
+        get = partial(reader.get_part, "kms", KeyId=key)
+        policy = get("GetKeyPolicy", self.alias, "Policy", PolicyName="default")["Policy"]
+        tags = get("ListResourceTags", self.alias, "Tags")["Tags"]
+        rotation = get("GetKeyRotationStatus", self.alias)
         return {
             "key_state": metadata["KeyState"],
             "key_spec": metadata.get("KeySpec", UNREPORTED),
             "description": metadata["Description"],
             "policy": policy_text(json.loads(policy)),
-            "rotation_period": self._read_rotation(reader, key),
+            "rotation_period": self._rotation_period(rotation),
             **_TAGS.decode(self.tags, tags),
         }
 
-    def _read_rotation(self, reader: AwsReader, key: str) -> object:
+    def _rotation_period(self, status: Mapping[str, Any]) -> object:
         """Return the seconds between two rotations, None if there are none."""
-        found = self._get(reader, "GetKeyRotationStatus", KeyId=key)
-        if not found.get("KeyRotationEnabled"):
+        if not status.get("KeyRotationEnabled"):
             return None
-        days = found.get("RotationPeriodInDays")
+        days = status.get("RotationPeriodInDays")
         if days is None:
             return UNREPORTED if self.rotation_period else "on"
         return days * durations.DAY
-
-    def _get(
-        self, reader: AwsReader, operation: str, *required: str, **parameters: Any
-    ) -> dict[str, Any]:
-        return reader.get("kms", operation, self.alias, *required, **parameters) or {}
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
         """Create the key and its alias, or mend the fields that differ.

@@ -16,6 +16,7 @@ from aws.resources.secret import SERVICE
 
 #: Label of a version while it is written.
 LABEL: Final = "STRONGROOM"
+_MAX_SIZE: Final = 65_536  # bytes of a value
 
 
 def current_version(described: Mapping[str, Any]) -> str | None:
@@ -34,9 +35,16 @@ def write_version(session: AwsConnection, name: str, value: Secret, seen: str | 
         seen: The version that was current when the plan was made; None if there was none.
 
     Raises:
-        ConfigurationError: If another version has become the current one since. It stays so.
+        ConfigurationError: If the value is empty or too long, or another version has become the
+            current one since. That stays so.
 
     """
+    size = len(value.reveal().encode())
+    if not 0 < size <= _MAX_SIZE:
+        raise ConfigurationError(
+            f"{name}: the value has {size} bytes, and Secrets Manager takes 1 to {_MAX_SIZE};"
+            " provide another one"
+        )
     # Chosen here and not by boto3, so that a repeated request writes no second version.
     version = uuid4().hex
     _send(

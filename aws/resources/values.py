@@ -27,7 +27,6 @@ class AwsSecretValue(SuppliedValue):
     """A generated or operator-provided value, written once, while the secret has no version.
 
     Attributes:
-        origin: ``generated`` or ``given``.
         available: Whether there is a value to write. An operator-provided one may still be missing.
         get_value: Returns the value to write.
 
@@ -36,7 +35,6 @@ class AwsSecretValue(SuppliedValue):
     kind: ClassVar[str] = "secret-value"
 
     name: str
-    origin: str
     available: bool
     get_value: Callable[[], Secret] = field(repr=False)
 

@@ -144,6 +144,15 @@ def test_one_of_racing_writers_wins_and_the_others_say_so(applied: ProvisioningS
     assert sum("was written by somebody else since the plan" in each for each in outcomes) == 3
 
 
+@pytest.mark.parametrize("value", ["", "é" * 32_769])
+def test_value_that_aws_does_not_take_is_refused_before_it_is_sent(
+    site: ProvisioningSite, value: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="and Secrets Manager takes 1 to 65536"):
+        write_version(site.connection, PASSWORD, Secret(value), None)
+    assert site.proxy.operations == []
+
+
 def test_key_of_another_kind_cannot_change(
     site: ProvisioningSite, declaration: Declaration
 ) -> None:

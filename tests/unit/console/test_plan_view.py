@@ -66,6 +66,7 @@ PLAN = Plan(
     missing=("shop/prod/url",),
     kept=("transit/shop-prod-old",),
     absent=("secret/shop/prod/old",),
+    not_compared=("kms-key shop-prod-pii: rotation_period",),
     hashed=lambda: "d1",
 )
 
@@ -100,6 +101,7 @@ def test_plan_lists_additions_changes_and_deletions() -> None:
 ! transit/shop-prod-old is orphaned, but has data: \
 delete it with --destroy-data transit/shop-prod-old
 ! secret/shop/prod/old is already deleted: nothing to destroy
+! kms-key shop-prod-pii: rotation_period is not compared: the server does not return it
 Plan: 1 to create, 2 to change, 1 to delete, 5 unchanged, 1 without a value, 1 kept.
 """
     )

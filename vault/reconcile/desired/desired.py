@@ -83,7 +83,7 @@ def desired_resources(
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service, mounts)
         resources += databases.resources(declaration, scope, inputs, owner)
-        for name, source in _order_by_dependency(declaration.secrets(scope)):
+        for name, source in order_by_dependency(declaration.secrets(scope)):
             path = scope.secret(name)
             tags = {DEPLOYMENT: owner.deployment, **_metadata(service, scope, source)}
             resources.append(SecretMetadata(path, tags, mounts.kv))
@@ -163,7 +163,7 @@ def _keys(scope: Scope, service: ServiceDeclaration, mounts: Mounts) -> Iterator
         yield TransitKey(scope.key(key), spec.rotate_every or 0, mounts.transit)
 
 
-def _order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
+def order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
     """Return the secrets with the derived ones last, each after those it is composed of."""
     uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
     first = [(name, source) for name, source in secrets.items() if name not in uses]

@@ -26,7 +26,7 @@ from vault.reconcile.planning.plan import (
     read_state,
 )
 from vault.reconcile.planning.prune import Orphan, add_deletions
-from vault.reconcile.resources import Resource
+from vault.reconcile.resources import UNREPORTED, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
 
@@ -313,3 +313,22 @@ class TestDeletions:
         plan = add_deletions(self.PLAN, self.FOUND, [name], [name])
         assert plan.absent == ()
         assert replace(plan, changes=()).kept == ("secret/old/dev/key",)
+
+
+def test_field_that_the_server_does_not_return_is_named_and_no_change() -> None:
+    plan = make_plan([thing(period=90)], [{"period": UNREPORTED}])
+    assert (plan.changes, plan.unchanged) == ((), 1)
+    assert plan.not_compared == ("policy a: period",)
+
+
+def test_field_that_the_server_does_not_return_does_not_hide_another() -> None:
+    plan = make_plan([thing(period=90, owner="me")], [{"period": UNREPORTED, "owner": "you"}])
+    assert [change.fields for change in plan.changes] == [(FieldChange("owner", "you", "me"),)]
+    assert plan.not_compared == ("policy a: period",)
+
+
+def test_derived_value_of_a_changed_part_keeps_what_else_the_server_has() -> None:
+    part = SecretValue("part", "generated", available=True, get_value=lambda: Secret("x"))
+    whole = DerivedValue("whole", "{part}", {"part": "part"})
+    plan = make_plan([part, whole], [None, {"value": "current", "version": "v1"}])
+    assert plan.changes[1].before == {"value": "outdated", "version": "v1"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
 from pathlib import Path
 
 from console import cli
 from console.new_repository import _render
+from vault.declare.load import PROJECT
 from vault.runtime.docker import tool_image
 
 
@@ -38,3 +40,14 @@ def test_build_gets_the_version_and_the_image_with_the_dependencies() -> None:
     offline = tool_image.describe("tool:1", "1.2", {"STRONGROOM_SITE": "site:1"})
     arguments = offline["services"]["tool"]["build"]["args"]
     assert arguments == {"VERSION": "1.2", "SITE": "site:1"}
+
+
+def test_images_have_each_package_of_the_wheel() -> None:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    found = settings["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = {pattern.removesuffix("*") for pattern in found}
+    assert {*tool_image._PACKAGES} == packages - {"examples"}
+    ignored = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert packages <= {line.removeprefix("!") for line in ignored}
+    recipe = (PROJECT / "vault/runtime/docker/Dockerfile").read_text()
+    assert [name for name in packages if f" {name} /opt/strongroom/app/{name}" not in recipe] == []
