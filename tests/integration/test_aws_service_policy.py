@@ -10,6 +10,7 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ import pytest
 
 from app_integration import errors
 from app_integration.aws.connection import AwsConnection
-from app_integration.aws.request import AwsRequest
+from app_integration.aws.kms import call_kms
+from app_integration.encryption.keys.services.kms import KmsKeyService
+from app_integration.encryption.kms_ciphertext import KmsCiphertext
 from app_integration.sources import Preceding
 from app_integration.sources.aws import AwsSource
 from aws.iam.coverage import needed_calls
@@ -28,7 +31,8 @@ from tests.support.servers.moto_server import REGION, MotoServer, set_identity
 from tests.support.servers.secret_backends import LIMITS, AwsSite
 
 NAMES: Final = ("password", "smtp-password", "smtp-url")
-ALIAS: Final = "alias/shop-cloud-pii"
+KEY: Final = SCOPE.key("pii")
+DATA_KEY: Final = b"k" * 32
 USER: Final = "shop"
 DELETED: Final = "deleted"
 BATCH: Final = "BatchGetSecretValue"
@@ -141,12 +145,11 @@ def calls(moto: MotoServer, connection: AwsConnection) -> dict[str, Callable[[],
     """Return what an application does, by the statement that it needs."""
     kms = moto.client("kms")
     key = kms.create_key()["KeyMetadata"]["Arn"]
-    kms.create_alias(AliasName=ALIAS, TargetKeyId=key)
-    blob = kms.encrypt(KeyId=key, Plaintext=b"a data key")["CiphertextBlob"]
+    kms.create_alias(AliasName=f"alias/{KEY}", TargetKeyId=key)
+    blob = kms.encrypt(KeyId=key, Plaintext=DATA_KEY)["CiphertextBlob"]
+    wrapped = [KmsCiphertext(key, blob).encode()]
+    service = KmsKeyService(partial(call_kms, connection), KEY, [key], lambda _: {})
     source = AwsSource(connection, SCOPE)
-
-    def send(operation: str, **parameters: Any) -> object:
-        return connection.call(AwsRequest("kms", operation, ALIAS, parameters))
 
     def recognise_deleted() -> None:
         with suppress(errors.SecretDeleted):
@@ -155,11 +158,9 @@ def calls(moto: MotoServer, connection: AwsConnection) -> dict[str, Callable[[],
     return {
         "ReadSecrets": lambda: source.fetch(NAMES[0]),
         "RecogniseDeletedSecrets": recognise_deleted,
-        "WrapDataKeys": lambda: send("Encrypt", KeyId=ALIAS, Plaintext=b"a data key"),
-        "UnwrapDataKeys": lambda: send("Decrypt", KeyId=key, CiphertextBlob=blob),
-        "RewrapDataKeys": lambda: send(
-            "ReEncrypt", SourceKeyId=key, CiphertextBlob=blob, DestinationKeyId=ALIAS
-        ),
+        "WrapDataKeys": lambda: service.wrap([DATA_KEY], b""),
+        "UnwrapDataKeys": lambda: service.unwrap(wrapped, b""),
+        "RewrapDataKeys": lambda: service.rewrap(wrapped, b""),
     }
 
 
