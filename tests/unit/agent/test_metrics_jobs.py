@@ -200,7 +200,7 @@ def test_hourly_job_reports_its_failure(declaration: Declaration, job: Job, minu
         (DEVICES, {"audit_log": ()}, "reads the server's audit logs; name each with --audit-log"),
         (ANOMALIES, {"user": None}, "runs as a user who may read the server's audit logs; name it"),
     ],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, Job) else None,
 )
 def test_option_that_a_unit_cannot_use_is_rejected(
     declaration: Declaration, job: Job, changed: dict[str, Any], message: str
