@@ -73,6 +73,13 @@ class Authenticator:
         return bool(password) and hmac.compare_digest(login.password, password)
 
 
+class _Connection(SMTP):
+    """Connection whose AUTH LOGIN asks with the words that Alertmanager expects, as most do."""
+
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
+
+
 async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) -> None:
     """Accept messages on *host*:*port* until SIGTERM.
 
@@ -88,13 +95,11 @@ async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) 
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
 
     def connection() -> SMTP:
-        return SMTP(
+        return _Connection(
             sink,
             hostname="localhost",
             auth_required=True,
             auth_require_tls=False,
-            # Its challenge is not the one that Alertmanager expects, which prefers it to PLAIN.
-            auth_exclude_mechanism=["LOGIN"],
             authenticator=authenticator,
         )
 
