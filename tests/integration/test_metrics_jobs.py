@@ -45,7 +45,7 @@ STAGING: Final = Environment("staging")
 #: Runs the tool as the user. Imports come first, because an interpreter may be in root's home.
 AS_USER: Final = f"""
 import os, sys
-import duckdb, encodings.idna, encodings.utf_8_sig, prometheus_client
+import _strptime, duckdb, encodings.idna, encodings.utf_8_sig, prometheus_client
 import console.cli
 os.setgroups([{METRICS}])
 os.setgid({USER})

@@ -43,8 +43,9 @@ from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 engine = database_engine()
 client = default_client.get_default_client()
 ahead = float(open("ahead").read())
-indexes = BlindIndexes(client._key_service("index"), TableIndexKeys(engine, "rotated_mail_keys"),
-                       client.settings.scope, now=lambda: time.time() + ahead)
+stored = TableIndexKeys(engine, "rotated_mail_keys")
+indexes = BlindIndexes(client.key_services.open("index"), stored, client.settings.scope,
+                       now=lambda: time.time() + ahead)
 index = indexes.index("rotated.mail", rows=1_000_000)
 version = sys.stdin.readline().strip()
 assert version == os.environ["STRONGROOM_KEY_VERSION"]
