@@ -25,6 +25,7 @@ FILES = ("strongroom.yaml", ".dockerignore", "docker-compose.yml")
 FOLDERS = (
     "agent",
     "app_integration",
+    "aws",
     "console",
     "examples",
     "policies",

@@ -70,7 +70,9 @@ def state_after_kill(bench: Bench, kill_after: int, workers: int) -> dict[str, A
     assert after_kill in {initial, password}, "the database password was rotated twice"
     assert users in {given, bench.password(namespace, "app")}, "so was the adopted user's"
     assert bench.can_log_in(namespace)
-    return end_state(bench, namespace)
+    state = end_state(bench, namespace)
+    bench.close_database(namespace)
+    return state
 
 
 @pytest.fixture(scope="module")

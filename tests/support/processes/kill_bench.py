@@ -100,6 +100,11 @@ class Bench:
             row = connection.execute("SELECT session_user").fetchone()
         return row == (f"{namespace}_app",)
 
+    def close_database(self, namespace: str) -> None:
+        """Delete the connection of *namespace* to the database, which accepts about 100 of them."""
+        with self.session(namespace) as session:
+            session.delete("database/config/gaara-store-dev")
+
     def session(self, namespace: str) -> NamespacedSession:
         """Return a session with all rights in *namespace*."""
         return NamespacedSession(self.address, ROOT_TOKEN, namespace)
