@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 #: Errors after which a retry can succeed. A sealed server, an expired deadline or an unexpected
 #: response (see :func:`_is_worth_retrying`) fails at once.
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
+#: Least time for an attempt, in seconds. In less it would time out, and hide the error before it.
+_LEAST: Final = 0.01
 
 
 class Retry:
@@ -47,8 +49,8 @@ class Retry:
     def __call__(self, send: Callable[[], _T], deadline: float) -> _T:
         """Return the result of *send*; raise its last error if another attempt would be too late.
 
-        Each backoff is at least the ``Retry-After`` of the server. If it would end after the
-        deadline or the retry window, the error is raised at once.
+        Each backoff is at least the ``Retry-After`` of the server. If it would leave no time for an
+        attempt before the deadline or the end of the retry window, the error is raised at once.
 
         Args:
             send: Makes one attempt, which observes the same deadline by itself.
@@ -72,7 +74,7 @@ class Retry:
 
     def _retry(self, send: Callable[[], _T], end: float) -> _T:
         def out_of_time(state: tenacity.RetryCallState) -> bool:
-            return self._clock() + state.upcoming_sleep >= end
+            return self._clock() + state.upcoming_sleep >= end - _LEAST
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_worth_retrying),
