@@ -21,7 +21,6 @@ from contextlib import nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,7 +53,7 @@ from app_integration.encryption.tokens import encryption_context, envelope, keyr
 from app_integration.encryption.tokens import value_codec as codec
 from app_integration.integrations.sqlalchemy import CompoundIndex, Encrypted, EncryptedRow, Index
 from app_integration.names import Environment, Scope
-from app_integration.observability import metrics, prometheus
+from app_integration.observability import default_registry, metrics, prometheus
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
@@ -489,7 +488,7 @@ RUN_DELIVERY: Final = words("template staging live model")
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     # Replace the default registry, because otherwise it would keep and render this recorder.
-    monkeypatch.setattr(prometheus, "_default_registry", SimpleNamespace(show=lambda _: None))
+    monkeypatch.setattr(default_registry, "show", lambda _: None)
     recorder = prometheus.Prometheus("dev")
     recorder.record_access("smtp-password", "hit")
     recorder.record_staleness("smtp-password", 1.0)
