@@ -21,7 +21,7 @@ from app_integration.client import Client
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import check_secret_value, variable_name
 from app_integration.secret import Secret
-from app_integration.secret_store.declared_names import check_declared, read_declaration
+from app_integration.secret_store.declared_names import check_declared, read_declared
 from app_integration.secret_store.required import check_required
 from app_integration.session.session import open_session
 from app_integration.settings import Settings, from_environment
@@ -139,8 +139,8 @@ def _name_variables(settings: Settings, wanted: Collection[str]) -> dict[str, st
             if there is no name.
 
     """
-    if settings.declaration is not None:
-        declared = read_declaration(settings.declaration, settings.scope)
+    declared = read_declared(settings.declaration, settings.scope)
+    if declared is not None:
         wanted = wanted or sorted(declared)
         for name in wanted:
             check_declared(name, declared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +141,7 @@ class Client:
 
     def _build_secrets(self) -> SecretStore:
         from app_integration.observability.audit_log import open_audit_log
+        from app_integration.secret_store.declared_names import read_declared
         from app_integration.secret_store.store import SecretStore
         from app_integration.sources.from_settings import build_policy_rule, build_sources
 
@@ -151,7 +152,7 @@ class Client:
             audit,
             scope=settings.scope,
             rule=build_policy_rule(settings),
-            declared=self._read_declared_names(),
+            declared=read_declared(settings.declaration, settings.scope),
             development=settings.is_development,
             limits=settings.limits,
             ttls=settings.ttls,
@@ -192,14 +193,6 @@ class Client:
         Building it reads files and imports modules, which would block an event loop.
         """
         return self._async_secrets
-
-    def _read_declared_names(self) -> Collection[str] | None:
-        path = self.settings.declaration
-        if path is None:
-            return None
-        from app_integration.secret_store.declared_names import read_declaration
-
-        return read_declaration(path, self.settings.scope)
 
     def cipher(self, key: str) -> FieldCipher:
         """Return the field cipher for the service's Transit key *key*."""

@@ -25,6 +25,11 @@ def check_declared(name: str, declared: Collection[str]) -> None:
         raise UndeclaredSecret(f"secret {name!r} is not declared: add it to the declaration{hint}")
 
 
+def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
+    """Return the names that *path* declares, None without one. See :func:`read_declaration`."""
+    return None if path is None else read_declaration(path, scope)
+
+
 def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
     """Return the names of the secrets that *path* declares for *scope*.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from app_integration.errors import (
     DeadlineExceeded,
     StrongroomError,
 )
-from app_integration.observability import metrics, redaction
+from app_integration.observability import metrics
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
     NO_VALUE,
@@ -37,6 +37,7 @@ from app_integration.secret_store.cache_entry import (
 )
 from app_integration.secret_store.cache_metrics import record_cached, record_versions
 from app_integration.secret_store.cache_refresher import CacheRefresher
+from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
@@ -51,30 +52,6 @@ WAIT_FACTOR: Final = 1.1
 _tickets: Final = itertools.count(1)
 
 Spawn = Callable[[Callable[[], None]], object]
-
-
-@dataclass(frozen=True)
-class FetcherConfig:
-    """Configuration of a fetcher; see the parameters of ``SecretStore``.
-
-    Attributes:
-        limits: Limits of the cache and of requests.
-        clock: Returns monotonic seconds.
-        jitter: Returns a random number from 0 to 1, which spreads refreshes.
-        registry: The registry that each value is added to, for redaction.
-        background: See :class:`CacheRefresher`.
-        ttls: Name → seconds, in place of ``cache_ttl``.
-        service: The service that the secrets belong to, for metrics.
-
-    """
-
-    limits: Limits
-    clock: Callable[[], float]
-    jitter: Callable[[], float]
-    registry: redaction.SecretRegistry
-    background: bool
-    ttls: Mapping[str, float] = field(default_factory=dict)
-    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from app_integration.secret_store.cache_entry import (
     split_key,
 )
 from app_integration.secret_store.declared_names import check_declared
-from app_integration.secret_store.fetcher import Fetcher, FetcherConfig
+from app_integration.secret_store.fetcher import Fetcher
+from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required
 from app_integration.secret_store.watchers import Callback, Watch
