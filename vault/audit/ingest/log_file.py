@@ -5,25 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zlib
-from collections.abc import Callable, Iterator
-from functools import partial
-from io import FileIO
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from app_integration.errors import ConfigurationError
-from vault.audit.archive.compression import import_zstandard
 from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Reason
+from vault.audit.ingest.decompression import LogFault, Reader, read_gzip, zstd_reader
 
 #: Device, inode, size and mtime in nanoseconds.
 Stamp: TypeAlias = tuple[int, int, int, int]
 
 _BLOCK: Final = 2**20
 _BUFFER: Final = 2**18
-# Small, because a few bytes may stand for very many.
-_COMPRESSED_BLOCK: Final = 8192
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Bytes at the start of a log in which a line must begin.
@@ -133,18 +128,6 @@ class PlainLog:
         self.file.close()
 
 
-class LogFault(Exception):
-    """A fault at which the content of a file ends."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-#: Yields the content of an open file. It raises :exc:`LogFault`.
-Reader: TypeAlias = Callable[[FileIO], Iterator[bytes]]
-
-
 class EndedLog:
     """A log to which nothing is appended: rotation has compressed it, or it is in an archive."""
 
@@ -206,11 +189,9 @@ def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
     with path.open("rb") as file:
         magic = file.read(len(_ZSTD))
     if magic.startswith(_GZIP):
-        return EndedLog(path, device, partial(_decompress, _new_gzip, zlib.error))
+        return EndedLog(path, device, read_gzip)
     if magic == _ZSTD:
-        zstandard = import_zstandard()
-        new = zstandard.ZstdDecompressor().decompressobj
-        return EndedLog(path, device, partial(_decompress, new, zstandard.ZstdError))
+        return EndedLog(path, device, zstd_reader())
     return PlainLog(path, device)
 
 
@@ -223,37 +204,6 @@ def is_compressed(path: Path) -> bool:
     """
     with path.open("rb") as file:
         return file.read(len(_ZSTD)).startswith((_GZIP, _ZSTD))
-
-
-def _new_gzip() -> Any:
-    return zlib.decompressobj(wbits=31)
-
-
-def _decompress(new: Callable[[], Any], error: type[Exception], file: FileIO) -> Iterator[bytes]:
-    """Yield what *file* has in members or frames.
-
-    Args:
-        new: Returns a decompressor of one, with ``eof`` and ``unused_data``.
-        error: What it raises if the content is altered.
-        file: The file.
-
-    Raises:
-        LogFault: If the content is cut or altered.
-
-    """
-    decompressor = new()
-    try:
-        while data := file.read(_COMPRESSED_BLOCK):
-            while data:
-                if decompressor.eof:
-                    decompressor = new()
-                yield decompressor.decompress(data)
-                data = decompressor.unused_data
-    except error:
-        raise LogFault(Reason.ALTERED) from None
-    # A reader of a stream would end a cut one without an error.
-    if not decompressor.eof:
-        raise LogFault(Reason.CUT)
 
 
 def read_stamp(path: Path) -> Stamp:

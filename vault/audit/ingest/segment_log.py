@@ -12,7 +12,8 @@ from app_integration.observability.log_file_reader import Unwrap
 from vault.audit.archive.errors import SegmentDamaged
 from vault.audit.archive.segment_file import read_segment
 from vault.audit.ingest.damage import Reason
-from vault.audit.ingest.log_file import EndedLog, LogFault
+from vault.audit.ingest.decompression import LogFault
+from vault.audit.ingest.log_file import EndedLog
 
 
 def open_segment(path: Path, device: str | None, unwrap: Unwrap) -> EndedLog:
