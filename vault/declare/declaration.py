@@ -19,9 +19,9 @@ from vault.declare.schema.model import (
     Deployment,
     EnvironmentDeclaration,
     ServiceDeclaration,
-    find_type_error,
 )
 from vault.declare.schema.secret_sources import Source
+from vault.declare.schema.setting import find_type_error
 
 #: Name of the key that encrypts a service's access records.
 AUDIT_KEY: Final = "audit"

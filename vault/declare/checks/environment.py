@@ -22,7 +22,7 @@ from vault.declare.errors import (
 )
 from vault.declare.schema import adopted, paired
 from vault.declare.schema.field_types import is_loopback, split_address
-from vault.declare.schema.model import find_type_error
+from vault.declare.schema.setting import find_type_error
 from vault.declare.server_names import DEVELOPER, server_name
 
 #: Policies that a person may have in addition to those of services, by their names under the

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from app_integration.mounts import Mounts
 from vault.declare import durations, server_names
-from vault.declare.errors import InvalidValue, format_value
+from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.aws import OnVaultOrAws
 from vault.declare.schema.base import Section
@@ -56,6 +56,7 @@ from vault.declare.schema.mounts import MountPaths
 from vault.declare.schema.paired import Pairing
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.secret_sources import SecretSource
+from vault.declare.schema.setting import Setting
 from vault.declare.schema.transit_keys import TransitKey
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
@@ -63,9 +64,6 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT
 DEFAULT_PYTHON = ".venv/bin/python"
 #: Database role that a service uses if it specifies none.
 DEFAULT_ROLE = "default"
-
-_TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
-_JSON_TYPES = {"text": "string", "integer": "integer", "boolean": "boolean"}
 
 
 class Config(Section):
@@ -111,34 +109,6 @@ class Config(Section):
     def format(self) -> str:
         """Return the format of the delivered file, a value of :data:`.field_types.FORMATS`."""
         return FORMATS[self.file.rpartition(".")[2]]
-
-
-class Setting(Section):
-    """A configuration value that is not secret. An environment may override it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "allOf": [
-                {
-                    "if": {"properties": {"type": {"const": kind}}},
-                    "then": {"properties": {"default": {"type": json_type}}},
-                }
-                for kind, json_type in _JSON_TYPES.items()
-            ]
-        }
-    )
-
-    type: Literal["text", "integer", "boolean"] = Field(description="text, integer or boolean")
-    default: SettingValue | None = Field(None, description="text, a whole number, true or false")
-    description: str = Field("", description="text: what the setting does")
-
-    @field_validator("default")
-    @classmethod
-    def _of_its_type(cls, value: SettingValue, info: ValidationInfo) -> SettingValue:
-        error = find_type_error(info.data.get("type"), value)
-        if error:
-            raise error
-        return value
 
 
 class ServiceDeclaration(Section):
@@ -287,17 +257,3 @@ class EnvironmentDeclaration(OnVaultOrAws):
     def server_name(self, name: str) -> str:
         """Return what *name* is called on the server. See :mod:`vault.declare.server_names`."""
         return server_names.server_name(self.deployment, name)
-
-
-def find_type_error(kind: object, value: object) -> InvalidValue | None:
-    """Return an error if *value* is not of the setting type *kind*.
-
-    An unknown type accepts any value, because the schema reports the type itself.
-    """
-    if not isinstance(kind, str) or type(value) is _TYPES.get(kind, type(value)):
-        return None
-    near = str(value).lower() if str(value).lower() in {"true", "false"} else None
-    expected = {"integer": "a whole number", "boolean": "true or false", "text": "text; quote it"}
-    return InvalidValue(
-        f"is {format_value(value)}", f"{expected[kind]}, as its type is {kind}", near
-    )
