@@ -33,6 +33,23 @@ def _parse_health(url: str) -> str:
         raise typer.BadParameter(f"--health {error.what} (expected {error.expected})") from None
 
 
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="the application's folder there, of its config model"),
+]
+Cacert = Annotated[Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")]
+Health = Annotated[
+    str | None,
+    typer.Option(
+        "--health",
+        parser=_parse_health,
+        metavar="URL",
+        help="the application's health page there, in place of the declared one",
+    ),
+]
+Command = Annotated[list[str] | None, typer.Argument(help="after --, the application's command")]
+
+
 @app.callback()
 def agent() -> None:
     """Build the files that run a service's agent."""
@@ -44,26 +61,11 @@ def build(
     env: Env,
     target: Annotated[Target, typer.Option("--for", help="what runs the agent there")],
     out: Annotated[Path, typer.Option("--out", help="folder for the files")],
-    folder: Annotated[
-        Path | None,
-        typer.Option("--folder", help="the application's folder there, of its config model"),
-    ] = None,
-    cacert: Annotated[
-        Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")
-    ] = None,
+    folder: Folder = None,
+    cacert: Cacert = None,
     colour: Colour = None,
-    health: Annotated[
-        str | None,
-        typer.Option(
-            "--health",
-            parser=_parse_health,
-            metavar="URL",
-            help="the application's health page there, in place of the declared one",
-        ),
-    ] = None,
-    command: Annotated[
-        list[str] | None, typer.Argument(help="after --, the application's command")
-    ] = None,
+    health: Health = None,
+    command: Command = None,
 ) -> None:
     """Write what runs an agent where its application runs. The files contain no secret."""
     scope = Scope(service, names.parse_environment(env))

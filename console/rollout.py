@@ -25,6 +25,29 @@ from vault.rollout.watch import Pace, Rollout, watch
 STOPPED: Final = 2
 INTERVAL: Final = 15  # seconds
 
+Duration = Annotated[
+    int,
+    typer.Option(
+        "--for",
+        parser=build_duration_parser("--for", Within("1s", "1d")),
+        metavar="DURATION",
+        help="how long the new colour must hold: 10m",
+    ),
+]
+Interval = Annotated[
+    int | None,
+    typer.Option(
+        "--interval",
+        parser=build_duration_parser("--interval", Within("1s", "1h")),
+        metavar="DURATION",
+        help="time between two looks, by default 15s",
+    ),
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option("--rules", help="a rules file, by default rollout.yaml beside services/"),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Watch a switch from one colour to another.")
 out = Console(soft_wrap=True, highlight=False)
 
@@ -41,28 +64,9 @@ def watch_rollout(
     new: Annotated[str, typer.Option("--new", help="the colour that requests go to now")],
     old: Annotated[str, typer.Option("--old", help="the colour that they went to before")],
     prometheus: PrometheusUrl,
-    duration: Annotated[
-        int,
-        typer.Option(
-            "--for",
-            parser=build_duration_parser("--for", Within("1s", "1d")),
-            metavar="DURATION",
-            help="how long the new colour must hold: 10m",
-        ),
-    ],
-    interval: Annotated[
-        int | None,
-        typer.Option(
-            "--interval",
-            parser=build_duration_parser("--interval", Within("1s", "1h")),
-            metavar="DURATION",
-            help="time between two looks, by default 15s",
-        ),
-    ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option("--rules", help="a rules file, by default rollout.yaml beside services/"),
-    ] = None,
+    duration: Duration,
+    interval: Interval = None,
+    rules: Rules = None,
 ) -> None:
     """Look at the metrics of both colours. Exit code 2 if a trigger fires, or is not known."""
     colours, repository = _colours(new, old), operate.repository()

@@ -28,43 +28,49 @@ from vault.declare.server_names import AUDITOR_JOB
 _MODULES: Final = ("starlette", "uvicorn")
 _SESSION: Final = Within("1m", "24h")
 
+Environments = Annotated[
+    list[str], typer.Option("--env", help="an environment to show; may be repeated")
+]
+Credentials = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials", help="folder with <environment>/role-id and secret-id of the auditor"
+    ),
+]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="port of the page; any by default")
+]
+Idle = Annotated[
+    int,
+    typer.Option(
+        "--idle",
+        parser=build_duration_parser("--idle", _SESSION),
+        metavar="DURATION",
+        help="end the visit if nothing is opened for so long",
+    ),
+]
+Lifetime = Annotated[
+    int,
+    typer.Option(
+        "--lifetime",
+        parser=build_duration_parser("--lifetime", _SESSION),
+        metavar="DURATION",
+        help="end the visit after so long",
+    ),
+]
+
 out = Console(soft_wrap=True)
 
 
 def console(
-    env: Annotated[
-        list[str], typer.Option("--env", help="an environment to show; may be repeated")
-    ],
+    env: Environments,
     audit_log: AuditLog = None,
     store: Store = None,
-    credentials: Annotated[
-        Path | None,
-        typer.Option(
-            "--credentials", help="folder with <environment>/role-id and secret-id of the auditor"
-        ),
-    ] = None,
+    credentials: Credentials = None,
     alertmanager: Alertmanager = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="port of the page; any by default")
-    ] = 0,
-    idle: Annotated[
-        int,
-        typer.Option(
-            "--idle",
-            parser=build_duration_parser("--idle", _SESSION),
-            metavar="DURATION",
-            help="end the visit if nothing is opened for so long",
-        ),
-    ] = "30m",  # type: ignore[assignment]  # the parser makes it a number
-    lifetime: Annotated[
-        int,
-        typer.Option(
-            "--lifetime",
-            parser=build_duration_parser("--lifetime", _SESSION),
-            metavar="DURATION",
-            help="end the visit after so long",
-        ),
-    ] = "8h",  # type: ignore[assignment]  # as above
+    port: Port = 0,
+    idle: Idle = "30m",  # type: ignore[assignment]  # the parser makes it a number
+    lifetime: Lifetime = "8h",  # type: ignore[assignment]  # as above
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show services, secrets and their age on a web page of this machine, until Ctrl-C.
