@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from app_integration.mounts import Mounts
-from vault.reconcile.resources import ReadSession, read_data
+from vault.reconcile.resources import GetSession, read_data
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
@@ -44,7 +44,7 @@ class Version:
 
 
 def read_versions(
-    reader: ReadSession, item: Item, mounts: Mounts, now: datetime
+    reader: GetSession, item: Item, mounts: Mounts, now: datetime
 ) -> tuple[Version, ...]:
     """Return the versions that the server knows of *item*, the newest first.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.servers import secret_backends
 from tests.support.servers.moto_server import set_identity
-from tests.support.servers.secret_backends import SecretBackend
+from tests.support.servers.secret_backends import SecretBackend, ServerBackend
 
 #: Backends with a server.
 SERVERS: Final = ("vault", "memory-vault", "aws")
@@ -21,9 +22,10 @@ ALL: Final = (*SERVERS, "dotenv")
 @pytest.fixture(params=SERVERS)
 def server(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SecretBackend]:
+) -> Iterator[ServerBackend]:
     """Yield the application's client on each server in turn."""
-    yield from _backend(request, tmp_path, monkeypatch)
+    with _open(request, tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 @pytest.fixture(params=ALL)
@@ -31,20 +33,18 @@ def backend(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SecretBackend]:
     """Yield the application's client on each backend in turn."""
-    yield from _backend(request, tmp_path, monkeypatch)
+    is_file = request.param == "dotenv"
+    opening = secret_backends.dotenv(tmp_path) if is_file else _open(request, tmp_path, monkeypatch)
+    with opening as opened:
+        yield opened
 
 
-def _backend(
+def _open(
     request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SecretBackend]:
+) -> AbstractContextManager[ServerBackend]:
     if request.param == "vault":
-        opened = secret_backends.real_vault(request.getfixturevalue("real_vault_server"), folder)
-    elif request.param == "memory-vault":
-        opened = secret_backends.memory_vault(folder)
-    elif request.param == "aws":
-        set_identity(monkeypatch)
-        opened = secret_backends.aws(request.getfixturevalue("aws_site"), folder)
-    else:
-        opened = secret_backends.dotenv(folder)
-    with opened as backend:
-        yield backend
+        return secret_backends.real_vault(request.getfixturevalue("real_vault_server"), folder)
+    if request.param == "memory-vault":
+        return secret_backends.memory_vault(folder)
+    set_identity(monkeypatch)
+    return secret_backends.aws(request.getfixturevalue("aws_site"), folder)

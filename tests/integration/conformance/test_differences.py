@@ -7,12 +7,12 @@ import json
 import pytest
 
 from app_integration.errors import SecretNotFound, SecretsMissing
-from tests.support.servers.secret_backends import SecretBackend
+from tests.support.servers.secret_backends import ServerBackend
 
 NAME = "jwt-secret"
 
 
-def test_numbered_version_is_on_vault_only(server: SecretBackend) -> None:
+def test_numbered_version_is_on_vault_only(server: ServerBackend) -> None:
     server.put(NAME, "one")
     server.put(NAME, "two")
     secrets = server.client.secrets
@@ -30,7 +30,7 @@ def test_numbered_version_is_on_vault_only(server: SecretBackend) -> None:
     assert server.count_reads() == sent
 
 
-def test_field_is_a_key_of_a_json_text(server: SecretBackend) -> None:
+def test_field_is_a_key_of_a_json_text(server: ServerBackend) -> None:
     server.put(NAME, "whole", user="gaara")
     secrets = server.client.secrets
     whole = "whole" if server.source == "vault" else json.dumps({"user": "gaara"})
@@ -39,7 +39,7 @@ def test_field_is_a_key_of_a_json_text(server: SecretBackend) -> None:
     assert secrets.get(NAME, field="user") == "gaara"
 
 
-def test_denied_required_secret_names_the_permission(server: SecretBackend) -> None:
+def test_denied_required_secret_names_the_permission(server: ServerBackend) -> None:
     server.put(NAME, "one")
     with server.denied(), pytest.raises(SecretsMissing) as caught:
         server.client.secrets.require([NAME])

@@ -21,7 +21,7 @@ from app_integration.errors import (
 from app_integration.observability import redaction
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.settings import Limits
-from tests.support.servers.secret_backends import SecretBackend
+from tests.support.servers.secret_backends import SecretBackend, ServerBackend
 
 NAME: Final = "jwt-secret"
 THREADS: Final = 16
@@ -70,7 +70,7 @@ def test_deleted_secret_is_dropped_from_the_cache(backend: SecretBackend) -> Non
         secrets.get(NAME)
 
 
-def test_invalid_name_is_rejected_before_any_request(server: SecretBackend) -> None:
+def test_invalid_name_is_rejected_before_any_request(server: ServerBackend) -> None:
     for name in ("../other", "Upper", "a b", ""):
         with pytest.raises(InvalidName):
             server.client.secrets.get(name)
@@ -120,7 +120,7 @@ def test_info_names_the_source(backend: SecretBackend) -> None:
     assert (info.source, info.stale) == (backend.source, False)
 
 
-def test_threads_with_the_same_miss_send_one_request(server: SecretBackend) -> None:
+def test_threads_with_the_same_miss_send_one_request(server: ServerBackend) -> None:
     server.put(NAME, "one")
     gate, got = threading.Barrier(THREADS), list[str]()
 
@@ -137,7 +137,7 @@ def test_threads_with_the_same_miss_send_one_request(server: SecretBackend) -> N
     assert server.count_reads() == 1
 
 
-def test_tasks_get_the_same_and_send_one_request(server: SecretBackend) -> None:
+def test_tasks_get_the_same_and_send_one_request(server: ServerBackend) -> None:
     server.put(NAME, "one")
 
     async def ask() -> list[str]:
@@ -148,7 +148,7 @@ def test_tasks_get_the_same_and_send_one_request(server: SecretBackend) -> None:
     assert server.count_reads() == 1
 
 
-def test_outage_serves_the_cached_value_stale_up_to_the_limit(server: SecretBackend) -> None:
+def test_outage_serves_the_cached_value_stale_up_to_the_limit(server: ServerBackend) -> None:
     secrets = server.client.secrets
     server.put(NAME, "one")
     secrets.get(NAME)
@@ -167,7 +167,7 @@ def test_outage_serves_the_cached_value_stale_up_to_the_limit(server: SecretBack
     assert secrets.get(NAME) == "one"
 
 
-def test_denied_secret_is_dropped_and_has_no_default(server: SecretBackend) -> None:
+def test_denied_secret_is_dropped_and_has_no_default(server: ServerBackend) -> None:
     secrets = server.client.secrets
     server.put(NAME, "one")
     secrets.get(NAME)
@@ -179,7 +179,7 @@ def test_denied_secret_is_dropped_and_has_no_default(server: SecretBackend) -> N
     assert secrets.get(NAME, force_refresh=True) == "one"
 
 
-def test_current_and_previous_value_are_returned(server: SecretBackend) -> None:
+def test_current_and_previous_value_are_returned(server: ServerBackend) -> None:
     secrets = server.client.secrets
     server.put(NAME, "one")
     assert secrets.current_and_previous(NAME) == ("one", None)
@@ -191,14 +191,14 @@ def test_current_and_previous_value_are_returned(server: SecretBackend) -> None:
         assert secrets.current_and_previous(NAME, grace=-EVER) == (new, None)
 
 
-def test_field_of_a_secret_is_returned(server: SecretBackend) -> None:
+def test_field_of_a_secret_is_returned(server: ServerBackend) -> None:
     server.put(NAME, "unused", user="gaara", port="5432")
     assert server.client.secrets.get(NAME, field="user") == "gaara"
     with pytest.raises(SecretNotFound, match="field 'host'"):
         server.client.secrets.get(NAME, field="host")
 
 
-def test_required_secrets_are_cached(server: SecretBackend) -> None:
+def test_required_secrets_are_cached(server: ServerBackend) -> None:
     names = [f"secret-{number}" for number in range(3)]
     for name in names:
         server.put(name, f"value of {name}")
@@ -208,7 +208,7 @@ def test_required_secrets_are_cached(server: SecretBackend) -> None:
     assert server.count_reads() == sent
 
 
-def test_missing_required_secrets_are_all_listed(server: SecretBackend) -> None:
+def test_missing_required_secrets_are_all_listed(server: ServerBackend) -> None:
     server.put(NAME, "one")
     server.put("doomed", "one")
     server.delete("doomed")
@@ -217,7 +217,7 @@ def test_missing_required_secrets_are_all_listed(server: SecretBackend) -> None:
     assert (caught.value.missing, caught.value.denied) == (("absent", "doomed"), ())
 
 
-def test_denied_required_secrets_are_listed_with_the_permission(server: SecretBackend) -> None:
+def test_denied_required_secrets_are_listed_with_the_permission(server: ServerBackend) -> None:
     server.put(NAME, "one")
     with server.denied(), pytest.raises(SecretsMissing) as caught:
         server.client.secrets.require([NAME, "absent"])
@@ -225,7 +225,7 @@ def test_denied_required_secrets_are_listed_with_the_permission(server: SecretBa
     assert f"{server.client.settings.scope.secret(NAME)}" in str(caught.value)
 
 
-def test_change_is_reported_to_a_callback(server: SecretBackend) -> None:
+def test_change_is_reported_to_a_callback(server: ServerBackend) -> None:
     secrets, told, seen = server.client.secrets, list[str](), threading.Event()
 
     def notify(value: str) -> None:
@@ -241,7 +241,7 @@ def test_change_is_reported_to_a_callback(server: SecretBackend) -> None:
     assert told == ["two"]
 
 
-def test_forked_child_reads_the_cache_and_requests_for_itself(server: SecretBackend) -> None:
+def test_forked_child_reads_the_cache_and_requests_for_itself(server: ServerBackend) -> None:
     secrets = server.client.secrets
     server.put(NAME, "one")
     server.put("another", "two")

@@ -70,24 +70,28 @@ class SecretBackend(ABC):
     def advance(self, seconds: float) -> None:
         """Advance the clock of the client's caches."""
 
-    def count_reads(self) -> int:
-        """Return the number of reads that were sent."""
-        raise NotImplementedError
-
-    def denied(self) -> AbstractContextManager[None]:
-        """Deny all reads during the block."""
-        raise NotImplementedError
-
-    def unavailable(self) -> AbstractContextManager[None]:
-        """Make the server unavailable during the block."""
-        raise NotImplementedError
-
     def records(self) -> list[dict[str, Any]]:
         """Return the access records."""
         return [json.loads(line) for line in self.audit_file.read_text("utf-8").splitlines()]
 
 
-class VaultBackend(SecretBackend):
+class ServerBackend(SecretBackend):
+    """A backend with a server, which can deny and be unavailable."""
+
+    @abstractmethod
+    def count_reads(self) -> int:
+        """Return the number of reads that were sent."""
+
+    @abstractmethod
+    def denied(self) -> AbstractContextManager[None]:
+        """Deny all reads during the block."""
+
+    @abstractmethod
+    def unavailable(self) -> AbstractContextManager[None]:
+        """Make the server unavailable during the block."""
+
+
+class VaultBackend(ServerBackend):
     """Vault, either in memory or real."""
 
     source = "vault"
@@ -214,7 +218,7 @@ def aws_site(moto: MotoServer) -> Iterator[AwsSite]:
         connection.close()
 
 
-class AwsBackend(SecretBackend):
+class AwsBackend(ServerBackend):
     """Secrets Manager, on :class:`AwsSite`."""
 
     source = "aws"
@@ -296,14 +300,14 @@ class DotenvBackend(SecretBackend):
 
 
 @contextmanager
-def memory_vault(folder: Path) -> Iterator[SecretBackend]:
+def memory_vault(folder: Path) -> Iterator[ServerBackend]:
     """Yield an application on a server in memory."""
     with in_memory("test", folder) as application:
         yield MemoryVaultBackend(application, application.client)
 
 
 @contextmanager
-def real_vault(server: RealServer, folder: Path) -> Iterator[SecretBackend]:
+def real_vault(server: RealServer, folder: Path) -> Iterator[ServerBackend]:
     """Yield an application on a real server."""
     with (
         application_on_server(server.address, server.root_token, folder) as application,

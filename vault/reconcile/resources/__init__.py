@@ -28,12 +28,16 @@ class CannotChange(ConfigurationError):
     """A field that differs from the declaration, but cannot change after creation."""
 
 
-class ReadSession(Protocol):
-    """A session or a snapshot of one: the requests that a resource may send to read."""
+class GetSession(Protocol):
+    """A session or a snapshot of one: the requests for one object."""
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the decoded response to a GET."""
         ...
+
+
+class ReadSession(GetSession, Protocol):
+    """A session or a snapshot of one: the requests that a resource may send to read."""
 
     def list(self, path: str) -> list[str]:
         """Return the keys below *path*, an empty list for a 404."""
@@ -98,7 +102,7 @@ class ComposedValue:
     parts: Mapping[str, str]
 
 
-def read_data(reader: ReadSession, path: str) -> dict[str, Any] | None:
+def read_data(reader: GetSession, path: str) -> dict[str, Any] | None:
     """Return the ``data`` of the response to a GET of *path*, None for a 404."""
     try:
         response = reader.get(path)

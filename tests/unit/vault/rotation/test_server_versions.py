@@ -30,12 +30,6 @@ class Reader:
             raise RequestRefused(path, status=404)
         return {"data": self.data}
 
-    def list(self, path: str) -> list[str]:
-        raise NotImplementedError
-
-    def post(self, path: str, body: Any = None) -> dict[str, Any]:
-        raise NotImplementedError
-
 
 def read(kind: Kind, data: dict[str, Any] | None) -> tuple[Version, ...]:
     item = Item(kind, "shop", "x", "x", 86_400, is_declared=True)
