@@ -79,13 +79,15 @@ class KeyServices:
     def _open_all(self, name: str) -> Iterator[tuple[str, KeyService]]:
         """Yield each backend that is configured, with its service."""
         from app_integration.encryption.keys.services.combined import AWS, VAULT
-        from app_integration.encryption.keys.services.kms import KmsKeyService
-        from app_integration.encryption.keys.services.vault import VaultKeyService
-        from app_integration.encryption.tokens import encryption_context
 
         settings = self._settings
         # Without an address, the first request to Vault says what is missing.
         if settings.vault_addr or settings.backend == VAULT:
+            from app_integration.encryption.keys.services.vault import VaultKeyService
+
             yield VAULT, VaultKeyService(self._post, name, settings.limits, settings.mounts)
         if keys := settings.kms_keys:
+            from app_integration.encryption.keys.services.kms import KmsKeyService
+            from app_integration.encryption.tokens import encryption_context
+
             yield AWS, KmsKeyService(self._call_kms, name, keys, encryption_context.decode)
