@@ -106,7 +106,16 @@ def translate(error: Exception, where: str, operation: str) -> StrongroomError:
 
 def _from_response(error: exceptions.ClientError, where: str, operation: str) -> StrongroomError:
     code, status = _error_code(error.response), _status(error.response)
-    if code in _UNAUTHENTICATED or error.operation_name != operation:
+    is_login = error.operation_name != operation
+    cause = f"{error.operation_name}: {code}" if is_login else code
+    # Before a rejected login, because STS may be unavailable as every other service.
+    if code in _THROTTLED:
+        return RateLimited(f"{where}: throttled ({cause})")
+    if code in _KEY_UNAVAILABLE:
+        return KeyUnavailable(f"{where}: its KMS key cannot be used now ({code}); check its state")
+    if code in _FAULTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerFault(f"{where}: status {status} ({cause})")
+    if code in _UNAUTHENTICATED or is_login:
         return AuthenticationFailed(
             f"{where}: AWS rejected the credentials ({error.operation_name}: {code}); check the"
             " process's IAM role, its trust policy and the clock"
@@ -116,12 +125,6 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
             f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
             f" {operation} on it{'' if code.isdigit() else _reason(error.response)}"
         )
-    if code in _THROTTLED:
-        return RateLimited(f"{where}: throttled ({code})")
-    if code in _KEY_UNAVAILABLE:
-        return KeyUnavailable(f"{where}: its KMS key cannot be used now ({code}); check its state")
-    if code in _FAULTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFault(f"{where}: status {status} ({code})")
     return RequestRefused(f"{where}: refused ({code})", status=status, data={"code": code})
 
 
