@@ -97,6 +97,8 @@ def translate(error: Exception, where: str, operation: str) -> StrongroomError:
         return ConfigurationError(f"{where}: botocore rejects the request as invalid")
     if isinstance(error, (exceptions.ReadTimeoutError, exceptions.ResponseStreamingError)):
         return DeadlineExceeded(f"{where}: no complete response in time")
+    if isinstance(error, exceptions.IncompleteReadError):
+        return Unreachable(f"{where}: the connection was cut within a response; call again")
     return Unreachable(
         f"{where}: AWS cannot be reached ({type(error).__name__}); check the network, AWS_REGION"
         " and AWS_ENDPOINT_URL",
@@ -134,12 +136,12 @@ def reject_cut_body(response_dict: Mapping[str, Any], **_: Any) -> None:
     botocore does not compare the two, and returns such a body as a success without fields.
 
     Raises:
-        Unreachable: If the body was cut off.
+        IncompleteReadError: If the body was cut off.
 
     """
-    length = response_dict["headers"].get("Content-Length", "")
-    if length.isdigit() and len(response_dict["body"]) < int(length):
-        raise Unreachable("AWS: the connection was cut within a response; call again")
+    length, found = response_dict["headers"].get("Content-Length", ""), len(response_dict["body"])
+    if length.isdigit() and found < int(length):
+        raise exceptions.IncompleteReadError(actual_bytes=found, expected_bytes=length)
 
 
 def _error_code(response: Mapping[str, Any]) -> str:

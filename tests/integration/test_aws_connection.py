@@ -103,6 +103,7 @@ def test_call_with_a_fault_raises_its_error_in_time(
         connection.call(READ)
     assert time.monotonic() - begin < LIMITS.deadline * 1.1
     assert type(caught.value) is kind
+    assert NAME in str(caught.value)
     assert VALUE[:4] not in f"{caught.value!r}"
     assert caught.value.__cause__ is None
 
