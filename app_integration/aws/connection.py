@@ -30,6 +30,7 @@ from app_integration.errors import (
     StrongroomError,
     UnexpectedAnswer,
 )
+from app_integration.observability import metrics
 from app_integration.session.retry import Retry
 from app_integration.settings import Limits
 
@@ -84,6 +85,7 @@ class AwsConnection:
         """Return the deadline of a call that begins now, on the connection's clock."""
         return self._clock() + self._limits.deadline
 
+    @metrics.count_outcomes("request")
     def call(self, request: AwsRequest, deadline: float | None = None) -> dict[str, Any]:
         """Send *request*, repeat it after an outage, and return the response.
 
@@ -101,10 +103,11 @@ class AwsConnection:
                 credentials are for development only.
 
         """
-        end = self.deadline() if deadline is None else deadline
-        if not request.is_repeatable:
-            return self._attempt(request, end)
-        return self._retry(partial(self._attempt, request, end), end)
+        started, end = self._clock(), self.deadline() if deadline is None else deadline
+        attempt = partial(self._attempt, request, end)
+        response = self._retry(attempt, end) if request.is_repeatable else attempt()
+        metrics.get_recorder().record_duration(self._clock() - started)
+        return response
 
     def _attempt(self, request: AwsRequest, end: float) -> dict[str, Any]:
         outcome = self._threads.run(partial(self._send, request), end, str(request))

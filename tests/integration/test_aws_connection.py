@@ -14,6 +14,8 @@ import pytest
 from app_integration import errors
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+from app_integration.observability import metrics
+from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.aws_fault_server import AwsFaultServer, Fault, aws_fault_server
@@ -114,6 +116,35 @@ def test_call_after_throttling_is_repeated(
     server.faults["GetSecretValue"] = [faults.throttled(), faults.failing(), Fault(body=ANSWER)]
     assert connection.call(READ)["SecretString"] == VALUE
     assert server.operations == ["GetSecretValue"] * 3
+
+
+class Requests(Recorder):
+    """A recorder of requests and their durations."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.durations: list[float] = []
+
+    def record_operation(self, operation: str, outcome: str) -> None:
+        self.outcomes.append(f"{operation} {outcome}")
+
+    def record_duration(self, seconds: float) -> None:
+        self.durations.append(seconds)
+
+
+def test_call_is_recorded_once_with_its_retries(
+    server: AwsFaultServer, connection: AwsConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Requests()
+    monkeypatch.setattr(metrics._state, "recorder", recorder)
+    server.faults["GetSecretValue"] = [faults.throttled(), Fault(body=ANSWER)]
+    connection.call(READ)
+    server.faults["GetSecretValue"] = [faults.refused("ResourceNotFoundException")]
+    with pytest.raises(errors.RequestRefused):
+        connection.call(READ)
+    assert recorder.outcomes == ["request ok", "request RequestRefused"]
+    assert len(recorder.durations) == 1
+    assert 0 < recorder.durations[0] < LIMITS.deadline
 
 
 def test_call_refused_has_the_code(server: AwsFaultServer, connection: AwsConnection) -> None:
