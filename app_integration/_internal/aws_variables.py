@@ -27,8 +27,16 @@ def read_region(env: Mapping[str, str], *, optional: bool = False) -> str:
 
     """
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
-    if optional and not region:
-        return ""
+    return "" if optional and not region else check_region(region)
+
+
+def check_region(region: str) -> str:
+    """Return *region*.
+
+    Raises:
+        ConfigurationError: If it is empty, or not a region.
+
+    """
     if not region:
         raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
     if not _REGION.fullmatch(region):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app_integration._internal.aws_variables import check_region
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Settings
 
@@ -18,8 +19,7 @@ def open_connection(settings: Settings) -> AwsConnection:
         ConfigurationError: If boto3 is not installed, or no region is set.
 
     """
-    if not settings.aws_region:
-        raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
+    region = check_region(settings.aws_region)
     try:
         from app_integration.aws.connection import AwsConnection
     except ModuleNotFoundError as error:
@@ -27,6 +27,4 @@ def open_connection(settings: Settings) -> AwsConnection:
             f"SECRETS_BACKEND=aws needs {error.name}, which is not installed; install"
             " strongroom-sdk[aws]"
         ) from None
-    return AwsConnection(
-        settings.aws_region, development=settings.is_development, limits=settings.limits
-    )
+    return AwsConnection(region, development=settings.is_development, limits=settings.limits)
