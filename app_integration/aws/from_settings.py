@@ -24,7 +24,7 @@ def open_connection(settings: Settings) -> AwsConnection:
         from app_integration.aws.connection import AwsConnection
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"SECRETS_BACKEND=aws needs {error.name}, which is not installed; install"
+            f"requests to AWS need {error.name}, which is not installed; install"
             " strongroom-sdk[aws]"
         ) from None
     return AwsConnection(region, development=settings.is_development, limits=settings.limits)
