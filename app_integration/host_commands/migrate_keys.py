@@ -52,12 +52,12 @@ def migrate(client: Client, options: Namespace) -> Iterator[str]:
         StrongroomError: If a store or a key service is unavailable, or a key cannot be rewrapped.
 
     """
-    for backend in (options.source, options.target):
-        client.key_services.open(options.key, backend=backend)  # an error if it is not configured
-    service = client.key_services.open(options.key, backend=options.target)
+    backends = options.source, options.target
+    # Both are opened, so that one that is not configured is an error before any request.
+    _, service = (client.key_services.open(options.key, backend=each) for each in backends)
     for table, wrapped in key_tables.rewrap(client, service, options):
         found = Counter(map(find_backend, wrapped))
-        for backend in (options.source, options.target):
+        for backend in backends:
             yield f"{found[backend]} {table}, {backend}"
 
 
