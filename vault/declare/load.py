@@ -65,7 +65,12 @@ def read_document(path: Path) -> Document:
         DeclarationError: If it cannot be read.
 
     """
-    return document.read(display_path(path), _read_file(path))
+    try:
+        content = _read_file(path)
+    except OSError as error:
+        text = f"the file cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(display_path(path), 0, text)]) from None
+    return document.read(display_path(path), content)
 
 
 @dataclass(frozen=True, slots=True)

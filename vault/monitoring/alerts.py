@@ -12,7 +12,6 @@ from vault.declare.declaration import Declaration
 from vault.declare.errors import (
     DeclarationError,
     FieldError,
-    FileError,
     format_value,
     join_names,
     suggest,
@@ -85,11 +84,7 @@ def read_monitoring(folder: Path, declaration: Declaration) -> Monitoring:
     path = folder / FILE
     if not (path.exists() or path.is_symlink()):
         return Monitoring()
-    try:
-        doc = load.read_document(path)
-    except OSError as error:
-        text = f"the file cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(load.display_path(path), 0, text)]) from None
+    doc = load.read_document(path)
     errors = [*load.file_errors(Monitoring, doc, _find_errors(doc, declaration))]
     if errors:
         raise DeclarationError(errors)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.declare import load
-from vault.declare.errors import DeclarationError, FieldError, FileError, join_names, suggest
+from vault.declare.errors import DeclarationError, FieldError, join_names, suggest
 from vault.declare.schema.rollout import RolloutFile, RolloutRules
 from vault.declare.yaml.document import Document
 from vault.declare.yaml.merge import merge
@@ -68,11 +68,7 @@ def read_file(path: Path, known: Collection[str]) -> Document:
         DeclarationError: If it is invalid.
 
     """
-    try:
-        doc = load.read_document(path)
-    except OSError as error:
-        text = f"the file cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(load.display_path(path), 0, text)]) from None
+    doc = load.read_document(path)
     errors = [*load.file_errors(RolloutFile, doc, [*_unknown_services(doc, known)])]
     if errors:
         raise DeclarationError(errors)

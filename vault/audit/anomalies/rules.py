@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from vault.declare import load
-from vault.declare.errors import DeclarationError, FieldError, FileError, format_value
+from vault.declare.errors import DeclarationError, FieldError, format_value
 from vault.declare.schema.anomalies import AnomalyRules, Rule, RuleName
 from vault.declare.yaml.document import Document
 from vault.declare.yaml.merge import merge
@@ -49,11 +49,7 @@ def read_rules(path: Path | None) -> AnomalyRules:
     """
     if path is None:
         return built_in()
-    try:
-        doc = load.read_document(path)
-    except OSError as error:
-        text = f"the file cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(load.display_path(path), 0, text)]) from None
+    doc = load.read_document(path)
     base = load.read_document(BUILT_IN).data
     errors = [*load.file_errors(AnomalyRules, doc, _order_errors(doc, base))]
     if errors:

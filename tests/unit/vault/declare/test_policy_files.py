@@ -45,6 +45,14 @@ def test_rows_have_their_line_and_the_path_of_an_environment(declared: Declarati
     assert second.test.is_for(prod)
 
 
+def test_file_that_cannot_be_read_is_named(declared: Declaration) -> None:
+    Path("policies/shop.tests.yaml").symlink_to("nowhere.yaml")
+    with pytest.raises(DeclarationError) as raised:
+        read_tests(Path("policies"), declared)
+    reason = "the file cannot be read: No such file or directory"
+    assert str(raised.value) == f"policies/shop.tests.yaml: {reason}"
+
+
 def test_folder_that_does_not_exist_has_no_tests(declared: Declaration) -> None:
     assert read_tests(Path("nowhere"), declared) == {}
 

@@ -119,6 +119,13 @@ def test_fault_is_reported_with_its_line(root: Path, text: str, error: str) -> N
     assert str(raised.value).removeprefix(f"{root}/") == error
 
 
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        read(tmp_path)
+    reason = "the file cannot be read: No such file or directory"
+    assert str(raised.value) == f"{tmp_path / 'strongroom.yaml'}: {reason}"
+
+
 @pytest.mark.parametrize("requires", ["", ">=0.1", "==0.1.*", "<1"])
 def test_required_version_that_runs_is_accepted(root: Path, requires: str) -> None:
     (root / "strongroom.yaml").write_text(f'format: 1\nrequires: "{requires}"\n')
