@@ -14,7 +14,6 @@ from vault.monitoring.targets import Targets
 
 #: Metrics of the server in the format of Prometheus.
 SERVER_PATH: Final = "/v1/sys/metrics"
-HTTPS: Final = "https"
 
 
 def build_scrape_file(monitoring: Monitoring, targets: Mapping[str, Targets]) -> dict[str, Any]:
