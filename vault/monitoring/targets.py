@@ -28,14 +28,16 @@ class Targets:
     scraped: Scraped
 
 
-def server_targets(address: str, scraped: Scraped) -> Targets:
+def server_targets(address: str | None, scraped: Scraped) -> Targets:
     """Return the targets of an environment whose server is at *address*.
 
     Args:
-        address: URL of the server.
+        address: URL of the server, None if the environment declares none, as on AWS.
         scraped: The team's file, which may name each server of a cluster.
 
     """
+    if address is None:
+        return Targets(scraped.servers, "https", scraped)
     parts = urlsplit(address)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     own = f"{host}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
@@ -52,8 +54,8 @@ def declared_targets(declaration: Declaration, monitoring: Monitoring) -> dict[s
     """
     found = {}
     for environment in declaration.environments:
-        address = declaration.environment(environment).vault.address
-        if not environment.is_dev and address is not None:
+        if not environment.is_dev:
+            address = declaration.environment(environment).vault.address
             scraped = monitoring.environments.get(environment, Scraped())
             found[str(environment)] = server_targets(address, scraped)
     return found

@@ -12,11 +12,13 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
+from app_integration.names import Environment
+from tests.support.models.aws_declared import declare_on_aws
 from tests.support.processes.command import run_command
 from vault.declare.schema.monitoring import Application, Mail, Monitoring, Scraped
 from vault.monitoring.dashboard import build_dashboard, read_rows, select_labels
 from vault.monitoring.files import DASHBOARD, ROUTES, RULES, SCRAPE, render_files
-from vault.monitoring.targets import server_targets
+from vault.monitoring.targets import declared_targets, server_targets
 
 ROOT: Final = Path(__file__).parents[4]
 MAIL: Final = Mail(
@@ -179,6 +181,15 @@ def test_dashboard_shows_requests_and_responses_that_were_not_logged() -> None:
 def test_server_is_the_declared_one_by_default(address: str, expected: str) -> None:
     found = server_targets(address, Scraped())
     assert (found.servers, found.scheme) == ((expected,), address.partition(":")[0])
+
+
+def test_environment_without_a_server_has_its_other_targets(tmp_path: Path) -> None:
+    declaration = declare_on_aws(tmp_path)
+    scraped = Scraped(applications=(Application(service="shop", targets=("a:1",)),))
+    team = Monitoring(environments={Environment("cloud"): scraped})
+    text = render_files(team, declared_targets(declaration, team))[SCRAPE]
+    names = [each["job_name"] for each in parse(text)["scrape_configs"]]
+    assert names == ["strongroom/cloud/shop/0"]
 
 
 def test_without_mail_alerts_go_to_nobody() -> None:
