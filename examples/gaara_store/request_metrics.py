@@ -10,6 +10,8 @@ from prometheus_client import Histogram
 
 #: Pages that machines read at an interval. They would hide what customers wait for.
 _EXCLUDED: Final = frozenset(("/health", "/metrics"))
+#: Methods that have a label value of their own.
+_METHODS: Final = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 
 #: With the name and labels of OpenTelemetry's conventions.
 DURATION: Final = Histogram(
@@ -28,9 +30,11 @@ def measure_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        # A path without a route has one label value, because anybody can invent paths.
+        # Paths without a route have one label value, and so have further methods, because anybody
+        # can invent them and each value stays in memory.
         route = request.url_rule.rule if request.url_rule else "none"
         if route not in _EXCLUDED:
-            labels = (request.method, route, response.status_code)
+            method = request.method if request.method in _METHODS else "_OTHER"
+            labels = (method, route, response.status_code)
             DURATION.labels(*labels).observe(time.perf_counter() - g.begun)
         return response
