@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.delivery import Delivery
@@ -12,8 +13,24 @@ from app_integration.config.delivery_status import Status
 from app_integration.errors import ConfigurationError
 
 
-def find_problems(folder: Path) -> Iterator[str]:
-    """Yield one line for each unit in *folder* that has not delivered, without secrets.
+@dataclass(frozen=True, slots=True)
+class UnitHealth:
+    """Health of a unit.
+
+    Attributes:
+        name: Name of the unit.
+        state: What its supervisor wrote, None if that is nothing valid.
+        problem: Why it has not delivered; None if all its files are live.
+
+    """
+
+    name: str
+    state: UnitState | None
+    problem: str | None
+
+
+def read_health(folder: Path) -> Iterator[UnitHealth]:
+    """Yield the health of each unit in *folder*.
 
     Raises:
         OSError: If *folder* cannot be read.
@@ -21,12 +38,18 @@ def find_problems(folder: Path) -> Iterator[str]:
     """
     for path in find_unit_files(folder):
         file = UnitFile.read(path)
-        problem = describe_problem(file, read_state(file.folder))
-        if problem is not None:
-            yield f"{file.name}: {' '.join(problem.split())}"
+        state = read_state(file.folder)
+        yield UnitHealth(file.name, state, _describe_problem(file, state))
 
 
-def describe_problem(file: UnitFile, state: UnitState | None) -> str | None:
+def describe_problems(units: Iterable[UnitHealth]) -> Iterator[str]:
+    """Yield one line for each of *units* that has not delivered, without secrets."""
+    for unit in units:
+        if unit.problem is not None:
+            yield f"{unit.name}: {' '.join(unit.problem.split())}"
+
+
+def _describe_problem(file: UnitFile, state: UnitState | None) -> str | None:
     """Return why the unit of *file* has not delivered; None if all its files are live."""
     try:
         settings = file.parse()

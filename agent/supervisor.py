@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from agent.health import find_problems
+from agent.health import describe_problems, read_health
 from agent.unit_file import UnitFile
 from agent.unit_metrics import render_unit_metrics
 from agent.unit_state import utc_now
@@ -44,9 +44,10 @@ def check(folder: Path, metrics: Path | None = None) -> int:
     if not folder.is_dir():
         problems = [f"{folder} is not a folder; name the folder of the units"]
     else:
-        problems = list(find_problems(folder))
+        units = list(read_health(folder))
+        problems = list(describe_problems(units))
         if metrics is not None:
-            text = render_unit_metrics(folder, utc_now())
+            text = render_unit_metrics(units, utc_now())
             replace_file(metrics, text.encode(), mode=METRICS_MODE)
     for problem in problems:
         print(problem)  # noqa: T201 (a command's output)

@@ -1,16 +1,14 @@
-"""State of the units of a folder as metrics, for the node exporter's textfile collector."""
+"""Health of units as metrics, for the node exporter's textfile collector."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
-from agent.health import describe_problem
-from agent.unit_file import UnitFile, find_unit_files
-from agent.unit_state import RunState, UnitState, read_state
+from agent.health import UnitHealth
+from agent.unit_state import RunState, UnitState
 
 _HELP: Final = {
     "running": "1 if the process of the unit's agent runs, 0 if not.",
@@ -31,26 +29,21 @@ def process_exists(pid: int) -> bool:
 
 
 def render_unit_metrics(
-    folder: Path, now: datetime, exists: Callable[[int], bool] = process_exists
+    units: Iterable[UnitHealth], now: datetime, exists: Callable[[int], bool] = process_exists
 ) -> str:
-    """Return the metrics of the units in *folder* as text.
+    """Return the metrics of *units* as text.
 
     Args:
-        folder: Contains a folder for each unit.
+        units: The units of a folder.
         now: The current time.
         exists: Returns whether there is a process, because the state of a killed supervisor stays.
 
-    Raises:
-        OSError: If *folder* cannot be read.
-
     """
     running, delivered = {}, {}
-    for path in find_unit_files(folder):
-        file = UnitFile.read(path)
-        state = read_state(file.folder)
-        labels = f'{{unit="{_escape(file.name)}"}}'
-        running[labels] = float(_is_running(state, exists))
-        delivered[labels] = float(describe_problem(file, state) is None)
+    for unit in units:
+        labels = f'{{unit="{_escape(unit.name)}"}}'
+        running[labels] = float(_is_running(unit.state, exists))
+        delivered[labels] = float(unit.problem is None)
     families = {
         "running": running,
         "delivered": delivered,

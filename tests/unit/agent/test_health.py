@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from agent.delivery import Delivery
-from agent.health import describe_outcomes, find_problems
+from agent.health import describe_outcomes, describe_problems, read_health
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, StateRecorder
 from app_integration._internal.private_file import stamp
@@ -56,6 +57,10 @@ def test_file_that_is_not_live_is_named_with_its_reason(
     assert found == expected.format(live=delivery.live)
 
 
+def problems_in(folder: Path) -> Iterator[str]:
+    return describe_problems(read_health(folder))
+
+
 def start(path: Path, state: RunState, reason: str | None = None) -> None:
     """Write the state that a supervisor writes for the current version of *path*."""
     StateRecorder(path.parent, "", UnitFile.read(path).digest).write(state, reason=reason)
@@ -73,16 +78,16 @@ def test_unit_is_healthy_from_its_delivery_until_the_next_rendering(
 ) -> None:
     units = tmp_path / "units"
     path = write_unit(units / "a", deliveries=[delivery.to_json()])
-    assert list(find_problems(units)) == ["a: the supervisor has not started it yet"]
+    assert list(problems_in(units)) == ["a: the supervisor has not started it yet"]
     start(path, RunState.WAITING, "the start failed:\n denied")
     not_delivered = f"a: {delivery.live} is not delivered yet"
-    assert list(find_problems(units)) == [f"{not_delivered}; the start failed: denied"]
+    assert list(problems_in(units)) == [f"{not_delivered}; the start failed: denied"]
     start(path, RunState.RUNNING)
-    assert list(find_problems(units)) == [not_delivered]
+    assert list(problems_in(units)) == [not_delivered]
     stage_and_deliver(delivery, "first")
-    assert list(find_problems(units)) == []
+    assert list(problems_in(units)) == []
     delivery.staging.write_text("second")
-    assert list(find_problems(units)) == [not_delivered]
+    assert list(problems_in(units)) == [not_delivered]
 
 
 def test_unit_whose_configuration_was_changed_has_not_started(
@@ -92,9 +97,9 @@ def test_unit_whose_configuration_was_changed_has_not_started(
     path = write_unit(units / "a", deliveries=[delivery.to_json()])
     stage_and_deliver(delivery, "first")
     start(path, RunState.RUNNING)
-    assert list(find_problems(units)) == []
+    assert list(problems_in(units)) == []
     write_unit(units / "a", deliveries=[delivery.to_json()], generation="g2")
-    assert list(find_problems(units)) == ["a: the supervisor has not started it yet"]
+    assert list(problems_in(units)) == ["a: the supervisor has not started it yet"]
 
 
 def test_each_unit_with_a_problem_has_one_line(tmp_path: Path) -> None:
@@ -102,6 +107,6 @@ def test_each_unit_with_a_problem_has_one_line(tmp_path: Path) -> None:
     start(write_unit(units / "a"), RunState.RUNNING)
     write_unit(units / "b", wrap_ttl="soon")
     write_unit(units / "c")
-    first, second = find_problems(units)
+    first, second = problems_in(units)
     assert first.startswith(f"b: {units}/b/run.json: ")
     assert second == "c: the supervisor has not started it yet"

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import supervisor
+from agent.health import read_health
 from agent.unit_file import UnitFile
 from agent.unit_metrics import process_exists, render_unit_metrics
 from agent.unit_state import RunState, StateRecorder
@@ -46,7 +47,7 @@ def test_unit_runs_if_its_state_says_so_and_its_process_exists(
     if state is not None:
         digest = UnitFile.read(path).digest
         StateRecorder(path.parent, "", digest).write(state, pid=1)
-    assert samples(render_unit_metrics(tmp_path, NOW, lambda _pid: exists)) == {
+    assert samples(render_unit_metrics(read_health(tmp_path), NOW, lambda _pid: exists)) == {
         ("running", NAME): running,
         ("delivered", NAME): float(state is not None),
         ("checked_timestamp_seconds",): NOW.timestamp(),
