@@ -38,7 +38,7 @@ def check(folder: Path, metrics: Path | None = None) -> int:
         metrics: File for the node exporter, which is replaced; None to write none.
 
     Returns:
-        The exit code: 0 if there is none, else 1.
+        The exit code: 0 if there is none and *metrics* was written, else 1.
 
     """
     if not folder.is_dir():
@@ -47,11 +47,19 @@ def check(folder: Path, metrics: Path | None = None) -> int:
         units = list(read_health(folder))
         problems = list(describe_problems(units))
         if metrics is not None:
-            text = render_unit_metrics(units, utc_now())
-            replace_file(metrics, text.encode(), mode=METRICS_MODE)
+            problems += _write_metrics(metrics, render_unit_metrics(units, utc_now()))
     for problem in problems:
         print(problem)  # noqa: T201 (a command's output)
     return 1 if problems else 0
+
+
+def _write_metrics(path: Path, text: str) -> list[str]:
+    """Replace the file of the metrics, and return why that is not possible, if it is not."""
+    try:
+        replace_file(path, text.encode(), mode=METRICS_MODE)
+    except OSError as error:
+        return [f"{path} cannot be written: {error.strerror}; check its folder and permissions"]
+    return []
 
 
 def run_folder(folder: Path) -> int:

@@ -71,6 +71,16 @@ def test_check_writes_the_metrics_for_another_user(
     assert file.stat().st_mode & 0o777 == 0o644
 
 
+def test_check_names_a_file_of_metrics_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units, file = tmp_path / "units", tmp_path / "missing" / "agents.prom"
+    units.mkdir()
+    assert supervisor.main(["--check", str(units), "--metrics", str(file)]) == 1
+    reason = "cannot be written: No such file or directory; check its folder and permissions"
+    assert capsys.readouterr().out == f"{file} {reason}\n"
+
+
 @pytest.mark.parametrize(
     "arguments", [["--agents", ".", "--metrics", "a.prom"], ["--check", ".", "--metrics", "a.txt"]]
 )
