@@ -78,14 +78,18 @@ class MonitoringStack:
             ConfigurationError: If a program is not installed, or a file cannot be used.
             PortTaken: If another process listens on a port. Nothing was started.
             StartFailed: If a process exits, or is not ready in time.
+            StopFailed: If a process survives SIGKILL. No file was written.
 
         """
         programs = [*self._programs(), checks]
         self.folders.create()
-        changed = self._write(files)
+        changed = self._find_changed(files)
         stopped = [each for each in programs if changed or not self._runs(each)]
         for program in stopped:
             self._processes.stop(program.name)
+        # Afterwards, because a process on a former file is recognised by that file only.
+        for path, text in changed.items():
+            write_private(path, text)
         check_free(self._ports, [each.name.replace("-", "_") for each in stopped if each.ports])
         for program in stopped:
             self._start(program)
@@ -103,15 +107,14 @@ class MonitoringStack:
             self._processes.stop(name)
         return tuple(names)
 
-    def _write(self, files: Mapping[str, str]) -> bool:
-        """Write *files*; return whether one is another than before."""
-        changed = False
-        for name, text in files.items():
-            path = self.folders.root / name
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                write_private(path, text)
-                changed = True
-        return changed
+    def _find_changed(self, files: Mapping[str, str]) -> dict[Path, str]:
+        """Return the path and text of each of *files* that is another than before."""
+        found = {self.folders.root / name: text for name, text in files.items()}
+        return {
+            path: text
+            for path, text in found.items()
+            if not path.exists() or path.read_text(encoding="utf-8") != text
+        }
 
     def _runs(self, program: Program) -> bool:
         running = self._processes.find(program.name)
