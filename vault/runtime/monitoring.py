@@ -63,7 +63,6 @@ class MonitoringStack:
 
     def __init__(self, layout: Layout, ports: MonitoringPorts) -> None:
         self.folders = MonitoringFolders(layout)
-        self._layout = layout
         self._ports = ports
         self._processes = ProcessManager(layout)
 
