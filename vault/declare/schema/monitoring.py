@@ -63,7 +63,10 @@ AlertName = Annotated[str, Matching(r"[A-Za-z][A-Za-z0-9]{0,80}", "the name of a
 RunbookUrl = Annotated[
     str,
     Matching(
-        r"[!-~]{1,300}", "the address of a runbook, without its anchor", lambda v: "#" not in v
+        # Without braces, because Prometheus takes an annotation for a template.
+        r"[!-z|~]{1,300}",
+        "the address of a runbook, without its anchor",
+        lambda v: "#" not in v,
     ),
 ]
 Interval = Annotated[int, Within("1s", "5m")]

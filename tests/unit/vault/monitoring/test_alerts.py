@@ -130,6 +130,7 @@ def test_keys_of_a_team_replace_those_of_an_alert(tmp_path: Path) -> None:
         ),
         ("environments: {prod: {servers: [a]}}", "host:port"),
         ("runbook: 'https://a/b#c'", "without its anchor"),
+        ("runbook: 'https://a/{{b'", "address of a runbook"),
         ("mail: {smarthost: a:25, sender: a@b, page: a@b}", "ticket"),
     ],
 )
