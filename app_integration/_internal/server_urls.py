@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 
 #: Hosts where an agent's proxy or a local server may listen without TLS.
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+#: Ports of addresses that name none.
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _EXTRA_ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
 
 
@@ -71,6 +73,11 @@ def check_address(variable: str, address: str, environment: Environment) -> str:
             " use https"
         )
     return address.rstrip("/")
+
+
+def port_of(url: SplitResult) -> int:
+    """Return the port of *url*, which is that of its scheme if it names none."""
+    return url.port or DEFAULT_PORTS[url.scheme]
 
 
 def is_local(address: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from app_integration._internal.server_urls import port_of
 from app_integration.diagnosis.check import Broken
 from app_integration.errors import ConfigurationError
 from app_integration.transport.tls import create_ssl_context
@@ -22,7 +23,6 @@ TIMEOUT: Final = 5.0
 TOLERANCE: Final = timedelta(seconds=60)
 #: Keys of the seal status that every server has.
 _STATUS: Final = ("initialized", "sealed", "version")
-_PORTS: Final = {"http": 80, "https": 443}
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _NOT_YET: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 _HOSTNAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
@@ -110,7 +110,7 @@ class Server:
             found.settimeout(TIMEOUT)
             found.connect(self._parts.path)
             return found
-        port = self._parts.port or _PORTS[self._parts.scheme]
+        port = port_of(self._parts)
         return socket.create_connection((self._parts.hostname, port), TIMEOUT)
 
     def _read_status(self) -> tuple[dict[str, Any], str | None]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urlsplit
 
+from app_integration._internal.server_urls import port_of
 from vault.declare.declaration import Declaration
 from vault.declare.schema.monitoring import Monitoring, Scraped
-
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ def server_targets(address: str | None, scraped: Scraped) -> Targets:
         return Targets(scraped.servers, "https", scraped)
     parts = urlsplit(address)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    own = f"{host}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
+    own = f"{host}:{port_of(parts)}"
     return Targets(scraped.servers or (own,), parts.scheme, scraped)
 
 

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from agent.targets.files import render
 from agent.targets.host import Host
-from agent.targets.kubernetes.pod_access import login_files, network_policy, port_of
+from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login
 from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
+from app_integration._internal.server_urls import port_of
 from app_integration.config.delivery_watch import FIRST_FILE_SECONDS
 from app_integration.errors import ConfigurationError
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
-from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from agent.targets.files import render
 from agent.targets.kubernetes.pod_login import PodLogin
 from agent.targets.kubernetes.scalar import quote
+from app_integration._internal.server_urls import port_of
 from vault.declare.schema.field_types import Endpoint
-
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 def login_files(role: str, login: PodLogin) -> dict[str, str]:
@@ -52,11 +50,6 @@ def network_policy(
         "endpoints": list(_endpoints(address, others)),
     }
     return render("targets/kubernetes/network-policy.yaml.j2", quote, values)
-
-
-def port_of(url: SplitResult) -> int:
-    """Return the port of *url*, which is that of its scheme if it names none."""
-    return url.port or _PORTS[url.scheme]
 
 
 def _endpoints(address: str, others: Sequence[Endpoint]) -> Iterator[dict[str, object]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Final
 
+from app_integration._internal.server_urls import DEFAULT_PORTS
 from app_integration.errors import InvalidName
 from app_integration.mounts import DEFAULT_MOUNTS, find_overlap
 from app_integration.names import Environment, Scope, check_service_name
@@ -21,9 +22,6 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
 #: Sections whose objects belong to the whole server, so that a scoped apply role has no right to
 #: them.
 _SERVER_WIDE: Final = ("people", "lockout", "quotas", "auth", "groups")
-
-#: Ports of addresses that name none.
-_PORTS: Final = {"http": 80, "https": 443}
 
 #: Mounts below ``auth/`` of the other methods, which have the names of their types.
 _AUTH_METHODS: Final = frozenset({"token", "userpass", "jwt", "kubernetes", "cert", "oidc"})
@@ -94,7 +92,7 @@ def _server(data: Data) -> tuple[str, str | None, int | None] | None:
     """
     address = section(data, "vault").get("address")
     parts = split_address(address) if isinstance(address, str) else None
-    return parts and (parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme))
+    return parts and (parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme))
 
 
 def _names_of_others(data: Data, stem: str, name: str, other: Data) -> Iterator[FieldError]:
