@@ -240,6 +240,18 @@ def _parse_all(contents: Mapping[Path, bytes]) -> dict[str, Document]:
     return {path.stem: document.read(display_path(path), text) for path, text in contents.items()}
 
 
+def check_document(model: type[BaseModel], doc: Document, checks: Iterable[FieldError]) -> None:
+    """Check that *doc* has no error. See :func:`file_errors`.
+
+    Raises:
+        DeclarationError: If it has any. It lists every error with file and line.
+
+    """
+    errors = [*file_errors(model, doc, checks)]
+    if errors:
+        raise DeclarationError(errors)
+
+
 def file_errors(
     model: type[BaseModel], doc: Document, checks: Iterable[FieldError]
 ) -> Iterator[FileError]:

@@ -214,9 +214,7 @@ def read(root: Path, installed: str | None = None) -> Repository:
         # Not checked further, because a newer format may have other keys.
         what, expected = f"is {newer}", f"{FORMAT.current} at most; install a newer strongroom"
         raise DeclarationError(doc.locate([FieldError(("format",), what, expected)]))
-    errors = [*load.file_errors(RepositoryFile, doc, _errors(doc, installed))]
-    if errors:
-        raise DeclarationError(errors)
+    load.check_document(RepositoryFile, doc, _errors(doc, installed))
     file = RepositoryFile.model_validate(doc.data)
     return Repository(
         root,

@@ -9,13 +9,7 @@ from typing import Any, Final, Literal
 
 from vault.declare import durations, load
 from vault.declare.declaration import Declaration
-from vault.declare.errors import (
-    DeclarationError,
-    FieldError,
-    format_value,
-    join_names,
-    suggest,
-)
+from vault.declare.errors import FieldError, format_value, join_names, suggest
 from vault.declare.schema.base import Section
 from vault.declare.schema.monitoring import Monitoring, Pending, Severity, Threshold
 from vault.declare.yaml.document import Document
@@ -85,9 +79,7 @@ def read_monitoring(folder: Path, declaration: Declaration) -> Monitoring:
     if not (path.exists() or path.is_symlink()):
         return Monitoring()
     doc = load.read_document(path)
-    errors = [*load.file_errors(Monitoring, doc, _find_errors(doc, declaration))]
-    if errors:
-        raise DeclarationError(errors)
+    load.check_document(Monitoring, doc, _find_errors(doc, declaration))
     return Monitoring.model_validate(doc.data)
 
 

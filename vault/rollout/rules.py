@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.declare import load
-from vault.declare.errors import DeclarationError, FieldError, join_names, suggest
+from vault.declare.errors import FieldError, join_names, suggest
 from vault.declare.schema.rollout import RolloutFile, RolloutRules
 from vault.declare.yaml.document import Document
 from vault.declare.yaml.merge import merge
@@ -69,9 +69,7 @@ def read_file(path: Path, known: Collection[str]) -> Document:
 
     """
     doc = load.read_document(path)
-    errors = [*load.file_errors(RolloutFile, doc, [*_unknown_services(doc, known)])]
-    if errors:
-        raise DeclarationError(errors)
+    load.check_document(RolloutFile, doc, _unknown_services(doc, known))
     return doc
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from vault.declare import load
-from vault.declare.errors import DeclarationError, FieldError, format_value
+from vault.declare.errors import FieldError, format_value
 from vault.declare.schema.anomalies import AnomalyRules, Rule, RuleName
 from vault.declare.yaml.document import Document
 from vault.declare.yaml.merge import merge
@@ -51,9 +51,7 @@ def read_rules(path: Path | None) -> AnomalyRules:
         return built_in()
     doc = load.read_document(path)
     base = load.read_document(BUILT_IN).data
-    errors = [*load.file_errors(AnomalyRules, doc, _order_errors(doc, base))]
-    if errors:
-        raise DeclarationError(errors)
+    load.check_document(AnomalyRules, doc, _order_errors(doc, base))
     return AnomalyRules.model_validate(merge(base, doc.data))
 
 
