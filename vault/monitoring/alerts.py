@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from vault.declare import durations, load
 from vault.declare.declaration import Declaration
-from vault.declare.errors import FieldError, format_value, join_names, suggest
+from vault.declare.errors import FieldError, Loc, format_value, join_names, suggest
 from vault.declare.schema.base import Section
 from vault.declare.schema.monitoring import Monitoring, Pending, Severity, Threshold
 from vault.declare.yaml.document import Document
@@ -49,9 +49,11 @@ class Alert(Section):
     @property
     def rendered_expr(self) -> str:
         """Return the expression with the threshold in its place."""
-        value = self.threshold
+        expr, value = self.expr.strip(), self.threshold
+        if value is None:
+            return expr
         number = durations.parse(value) if isinstance(value, str) else value
-        return self.expr.strip().replace(_PLACE, f"{number:.12g}" if number is not None else _PLACE)
+        return expr.replace(_PLACE, f"{number:.12g}")
 
 
 class _BuiltIn(Section):
@@ -104,14 +106,17 @@ def _find_errors(doc: Document, declaration: Declaration) -> Iterator[FieldError
             known = join_names(map(str, declaration.environments))
             yield FieldError(loc, "is not declared", known)
         applications = _mapping(scraped).get("applications")
-        for number, each in enumerate(
-            applications if isinstance(applications, list | tuple) else ()
-        ):
-            service = _mapping(each).get("service")
-            if isinstance(service, str) and service not in declaration.services:
-                known = join_names(declaration.services)
-                where = (*loc, "applications", number, "service")
-                yield FieldError(where, f"is {format_value(service)}", known)
+        yield from _application_errors((*loc, "applications"), applications, declaration)
+
+
+def _application_errors(
+    loc: Loc, applications: object, declaration: Declaration
+) -> Iterator[FieldError]:
+    for number, each in enumerate(applications if isinstance(applications, list | tuple) else ()):
+        service = _mapping(each).get("service")
+        if isinstance(service, str) and service not in declaration.services:
+            what, known = f"is {format_value(service)}", join_names(declaration.services)
+            yield FieldError((*loc, number, "service"), what, known)
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:
@@ -129,7 +134,7 @@ def _alert_errors(given: Mapping[Any, Any]) -> Iterator[FieldError]:
             yield from _threshold_errors(("alerts", name, "threshold"), keys["threshold"], alert)
 
 
-def _threshold_errors(loc: tuple[Any, ...], value: object, alert: Alert) -> Iterator[FieldError]:
+def _threshold_errors(loc: Loc, value: object, alert: Alert) -> Iterator[FieldError]:
     if alert.threshold is None:
         yield FieldError(loc, "is a key that this alert does not have", "no threshold")
     elif isinstance(value, str) != isinstance(alert.threshold, str):
