@@ -23,7 +23,7 @@ _OF_VAULT: Final = (
     "jobs",
 )
 #: Keys of a service in it that are.
-_OF_VAULT_SERVICE: Final = ("login", "password_policy", "adopted", "paired")
+_OF_VAULT_SERVICE: Final = ("login", "colours", "password_policy", "adopted", "paired")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560

@@ -40,9 +40,12 @@ def test_section_about_vault_is_refused_on_aws(tmp_path: Path, section: str, val
     assert f"has the key '{section}' (expected nothing, as the environment is on AWS" in found
 
 
-def test_key_of_a_service_about_vault_is_refused_on_aws(tmp_path: Path) -> None:
-    found = error(tmp_path, services={"shop": {"login": {"approle": {}}}})
-    assert "has the key 'login' (expected nothing, as the environment is on AWS" in found
+@pytest.mark.parametrize(("key", "value"), [("login", {"approle": {}}), ("colours", ["blue"])])
+def test_key_of_a_service_about_vault_is_refused_on_aws(
+    tmp_path: Path, key: str, value: Any
+) -> None:
+    found = error(tmp_path, services={"shop": {key: value}})
+    assert f"has the key '{key}' (expected nothing, as the environment is on AWS" in found
 
 
 @pytest.mark.parametrize("period", ["90d", "2160h", "2560d"])
