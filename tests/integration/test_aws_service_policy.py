@@ -7,7 +7,6 @@ with its enforcement the resources are ``*``; ARNs and conditions are the evalua
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -27,7 +26,7 @@ from aws.iam.coverage import needed_calls
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import service_policy
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
-from tests.support.servers.moto_server import REGION, MotoServer, set_identity
+from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.secret_backends import LIMITS, AwsSite
 
 NAMES: Final = ("password", "smtp-password", "smtp-url")
@@ -91,24 +90,6 @@ def test_policy_grants_each_request_that_the_sdk_sends_for_secrets(
     }
 
 
-@contextmanager
-def enforcement(moto: MotoServer) -> Iterator[None]:
-    """Let moto check the policies of identities during the block."""
-    _set_unchecked_requests(moto, "0")
-    try:
-        yield
-    finally:
-        _set_unchecked_requests(moto, "inf")
-
-
-def _set_unchecked_requests(moto: MotoServer, number: str) -> None:
-    headers = {"Content-Type": "text/plain"}
-    request = urllib.request.Request(  # noqa: S310 (http)
-        f"{moto.url}/moto-api/reset-auth", number.encode(), headers
-    )
-    urllib.request.urlopen(request).close()  # noqa: S310
-
-
 def widen(policy: dict[str, Any], without: str | None) -> dict[str, Any]:
     """Return the policy as moto can enforce it, without the statement *without*."""
     statements = [
@@ -136,8 +117,7 @@ def connection_of_user(
     monkeypatch.delenv("AWS_SESSION_TOKEN")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    connection = AwsConnection(REGION, development=True, endpoint=moto.url, limits=LIMITS)
-    with closing(connection):
+    with closing(moto.connection(LIMITS)) as connection:
         yield connection
 
 
@@ -185,7 +165,7 @@ def test_application_fails_without_a_statement_and_only_there(
     document = widen(policy, without)
     with connection_of_user(moto_with_secrets, document, monkeypatch) as connection:
         prepared = calls(moto_with_secrets, connection)
-        with enforcement(moto_with_secrets):
+        with moto_with_secrets.enforcing_iam():
             for name, call in prepared.items():
                 try:
                     call()
