@@ -101,8 +101,7 @@ class KmsKey:
             key = self._create(session)
             before = {**self.desired(), "rotation_period": None}
         else:
-            described = self._send(session, "DescribeKey", KeyId=self.alias)
-            key = described["KeyMetadata"]["KeyId"]
+            key = self._find_key(session)
         self._write_state(session, key, before)
         if before["description"] != self.description:
             self._send(session, "UpdateKeyDescription", KeyId=key, Description=self.description)
@@ -126,12 +125,24 @@ class KmsKey:
         try:
             self._send(session, "CreateAlias", AliasName=self.alias, TargetKeyId=key)
         except StrongroomError:
-            # It has encrypted nothing, and would be paid for without an alias.
+            # It may have succeeded: its response was lost, or a repeated request was refused.
+            with suppress(StrongroomError):
+                if self._find_key(session) == key:
+                    return key
+            # The key has encrypted nothing, and would be paid for without an alias.
             with suppress(StrongroomError):
                 self._send(
                     session, "ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=_SHORTEST_WAIT
                 )
             raise
+        return key
+
+    def _find_key(self, session: AwsConnection) -> str:
+        """Return the id of the key that the alias stands for."""
+        request = AwsRequest(
+            "kms", "DescribeKey", self.alias, {"KeyId": self.alias}, ("KeyMetadata",)
+        )
+        key: str = session.call(request)["KeyMetadata"]["KeyId"]
         return key
 
     def _write_state(self, session: AwsConnection, key: str, before: Fields) -> None:

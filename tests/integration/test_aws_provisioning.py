@@ -176,6 +176,18 @@ def test_key_whose_alias_fails_is_deleted(site: ProvisioningSite, declaration: D
     assert lines(site.plan(declaration)) == []
 
 
+@pytest.mark.parametrize(
+    "seen", [faults.failing(), faults.refused("AlreadyExistsException")], ids=["lost", "repeated"]
+)
+def test_key_whose_alias_was_created_in_spite_of_an_error_is_kept(
+    site: ProvisioningSite, declaration: Declaration, seen: faults.Fault
+) -> None:
+    site.proxy.faults["CreateAlias"] = [faults.late(seen)]
+    site.apply(site.plan(declaration))
+    assert lines(site.plan(declaration)) == []
+    assert "ScheduleKeyDeletion" not in site.proxy.operations
+
+
 def test_key_is_not_requested_twice_after_an_outage(
     site: ProvisioningSite, declaration: Declaration
 ) -> None:

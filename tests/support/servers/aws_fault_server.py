@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -34,6 +34,7 @@ class Fault:
         interval: Seconds between two bytes of the body; 0 sends it at once.
         keep: Number of bytes after which the connection is cut; None sends the whole body.
         has_length: Whether the header announces the body's length.
+        is_late: Whether the upstream handles the request first; its own response is dropped.
 
     """
 
@@ -42,6 +43,7 @@ class Fault:
     interval: float = 0.0
     keep: int | None = None
     has_length: bool = True
+    is_late: bool = False
 
 
 def refused(code: str, message: str = "", status: int = 400) -> Fault:
@@ -81,6 +83,11 @@ def incorrect_key() -> Fault:
 
 def failing() -> Fault:
     return refused("InternalServiceError", "An error occurred on the server side.", 500)
+
+
+def late(fault: Fault) -> Fault:
+    """Return *fault* as the response to a request that the upstream handled."""
+    return replace(fault, is_late=True)
 
 
 def dripping(body: dict[str, Any], interval: float = 0.1) -> Fault:
@@ -174,8 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
         site: AwsFaultServer = self.server.site  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = site.next_fault(self._operation(body), body.decode())
-        if fault is None:
+        if fault is None or fault.is_late:
             status, headers, content = site.pass_on(self.path, body, dict(self.headers))
+        if fault is None:
             self._start(status, headers, len(content))
             self.wfile.write(content)
             return
