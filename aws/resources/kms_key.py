@@ -70,7 +70,7 @@ class KmsKey:
         get = partial(reader.get_part, "kms", KeyId=key)
         policy = get("GetKeyPolicy", self.alias, "Policy", PolicyName="default")["Policy"]
         tags = get("ListResourceTags", self.alias, "Tags")["Tags"]
-        rotation = get("GetKeyRotationStatus", self.alias)
+        rotation = get("GetKeyRotationStatus", self.alias, "KeyRotationEnabled")
         return {
             "key_state": metadata["KeyState"],
             "key_spec": metadata.get("KeySpec", UNREPORTED),
@@ -82,7 +82,7 @@ class KmsKey:
 
     def _rotation_period(self, status: Mapping[str, Any]) -> object:
         """Return the seconds between two rotations, None if there are none."""
-        if not status.get("KeyRotationEnabled"):
+        if not status["KeyRotationEnabled"]:
             return None
         days = status.get("RotationPeriodInDays")
         if days is None:

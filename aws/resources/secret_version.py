@@ -80,7 +80,8 @@ def _make_current(session: AwsConnection, name: str, version: str, seen: str | N
 
 
 def _read_current(session: AwsConnection, name: str) -> str | None:
-    return current_version(_send(session, "DescribeSecret", name))
+    request = AwsRequest(SERVICE, "DescribeSecret", name, {"SecretId": name}, ("ARN",))
+    return current_version(session.call(request))
 
 
 def _move(session: AwsConnection, name: str, label: str, **parameters: str) -> None:

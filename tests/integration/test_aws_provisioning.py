@@ -240,6 +240,15 @@ def test_rotation_period_that_the_server_returns_is_compared(
     assert plan.not_compared == ()
 
 
+def test_rotation_status_that_was_cut_off_is_no_rotation_that_is_off(
+    applied: ProvisioningSite, declaration: Declaration
+) -> None:
+    status = {"KeyRotationEnabled": True, "RotationPeriodInDays": 90}
+    applied.proxy.faults["GetKeyRotationStatus"] = [faults.cut(status, has_length=False)]
+    with pytest.raises(errors.UnexpectedAnswer, match="it was cut off"):
+        applied.plan(declaration)
+
+
 def test_denied_read_names_the_action(site: ProvisioningSite, declaration: Declaration) -> None:
     denied = faults.denied("secretsmanager:DescribeSecret", "arn:x")
     site.proxy.faults["DescribeSecret"] = [denied]
