@@ -58,7 +58,7 @@ def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[
             spec.description,
             policy_text(_key_policy(account)),
             {**tags, KEY_TAG: name},
-            spec.rotate_every or 0,
+            spec.rotate_every,
         )
 
 

@@ -32,7 +32,7 @@ class KmsKey:
         description: What the key protects.
         policy: The key policy, as :func:`aws.resources.policy_text` returns it.
         tags: The managed tags.
-        rotation_period: Seconds between two rotations of the key's material; 0 for none.
+        rotation_period: Seconds between two rotations of the key's material; None for none.
 
     """
 
@@ -42,7 +42,7 @@ class KmsKey:
     description: str
     policy: str
     tags: Tags
-    rotation_period: int = 0
+    rotation_period: int | None = None
 
     @property
     def alias(self) -> str:
@@ -56,7 +56,7 @@ class KmsKey:
             "key_spec": "SYMMETRIC_DEFAULT",
             "description": self.description,
             "policy": self.policy,
-            "rotation_period": self.rotation_period or None,
+            "rotation_period": self.rotation_period,
             **self.tags,
         }
 
@@ -152,7 +152,7 @@ class KmsKey:
             self._send(session, "EnableKey", KeyId=key)
 
     def _write_rotation(self, session: AwsConnection, key: str, before: Fields) -> None:
-        found, declared = before["rotation_period"], self.rotation_period or None
+        found, declared = before["rotation_period"], self.rotation_period
         if declared is None and found is not None:
             self._send(session, "DisableKeyRotation", KeyId=key)
         elif declared is not None and found not in (declared, UNREPORTED):
