@@ -19,8 +19,8 @@ from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.reconcile.desired.desired import order_by_dependency
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources.ownership import DEPLOYMENT
-from vault.reconcile.resources.secrets import MANAGED_BY, generated_value, provided_value
+from vault.reconcile.resources.ownership import Owner
+from vault.reconcile.resources.secrets import generated_value, provided_value
 
 
 def desired_resources(
@@ -110,8 +110,7 @@ def _policies(declaration: Declaration, scope: Scope, account: Account) -> Itera
 
 def _tags(declaration: Declaration, scope: Scope) -> Tags:
     return {
-        **MANAGED_BY,
-        DEPLOYMENT: declaration.environment(scope.environment).deployment,
+        **Owner.of(declaration.environment(scope.environment)).marks,
         "owner": declaration.service(scope.service).owner,
         "environment": str(scope.environment),
     }
