@@ -10,7 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"  # and its forms for one service: AWS_ENDPOINT_URL_KMS
-_REGION: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+)+", re.ASCII)
+REGION_PATTERN: Final = "[a-z]+(?:-[a-z0-9]+)+"
 
 
 def read_region(env: Mapping[str, str], *, optional: bool = False) -> str:
@@ -39,7 +39,7 @@ def check_region(region: str) -> str:
     """
     if not region:
         raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
-    if not _REGION.fullmatch(region):
+    if not re.fullmatch(REGION_PATTERN, region, re.ASCII):
         raise ConfigurationError(f"AWS_REGION is {region!r}; name a region, such as eu-central-1")
     return region
 

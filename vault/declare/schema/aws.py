@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, model_validator
 
+from app_integration._internal.aws_variables import REGION_PATTERN
 from vault.declare.schema.base import Section
 from vault.declare.schema.text_types import Matching
 
@@ -18,7 +19,7 @@ _OF_VAULT: Final[Mapping[str, Any]] = {
 }
 
 AccountId = Annotated[str, Matching("[0-9]{12}", "the twelve digits of an AWS account, in quotes")]
-Region = Annotated[str, Matching("[a-z]+(?:-[a-z0-9]+)+", "a region of AWS, such as eu-central-1")]
+Region = Annotated[str, Matching(REGION_PATTERN, "a region of AWS, such as eu-central-1")]
 
 
 class AwsAccount(Section):
