@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import threading
 from typing import Any, Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
 from app_integration.errors import ConfigurationError, RequestRefused
+from vault.reconcile.planning.response_cache import CachedResponse, ResponseCache
 
 #: Codes for an object that does not exist: of Secrets Manager, of KMS, of IAM.
 _ABSENT: Final = {"ResourceNotFoundException", "NotFoundException", "NoSuchEntity"}
@@ -22,9 +21,7 @@ class AwsReader:
 
     def __init__(self, connection: AwsConnection) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._responses: dict[str, dict[str, Any] | None] = {}
+        self._cache = ResponseCache()
 
     def get(
         self, service: str, operation: str, name: str, *required: str, **parameters: Any
@@ -40,13 +37,9 @@ class AwsReader:
 
         """
         key = json.dumps([service, operation, parameters], sort_keys=True)
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            if key not in self._responses:
-                request = AwsRequest(service, operation, name, parameters, required)
-                self._responses[key] = self._send(request)
-            return self._responses[key]
+        request = AwsRequest(service, operation, name, parameters, required)
+        found: dict[str, Any] | None = self._cache.fetch(key, lambda: self._send(request))
+        return found
 
     def get_part(
         self, service: str, operation: str, name: str, *required: str, **parameters: Any
@@ -67,12 +60,7 @@ class AwsReader:
 
         Two hashes are equal if all responses were.
         """
-        comparable = {
-            key: {name: part for name, part in (found or {}).items() if name not in _VOLATILE}
-            for key, found in self._responses.items()
-        }
-        text = json.dumps(comparable, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._cache.digest(_comparable)
 
     def _send(self, request: AwsRequest) -> dict[str, Any] | None:
         try:
@@ -81,3 +69,10 @@ class AwsReader:
             if (refused.data or {}).get("code") in _ABSENT:
                 return None
             raise
+
+
+def _comparable(response: CachedResponse) -> str:
+    """Return the part of a response that repeats."""
+    found = response.value or {}
+    parts = {name: part for name, part in found.items() if name not in _VOLATILE}
+    return json.dumps(parts, sort_keys=True, default=str)
