@@ -56,23 +56,24 @@ def _counter(alert: str, counter: str, at: int = 12, high: int = 1) -> list[Case
     """
     name, window = f"Strongroom{alert}", at - 2
     cases = [
-        ("rises", True, f"1x{window} {1 + high}x9"),
-        ("does not rise", False, f"{high}x{at + 60}"),
-        ("is born above zero", True, f"_x{window} {high}x9"),
+        ("rises", True, f"1x{window} {1 + high}x9", at + 1),
+        ("does not rise", False, f"{high}x{at + 60}", at + 60),
+        ("is born above zero", True, f"_x{window} {high}x9", at + 1),
         (
             "was idle, vanished, and is back with another failure",
             True,
             f"1x0 stale _x{window - 1} {1 + high}x9",
+            at + 1,
         ),
-        ("was idle and has vanished", False, "1x0 stale"),
+        ("was idle and has vanished", False, "1x0 stale", at + 1),
+        (
+            "does not rise, and two scrapes failed when the window begins",
+            False,
+            f"{high}x60 stale _x1 {high}x{at}",
+            62 + window,
+        ),
     ]
-    found = []
-    for why, fires, values in cases:
-        when = at + 60 if values.startswith(f"{high}x{at + 60}") else at + 1
-        found.append(Case(name, why, fires, {counter: values}, when))
-    why = "does not rise, and two scrapes failed when the window begins"
-    series = {counter: f"{high}x60 stale _x1 {high}x{at}"}
-    return [*found, Case(name, why, False, series, 62 + window)]
+    return [Case(name, why, fires, {counter: values}, when) for why, fires, values, when in cases]
 
 
 def _accesses(outcome: str) -> str:
