@@ -67,7 +67,8 @@ def build_environment_plan(
         return build_plan(session, _declare_resources(env, root, given), prune)
     if prune is not None:
         raise ConfigurationError(
-            f"{env} is on AWS, where nothing is pruned; delete what is left over there"
+            f"{env} is on AWS, where nothing is pruned; leave out --prune, and delete in the"
+            " account what is no longer declared. Nothing was read or changed"
         )
     declaration, environment = operate.load_declaration(), names.parse_environment(env)
     return build_aws_plan(session, declaration, environment, Inputs(folder=given))
