@@ -28,7 +28,8 @@ class Server:
 
     Attributes:
         location: The ``Location`` header, if not empty.
-        drip: Send the body slowly, one byte every :data:`DRIP` seconds.
+        drip: Seconds between the bytes of the body; 0 sends it at once.
+        missing: Number of bytes that are announced, but do not come.
         seen: Method and path of each request, and its token.
         over: Set when the server stops.
 
@@ -37,7 +38,8 @@ class Server:
     status: int = 200
     content: bytes = b"{}"
     location: str = ""
-    drip: bool = False
+    drip: float = 0.0
+    missing: int = 0
     address: str = ""
     seen: list[tuple[str, str | None]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -48,12 +50,12 @@ class Server:
         request.send_response(self.status)
         if self.location:
             request.send_header("Location", self.location)
-        request.send_header("Content-Length", str(len(self.content)))
+        request.send_header("Content-Length", str(len(self.content) + self.missing))
         request.end_headers()
         size = 1 if self.drip else max(len(self.content), 1)
         for start in range(0, len(self.content), size):
             request.wfile.write(self.content[start : start + size])
-            if self.drip and self.over.wait(DRIP):
+            if self.drip and self.over.wait(self.drip):
                 return
 
 

@@ -114,7 +114,7 @@ def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_response_that_arrives_slowly_ends_at_deadline(certificate: Path, *, tls: bool) -> None:
     cacert = certificate if tls else None
-    with serve(Server(content=b" " * 100, drip=True), cacert) as server:
+    with serve(Server(content=b" " * 100, drip=DRIP), cacert) as server:
         begun = time.monotonic()
         assert isinstance(failure(server.address, cacert=cacert), DeadlineExceeded)
         assert time.monotonic() - begun < DEADLINE * 1.5

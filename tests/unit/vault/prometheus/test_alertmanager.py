@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import ConfigurationError
-from tests.support.servers.plain_server import responding
+from tests.support.servers.local_server import Server, serve
 from vault.prometheus.alertmanager import (
     MAX_TEXT,
     Alert,
@@ -82,10 +82,13 @@ def test_other_response_is_rejected(alerts: object, silences: object) -> None:
 
 
 def test_server_that_is_not_alertmanager_is_an_error_with_what_to_do() -> None:
-    with responding(404, b"s3cret") as url, pytest.raises(ConfigurationError) as caught:
-        read_alerts(url, "dev")
+    with (
+        serve(Server(status=404, content=b"s3cret")) as server,
+        pytest.raises(ConfigurationError) as caught,
+    ):
+        read_alerts(server.address, "dev")
     reason = "the response has the status 404; check --alertmanager and that the server runs"
-    assert str(caught.value) == f"{url} cannot be read: {reason}"
+    assert str(caught.value) == f"{server.address} cannot be read: {reason}"
 
 
 @pytest.mark.parametrize("url", ["https://host/alerts/", "http://127.0.0.1:9093", "http://[::1]:1"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import ConfigurationError
-from tests.support.servers.plain_server import responding
+from tests.support.servers.local_server import Server, serve
 from vault.prometheus.client import check_prometheus_url, query_prometheus
 from vault.prometheus.http_api import MAX_RESPONSE
 from vault.prometheus.vector import Sample, parse_vector
@@ -86,6 +86,7 @@ def test_url_with_a_path_is_kept() -> None:
     ids=["redirect", "denied", "html", "binary", "nested", "other", "large"],
 )
 def test_server_that_is_not_prometheus_is_an_error(status: int, body: bytes, reason: str) -> None:
-    with responding(status, body) as url, pytest.raises(ConfigurationError) as caught:
-        query_prometheus(url, "up")
-    assert str(caught.value) == f"{url} cannot be queried: {reason}"
+    described = Server(status=status, content=body, location="http://127.0.0.1:1/")
+    with serve(described) as server, pytest.raises(ConfigurationError) as caught:
+        query_prometheus(server.address, "up")
+    assert str(caught.value) == f"{server.address} cannot be queried: {reason}"
