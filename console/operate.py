@@ -130,13 +130,24 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
     Raises:
         DeclarationError: If a file of the declaration has a fault.
         ConfigurationError: If a port or the runtime is wrong, or a variable names another port
-            than the one that a server is running on.
+            than the one that a server is running on, or dev is on AWS.
 
     """
     layout = open_layout(root)
     ports = choose_ports(layout, os.environ, movable)
     runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))
-    return LocalDeployment(layout, ports, load_declaration(), runtime)
+    declaration = load_declaration()
+    _check_dev_on_vault(declaration)
+    return LocalDeployment(layout, ports, declaration, runtime)
+
+
+def _check_dev_on_vault(declaration: Declaration) -> None:
+    dev = declaration.environments.get(Environment.DEV)
+    if dev is not None and dev.aws is not None:
+        raise ConfigurationError(
+            "dev is on AWS, so it has no local deployment; to have one, declare 'tokens' and"
+            " 'agent' in its file in place of 'aws'"
+        )
 
 
 def startable_deployment(root: Path) -> LocalDeployment:
