@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app_integration.names import Environment, Scope
 from vault.rotation.inventory import Item, Kind
 
 #: Stands in a command for a folder that the operator chooses.
@@ -65,8 +66,12 @@ class Commands:
         """Return the command that issues the first secret-id of *item*, None if none does."""
         if self.is_local or item.service is None:
             return None
-        is_agent = item.name != f"{item.service}-{self.environment}"
-        receiver = ("--for", "agent") if is_agent else ()
+        scope = Scope(item.service, Environment(self.environment))
+        receiver: tuple[str, ...] = ("--colour", item.name.removeprefix(f"{scope}-"))
+        if item.name == str(scope):
+            receiver = ()
+        elif item.name == scope.starter:
+            receiver = ("--for", "agent")
         return self._join("issue-secret-id", *self._of(item), *receiver, "--out", FOLDER)
 
     def apply(self) -> str:

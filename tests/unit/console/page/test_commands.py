@@ -62,10 +62,13 @@ def test_rotate_of_a_credential_elsewhere_names_a_folder_for_it() -> None:
     assert "--kind secret-id --out FOLDER" in command
 
 
-def test_first_credential_is_issued_for_the_application_or_the_starter_of_its_agent() -> None:
+def test_first_credential_is_issued_for_the_application_a_colour_or_the_starter() -> None:
     issue = "strongroom issue-secret-id --env staging --service shop"
-    own, starter = (item(each, kind=Kind.SECRET_ID) for each in ("shop-staging", "shop-staging-x"))
+    own, starter, green = (
+        item(f"shop-staging{end}", kind=Kind.SECRET_ID) for end in ("", "-starter", "-green")
+    )
     assert ELSEWHERE.issue(own) == f"{issue} --out FOLDER"
     assert ELSEWHERE.issue(starter) == f"{issue} --for agent --out FOLDER"
+    assert ELSEWHERE.issue(green) == f"{issue} --colour green --out FOLDER"
     assert DEV.issue(own) is None
     assert ELSEWHERE.issue(item("strongroom-plan", None, Kind.SECRET_ID)) is None
