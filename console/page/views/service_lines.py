@@ -69,7 +69,8 @@ def _service(
     configs = readings.local.value.configs if readings.local and readings.local.value else {}
     config = configs.get(scope.service)
     logins = readings.audit.value.logins if readings.audit.value else {}
-    seen = max((time for role in _roles(scope) if (time := logins.get(role))), default=None)
+    roles = (*declaration.roles(scope), scope.starter)
+    seen = max((time for role in roles if (time := logins.get(role))), default=None)
     return ServiceLine(
         scope.service,
         declaration.service(scope.service).owner,
@@ -82,10 +83,6 @@ def _service(
         None if config is None else _config(config),
         None if config is None else config.since,
     )
-
-
-def _roles(scope: Scope) -> tuple[str, ...]:
-    return (str(scope), scope.starter)
 
 
 def _agent(local: Reading[LocalState] | None, seen: datetime | None) -> Badge:

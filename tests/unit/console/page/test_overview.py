@@ -92,6 +92,22 @@ def test_service_shows_the_last_login_of_its_agent_where_the_host_is_not_known()
     assert (store.config, mail.agent) == (None, Badge("no login in the log", PLAIN))
 
 
+def test_service_shows_the_last_login_of_one_of_its_colours() -> None:
+    declaration = load()
+    dev = declaration.environment("dev")
+    mail = dev.services["orders-mail"].model_copy(update={"colours": ("blue", "green")})
+    dev = dev.model_copy(update={"services": {**dev.services, "orders-mail": mail}})
+    coloured = replace(declaration, environments={**declaration.environments, dev.environment: dev})
+    audit = replace(AUDIT, logins={"orders-mail-dev-green": NOW - DAY})
+    readings = replace(
+        READ,
+        declaration=Reading("declaration", coloured, NOW),
+        audit=Reading("audit", audit, NOW),
+    )
+    line = build_panel("dev", readings, NOW).services[1]
+    assert (line.agent, line.agent_seen) == (Badge("logged in", PLAIN), NOW - DAY)
+
+
 @pytest.mark.parametrize(
     ("server", "state"),
     [
