@@ -153,7 +153,8 @@ def _compare(left: Side, right: Side, declaration: Declaration) -> Iterator[Entr
     yield from _pair(Area.PERIOD, *_periods(items))
     yield from _pair(Area.LOGIN, *(_logins(each, declaration, common) for each in scopes))
     if left.policies is not None and right.policies is not None:
-        for service in sorted(common):
+        # They may have been read before a service was declared.
+        for service in sorted(common & left.policies.keys() & right.policies.keys()):
             yield from _rules(service, left.policies[service], right.policies[service])
 
 

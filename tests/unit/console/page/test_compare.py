@@ -126,6 +126,14 @@ def test_policy_of_one_environment_is_named_once() -> None:
     assert entry.verdict is Verdict.LEFT
 
 
+def test_policies_that_were_read_before_a_service_was_declared_are_left_out() -> None:
+    right = side(PROD)
+    assert right.policies is not None
+    earlier = {name: each for name, each in right.policies.items() if name != "gaara-store"}
+    found = build(side(STAGING), replace(right, policies=earlier), replace(ALL, area="policy rule"))
+    assert {each.service for each in found.page.rows} == {"orders-mail"}
+
+
 def test_areas_count_differences_and_link_to_them() -> None:
     found = build(side(STAGING), side(PROD, "jwt-secret"), CompareFilter("staging", "prod"))
     line = next(each for each in found.areas if each.area is Area.SECRET)
