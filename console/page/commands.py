@@ -15,6 +15,8 @@ from vault.rotation.inventory import Item, Kind
 FOLDER: Final = "FOLDER"
 #: Stands in a command for the address of an Alertmanager.
 ALERTMANAGER: Final = "https://HOST:9093"
+#: Stands in a command for the name of a second environment.
+_OTHER: Final = "OTHER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,19 @@ class Commands:
         """Return the command that starts the page with an Alertmanager."""
         options = ("--env", self.environment, *self._place(), *self._logs())
         return self._join("console", *options, "--alertmanager", ALERTMANAGER)
+
+    def compare_values(self, other: str) -> str:
+        """Return the command that compares also the values with those of *other*."""
+        names = (self.environment, other)
+        return self._join("environments", "diff", *names, *self._place(), "--credentials", FOLDER)
+
+    def show_another(self) -> str:
+        """Return the command that starts the page with a second environment.
+
+        Audit logs and a store belong to one environment.
+        """
+        names = ("--env", self.environment, "--env", _OTHER)
+        return self._join("console", *names, *self._place(), "--credentials", FOLDER)
 
     def _of(self, item: Item) -> tuple[str, ...]:
         of_service = ("--service", item.service) if item.service else ()

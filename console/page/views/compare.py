@@ -145,7 +145,10 @@ def show_comparison(request: PageRequest) -> Response:
     """Return the view that the address asks for, or that says how to have two environments."""
     left, right = _choose(request)
     if right is None:
-        return request.render("compare.html.j2", "Compare", environment=left, other="")
+        command = left.commands.show_another()
+        return request.render(
+            "compare.html.j2", "Compare", environment=left, other="", command=command
+        )
     request.use(left.declaration, left.ledger, right.ledger, left.policies, right.policies)
     declaration = left.declaration.get().value
     asked = CompareFilter(
@@ -173,7 +176,7 @@ def show_comparison(request: PageRequest) -> Response:
         ],
         environments=list(request.sources),
         areas=list(Area),
-        command=f"strongroom environments diff {asked.left} {asked.right} --credentials FOLDER",
+        command=left.commands.compare_values(asked.right),
     )
 
 

@@ -90,6 +90,12 @@ def test_alerts_without_an_alertmanager_name_the_option(client: PageClient) -> N
     assert "<span>--alertmanager</span>" in text
 
 
+def test_comparison_of_one_environment_names_the_options_for_two(client: PageClient) -> None:
+    text = client.get("/compare").text
+    words = ("--env", "staging", "--env", "OTHER", "--root")
+    assert " ".join(f"<span>{word}</span>" for word in words) in text
+
+
 def test_every_view_of_the_navigation_exists() -> None:
     assert {path for path, _ in NAVIGATION} <= VIEWS.keys()
 

@@ -56,6 +56,13 @@ def test_commands_repeat_the_options_of_the_page() -> None:
     assert rotate.endswith(f"--kind secret --root /srv/local {LOGS}")
 
 
+def test_commands_about_two_environments_name_a_folder_of_credentials() -> None:
+    place = "--root /srv/local --credentials FOLDER"
+    found = ELSEWHERE.compare_values("prod")
+    assert found == f"strongroom environments diff staging prod {place}"
+    assert ELSEWHERE.show_another() == f"strongroom console --env staging --env OTHER {place}"
+
+
 def test_rotate_of_a_credential_elsewhere_names_a_folder_for_it() -> None:
     command = ELSEWHERE.rotate(item("shop-staging", kind=Kind.SECRET_ID))
     assert command is not None
