@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
+from vault.audit.anomalies.requests import find_last_logins
 from vault.declare.schema.anomalies import AnomalyRules
-
-_LOGINS: Final = """
-SELECT role, max(time) FROM events
-WHERE path LIKE 'auth/%/login%' AND outcome = 'ok' AND role IS NOT NULL
-GROUP BY role
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +49,10 @@ def read_audit_summary(inputs: Inputs) -> AuditSummary:
     """
     with open_rules(inputs, None) as opened:
         found = find_anomalies(opened.connection, opened.context, opened.since)
-        logins = opened.connection.execute(_LOGINS).fetchall()
+        logins = find_last_logins(opened.connection)
     return AuditSummary(
         tuple(found),
-        {role: time.replace(tzinfo=UTC) for role, time in logins},
+        {role: time.replace(tzinfo=UTC) for role, time in logins.items()},
         opened.span.first,
         opened.span.last,
         opened.context.rules,

@@ -31,7 +31,8 @@ _EVIDENCE: Final = f"min_by({_ROW}, time, {SHOWN})"
 _WHO: Final = "actor, is_person, host"
 _SAME: Final = " AND ".join(f"r.{each} IS NOT DISTINCT FROM f.{each}" for each in _WHO.split(", "))
 _SPAN: Final = f"min(time) AS first, max(time) AS last, count(*) AS count, {_EVIDENCE} AS evidence"
-_LOGIN: Final = "regexp_matches(path, '^auth/.+/login(/|$)')"
+#: Condition of a request that logs in.
+LOGIN: Final = "regexp_matches(path, '^auth/.+/login(/|$)')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def denied_spike(context: RuleContext) -> str:
                     RANGE BETWEEN INTERVAL {rule.within} SECOND PRECEDING AND CURRENT ROW
                 ) AS near
             FROM requests
-            WHERE (outcome = 'denied' OR (outcome = 'failed' AND {_LOGIN}))
+            WHERE (outcome = 'denied' OR (outcome = 'failed' AND {LOGIN}))
                 AND {context.seen("denied_spike")}
         )
         WHERE near >= {rule.count}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from vault.audit.anomalies.patterns import build_expression
-from vault.audit.anomalies.queries import RuleContext
+from vault.audit.anomalies.queries import LOGIN, RuleContext
 from vault.audit.event_columns import NO_TOKEN
 from vault.audit.store import quote
 
@@ -49,6 +49,21 @@ def create_requests(connection: DuckDBPyConnection, context: RuleContext) -> Spa
     connection.execute(_sql(context))
     row = connection.execute("SELECT min(time), max(time), count(*) FROM requests").fetchone()
     return Span(*row) if row else Span(None, None, 0)
+
+
+def find_last_logins(connection: DuckDBPyConnection) -> dict[str, datetime]:
+    """Return the time of the last login of each role, in UTC, without a zone.
+
+    Args:
+        connection: Connection with the table ``requests``.
+
+    """
+    rows = connection.execute(f"""
+        SELECT role, max(time) FROM requests
+        WHERE {LOGIN} AND outcome = 'ok' AND role IS NOT NULL
+        GROUP BY role
+    """).fetchall()
+    return dict(rows)
 
 
 def _sql(context: RuleContext) -> str:
