@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,14 +12,13 @@ from typing import Any, Final
 from app_integration.errors import RequestRefused
 from app_integration.names import Environment
 from app_integration.session.session import Session
+from console.page.sources.parallel import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired.databases import database_roles
 from vault.reconcile.server_time import parse_time
 
 #: Leases of a role that are looked up, because each costs a request.
 MOST: Final = 500
-#: Requests at a time; less than the connections that a session keeps open.
-_WORKERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +95,13 @@ def read_leases(session: Session, declaration: Declaration, environment: Environ
     if not declared:
         return Leases((), 0)
     failures, others = _read_failures(session, creds, {name for _, name, _ in declared})
-    with ThreadPoolExecutor(_WORKERS, "leases") as pool:
-        roles = []
-        for service, name, role in declared:
-            ids = session.list(f"sys/leases/lookup/{creds}{name}/")
-            paths = (f"{creds}{name}/{each}" for each in ids[:MOST])
-            found = tuple(filter(None, pool.map(partial(_look_up, session), paths)))
-            reasons = tuple(failures[name])
-            roles.append(
-                RoleLeases(service, name, role.ttl, role.max_ttl, len(ids), found, reasons)
-            )
+    folders = [f"{creds}{name}/" for _, name, _ in declared]
+    listed = read_all(lambda folder: session.list(f"sys/leases/lookup/{folder}"), folders)
+    roles = []
+    for (service, name, role), folder, ids in zip(declared, folders, listed, strict=True):
+        found = read_all(partial(_look_up, session), [f"{folder}{each}" for each in ids[:MOST]])
+        leases, reasons = tuple(filter(None, found)), tuple(failures[name])
+        roles.append(RoleLeases(service, name, role.ttl, role.max_ttl, len(ids), leases, reasons))
     return Leases(tuple(roles), others)
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
+from console.page.sources.parallel import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import Item, declared_items
 from vault.rotation.ledger.ledger import Row, build_ledger
 from vault.rotation.record import Record, RecordStore
 from vault.rotation.server_ages import Age, read_ages
-
-#: Requests at a time; less than the connections that a session keeps open.
-_WORKERS: Final = 8
 
 
 def read_ledger_rows(
@@ -44,17 +39,6 @@ def read_ledger_rows(
     def read(item: Item) -> tuple[list[Age], Record | None]:
         return read_age(item), RecordStore(session, owner, item).read()
 
-    found = dict(zip(items, _map(read, items), strict=True))
+    found = dict(zip(items, read_all(read, items), strict=True))
     rows = build_ledger(items, lambda item: found[item][0], None, now, lambda item: found[item][1])
     return tuple(rows)
-
-
-def _map(
-    read: Callable[[Item], tuple[list[Age], Record | None]], items: list[Item]
-) -> list[tuple[list[Age], Record | None]]:
-    with ThreadPoolExecutor(_WORKERS, "ledger") as pool:
-        try:
-            return list(pool.map(read, items))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

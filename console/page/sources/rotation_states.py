@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from app_integration.errors import StrongroomError
+from console.page.sources.parallel import read_all
 from vault.reconcile.resources import ReadSession
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind
@@ -19,9 +18,6 @@ from vault.rotation.kinds.catalogue import build_steps
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.kinds.user_pair import UserPairRotation
 from vault.rotation.record import Record, Step
-
-#: Requests at a time; less than the connections that a session keeps open.
-_WORKERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +49,7 @@ def read_rotations(context: RotationContext) -> tuple[RotationState, ...]:
         ServerError: If the server is unreachable or sealed.
 
     """
-    items = list(_find_rotated(context))
-    with ThreadPoolExecutor(_WORKERS, "rotations") as pool:
-        found = list(pool.map(partial(_read_record, context), items))
+    found = read_all(partial(_read_record, context), list(_find_rotated(context)))
     # One after the other, because they share the logs.
     return tuple(_observe(context, each) for each in found)
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
+from console.page.sources.parallel import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.environment_diff import read_policies
 from vault.reconcile.hcl.policy_rules import PolicyRules
 
-#: Requests at a time; less than the connections that a session keeps open.
-_WORKERS: Final = 8
 #: Service → name of a policy, with ``ENV`` for the environment → its rules. They are None for one
 #: that does not exist or cannot be parsed.
 ServicePolicies = Mapping[str, Mapping[str, PolicyRules | None]]
@@ -36,6 +33,5 @@ def read_service_policies(
 
     """
     scopes = declaration.scopes(environment)
-    with ThreadPoolExecutor(_WORKERS, "policies") as pool:
-        found = pool.map(partial(read_policies, session, declaration), scopes)
-        return {scope.service: each for scope, each in zip(scopes, found, strict=True)}
+    found = read_all(partial(read_policies, session, declaration), scopes)
+    return {scope.service: each for scope, each in zip(scopes, found, strict=True)}

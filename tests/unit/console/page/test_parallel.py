@@ -1,0 +1,25 @@
+"""Requests of one source: in order, and none of them in vain after an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from app_integration.errors import Sealed
+from console.page.sources.parallel import read_all
+from vault.reconcile.planning.plan import WORKERS
+
+
+def test_results_are_in_the_order_of_the_items() -> None:
+    assert read_all(str, range(100)) == [str(each) for each in range(100)]
+
+
+def test_error_ends_what_is_not_begun() -> None:
+    begun: list[int] = []
+
+    def refuse(number: int) -> None:
+        begun.append(number)
+        raise Sealed("the server is sealed")
+
+    with pytest.raises(Sealed):
+        read_all(refuse, range(100_000))
+    assert WORKERS <= len(begun) < 100_000
