@@ -14,6 +14,7 @@ from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
 from console.page.views.differences import Area, Entry, Side, Verdict, compare
 from console.page.views.paging import Page, build_page
+from console.page.views.stack import Part, build_stack
 from vault.declare.declaration import Declaration
 
 _ALL: Final = "all"
@@ -64,17 +65,6 @@ class CompareFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Number of the entries of an area with one result. Start and length are of 100."""
-
-    series: str
-    count: int
-    start: float
-    length: float
-    href: str
-
-
-@dataclass(frozen=True, slots=True)
 class AreaLine:
     """Numbers of an area.
 
@@ -87,7 +77,7 @@ class AreaLine:
     area: Area
     href: str
     is_current: bool
-    counts: tuple[Count, ...]
+    counts: tuple[Part, ...]
     equal: int
 
 
@@ -209,17 +199,15 @@ def _fits(entry: Entry, verdict: Verdict, asked: CompareFilter) -> bool:
 
 def _area_lines(counts: Counter[tuple[Area, Verdict]], asked: CompareFilter) -> Iterator[AreaLine]:
     totals = Counter({area: sum(counts[area, each] for each in _SERIES) for area in Area})
-    top = max(totals.values()) or 1
+    top = max(totals.values())
     for area in Area:
         if not (totals[area] or counts[area, Verdict.EQUAL]):
             continue
-        bars, start = [], 0.0
-        for verdict, series in _SERIES.items():
-            count = counts[area, verdict]
-            length = 100 * count / top
-            href = asked.url(area=area.value, verdict=verdict.value)
-            bars.append(Count(series, count, start, length, href))
-            start += length
+        stack = build_stack(((series, counts[area, each]) for each, series in _SERIES.items()), top)
+        bars = tuple(
+            replace(part, href=asked.url(area=area.value, verdict=verdict.value))
+            for part, verdict in zip(stack, _SERIES, strict=True)
+        )
         is_current = asked.area == area
         href = asked.url(area="" if is_current else area.value, verdict="")
-        yield AreaLine(area, href, is_current, tuple(bars), counts[area, Verdict.EQUAL])
+        yield AreaLine(area, href, is_current, bars, counts[area, Verdict.EQUAL])

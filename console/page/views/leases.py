@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from console.page.sources.leases import Lease, Leases, RoleLeases
 from console.page.urls import build_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from console.page.views.overview import Tile
+from console.page.views.stack import Part, build_stack
 from vault.declare import durations
 
 #: Most characters of a server's reason, which can be as long as the database's own error.
@@ -25,26 +26,6 @@ _BINS: Final = (
     (timedelta(days=1), "within 1d", "series-1"),
     (timedelta.max, "later", "series-2"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Leases that end within the same time.
-
-    Attributes:
-        name: The time.
-        series: Class of its colour.
-        count: Number of the leases.
-        start: Where its bar begins, of 100.
-        length: Length of its bar, of 100.
-
-    """
-
-    name: str
-    series: str
-    count: int
-    start: float
-    length: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +44,7 @@ class RoleLine:
     of: RoleLeases
     ttl: str
     unread: int
-    bins: tuple[Bin, ...]
+    bins: tuple[Part, ...]
     oldest: datetime | None
     next_end: datetime | None
 
@@ -141,24 +122,15 @@ def _tiles(found: Leases, now: datetime) -> tuple[Tile, ...]:
 
 def _line(role: RoleLeases, top: int, now: datetime) -> RoleLine:
     ttl = f"{durations.render(role.ttl)}, at most {durations.render(role.max_ttl)}"
+    series = (each for _, _, each in _BINS)
     return RoleLine(
         role,
         ttl,
         role.count - len(role.leases),
-        _bins(role.leases, top, now),
+        build_stack(zip(series, _count(role.leases, now), strict=True), top),
         min((lease.issued for lease in role.leases), default=None),
         min((lease.expires for lease in role.leases), default=None),
     )
-
-
-def _bins(leases: Sequence[Lease], top: int, now: datetime) -> tuple[Bin, ...]:
-    """Return the bins of one role, whose bars are as long as its part of *top* leases."""
-    found, start = [], 0.0
-    for count, (_, name, series) in zip(_count(leases, now), _BINS, strict=True):
-        length = 100 * count / top if top else 0.0
-        found.append(Bin(name, series, count, start, length))
-        start += length
-    return tuple(found)
 
 
 def _count(leases: Iterable[Lease], now: datetime) -> list[int]:

@@ -14,6 +14,7 @@ from console.page.urls import build_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
 from console.page.views.paging import Page, build_page
+from console.page.views.stack import Part, build_stack
 from console.plan_view import describe_field
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import PLAN_ROLE
@@ -92,29 +93,20 @@ class ChangeLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """Changes of one service with one action. Start and length are of 100."""
-
-    series: str
-    count: int
-    start: float
-    length: float
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceBar:
     """Number of changes of a service.
 
     Attributes:
         name: Name of the service, ``-`` for what belongs to none.
         href: Address that shows only its changes, or all if it is shown already.
+        bars: Those with each action.
 
     """
 
     name: str
     href: str
     is_current: bool
-    bars: tuple[Bar, ...]
+    bars: tuple[Part, ...]
     total: int
 
 
@@ -264,17 +256,9 @@ def _service_bars(
     """Yield the bars of each service, the one with the most changes first."""
     counts = Counter((service, change.action) for service, change in changes)
     totals = Counter(service for service, _ in changes)
-    top = max(totals.values(), default=1)
+    top = max(totals.values(), default=0)
     for service, total in totals.most_common():
         is_current = asked.service == service
         href = asked.url(environment, service="" if is_current else service)
-        yield ServiceBar(service, href, is_current, tuple(_bars(service, counts, top)), total)
-
-
-def _bars(service: str, counts: Counter[tuple[str, Action]], top: int) -> Iterable[Bar]:
-    start = 0.0
-    for action, series in _SERIES.items():
-        count = counts[service, action]
-        length = 100 * count / top
-        yield Bar(series, count, start, length)
-        start += length
+        pairs = [(series, counts[service, action]) for action, series in _SERIES.items()]
+        yield ServiceBar(service, href, is_current, build_stack(pairs, top), total)
