@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from vault.rotation.inventory import Item
+
+#: Service in an address, of what belongs to a job.
+JOBS: Final = "-"
 
 
 def build_url(path: str, **query: object) -> str:
@@ -20,7 +24,7 @@ def build_url(path: str, **query: object) -> str:
 
 
 def value_url(item: Item, environment: str) -> str:
-    """Return the address of the page of one item. What is a job's has ``-`` for its service."""
-    parts = (item.kind.value, item.service or "-", item.name)
+    """Return the address of the page of one item."""
+    parts = (item.kind.value, item.service or JOBS, item.name)
     path = "/".join(quote(part, safe="") for part in parts)
     return build_url(f"/value/{path}", env=environment)

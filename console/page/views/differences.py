@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from app_integration.names import Environment, Scope
 from console.page.sources.service_policies import ServicePolicies
+from console.page.urls import JOBS
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import SERVICE_METHODS
@@ -18,8 +19,6 @@ from vault.reconcile.hcl.policy_rules import PolicyRules
 from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.ledger.ledger import Row, State
 
-#: Service in an address, of what belongs to a job.
-JOBS: Final = "-"
 _ABSENT: Final = "absent"
 _NO_VALUE: Final = "no value"
 _NO_POLICY: Final = "does not exist or cannot be read"

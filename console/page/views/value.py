@@ -18,7 +18,7 @@ from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import EnvironmentSources
 from console.page.sources.value_history import ValueHistory
-from console.page.urls import build_url
+from console.page.urls import JOBS, build_url
 from console.page.views.due import find_due
 from console.page.views.reads_filter import ReadsFilter
 from console.page.views.value_actions import Action, find_actions
@@ -29,7 +29,7 @@ from console.page.views.value_versions import (
     build_readers,
     build_reads_chart,
 )
-from console.page.views.values import JOBS, ValueRow, build_value_row
+from console.page.views.values import ValueRow, build_value_row
 from console.store_options import DEFAULT_SINCE
 from vault.audit.report.timeline import find_version_timeline
 from vault.audit.report.version_reads import find_last_versions

@@ -12,15 +12,13 @@ from starlette.responses import Response
 
 from console.ledger_view import format_age
 from console.page.page_request import Link, PageRequest
-from console.page.urls import build_url, value_url
+from console.page.urls import JOBS, build_url, value_url
 from console.page.views.due import Due, find_due
 from console.page.views.paging import Page, build_page
 from vault.declare import durations
 from vault.rotation.inventory import Kind
 from vault.rotation.ledger.ledger import Row
 
-#: Service in an address of what belongs to a job.
-JOBS: Final = "-"
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
