@@ -17,6 +17,7 @@ from console.page.sources.server_state import ServerState
 from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
 from console.page.views.alerts import count_firing, find_tone
+from console.page.views.anomalies import SEVERITIES
 from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.due import Due, find_due
 from console.page.views.readings import Readings
@@ -27,7 +28,6 @@ from vault.reconcile.planning.partial import PartialPlan
 
 #: Values of an environment that are listed because they are due first.
 _NEXT: Final = 5
-_SEVERITIES: Final = ("high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def _anomalies(audit: Reading[AuditSummary], href: str) -> Tile:
     if audit.value is None:
         return _count("Anomalies, 24 h", None, PLAIN)
     counts = Counter(each.severity for each in audit.value.findings)
-    note = ", ".join(f"{counts[each]} {each}" for each in _SEVERITIES if counts[each])
+    note = ", ".join(f"{counts[each]} {each}" for each in SEVERITIES if counts[each])
     tone = BAD if counts["high"] else WARN
     return _count("Anomalies, 24 h", counts.total(), tone, note, href)
 
