@@ -14,6 +14,7 @@ from console.audit.charts import Bar
 from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_summary import AuditSummary
 from console.page.urls import build_url
+from console.page.views.badge import BAD, PLAIN, WARN
 from console.page.views.ignore_entry import build_ignore_entry
 from console.page.views.paging import Page, build_page
 from console.page.views.reads_filter import ALL, ReadsFilter
@@ -27,7 +28,7 @@ from vault.declare.schema.anomalies import AnomalyRules, Rule, is_active
 #: Findings of a page.
 PAGE: Final = 30
 SEVERITIES: Final = ("high", "medium", "low")
-_TONES: Final = {"high": "bad", "medium": "warn", "low": "plain"}
+_TONES: Final = {"high": BAD, "medium": WARN, "low": PLAIN}
 #: Keys of a rule that are no threshold.
 _NO_THRESHOLD: Final = frozenset({"enabled", "severity", "meaning", "action", "skip"})
 #: Keys of a rule that are a time in seconds.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from vault.rotation.ledger.ledger import Row, State
 
 SOON: Final = timedelta(days=7)
@@ -28,6 +29,11 @@ class Due(StrEnum):
         """Return the text of a badge."""
         return _LABELS[self]
 
+    @property
+    def tone(self) -> str:
+        """Return the colour of a badge."""
+        return _TONES.get(self, PLAIN)
+
 
 _LABELS: Final = {
     Due.OVERDUE: "overdue",
@@ -37,6 +43,12 @@ _LABELS: Final = {
     Due.NO_VALUE: "no value",
     Due.UNKNOWN: "unknown",
     Due.NEVER: "no period",
+}
+_TONES: Final = {
+    Due.OVERDUE: BAD,
+    Due.SOON: WARN,
+    Due.LATER: GOOD,
+    Due.NO_VALUE: WARN,
 }
 
 

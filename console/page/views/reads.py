@@ -16,6 +16,7 @@ from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url, value_url
+from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from console.page.views.paging import SIZE, Page, place_page
 from console.page.views.reads_filter import ALL, CATEGORIES, OUTCOMES, ReadsFilter, read_filter
 from console.store_options import DEFAULT_SINCE
@@ -37,7 +38,7 @@ _PERIODS: Final = (
     ("90d", "90 days"),
 )
 #: Outcome → colour of its badge.
-_TONES: Final = {"ok": "good", "denied": "bad", "failed": "warn", "absent": "plain"}
+_TONES: Final = {"ok": GOOD, "denied": BAD, "failed": WARN, "absent": PLAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ def _row(row: Mapping[str, Any], asked: ReadsFilter, environment: str) -> Access
         host=row["host"] or "",
         use="read" if is_read else row["operation"] or row["category"],
         outcome=row["outcome"],
-        tone=_TONES.get(row["outcome"], "plain"),
+        tone=_TONES.get(row["outcome"], PLAIN),
         versions=shorten(row["versions"]),
         count=row["count"],
         first=datetime.fromisoformat(row["first"]),

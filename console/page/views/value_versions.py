@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from console.audit.charts import STEPS, Timeline, build_timeline
+from console.page.views.badge import GOOD, PLAIN, WARN
 from console.page.views.reads import LEAST
 from console.page.views.reads_filter import ReadsFilter
 from vault.rotation.server_versions import Version, VersionState
@@ -19,11 +20,11 @@ MOST: Final = 12
 _COLOURS: Final = 4
 _OLDER: Final = "older"
 _TONES: Final = {
-    VersionState.CURRENT: "good",
-    VersionState.OLDER: "warn",
-    VersionState.DELETED: "plain",
-    VersionState.DESTROYED: "plain",
-    VersionState.CLOSED: "plain",
+    VersionState.CURRENT: GOOD,
+    VersionState.OLDER: WARN,
+    VersionState.DELETED: PLAIN,
+    VersionState.DESTROYED: PLAIN,
+    VersionState.CLOSED: PLAIN,
 }
 
 
