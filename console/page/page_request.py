@@ -172,7 +172,7 @@ class PageRequest:
         template: str,
         title: str,
         *,
-        crumbs: Sequence[Link] = (),
+        crumbs: Sequence[Link] | None = None,
         environment: EnvironmentSources | None = None,
         status: HTTPStatus = HTTPStatus.OK,
         **parts: Any,
@@ -182,13 +182,15 @@ class PageRequest:
         Args:
             template: Name of its template.
             title: Its heading.
-            crumbs: Links to what it is a part of.
+            crumbs: Links to what it is a part of, by default to its environment.
             environment: The one environment that it shows, None for all.
             status: Status of the response.
             parts: What the template shows.
 
         """
-        name = None if environment is None else str(environment.environment)
+        name = None if environment is None else environment.name
+        if crumbs is None:
+            crumbs = () if name is None else (Link(name, build_url("/", env=name)),)
         lines = [self._line(source.get()) for source in self._used]
         text = self._templates.get_template(template).render(
             title=title,

@@ -94,6 +94,7 @@ class EnvironmentSources:
 
     Attributes:
         environment: The environment.
+        name: Its name.
         is_local: Whether it is the local deployment.
 
     """
@@ -102,6 +103,7 @@ class EnvironmentSources:
         self, environment: Environment, options: Options, clock: Clock, spawn: Spawn
     ) -> None:
         self.environment = environment
+        self.name = str(environment)
         self.is_local = operate.is_local(environment, options.root)
         self._options = options
         self._clock = clock
@@ -117,8 +119,8 @@ class EnvironmentSources:
         """Return the commands about the environment."""
         options = self._options
         root = None if options.root == operate.local_root() else options.root
-        name, logs = str(self.environment), tuple(options.audit_logs)
-        return Commands(name, self.is_local, root, logs, options.store)
+        logs = tuple(options.audit_logs)
+        return Commands(self.name, self.is_local, root, logs, options.store)
 
     @cached_property
     def declaration(self) -> CachedSource[Declaration]:
@@ -172,7 +174,7 @@ class EnvironmentSources:
         url = self._options.alertmanager
         if url is None:
             return None
-        return self._source("alerts", partial(read_alerts, url, str(self.environment)))
+        return self._source("alerts", partial(read_alerts, url, self.name))
 
     def activity(self, since: str, until: str = "") -> CachedSource[Activity]:
         """Return the source of who did what in a period.
@@ -198,7 +200,7 @@ class EnvironmentSources:
         """
         options = self._options
         return Inputs(
-            str(self.environment),
+            self.name,
             since,
             until,
             options.store,
@@ -215,7 +217,7 @@ class EnvironmentSources:
                 self._session = None
 
     def _source(self, name: str, read: Callable[[], T]) -> CachedSource[T]:
-        label = f"{self.environment} {name}"
+        label = f"{self.name} {name}"
         return CachedSource(label, read, _TTL[name], self._clock, self._spawn)
 
     def _build_activity(self, period: tuple[str, str]) -> CachedSource[Activity]:
@@ -261,7 +263,7 @@ class EnvironmentSources:
         return read_service_policies(self._open(), operate.load_declaration(), self.environment)
 
     def _read_plan(self) -> PartialPlan:
-        return build_readable_plan(self._open(), str(self.environment), self._options.root)
+        return build_readable_plan(self._open(), self.name, self._options.root)
 
 
 #: Name of an environment → its sources, in the order of the command line.

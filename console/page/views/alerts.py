@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.urls import build_url
 from console.page.views.badge import BAD, WARN, Badge
 from vault.prometheus.alertmanager import Alert, AlertState, Silence
@@ -147,7 +147,7 @@ def show_alerts(request: PageRequest) -> Response:
     asked = AlertsFilter(
         request.text("severity"), request.choice("state", list(AlertState)), request.text("q")
     )
-    source, name = environment.alerts, str(environment.environment)
+    source = environment.alerts
     if source is not None:
         request.use(source)
     found = source.get().value if source is not None else None
@@ -155,7 +155,6 @@ def show_alerts(request: PageRequest) -> Response:
         "alerts.html.j2",
         "Alerts",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         alerts=build_alerts(found or (), asked),
         command=environment.commands.show_alerts(),
         is_configured=source is not None,

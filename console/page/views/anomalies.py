@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from console.audit.charts import Bar
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.sources.audit_summary import AuditSummary
 from console.page.urls import build_url
 from console.page.views.badge import BAD, PLAIN, WARN
@@ -167,13 +167,12 @@ def show_anomalies(request: PageRequest) -> Response:
         request.number("page"),
     )
     request.use(environment.audit)
-    summary, name = environment.audit.get().value, str(environment.environment)
+    summary, name = environment.audit.get().value, environment.name
     built = None if summary is None else build_anomalies(summary, asked, name, request.now)
     return request.render(
         "anomalies.html.j2",
         "Anomalies",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         anomalies=built,
         rules=NAMES,
         severities=SEVERITIES,

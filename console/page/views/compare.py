@@ -137,13 +137,13 @@ def show_comparison(request: PageRequest) -> Response:
     if right is None:
         command = left.commands.show_another()
         return request.render(
-            "compare.html.j2", "Compare", environment=left, other="", command=command
+            "compare.html.j2", "Compare", crumbs=(), environment=left, other="", command=command
         )
     request.use(left.declaration, left.ledger, right.ledger, left.policies, right.policies)
     declaration = left.declaration.get().value
     asked = CompareFilter(
-        str(left.environment),
-        str(right.environment),
+        left.name,
+        right.name,
         request.choice("area", list(Area)),
         request.text("service"),
         request.choice("verdict", [*Verdict, _ALL]),
@@ -173,7 +173,7 @@ def show_comparison(request: PageRequest) -> Response:
 def _choose(request: PageRequest) -> tuple[EnvironmentSources, EnvironmentSources | None]:
     """Return the environments in the address, by default the first one and the next one."""
     names = list(request.sources)
-    left = request.choice("left", names) or str(request.environment().environment)
+    left = request.choice("left", names) or request.environment().name
     others = [each for each in names if each != left]
     right = request.choice("right", names)
     if right in {"", left}:

@@ -9,9 +9,8 @@ from typing import Final
 
 from starlette.responses import Response
 
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.sources.leases import Lease, Leases, RoleLeases
-from console.page.urls import build_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from console.page.views.overview import Tile
 from console.page.views.stack import Part, build_stack
@@ -97,12 +96,11 @@ def show_leases(request: PageRequest) -> Response:
     """Return the view of one environment."""
     environment = request.environment()
     request.use(environment.leases)
-    reading, name = environment.leases.get(), str(environment.environment)
+    reading = environment.leases.get()
     return request.render(
         "leases.html.j2",
         "Leases",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         leases=None if reading.value is None else build_leases(reading.value, request.now),
     )
 

@@ -144,10 +144,10 @@ def show_overview(request: PageRequest) -> Response:
     one = request.find_environment()
     shown = [one] if one else list(request.sources.values())
     request.use(*(source for each in shown for source in _sources(each)))
-    found = {str(each.environment): _read(each) for each in shown}
+    found = {each.name: _read(each) for each in shown}
     overview = build_overview(found, request.now)
-    title = f"Overview of {one.environment}" if one else "Overview"
-    return request.render("overview.html.j2", title, environment=one, overview=overview)
+    title = f"Overview of {one.name}" if one else "Overview"
+    return request.render("overview.html.j2", title, crumbs=(), environment=one, overview=overview)
 
 
 def _sources(of: EnvironmentSources) -> list[CachedSource[Any]]:

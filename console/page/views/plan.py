@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.urls import build_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
@@ -170,7 +170,6 @@ def build_plan_view(
 def show_plan(request: PageRequest) -> Response:
     """Return the view that the address asks for."""
     environment = request.environment()
-    name = str(environment.environment)
     asked = PlanFilter(
         request.text("service"),
         request.choice("action", list(Action)),
@@ -180,12 +179,11 @@ def show_plan(request: PageRequest) -> Response:
     )
     request.use(environment.declaration, environment.plan)
     declaration, plan = environment.declaration.get().value, environment.plan.get().value
-    view = declaration and plan and build_plan_view(plan, declaration, name, asked)
+    view = declaration and plan and build_plan_view(plan, declaration, environment.name, asked)
     return request.render(
         "plan.html.j2",
         "Plan",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         plan=view,
         actions=list(Action),
         apply_command=environment.commands.apply(),

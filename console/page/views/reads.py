@@ -15,7 +15,7 @@ from console.audit.report_view import coverage_lines
 from console.page.page_request import Link, PageRequest
 from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import EnvironmentSources
-from console.page.urls import build_url, value_url
+from console.page.urls import value_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from console.page.views.paging import SIZE, Page, place_page
 from console.page.views.reads_filter import ALL, CATEGORIES, OUTCOMES, ReadsFilter, read_filter
@@ -147,15 +147,14 @@ def show_reads(request: PageRequest) -> Response:
     environment, asked = request.environment(), read_filter(request)
     source = environment.activity(asked.since, asked.until)
     request.use(source, environment.declaration)
-    activity, name = source.get().value, str(environment.environment)
+    activity = source.get().value
     found = None if activity is None else find_reads(activity, asked)
     return request.render(
         "reads.html.j2",
         "Reads" if asked.what == "read" else "Requests",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         asked=asked,
-        reads=None if found is None else build_reads(found, asked, name),
+        reads=None if found is None else build_reads(found, asked, environment.name),
         services=(*_services(environment), NO_SERVICE),
         value=_find_value(environment, asked),
         categories={**CATEGORIES, ALL: "all requests"},
@@ -178,14 +177,14 @@ def find_reads(activity: Activity, asked: ReadsFilter) -> Found:
 
 def _find_value(environment: EnvironmentSources, asked: ReadsFilter) -> Link | None:
     """Return the page of the one value that is filtered by, None if it is no value."""
-    declaration, env = environment.declaration.get().value, environment.environment
+    declaration = environment.declaration.get().value
     service = asked.secret.partition("/")[0]
     if declaration is None or service not in _services(environment):
         return None
-    found = declared_items(declaration, env, service)
+    found = declared_items(declaration, environment.environment, service)
     return next(
         (
-            Link(asked.secret, value_url(item, str(env)))
+            Link(asked.secret, value_url(item, environment.name))
             for item in found
             if f"{service}/{item.name}" == asked.secret
         ),

@@ -11,9 +11,9 @@ from typing import Final
 from starlette.responses import Response
 
 from console.page.commands import Commands
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.sources.rotation_states import RotationState
-from console.page.urls import build_url, value_url
+from console.page.urls import value_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
 from vault.rotation.consumers.evidence import Consumer, Evidence
@@ -165,13 +165,11 @@ def show_rotations(request: PageRequest) -> Response:
     """Return the view of one environment."""
     environment = request.environment()
     request.use(environment.rotations)
-    found, name = environment.rotations.get().value, str(environment.environment)
-    commands = environment.commands
+    found, commands = environment.rotations.get().value, environment.commands
     return request.render(
         "rotations.html.j2",
         "Rotations",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         rotations=None if found is None else build_rotations(found, commands, request.now),
     )
 

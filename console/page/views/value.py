@@ -134,7 +134,7 @@ def show_value(request: PageRequest) -> Response:
     kind, service, name = (request.path_params[each] for each in ("kind", "service", "name"))
     log = environment.activity(DEFAULT_SINCE)
     request.use(environment.ledger, log, environment.declaration)
-    reading, own = environment.ledger.get(), str(environment.environment)
+    reading, own = environment.ledger.get(), environment.name
     rows = [
         row
         for row in reading.value or ()

@@ -189,13 +189,12 @@ def show_values(request: PageRequest) -> Response:
         request.number("page"),
     )
     request.use(environment.ledger)
-    reading, name = environment.ledger.get(), str(environment.environment)
-    values = build_values(reading.value or (), asked, name, request.now)
+    reading = environment.ledger.get()
+    values = build_values(reading.value or (), asked, environment.name, request.now)
     return request.render(
         "values.html.j2",
         "Values",
         environment=environment,
-        crumbs=(Link(name, build_url("/", env=name)),),
         values=values,
         is_read=reading.value is not None,
         kinds=list(Kind),
