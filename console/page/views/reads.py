@@ -202,10 +202,9 @@ def _slots(chart: Timeline, step: str, asked: ReadsFilter, environment: str) -> 
     """Return the address of the time of each column."""
     found = {}
     for label, _ in chart.rows:
-        since = datetime.fromisoformat(label)
-        until = since + STEPS[step]
-        times = (f"{each:%Y-%m-%dT%H:%M}Z" for each in (since, until))
-        found[label] = asked.url(environment, **dict(zip(("since", "until"), times, strict=True)))
+        begin = datetime.fromisoformat(label)
+        since, until = (f"{each:%Y-%m-%dT%H:%M}Z" for each in (begin, begin + STEPS[step]))
+        found[label] = asked.url(environment, since=since, until=until)
     return found
 
 
