@@ -13,6 +13,7 @@ from starlette.responses import Response
 from console.audit.charts import Bar
 from console.page.page_request import PageRequest
 from console.page.sources.audit_summary import AuditSummary
+from console.page.times import show_date
 from console.page.urls import build_url
 from console.page.views.badge import BAD, PLAIN, WARN
 from console.page.views.ignore_entry import build_ignore_entry
@@ -271,8 +272,8 @@ def _notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
     rules, first, last = summary.rules, summary.first, summary.last
     if first is not None and last is not None:
         yield (
-            f"Looked for since {summary.since:%Y-%m-%d %H:%M}Z. The log reaches from "
-            f"{first:%Y-%m-%d %H:%M}Z to {last:%Y-%m-%d %H:%M}Z; what is older is history."
+            f"Looked for since {show_date(summary.since)}. The log reaches from "
+            f"{show_date(first)} to {show_date(last)}; what is older is history."
         )
     if off := [name for name in NAMES if not rule_of(rules, name).enabled]:
         yield f"Off: {', '.join(off)}."
