@@ -96,9 +96,9 @@ class LogSources:
 
         """
         found = self.find()
-        index = Index.load(store)
-        is_new = any(each.is_encrypted and not index.knows(each.path) for each in found)
-        if not names and not is_new:
+        encrypted = [each.path for each in found if each.is_encrypted]
+        needs_key = bool(encrypted) and not all(map(Index.load(store).knows, encrypted))
+        if not names and not needs_key:
             return ingest(found, store, now=now, keep=keep)
         with open_job_session(self.environment.value, self.root, AUDITOR_JOB) as session:
             unwrap = unwrap_any(session, self.environment)
