@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from console import operate
 from console.local_monitoring import LocalMonitoring
 from console.options import Root
+from console.output_files import write_files
 from vault.monitoring.alerts import read_monitoring
 from vault.monitoring.files import render_files
 from vault.monitoring.targets import declared_targets
@@ -42,10 +42,7 @@ def build(out: Annotated[Path, typer.Option("--out", help="folder for the files"
         raise ConfigurationError(
             "no environment but dev has an address; for dev, run: strongroom monitoring up"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in render_files(team, targets).items():
-        replace_file(out / name, text.encode(), mode=0o644)
-        typer.echo(f"wrote {out / name}")
+    write_files(out, render_files(team, targets))
 
 
 @app.command()

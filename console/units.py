@@ -13,11 +13,11 @@ from agent.jobs.job import Job, JobOptions
 from agent.jobs.registry import JOBS
 from agent.jobs.scheduled_job import PROGRAM, Place, schedule_job
 from app_integration import names
-from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from console import operate
 from console.options import MAX_KEEP, Env, Prometheus
+from console.output_files import write_files
 
 JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
 Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
@@ -97,11 +97,7 @@ def units(
     )
     place, declaration = Place(program, cacert, image), operate.load_declaration()
     scheduled = schedule_job(declaration, subject, JOBS[job], options, place, schedule)
-    files = BUILDERS[runner](scheduled)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        replace_file(out / name, text.encode(), mode=0o644)
-        typer.echo(f"wrote {out / name}")
+    write_files(out, BUILDERS[runner](scheduled))
 
 
 def _read_subject(job: Job, service: str | None, environment: Environment) -> Scope | Environment:
