@@ -18,7 +18,7 @@ from app_integration.names import Scope
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
-from console.escapes import show_finding
+from console.escapes import say, show_finding
 from console.options import HOST_ENV, MAX_KEEP, HostEnv, Root, Service, build_duration_parser
 from console.service_client import open_service_client
 from vault.backup import inspection
@@ -114,10 +114,10 @@ def restore_database(
             restored = backup.drill()
             is_new = _register(file, restored, progress)
             added = ", and is in the manifest now" if is_new else ""
-            _show(f"{file.name} can be restored{added}: {_counts(restored)}")
+            say(out, f"{file.name} can be restored{added}: {_counts(restored)}")
         else:
             restored = backup.restore_into(target)
-            _show(f"{file.name} is restored into {target.database}: {_counts(restored)}")
+            say(out, f"{file.name} is restored into {target.database}: {_counts(restored)}")
 
 
 def backups(
@@ -142,7 +142,7 @@ def backups(
             BackupFolder(folder), now=datetime.now(UTC), max_age=age, progress=progress
         )
     for entry in found.intact:
-        _show(f"{entry.file}  {_describe(entry)}")
+        say(out, f"{entry.file}  {_describe(entry)}")
     for finding in found.findings:
         show_finding(out, finding)
     if found.findings:
@@ -202,7 +202,7 @@ def _show_backup(folder: Path, finished: Finished) -> None:
     seconds = f"verified by a restore in {finished.restored.seconds:.1f} s"
     removed = f"; {len(finished.removed)} older removed" if finished.removed else ""
     entry = finished.entry
-    _show(f"{folder / entry.file}: {_describe(entry)}; {seconds}{removed}")
+    say(out, f"{folder / entry.file}: {_describe(entry)}; {seconds}{removed}")
 
 
 def _counts(restored: Restored) -> str:
@@ -217,7 +217,3 @@ def _size(count: int) -> str:
     """Return a number of bytes for people: ``1.2 MB``."""
     power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
     return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
-
-
-def _show(line: str) -> None:
-    out.print(line, markup=False, highlight=False)

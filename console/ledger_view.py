@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from console.columns import print_columns
-from console.escapes import escape_unprintable
+from console.escapes import escape_unprintable, say
 from vault.declare import durations
 from vault.reconcile.server_time import format_time
 from vault.rotation.inventory import Kind
@@ -36,7 +36,7 @@ def show_ledger(console: Console, rows: Sequence[Row], logs: AuditLogs | None) -
     print_columns(console, [_HEADINGS, *map(_cells, rows)])
     counts = ", ".join(f"{sum(row.state is state for row in rows)} {state}" for state in State)
     for line in (f"Ledger: {counts}.", *_log_lines(logs)):
-        console.print(line, markup=False, highlight=False)
+        say(console, line)
 
 
 def format_age(seconds: int) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console
 from app_integration.observability.log_reader import LogReader
 from console import operate
 from console.auditor_keys import open_unwrap, read_origin
-from console.escapes import escape_unprintable
+from console.escapes import escape_unprintable, say
 from console.options import ENV, Identity, Root
 
 INCOMPLETE: Final = 2
@@ -93,4 +93,4 @@ def as_line(record: bytes) -> str:
 
 
 def _report(sentence: str) -> None:
-    err.print(sentence, markup=False, highlight=False)
+    say(err, sentence)

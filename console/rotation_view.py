@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from console.columns import print_columns
-from console.escapes import escape_unprintable
+from console.escapes import say
 from vault.reconcile.server_time import format_time
 from vault.rotation.consumers.evidence import Consumer, Evidence
 from vault.rotation.inventory import Item, Kind
@@ -97,7 +97,7 @@ class RotationView:
 
     def say(self, line: str) -> None:
         """Print *line*, whose names may come from an audit log."""
-        self._console.print(escape_unprintable(line), markup=False, highlight=False)
+        say(self._console, line)
 
     def _show_evidence(self, evidence: Evidence, *, is_forced: bool) -> None:
         self.say(f"evidence: {evidence.proof}")

@@ -54,6 +54,20 @@ def test_identity_reads_without_a_server(
     assert "is altered, or not encrypted for this reader" in err.replace("\n", " ")
 
 
+def test_report_of_a_file_does_not_control_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity = tmp_path / "identity"
+    write_identity(identity)
+    (tmp_path / "a\x1b[2J.log").write_bytes(b"no log")
+    monkeypatch.chdir(tmp_path)
+    command = ("logs", "read", "a\x1b[2J.log", "--identity", "identity")
+    assert run_command(monkeypatch, *command) == 2
+    err = capsys.readouterr().err
+    assert r"a\x1b[2J.log" in err
+    assert "\x1b" not in err
+
+
 @pytest.mark.parametrize(
     ("record", "line"),
     [
