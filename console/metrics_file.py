@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
+from console.output_files import check_output_file
+
 #: The node exporter is another user, and the file has names only.
 METRICS_MODE: Final = 0o644
 
@@ -24,12 +26,7 @@ def check_metrics_file(path: Path | None) -> Path | None:
         raise typer.BadParameter(
             f"--metrics {path} does not end in .prom; the collector ignores it"
         )
-    if not path.parent.is_dir():
-        raise typer.BadParameter(
-            f"--metrics {path}: {path.parent} is not a folder; create it first"
-        )
-    if path.is_dir():
-        raise typer.BadParameter(f"--metrics {path} is a folder; name a file in it")
+    check_output_file("--metrics", path)
     return path
 
 

@@ -15,6 +15,7 @@ from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.page import render_page
 from console.audit.report_view import show_report
 from console.options import Env, Root
+from console.output_files import check_output_file
 from console.store_options import (
     DEFAULT_SINCE,
     AsJson,
@@ -53,10 +54,8 @@ def report(
 
     No value is in it.
     """
-    if html is not None and not html.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--html {html}: {html.parent} is not a folder; create it first")
-    if html is not None and html.is_dir():
-        raise typer.BadParameter(f"--html {html} is a folder; name a file in it")
+    if html is not None:
+        check_output_file("--html", html)
     if service is not None:
         operate.load_declaration().service(service)
     inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
