@@ -43,6 +43,11 @@ _UNDONE: Final = {
 _HEADINGS: Final = ("service", "kind", "name", "state", "since", "old", "new")
 
 
+def find_skipped(item: Item) -> frozenset[Step]:
+    """Return the steps in which nothing is done for *item*."""
+    return _NO_KEY_STEPS if item.kind in _UNDONE else frozenset()
+
+
 class RotationView:
     """Printer of rotations.
 
@@ -84,8 +89,7 @@ class RotationView:
         if record.is_undone:
             self.say(f"{item.service or '-'} {item.kind} {item.name} is being undone")
             return
-        every = list(_TITLES)
-        skipped = _NO_KEY_STEPS if item.kind in _UNDONE else frozenset()
+        every, skipped = list(_TITLES), find_skipped(item)
         left = [each for each in every[every.index(record.step) :] if each not in skipped]
         state = f"replaces {record.old}" if record.step is Step.CREATE else "is under way"
         self.say(f"{item.service or '-'} {item.kind} {item.name} {state}; steps: {', '.join(left)}")

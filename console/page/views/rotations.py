@@ -16,6 +16,7 @@ from console.page.sources.rotation_states import RotationState
 from console.page.urls import value_url
 from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
+from console.rotation_view import find_skipped
 from vault.rotation.consumers.evidence import Consumer, Evidence
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, Step
@@ -23,11 +24,6 @@ from vault.rotation.record import Record, Step
 #: Ended rotations that are shown, the latest first.
 ENDED: Final = 50
 _STEPS: Final = tuple(step for step in Step if not step.is_end)
-#: Steps in which nothing is done for a key, whose new version is in use from its creation.
-_SKIPPED: Final = {
-    Kind.KEY: frozenset((Step.SET, Step.TEST, Step.PROMOTE)),
-    Kind.INDEX_KEY: frozenset((Step.SET, Step.TEST, Step.PROMOTE)),
-}
 _GROUPS: Final = (
     ("waiting", "Waits for", WARN),
     ("moved", "Has moved", GOOD),
@@ -211,7 +207,7 @@ def _state(record: Record, evidence: Evidence | None, now: datetime) -> Badge:
 
 
 def _steps(item: Item, record: Record) -> tuple[StepMark, ...]:
-    here, skipped = _STEPS.index(record.step), _SKIPPED.get(item.kind, ())
+    here, skipped = _STEPS.index(record.step), find_skipped(item)
     return tuple(
         StepMark(step.value, _progress(index - here))
         for index, step in enumerate(_STEPS)

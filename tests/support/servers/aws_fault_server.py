@@ -181,12 +181,13 @@ class _Handler(BaseHTTPRequestHandler):
         site: AwsFaultServer = self.server.site  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = site.next_fault(self._operation(body), body.decode())
-        if fault is None or fault.is_late:
-            status, headers, content = site.pass_on(self.path, body, dict(self.headers))
         if fault is None:
+            status, headers, content = site.pass_on(self.path, body, dict(self.headers))
             self._start(status, headers, len(content))
             self.wfile.write(content)
             return
+        if fault.is_late:
+            site.pass_on(self.path, body, dict(self.headers))
         content = self._encode(fault)
         length = len(content) if fault.has_length else None
         self._start(fault.status, {"Content-Type": JSON}, length)
