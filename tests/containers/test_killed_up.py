@@ -28,6 +28,7 @@ FOLDERS = (
     "aws",
     "console",
     "examples",
+    "migration",
     "policies",
     "vault",
 )

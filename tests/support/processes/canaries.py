@@ -38,7 +38,10 @@ from vault.runtime.layout import Layout
 WINDOW: Final = 32  # bytes; of a longer value, each part of this length is searched
 #: A random value. Invented values of tests are not secrets, and tracebacks show them as code.
 RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
-OWN: Final = ("app_integration", "aws", "vault", "agent", "policies", "console", "examples")
+OWN: Final = (
+    *("app_integration", "aws", "migration", "vault", "agent"),
+    *("policies", "console", "examples"),
+)
 LOGS: Final = ("*.log", "*.jsonl")
 
 

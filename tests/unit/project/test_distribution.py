@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
 
 #: Folders that the wheel of the tool contains.
-PACKAGES = ("agent", "app_integration", "aws", "console", "examples", "policies", "vault")
+PACKAGES = (
+    "agent",
+    "app_integration",
+    "aws",
+    "console",
+    "examples",
+    "migration",
+    "policies",
+    "vault",
+)
 #: Modules that only an extra installs, or that only the operator's side has.
 HEAVY = (
     "boto3",

@@ -13,7 +13,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[3]
 FOLDERS: Final = (
     *("agent", "app_integration", "aws", "benchmarks", "console"),
-    *("examples", "policies", "tests", "vault"),
+    *("examples", "migration", "policies", "tests", "vault"),
 )
 #: A docstring that opens with one of these is a clause without its sentence.
 CLAUSES: Final = frozenset({"What", "Who", "Whom", "Whether", "As", "Of", "Where"})

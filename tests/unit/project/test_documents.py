@@ -26,7 +26,16 @@ AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DOCS: Final = sorted(
     [*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")]
 )
-PACKAGES: Final = ("app_integration", "vault", "agent", "aws", "policies", "console", "examples")
+PACKAGES: Final = (
+    "app_integration",
+    "vault",
+    "agent",
+    "aws",
+    "migration",
+    "policies",
+    "console",
+    "examples",
+)
 DECISIONS: Final = [*ROOT.glob("docs/adr/[0-9]*.md")]
 ENV: Final = ROOT / "docs" / "Env.md"
 PITFALLS: Final = ROOT / "docs" / "pitfalls.md"

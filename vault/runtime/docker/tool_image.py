@@ -24,7 +24,10 @@ NAME: Final = "strongroom-tool:local"
 _SITE: Final = "STRONGROOM_SITE"
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _DOCKERFILE: Final = "vault/runtime/docker/Dockerfile"
-_PACKAGES: Final = ("agent", "app_integration", "aws", "console", "policies", "vault")
+_PACKAGES: Final = (
+    *("agent", "app_integration", "aws", "console"),
+    *("migration", "policies", "vault"),
+)
 
 
 def ensure() -> None:

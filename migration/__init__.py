@@ -1,0 +1,1 @@
+"""Online migration of plaintext columns to encrypted ones, on PostgreSQL."""

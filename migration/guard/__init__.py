@@ -1,0 +1,1 @@
+"""Guard in the database, which finds each write of plaintext that brought no new token."""

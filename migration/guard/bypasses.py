@@ -1,0 +1,111 @@
+"""Writes that brought no new token: the queue that the guard fills, and who made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+# The queue has no primary key, as an index would make each report a third slower; a published table
+# needs a replica identity to be deleted from.
+#: Statement that creates the queue and the table of writers.
+TABLES: Final[LiteralString] = """
+    CREATE TABLE IF NOT EXISTS strongroom_migration.bypasses (
+        migration text NOT NULL,
+        row_key text[] NOT NULL,
+        operation text NOT NULL,
+        writer text NOT NULL,
+        application text NOT NULL,
+        at timestamptz NOT NULL DEFAULT clock_timestamp()
+    );
+    ALTER TABLE strongroom_migration.bypasses REPLICA IDENTITY FULL;
+    CREATE TABLE IF NOT EXISTS strongroom_migration.bypassing_writers (
+        migration text NOT NULL,
+        writer text NOT NULL,
+        application text NOT NULL,
+        operation text NOT NULL,
+        writes bigint NOT NULL,
+        first timestamptz NOT NULL,
+        last timestamptz NOT NULL,
+        PRIMARY KEY (migration, writer, application, operation)
+    )
+"""
+_TAKE: Final[LiteralString] = """
+    WITH taken AS (
+        DELETE FROM strongroom_migration.bypasses
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM strongroom_migration.bypasses WHERE migration = %s
+            LIMIT %s FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING *
+    ), noted AS (
+        INSERT INTO strongroom_migration.bypassing_writers AS known
+        SELECT migration, writer, application, operation, count(*), min(at), max(at) FROM taken
+        GROUP BY migration, writer, application, operation
+        ON CONFLICT (migration, writer, application, operation) DO UPDATE SET
+            writes = known.writes + excluded.writes, first = least(known.first, excluded.first),
+            last = greatest(known.last, excluded.last)
+    )
+    SELECT DISTINCT row_key FROM taken
+"""
+_WRITERS: Final[LiteralString] = """
+    SELECT writer, application, operation, sum(writes)::bigint AS writes, min(first) AS first,
+        max(last) AS last
+    FROM (
+        SELECT * FROM strongroom_migration.bypassing_writers
+        UNION ALL
+        SELECT migration, writer, application, operation, 1, at, at
+        FROM strongroom_migration.bypasses
+    ) AS reports
+    WHERE migration = %s
+    GROUP BY writer, application, operation ORDER BY max(last) DESC, writer, application, operation
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BypassingWriter:
+    """A writer that changed plaintext and brought no new token.
+
+    Attributes:
+        writer: The user of the session, which no statement can change.
+        application: The ``application_name`` of the session, which its client chose.
+        operation: ``INSERT`` or ``UPDATE``.
+        writes: How often. A row that moves to another partition counts twice, and so does one that
+            a later trigger changed.
+        first: Time of the first of them.
+        last: Time of the last of them.
+
+    """
+
+    writer: str
+    application: str
+    operation: str
+    writes: int
+    first: datetime
+    last: datetime
+
+
+def read_writers(connection: Connection, migration: str) -> list[BypassingWriter]:
+    """Return who bypassed *migration*, the latest first.
+
+    Raises:
+        psycopg.Error: If the server rejects the query.
+
+    """
+    with connection.cursor(row_factory=class_row(BypassingWriter)) as cursor:
+        return cursor.execute(_WRITERS, (migration,)).fetchall()
+
+
+def take(connection: Connection, migration: str, limit: int) -> list[list[str]]:
+    """Take up to *limit* reports off the queue, note their writers, and return the rows' keys.
+
+    Reports that another worker has taken are skipped. They are back if its transaction fails.
+
+    Raises:
+        psycopg.Error: If the server rejects the statement.
+
+    """
+    return [key for (key,) in connection.execute(_TAKE, (migration, limit))]

@@ -1,0 +1,154 @@
+"""Statements that create, change and drop the guard's functions and triggers.
+
+The trigger before an update reports a bypassing write and voids its stale tokens in one call, as
+each call costs as much as half the update. What a later trigger of somebody else changes is found
+after the update. A trigger *before* an insert would see rows that ``ON CONFLICT`` never inserts.
+The functions run with the rights of their owner, because writers may not touch the queue;
+``session_user`` is still the writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Final, TypeAlias
+
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+
+from migration.guard import conditions
+from migration.migrated_table import MigratedColumn, MigratedTable
+
+#: Schema of everything that a migration keeps in the database.
+SCHEMA: Final = "strongroom_migration"
+#: SQLSTATE of a refused write.
+REFUSED: Final = "SR001"
+# Triggers run in the order of their names, so that the first sees what other triggers changed.
+BEFORE_UPDATE: Final = "zzz_strongroom_before_update"
+AFTER_UPDATE: Final = "zzz_strongroom_after_update"
+AFTER_INSERT: Final = "zzz_strongroom_after_insert"
+TRIGGERS: Final = (BEFORE_UPDATE, AFTER_UPDATE, AFTER_INSERT)
+
+_Statement: TypeAlias = Callable[[MigratedTable, MigratedColumn], Composed]
+
+
+class Mode(Enum):
+    """What the guard does with a write that brought no token."""
+
+    QUEUE = "queue"
+    REFUSE = "refuse"
+
+
+def install(table: MigratedTable, migration: str) -> Iterator[Composed]:
+    """Yield the statements that install the guard; run them in one transaction.
+
+    The transaction must also add the columns of tokens: a token that is written before the guard is
+    there may become stale, and nothing would find it.
+
+    Args:
+        table: The table, whose columns of tokens exist.
+        migration: Name of the migration.
+
+    """
+    yield from functions(table, migration, Mode.QUEUE)
+    bypassing, late = conditions.bypassing_update(table), conditions.any_stale(table)
+    inserted = conditions.bypassing_insert(table)
+    before, after_update, after_insert = function_names(migration)
+    yield _trigger(table, BEFORE_UPDATE, "BEFORE UPDATE", bypassing, before)
+    yield _trigger(table, AFTER_UPDATE, "AFTER UPDATE", late, after_update)
+    yield _trigger(table, AFTER_INSERT, "AFTER INSERT", inserted, after_insert)
+    for name in TRIGGERS:
+        # Plain triggers do not fire for a replica's writes.
+        yield SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(_on(table), Identifier(name))
+
+
+def functions(table: MigratedTable, migration: str, mode: Mode) -> Iterator[Composed]:
+    """Yield the statements that create the functions, or replace those of another mode.
+
+    Replacing them takes no lock on the table.
+    """
+    report = _refuse(table, migration) if mode is Mode.REFUSE else _queue(table, migration)
+    before, after_update, after_insert = function_names(migration)
+    yield _function(before, SQL("{} {} RETURN NEW;").format(_each(table, _void), report))
+    late = SQL("{} {} RETURN NULL;").format(_each(table, _void_late), report)
+    yield _function(after_update, late)
+    yield _function(after_insert, SQL("{} RETURN NULL;").format(report))
+
+
+def function_names(migration: str) -> tuple[str, str, str]:
+    """Return the names of the functions before an update, after an update, and after an insert."""
+    return f"{migration}_before_update", f"{migration}_after_update", f"{migration}_after_insert"
+
+
+def drop(table: MigratedTable, migration: str) -> Iterator[Composed]:
+    """Yield the statements that remove the guard, as far as it exists."""
+    for name in TRIGGERS:
+        yield SQL("DROP TRIGGER IF EXISTS {} ON {}").format(Identifier(name), _on(table))
+    for name in function_names(migration):
+        yield SQL("DROP FUNCTION IF EXISTS {}()").format(Identifier(SCHEMA, name))
+
+
+def _trigger(
+    table: MigratedTable, name: str, event: str, condition: Composed, function: str
+) -> Composed:
+    # No column list: UPDATE OF misses what another trigger changes.
+    return SQL("CREATE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
+        Identifier(name), SQL(event), _on(table), condition, Identifier(SCHEMA, function)
+    )
+
+
+def _function(name: str, body: Composed) -> Composed:
+    return SQL(
+        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp AS {}"
+    ).format(Identifier(SCHEMA, name), Literal(SQL("BEGIN {} END").format(body).as_string()))
+
+
+def _void(table: MigratedTable, column: MigratedColumn) -> Composed:
+    voided = SQL(" ").join(
+        SQL("NEW.{} := NULL;").format(Identifier(each)) for each in _written(table, column)
+    )
+    return SQL("IF {} THEN {} END IF;").format(conditions.stale(table, column), voided)
+
+
+def _void_late(table: MigratedTable, column: MigratedColumn) -> Composed:
+    voided = SQL(", ").join(
+        SQL("{} = NULL").format(Identifier(each)) for each in _written(table, column)
+    )
+    key = SQL(" AND ").join(SQL("{0} = NEW.{0}").format(Identifier(each)) for each in table.key)
+    return SQL("IF {} THEN UPDATE {} SET {} WHERE {}; END IF;").format(
+        conditions.stale(table, column), _on(table), voided, key
+    )
+
+
+def _queue(table: MigratedTable, migration: str) -> Composed:
+    key = SQL(", ").join(SQL("NEW.{}::text").format(Identifier(each)) for each in table.key)
+    return SQL(
+        "INSERT INTO {} (migration, row_key, operation, writer, application)"
+        " VALUES ({}, ARRAY[{}], TG_OP, session_user, current_setting('application_name'));"
+    ).format(Identifier(SCHEMA, "bypasses"), Literal(migration), key)
+
+
+def _refuse(table: MigratedTable, migration: str) -> Composed:
+    columns = ", ".join(each.plaintext for each in table.columns)
+    message = (
+        f"migration {migration}: a write to {table.schema}.{table.name} changed one of {columns}"
+        " and brought no new token; its user is "
+    )
+    hint = "Write through the version of the application that encrypts these columns."
+    return SQL(
+        "RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {} || session_user, HINT = {};"
+    ).format(Literal(REFUSED), Literal(message), Literal(hint))
+
+
+def _each(table: MigratedTable, statement: _Statement) -> Composed:
+    return SQL(" ").join(statement(table, column) for column in table.columns)
+
+
+def _written(table: MigratedTable, column: MigratedColumn) -> Iterator[str]:
+    yield column.token
+    for index in table.indexes_of(column):
+        yield index.column
+
+
+def _on(table: MigratedTable) -> Composable:
+    return Identifier(table.schema, table.name)

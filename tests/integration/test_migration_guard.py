@@ -1,0 +1,314 @@
+"""The guard on a real PostgreSQL: what it lets pass, what it finds, and whom it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.sql import SQL
+
+from app_integration.names import Environment, Scope
+from migration.guard import bypasses, definition, triggers
+from migration.guard.triggers import Mode
+from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from tests.support.databases.store_postgres import store_postgres
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+PEOPLE = MigratedTable(
+    "public",
+    "people",
+    ("id",),
+    (
+        MigratedColumn("email", "email_token", ("id",)),
+        MigratedColumn("born", "born_token", ("id", "country")),
+    ),
+    (IndexedColumns("email_index", ("email",)),),
+    frozenset({"email"}),
+)
+EVENTS = MigratedTable(
+    "public",
+    "events",
+    ("id", "year"),
+    (MigratedColumn("guest", "guest_token", ("id", "year")),),
+    inexact=frozenset({"guest"}),
+)
+_SETUP: LiteralString = """
+    CREATE EXTENSION citext;
+    CREATE TABLE people (
+        id int PRIMARY KEY, email citext, born date, country text, visits int,
+        email_token bytea, email_index bytea, born_token bytea
+    );
+    CREATE TABLE events (id int, year int, guest json, guest_token bytea, PRIMARY KEY (id, year))
+        PARTITION BY LIST (year);
+    CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1);
+    CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2);
+    CREATE SCHEMA strongroom_migration;
+    CREATE ROLE old_importer LOGIN;
+    GRANT ALL ON people, events TO old_importer;
+"""
+_ROWS: LiteralString = """
+    INSERT INTO people VALUES (1, 'ada@example.com', '1815-12-10', 'gb', 0, 'e1', 'i1', 'b1');
+    INSERT INTO events VALUES (1, 1, '{"name": "Ada"}', 'g1');
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
+    folder = tmp_path_factory.mktemp("guard")
+    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
+        yield accounts.superuser
+
+
+@pytest.fixture
+def connection(server: Superuser) -> Iterator[Connection]:
+    """Return a connection in whose transaction both tables are guarded, as another user writes."""
+    with server.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute(_SETUP)
+        connection.execute(bypasses.TABLES)
+        for table in (PEOPLE, EVENTS):
+            install(connection, table)
+        connection.execute(_ROWS)
+        connection.execute("SET SESSION AUTHORIZATION old_importer")
+        connection.execute("SET application_name = 'nightly import'")
+        yield connection
+        connection.execute("RESET SESSION AUTHORIZATION")
+
+
+def install(connection: Connection, table: MigratedTable) -> None:
+    for statement in triggers.install(table, table.name):
+        connection.execute(statement)
+
+
+def refuse(connection: Connection, table: MigratedTable) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    for statement in triggers.functions(table, table.name, Mode.REFUSE):
+        connection.execute(statement)
+    connection.execute("SET SESSION AUTHORIZATION old_importer")
+
+
+def writers(connection: Connection, table: MigratedTable) -> list[tuple[str, str, int]]:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    found = bypasses.read_writers(connection, table.name)
+    return [(each.writer, each.application, each.writes) for each in found]
+
+
+CORRECT: dict[str, LiteralString] = {
+    "update": "UPDATE people SET email = 'b@example.com', email_token = 'e2', email_index = 'i2'",
+    "update whose index value stays": "UPDATE people SET email = 'ADA@x', email_token = 'e2'",
+    "update of another column": "UPDATE people SET visits = visits + 1",
+    "update with a new token of the same value": "UPDATE people SET born_token = 'b2'",
+    "update to null": "UPDATE people SET born = NULL, born_token = NULL",
+    "insert": "INSERT INTO people VALUES (2, 'b@x', NULL, 'gb', 0, 'e2', 'i2', NULL)",
+    "insert of nulls": "INSERT INTO people (id) VALUES (2)",
+    "delete": "DELETE FROM people",
+    "new key with new tokens": "UPDATE people SET id = 7, email_token = 'e2', born_token = 'b2'",
+    "upsert of another column": """
+        INSERT INTO people (id, email) VALUES (1, 'ada@example.com')
+        ON CONFLICT (id) DO UPDATE SET visits = people.visits + 1
+    """,
+    "merge": """
+        MERGE INTO people USING (VALUES (1)) AS source (id) ON people.id = source.id
+        WHEN MATCHED THEN UPDATE SET email = 'b@x', email_token = 'e2', email_index = 'i2'
+    """,
+}
+
+BYPASSES: dict[str, LiteralString] = {
+    "update": "UPDATE people SET email = 'b@example.com'",
+    "update to null": "UPDATE people SET email = NULL",
+    "update that the type calls equal": "UPDATE people SET email = 'ADA@example.com'",
+    "update of the other column": "UPDATE people SET born = '1815-12-11'",
+    "update that drops the token": "UPDATE people SET email = 'b@x', email_token = NULL",
+    "new key": "UPDATE people SET id = 7",
+    "new context": "UPDATE people SET country = 'fr'",
+    "upsert": """
+        INSERT INTO people (id, email) VALUES (1, 'b@x')
+        ON CONFLICT (id) DO UPDATE SET email = excluded.email
+    """,
+    "merge": """
+        MERGE INTO people USING (VALUES (1)) AS source (id) ON people.id = source.id
+        WHEN MATCHED THEN UPDATE SET email = 'b@x'
+    """,
+    "insert": "INSERT INTO people (id, email) VALUES (2, 'b@x')",
+    "insert without index value": """
+        INSERT INTO people (id, email, email_token) VALUES (2, 'b@x', 'e2')
+    """,
+}
+
+
+@pytest.mark.parametrize("statement", CORRECT.values(), ids=CORRECT)
+@pytest.mark.parametrize("mode", Mode)
+def test_write_with_new_token_passes(
+    connection: Connection, mode: Mode, statement: LiteralString
+) -> None:
+    if mode is Mode.REFUSE:
+        refuse(connection, PEOPLE)
+    connection.execute(statement)
+    kept = connection.execute("SELECT count(*) FROM people WHERE email_token IS NULL").fetchone()
+    assert kept == (1 if "VALUES (2)" in statement else 0,)
+    assert writers(connection, PEOPLE) == []
+
+
+@pytest.mark.parametrize("statement", BYPASSES.values(), ids=BYPASSES)
+def test_write_without_token_is_queued_and_leaves_no_stale_token(
+    connection: Connection, statement: LiteralString
+) -> None:
+    connection.execute(statement)
+    assert stale_rows(connection) == 0
+    assert writers(connection, PEOPLE) == [("old_importer", "nightly import", 1)]
+
+
+@pytest.mark.parametrize("statement", BYPASSES.values(), ids=BYPASSES)
+def test_write_without_token_is_refused_with_its_writer(
+    connection: Connection, statement: LiteralString
+) -> None:
+    refuse(connection, PEOPLE)
+    before = connection.execute("TABLE people").fetchall()
+    message = "its user is old_importer"
+    with pytest.raises(psycopg.Error, match=message) as caught, connection.transaction():
+        connection.execute(statement)
+    assert caught.value.sqlstate == triggers.REFUSED
+    assert connection.execute("TABLE people").fetchall() == before
+
+
+def test_copied_rows_are_queued(connection: Connection) -> None:
+    with connection.cursor().copy("COPY people (id, email) FROM STDIN") as copy:
+        for number in range(2, 102):
+            copy.write_row((number, "b@x"))
+    assert writers(connection, PEOPLE) == [("old_importer", "nightly import", 100)]
+
+
+def test_writes_of_a_replica_are_queued(connection: Connection) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    connection.execute("SET session_replication_role = replica")
+    connection.execute(BYPASSES["update"])
+    assert stale_rows(connection) == 0
+    assert [count for _, _, count in writers(connection, PEOPLE)] == [1]
+
+
+# What the last trigger changes is found after the update, and voiding its token is reported too.
+@pytest.mark.parametrize(("name", "reports"), [("aaa", 1), ("zzzz", 2)])
+def test_change_by_another_trigger_is_queued(
+    connection: Connection, name: LiteralString, reports: int
+) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    connection.execute("""
+        CREATE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.email := lower(NEW.email) || '.invalid'; RETURN NEW; END $$
+    """)
+    statement: LiteralString = """
+        CREATE TRIGGER {} BEFORE UPDATE ON people
+        FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lower_email()
+    """
+    connection.execute(SQL(statement).format(SQL(name)))
+    connection.execute("UPDATE people SET visits = 1")
+    assert stale_rows(connection) == 0
+    assert [count for _, _, count in writers(connection, PEOPLE)] == [reports]
+
+
+@pytest.mark.parametrize(
+    ("change", "reports"),
+    [('guest = \'{"name": "Bob"}\'', 1), ("year = 2", 2), ("year = 2, guest = '{}'", 2)],
+)
+def test_write_to_a_partition_is_queued(
+    connection: Connection, change: LiteralString, reports: int
+) -> None:
+    connection.execute(SQL("UPDATE events SET {}").format(SQL(change)))
+    found = connection.execute("SELECT guest_token FROM events").fetchall()
+    assert found == [(None,)]
+    assert sum(each[-1] for each in writers(connection, EVENTS)) == reports
+
+
+def test_backfilled_row_is_not_queued(connection: Connection) -> None:
+    connection.execute("INSERT INTO people (id, email) VALUES (2, 'b@x')")
+    connection.execute("UPDATE people SET email_token = 'e', email_index = 'i' WHERE id = 2")
+    assert writers(connection, PEOPLE) == [("old_importer", "nightly import", 1)]
+
+
+TAMPERING: dict[str, tuple[LiteralString, str]] = {
+    "disabled trigger": (
+        "ALTER TABLE people DISABLE TRIGGER zzz_strongroom_after_insert",
+        "trigger zzz_strongroom_after_insert on people is off or missing",
+    ),
+    "trigger that replicas skip": (
+        "ALTER TABLE people ENABLE TRIGGER zzz_strongroom_before_update",
+        "trigger zzz_strongroom_before_update on people is off or missing",
+    ),
+    "dropped trigger": (
+        "DROP TRIGGER zzz_strongroom_after_update ON people",
+        "trigger zzz_strongroom_after_update on people is off or missing",
+    ),
+    "narrower trigger": (
+        """
+        CREATE OR REPLACE TRIGGER zzz_strongroom_after_update AFTER UPDATE ON people FOR EACH ROW
+        WHEN (false) EXECUTE FUNCTION strongroom_migration.people_after_update();
+        ALTER TABLE people ENABLE ALWAYS TRIGGER zzz_strongroom_after_update
+        """,
+        "trigger zzz_strongroom_after_update on people was changed",
+    ),
+    "replaced function": (
+        """
+        CREATE OR REPLACE FUNCTION strongroom_migration.people_after_update() RETURNS trigger
+        LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'
+        """,
+        "function people_after_update was changed",
+    ),
+    "another owner": (
+        """
+        GRANT CREATE ON SCHEMA strongroom_migration TO old_importer;
+        ALTER FUNCTION strongroom_migration.people_before_update() OWNER TO old_importer
+        """,
+        "function people_before_update was changed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "change"), TAMPERING.values(), ids=TAMPERING)
+def test_changed_guard_is_found(
+    connection: Connection, statement: LiteralString, change: str
+) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    installed = definition.read(connection, PEOPLE, "people")
+    assert list(definition.find_changes(installed, installed)) == []
+    connection.execute(statement)
+    now = definition.read(connection, PEOPLE, "people")
+    assert list(definition.find_changes(installed, now)) == [change]
+
+
+def test_changed_guard_of_a_partition_is_found(connection: Connection) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    installed = definition.read(connection, EVENTS, "events")
+    connection.execute("CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3)")
+    newer = definition.read(connection, EVENTS, "events")
+    assert list(definition.find_changes(installed, newer)) == []
+    connection.execute("ALTER TABLE events_3 DISABLE TRIGGER zzz_strongroom_before_update")
+    now = definition.read(connection, EVENTS, "events")
+    assert list(definition.find_changes(installed, now)) == [
+        "trigger zzz_strongroom_before_update on events_3 is off or missing"
+    ]
+
+
+def test_dropped_guard_leaves_nothing(connection: Connection) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    for _ in range(2):
+        for statement in triggers.drop(PEOPLE, "people"):
+            connection.execute(statement)
+    left = definition.read(connection, PEOPLE, "people")
+    assert (set(left.triggers.values()), left.functions) == ({""}, {})
+
+
+def stale_rows(connection: Connection) -> int:
+    """Return the rows of :data:`PEOPLE` that have an old token of something that changed."""
+    query: LiteralString = """
+        SELECT count(*) FROM people WHERE
+            (email_token = 'e1' AND (id, email::bytea) <> (1, 'ada@example.com'::bytea))
+            OR (email IS NULL AND (email_token IS NOT NULL OR email_index IS NOT NULL))
+            OR (born_token = 'b1' AND (id, born, country) <> (1, '1815-12-10'::date, 'gb'))
+    """
+    found = connection.execute(query).fetchone()
+    assert found is not None
+    return int(found[0])
