@@ -1,0 +1,139 @@
+"""Ranges of a table's key, which several workers claim in the database.
+
+A worker holds a range by a lock on its row for one batch's transaction, and stores there how far it
+came. So a worker that dies leaves a range that another one takes on exactly where the last batch
+ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Identifier, Literal
+
+from migration.migrated_table import MigratedTable
+
+#: Statement that creates the table of ranges.
+TABLE: Final[LiteralString] = """
+    CREATE TABLE IF NOT EXISTS strongroom_migration.ranges (
+        migration text NOT NULL,
+        pass text NOT NULL,
+        number int NOT NULL,
+        after text[],
+        until text[],
+        rows bigint NOT NULL DEFAULT 0,
+        done_at timestamptz,
+        PRIMARY KEY (migration, pass, number)
+    )
+"""
+_CLAIM: Final[LiteralString] = """
+    SELECT number, after, until FROM strongroom_migration.ranges
+    WHERE migration = %s AND pass = %s AND done_at IS NULL
+    ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+_SAVE: Final[LiteralString] = """
+    UPDATE strongroom_migration.ranges SET after = coalesce(%(after)s, after),
+        rows = rows + %(rows)s, done_at = CASE WHEN %(is_done)s THEN clock_timestamp() END
+    WHERE migration = %(migration)s AND pass = %(pass)s AND number = %(number)s
+"""
+_INSERT: Final[LiteralString] = """
+    INSERT INTO strongroom_migration.ranges (migration, pass, number, after, until)
+    VALUES (%s, %s, %s, %s, %s)
+"""
+_LEFT: Final[LiteralString] = """
+    SELECT count(*) FROM strongroom_migration.ranges
+    WHERE migration = %s AND pass = %s AND done_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range that this worker holds.
+
+    Attributes:
+        number: Its number, in the order of the key.
+        after: Key, as text, after which its rest begins; None for the table's first row.
+        until: Key, as text, of its last row; None for the table's last.
+
+    """
+
+    number: int
+    after: Sequence[str] | None
+    until: Sequence[str] | None
+
+
+class Ranges:
+    """The ranges of one pass over a table.
+
+    Attributes:
+        migration: Name of the migration.
+
+    """
+
+    def __init__(self, migration: str, name: str) -> None:
+        """Name the pass.
+
+        Args:
+            migration: Name of the migration.
+            name: Name of the pass, such as ``backfill``.
+
+        """
+        self.migration = migration
+        self._names = migration, name
+
+    def create(self, connection: Connection, table: MigratedTable, size: int) -> int:
+        """Divide *table* into ranges of *size* rows, and return their number.
+
+        The last range is open, so that it has what is inserted later.
+        """
+        bounds = _read_bounds(connection, table, size)
+        ranges = enumerate(zip([None, *bounds], [*bounds, None], strict=True))
+        rows = [(*self._names, number, after, until) for number, (after, until) in ranges]
+        with connection.cursor() as cursor:
+            cursor.executemany(_INSERT, rows)
+        return len(rows)
+
+    def claim(self, connection: Connection) -> Range | None:
+        """Hold a range until the transaction ends, and return it; None if no free one is left."""
+        with connection.cursor(row_factory=class_row(Range)) as cursor:
+            return cursor.execute(_CLAIM, self._names).fetchone()
+
+    def save(
+        self,
+        connection: Connection,
+        number: int,
+        after: Sequence[str] | None,
+        rows: int,
+        *,
+        is_done: bool,
+    ) -> None:
+        """Store in the batch's transaction how far the range *number* is done."""
+        values = {
+            "migration": self.migration,
+            "pass": self._names[1],
+            "number": number,
+            "after": None if after is None else list(after),
+            "rows": rows,
+            "is_done": is_done,
+        }
+        connection.execute(_SAVE, values)
+
+    def count_left(self, connection: Connection) -> int:
+        """Return the number of ranges that are not done."""
+        found = connection.execute(_LEFT, self._names).fetchone()
+        return int(found[0]) if found else 0
+
+
+def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:
+    """Return the key of each *size*-th row, which ends a range."""
+    key = SQL(", ").join(Identifier(name) for name in table.key)
+    text = SQL(", ").join(SQL("{}::text").format(Identifier(name)) for name in table.key)
+    query = SQL(
+        "SELECT ARRAY[{}] FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {}) AS keys"
+        " WHERE n % {} = 0 ORDER BY n"
+    ).format(text, key, key, Identifier(table.schema, table.name), Literal(size))
+    return [bound for (bound,) in connection.execute(query)]

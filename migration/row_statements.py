@@ -1,0 +1,162 @@
+"""Statements that read rows of a migrated table, and write their tokens.
+
+A row is written only if it is still the version that was read. Values travel as arrays of binary
+parameters, the fastest form that psycopg has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from psycopg import Connection
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.rows import Rows
+
+#: A key, each column as text.
+Key = Sequence[str]
+
+
+class RowStatements:
+    """Reads and writes of one table."""
+
+    def __init__(self, table: MigratedTable, live: LiveTable) -> None:
+        """Compose the statements.
+
+        Args:
+            table: The table.
+            live: The same table as it is in the database.
+
+        """
+        self._table = table
+        # SQL and not Identifier, as these are the catalogue's own texts: "character varying(80)".
+        self._key_types = [SQL(live.columns[name].type) for name in table.key]
+        self._key = SQL(", ").join(Identifier("u", name) for name in table.key)
+        texts = (SQL("{}::text").format(Identifier("u", name)) for name in table.key)
+        self._key_text = SQL("ARRAY[{}]").format(SQL(", ").join(texts))
+        self._name = Identifier(table.schema, table.name)
+        self._incomplete = _is_incomplete(table)
+        self._update = self._compose_update()
+
+    def read_range(
+        self,
+        connection: Connection,
+        after: Key | None,
+        until: Key | None,
+        limit: int,
+        *,
+        incomplete: bool,
+    ) -> Rows:
+        """Return the first *limit* rows of a range, in the order of the key.
+
+        Args:
+            connection: A connection.
+            after: Key after which the range begins; None for the first row.
+            until: Key of the last row; None for the table's last.
+            limit: The number of rows.
+            incomplete: Whether to read only rows that lack a token or index value.
+
+        """
+        conditions: list[Composable] = [self._incomplete] if incomplete else []
+        conditions += self._within(after, until)
+        where = SQL("WHERE {}").format(_all_of(conditions)) if conditions else SQL("")
+        return self._read(
+            connection,
+            SQL("{} ORDER BY {} LIMIT {}").format(where, self._key, Literal(limit)),
+        )
+
+    def read_keys(self, connection: Connection, keys: Sequence[Key]) -> Rows:
+        """Return those of the rows of *keys* that lack a token or index value."""
+        aliases = [Identifier(f"k{at}") for at in range(len(self._table.key))]
+        joined = _all_of(
+            SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)
+            for name, alias, kind in zip(self._table.key, aliases, self._key_types, strict=True)
+        )
+        condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {}").format(
+            SQL(", ").join([SQL("%s::text[]")] * len(aliases)),
+            SQL(", ").join(aliases),
+            joined,
+            self._incomplete,
+        )
+        return self._read(connection, condition, [list(part) for part in zip(*keys, strict=True)])
+
+    def write(
+        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
+    ) -> int:
+        """Write tokens and index values; return how many rows were still as they were read.
+
+        Args:
+            connection: A connection.
+            rows: The rows.
+            written: For each written column of the table, the bytes for each row. None leaves the
+                column of a row as it is.
+
+        """
+        keys = [list(rows.columns[name]) for name in self._table.key]
+        return connection.execute(self._update, [*keys, list(rows.versions), *written]).rowcount
+
+    def _read(
+        self, connection: Connection, condition: Composed, values: Sequence[Any] = ()
+    ) -> Rows:
+        names = self._table.read
+        columns = SQL(", ").join(Identifier("u", name) for name in names)
+        query = SQL("SELECT {}, u.xmin::text, {} FROM {} AS u {}").format(
+            self._key_text, columns, self._name, condition
+        )
+        found = connection.execute(query, values or None, binary=True).fetchall()
+        keys, versions, *read = zip(*found, strict=True) if found else [()] * (2 + len(names))
+        return Rows(keys, versions, dict(zip(names, read, strict=True)))
+
+    def _within(self, after: Key | None, until: Key | None) -> Iterator[Composed]:
+        for operator, key in ((SQL(">"), after), (SQL("<="), until)):
+            if key is not None:
+                parts = zip(key, self._key_types, strict=True)
+                bound = SQL(", ").join(SQL("{}::{}").format(text, kind) for text, kind in parts)
+                yield SQL("({}) {} ({})").format(self._key, operator, bound)
+
+    def _compose_update(self) -> Composed:
+        keys = [Identifier(f"k{at}") for at in range(len(self._table.key))]
+        tokens = [Identifier(f"t{at}") for at in range(len(self._table.written))]
+        arrays: list[Composable] = [SQL("%b::{}[]").format(each) for each in self._key_types]
+        arrays += [SQL("%b::text[]"), *(SQL("%b::bytea[]") for _ in tokens)]
+        assignments = (
+            SQL("{0} = coalesce(v.{1}, u.{0})").format(Identifier(name), alias)
+            for name, alias in zip(self._table.written, tokens, strict=True)
+        )
+        joined = _all_of(
+            SQL("u.{} = v.{}").format(Identifier(name), alias)
+            for name, alias in zip(self._table.key, keys, strict=True)
+        )
+        return SQL(
+            "UPDATE {} AS u SET {} FROM unnest({}) AS v ({}) WHERE {} AND u.xmin = v.version::xid"
+        ).format(
+            self._name,
+            SQL(", ").join(assignments),
+            SQL(", ").join(arrays),
+            SQL(", ").join((*keys, Identifier("version"), *tokens)),
+            joined,
+        )
+
+
+def _is_incomplete(table: MigratedTable) -> Composed:
+    """Return the condition that a row ``u`` has a plaintext without its token or index value."""
+    parts: list[tuple[tuple[str, ...], str]]
+    parts = [((each.plaintext,), each.token) for each in table.columns]
+    parts += [(each.of, each.column) for each in table.indexes]
+    conditions = (
+        _all_of(
+            (
+                SQL("u.{} IS NULL").format(Identifier(column)),
+                *(SQL("u.{} IS NOT NULL").format(Identifier(name)) for name in sources),
+            )
+        )
+        for sources, column in parts
+    )
+    return SQL("({})").format(SQL(" OR ").join(conditions))
+
+
+def _all_of(conditions: Iterable[Composable]) -> Composed:
+    return SQL(" AND ").join(conditions)

@@ -1,0 +1,241 @@
+"""Backfill on a real PostgreSQL, while writers that encrypt and writers that do not go on."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Final, LiteralString, TypeAlias
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.names import Environment, Scope
+from migration import live_table, ranges
+from migration.backfill import Backfill
+from migration.guard import bypasses, triggers
+from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.ranges import Ranges
+from migration.row_cipher import RowCipher
+from migration.row_statements import RowStatements
+from tests.support.databases.store_postgres import store_postgres
+from tests.support.models import cipher_parts, index_parts
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROWS: Final = 3000
+_WRITES: Final = 50  # of each writer, at least
+Key: TypeAlias = tuple[int, str]
+GUESTS: Final = MigratedTable(
+    "public",
+    "guests",
+    ("id", "branch"),
+    (
+        MigratedColumn("email", "email_token", ("id", "branch")),
+        MigratedColumn("born", "born_token", ("id", "branch")),
+    ),
+    (IndexedColumns("email_index", ("email",)),),
+)
+_SETUP: LiteralString = """
+    CREATE TABLE guests (
+        id int, branch text, email varchar(80), born date, visits int DEFAULT 0,
+        email_token bytea, born_token bytea, email_index bytea, PRIMARY KEY (id, branch)
+    );
+    INSERT INTO guests SELECT n, 'b' || n %% 3, nullif('Guest' || n || '@example.com',
+        'Guest7@example.com'), CASE WHEN n %% 2 = 0 THEN '1980-01-01'::date + n END
+    FROM generate_series(1, %s) AS n;
+"""
+
+
+class Site:
+    """A guarded table of guests, and what a worker on it needs."""
+
+    def __init__(self, superuser: Superuser) -> None:
+        self.connect = superuser.connect
+        cipher = FieldCipher(
+            cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
+        )
+        context = ("id", "branch")
+        self.email = cipher.field("guests.email", context)
+        self.born = cipher.field("guests.born", context, date)
+        indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
+        self.index = indexes.index("guests.email", rows=100_000, normalise="email")
+        self.index.create()
+        fields = {"email": self.email, "born": self.born}
+        self.cipher = RowCipher(GUESTS, fields, {"email_index": self.index})
+        self.ranges = Ranges("guests", "backfill")
+
+    def statements(self, connection: Connection) -> RowStatements:
+        live = live_table.read(connection, GUESTS.schema, GUESTS.name)
+        return RowStatements(GUESTS, live)
+
+    def worker(self, connection: Connection, batch: int = 200) -> Backfill:
+        return Backfill(self.ranges, self.statements(connection), self.cipher, batch)
+
+
+@pytest.fixture(scope="module")
+def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
+    folder = tmp_path_factory.mktemp("backfill")
+    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
+        yield accounts.superuser
+
+
+@pytest.fixture
+def site(superuser: Superuser) -> Iterator[Site]:
+    with superuser.connect() as connection:
+        connection.execute("CREATE SCHEMA strongroom_migration")
+        connection.execute(bypasses.TABLES)
+        connection.execute(ranges.TABLE)
+        with psycopg.ClientCursor(connection) as cursor:
+            cursor.execute(_SETUP, (ROWS,))
+        for statement in triggers.install(GUESTS, "guests"):
+            connection.execute(statement)
+        yield Site(superuser)
+        connection.execute("DROP TABLE guests")
+        connection.execute("DROP SCHEMA strongroom_migration CASCADE")
+
+
+def test_backfill_encrypts_each_row(site: Site) -> None:
+    with site.connect() as connection:
+        assert site.ranges.create(connection, GUESTS, 700) == 5
+        worker = site.worker(connection)
+        done = list(iter(lambda: worker.run_batch(connection), None))
+        assert sum(each.rows for each in done) == ROWS - 1  # guest 7 has neither value
+        assert site.ranges.count_left(connection) == 0
+        assert remaining(site, connection) == (0, 0)
+
+
+def test_backfill_beside_writers_leaves_no_wrong_row(site: Site) -> None:
+    stopped = threading.Event()
+    with site.connect() as connection, ThreadPoolExecutor(4) as threads:
+        site.ranges.create(connection, GUESTS, 300)
+        writers = [threads.submit(write, site, seed, stopped) for seed in (1, 2)]
+        workers = [threads.submit(work, site) for _ in range(2)]
+        for each in workers:
+            each.result(60)
+        stopped.set()
+        bypassing = sum(each.result(60) for each in writers)
+        worker = site.worker(connection)
+        while worker.redo(connection) is not None:
+            pass
+        assert remaining(site, connection) == (0, 0)
+        found = bypasses.read_writers(connection, "guests")
+    assert bypassing > 0
+    assert sum(each.writes for each in found) == bypassing
+
+
+def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:
+    with site.connect() as connection, site.connect() as other:
+        site.ranges.create(connection, GUESTS, 2 * ROWS)
+        site.worker(connection).run_batch(connection)
+        with connection.transaction():
+            held = site.ranges.claim(connection)
+            assert held is not None
+            assert held.after == ["201", "b0"]
+            assert site.ranges.claim(other) is None
+            connection.execute("SELECT 1")
+            other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+            taken = site.worker(other).run_batch(other)
+        assert taken is not None
+        assert taken.rows == 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "email_token = born_token",
+        "born_token = email_token",
+        "email_index = '\\x00'",
+        "(email_token, email_index) = (SELECT email_token, email_index FROM guests WHERE id = 13)",
+        "email_token = set_byte(email_token, 40, 255 - get_byte(email_token, 40))",
+    ],
+)
+def test_wrong_token_is_found(site: Site, damage: LiteralString) -> None:
+    with site.connect() as connection:
+        site.ranges.create(connection, GUESTS, ROWS)
+        worker = site.worker(connection)
+        while worker.run_batch(connection):
+            pass
+        connection.execute("UPDATE guests SET " + damage + " WHERE id = 12")
+        statements = site.statements(connection)
+        rows = statements.read_range(connection, None, None, ROWS, incomplete=False)
+        wrong = site.cipher.find_mismatches(rows)
+        assert [rows.columns["id"][at] for at in wrong] == [12]
+
+
+def test_row_that_was_changed_is_not_written(site: Site) -> None:
+    with site.connect() as connection:
+        statements = site.statements(connection)
+        rows = statements.read_range(connection, None, None, 3, incomplete=True)
+        connection.execute("UPDATE guests SET visits = 1 WHERE id = 2")
+        assert statements.write(connection, rows, site.cipher.encrypt(rows)) == 2
+        left = statements.read_keys(connection, rows.keys)
+        assert left.columns["id"] == (2,)
+
+
+def work(site: Site) -> None:
+    """Run a worker until no range is left."""
+    with site.connect() as connection:
+        worker = site.worker(connection)
+        while site.ranges.count_left(connection):
+            worker.run_batch(connection)
+
+
+def write(site: Site, seed: int, stopped: threading.Event) -> int:
+    """Write at random until *stopped*, and return the number of writes that did not encrypt."""
+    choose, bypassing, writes = random.Random(seed), 0, 0  # noqa: S311 (which rows, not keys)
+    with site.connect() as connection:
+        while not stopped.is_set() or writes < _WRITES:
+            writes += 1
+            number = choose.randrange(1, ROWS)
+            key, email = (number, f"b{number % 3}"), f"new{choose.random()}@example.com"
+            action = choose.choice((write_both, write_plaintext, touch, replace))
+            bypassing += action(site, connection, key, email)
+    return bypassing
+
+
+def write_both(site: Site, connection: Connection, key: Key, email: str) -> int:
+    written = (email, site.email.encrypt(email, *key), site.index.value(email), *key)
+    connection.execute(
+        "UPDATE guests SET email = %s, email_token = %s, email_index = %s"
+        " WHERE (id, branch) = (%s, %s)",
+        written,
+    )
+    return 0
+
+
+def write_plaintext(_: Site, connection: Connection, key: Key, email: str) -> int:
+    statement: LiteralString = "UPDATE guests SET email = %s WHERE (id, branch) = (%s, %s)"
+    return connection.execute(statement, (email, *key)).rowcount
+
+
+def touch(_: Site, connection: Connection, key: Key, __: str) -> int:
+    connection.execute("UPDATE guests SET visits = visits + 1 WHERE (id, branch) = (%s, %s)", key)
+    return 0
+
+
+def replace(_: Site, connection: Connection, key: Key, email: str) -> int:
+    """Delete a row and insert it again without tokens, in one transaction."""
+    with connection.transaction():
+        connection.execute("DELETE FROM guests WHERE (id, branch) = (%s, %s)", key)
+        connection.execute(
+            "INSERT INTO guests (id, branch, email) VALUES (%s, %s, %s)", (*key, email)
+        )
+    return 1
+
+
+def remaining(site: Site, connection: Connection) -> tuple[int, int]:
+    """Return the number of rows that are incomplete, and of those whose token is wrong."""
+    statements = site.statements(connection)
+    incomplete = statements.read_range(connection, None, None, ROWS, incomplete=True)
+    rows = statements.read_range(connection, None, None, 2 * ROWS, incomplete=False)
+    assert len(rows) == ROWS
+    return len(incomplete), len(site.cipher.find_mismatches(rows))
