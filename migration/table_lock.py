@@ -1,0 +1,114 @@
+"""The lock that a change of a table's definition needs, taken without holding up its queries.
+
+A statement that waits for the lock makes every later query of the table wait behind it. So the
+first attempts do not wait, and the later ones only for milliseconds, which is the longest that
+anybody waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from psycopg import Connection
+from psycopg.errors import LockNotAvailable
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from app_integration.errors import ConfigurationError
+from migration.migrated_table import MigratedTable
+
+#: Milliseconds of an attempt that waits.
+_WAIT: Final = 20
+#: Attempts that do not wait, because a queue of short transactions may starve them all.
+_IMMEDIATE: Final = 30
+_PAUSE: Final = 0.05  # seconds between attempts, on average
+
+_HOLDERS: Final[LiteralString] = """
+    SELECT DISTINCT activity.pid, activity.usename, activity.application_name, activity.state,
+        extract(epoch FROM clock_timestamp() - activity.xact_start)::int
+    FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+    WHERE held.granted AND held.pid <> pg_backend_pid()
+        AND held.relation = format('%%I.%%I', %s::text, %s::text)::regclass
+    ORDER BY 5 DESC LIMIT 3
+"""
+
+
+class TableLockNotTaken(ConfigurationError):
+    """Others held locks on the table all the time. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Time and chance between attempts.
+
+    Attributes:
+        clock: Returns monotonic seconds.
+        sleep: Waits for that many seconds.
+        random: Returns a number from 0 to 1.
+        patience: Seconds after which no attempt begins.
+
+    """
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+    random: Callable[[], float]
+    patience: float = 60.0
+
+
+def change(
+    connection: Connection,
+    table: MigratedTable,
+    statements: Iterable[SQL | Composed],
+    pacing: Pacing,
+) -> int:
+    """Run *statements* in one transaction that holds *table* alone, and return the attempts.
+
+    Args:
+        connection: A connection outside a transaction.
+        table: The table, which is locked with its partitions.
+        statements: Statements that take no longer than a change of the catalogue.
+        pacing: Time and chance between attempts.
+
+    Raises:
+        TableLockNotTaken: If others held locks until the patience was over. It names them.
+        psycopg.Error: If the server rejects a statement. Nothing was changed.
+
+    """
+    prepared, end = list(statements), pacing.clock() + pacing.patience
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with connection.transaction():
+                _lock(connection, table, waits=attempt > _IMMEDIATE)
+                for statement in prepared:
+                    connection.execute(statement)
+        except LockNotAvailable:
+            if pacing.clock() >= end:
+                raise TableLockNotTaken(_describe(connection, table, attempt)) from None
+        else:
+            return attempt
+        pacing.sleep(_PAUSE * (0.5 + pacing.random()))
+
+
+def _lock(connection: Connection, table: MigratedTable, *, waits: bool) -> None:
+    name = Identifier(table.schema, table.name)
+    if waits:
+        connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_WAIT)))
+    ending = SQL("") if waits else SQL(" NOWAIT")
+    connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE{}").format(name, ending))
+
+
+def _describe(connection: Connection, table: MigratedTable, attempts: int) -> str:
+    holders = [
+        f"process {pid} of {user} ({application or 'no name'}, {state}, for {seconds or 0} s)"
+        for pid, user, application, state, seconds in connection.execute(
+            _HOLDERS, (table.schema, table.name)
+        )
+    ]
+    return (
+        f"{table.schema}.{table.name}: {attempts} attempts to lock the table failed, and nothing"
+        f" was changed; it is held by {', '.join(holders) or 'nobody any more'}. End long"
+        " transactions there, and repeat the command"
+    )

@@ -1,0 +1,123 @@
+"""Changes of a table that others are using, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.sql import SQL
+
+from app_integration.names import Environment, Scope
+from migration import table_lock
+from migration.migrated_table import MigratedTable
+from migration.table_lock import Pacing, TableLockNotTaken
+from tests.support.databases.store_postgres import store_postgres
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+ORDERS = MigratedTable("public", "orders", ("id",), ())
+ADD = SQL("ALTER TABLE orders ADD COLUMN note_token bytea")
+
+
+@pytest.fixture(scope="module")
+def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
+    folder = tmp_path_factory.mktemp("locks")
+    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
+        yield accounts.superuser
+
+
+@pytest.fixture
+def connection(superuser: Superuser) -> Iterator[Connection]:
+    with superuser.connect() as connection:
+        connection.execute("CREATE TABLE orders (id int PRIMARY KEY, note text)")
+        yield connection
+        connection.execute("DROP TABLE orders")
+
+
+@pytest.fixture
+def reader(superuser: Superuser, connection: Connection) -> Iterator[Connection]:
+    """Return a connection whose open transaction has read the table."""
+    assert connection.info.status is psycopg.pq.ConnStatus.OK
+    with superuser.connect() as reader:
+        reader.execute("SET application_name = 'monthly report'")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM orders")
+        yield reader
+
+
+def pacing(after: dict[int, Callable[[], object]] | None = None, patience: int = 100) -> Pacing:
+    """Return a pacing whose sleeps count as seconds, and run *after* the sleep of that number."""
+    sleeps = itertools.count(1)
+    seconds = [0]
+
+    def sleep(_: float) -> None:
+        seconds[0] = next(sleeps)
+        if after and seconds[0] in after:
+            after[seconds[0]]()
+
+    return Pacing(lambda: seconds[0], sleep, lambda: 0.5, patience)
+
+
+def test_unused_table_is_changed_at_once(connection: Connection) -> None:
+    assert table_lock.change(connection, ORDERS, [ADD], pacing()) == 1
+    assert "note_token" in columns(connection)
+
+
+@pytest.mark.parametrize("ended_after", [2, 40], ids=["without waiting", "waiting"])
+def test_change_is_made_when_the_reader_has_ended(
+    connection: Connection, reader: Connection, ended_after: int
+) -> None:
+    found = pacing({ended_after: reader.rollback})
+    assert table_lock.change(connection, ORDERS, [ADD], found) == ended_after + 1
+    assert "note_token" in columns(connection)
+
+
+def test_table_that_stays_locked_is_not_changed(connection: Connection, reader: Connection) -> None:
+    message = (
+        rf"public\.orders: 41 attempts .*held by process {reader.info.backend_pid} of"
+        r" postgres \(monthly report, idle in transaction, for \d+ s\)"
+    )
+    with pytest.raises(TableLockNotTaken, match=message):
+        table_lock.change(connection, ORDERS, [ADD], pacing(patience=40))
+    assert "note_token" not in columns(connection)
+
+
+@pytest.mark.usefixtures("reader")
+def test_no_query_waits_behind_the_attempts(connection: Connection, superuser: Superuser) -> None:
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        queries = threads.submit(query_until, stopped, superuser)
+        with pytest.raises(TableLockNotTaken):
+            table_lock.change(connection, ORDERS, [ADD], pacing(patience=60))
+        stopped.set()
+        assert queries.result(10) > 0
+
+
+def test_rejected_statement_changes_nothing(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        table_lock.change(connection, ORDERS, [ADD, SQL("DROP TABLE absent")], pacing())
+    assert "note_token" not in columns(connection)
+
+
+def columns(connection: Connection) -> set[str]:
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0"
+    )
+    return {name for (name,) in found}
+
+
+def query_until(stopped: threading.Event, superuser: Superuser) -> int:
+    """Query the table until *stopped*, and return how often; a long wait is an error."""
+    count = 0
+    with superuser.connect() as connection:
+        connection.execute("SET lock_timeout = '1s'")
+        while not stopped.is_set() or count == 0:
+            connection.execute("SELECT count(*) FROM orders")
+            count += 1
+    return count
