@@ -1,12 +1,13 @@
-"""A table as the database has it: its columns, key and what else a migration depends on."""
+"""A table as the database has it: its columns, key, size and what else a migration depends on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 #: Types whose equality is that of their bytes. Others, such as ``numeric``, call some different
 #: bytes equal, or have no equality.
@@ -18,6 +19,20 @@ _EXACT_TYPES: Final = frozenset(
 )
 _VARCHAR: Final = "character varying"
 
+_TABLE: Final[LiteralString] = """
+    SELECT relkind::text AS kind, relpersistence = 'p' AS is_logged,
+        relforcerowsecurity AS forces_row_security,
+        EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid AND c.relkind <> 'p')
+            OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) AS is_inherited,
+        pg_has_role(relowner, 'USAGE') AS is_owned, pg_total_relation_size(c.oid) AS size,
+        (
+            SELECT coalesce(sum(greatest(leaf.reltuples, 0)), 0)::bigint FROM pg_class AS leaf
+            WHERE leaf.oid = c.oid AND leaf.relkind = 'r' OR leaf.oid IN (
+                SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf
+            )
+        ) AS rows
+    FROM pg_class AS c WHERE oid = format('%%I.%%I', %s::text, %s::text)::regclass
+"""
 _COLUMNS: Final[LiteralString] = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
         a.attnotnull AS is_required, a.attgenerated <> '' AS is_generated,
@@ -33,6 +48,21 @@ _KEY: Final[LiteralString] = """
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = part.attnum
     WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND i.indisprimary
     ORDER BY part.position
+"""
+#: What ``DROP COLUMN`` would take away, or would be refused for; not defaults and NOT NULL.
+_DEPENDENTS: Final[LiteralString] = """
+    SELECT a.attname, array_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0)
+        ORDER BY pg_describe_object(d.classid, d.objid, 0))
+    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.deptype IN ('n', 'a')
+        AND d.refobjid = format('%%I.%%I', %s::text, %s::text)::regclass
+        AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objid AND c.contype = 'n')
+        AND NOT EXISTS (
+            SELECT FROM pg_attrdef e JOIN pg_attribute g
+                ON g.attrelid = e.adrelid AND g.attnum = e.adnum AND g.attgenerated = ''
+            WHERE e.oid = d.objid
+        )
+    GROUP BY a.attname
 """
 
 
@@ -51,14 +81,19 @@ class LiveColumn:
 
     name: str
     type: LiteralString
-    is_required: bool
-    is_generated: bool
-    is_deterministic: bool
+    is_required: bool = False
+    is_generated: bool = False
+    is_deterministic: bool = True
+
+    @property
+    def base_type(self) -> str:
+        """Return the type without its length: ``character varying``."""
+        return self.type.partition("(")[0]
 
     @property
     def is_exact(self) -> bool:
         """Return whether ``=`` compares its bytes."""
-        is_exact_type = self.type in _EXACT_TYPES or self.type.startswith(_VARCHAR)
+        is_exact_type = self.type in _EXACT_TYPES or self.base_type == _VARCHAR
         return is_exact_type and self.is_deterministic
 
 
@@ -69,11 +104,27 @@ class LiveTable:
     Attributes:
         columns: Its columns by name.
         key: The columns of its primary key, in order; none if it has none.
+        dependents: What depends on a column, by its name: indexes, constraints, views, triggers.
+        kind: ``r`` for a table, ``p`` for a partitioned one, as in ``pg_class``.
+        is_logged: Whether it survives a crash, and the session.
+        is_inherited: Whether it is a partition, or part of an inheritance tree.
+        forces_row_security: Whether policies hide rows even from its owner.
+        is_owned: Whether this user has the rights of its owner.
+        size: Its size in bytes, with indexes.
+        rows: The number of its rows, as estimated at the last ``ANALYZE``.
 
     """
 
-    columns: dict[str, LiveColumn]
+    columns: Mapping[str, LiveColumn]
     key: tuple[str, ...]
+    dependents: Mapping[str, tuple[str, ...]]
+    kind: str = "r"
+    is_logged: bool = True
+    is_inherited: bool = False
+    forces_row_security: bool = False
+    is_owned: bool = True
+    size: int = 0
+    rows: int = 0
 
     @property
     def inexact(self) -> frozenset[str]:
@@ -89,7 +140,13 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
         psycopg.Error: If the server rejects a query.
 
     """
+    named = schema, name
     with connection.cursor(row_factory=class_row(LiveColumn)) as cursor:
-        columns = {each.name: each for each in cursor.execute(_COLUMNS, (schema, name))}
-    key = tuple(column for (column,) in connection.execute(_KEY, (schema, name)))
-    return LiveTable(columns, key)
+        columns = {each.name: each for each in cursor.execute(_COLUMNS, named)}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        table: dict[str, Any] = cursor.execute(_TABLE, named).fetchone() or {}
+    key = tuple(column for (column,) in connection.execute(_KEY, named))
+    dependents = {
+        column: tuple(objects) for column, objects in connection.execute(_DEPENDENTS, named)
+    }
+    return LiveTable(columns, key, dependents, **table)

@@ -26,6 +26,7 @@ TABLE: Final[LiteralString] = """
         after text[],
         until text[],
         rows bigint NOT NULL DEFAULT 0,
+        wrong bigint NOT NULL DEFAULT 0,
         done_at timestamptz,
         PRIMARY KEY (migration, pass, number)
     )
@@ -37,16 +38,18 @@ _CLAIM: Final[LiteralString] = """
 """
 _SAVE: Final[LiteralString] = """
     UPDATE strongroom_migration.ranges SET after = coalesce(%(after)s, after),
-        rows = rows + %(rows)s, done_at = CASE WHEN %(is_done)s THEN clock_timestamp() END
+        rows = rows + %(rows)s, wrong = wrong + %(wrong)s,
+        done_at = CASE WHEN %(is_done)s THEN clock_timestamp() END
     WHERE migration = %(migration)s AND pass = %(pass)s AND number = %(number)s
 """
 _INSERT: Final[LiteralString] = """
     INSERT INTO strongroom_migration.ranges (migration, pass, number, after, until)
     VALUES (%s, %s, %s, %s, %s)
 """
-_LEFT: Final[LiteralString] = """
-    SELECT count(*) FROM strongroom_migration.ranges
-    WHERE migration = %s AND pass = %s AND done_at IS NULL
+_PROGRESS: Final[LiteralString] = """
+    SELECT count(*) AS ranges, count(*) FILTER (WHERE done_at IS NULL) AS left,
+        coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(wrong), 0)::bigint AS wrong
+    FROM strongroom_migration.ranges WHERE migration = %s AND pass = %s
 """
 
 
@@ -64,6 +67,24 @@ class Range:
     number: int
     after: Sequence[str] | None
     until: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassProgress:
+    """How far a pass is.
+
+    Attributes:
+        ranges: The number of its ranges; 0 if it was not begun.
+        left: Those that are not done.
+        rows: Rows that were processed.
+        wrong: Those that were found wrong.
+
+    """
+
+    ranges: int
+    left: int
+    rows: int
+    wrong: int
 
 
 class Ranges:
@@ -109,23 +130,35 @@ class Ranges:
         after: Sequence[str] | None,
         rows: int,
         *,
+        wrong: int = 0,
         is_done: bool,
     ) -> None:
-        """Store in the batch's transaction how far the range *number* is done."""
+        """Store in the batch's transaction how far the range *number* is done.
+
+        Args:
+            connection: The connection that holds the range.
+            number: Number of the range.
+            after: Key, as text, of the last row of the batch; None if it had none.
+            rows: Rows of the batch that were processed.
+            wrong: Rows of it that were found wrong.
+            is_done: Whether the range has no further rows.
+
+        """
         values = {
             "migration": self.migration,
             "pass": self._names[1],
             "number": number,
             "after": None if after is None else list(after),
             "rows": rows,
+            "wrong": wrong,
             "is_done": is_done,
         }
         connection.execute(_SAVE, values)
 
-    def count_left(self, connection: Connection) -> int:
-        """Return the number of ranges that are not done."""
-        found = connection.execute(_LEFT, self._names).fetchone()
-        return int(found[0]) if found else 0
+    def read_progress(self, connection: Connection) -> PassProgress:
+        """Return how far the pass is."""
+        with connection.cursor(row_factory=class_row(PassProgress)) as cursor:
+            return cursor.execute(_PROGRESS, self._names).fetchone() or PassProgress(0, 0, 0, 0)
 
 
 def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:

@@ -14,10 +14,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
-from migration.rows import Rows
-
-#: A key, each column as text.
-Key = Sequence[str]
+from migration.rows import Key, Rows
 
 
 class RowStatements:
@@ -38,8 +35,14 @@ class RowStatements:
         texts = (SQL("{}::text").format(Identifier("u", name)) for name in table.key)
         self._key_text = SQL("ARRAY[{}]").format(SQL(", ").join(texts))
         self._name = Identifier(table.schema, table.name)
+        self._aliases = [Identifier(f"k{at}") for at in range(len(table.key))]
+        self._has_key_text = _all_of(
+            SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)
+            for name, alias, kind in zip(table.key, self._aliases, self._key_types, strict=True)
+        )
         self._incomplete = _is_incomplete(table)
         self._update = self._compose_update()
+        self._void = self._compose_void()
 
     def read_range(
         self,
@@ -70,15 +73,10 @@ class RowStatements:
 
     def read_keys(self, connection: Connection, keys: Sequence[Key]) -> Rows:
         """Return those of the rows of *keys* that lack a token or index value."""
-        aliases = [Identifier(f"k{at}") for at in range(len(self._table.key))]
-        joined = _all_of(
-            SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)
-            for name, alias, kind in zip(self._table.key, aliases, self._key_types, strict=True)
-        )
         condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {}").format(
-            SQL(", ").join([SQL("%s::text[]")] * len(aliases)),
-            SQL(", ").join(aliases),
-            joined,
+            SQL(", ").join([SQL("%s::text[]")] * len(self._aliases)),
+            SQL(", ").join(self._aliases),
+            self._has_key_text,
             self._incomplete,
         )
         return self._read(connection, condition, [list(part) for part in zip(*keys, strict=True)])
@@ -97,6 +95,12 @@ class RowStatements:
         """
         keys = [list(rows.columns[name]) for name in self._table.key]
         return connection.execute(self._update, [*keys, list(rows.versions), *written]).rowcount
+
+    def void(self, connection: Connection, rows: Rows, positions: Iterable[int]) -> None:
+        """Set the tokens and index values of rows to NULL, if they are still as they were read."""
+        chosen = [(rows.keys[at], rows.versions[at]) for at in positions]
+        keys = [list(part) for part in zip(*(key for key, _ in chosen), strict=True)]
+        connection.execute(self._void, [*keys, [version for _, version in chosen]])
 
     def _read(
         self, connection: Connection, condition: Composed, values: Sequence[Any] = ()
@@ -118,7 +122,6 @@ class RowStatements:
                 yield SQL("({}) {} ({})").format(self._key, operator, bound)
 
     def _compose_update(self) -> Composed:
-        keys = [Identifier(f"k{at}") for at in range(len(self._table.key))]
         tokens = [Identifier(f"t{at}") for at in range(len(self._table.written))]
         arrays: list[Composable] = [SQL("%b::{}[]").format(each) for each in self._key_types]
         arrays += [SQL("%b::text[]"), *(SQL("%b::bytea[]") for _ in tokens)]
@@ -128,7 +131,7 @@ class RowStatements:
         )
         joined = _all_of(
             SQL("u.{} = v.{}").format(Identifier(name), alias)
-            for name, alias in zip(self._table.key, keys, strict=True)
+            for name, alias in zip(self._table.key, self._aliases, strict=True)
         )
         return SQL(
             "UPDATE {} AS u SET {} FROM unnest({}) AS v ({}) WHERE {} AND u.xmin = v.version::xid"
@@ -136,8 +139,21 @@ class RowStatements:
             self._name,
             SQL(", ").join(assignments),
             SQL(", ").join(arrays),
-            SQL(", ").join((*keys, Identifier("version"), *tokens)),
+            SQL(", ").join((*self._aliases, Identifier("version"), *tokens)),
             joined,
+        )
+
+    def _compose_void(self) -> Composed:
+        voided = (SQL("{} = NULL").format(Identifier(name)) for name in self._table.written)
+        arrays = SQL(", ").join([SQL("%s::text[]")] * (len(self._aliases) + 1))
+        return SQL(
+            "UPDATE {} AS u SET {} FROM unnest({}) AS v ({}) WHERE {} AND u.xmin = v.version::xid"
+        ).format(
+            self._name,
+            SQL(", ").join(voided),
+            arrays,
+            SQL(", ").join((*self._aliases, Identifier("version"))),
+            self._has_key_text,
         )
 
 

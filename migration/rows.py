@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+#: A key, each column as text.
+Key: TypeAlias = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,14 +15,14 @@ class Rows:
     """Rows of a migrated table.
 
     Attributes:
-        keys: The key of each row, each column as text.
+        keys: The key of each row.
         versions: The ``xmin`` of each row, as text. Each transaction that changes a row writes it
             under another one.
         columns: The values by the name of the column.
 
     """
 
-    keys: Sequence[Sequence[str]]
+    keys: Sequence[Key]
     versions: Sequence[str]
     columns: Mapping[str, Sequence[Any]]
 

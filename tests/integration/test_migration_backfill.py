@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import Final, LiteralString, TypeAlias
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
 import pytest
@@ -20,9 +20,11 @@ from migration import live_table, ranges
 from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.ranges import Ranges
+from migration.ranges import PassProgress, Ranges
 from migration.row_cipher import RowCipher
 from migration.row_statements import RowStatements
+from migration.token_writer import TokenWriter
+from migration.verification import Verification
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.models import cipher_parts, index_parts
 from vault.runtime.servers.accounts import Superuser
@@ -75,8 +77,17 @@ class Site:
         live = live_table.read(connection, GUESTS.schema, GUESTS.name)
         return RowStatements(GUESTS, live)
 
+    def writer(self, connection: Connection) -> TokenWriter:
+        return TokenWriter(self.statements(connection), self.cipher)
+
     def worker(self, connection: Connection, batch: int = 200) -> Backfill:
-        return Backfill(self.ranges, self.statements(connection), self.cipher, batch)
+        return Backfill(self.ranges, self.writer(connection), batch)
+
+    def backfill(self, connection: Connection) -> None:
+        self.ranges.create(connection, GUESTS, ROWS)
+        worker = self.worker(connection)
+        while worker.run_batch(connection) is not None:
+            pass
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +118,7 @@ def test_backfill_encrypts_each_row(site: Site) -> None:
         worker = site.worker(connection)
         done = list(iter(lambda: worker.run_batch(connection), None))
         assert sum(each.rows for each in done) == ROWS - 1  # guest 7 has neither value
-        assert site.ranges.count_left(connection) == 0
+        assert site.ranges.read_progress(connection) == PassProgress(5, 0, ROWS - 1, 0)
         assert remaining(site, connection) == (0, 0)
 
 
@@ -156,19 +167,19 @@ def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:
         "email_index = '\\x00'",
         "(email_token, email_index) = (SELECT email_token, email_index FROM guests WHERE id = 13)",
         "email_token = set_byte(email_token, 40, 255 - get_byte(email_token, 40))",
+        "(email_token, email_index) = (NULL, NULL)",
+        "email = NULL, email_token = set_byte(email_token, 40, 0)",
     ],
 )
-def test_wrong_token_is_found(site: Site, damage: LiteralString) -> None:
+def test_wrong_token_is_found_and_replaced(site: Site, damage: LiteralString) -> None:
     with site.connect() as connection:
-        site.ranges.create(connection, GUESTS, ROWS)
-        worker = site.worker(connection)
-        while worker.run_batch(connection):
-            pass
+        site.backfill(connection)
         connection.execute("UPDATE guests SET " + damage + " WHERE id = 12")
-        statements = site.statements(connection)
-        rows = statements.read_range(connection, None, None, ROWS, incomplete=False)
-        wrong = site.cipher.find_mismatches(rows)
-        assert [rows.columns["id"][at] for at in wrong] == [12]
+        first, second = Ranges("guests", "verify 1"), Ranges("guests", "verify 2")
+        assert wrong_rows(site, connection, first) == [["12", "b0"]]
+        assert wrong_rows(site, connection, second) == []
+        assert first.read_progress(connection) == PassProgress(2, 0, ROWS, 1)
+        assert second.read_progress(connection) == PassProgress(2, 0, ROWS, 0)
 
 
 def test_row_that_was_changed_is_not_written(site: Site) -> None:
@@ -181,11 +192,18 @@ def test_row_that_was_changed_is_not_written(site: Site) -> None:
         assert left.columns["id"] == (2,)
 
 
+def wrong_rows(site: Site, connection: Connection, ranges: Ranges) -> list[Any]:
+    ranges.create(connection, GUESTS, ROWS)
+    verification = Verification(ranges, site.writer(connection), 500)
+    batches = iter(lambda: verification.run_batch(connection), None)
+    return [key for each in batches for key in each.wrong]
+
+
 def work(site: Site) -> None:
     """Run a worker until no range is left."""
     with site.connect() as connection:
         worker = site.worker(connection)
-        while site.ranges.count_left(connection):
+        while site.ranges.read_progress(connection).left:
             worker.run_batch(connection)
 
 

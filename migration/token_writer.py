@@ -1,0 +1,77 @@
+"""Writer of the tokens of rows, which reads those again that others changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import Connection
+
+from migration.row_cipher import RowCipher
+from migration.row_statements import RowStatements
+from migration.rows import Rows
+
+#: Reads of rows that others change while they are encrypted. What is left then is in the queue of
+#: the guard, or complete.
+_READS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was done to some rows.
+
+    Attributes:
+        rows: Rows that were written.
+        changed: Rows that others changed meanwhile, and that were read again.
+
+    """
+
+    rows: int
+    changed: int
+
+
+class TokenWriter:
+    """Encryption of rows of one table, in the caller's transaction.
+
+    Attributes:
+        statements: Reads and writes of the table.
+        cipher: Encrypts and checks its rows.
+
+    """
+
+    def __init__(self, statements: RowStatements, cipher: RowCipher) -> None:
+        self.statements = statements
+        self.cipher = cipher
+
+    def write(self, connection: Connection, rows: Rows) -> Written:
+        """Encrypt *rows*, and write what they lack.
+
+        Rows are not locked while they are encrypted, so that no writer waits for a key service.
+
+        Raises:
+            psycopg.Error: If the server rejects a statement.
+            StrongroomError: If a row cannot be encrypted.
+
+        """
+        written, changed = 0, 0
+        for _ in range(_READS):
+            if not rows:
+                break
+            count = self.statements.write(connection, rows, self.cipher.encrypt(rows))
+            written, left = written + count, len(rows) - count
+            if not left:
+                break
+            changed += left
+            rows = self.statements.read_keys(connection, rows.keys)
+        return Written(written, changed)
+
+    def replace(self, connection: Connection, rows: Rows, positions: Iterable[int]) -> Written:
+        """Void the tokens of the rows at *positions*, and write new ones.
+
+        See :meth:`write` for the errors.
+        """
+        chosen = list(positions)
+        self.statements.void(connection, rows, chosen)
+        keys = [rows.keys[at] for at in chosen]
+        return self.write(connection, self.statements.read_keys(connection, keys))

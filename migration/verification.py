@@ -1,0 +1,71 @@
+"""Pass that decrypts every row, and proves that each token is of its plaintext.
+
+The guard proves that each change brought a new token. That it is a token *of this* plaintext, only
+decryption shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from migration.ranges import Ranges
+from migration.rows import Key
+from migration.token_writer import TokenWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one batch found.
+
+    Attributes:
+        rows: Rows that were checked.
+        wrong: Keys of those whose token or index value was not of their plaintext. They have new
+            ones.
+
+    """
+
+    rows: int
+    wrong: tuple[Key, ...]
+
+
+class Verification:
+    """Verification of one table, by any number of workers, each with a connection of its own."""
+
+    def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
+        """Create a verification. Nothing is read.
+
+        Args:
+            ranges: The ranges of the pass.
+            writer: Checks the rows, and writes the wrong ones again.
+            batch: Rows of one batch.
+
+        """
+        self._ranges = ranges
+        self._writer = writer
+        self._batch = batch
+
+    def run_batch(self, connection: Connection) -> Checked | None:
+        """Check one batch in one transaction; return None if no free range is left.
+
+        Raises:
+            psycopg.Error: If the server rejects a statement.
+            StrongroomError: If a key is unavailable. The batch is not counted as checked.
+
+        """
+        with connection.transaction():
+            claimed = self._ranges.claim(connection)
+            if claimed is None:
+                return None
+            rows = self._writer.statements.read_range(
+                connection, claimed.after, claimed.until, self._batch, incomplete=False
+            )
+            wrong = sorted(self._writer.cipher.find_mismatches(rows)) if rows else []
+            if wrong:
+                self._writer.replace(connection, rows, wrong)
+            is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
+            self._ranges.save(
+                connection, claimed.number, last, len(rows), wrong=len(wrong), is_done=is_done
+            )
+            return Checked(len(rows), tuple(rows.keys[at] for at in wrong))
