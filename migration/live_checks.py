@@ -1,0 +1,93 @@
+"""Comparison of a plan with the live table, before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from migration.live_table import LiveTable
+from vault.declare.errors import join_names, suggest
+from vault.declare.schema.migration import MigrationPlan
+
+#: Types of plaintext columns whose values the driver returns as the type of the field.
+TYPES: Final = {
+    "str": ("text", "character varying", "citext"),
+    "bytes": ("bytea",),
+    "int": ("smallint", "integer", "bigint"),
+    "bool": ("boolean",),
+    "Decimal": ("numeric",),
+    "date": ("date",),
+    "datetime": ("timestamp with time zone",),
+    "UUID": ("uuid",),
+    "dict": ("json", "jsonb"),
+    "list": ("json", "jsonb"),
+}
+_TABLES: Final = ("r", "p")  # in pg_class.relkind: tables, and partitioned ones
+
+
+def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    """Yield each reason for which *plan* cannot begin on *live*, with what to do."""
+    yield from _find_table_problems(plan, live)
+    context = plan.context or live.key
+    if missing := [name for name in live.key if name not in context]:
+        yield (
+            f"context has not the key's column {join_names(missing)}; add it, because a token must"
+            " not be valid in another row"
+        )
+    for name in context:
+        yield from _find_context_problems(name, plan, live)
+    for name in plan.columns:
+        yield from _find_column_problems(name, plan, live)
+    for name in plan.new_columns:
+        if name in live.columns:
+            yield f"the table has a column {name} already; name another one in the plan"
+
+
+def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    if live.kind not in _TABLES:
+        yield f"{plan.table} is not a table; name the table behind it"
+    if not live.is_logged:
+        yield f"{plan.table} is unlogged or temporary, so a crash would empty it"
+    if live.is_inherited:
+        yield (
+            f"{plan.table} is a partition or part of an inheritance tree; name the partitioned"
+            " table"
+        )
+    if live.forces_row_security:
+        yield f"{plan.table} forces row security, which hides rows from the migration; lift it"
+    if not live.is_owned:
+        yield f"this user is not an owner of {plan.table}; use a role that is"
+    if not live.key:
+        yield f"{plan.table} has no primary key, to which tokens could be bound; add one"
+
+
+def _find_context_problems(name: str, plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    column = live.columns.get(name)
+    if column is None:
+        yield _unknown(name, "context", live)
+    elif not column.is_required:
+        yield f"the context {name} may be NULL, and NULL cannot be bound; make it NOT NULL"
+    if name in plan.columns:
+        yield f"{name} is bound to its own token; leave it out of the context or of the columns"
+
+
+def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    column, declared = live.columns.get(name), plan.columns[name]
+    if column is None:
+        yield _unknown(name, "columns", live)
+        return
+    if column.base_type not in TYPES[declared.type]:
+        yield (
+            f"the column {name} is {column.type}, but its field is {declared.type} (expected"
+            f" {join_names(TYPES[declared.type])}, or another type of the field)"
+        )
+    if column.is_generated:
+        yield f"the column {name} is generated from others; migrate those"
+    if name in live.key:
+        yield f"the column {name} is part of the primary key, which tokens are bound to"
+
+
+def _unknown(name: str, where: str, live: LiveTable) -> str:
+    near = suggest(name, live.columns)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return f"{where}: the table has no column {name!r} (expected {join_names(live.columns)}{hint})"

@@ -1,0 +1,143 @@
+"""Model of a migration's plan: the plaintext columns of a table, and the encrypted ones.
+
+The plan names what is in the database and what the application declares in its code. Both are
+compared with the live table before anything is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, field_validator
+
+from vault.declare.durations import DAY
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import Distinct, PartName, ServiceName, Within
+from vault.declare.schema.index_keys import IndexName
+from vault.declare.schema.text_types import Matching
+
+#: Bytes of a name in PostgreSQL.
+MAX_NAME: Final = 63
+
+#: Characters of the name of a migration, as those of its functions are made of it.
+MAX_MIGRATION: Final = 40
+
+_ANY_NAME: Final = "a name in PostgreSQL, without quotes, 63 bytes at most"
+_COLUMN: Final = r'[^\x00-\x1f\x7f".]+'
+MigrationName = Annotated[
+    str,
+    Matching(
+        r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*",
+        "lower-case words joined by '_', beginning with a letter, 40 characters at most",
+        lambda name: len(name) <= MAX_MIGRATION,
+    ),
+]
+
+
+def _is_name(text: str) -> bool:
+    return all(0 < len(part.encode()) <= MAX_NAME for part in text.split("."))
+
+
+ColumnName = Annotated[str, Matching(_COLUMN, _ANY_NAME, _is_name)]
+TableName = Annotated[
+    str,
+    Matching(rf"{_COLUMN}(?:\.{_COLUMN})?", "a table such as users or shop.users", _is_name),
+]
+FieldId = Annotated[
+    str, Matching(r"[!-~]{1,80}", "the id of the field in the application, such as users.email")
+]
+#: As the application declares it: ``Encrypted("users.born", date)``.
+FieldType = Literal[
+    "str", "bytes", "int", "bool", "Decimal", "date", "datetime", "UUID", "dict", "list"
+]
+
+
+class BlindIndexColumn(Section):
+    """A column with the blind index of a plaintext column, as the application declares it."""
+
+    column: ColumnName | None = Field(None, description="its name; <column>_index by default")
+    name: IndexName | None = Field(None, description="its id; that of the field by default")
+    rows: Annotated[int, Field(ge=1)] = Field(
+        description="the expected rows, as in the application"
+    )
+    distinct: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="the number of different values, as in the application"
+    )
+    normalise: Literal["exact", "casefold", "email", "digits"] = Field(
+        "exact", description="exact, casefold, email or digits, as in the application"
+    )
+    low_entropy: bool = Field(False, description="true or false, as in the application")
+
+
+class PlaintextColumn(Section):
+    """A plaintext column, and what takes its place."""
+
+    field: FieldId = Field(description="the id of the field in the application: users.email")
+    type: FieldType = Field("str", description="the type of the field in the application")
+    token: ColumnName | None = Field(
+        None, description="the column of its tokens; <column>_token by default"
+    )
+    index: BlindIndexColumn | None = Field(None, description="a mapping with rows, or left out")
+
+
+class MigrationPlan(Section):
+    """A file with the plan of one table's migration."""
+
+    migration: MigrationName = Field(description="its name, which stays while it runs")
+    service: ServiceName = Field(description="the service whose keys encrypt")
+    table: TableName = Field(description="a table such as users or shop.users")
+    key: PartName = Field("pii", description="the service's Transit key")
+    context: Distinct[ColumnName] | None = Field(
+        None, description="a list of the columns that tokens are bound to; by default the key"
+    )
+    columns: Mapping[ColumnName, PlaintextColumn] = Field(
+        description="entries like 'email: {field: users.email, index: {rows: 1000000}}'",
+        min_length=1,
+    )
+    data_keys: TableName | None = Field(
+        None, description="the table of data keys; without one each token carries its data key"
+    )
+    index_keys: TableName = Field("index_keys", description="the table of keys of blind indexes")
+    quiet_for: Annotated[int, Within("1s", "30d")] = Field(
+        DAY, description="a duration such as 1d without a writer that does not encrypt"
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _has_each_column_once(
+        cls, value: Mapping[str, PlaintextColumn]
+    ) -> Mapping[str, PlaintextColumn]:
+        names = [*value, *_token_columns(value).values(), *_index_columns(value).values()]
+        again = next((name for name in names if names.count(name) > 1), None)
+        if again is not None:
+            raise InvalidValue(f"names the column {again!r} twice", "each column once")
+        return value
+
+    @property
+    def new_columns(self) -> tuple[str, ...]:
+        """Return the columns of tokens, and then those of blind indexes."""
+        return (*self.token_columns.values(), *self.index_columns.values())
+
+    @property
+    def token_columns(self) -> dict[str, str]:
+        """Return the column of tokens of each plaintext column."""
+        return _token_columns(self.columns)
+
+    @property
+    def index_columns(self) -> dict[str, str]:
+        """Return the column of index values of each plaintext column that has one."""
+        return _index_columns(self.columns)
+
+
+def _token_columns(columns: Mapping[str, PlaintextColumn]) -> dict[str, str]:
+    return {name: each.token or f"{name}_token" for name, each in columns.items()}
+
+
+def _index_columns(columns: Mapping[str, PlaintextColumn]) -> dict[str, str]:
+    return {
+        name: each.index.column or f"{name}_index"
+        for name, each in columns.items()
+        if each.index is not None
+    }
