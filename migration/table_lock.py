@@ -7,13 +7,13 @@ anybody waits for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.errors import LockNotAvailable
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from app_integration.errors import ConfigurationError
 from migration.migrated_table import MigratedTable
@@ -59,15 +59,16 @@ class Pacing:
 def change(
     connection: Connection,
     table: MigratedTable,
-    statements: Iterable[SQL | Composed],
+    make: Callable[[Connection], object],
     pacing: Pacing,
 ) -> int:
-    """Run *statements* in one transaction that holds *table* alone, and return the attempts.
+    """Call *make* in one transaction that holds *table* alone, and return the attempts.
 
     Args:
         connection: A connection outside a transaction.
         table: The table, which is locked with its partitions.
-        statements: Statements that take no longer than a change of the catalogue.
+        make: Makes the change with the connection. It takes no longer than a change of the
+            catalogue, and is called once at most.
         pacing: Time and chance between attempts.
 
     Raises:
@@ -75,15 +76,13 @@ def change(
         psycopg.Error: If the server rejects a statement. Nothing was changed.
 
     """
-    prepared, end = list(statements), pacing.clock() + pacing.patience
-    attempt = 0
+    attempt, end = 0, pacing.clock() + pacing.patience
     while True:
         attempt += 1
         try:
             with connection.transaction():
                 _lock(connection, table, waits=attempt > _IMMEDIATE)
-                for statement in prepared:
-                    connection.execute(statement)
+                make(connection)
         except LockNotAvailable:
             if pacing.clock() >= end:
                 raise TableLockNotTaken(_describe(connection, table, attempt)) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 
@@ -48,6 +48,17 @@ class Definition:
 
     triggers: dict[tuple[str, str], str]
     functions: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        triggers = [[*place, text] for place, text in sorted(self.triggers.items())]
+        return {"triggers": triggers, "functions": self.functions}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Definition:
+        """Return what :meth:`to_json` returned as *data*."""
+        triggers = {(relation, name): text for relation, name, text in data["triggers"]}
+        return cls(triggers, data["functions"])
 
 
 def read(connection: Connection, table: MigratedTable, migration: str) -> Definition:

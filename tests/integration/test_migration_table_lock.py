@@ -6,11 +6,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import Connection
-from psycopg.sql import SQL
 
 from app_integration.names import Environment, Scope
 from migration import table_lock
@@ -22,7 +22,7 @@ from vault.runtime.servers.accounts import Superuser
 pytestmark = pytest.mark.requires("embedded")
 
 ORDERS = MigratedTable("public", "orders", ("id",), ())
-ADD = SQL("ALTER TABLE orders ADD COLUMN note_token bytea")
+ADD: LiteralString = "ALTER TABLE orders ADD COLUMN note_token bytea"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def pacing(after: dict[int, Callable[[], object]] | None = None, patience: int =
 
 
 def test_unused_table_is_changed_at_once(connection: Connection) -> None:
-    assert table_lock.change(connection, ORDERS, [ADD], pacing()) == 1
+    assert table_lock.change(connection, ORDERS, add, pacing()) == 1
     assert "note_token" in columns(connection)
 
 
@@ -74,7 +74,7 @@ def test_change_is_made_when_the_reader_has_ended(
     connection: Connection, reader: Connection, ended_after: int
 ) -> None:
     found = pacing({ended_after: reader.rollback})
-    assert table_lock.change(connection, ORDERS, [ADD], found) == ended_after + 1
+    assert table_lock.change(connection, ORDERS, add, found) == ended_after + 1
     assert "note_token" in columns(connection)
 
 
@@ -84,7 +84,7 @@ def test_table_that_stays_locked_is_not_changed(connection: Connection, reader: 
         r" postgres \(monthly report, idle in transaction, for \d+ s\)"
     )
     with pytest.raises(TableLockNotTaken, match=message):
-        table_lock.change(connection, ORDERS, [ADD], pacing(patience=40))
+        table_lock.change(connection, ORDERS, add, pacing(patience=40))
     assert "note_token" not in columns(connection)
 
 
@@ -94,15 +94,24 @@ def test_no_query_waits_behind_the_attempts(connection: Connection, superuser: S
     with ThreadPoolExecutor(1) as threads:
         queries = threads.submit(query_until, stopped, superuser)
         with pytest.raises(TableLockNotTaken):
-            table_lock.change(connection, ORDERS, [ADD], pacing(patience=60))
+            table_lock.change(connection, ORDERS, add, pacing(patience=60))
         stopped.set()
         assert queries.result(10) > 0
 
 
 def test_rejected_statement_changes_nothing(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
-        table_lock.change(connection, ORDERS, [ADD, SQL("DROP TABLE absent")], pacing())
+        table_lock.change(connection, ORDERS, add_and_fail, pacing())
     assert "note_token" not in columns(connection)
+
+
+def add(connection: Connection) -> None:
+    connection.execute(ADD)
+
+
+def add_and_fail(connection: Connection) -> None:
+    connection.execute(ADD)
+    connection.execute("DROP TABLE absent")
 
 
 def columns(connection: Connection) -> set[str]:

@@ -1,0 +1,109 @@
+"""Begin of a migration under its guard, and the time from which the guard refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, LiteralString
+
+from psycopg import Connection
+from psycopg.sql import SQL, Composed, Identifier
+
+from migration import ranges, states, table_lock
+from migration.guard import bypasses, definition, triggers
+from migration.guard.triggers import Mode
+from migration.migrated_table import MigratedTable
+from migration.stage import Stage
+from migration.states import State
+from migration.table_lock import Pacing
+
+_SCHEMA: Final[LiteralString] = f"CREATE SCHEMA IF NOT EXISTS {triggers.SCHEMA}"
+
+
+def begin(
+    connection: Connection, name: str, plan: dict[str, Any], table: MigratedTable, pacing: Pacing
+) -> None:
+    """Add the new columns of *table* and its guard, in one transaction.
+
+    A token that is written before the guard is there may become stale, and nothing would find it.
+
+    Args:
+        connection: A connection that commits each statement.
+        name: Name of the migration.
+        plan: The plan, as its file has it.
+        table: The table, as planned and live.
+        pacing: Time and chance between attempts to lock the table.
+
+    Raises:
+        MigrationMoved: If there is a migration of that name. Nothing was changed.
+        TableLockNotTaken: If others held the table all the time. Nothing was changed.
+        psycopg.Error: If the server rejects a statement. The table was not changed.
+
+    """
+    for statement in (_SCHEMA, states.TABLES, bypasses.TABLES, ranges.TABLE):
+        connection.execute(statement)
+
+    def install(connection: Connection) -> None:
+        for statement in (*_add_columns(table), *triggers.install(table, name)):
+            connection.execute(statement)
+        states.begin(connection, name, plan, definition.read(connection, table, name))
+
+    table_lock.change(connection, table, install, pacing)
+
+
+def quiet_since(connection: Connection, name: str, state: State) -> datetime:
+    """Return the time since which no writer bypassed the migration.
+
+    Args:
+        connection: A connection.
+        name: Name of the migration.
+        state: Its state, in the stage that the guard is in from its begin.
+
+    """
+    last = [each.last for each in bypasses.read_writers(connection, name)]
+    return max([state.since, *last])
+
+
+def refuse(
+    connection: Connection,
+    name: str,
+    table: MigratedTable,
+    *,
+    quiet_for: timedelta,
+    now: datetime,
+) -> datetime | None:
+    """Let the guard refuse bypassing writers, if none came for *quiet_for*.
+
+    Args:
+        connection: A connection that commits each statement.
+        name: Name of the migration, which is in the stage ``guarded``.
+        table: Its table.
+        quiet_for: The time without a bypassing writer.
+        now: The time on the server's clock.
+
+    Returns:
+        None if it refuses now, else the time from which it may, if nobody bypasses until then.
+
+    Raises:
+        MigrationMoved: If the migration is in another stage.
+
+    """
+    state = states.read(connection, name)
+    if state is None or state.stage is not Stage.GUARDED:
+        raise states.MigrationMoved(f"migration {name}: it is not guarded; look at its state")
+    earliest = quiet_since(connection, name, state) + quiet_for
+    if now < earliest:
+        return earliest
+    with connection.transaction():
+        for statement in triggers.functions(table, name, Mode.REFUSE):
+            connection.execute(statement)
+        guard = definition.read(connection, table, name)
+        states.advance(connection, name, Stage.GUARDED, Stage.DUAL_WRITING, guard)
+    return None
+
+
+def _add_columns(table: MigratedTable) -> Iterator[Composed]:
+    for column in table.written:
+        yield SQL("ALTER TABLE {} ADD COLUMN {} bytea").format(
+            Identifier(table.schema, table.name), Identifier(column)
+        )

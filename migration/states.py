@@ -1,0 +1,159 @@
+"""State of each migration, in the database that it changes, where every shell and worker finds it.
+
+Whoever changes the state says from which stage, so that of two commands one wins. Each change
+leaves an event with the user of its session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from app_integration.errors import ConfigurationError
+from migration.guard.definition import Definition
+from migration.stage import Stage
+
+#: Statements that create the tables of states and events.
+TABLES: Final[LiteralString] = """
+    CREATE TABLE IF NOT EXISTS strongroom_migration.migrations (
+        name text PRIMARY KEY,
+        plan jsonb NOT NULL,
+        stage text NOT NULL,
+        since timestamptz NOT NULL DEFAULT clock_timestamp(),
+        guard jsonb NOT NULL,
+        is_paused boolean NOT NULL DEFAULT false
+    );
+    CREATE TABLE IF NOT EXISTS strongroom_migration.events (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        migration text NOT NULL,
+        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        by text NOT NULL DEFAULT session_user,
+        event text NOT NULL
+    )
+"""
+_BEGIN: Final[LiteralString] = """
+    INSERT INTO strongroom_migration.migrations (name, plan, stage, guard) VALUES (%s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""
+_ADVANCE: Final[LiteralString] = """
+    UPDATE strongroom_migration.migrations
+    SET stage = %s, since = clock_timestamp(), guard = coalesce(%s, guard)
+    WHERE name = %s AND stage = %s
+"""
+_PAUSE: Final[LiteralString] = """
+    UPDATE strongroom_migration.migrations SET is_paused = %s WHERE name = %s AND is_paused <> %s
+"""
+_READ: Final[LiteralString] = """
+    SELECT stage, since, plan, guard, is_paused FROM strongroom_migration.migrations
+    WHERE name = %s
+"""
+_EVENT: Final[LiteralString] = """
+    INSERT INTO strongroom_migration.events (migration, event) VALUES (%s, %s)
+"""
+_EVENTS: Final[LiteralString] = """
+    SELECT at, by, event FROM strongroom_migration.events WHERE migration = %s ORDER BY number
+"""
+
+
+class MigrationMoved(ConfigurationError):
+    """Another command changed the stage of the migration first. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """State of a migration.
+
+    Attributes:
+        stage: Its stage.
+        since: When it was entered.
+        plan: The plan, as its file has it.
+        guard: The guard as it was installed.
+        is_paused: Whether workers wait.
+
+    """
+
+    stage: Stage
+    since: datetime
+    plan: dict[str, Any]
+    guard: Definition
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of a migration's state.
+
+    Attributes:
+        at: When it was made.
+        by: The user of the session that made it.
+        event: The stage that was entered, ``paused`` or ``resumed``.
+
+    """
+
+    at: datetime
+    by: str
+    event: str
+
+
+def begin(connection: Connection, name: str, plan: dict[str, Any], guard: Definition) -> None:
+    """Record that the migration *name* is guarded.
+
+    Raises:
+        MigrationMoved: If there is one of that name.
+
+    """
+    values = (name, Jsonb(plan), Stage.GUARDED, Jsonb(guard.to_json()))
+    if not connection.execute(_BEGIN, values).rowcount:
+        raise MigrationMoved(f"migration {name}: another command began it first; look at its state")
+    connection.execute(_EVENT, (name, Stage.GUARDED))
+
+
+def advance(
+    connection: Connection, name: str, before: Stage, to: Stage, guard: Definition | None = None
+) -> None:
+    """Record that the migration *name* has entered the stage *to*.
+
+    Args:
+        connection: A connection; the caller's transaction has the change that was made.
+        name: Name of the migration.
+        before: The stage that it is in.
+        to: The stage after it.
+        guard: The guard, if it was changed.
+
+    Raises:
+        MigrationMoved: If it is in another stage.
+
+    """
+    changed = None if guard is None else Jsonb(guard.to_json())
+    if not connection.execute(_ADVANCE, (to, changed, name, before)).rowcount:
+        raise MigrationMoved(f"migration {name}: it is not {before} any more; look at its state")
+    connection.execute(_EVENT, (name, to))
+
+
+def pause(connection: Connection, name: str, *, is_paused: bool) -> bool:
+    """Let the workers wait, or go on; return False if they did so already."""
+    changed = bool(connection.execute(_PAUSE, (is_paused, name, is_paused)).rowcount)
+    if changed:
+        connection.execute(_EVENT, (name, "paused" if is_paused else "resumed"))
+    return changed
+
+
+def read(connection: Connection, name: str) -> State | None:
+    """Return the state of the migration *name*, None if it was not begun."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(_READ, (name,)).fetchone()
+    if found is None:
+        return None
+    stage, guard = Stage(found.pop("stage")), Definition.from_json(found.pop("guard"))
+    return State(stage=stage, guard=guard, **found)
+
+
+def read_events(connection: Connection, name: str) -> list[Event]:
+    """Return what happened to the migration *name*, the first first."""
+    with connection.cursor(row_factory=class_row(Event)) as cursor:
+        return cursor.execute(_EVENTS, (name,)).fetchall()

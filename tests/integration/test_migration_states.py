@@ -1,0 +1,126 @@
+"""Begin of a migration on a real PostgreSQL, its stages, and who moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from app_integration.names import Environment, Scope
+from migration import guarding, states
+from migration.guard import definition, triggers
+from migration.migrated_table import MigratedColumn, MigratedTable
+from migration.stage import Stage
+from migration.states import MigrationMoved, State
+from migration.table_lock import Pacing, TableLockNotTaken
+from tests.support.databases.store_postgres import store_postgres
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+USERS: Final = MigratedTable(
+    "public", "users", ("id",), (MigratedColumn("email", "email_token", ("id",)),)
+)
+PLAN: Final = {"migration": "users", "table": "users"}
+NAME: Final = "users"
+HOUR: Final = timedelta(hours=1)
+AT_ONCE: Final = Pacing(lambda: 0.0, lambda _: None, lambda: 0.0, patience=0.0)
+
+
+@pytest.fixture(scope="module")
+def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
+    folder = tmp_path_factory.mktemp("states")
+    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
+        yield accounts.superuser
+
+
+@pytest.fixture
+def connection(superuser: Superuser) -> Iterator[Connection]:
+    with superuser.connect() as connection:
+        connection.execute("CREATE TABLE users (id int PRIMARY KEY, email text)")
+        yield connection
+        connection.execute("DROP TABLE users")
+        connection.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+
+
+def begin(connection: Connection) -> State:
+    guarding.begin(connection, NAME, PLAN, USERS, AT_ONCE)
+    return state(connection)
+
+
+def state(connection: Connection) -> State:
+    found = states.read(connection, NAME)
+    assert found is not None
+    return found
+
+
+def test_begin_adds_columns_guard_and_state_together(connection: Connection) -> None:
+    begun = begin(connection)
+    assert (begun.stage, begun.plan, begun.is_paused) == (Stage.GUARDED, PLAN, False)
+    assert begun.guard == definition.read(connection, USERS, NAME)
+    connection.execute("INSERT INTO users VALUES (1, 'a@example.com')")
+    assert guarding.quiet_since(connection, NAME, begun) > begun.since
+
+
+def test_second_begin_changes_nothing(connection: Connection) -> None:
+    begun = begin(connection)
+    with pytest.raises(psycopg.errors.DuplicateColumn):
+        begin(connection)
+    assert state(connection) == begun
+
+
+def test_begin_on_a_busy_table_changes_nothing(
+    connection: Connection, superuser: Superuser
+) -> None:
+    with superuser.connect() as reader, reader.transaction():
+        reader.execute("SELECT * FROM users")
+        with pytest.raises(TableLockNotTaken):
+            begin(connection)
+    assert states.read(connection, NAME) is None
+    found = definition.read(connection, USERS, NAME)
+    assert (set(found.triggers.values()), found.functions) == ({""}, {})
+
+
+def test_guard_refuses_only_after_a_quiet_time(connection: Connection) -> None:
+    begun = begin(connection)
+    connection.execute("INSERT INTO users VALUES (1, 'a@example.com')")
+    last = guarding.quiet_since(connection, NAME, begun)
+    assert refuse(connection, last + HOUR - timedelta(seconds=1)) == last + HOUR
+    assert state(connection).stage is Stage.GUARDED
+    assert refuse(connection, last + HOUR) is None
+    refusing = state(connection)
+    assert refusing.stage is Stage.DUAL_WRITING
+    now = definition.read(connection, USERS, NAME)
+    assert list(definition.find_changes(refusing.guard, now)) == []
+    with pytest.raises(psycopg.Error, match="brought no new token") as caught:
+        connection.execute("UPDATE users SET email = 'b@example.com'")
+    assert caught.value.sqlstate == triggers.REFUSED
+
+
+def test_of_two_commands_one_moves_the_stage(connection: Connection) -> None:
+    begin(connection)
+    states.advance(connection, NAME, Stage.GUARDED, Stage.DUAL_WRITING)
+    with pytest.raises(MigrationMoved, match="it is not guarded any more"):
+        states.advance(connection, NAME, Stage.GUARDED, Stage.DUAL_WRITING)
+    with pytest.raises(MigrationMoved, match="it is not guarded"):
+        refuse(connection, datetime.now(UTC) + 2 * HOUR)
+
+
+def test_each_change_leaves_an_event(connection: Connection) -> None:
+    begin(connection)
+    assert states.pause(connection, NAME, is_paused=True)
+    assert not states.pause(connection, NAME, is_paused=True)
+    assert state(connection).is_paused
+    assert states.pause(connection, NAME, is_paused=False)
+    states.advance(connection, NAME, Stage.GUARDED, Stage.DUAL_WRITING)
+    events = states.read_events(connection, NAME)
+    assert [each.event for each in events] == ["guarded", "paused", "resumed", "dual-writing"]
+    assert {each.by for each in events} == {"postgres"}
+
+
+def refuse(connection: Connection, now: datetime) -> datetime | None:
+    return guarding.refuse(connection, NAME, USERS, quiet_for=HOUR, now=now)
