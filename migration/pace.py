@@ -1,0 +1,66 @@
+"""Pace of a worker: how long it pauses after a batch, so that live queries stay fast.
+
+Waits for locks do not show the load of a backfill, because it waits for none. What shows is the
+time that a short transaction takes. So a worker times a probe beside its batches, and works for a
+smaller part of its time while probes take longer than they did before it began.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+#: Part of the time that a worker works if nothing is known about the load: at a tenth, the 99th
+#: percentile of live queries stayed below twice its value before.
+DEFAULT_DUTY: Final = 0.1
+MIN_DUTY: Final = 0.01
+#: Probes that a decision looks back on.
+_WINDOW: Final = 9
+#: Times the probes before the backfill, above which a worker slows down.
+_SLOWER: Final = 2.0
+_DECREASE: Final = 0.7
+_INCREASE: Final = 1.05
+
+
+class Pace:
+    """Pace of one worker. Not thread-safe.
+
+    Attributes:
+        duty: Part of its time that the worker works now, from 0 to 1.
+
+    """
+
+    def __init__(self, before: Sequence[float], duty: float = DEFAULT_DUTY) -> None:
+        """Create a pace.
+
+        Args:
+            before: Seconds of the probes before the backfill; their median is the measure.
+            duty: The largest part of its time that the worker may work, from 0 to 1.
+
+        """
+        self._limit = _SLOWER * statistics.median(before)
+        self._most = duty
+        self._seen: deque[float] = deque(maxlen=_WINDOW)
+        self.duty = duty
+
+    def observe(self, seconds: float) -> None:
+        """Slow down or speed up by the duration of a probe that was just made.
+
+        The median of the last probes decides, so that a single slow one changes nothing.
+        """
+        self._seen.append(seconds)
+        if statistics.median(self._seen) > self._limit:
+            self.duty = max(MIN_DUTY, self.duty * _DECREASE)
+        else:
+            self.duty = min(self._most, self.duty * _INCREASE)
+
+    def limit_duty(self, duty: float) -> None:
+        """Change the largest part of its time that the worker may work."""
+        self._most = duty
+        self.duty = min(self.duty, duty)
+
+    def pause_after(self, seconds: float) -> float:
+        """Return the seconds to pause after a batch that took *seconds*."""
+        return seconds * (1 / self.duty - 1)
