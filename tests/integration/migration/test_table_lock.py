@@ -12,12 +12,10 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from app_integration.names import Environment, Scope
 from migration import table_lock
 from migration.migrated_table import MigratedTable
 from migration.table_lock import Pacing, TableLockNotTaken
-from tests.support.databases.store_postgres import store_postgres
-from vault.runtime.servers.accounts import Superuser
+from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -25,26 +23,19 @@ ORDERS = MigratedTable("public", "orders", ("id",), ())
 ADD: LiteralString = "ALTER TABLE orders ADD COLUMN note_token bytea"
 
 
-@pytest.fixture(scope="module")
-def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
-    folder = tmp_path_factory.mktemp("locks")
-    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
-        yield accounts.superuser
-
-
 @pytest.fixture
-def connection(superuser: Superuser) -> Iterator[Connection]:
-    with superuser.connect() as connection:
+def connection(database: OwnDatabase) -> Iterator[Connection]:
+    with database.connect() as connection:
         connection.execute("CREATE TABLE orders (id int PRIMARY KEY, note text)")
         yield connection
         connection.execute("DROP TABLE orders")
 
 
 @pytest.fixture
-def reader(superuser: Superuser, connection: Connection) -> Iterator[Connection]:
+def reader(database: OwnDatabase, connection: Connection) -> Iterator[Connection]:
     """Return a connection whose open transaction has read the table."""
     assert connection.info.status is psycopg.pq.ConnStatus.OK
-    with superuser.connect() as reader:
+    with database.connect() as reader:
         reader.execute("SET application_name = 'monthly report'")
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM orders")
@@ -89,10 +80,10 @@ def test_table_that_stays_locked_is_not_changed(connection: Connection, reader: 
 
 
 @pytest.mark.usefixtures("reader")
-def test_no_query_waits_behind_the_attempts(connection: Connection, superuser: Superuser) -> None:
+def test_no_query_waits_behind_the_attempts(connection: Connection, database: OwnDatabase) -> None:
     stopped = threading.Event()
     with ThreadPoolExecutor(1) as threads:
-        queries = threads.submit(query_until, stopped, superuser)
+        queries = threads.submit(query_until, stopped, database)
         with pytest.raises(TableLockNotTaken):
             table_lock.change(connection, ORDERS, add, pacing(patience=60))
         stopped.set()
@@ -121,10 +112,10 @@ def columns(connection: Connection) -> set[str]:
     return {name for (name,) in found}
 
 
-def query_until(stopped: threading.Event, superuser: Superuser) -> int:
+def query_until(stopped: threading.Event, database: OwnDatabase) -> int:
     """Query the table until *stopped*, and return how often; a long wait is an error."""
     count = 0
-    with superuser.connect() as connection:
+    with database.connect() as connection:
         connection.execute("SET lock_timeout = '1s'")
         while not stopped.is_set() or count == 0:
             connection.execute("SELECT count(*) FROM orders")

@@ -10,12 +10,10 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL
 
-from app_integration.names import Environment, Scope
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from tests.support.databases.store_postgres import store_postgres
-from vault.runtime.servers.accounts import Superuser
+from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -57,17 +55,10 @@ _ROWS: LiteralString = """
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
-    folder = tmp_path_factory.mktemp("guard")
-    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
-        yield accounts.superuser
-
-
 @pytest.fixture
-def connection(server: Superuser) -> Iterator[Connection]:
+def connection(database: OwnDatabase) -> Iterator[Connection]:
     """Return a connection in whose transaction both tables are guarded, as another user writes."""
-    with server.connect() as connection, connection.transaction(force_rollback=True):
+    with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute(_SETUP)
         connection.execute(bypasses.TABLES)
         for table in (PEOPLE, EVENTS):

@@ -15,7 +15,6 @@ from psycopg import Connection
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from app_integration.names import Environment, Scope
 from migration import live_table, ranges
 from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
@@ -25,9 +24,8 @@ from migration.row_cipher import RowCipher
 from migration.row_statements import RowStatements
 from migration.token_writer import TokenWriter
 from migration.verification import Verification
-from tests.support.databases.store_postgres import store_postgres
+from tests.support.databases.own_database import OwnDatabase
 from tests.support.models import cipher_parts, index_parts
-from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -58,8 +56,8 @@ _SETUP: LiteralString = """
 class Site:
     """A guarded table of guests, and what a worker on it needs."""
 
-    def __init__(self, superuser: Superuser) -> None:
-        self.connect = superuser.connect
+    def __init__(self, database: OwnDatabase) -> None:
+        self.connect = database.connect
         cipher = FieldCipher(
             cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
         )
@@ -90,16 +88,9 @@ class Site:
             pass
 
 
-@pytest.fixture(scope="module")
-def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
-    folder = tmp_path_factory.mktemp("backfill")
-    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
-        yield accounts.superuser
-
-
 @pytest.fixture
-def site(superuser: Superuser) -> Iterator[Site]:
-    with superuser.connect() as connection:
+def site(database: OwnDatabase) -> Iterator[Site]:
+    with database.connect() as connection:
         connection.execute("CREATE SCHEMA strongroom_migration")
         connection.execute(bypasses.TABLES)
         connection.execute(ranges.TABLE)
@@ -107,7 +98,7 @@ def site(superuser: Superuser) -> Iterator[Site]:
             cursor.execute(_SETUP, (ROWS,))
         for statement in triggers.install(GUESTS, "guests"):
             connection.execute(statement)
-        yield Site(superuser)
+        yield Site(database)
         connection.execute("DROP TABLE guests")
         connection.execute("DROP SCHEMA strongroom_migration CASCADE")
 

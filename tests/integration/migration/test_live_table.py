@@ -9,9 +9,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from app_integration.names import Environment, Scope
 from migration import live_table
-from tests.support.databases.store_postgres import store_postgres
+from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -38,14 +37,12 @@ _SETUP: LiteralString = """
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    folder = tmp_path_factory.mktemp("live")
-    with (
-        store_postgres(folder, Scope("shop", Environment.DEV)) as accounts,
-        accounts.superuser.connect() as connection,
-    ):
+def connection(database: OwnDatabase) -> Iterator[Connection]:
+    with database.connect() as connection:
         connection.execute(_SETUP)
         yield connection
+        connection.execute("DROP OWNED BY stranger")
+        connection.execute("DROP ROLE stranger")
 
 
 def test_columns_key_and_dependents_are_read(connection: Connection) -> None:

@@ -10,15 +10,13 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from app_integration.names import Environment, Scope
 from migration import guarding, states
 from migration.guard import definition, triggers
 from migration.migrated_table import MigratedColumn, MigratedTable
 from migration.stage import Stage
 from migration.states import MigrationMoved, State
 from migration.table_lock import Pacing, TableLockNotTaken
-from tests.support.databases.store_postgres import store_postgres
-from vault.runtime.servers.accounts import Superuser
+from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -31,16 +29,9 @@ HOUR: Final = timedelta(hours=1)
 AT_ONCE: Final = Pacing(lambda: 0.0, lambda _: None, lambda: 0.0, patience=0.0)
 
 
-@pytest.fixture(scope="module")
-def superuser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superuser]:
-    folder = tmp_path_factory.mktemp("states")
-    with store_postgres(folder, Scope("shop", Environment.DEV)) as accounts:
-        yield accounts.superuser
-
-
 @pytest.fixture
-def connection(superuser: Superuser) -> Iterator[Connection]:
-    with superuser.connect() as connection:
+def connection(database: OwnDatabase) -> Iterator[Connection]:
+    with database.connect() as connection:
         connection.execute("CREATE TABLE users (id int PRIMARY KEY, email text)")
         yield connection
         connection.execute("DROP TABLE users")
@@ -74,9 +65,9 @@ def test_second_begin_changes_nothing(connection: Connection) -> None:
 
 
 def test_begin_on_a_busy_table_changes_nothing(
-    connection: Connection, superuser: Superuser
+    connection: Connection, database: OwnDatabase
 ) -> None:
-    with superuser.connect() as reader, reader.transaction():
+    with database.connect() as reader, reader.transaction():
         reader.execute("SELECT * FROM users")
         with pytest.raises(TableLockNotTaken):
             begin(connection)

@@ -1,0 +1,27 @@
+"""A database of a test's own on a server that others use too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from vault.runtime.servers.accounts import Superuser
+
+
+@dataclass(frozen=True)
+class OwnDatabase:
+    """An empty database, accessed as the server's superuser."""
+
+    superuser: Superuser
+    name: str
+
+    def create(self) -> None:
+        """Create it, or create it anew; its sessions are ended."""
+        with self.superuser.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {self.name}")
+
+    def connect(self) -> Connection:
+        """Connect to it, in autocommit mode."""
+        return self.superuser.connect(self.name)
