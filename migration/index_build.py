@@ -1,0 +1,105 @@
+"""Database indexes on the columns of blind indexes, built while the table is in use.
+
+They are built after the backfill, because it would have to keep them up to date row by row. A build
+that fails leaves an invalid index, which the next call drops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composed, Identifier
+
+from migration import table_lock
+from migration.migrated_table import MigratedTable
+from migration.table_lock import Pacing
+
+#: The table itself, or its partitions that have rows.
+_LEAVES: Final[LiteralString] = """
+    WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS relation)
+    SELECT n.nspname, c.relname
+    FROM named CROSS JOIN LATERAL (
+        SELECT named.relation UNION SELECT relid FROM pg_partition_tree(named.relation)
+    ) AS tree
+    JOIN pg_class AS c ON c.oid = tree.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' ORDER BY n.nspname, c.relname
+"""
+_INDEXES: Final[LiteralString] = """
+    SELECT n.nspname AS schema, c.relname AS name, i.indisvalid AS is_valid
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
+        AND a.attname = %s AND i.indnatts = 1 AND i.indpred IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """An index on one column."""
+
+    schema: str
+    name: str
+    is_valid: bool
+
+
+def build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[str]:
+    """Build an index on each column of a blind index that has none, and return those columns.
+
+    Args:
+        connection: A connection that commits each statement, because a build needs two
+            transactions.
+        table: The table.
+        pacing: Time and chance between attempts to lock a partitioned table.
+
+    Raises:
+        TableLockNotTaken: If others held a partitioned table all the time. Call it again.
+        psycopg.Error: If the server rejects a statement. Call it again.
+
+    """
+    leaves = connection.execute(_LEAVES, (table.schema, table.name)).fetchall()
+    built = []
+    for index in table.indexes:
+        is_new = [_ensure(connection, schema, name, index.column) for schema, name in leaves]
+        if (table.schema, table.name) not in leaves:
+            is_new.append(_ensure_on_parent(connection, table, index.column, pacing))
+        if any(is_new):
+            built.append(index.column)
+    return built
+
+
+def _ensure(connection: Connection, schema: str, name: str, column: str) -> bool:
+    """Build the index of one table, and return whether it had none."""
+    found = _find(connection, schema, name, column)
+    if any(each.is_valid for each in found):
+        return False
+    for each in found:
+        connection.execute(
+            SQL("DROP INDEX CONCURRENTLY {}").format(Identifier(each.schema, each.name))
+        )
+    connection.execute(_create(SQL("CREATE INDEX CONCURRENTLY"), schema, name, column))
+    return True
+
+
+def _ensure_on_parent(
+    connection: Connection, table: MigratedTable, column: str, pacing: Pacing
+) -> bool:
+    """Combine the indexes of the partitions, and return whether that had not been done."""
+    if any(each.is_valid for each in _find(connection, table.schema, table.name, column)):
+        return False
+    # It takes over the indexes that the partitions have, and so builds nothing.
+    statement = _create(SQL("CREATE INDEX"), table.schema, table.name, column)
+    table_lock.change(connection, table, lambda held: held.execute(statement), pacing)
+    return True
+
+
+def _find(connection: Connection, schema: str, name: str, column: str) -> list[_Index]:
+    with connection.cursor(row_factory=class_row(_Index)) as cursor:
+        return cursor.execute(_INDEXES, (schema, name, column)).fetchall()
+
+
+def _create(statement: SQL, schema: str, name: str, column: str) -> Composed:
+    return SQL("{} ON {} ({})").format(statement, Identifier(schema, name), Identifier(column))
