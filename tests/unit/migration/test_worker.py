@@ -1,0 +1,66 @@
+"""Loop of a worker, with a clock of the test's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from migration import worker
+from migration.pace import Pace
+
+
+@dataclass
+class Machine:
+    """A machine on which a batch takes 0.1 s and a probe 1 ms; its lists are used from the end."""
+
+    free: list[bool]
+    held: list[bool] = field(default_factory=list)
+    probe_seconds: float = 0.001
+    now: float = 0.0
+    sleeps: list[float] = field(default_factory=list)
+
+    def site(self) -> worker.Site:
+        return worker.Site(
+            run_batch=lambda: self.pass_time(0.1) if self.free.pop() else None,
+            is_done=lambda: not self.free,
+            is_held=lambda: bool(self.held and self.held.pop()),
+            probe=lambda: self.pass_time(self.probe_seconds),
+            clock=lambda: self.now,
+            sleep=self.sleep,
+        )
+
+    def pass_time(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+def test_worker_pauses_after_each_batch() -> None:
+    machine = Machine([True] * 3)
+    assert worker.run(machine.site(), Pace([0.001], 0.5)) == 3
+    assert machine.sleeps == pytest.approx([0.1] * 3)
+
+
+def test_worker_slows_down_while_probes_are_slow() -> None:
+    machine = Machine([True] * 4)
+    pace = Pace(worker.measure_probes(machine.site(), 5), 0.5)
+    machine.probe_seconds = 0.01
+    worker.run(machine.site(), pace)
+    assert sorted(machine.sleeps) == machine.sleeps
+    assert machine.sleeps[-1] > 0.3
+
+
+def test_held_worker_runs_no_batch() -> None:
+    machine = Machine([True], held=[True, True])
+    assert worker.run(machine.site(), Pace([0.001], 1.0)) == 1
+    assert machine.sleeps[:2] == [1.0, 1.0]
+
+
+def test_worker_waits_for_the_ranges_of_others() -> None:
+    machine = Machine([True, False])
+    assert worker.run(machine.site(), Pace([0.001], 1.0)) == 1
+    assert machine.sleeps[0] == 1.0
