@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-import signal
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings
+from tests.support.processes.killed_steps import Killer, run_killed
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.key_sites import LIMITS
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
@@ -46,32 +45,6 @@ NUMBERS = itertools.count(1)
 DATA_KEYS, INDEX_KEYS, INDEX = "moved_data_keys", "moved_index_keys", "moved.email"
 CONTEXT = {"user_id": 7}
 BOTH_WAYS = pytest.mark.parametrize(("source", "target"), [("vault", "aws"), ("aws", "vault")])
-
-
-class Killer:
-    """Counter of steps, which kills its process at the last one."""
-
-    def __init__(self, left: int) -> None:
-        self._left = left
-
-    def watch(self, owner: object, *methods: str) -> None:
-        """Count a step before and after each call of *methods*."""
-        for name in methods:
-            setattr(owner, name, self._around(getattr(owner, name)))
-
-    def _around(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            self._step()
-            result = method(*arguments)
-            self._step()
-            return result
-
-        return run
-
-    def _step(self) -> None:
-        self._left -= 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
@@ -259,16 +232,7 @@ def test_backend_that_is_not_configured_stops_the_command_before_any_request(
 def move_and_die(site: Site, target: str, steps: int) -> bool:
     """Move the keys in a child that is killed at a step; return whether it ended before."""
     site.engine.dispose()
-    child = os.fork()
-    if not child:
-        try:
-            site.move(target, Killer(steps))
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFEXITED(status)
+    return run_killed(lambda: site.move(target, Killer(steps)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Kill of this process at one of the steps before and after its requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+
+class Killer:
+    """Counter of steps, which kills its process at the last one."""
+
+    def __init__(self, left: int, *, only_after: bool = False) -> None:
+        self._left = left
+        self._only_after = only_after
+
+    def watch(
+        self, owner: object, *methods: str, counts: Callable[..., bool] = lambda *_: True
+    ) -> None:
+        """Count a step before and after each call of *methods* whose arguments count."""
+        for name in methods:
+            setattr(owner, name, self._around(getattr(owner, name), counts))
+
+    def _around(
+        self, method: Callable[..., Any], counts: Callable[..., bool]
+    ) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            is_counted = counts(*arguments)
+            if is_counted and not self._only_after:
+                self._step()
+            result = method(*arguments, **options)
+            if is_counted:
+                self._step()
+            return result
+
+        return run
+
+    def _step(self) -> None:
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_killed(run: Callable[[], object]) -> bool:
+    """Run *run* in a child that may be killed, and return whether it ended before."""
+    child = os.fork()
+    if not child:
+        try:
+            run()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFEXITED(status)
