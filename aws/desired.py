@@ -43,7 +43,7 @@ def desired_resources(
         for scope in declaration.scopes(environment)
         for resource in (
             *_keys(declaration, scope, account),
-            *_secrets(declaration, scope, inputs),
+            *secret_resources(declaration, scope, inputs),
             *_policies(declaration, scope, account),
         )
     ]
@@ -79,7 +79,13 @@ def _key_policy(account: Account) -> dict[str, object]:
     }
 
 
-def _secrets(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[AwsResource]:
+def secret_resources(
+    declaration: Declaration, scope: Scope, inputs: Inputs
+) -> Iterator[AwsResource]:
+    """Return the secrets of one service and their values, in order of dependency.
+
+    The environment need not be on AWS, because its secrets may be copied before.
+    """
     tags = _tags(declaration, scope)
     for name, source in order_by_dependency(declaration.secrets(scope)):
         path, period = scope.secret(name), source.rotate_every

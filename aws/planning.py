@@ -38,16 +38,27 @@ def build_plan(
         OwnedByOther: If another deployment owns an object that the declaration names.
 
     """
-    _check_account(connection, account)
+    check_account(connection, account)
     reader = AwsReader(connection)
     actual = read_state(reader, resources)
     _check_owners(deployment, resources, actual)
     return replace(make_plan(resources, actual), hashed=reader.digest)
 
 
-def _check_account(connection: AwsConnection, account: Account) -> None:
-    request = AwsRequest("sts", "GetCallerIdentity", account.id, {}, ("Account",))
-    found = connection.call(request)["Account"]
+def read_account(connection: AwsConnection) -> str:
+    """Return the id of the account that the identity belongs to."""
+    request = AwsRequest("sts", "GetCallerIdentity", "", {}, ("Account",))
+    return str(connection.call(request)["Account"])
+
+
+def check_account(connection: AwsConnection, account: Account) -> None:
+    """Check that the identity belongs to the declared account.
+
+    Raises:
+        ConfigurationError: If it does not.
+
+    """
+    found = read_account(connection)
     if found != account.id:
         raise ConfigurationError(
             f"the AWS identity belongs to the account {found}, and the environment is declared in"

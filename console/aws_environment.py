@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app_integration._internal.aws_variables import check_endpoints
+from app_integration._internal.aws_variables import check_endpoints, read_region
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment
+from app_integration.names import Environment, Scope
 from aws.account import Account
 from vault.declare.declaration import Declaration
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources.ownership import Owner
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
+    from aws.secret_copy.aws_secrets import AwsSecrets
 
 
 def open_connection(declaration: Declaration, environment: Environment) -> AwsConnection:
@@ -28,7 +32,25 @@ def open_connection(declaration: Declaration, environment: Environment) -> AwsCo
         ConfigurationError: If boto3 is not installed, or an endpoint is for development only.
 
     """
-    account = declaration.account(environment)
+    return _connect(declaration.account(environment).region, environment)
+
+
+def open_copy_connection(declared: EnvironmentDeclaration) -> AwsConnection:
+    """Return a connection for an environment that moves. See :func:`open_connection`.
+
+    Args:
+        declared: The environment. If its file names no account yet, ``AWS_REGION`` has the region.
+
+    Raises:
+        ConfigurationError: If there is no region, boto3 is not installed, or an endpoint is for
+            development only.
+
+    """
+    region = declared.aws.region if declared.aws else read_region(os.environ)
+    return _connect(region, declared.environment)
+
+
+def _connect(region: str, environment: Environment) -> AwsConnection:
     check_endpoints(os.environ, environment)
     try:
         from app_integration.aws.connection import AwsConnection  # noqa: PLC0415 (an extra)
@@ -37,7 +59,7 @@ def open_connection(declaration: Declaration, environment: Environment) -> AwsCo
             f"{environment} is on AWS, which needs {error.name}, which is not installed; install"
             " strongroom[aws]"
         ) from None
-    return AwsConnection(account.region, development=environment.is_dev)
+    return AwsConnection(region, development=environment.is_dev)
 
 
 def build_aws_plan(
@@ -62,3 +84,32 @@ def build_aws_plan(
     declared = declaration.environment(environment)
     account = Account.of(declaration.account(environment))
     return build_plan(connection, resources, account, declared.deployment)
+
+
+def read_account(connection: AwsConnection, declared: EnvironmentDeclaration) -> str:
+    """Return the account that the identity belongs to.
+
+    Raises:
+        ConfigurationError: If another one is declared for the environment.
+
+    """
+    from aws import planning  # noqa: PLC0415 (it loads boto3)
+
+    if declared.aws is not None:
+        planning.check_account(connection, Account.of(declared.aws))
+        return declared.aws.account
+    return planning.read_account(connection)
+
+
+def build_aws_secrets(
+    connection: AwsConnection, declaration: Declaration, scopes: Sequence[Scope]
+) -> AwsSecrets:
+    """Return the secrets of *scopes*, all in one environment, for a copy. Nothing is sent."""
+    from aws.desired import secret_resources  # noqa: PLC0415 (it loads boto3)
+    from aws.secret_copy.aws_secrets import AwsSecrets  # noqa: PLC0415 (it loads boto3)
+
+    resources = [
+        each for scope in scopes for each in secret_resources(declaration, scope, Inputs())
+    ]
+    owner = Owner.of(declaration.environment(scopes[0].environment))
+    return AwsSecrets(connection, owner, resources)

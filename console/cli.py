@@ -1,7 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
+``copy-secrets --dry-run`` has something to copy, ``audit anomalies``, ``audit devices``,
+``audit ingest``, ``audit verify``, ``check``, ``doctor``,
 ``environments diff``, ``ledger``, ``logs read``, ``policies test``, ``rollout watch`` or
 ``backups`` finds something, or ``status`` a part that is not running.
 """
@@ -41,6 +42,7 @@ from console import (
     policies,
     rollout,
     rotation,
+    secret_copy,
     stored_keys,
     units,
 )
@@ -94,6 +96,7 @@ for command in (
     page.console,
     adoption.rotate_password,
     rotation.rotate,
+    secret_copy.copy_secrets,
     stored_keys.migrate_keys,
     stored_keys.rewrap_keys,
     units.units,

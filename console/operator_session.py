@@ -11,10 +11,12 @@ from app_integration import names
 from app_integration._internal import server_urls
 from app_integration.auth.methods import AppRole, AuthMethod, JwtFile
 from app_integration.errors import ConfigurationError
+from app_integration.mounts import read_mount, read_mounts
 from app_integration.names import JWT_MOUNT, Environment
 from app_integration.session.session import Session
 from console import operate
 from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.schema.mounts import MountPaths
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.shared_backoff import SharedBackoff
 
@@ -52,6 +54,51 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
         return here.operator(role)
     declared = operate.load_declaration().environment(environment)
     _check_on_vault(declared)
+    return _open_with_files(declared, root, role)
+
+
+def open_vault_session(env: str, root: Path, role: str) -> Session:
+    """Open a session on the Vault server that an environment moves from or to.
+
+    The file of the environment may name AWS. See :func:`open_operator_session`.
+
+    Args:
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        role: Such as ``strongroom-apply``.
+
+    Raises:
+        ConfigurationError: If there is no local deployment, credential or address.
+        UnexpectedListener: If another process listens on the local server's port, or none.
+            Nothing was sent.
+
+    """
+    declared = operate.load_declaration().environment(env)
+    if declared.aws is None:
+        return open_operator_session(env, root, role)
+    return _open_with_files(declare_on_vault(declared), root, role)
+
+
+def declare_on_vault(declared: EnvironmentDeclaration) -> EnvironmentDeclaration:
+    """Return the declaration of an environment as it is on Vault.
+
+    If its file names AWS, the mounts are those of ``STRONGROOM_KV_MOUNT`` and the like, as for an
+    application.
+
+    Raises:
+        ConfigurationError: If a variable is wrong.
+
+    """
+    if declared.aws is None:
+        return declared
+    approle = read_mount(os.environ, "STRONGROOM_AUTH_MOUNT", names.APPROLE_MOUNT)
+    mounts = MountPaths(kv=read_mounts(os.environ).kv, approle=approle)
+    server = declared.vault.model_copy(update={"mounts": mounts})
+    return declared.model_copy(update={"aws": None, "vault": server})
+
+
+def _open_with_files(declared: EnvironmentDeclaration, root: Path, role: str) -> Session:
+    environment = declared.environment
     files = {
         name: Path(os.environ[name]) for name in (*CREDENTIAL, JWT_FILE) if os.environ.get(name)
     }
@@ -119,7 +166,7 @@ def _check_on_vault(declared: EnvironmentDeclaration) -> None:
     if declared.aws is not None:
         raise ConfigurationError(
             f"{declared.environment} is on AWS, and this command is for environments on Vault; on"
-            " AWS there are: strongroom plan, strongroom apply"
+            " AWS there are: strongroom plan, strongroom apply, strongroom copy-secrets"
         )
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore import xform_name
@@ -41,6 +41,10 @@ class AwsConnection:
     The identity is the one that boto3 finds: variables, a profile, a web identity, that of a
     container or that of an instance. Outside development it must be a role's, whose credentials
     expire.
+
+    Attributes:
+        region: The region of all services.
+
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class AwsConnection:
             sleep: Sleeps for the given seconds.
 
         """
-        self._region = region
+        self.region: Final = region
         self._development = development
         self._endpoint = endpoint
         self._limits = limits or Limits()
@@ -151,7 +155,7 @@ class AwsConnection:
 
     def _build_client(self, service: str) -> Any:
         if self._session is None:
-            session = boto3.session.Session(region_name=self._region)
+            session = boto3.session.Session(region_name=self.region)
             self._check_identity(session)
             self._session = session  # only now, so that the check is repeated until it succeeds
         client = self._session.client(

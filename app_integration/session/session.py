@@ -116,6 +116,11 @@ class Session:
         )
 
     @property
+    def address(self) -> str:
+        """Return the address of the server, the first one of a cluster."""
+        return self._addresses[0]
+
+    @property
     def accessor_hmac(self) -> str | None:
         """Return the HMAC of the token's accessor, as the audit log has it; None if unknown."""
         token = self._tokens.cached_token

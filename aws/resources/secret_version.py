@@ -19,10 +19,29 @@ LABEL: Final = "STRONGROOM"
 _MAX_SIZE: Final = 65_536  # bytes of a value
 
 
+class WrittenSince(ConfigurationError):
+    """Another version of a secret has become the current one since it was read."""
+
+
 def current_version(described: Mapping[str, Any]) -> str | None:
     """Return the id of the version that is current in a description, None if none is."""
     versions = described.get("VersionIdsToStages") or {}
     return next((version for version, stages in versions.items() if CURRENT in stages), None)
+
+
+def check_size(name: str, value: Secret) -> None:
+    """Raise an error if Secrets Manager does not take a value of this length.
+
+    Raises:
+        ConfigurationError: If it does not.
+
+    """
+    size = len(value.reveal().encode())
+    if not 0 < size <= _MAX_SIZE:
+        raise ConfigurationError(
+            f"{name}: the value has {size} bytes, and Secrets Manager takes 1 to {_MAX_SIZE};"
+            " provide another one"
+        )
 
 
 def write_version(session: AwsConnection, name: str, value: Secret, seen: str | None) -> None:
@@ -35,16 +54,11 @@ def write_version(session: AwsConnection, name: str, value: Secret, seen: str | 
         seen: The version that was current when the plan was made; None if there was none.
 
     Raises:
-        ConfigurationError: If the value is empty or too long, or another version has become the
-            current one since. That stays so.
+        WrittenSince: If another version has become the current one since. That stays so.
+        ConfigurationError: If the value is empty or too long.
 
     """
-    size = len(value.reveal().encode())
-    if not 0 < size <= _MAX_SIZE:
-        raise ConfigurationError(
-            f"{name}: the value has {size} bytes, and Secrets Manager takes 1 to {_MAX_SIZE};"
-            " provide another one"
-        )
+    check_size(name, value)
     # Chosen here and not by boto3, so that a repeated request writes no second version.
     version = uuid4().hex
     _send(
@@ -74,7 +88,7 @@ def _make_current(session: AwsConnection, name: str, version: str, seen: str | N
         # A repeated request is refused as well, if the first one did it.
         if _read_current(session, name) == version:
             return
-        raise ConfigurationError(
+        raise WrittenSince(
             f"{name} was written by somebody else since the plan was made; make another plan"
         ) from None
 

@@ -130,7 +130,7 @@ VARIABLES: Final = {
         """
         AWS_DEFAULT_REGION AWS_REGION STRONGROOM_KMS_KEYS
         ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
-        STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_JWT_FILE
+        STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_JWT_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE
         STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
         STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_STORE_PORT VAULT_ADDR VAULT_CACERT
@@ -264,6 +264,7 @@ COMMANDS: Final = {
     "ci-env": "COMMAND --service --env --name",
     "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
     "--root",
+    "copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
     "down": "--root",
     "decrypt-file": "SOURCE TARGET --service --env --force --context --identity --root",
     "doctor": "--service --env --root",

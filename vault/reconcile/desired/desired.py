@@ -83,11 +83,7 @@ def desired_resources(
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service, mounts)
         resources += databases.resources(declaration, scope, inputs, owner)
-        for name, source in order_by_dependency(declaration.secrets(scope)):
-            path = scope.secret(name)
-            tags = {DEPLOYMENT: owner.deployment, **_metadata(service, scope, source)}
-            resources.append(SecretMetadata(path, tags, mounts.kv))
-            resources.append(_value_resource(scope, path, source, inputs, mounts.kv))
+        resources += secret_resources(declaration, scope, inputs, owner)
     resources += [*people.guards(declared), *people.userpass_logins(declared, inputs)]
     return [
         ManagedResource(resource, owner) if resource.kind in PRUNABLE else resource
@@ -161,6 +157,26 @@ def _identities(roles: Sequence[str], tokens: Tokens, mounts: Mounts) -> Iterato
 def _keys(scope: Scope, service: ServiceDeclaration, mounts: Mounts) -> Iterator[Resource]:
     for key, spec in sorted(service.keys.items()):
         yield TransitKey(scope.key(key), spec.rotate_every or 0, mounts.transit)
+
+
+def secret_resources(
+    declaration: Declaration, scope: Scope, inputs: Inputs, owner: Owner
+) -> Iterator[Resource]:
+    """Return the secrets of one service and their values, in order of dependency.
+
+    Args:
+        declaration: The loaded declaration.
+        scope: The service and environment.
+        inputs: The operator-provided values.
+        owner: The deployment, with its mounts.
+
+    """
+    service, mount = declaration.service(scope.service), owner.mounts.kv
+    for name, source in order_by_dependency(declaration.secrets(scope)):
+        path = scope.secret(name)
+        tags = {DEPLOYMENT: owner.deployment, **_metadata(service, scope, source)}
+        yield SecretMetadata(path, tags, mount)
+        yield _value_resource(scope, path, source, inputs, mount)
 
 
 def order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:

@@ -79,8 +79,20 @@ def write_value(
 
     """
     check_secret_value(name, value)
+    return write_fields(session, name, {VALUE_KEY: value.reveal()}, cas=cas, mount=mount)
+
+
+def write_fields(
+    session: Session,
+    name: str,
+    fields: Mapping[str, Any],
+    *,
+    cas: int | None = None,
+    mount: str = KV_MOUNT,
+) -> int:
+    """Write *fields* as a new version and return its number. See :func:`write_value`."""
     options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}
-    body = {"data": {VALUE_KEY: value.reveal()}, **options}
+    body = {"data": fields, **options}
     response = session.post(data_path(name, mount), body, retry=False)
     version: int = response["data"]["version"]
     return version

@@ -156,14 +156,17 @@ class DerivedValue(ComposedValue):
         parts_used = (data["custom_metadata"] or {}).get(_DERIVED_FROM)
         return {"value": "current" if parts_used == self._part_versions(reader) else "outdated"}
 
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Read the parts, compose the value and write it."""
+    def write(self, session: Session, before: Fields | None) -> None:
+        """Read the parts, compose the value and write it.
+
+        Check-and-set rejects it after a version that was written since the plan, or since the
+        ``version`` in *before*.
+        """
         data = read_data(session, metadata_path(self.name, self.mount)) or {}
         versions = self._part_versions(session)
         values = {part: read_value(session, path, self.mount) for part, path in self.parts.items()}
         value = derived.compose(self.template, values)
-        # Check-and-set, so that a version written since the plan is not overwritten unnoticed.
-        current = data.get("current_version", 0)
+        current = (before or {}).get("version", data.get("current_version", 0))
         write_value(session, self.name, value, cas=current, mount=self.mount)
         merge_metadata(session, self.name, {_DERIVED_FROM: versions}, self.mount)
 

@@ -1,0 +1,1 @@
+"""Copying of a service's secrets between Vault and AWS Secrets Manager, proved by read-back."""

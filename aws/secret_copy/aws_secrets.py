@@ -1,0 +1,119 @@
+"""Declared secrets in Secrets Manager, for a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from app_integration import names
+from app_integration.aws.connection import AwsConnection
+from app_integration.errors import ConfigurationError, SecretDeleted
+from app_integration.names import Scope
+from app_integration.sources.aws import AwsSource
+from aws.reader import AwsReader
+from aws.resources import AwsResource
+from aws.resources.secret import TAGS, AwsSecret, describe
+from aws.resources.secret_version import (
+    WrittenSince,
+    check_size,
+    current_version,
+    write_version,
+)
+from aws.resources.values import AwsDerivedValue
+from aws.secret_copy.backend import Stored
+from aws.secret_copy.entry import CONTENT_TAG, FIELDS, Entry, from_text
+from vault.reconcile.resources.ownership import Owner, check_notes
+
+
+class AwsSecrets:
+    """The secrets of one environment in an account and region."""
+
+    name: Final = "aws"
+
+    def __init__(
+        self, connection: AwsConnection, owner: Owner, resources: Iterable[AwsResource]
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            connection: Reads the values, and writes them on the target.
+            owner: The deployment.
+            resources: The declared secrets.
+
+        """
+        self._connection = connection
+        self._owner = owner
+        found = [*resources]
+        self._secrets = {each.name: each for each in found if isinstance(each, AwsSecret)}
+        self._derived = {each.name: each for each in found if isinstance(each, AwsDerivedValue)}
+
+    def read(self, path: str) -> Stored:
+        """Return what there is of a secret; sends two requests if it has a value.
+
+        Raises:
+            SecretDeleted: If it is being deleted.
+            SecretError: If its value is not text.
+            OwnedByOther: If another deployment owns it.
+
+        """
+        # A reader for each secret, because a reader caches, and a read-back must not be cached.
+        found = describe(AwsReader(self._connection), path)
+        if found is None:
+            return Stored()
+        if "DeletedDate" in found:
+            raise SecretDeleted(f"{path} is being deleted; restore it, or wait until it is gone")
+        keys = {each["Key"]: None for each in found.get("Tags", ())}
+        tags = TAGS.decode(keys, found.get("Tags", ()))
+        check_notes(tags, self._owner, f"secret {path}")
+        content = tags.get(CONTENT_TAG)
+        if current_version(found) is None:
+            return Stored(exists=True, content=content)
+        service, environment, name = path.split("/", 2)
+        scope = Scope(service, names.parse_environment(environment))
+        fetched = AwsSource(self._connection, scope).fetch(name)
+        entry = from_text(fetched.value, has_fields=content == FIELDS)
+        return Stored(exists=True, entry=entry, version=fetched.version, content=content)
+
+    def check(self, path: str, entry: Entry) -> None:
+        """Raise an error if AWS does not take the value. See :class:`SecretBackend`."""
+        names.check_secret_value(path, entry.text)
+        check_size(path, entry.text)
+
+    def write(self, path: str, entry: Entry, stored: Stored) -> None:
+        """Write the next version, and make it current. See :class:`SecretBackend`."""
+        self._mark(path, FIELDS if entry.has_fields else None, stored)
+        seen = None if stored.version is None else str(stored.version)
+        with _explaining(path):
+            write_version(self._connection, path, entry.text, seen)
+
+    def compose(self, path: str, stored: Stored) -> None:
+        """Compose a derived value of its parts. See :class:`SecretBackend`."""
+        self._mark(path, None, stored)
+        before = None if stored.version is None else {"version": stored.version}
+        with _explaining(path):
+            self._derived[path].write(self._connection, before)
+
+    def _mark(self, path: str, content: str | None, stored: Stored) -> None:
+        """Create the secret, or correct its tag.
+
+        The tag is written before the value, so that a value that was copied is never without it.
+        """
+        tag = {CONTENT_TAG: content}
+        if not stored.exists:
+            secret = self._secrets[path]
+            replace(secret, tags={**secret.tags, **tag}).write(self._connection, None)
+            return
+        TAGS.write(self._connection, path, tag, {CONTENT_TAG: stored.content})
+
+
+@contextmanager
+def _explaining(path: str) -> Iterator[None]:
+    """Say of a write that another writer came before that the command is to be run again."""
+    try:
+        yield
+    except WrittenSince:
+        raise ConfigurationError(
+            f"{path} was written by somebody else since it was read; run the command again"
+        ) from None
