@@ -9,7 +9,7 @@ from typing import Final
 
 from app_integration import names
 from app_integration.aws.connection import AwsConnection
-from app_integration.errors import ConfigurationError, SecretDeleted
+from app_integration.errors import SecretDeleted
 from app_integration.names import Scope
 from app_integration.sources.aws import AwsSource
 from aws.reader import AwsReader
@@ -22,7 +22,7 @@ from aws.resources.secret_version import (
     write_version,
 )
 from aws.resources.values import AwsDerivedValue
-from aws.secret_copy.backend import Stored
+from aws.secret_copy.backend import Stored, WrittenMeanwhile
 from aws.secret_copy.entry import CONTENT_TAG, FIELDS, Entry, from_text
 from vault.reconcile.resources.ownership import Owner, check_notes
 
@@ -114,6 +114,4 @@ def _explaining(path: str) -> Iterator[None]:
     try:
         yield
     except WrittenSince:
-        raise ConfigurationError(
-            f"{path} was written by somebody else since it was read; run the command again"
-        ) from None
+        raise WrittenMeanwhile(path) from None

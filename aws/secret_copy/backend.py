@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from app_integration.errors import ConfigurationError
 from aws.secret_copy.entry import Entry
 
 
@@ -26,6 +27,15 @@ class Stored:
     version: int | str | None = None
     content: str | None = None
     problem: str = ""
+
+
+class WrittenMeanwhile(ConfigurationError):
+    """Another writer came first; its value stays."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} was written by somebody else since it was read; run the command again"
+        )
 
 
 class SecretBackend(Protocol):
@@ -63,7 +73,7 @@ class SecretBackend(Protocol):
             stored: What was read before.
 
         Raises:
-            ConfigurationError: If another writer came first. Its value stays.
+            WrittenMeanwhile: If another writer came first.
 
         """
         ...

@@ -86,8 +86,8 @@ def compare(
         return Comparison(secret, State.REFUSED, held, reason=reason)
     reason = (
         reason
-        or _outdated_reason(secret, entry, found, source)
         or _unfit_reason(secret, entry, target)
+        or _outdated_reason(secret, entry, found, source)
     )
     if reason:
         return Comparison(secret, State.REFUSED, held, reason=reason)

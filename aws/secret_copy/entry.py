@@ -39,7 +39,7 @@ class Entry:
         """Return whether *other* is the same; the time does not depend on where they differ."""
         if other is None or self.has_fields != other.has_fields:
             return False
-        return hmac.compare_digest(self.text.reveal().encode(), other.text.reveal().encode())
+        return hmac.compare_digest(_encode(self.text), _encode(other.text))
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a KV entry."""
@@ -105,6 +105,10 @@ def from_text(text: Secret, *, has_fields: bool) -> Entry:
         except (ValueError, RecursionError):
             pass
     return Entry(text)
+
+
+def _encode(text: Secret) -> bytes:
+    return text.reveal().encode(errors="surrogatepass")  # because an error would show the text
 
 
 def _render(fields: Mapping[str, Any]) -> Secret:

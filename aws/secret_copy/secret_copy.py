@@ -76,7 +76,8 @@ class SecretCopy:
             comparison: The secret, which is missing or different there.
 
         Raises:
-            ConfigurationError: If another writer came first, or another value was read back.
+            WrittenMeanwhile: If another writer came first.
+            ConfigurationError: If another value was read back.
             ServerError: If the target is unavailable. The next run goes on.
 
         """

@@ -12,7 +12,6 @@ import pytest
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     AccessDenied,
-    ConfigurationError,
     RateLimited,
     RequestRefused,
     Unreachable,
@@ -21,6 +20,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.aws import AwsSource
 from app_integration.sources.vault import VaultSource
+from aws.secret_copy.backend import WrittenMeanwhile
 from aws.secret_copy.comparison import State
 from tests.support.models.aws_declared import SCOPE
 from tests.support.servers import aws_fault_server as faults
@@ -157,7 +157,7 @@ def test_value_written_to_the_target_meanwhile_stays(
     found = {each.secret.path: each for each in copy.compare()}
     copy.write(found[SCOPE.secret("smtp-password")])
     site.write(name, "written meanwhile", backend=target)
-    with pytest.raises(ConfigurationError, match="by somebody else since it was read; run the"):
+    with pytest.raises(WrittenMeanwhile, match="by somebody else since it was read; run the"):
         copy.write(found[SCOPE.secret(name)])
     entry = site.backends()[target].read(SCOPE.secret(name)).entry
     assert entry is not None

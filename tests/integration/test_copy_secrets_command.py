@@ -189,3 +189,10 @@ def test_environment_on_vault_without_a_region_says_what_to_set(command: Command
     code, shown = run(command, *TO_AWS)
     assert code == 1
     assert "AWS_REGION is not set; name the region" in shown
+
+
+def test_tool_without_boto3_says_what_to_install(command: CommandLine) -> None:
+    command.monkeypatch.setitem(sys.modules, "app_integration.aws.connection", None)
+    code, shown = run(command, *TO_AWS)
+    assert code == 1
+    assert "install strongroom[aws]" in shown

@@ -1,4 +1,4 @@
-"""Comparison of a secret on both backends, without servers."""
+"""Comparison of a secret on both backends, and its read-back, without servers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from app_integration.secret import Secret
 from aws.secret_copy.backend import Stored
 from aws.secret_copy.comparison import Comparison, CopiedSecret, State, compare
 from aws.secret_copy.entry import Entry
+from aws.secret_copy.secret_copy import SecretCopy
+
+NONE = Stored()
 
 
 @dataclass
@@ -19,9 +22,11 @@ class Backend:
 
     name: str
     unfit: str = ""
+    stored: Stored = NONE
 
     def read(self, path: str) -> Stored:
-        raise AssertionError(path)
+        del path
+        return self.stored
 
     def check(self, path: str, entry: Entry) -> None:
         del path, entry
@@ -29,13 +34,12 @@ class Backend:
             raise ConfigurationError(self.unfit)
 
     def write(self, path: str, entry: Entry, stored: Stored) -> None:
-        raise AssertionError((path, entry, stored))
+        """Accept a value, and lose it."""
 
     def compose(self, path: str, stored: Stored) -> None:
-        raise AssertionError((path, stored))
+        """Accept a value, and lose it."""
 
 
-NONE = Stored()
 URL = CopiedSecret("s/e/url", "x://{password}", {"password": "s/e/password"})
 
 
@@ -103,3 +107,19 @@ def test_derived_value_that_its_parts_compose_is_copied() -> None:
 def test_value_that_the_target_does_not_take_is_refused() -> None:
     found = find(CopiedSecret("s/e/a"), NONE, "too long", a=stored("a"))
     assert (found.state, found.reason) == (State.REFUSED, "too long")
+
+
+@pytest.mark.parametrize("secret", [CopiedSecret("s/e/a"), URL])
+@pytest.mark.parametrize("kept", [NONE, stored("other"), stored("a", has_fields=True)])
+def test_value_that_is_not_read_back_is_an_error(secret: CopiedSecret, kept: Stored) -> None:
+    copy = SecretCopy(Backend("vault"), Backend("aws", stored=kept), [secret])
+    comparison = Comparison(secret, State.MISSING, NONE, Entry(Secret("a")))
+    with pytest.raises(ConfigurationError, match="has another value on aws after it was written"):
+        copy.write(comparison)
+
+
+def test_secret_without_a_value_is_not_written() -> None:
+    secret = CopiedSecret("s/e/a")
+    copy = SecretCopy(Backend("vault"), Backend("aws"), [secret])
+    with pytest.raises(ConfigurationError, match="has nothing to copy"):
+        copy.write(Comparison(secret, State.NO_VALUE, NONE))

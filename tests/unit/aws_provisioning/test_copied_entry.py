@@ -61,6 +61,7 @@ def test_form_of_a_json_object_is_part_of_the_comparison() -> None:
     assert not from_fields("x", {"a": 1}).equals(from_fields("x", {"a": True}))
     assert from_fields("x", {"a": 1.0}).equals(from_text(Secret('{ "a": 1e0 }'), has_fields=True))
     assert not Entry(Secret("a")).equals(None)
+    assert not Entry(Secret("\ud800")).equals(Entry(Secret("a")))
 
 
 @pytest.mark.parametrize(
