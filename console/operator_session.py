@@ -205,10 +205,11 @@ def _address(environment: Environment, root: Path) -> str | None:
 
 def _other_server(environment: Environment, root: Path) -> str:
     """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
-    if not environment.is_dev:
+    address = os.environ.get("VAULT_ADDR")
+    if not environment.is_dev or not address:
         return ""
     return (
-        f", or unset VAULT_ADDR, which is {os.environ.get('VAULT_ADDR')}, to use the deployment in "
+        f", or unset VAULT_ADDR, which is {address}, to use the deployment in "
         f"{root} at {operate.local_address(root)}"
     )
 

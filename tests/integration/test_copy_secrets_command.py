@@ -196,3 +196,16 @@ def test_tool_without_boto3_says_what_to_install(command: CommandLine) -> None:
     code, shown = run(command, *TO_AWS)
     assert code == 1
     assert "install strongroom[aws]" in shown
+
+
+def test_environment_on_aws_without_the_variables_of_vault_says_what_to_set(
+    command: CommandLine, deployment: Deployment, tmp_path: Path
+) -> None:
+    declare_on_aws(command, tmp_path, deployment)
+    command.monkeypatch.delenv("VAULT_ADDR")
+    assert "no address is declared for dev; set VAULT_ADDR" in run(command, *TO_AWS)[1]
+    command.monkeypatch.delenv("STRONGROOM_OPERATOR_ROLE_ID_FILE")
+    code, shown = run(command, *TO_AWS)
+    assert code == 1
+    assert "no credential of strongroom-apply is configured" in shown
+    assert "unset VAULT_ADDR" not in shown
