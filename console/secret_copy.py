@@ -62,7 +62,8 @@ def copy_secrets(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="change nothing; exit code 2 if there is to copy")
+        bool,
+        typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     root: Root = operate.DEFAULT_ROOT,
@@ -136,7 +137,7 @@ def _run(copy: SecretCopy, report: CopyReport, options: _Options) -> None:
     finally:
         if options.as_json:
             typer.echo(json.dumps(report.document(), indent=2))
-    show(report.summary())
+    show(report.summary(is_dry=options.dry_run))
     if options.dry_run and report.to_write:
         raise typer.Exit(CHANGES)
 

@@ -70,17 +70,21 @@ class CopyReport:
     def _line(self, comparison: Comparison) -> str:
         path, state = comparison.secret.path, comparison.state
         if state is State.DIFFERENT:
-            hint = "is to be replaced" if self.replace else "--replace replaces it"
+            hint = "to be replaced" if self.replace else "--replace replaces it"
             return f"{path}: different on {self.target}; {hint}"
         if state is State.MISSING:
             return f"{path}: missing on {self.target}"
         return f"{path}: {state}: {comparison.reason}" if comparison.reason else f"{path}: {state}"
 
-    def summary(self) -> str:
-        """Return how many are equal now, and how many of them were written."""
-        equal = sum(self._state(each) in _EQUAL for each in self.found)
-        written = len(self._written)
-        return f"{equal} of {len(self.found)} secrets equal, {written} of them written now"
+    def summary(self, *, is_dry: bool) -> str:
+        """Return how many are equal now, and how many of them were, or would be, written."""
+        equal = f"{self._count_equal()} of {len(self.found)} secrets equal"
+        if is_dry:
+            return f"{equal}, {len(self.to_write)} to write"
+        return f"{equal}, {len(self._written)} of them written now"
+
+    def _count_equal(self) -> int:
+        return sum(self._state(each) in _EQUAL for each in self.found)
 
     def check(self) -> None:
         """Raise an error if a secret must not be copied.
@@ -102,7 +106,7 @@ class CopyReport:
             "from": self.source,
             "to": self.target,
             "places": {**self.places},
-            "equal": sum(self._state(each) in _EQUAL for each in self.found),
+            "equal": self._count_equal(),
             "secrets": [
                 {"name": each.secret.path, "state": self._state(each), "reason": each.reason}
                 for each in self.found

@@ -93,7 +93,7 @@ def test_environment_moves_to_aws_and_back(
         [
             f"dev, vault ({deployment.settings.vault_addr}) to aws ({PLACE})",
             *(f"{SCOPE.secret(name)}: missing on aws" for name in VALUES),
-            "0 of 3 secrets equal, 0 of them written now",
+            "0 of 3 secrets equal, 3 to write",
         ],
     )
     code, shown = run(command, *TO_AWS)
