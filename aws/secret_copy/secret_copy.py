@@ -70,14 +70,14 @@ class SecretCopy:
         ]
 
     def write(self, comparison: Comparison) -> None:
-        """Write one secret to the target, unless it changed since, and read it back.
+        """Write one secret to the target, unless it changed since, and read it on both again.
 
         Args:
             comparison: The secret, which is missing or different there.
 
         Raises:
             WrittenMeanwhile: If another writer came first.
-            ConfigurationError: If another value was read back.
+            ConfigurationError: If another value was read back, or the source has another one now.
             ServerError: If the target is unavailable. The next run goes on.
 
         """
@@ -88,11 +88,12 @@ class SecretCopy:
             self._target.write(secret.path, entry, comparison.held)
         else:
             self._target.compose(secret.path, comparison.held)
-        if not entry.equals(self._target.read(secret.path).entry):
-            raise ConfigurationError(
-                f"{secret.path} has another value on {self._target.name} after it was written; run "
-                "the command again"
-            )
+        for backend in (self._target, self._source):
+            if not entry.equals(backend.read(secret.path).entry):
+                raise ConfigurationError(
+                    f"{secret.path} has another value on {backend.name} after it was copied; run "
+                    "the command again"
+                )
 
 
 def _read(backend: SecretBackend, path: str) -> Stored:

@@ -111,10 +111,15 @@ def test_value_that_the_target_does_not_take_is_refused() -> None:
 
 @pytest.mark.parametrize("secret", [CopiedSecret("s/e/a"), URL])
 @pytest.mark.parametrize("kept", [NONE, stored("other"), stored("a", has_fields=True)])
-def test_value_that_is_not_read_back_is_an_error(secret: CopiedSecret, kept: Stored) -> None:
-    copy = SecretCopy(Backend("vault"), Backend("aws", stored=kept), [secret])
+def test_value_that_is_another_one_on_a_backend_after_the_copy_is_an_error(
+    secret: CopiedSecret, kept: Stored
+) -> None:
     comparison = Comparison(secret, State.MISSING, NONE, Entry(Secret("a")))
-    with pytest.raises(ConfigurationError, match="has another value on aws after it was written"):
+    copy = SecretCopy(Backend("vault", stored=stored("a")), Backend("aws", stored=kept), [secret])
+    with pytest.raises(ConfigurationError, match="has another value on aws after it was copied"):
+        copy.write(comparison)
+    copy = SecretCopy(Backend("vault", stored=kept), Backend("aws", stored=stored("a")), [secret])
+    with pytest.raises(ConfigurationError, match="has another value on vault after it was copied"):
         copy.write(comparison)
 
 
