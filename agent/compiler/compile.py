@@ -64,6 +64,7 @@ class CompiledTemplate:
         needs: The paths and capabilities that the agent needs, sorted.
         format: The format of the rendered file.
         preview: The rendered file with a placeholder for each secret.
+        pieces: The literal texts and values that it was compiled from, in order.
 
     """
 
@@ -72,6 +73,7 @@ class CompiledTemplate:
     format: Format
     preview: str
     versions: str = ""
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def file_text(self) -> str:
@@ -156,6 +158,7 @@ def compile_text(
         format=file_format,
         preview="".join(_preview_piece(piece, file_format) for piece in pieces),
         versions=_versions_line(values, scope),
+        pieces=tuple(pieces),
     )
 
 

@@ -7,35 +7,20 @@ chains were tested against a real agent with every code point of the basic plane
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import yaml
-from dotenv.parser import parse_stream
+
+from app_integration.rendering.assignments import ParseError, read_dotenv, read_shell
 
 Scalar = str | int | float | bool
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
 _TOML_POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
-
-
-class ParseError(Exception):
-    """Error of a text that is not of the format.
-
-    Attributes:
-        line: Line of the fault, from 1.
-
-    """
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(problem)
-        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +105,6 @@ def _read_toml(text: str) -> object:
         raise ParseError(line, _TOML_POSITION.sub("", str(error))) from None
 
 
-def _read_dotenv(text: str) -> Mapping[str, str | None]:
-    """Return the variables, as python-dotenv parses them with ``interpolate=False``."""
-    found: dict[str, str | None] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
-            raise ParseError(binding.original.line, "expected NAME=value")
-        if binding.key is not None:
-            found[binding.key] = binding.value
-    return found
-
-
-def _read_shell(text: str) -> Mapping[str, str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    found: dict[str, str] = {}
-    try:
-        for word in lexer:
-            if word == "export":
-                continue
-            if not _ASSIGNMENT.match(word):
-                raise ParseError(lexer.lineno, "expected NAME=value or export NAME=value")
-            name, _, value = word.partition("=")
-            found[name] = value
-    except ValueError as error:
-        raise ParseError(lexer.lineno, str(error)) from None
-    return found
-
-
 #: ``%+q`` escapes every character other than printable ASCII, in a way that YAML parses. "<" is
 #: escaped so that no value reads as ``<no value>``, which the agent writes for a missing key.
 YAML: Final = Format("YAML", r'printf "%+q" | replaceAll "<" "\\x3c"', _escaped, _read_yaml)
@@ -159,11 +116,11 @@ DOTENV: Final = Format(
     r'replaceAll "\\" "\\\\" | replaceAll "\"" "\\\"" | replaceAll "\n" "\\n"'
     r' | replaceAll "\r" "\\r" | printf "\"%s\""',
     _dotenv_quote,
-    _read_dotenv,
+    read_dotenv,
     typed=False,
 )
 SHELL: Final = Format(
-    "sh", r"""replaceAll "'" "'\\''" | printf "'%s'" """.strip(), _shell_quote, _read_shell,
+    "sh", r"""replaceAll "'" "'\\''" | printf "'%s'" """.strip(), _shell_quote, read_shell,
     typed=False,
 )  # fmt: skip
 

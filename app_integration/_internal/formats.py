@@ -87,6 +87,8 @@ AUDIT_STORE: Final = Format(1)
 #: Rows of ``data_keys`` and ``index_keys``, and the file of data keys. Both formats are written:
 #: 1 for a key that Transit wrapped, 2 for one that AWS KMS wrapped.
 KEYS: Final = Format(2, _SDK)
+#: The skeleton of a config, which ``deliver --from-sdk`` of another version may read.
+SKELETON: Final = Format(1, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.
 TEXT_TOKEN: Final = Format(3, _SDK)
 KEYRING_TOKEN: Final = Format(1, _SDK)

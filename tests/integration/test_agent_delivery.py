@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,23 @@ import requests
 
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler.compile import compile_text
+from agent.compiler.sdk_skeleton import build_skeleton
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.secret_id import issue_as_starter, issue_secret_id
+from app_integration.auth.methods import StaticToken
+from app_integration.client import Client
+from app_integration.config.file_access import FileAccess
 from app_integration.config.loader import ConfigFile, load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
 from app_integration.observability.prometheus import Prometheus
-from app_integration.session.session import open_session
+from app_integration.rendering.renderer import Renderer
+from app_integration.secret import Secret
+from app_integration.session.session import Session, open_session
 from app_integration.settings import Settings
+from app_integration.sources.from_settings import build_policy_rule
 from app_integration.testing.ports import free_ports
 from policies.render import starter_policy
 from tests.support.polling import wait_until
@@ -285,6 +293,17 @@ class Deployment:
         self.deliveries.append(delivery)
         return delivery
 
+    def render_by_sdk(self, name: str, source: str, secrets: list[str]) -> bytes:
+        """Return what the SDK renders of the template in the agent's place."""
+        compiled = compile_text(
+            source, f"{name}.j2", scope=self.scope, secrets=secrets, settings={}
+        )
+        skeleton = build_skeleton(compiled, self.scope, f"{name}.j2", name)
+        token = StaticToken(Secret(self.server.token))
+        with closing(Client(self.starter, session=Session(self.server.address, token))) as client:
+            rule = build_policy_rule(client.settings)
+            return Renderer(skeleton, client.secrets, rule, FileAccess()).render()
+
     def configure(self) -> Path:
         settings = AgentSettings(
             scope=self.scope,
@@ -435,8 +454,15 @@ class TestValues:
                 f'{n}: {{{{ url("x://u%25:{{}}@h/", secret("{n}")) }}}}\n' for n in names
             ),
         }
+        service_agent.put("nul", "a\0b")
+        lines |= {
+            "nul.yaml": 'v: {{ secret("nul") }}\n',
+            "nul.toml": 'v = {{ secret("nul") }}\n',
+            "nul.json": '{"v": {{ secret("nul") }}}\n',
+        }
         deliveries = {
-            n: service_agent.add(n, text, names, "Everything") for n, text in lines.items()
+            n: service_agent.add(n, text, [*names, "nul"], "Everything")
+            for n, text in lines.items()
         }
         service_agent.start()
         for delivery in deliveries.values():
@@ -444,6 +470,10 @@ class TestValues:
             path = delivery.live if typed else delivery.staging
             wait_until(path.exists, f"{path.name} exists")
             assert path.stat().st_mode & 0o7777 == 0o600
+        for name, delivery in deliveries.items():
+            assert delivery.staging.read_bytes() == service_agent.render_by_sdk(
+                name, lines[name], [*names, "nul"]
+            )
         for name in ("all.yaml", "all.toml", "all.json"):
             assert load_config(Everything, deliveries[name].live).document == values
         for name in ("all.env", "all.sh"):

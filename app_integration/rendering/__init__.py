@@ -1,0 +1,1 @@
+"""Rendering of a config from its compiled template by the SDK, where no agent renders it."""

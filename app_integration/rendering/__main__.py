@@ -1,0 +1,108 @@
+"""Process that renders one file by the SDK, once or again and again, for ``deliver --from-sdk``.
+
+It is a process of its own, so that the one that runs the application has no threads, no secrets and
+no requests that it would wait for. Each result is a line of JSON on a pipe that nothing else
+writes to: null, or why the file was not rendered. No line contains a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from app_integration import settings
+from app_integration._internal.backoff import backoff
+from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.parent_death import end_with_parent
+from app_integration.client import Client
+from app_integration.errors import StrongroomError
+from app_integration.observability import redaction
+from app_integration.rendering.renderer import Renderer, describe
+from app_integration.settings import Settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Render until SIGTERM, or once; return the exit code."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a token is revoked
+    end_with_parent(options.parent, signal.SIGTERM)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # because a core dump would hold secrets
+    redaction.install()
+    with os.fdopen(options.result, "w", encoding="utf-8") as results:
+        for problem in _results(options):
+            print(json.dumps(problem), file=results, flush=True)
+    return 0
+
+
+def _results(options: Namespace) -> Iterator[str | None]:
+    """Yield why the file was not rendered, or None, each time that this was tried."""
+    try:
+        current = read_settings()
+        with closing(Client(current)) as client:
+            renderer = Renderer.of_client(options.skeleton, client)
+            every = options.every or current.limits.cache_ttl
+            yield from _attempts(lambda: renderer.write(options.staging), every, once=options.once)
+    except (StrongroomError, OSError) as error:
+        yield describe(error)
+
+
+def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterator[str | None]:
+    """Yield the result of each attempt, with waits between them.
+
+    Args:
+        write: Renders the file.
+        every: Seconds between two renderings. A failure is followed by an attempt earlier.
+        once: Whether there is one attempt only.
+
+    """
+    failures = 0
+    while True:
+        problem = None
+        try:
+            write()
+            failures = 0
+        except (StrongroomError, OSError) as error:
+            problem, failures = describe(error), failures + 1
+        yield problem
+        if once:
+            return
+        time.sleep(min(every, backoff(failures, random.random())) if failures else every)  # noqa: S311 (jitter)
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment, without the delivered file as a source.
+
+    Otherwise an outage would have the file rendered from itself.
+
+    Raises:
+        ConfigurationError: If a variable is missing or wrong.
+
+    """
+    found = settings.from_environment()
+    return replace(found, sources=tuple(each for each in found.sources if each != "rendered"))
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
+    parser.add_argument("--skeleton", type=Path, required=True)
+    parser.add_argument("--staging", type=Path, required=True)
+    parser.add_argument("--every", type=float, help="seconds; that of the cache by default")
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--parent", type=int, required=True, help="process with which it ends")
+    parser.add_argument("--result", type=int, required=True, help="descriptor of the pipe")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

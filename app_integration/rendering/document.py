@@ -1,0 +1,132 @@
+"""Rendered document: values in the places of a skeleton, proved by its tree.
+
+The text is composed as the agent composes it, so that comments and order stay. Quoting alone is not
+trusted: the text is parsed again, and its tree must be that of the skeleton with each value in its
+place. So no value can change the structure of a document, whatever it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from app_integration.errors import ConfigRejected
+from app_integration.rendering.formats import UNREADABLE, format_of
+from app_integration.rendering.skeleton import Skeleton, Slot
+
+#: No secret of a usual service has this text, and one that does is refused, not misplaced.
+_MARKER: Final = "strongroom-place-{:06d}-of-a-value"
+
+
+class Document:
+    """Document of a skeleton, which can be filled any number of times."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        """Parse the skeleton.
+
+        Raises:
+            ConfigRejected: If its format is unknown, or it is no document with each value in a
+                place of its own.
+
+        """
+        self._skeleton = skeleton
+        self._format = format_of(skeleton.file)
+        self._markers = [_MARKER.format(index) for index, _ in enumerate(skeleton.slots)]
+        try:
+            self._tree = self._format.parse(self._compose(self._markers))
+        except UNREADABLE:
+            raise ConfigRejected(
+                f"{skeleton.template}: its skeleton is no document of the format of "
+                f"{skeleton.file}; build it again with strongroom agent build"
+            ) from None
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the text with *values* in it.
+
+        Args:
+            values: Name of a secret → its value, for each name in the skeleton.
+
+        Raises:
+            ConfigRejected: If a value cannot be written in this format. The error names the line of
+                the template and the secret, and nothing of the value.
+
+        """
+        texts = [self._text(slot, values) for slot in self._skeleton.slots]
+        composed = self._compose(texts)
+        if not self._is_tree_of(composed, texts):
+            raise ConfigRejected(self._describe_misfit(texts))
+        return composed
+
+    def _text(self, slot: Slot, values: Mapping[str, str]) -> str:
+        """Return the text of the value of *slot*."""
+        for name in slot.secrets:
+            if problem := self._find_problem(values[name]):
+                where = self._skeleton.place(slot.line)
+                raise ConfigRejected(f"{where}: the secret {name!r} {problem}; write another value")
+        if not slot.is_url:
+            return "".join(values[name] for name in slot.secrets)
+        return "".join(
+            part if isinstance(part, str) else quote(values[part.secret], safe="")
+            for part in slot.parts
+        )
+
+    def _find_problem(self, value: str) -> str | None:
+        """Return why no file of this format can contain *value*, or None."""
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            return "is not Unicode"
+        if "\0" in value and not self._format.allows_nul:
+            return "contains NUL, which no variable can"
+        return None
+
+    def _compose(self, texts: Sequence[str]) -> str:
+        """Return the document with *texts* as complete scalars in its places."""
+        written = iter(texts)
+        return "".join(
+            piece if isinstance(piece, str) else self._format.write(next(written))
+            for piece in self._skeleton.pieces
+        )
+
+    def _is_tree_of(self, composed: str, texts: Sequence[str]) -> bool:
+        """Return whether *composed* has the skeleton's tree, with *texts* in place of markers."""
+        try:
+            tree = self._format.parse(composed)
+        except UNREADABLE:
+            return False
+        return agrees(self._tree, tree, dict(zip(self._markers, texts, strict=True)))
+
+    def _describe_misfit(self, texts: Sequence[str]) -> str:
+        """Return which value the document does not have in its place."""
+        for index, (slot, text) in enumerate(zip(self._skeleton.slots, texts, strict=True)):
+            alone = [*self._markers[:index], text, *self._markers[index + 1 :]]
+            if not self._is_tree_of(self._compose(alone), alone):
+                where, name = self._skeleton.place(slot.line), next(slot.secrets)
+                return (
+                    f"{where}: the secret {name!r} cannot be written in {self._skeleton.file}; "
+                    "write another value"
+                )
+        return f"{self._skeleton.template}: the values cannot be written together; change one"
+
+
+def agrees(skeleton: object, filled: object, values: Mapping[str, str]) -> bool:
+    """Return whether two parsed documents are the same but for the values of markers.
+
+    Args:
+        skeleton: The document with markers.
+        filled: The document with values.
+        values: Marker → the value that *filled* must have in its place.
+
+    """
+    if type(skeleton) is not type(filled):
+        return False
+    if isinstance(skeleton, str):
+        return values.get(skeleton, skeleton) == filled
+    if isinstance(skeleton, Mapping) and isinstance(filled, Mapping):
+        return list(map(repr, skeleton)) == list(map(repr, filled)) and all(
+            agrees(inner, filled[key], values) for key, inner in skeleton.items()
+        )
+    if isinstance(skeleton, Sequence) and isinstance(filled, Sequence):
+        return len(skeleton) == len(filled) and all(
+            agrees(*pair, values) for pair in zip(skeleton, filled, strict=True)
+        )
+    return repr(skeleton) == repr(filled)  # because NaN does not equal itself

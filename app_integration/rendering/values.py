@@ -1,0 +1,82 @@
+"""Values of a skeleton's secrets, all read now, or the reasons why some cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app_integration.errors import (
+    AccessDenied,
+    ConfigRejected,
+    SecretDeleted,
+    SecretNotFound,
+    StrongroomError,
+)
+from app_integration.rendering.skeleton import Skeleton
+from app_integration.secret_store.store import SecretStore
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of the secrets of one skeleton.
+
+    Attributes:
+        texts: Name → value.
+        versions: Path of a secret → its KV version. The ids of AWS are no numbers, and not in it.
+
+    """
+
+    texts: Mapping[str, str]
+    versions: Mapping[str, int]
+
+
+def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], str]) -> Values:
+    """Return the current values of all secrets of *skeleton*.
+
+    Nothing is cached from before, so that an outage is an error here, and not a stale value.
+
+    Args:
+        store: Reads and records them.
+        skeleton: The skeleton.
+        rule: Returns the policy rule that grants a name, for errors.
+
+    Raises:
+        ConfigRejected: If some are absent or denied, with a line for each; or if one cannot be read
+            for another reason, which may be an outage. Each line has the template's line.
+
+    """
+    lines = skeleton.lines
+    texts: dict[str, str] = {}
+    versions: dict[str, int] = {}
+    problems: list[str] = []
+    try:
+        for name in lines:
+            store.check(name)  # so that nothing is sent for a name that is not declared
+        store.fetcher.cache.clear()
+        store.fetcher.prefetch(list(lines))
+    except StrongroomError as error:
+        raise ConfigRejected(f"{skeleton.template}: its secrets cannot be read: {error}") from None
+    for name, line in sorted(lines.items()):
+        where = f"{skeleton.place(line)}: the secret {name!r}"
+        try:
+            texts[name] = store.get(name).reveal()
+        except (SecretNotFound, AccessDenied) as error:
+            problems.append(f"{where} {_describe(error, name, rule)}")
+            continue
+        except StrongroomError as error:
+            raise ConfigRejected(f"{where} cannot be read: {error}") from None
+        info = store.get_info(name)
+        if info is not None and isinstance(info.version, int):
+            versions[skeleton.scope.secret(name)] = info.version
+    if problems:
+        raise ConfigRejected("\n  ".join(problems))
+    return Values(texts, versions)
+
+
+def _describe(error: StrongroomError, name: str, rule: Callable[[str], str]) -> str:
+    """Return what is wrong with a secret that has no value or is denied, and what to do."""
+    if isinstance(error, SecretDeleted):
+        return f"was deleted: {error}"
+    if isinstance(error, SecretNotFound):
+        return "has no value; write one"
+    return f"is denied or absent; write it, or if it is there add {rule(name)}"
