@@ -134,6 +134,23 @@ def roll_back(
     return True
 
 
+def record_not_rendered(live: Path, reason: str, *, now: datetime) -> None:
+    """Write the status of a delivery for which nothing was rendered. The live file stays.
+
+    Args:
+        live: The live file. Its folder is created if it is missing.
+        reason: Why nothing was rendered, without secrets.
+        now: The time, in UTC.
+
+    Raises:
+        OSError: If the status cannot be written.
+
+    """
+    live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with lock_delivery(live):
+        write_status(live, State.WAITING, reason, now, None)
+
+
 def _write_refused(live: Path, path: Path, data: bytes, reason: str | None, now: datetime) -> None:
     """Write the shape of the rejected *data*; *path* selects its format."""
     try:

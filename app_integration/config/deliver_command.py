@@ -1,4 +1,7 @@
-"""Command ``deliver``: deliver a rendered config once, or each time that it is rendered."""
+"""Command ``deliver``: deliver a rendered config once, or each time that it is rendered.
+
+An agent renders it, or the SDK does, with ``--from-sdk``.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,23 @@ from app_integration._internal.private_file import lock
 from app_integration.config import application_page
 from app_integration.config.application import ChildApplication, SeparateApplication
 from app_integration.config.confirmation import Health
-from app_integration.config.deliver import Target, deliver_or_wait, describe_error
+from app_integration.config.deliver import (
+    Target,
+    deliver_or_wait,
+    describe_error,
+    record_not_rendered,
+)
+from app_integration.config.delivery_status import State
 from app_integration.config.delivery_watch import Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
 from app_integration.config.reload import Reload
+from app_integration.config.renderer_process import RendererProcess
 from app_integration.errors import ConfigurationError, StrongroomError
 
 WITHIN: float = 30.0  # seconds for the application to be healthy on a new file
 SETTLE: float = 3.0  # seconds without an unhealthy answer
+MIN_EVERY: float = 1.0  # seconds between two renderings by the SDK
+MAX_EVERY: float = 86_400.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,9 +61,21 @@ def main(arguments: Sequence[str]) -> int:
 
 def _deliver_once(options: argparse.Namespace) -> int:
     target = Target(options.live, options.model, FileAccess.from_environment())
-    state, reason = deliver_or_wait(options.staging, target, now=_now())
+    reason = _render_once(options)
+    if reason is None:
+        state, reason = deliver_or_wait(options.staging, target, now=_now())
+    else:
+        state = State.WAITING
+        record_not_rendered(options.live, reason, now=_now())
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.is_live or options.never_fail else 1
+
+
+def _render_once(options: argparse.Namespace) -> str | None:
+    """Render the staging file if the SDK is to; return why that failed, or None."""
+    if options.from_sdk is None:
+        return None
+    return RendererProcess(options.from_sdk, options.staging, None).render_once()
 
 
 def _watch(options: argparse.Namespace, command: Sequence[str] | None) -> int:
@@ -60,9 +84,16 @@ def _watch(options: argparse.Namespace, command: Sequence[str] | None) -> int:
     application = SeparateApplication() if command is None else ChildApplication(command)
     health = Health(options.health, options.within, options.settle)
     clock = Clock(time.monotonic, time.sleep, _now, random.random)
-    watch = DeliveryWatch(options.watch, target, application, options.reload, health, clock)
+    renderer = None
+    if options.from_sdk is not None:
+        renderer = RendererProcess(options.from_sdk, options.watch, options.every)
+    watch = DeliveryWatch(
+        options.watch, target, application, options.reload, health, clock, renderer
+    )
     with ExitStack() as stack:
         stack.enter_context(_only_watch(options.live))
+        if renderer is not None:
+            stack.callback(renderer.stop)
         stack.callback(application.stop)
         return watch.run()
 
@@ -93,6 +124,8 @@ def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | Non
 
 def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str] | None) -> str | None:
     """Return what is wrong with options that are right one by one, or None."""
+    if options.every is not None and (options.watch is None or options.from_sdk is None):
+        return "--every is for --watch with --from-sdk"
     if options.watch is None:
         return None if command is None else "only --watch takes a command"
     reload, is_alone = options.reload, command is None
@@ -119,7 +152,7 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m app_integration deliver",
         usage="%(prog)s (--staging FILE | --watch FILE) --live FILE --model MODEL "
-        "[options] [-- COMMAND …]",
+        "[--from-sdk SKELETON] [options] [-- COMMAND …]",
         description="Validate a rendered config and copy it to where the application reads it.",
     )
     staging = parser.add_mutually_exclusive_group(required=True)
@@ -137,6 +170,12 @@ def _parser() -> ArgumentParser:
         "--never-fail",
         action="store_true",
         help="exit 0 even if the file is rejected, because an agent exits if its command fails",
+    )
+    parser.add_argument(
+        "--from-sdk",
+        type=Path,
+        metavar="SKELETON",
+        help="render the file from this compiled template, with secrets that the SDK reads",
     )
     _add_watch_options(parser)
     return parser
@@ -172,6 +211,21 @@ def _add_watch_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"how long it must be healthy without a break ({SETTLE:g})",
     )
+    watch.add_argument(
+        "--every",
+        type=_seconds,
+        metavar="SECONDS",
+        help="with --from-sdk: how often the secrets are read (default: the SDK's cache TTL)",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not MIN_EVERY <= seconds <= MAX_EVERY:
+        raise argparse.ArgumentTypeError(
+            f"{text} s; expected {MIN_EVERY:g} to {MAX_EVERY:g}, of which each costs requests"
+        )
+    return seconds
 
 
 def _reload(text: str) -> Reload:

@@ -44,7 +44,7 @@ class Status:
         since: Time from which the same staging file has been live, or has not been; same format.
         attempts: Number of deliveries of the same staging file with the same result.
         staged: The state of the staging file, as :func:`private_file.stamp` returns it; None if the
-            file was missing.
+            file was missing, or the SDK could not render it.
 
     """
 

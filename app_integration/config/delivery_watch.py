@@ -1,4 +1,4 @@
-"""Delivery each time that the agent renders, with the application started, told and watched.
+"""Delivery each time that a file is rendered, with the application started, told and watched.
 
 A new file is on trial until the application runs well on it. Otherwise the file before it returns,
 and the application is told again. One line of JSON per event goes to standard error. No line
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +21,16 @@ from app_integration._internal.private_file import stamp
 from app_integration.config import file_reader, trial
 from app_integration.config.application import SIGNAL_BASE, STOPPING, Application
 from app_integration.config.confirmation import Confirmation, Health
-from app_integration.config.deliver import Target, deliver_or_wait, roll_back
+from app_integration.config.deliver import (
+    Target,
+    deliver_or_wait,
+    record_not_rendered,
+    roll_back,
+)
 from app_integration.config.delivery_status import State, read_status, status_file
 from app_integration.config.redelivery import Redelivery
 from app_integration.config.reload import Reload
+from app_integration.config.renderer_process import RendererProcess
 from app_integration.errors import ConfigRejected
 
 POLL_INTERVAL: Final = 0.2  # seconds between two looks at the staging file and the application
@@ -62,16 +69,18 @@ class DeliveryWatch:
         reload: Reload,
         health: Health,
         clock: Clock,
+        renderer: RendererProcess | None = None,
     ) -> None:
         """Do nothing yet.
 
         Args:
-            staging: The file that the agent renders.
+            staging: The rendered file.
             target: Where to. Its folder must exist, and its deliveries must be on trial.
             application: The application, not started yet.
             reload: How it is told of a new file.
             health: What it must show on one.
             clock: Time and randomness.
+            renderer: Renders *staging*; None if an agent does.
 
         """
         self._staging = staging
@@ -80,6 +89,7 @@ class DeliveryWatch:
         self._reload = reload
         self._health = health
         self._clock = clock
+        self._renderer = renderer
         self._redelivery = Redelivery(command_timeout=0.0)
         self._stopped_by: int | None = None
         self._log = EventLog()
@@ -131,19 +141,33 @@ class DeliveryWatch:
         if self._stopped_by is not None:
             return SIGNAL_BASE + self._stopped_by
         if not self._application.is_started and self._clock.monotonic() >= give_up:
-            reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see the agent's log"
+            log = "the status of the file" if self._renderer else "the agent's log"
+            reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see {log}"
             self._log.write("gave_up", live=self._target.live, level="alarm", reason=reason)
             return 1
         return None
 
     def _step(self) -> None:
         """Deliver if that is due, and start the application once there is a usable file."""
+        is_rendered = self._is_rendered()  # first, because it may change the status
         staged, status = stamp(self._staging), read_status(self._target.live)
-        if self._redelivery.is_due(staged, status, self._clock.monotonic()):
+        if is_rendered and self._redelivery.is_due(staged, status, self._clock.monotonic()):
             self._deliver()
             self._redelivery.record_attempt(self._clock.monotonic(), self._clock.jitter())
         elif not self._application.is_started and self._has_usable_file():
             self._start()
+
+    def _is_rendered(self) -> bool:
+        """Return whether the staging file is up to date, and record why it is not."""
+        if self._renderer is None:
+            return True
+        live = self._target.live
+        for reason in self._renderer.poll(self._clock.monotonic(), self._clock.jitter()):
+            if reason is not None:
+                self._log.write("not_rendered", live=live, level="warning", reason=reason)
+                with suppress(OSError):  # of a full disk, which must not end the application
+                    record_not_rendered(live, reason, now=self._clock.now())
+        return self._renderer.is_rendered
 
     def _deliver(self) -> None:
         live = self._target.live

@@ -227,7 +227,8 @@ HOST_COMMANDS: Final = {
     "check": "--database -h --help",
     "ci-env": "--service --env --name -h --help",
     "decrypt-file": "--service --env --force --context --identity -h --help",
-    "deliver": "--staging --watch --live --model --never-fail --reload --health --within --settle"
+    "deliver": "--staging --watch --live --model --never-fail --from-sdk --every"
+    " --reload --health --within --settle"
     " -h --help",
     "encrypt-file": "--service --env --force --context --recipient --key --no-key -h --help",
     "inspect-file": "-h --help",

@@ -1,0 +1,125 @@
+"""Process that renders the staging file by the SDK, as a delivery sees it.
+
+It is a process of its own, see :mod:`app_integration.rendering.__main__`: the process that starts
+the application has no secrets and no threads, and waits for no request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.backoff import backoff
+
+#: Not imported, because it needs the client, which is above this package.
+_MODULE: Final = "app_integration.rendering"
+_ONCE_SECONDS: Final = 120.0  # for all requests of one rendering; each has its own deadline
+_STOP_SECONDS: Final = 5.0  # for the process to revoke its token
+_MAX_READ: Final = 64 * 1024  # bytes
+_ENDED: Final = "the process that reads the secrets ended; see its output"
+
+
+class RendererProcess:
+    """Process that renders one staging file."""
+
+    def __init__(self, skeleton: Path, staging: Path, every: float | None) -> None:
+        """Start nothing yet.
+
+        Args:
+            skeleton: The compiled template.
+            staging: The file to render.
+            every: Seconds between two renderings; None for the TTL of cached secrets.
+
+        """
+        self._arguments = ["--skeleton", str(skeleton), "--staging", str(staging)]
+        self._every = [] if every is None else ["--every", str(every)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reads = -1
+        self._unread = b""
+        self._failures = 0
+        self._start_at = 0.0
+        #: Whether the staging file is what the last attempt rendered.
+        self.is_rendered = False
+
+    def render_once(self) -> str | None:
+        """Render the file; return why that failed, or None."""
+        self._start(["--once"])
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._reads, selectors.EVENT_READ)
+                is_late = not selector.select(_ONCE_SECONDS)
+            found = self._read_results()
+        finally:
+            self.stop()
+        if is_late:
+            return f"the secrets were not read within {_ONCE_SECONDS:g} s; check the network"
+        return found[0] if found else _ENDED
+
+    def poll(self, now: float, jitter: float) -> Sequence[str | None]:
+        """Return the results since the last call: why the file was not rendered, or None.
+
+        Starts the process, also again after a backoff if it has ended.
+
+        Args:
+            now: Monotonic seconds.
+            jitter: See :func:`.backoff.backoff`.
+
+        """
+        if self._process is None:
+            if now >= self._start_at:
+                self._start(self._every)
+            return []
+        has_ended = self._process.poll() is not None  # first, so that its last result is read
+        found = self._read_results()
+        if has_ended:
+            self.stop()
+            self._failures += 1
+            self._start_at = now + backoff(self._failures, jitter)
+            found = found or [_ENDED]
+        if found:
+            self.is_rendered = found[-1] is None
+            self._failures = 0 if self.is_rendered else self._failures
+        return found
+
+    def stop(self) -> None:
+        """Stop the process, so that it revokes its token."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._reads)
+        self._process = None
+
+    def _start(self, options: Sequence[str]) -> None:
+        self._reads, writes = os.pipe()
+        os.set_blocking(self._reads, False)
+        self._unread = b""
+        result = ["--parent", str(os.getpid()), "--result", str(writes)]
+        command = [sys.executable, "-m", _MODULE, *self._arguments, *options, *result]
+        try:
+            # In a session of its own, because Ctrl-C on a terminal is for the application.
+            self._process = subprocess.Popen(command, pass_fds=[writes], start_new_session=True)
+        except OSError:
+            os.close(self._reads)
+            raise
+        finally:
+            os.close(writes)
+
+    def _read_results(self) -> list[str | None]:
+        """Return the results that are in the pipe, without waiting for more."""
+        with suppress(BlockingIOError):
+            while part := os.read(self._reads, _MAX_READ):
+                self._unread += part
+        *lines, self._unread = self._unread.split(b"\n")
+        return [json.loads(line) for line in lines]
