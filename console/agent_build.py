@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from agent.targets.host import Host
-from agent.targets.settings import target_settings
-from agent.targets.targets import BUILDERS
+from agent.targets.sdk.settings import SdkSettings, sdk_settings
+from agent.targets.settings import TargetSettings, target_settings
+from agent.targets.targets import BUILDERS, SDK_BUILDERS
 from app_integration import names
-from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
 from console.options import Colour, Env, Service, find_role
+from console.output_files import write_files
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import PAGE_URL
 
 app = typer.Typer(no_args_is_help=True, help="Build the files that run a service's agent.")
 
+Built = TypeVar("Built", TargetSettings, SdkSettings)
 Target = StrEnum("Target", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
 
 
@@ -47,6 +49,9 @@ Health = Annotated[
         help="the application's health page there, in place of the declared one",
     ),
 ]
+FromSdk = Annotated[
+    bool, typer.Option("--from-sdk", help="without an agent: the SDK renders; on AWS always")
+]
 Command = Annotated[list[str] | None, typer.Argument(help="after --, the application's command")]
 
 
@@ -65,30 +70,37 @@ def build(
     cacert: Cacert = None,
     colour: Colour = None,
     health: Health = None,
+    from_sdk: FromSdk = False,
     command: Command = None,
 ) -> None:
-    """Write what runs an agent where its application runs. The files contain no secret."""
+    """Write what delivers a service's config where it runs. The files contain no secret."""
     scope = Scope(service, names.parse_environment(env))
-    if scope.environment.is_dev:
-        raise ConfigurationError("the agents of dev run in the local deployment: make vault-up")
     for path in (folder, cacert):
         if path is not None and not path.is_absolute():
             raise ConfigurationError(f"{path} is no absolute path; it is one of the agent's host")
-    declaration = operate.load_declaration()
-    settings = target_settings(declaration, scope)
+    declaration, host = operate.load_declaration(), Host(folder, tuple(command or ()), cacert)
+    if from_sdk or declaration.environment(scope.environment).aws is not None:
+        # In dev, too, because the local deployment has none of these.
+        if colour is not None:
+            raise typer.BadParameter("--colour is for an agent; without one, build once")
+        sdk = sdk_settings(declaration, scope, cacert)
+        write_files(out, SDK_BUILDERS[target](_with_health(sdk, health), host))
+        return
+    if scope.environment.is_dev:
+        raise ConfigurationError("the agents of dev run in the local deployment: make vault-up")
+    settings = _with_health(target_settings(declaration, scope), health)
     if colour is not None:
         _check_colour(target)
         find_role(declaration, scope, colour)
         settings = replace(settings, colour=colour)
-    if health is not None:
-        config = settings.config.model_copy(update={"health": health})
-        settings = replace(settings, config=config)
-    files = BUILDERS[target](settings, Host(folder, tuple(command or ()), cacert))
-    for name, text in files.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text.encode(), mode=0o644)
-        typer.echo(f"wrote {path}")
+    write_files(out, BUILDERS[target](settings, host))
+
+
+def _with_health(settings: Built, health: str | None) -> Built:
+    """Return *settings* with another health page, unless that is None."""
+    if health is None:
+        return settings
+    return replace(settings, config=settings.config.model_copy(update={"health": health}))
 
 
 def _check_colour(target: Target) -> None:

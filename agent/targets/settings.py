@@ -10,6 +10,7 @@ from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.declared_template import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
+from agent.targets.watch_command import image_python, watch_command
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
@@ -115,8 +116,7 @@ class TargetSettings(ServiceSettings):
     @property
     def image_python(self) -> str:
         """Return the interpreter in an image: the declared one, if that is absolute."""
-        declared = self.config.python
-        return declared if Path(declared).is_absolute() else "python3"
+        return image_python(self.config)
 
     def agent_files(self, places: Places) -> dict[str, str]:
         """Return the agent's configuration and its template, by their path in the built folder."""
@@ -154,12 +154,7 @@ class TargetSettings(ServiceSettings):
             live: The file that the application reads.
 
         """
-        config = self.config
-        command = [python, "-m", "app_integration", "deliver", "--watch", str(staging)]
-        command += ["--live", str(live), "--model", config.model, "--reload", config.reload]
-        if config.health is not None:
-            command += ["--health", config.health]
-        return [*command, "--settle", str(config.settle), "--within", str(config.within), "--"]
+        return watch_command(self.config, python, staging, live)
 
 
 def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
@@ -196,6 +191,22 @@ def declared_address(declaration: Declaration, environment: Environment) -> str:
     return address
 
 
+def declared_config(declaration: Declaration, service: str) -> Config:
+    """Return the file that *service* reads.
+
+    Raises:
+        ConfigurationError: If it has none.
+
+    """
+    config = declaration.service(service).config
+    if config is None:
+        raise ConfigurationError(
+            f"{service} has no config, so that it needs no agent; declare one in "
+            f"services/{service}.yaml"
+        )
+    return config
+
+
 def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
     """Return the settings of the agent of *scope*.
 
@@ -206,12 +217,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
 
     """
     settings = service_settings(declaration, scope)
-    config = declaration.service(scope.service).config
-    if config is None:
-        raise ConfigurationError(
-            f"{scope.service} has no config, so that it needs no agent; declare one in "
-            f"services/{scope.service}.yaml"
-        )
+    config = declared_config(declaration, scope.service)
     return TargetSettings(
         scope=settings.scope,
         address=settings.address,

@@ -18,11 +18,17 @@ from app_integration._internal.private_file import stamp
 from app_integration.config.delivery_metrics import DeliveryMetrics
 from app_integration.config.delivery_status import State, Status, read_status
 from app_integration.config.file_reader import parse
+from app_integration.diagnosis.check import Broken
+from app_integration.diagnosis.service import check_config
 from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
 from app_integration.observability.recorder import Recorder
 from app_integration.testing.ports import free_ports
+from console import operate
+from tests.support.models.aws_declared import ENVIRONMENT
+from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.polling import wait_until
+from tests.support.processes.command import run_command
 from tests.support.processes.watched_application import ROOT, WatchedApplication
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.moto_server import REGION, set_identity
@@ -67,7 +73,8 @@ def backend(
 def watched(backend: AwsBackend, tmp_path: Path) -> Iterator[WatchedApplication]:
     skeleton = write_skeleton(backend, tmp_path, "app.json", TEMPLATE)
     options = ("--from-sdk", str(skeleton), "--every", "1", "--reload", "SIGHUP")
-    made = WatchedApplication(tmp_path, free_ports(1)[0], (*options, "--settle", "0.1"))
+    options += ("--settle", "0.1", "--within", "2")
+    made = WatchedApplication(tmp_path, free_ports(1)[0], options)
     backend.put("mood", "well")
     yield made
     made.end()
@@ -159,12 +166,15 @@ def test_outage_keeps_the_file_and_shows_in_status_and_metrics(
         assert "t/app.json.j2" in str(status.reason)
         assert "cannot be read" in str(status.reason)
         assert recorded_as_live(watched.live) is False
+        with pytest.raises(Broken, match=r"is that of before; since .* the delivery is waiting: "):
+            check_config(watched.live)
         process.terminate()
         process.wait(20)
         watched.start()
         watched.wait_for(CANARY)  # on the last good file
     assert wait_for_status(watched, State.UNCHANGED).reason is None
     assert recorded_as_live(watched.live) is True
+    assert check_config(watched.live) == str(watched.live)
     assert stamp(watched.live) == before
     assert CANARY not in watched.output.read_text()
 
@@ -273,3 +283,56 @@ def test_skeleton_that_does_not_fit_is_refused_before_any_request(
     done = deliver_once(tmp_path, skeleton, "app.json")
     assert (done.returncode, reason in done.stdout) == (1, True)
     assert backend.count_reads() == 0
+
+
+def test_unit_that_agent_build_wrote_delivers(
+    backend: AwsBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.put("value", CANARY)
+    folder = declare(tmp_path / "declared", backend.scope.service)
+    (tmp_path / "models.py").write_text(MODEL)
+    (tmp_path / "app.py").write_text("print('ran on', open('run/app.json').read())\n")
+    out = tmp_path / "out"
+    monkeypatch.setenv(operate.DECLARATION, str(folder))
+    build = ["agent", "build", "--service", backend.scope.service, "--env", "dev"]
+    build += ["--for", "systemd", "--out", str(out), "--", sys.executable, "app.py"]
+    assert run_command(monkeypatch, *build) == 0
+    unit = read_unit((out / f"{backend.scope.service}.service").read_text())["Service"]
+    (start,) = unit["ExecStart"]
+    for there, here in {
+        f"/etc/strongroom/{backend.scope.service}": str(out),
+        f"/run/{backend.scope.service}": str(tmp_path / "run"),
+        f"/srv/{backend.scope.service}/.venv/bin/python": sys.executable,
+    }.items():
+        start = start.replace(there, here)
+    variables = dict(line.partition("=")[::2] for line in unit["Environment"])
+    environment = {**os.environ, **variables, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        read_words(start),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f'ran on {{"value": "{CANARY}"}}' in done.stdout
+    assert "confirmed" not in done.stderr  # because the application ended
+
+
+def declare(folder: Path, service: str) -> Path:
+    """Write a declaration whose environment dev is on AWS."""
+    for name in ("services", "environments", f"templates/{service}"):
+        (folder / name).mkdir(parents=True)
+    (folder / f"templates/{service}/app.json.j2").write_text('{"value": {{ secret("value") }}}\n')
+    dev = {**ENVIRONMENT, "environment": "dev", "services": {service: {}}}
+    config = {"template": "app.json.j2", "model": "models:Any"}
+    declared = {
+        "service": service,
+        "owner": "shop-team",
+        "description": "Sells things.",
+        "secrets": {"value": {"source": "given"}},
+        "config": config,
+    }
+    (folder / f"services/{service}.yaml").write_text(json.dumps(declared))
+    (folder / "environments/dev.yaml").write_text(json.dumps(dev))
+    return folder

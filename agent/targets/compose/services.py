@@ -27,7 +27,7 @@ _FOLDER: Final = Path("/etc/strongroom-agent")
 _STAGING: Final = Path("/run/strongroom-config")
 _CREDENTIALS: Final = Path("/run/secrets")
 _RECORDS: Final = Path("/var/log/strongroom")
-_MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
+MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
         "group": str(READERS),
         "memory": f"strongroom-{service}-memory",
         "staging_volume": f"strongroom-{service}-staging",
-        "staging_options": f"uid={AGENT},gid={READERS},mode=2750,{_MEMORY}",
+        "staging_options": f"uid={AGENT},gid={READERS},mode=2750,{MEMORY}",
         "live_volume": f"strongroom-{service}-live",
-        "live_options": f"mode=1777,{_MEMORY}",
-        "files": _variable(service, "FILES", "the folder of this file"),
+        "live_options": f"mode=1777,{MEMORY}",
+        "files": required_variable(service, "FILES", "the folder of this file"),
         "folder": _FOLDER,
         "staging": staging,
         "live": live,
@@ -127,17 +127,18 @@ def _secrets(settings: TargetSettings, host: Host) -> Iterator[MountedFile]:
     found["ca"] = (host.cacert, "the PEM file with the CA of the server")
     for name, (target, meaning) in found.items():
         if target is not None:
-            variable = _variable(settings.scope.service, f"{name}_FILE", meaning)
+            variable = required_variable(settings.scope.service, f"{name}_FILE", meaning)
             secret = f"strongroom-{settings.scope.service}-{name}"
             yield MountedFile(secret, variable, Path(target))
 
 
 def _records(service: str) -> Variable:
     meaning = "a folder for encrypted access records, to which the application's user may write"
-    return _variable(service, "RECORDS", meaning)
+    return required_variable(service, "RECORDS", meaning)
 
 
-def _variable(service: str, name: str, meaning: str) -> Variable:
+def required_variable(service: str, name: str, meaning: str) -> Variable:
+    """Return the variable *name* of a service, which has to be set to *meaning*."""
     return Variable(f"{service}_AGENT_{name}".upper().replace("-", "_"), f"set it to {meaning}")
 
 

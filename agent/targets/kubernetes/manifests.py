@@ -20,6 +20,7 @@ from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
 from app_integration._internal.server_urls import port_of
 from app_integration.config.delivery_watch import FIRST_FILE_SECONDS
 from app_integration.errors import ConfigurationError
+from vault.declare.schema.model import Config
 
 #: Image of the agent, as in ``docker-compose.yml``.
 IMAGE: Final = "openbao/openbao:2.7.2"
@@ -91,7 +92,7 @@ def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, 
         "live_volume": _LIVE,
         "start": [escape_word(word) for word in start],
         "command": [escape_word(word) for word in host.command],
-        "probe": _probe(settings),
+        "probe": startup_probe(settings.config),
     }
 
 
@@ -116,11 +117,11 @@ def _agent_values(settings: TargetSettings, host: Host, login: PodLogin) -> dict
     }
 
 
-def _probe(settings: TargetSettings) -> dict[str, object]:
+def startup_probe(config: Config) -> dict[str, object]:
     """Return the startup probe, which allows the wait for a first file and its trial."""
-    seconds = FIRST_FILE_SECONDS + settings.config.within
+    seconds = FIRST_FILE_SECONDS + config.within
     return {
-        "page": _health_page(settings.config.health),
+        "page": _health_page(config.health),
         "period": _PROBE_PERIOD,
         "failures": math.ceil(seconds / _PROBE_PERIOD),
     }

@@ -15,6 +15,7 @@ from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from agent.targets.short_name import shorten
 from app_integration.errors import ConfigurationError
+from vault.declare.schema.model import Config
 
 _MAX_ACCOUNT: Final = 31  # characters
 #: Characters of a word that systemd takes as it is. A longer list would have to be quoted.
@@ -29,7 +30,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
             delivery could not see or tell the application.
 
     """
-    _check(settings, host)
+    check_reach(settings.config, settings.scope.service, host)
     service = settings.instance
     values = _values(settings, host)
     unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
@@ -92,16 +93,16 @@ def account(name: str) -> str:
     return shorten(name, _MAX_ACCOUNT)
 
 
-def _check(settings: TargetSettings, host: Host) -> None:
+def check_reach(config: Config, service: str, host: Host) -> None:
     """Check that the delivery can see and tell the application.
 
     Raises:
         ConfigurationError: If it cannot.
 
     """
-    config, file = settings.config, f"services/{settings.scope.service}.yaml"
     if host.command:
         return
+    file = f"services/{service}.yaml"
     if config.reload == "restart" or config.reload.startswith("SIG"):
         raise ConfigurationError(
             f"config.reload in {file} is {config.reload!r}, for which the delivery must start the "

@@ -118,8 +118,8 @@ VARIABLES: Final = {
     | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE"),
     "agent": words(
         """
-        ENVIRONMENT STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY STRONGROOM_AUTH
-        STRONGROOM_CONFIG STRONGROOM_JWT_FILE STRONGROOM_OPERATOR_JWT_FILE
+        AWS_REGION ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY
+        STRONGROOM_AUTH STRONGROOM_CONFIG STRONGROOM_JWT_FILE STRONGROOM_OPERATOR_JWT_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE STRONGROOM_READER_GROUP
         STRONGROOM_ROLE_ID_FILE STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE VAULT_ADDR VAULT_CACERT
         VAULT_CLIENT_CERT VAULT_CLIENT_KEY
@@ -240,7 +240,8 @@ HOST_COMMANDS: Final = {
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
-    "agent build": "COMMAND --service --env --for --out --folder --cacert --colour --health",
+    "agent build": "COMMAND --service --env --for --out --folder --cacert --colour --health"
+    " --from-sdk",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
     "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",

@@ -1,0 +1,1 @@
+"""Targets without an agent: the delivery of the application renders its file by the SDK."""

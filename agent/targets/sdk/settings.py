@@ -1,0 +1,115 @@
+"""Settings of a delivery without an agent, from the declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.compiler.declared_template import compile_declared
+from agent.compiler.sdk_skeleton import build_skeleton
+from agent.targets import watch_command
+from agent.targets.host import Host
+from agent.targets.settings import declared_address, declared_config
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.rendering.skeleton import SUFFIX, Skeleton
+from vault.declare.declaration import Declaration
+from vault.declare.load import display_path
+from vault.declare.schema.model import Config
+
+
+@dataclass(frozen=True, slots=True)
+class SdkSettings:
+    """What the declaration says about one delivery without an agent, the same for each target.
+
+    Attributes:
+        scope: The service and environment.
+        config: The file that the service reads.
+        skeleton: Its compiled template.
+        variables: What the SDK needs, as environment variables, but for the identity.
+
+    """
+
+    scope: Scope
+    config: Config
+    skeleton: Skeleton
+    variables: Mapping[str, str]
+
+    @property
+    def skeleton_file(self) -> str:
+        """Return the name of the skeleton's file."""
+        return f"{self.config.file}{SUFFIX}"
+
+    def watch_command(self, python: str, skeleton: Path, staging: Path, live: Path) -> list[str]:
+        """Return the command that renders and delivers the file, and runs the application.
+
+        Args:
+            python: The application's interpreter.
+            skeleton: The compiled template.
+            staging: The file to render.
+            live: The file that the application reads.
+
+        """
+        options = ["--from-sdk", str(skeleton)]
+        return watch_command.watch_command(self.config, python, staging, live, options)
+
+
+def sdk_settings(declaration: Declaration, scope: Scope, cacert: Path | None = None) -> SdkSettings:
+    """Return the settings of the delivery of *scope*.
+
+    Args:
+        declaration: The loaded declaration.
+        scope: A service and an environment in which it runs.
+        cacert: PEM file of the CA of a Vault server there; None for the system's CAs.
+
+    Raises:
+        ConfigurationError: If the service has no config or does not run there, or the environment
+            has neither an address nor an account.
+        TemplateRejected: If the template cannot be compiled, or has a value that only an agent can
+            render.
+
+    """
+    declaration.deployment(scope)
+    config = declared_config(declaration, scope.service)
+    compiled = compile_declared(declaration, scope, config)
+    template = display_path(declaration.template_root / scope.service / config.template)
+    return SdkSettings(
+        scope=scope,
+        config=config,
+        skeleton=build_skeleton(compiled, scope, str(template), config.file),
+        variables={
+            "STRONGROOM_SERVICE": scope.service,
+            "ENVIRONMENT": str(scope.environment),
+            **_backend(declaration, scope.environment, cacert),
+        },
+    )
+
+
+def _backend(
+    declaration: Declaration, environment: Environment, cacert: Path | None
+) -> dict[str, str]:
+    """Return the variables of the server that has the secrets."""
+    account = declaration.environment(environment).aws
+    if account is None:
+        address = {"VAULT_ADDR": declared_address(declaration, environment)}
+        return address if cacert is None else {**address, "VAULT_CACERT": str(cacert)}
+    if cacert is not None:
+        raise ConfigurationError(
+            f"{environment} is on AWS, where --cacert has no meaning; set AWS_CA_BUNDLE there"
+        )
+    return {"SECRETS_BACKEND": "aws", "AWS_REGION": account.region}
+
+
+def require_command(host: Host) -> None:
+    """Check that there is a command, which a container's delivery starts.
+
+    Raises:
+        ConfigurationError: If there is none.
+
+    """
+    if not host.command:
+        raise ConfigurationError(
+            "the delivery starts the application in its container, in place of the image's "
+            "command; give the application's command after --"
+        )
