@@ -12,6 +12,7 @@ from pathlib import Path
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.client import Client
 from app_integration.config import file_reader
+from app_integration.config.delivery_status import read_status
 from app_integration.config.file_access import FileAccess
 from app_integration.diagnosis import aws
 from app_integration.diagnosis.check import Broken, Check
@@ -183,9 +184,18 @@ def check_database(settings: Settings, role: str | None) -> str:
 
 
 def check_config(path: Path) -> str:
-    """Read the delivered config file."""
+    """Read the delivered config file, and whether it is what is to be delivered now."""
+    status = read_status(path)
     try:
         file_reader.read(path, FileAccess.from_environment())
     except ConfigRejected as error:
-        raise Broken(str(error), "see the agent's log and its state.json") from None
+        reason = status.reason if status else None
+        problem = f"{error}: {reason}" if reason else str(error)
+        raise Broken(problem, "see the log of the agent or of the delivery") from None
+    if status is not None and not status.state.is_live:
+        raise Broken(
+            f"{path} is that of before; since {status.since} the delivery is {status.state}: "
+            f"{status.reason}",
+            "correct what the reason names",
+        )
     return str(path)
