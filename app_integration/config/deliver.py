@@ -134,10 +134,14 @@ def roll_back(
     return True
 
 
-def record_not_rendered(live: Path, reason: str, *, now: datetime) -> None:
+def record_not_rendered(staging: Path, live: Path, reason: str, *, now: datetime) -> None:
     """Write the status of a delivery for which nothing was rendered. The live file stays.
 
+    If the staging file was rejected for good, its status stays, too. Otherwise each outage would
+    put the application on it again.
+
     Args:
+        staging: The file that was to be rendered.
         live: The live file. Its folder is created if it is missing.
         reason: Why nothing was rendered, without secrets.
         now: The time, in UTC.
@@ -148,7 +152,10 @@ def record_not_rendered(live: Path, reason: str, *, now: datetime) -> None:
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock_delivery(live):
-        write_status(live, State.WAITING, reason, now, None)
+        before = read_status(live)
+        is_rejected = before and before.state in {State.REFUSED, State.ROLLED_BACK}
+        if before is None or not is_rejected or before.staged != stamp(staging):
+            write_status(live, State.WAITING, reason, now, None)
 
 
 def _write_refused(live: Path, path: Path, data: bytes, reason: str | None, now: datetime) -> None:

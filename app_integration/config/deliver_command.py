@@ -66,7 +66,7 @@ def _deliver_once(options: argparse.Namespace) -> int:
         state, reason = deliver_or_wait(options.staging, target, now=_now())
     else:
         state = State.WAITING
-        record_not_rendered(options.live, reason, now=_now())
+        record_not_rendered(options.staging, options.live, reason, now=_now())
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.is_live or options.never_fail else 1
 

@@ -166,7 +166,7 @@ class DeliveryWatch:
             if reason is not None:
                 self._log.write("not_rendered", live=live, level="warning", reason=reason)
                 with suppress(OSError):  # of a full disk, which must not end the application
-                    record_not_rendered(live, reason, now=self._clock.now())
+                    record_not_rendered(self._staging, live, reason, now=self._clock.now())
         return self._renderer.is_rendered
 
     def _deliver(self) -> None:

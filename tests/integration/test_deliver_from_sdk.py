@@ -72,8 +72,8 @@ def backend(
 @pytest.fixture
 def watched(backend: AwsBackend, tmp_path: Path) -> Iterator[WatchedApplication]:
     skeleton = write_skeleton(backend, tmp_path, "app.json", TEMPLATE)
-    options = ("--from-sdk", str(skeleton), "--every", "1", "--reload", "SIGHUP")
-    options += ("--settle", "0.1", "--within", "2")
+    options = ["--from-sdk", str(skeleton), "--every", "1", "--reload", "SIGHUP"]
+    options += ["--settle", "0.1", "--within", "2"]
     made = WatchedApplication(tmp_path, free_ports(1)[0], options)
     backend.put("mood", "well")
     yield made
@@ -147,9 +147,24 @@ def test_rotated_value_is_delivered_and_an_unchanged_one_touches_nothing(
     watched.wait_for("second")
     assert watched.outcome().state is State.DELIVERED
     assert watched.count("confirmed") == 2
+
+
+def test_outage_does_not_bring_a_rejected_file_back(
+    backend: AwsBackend, watched: WatchedApplication
+) -> None:
+    backend.put("value", "first")
+    watched.start()
+    watched.wait_for("first")
+    watched.outcome()
     backend.put("mood", "ill")
     wait_for_status(watched, State.ROLLED_BACK)
-    watched.wait_for("second")
+    with backend.unavailable():
+        wait_until(lambda: watched.count("not_rendered"), "a failed reading")
+    reads = backend.count_reads()
+    wait_until(lambda: backend.count_reads() >= reads + 3, "three readings after it")
+    assert watched.count("rolled_back") == 1
+    assert watched.outcome().state is State.ROLLED_BACK
+    watched.wait_for("first")
 
 
 def test_outage_keeps_the_file_and_shows_in_status_and_metrics(

@@ -483,6 +483,21 @@ def test_status_unreadable_is_none(place: Place, text: str) -> None:
     assert read_status(place.live) is None
 
 
+def test_status_of_a_rejected_file_outlives_a_failure_to_render(place: Place) -> None:
+    place.render(BAD)
+    refused = place.deliver()
+    module.record_not_rendered(place.staging, place.live, "unreachable", now=NOW)
+    assert read_status(place.live) == refused
+    place.render(GOOD)
+    place.deliver()
+    for attempts in (1, 2):
+        module.record_not_rendered(place.staging, place.live, "unreachable", now=NOW)
+        status = read_status(place.live)
+        assert status is not None
+        assert (status.state, status.reason) == (State.WAITING, "unreachable")
+        assert (status.staged, status.attempts) == (None, attempts)
+
+
 def test_deliver_removes_copy_left_by_crash(place: Place) -> None:
     left = place.live.with_name(".app.yaml.new")
     left.write_text(CANARY)

@@ -291,6 +291,10 @@ def test_without_any_file_the_command_gives_up(
     [
         ("--staging s -- sleep 1", "only --watch takes a command"),
         ("--watch s --never-fail -- sleep 1", "--never-fail is for --staging"),
+        ("--watch s --every 5 -- sleep 1", "--every is for --watch with --from-sdk"),
+        ("--staging s --from-sdk k --every 5", "--every is for --watch with --from-sdk"),
+        ("--watch s --from-sdk k --every 0.5 -- a", "0.5 s; expected 1 to 86400"),
+        ("--watch s --from-sdk k --every nan -- a", "nan s; expected 1 to 86400"),
         ("--watch s --reload SIGHUP", "--reload SIGHUP needs the application's command"),
         ("--watch s --reload restart", "--reload restart needs the application's command"),
         ("--watch s", "--health is needed to see how it runs"),
