@@ -31,12 +31,13 @@ class Values:
 
 
 def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], str]) -> Values:
-    """Return the current values of all secrets of *skeleton*.
+    """Return the current values of all secrets of *skeleton*. Nothing stays cached.
 
-    Nothing is cached from before, so that an outage is an error here, and not a stale value.
+    So an outage is an error at the next call, and not a stale value, and nothing is refreshed
+    meanwhile.
 
     Args:
-        store: Reads and records them.
+        store: Reads and records them. It must have no other user.
         skeleton: The skeleton.
         rule: Returns the policy rule that grants a name, for errors.
 
@@ -45,18 +46,30 @@ def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], st
             for another reason, which may be an outage. Each line has the template's line.
 
     """
-    lines = skeleton.lines
+    try:
+        _prefetch(store, skeleton)
+        return _read(store, skeleton, rule)
+    finally:
+        store.fetcher.cache.clear()
+
+
+def _prefetch(store: SecretStore, skeleton: Skeleton) -> None:
+    """Cache the secrets that one request returns together."""
+    names = list(skeleton.lines)
+    try:
+        for name in names:
+            store.check(name)  # so that nothing is sent for a name that is not declared
+        store.fetcher.prefetch(names)
+    except StrongroomError as error:
+        raise ConfigRejected(f"{skeleton.template}: its secrets cannot be read: {error}") from None
+
+
+def _read(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], str]) -> Values:
+    """Return the values. See :func:`read_values`."""
     texts: dict[str, str] = {}
     versions: dict[str, int] = {}
     problems: list[str] = []
-    try:
-        for name in lines:
-            store.check(name)  # so that nothing is sent for a name that is not declared
-        store.fetcher.cache.clear()
-        store.fetcher.prefetch(list(lines))
-    except StrongroomError as error:
-        raise ConfigRejected(f"{skeleton.template}: its secrets cannot be read: {error}") from None
-    for name, line in sorted(lines.items()):
+    for name, line in sorted(skeleton.lines.items()):
         where = f"{skeleton.place(line)}: the secret {name!r}"
         try:
             texts[name] = store.get(name).reveal()

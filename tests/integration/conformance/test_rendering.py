@@ -60,6 +60,7 @@ def test_rendering_reads_each_secret_once_and_records_it_once(server: ServerBack
     assert server.count_reads() - before == (1 if server.source == "aws" else 2)
     recorded = [record["secret"] for record in server.records()]
     assert sorted(recorded) == ["first", "second"]
+    assert server.client.secrets.get_info("first") is None
 
 
 def test_secret_without_a_value_names_line_and_remedy(server: ServerBackend) -> None:
