@@ -90,6 +90,7 @@ class DeliveryWatch:
         self._health = health
         self._clock = clock
         self._renderer = renderer
+        self._refusal: str | None = None
         self._redelivery = Redelivery(command_timeout=0.0)
         self._stopped_by: int | None = None
         self._log = EventLog()
@@ -140,12 +141,16 @@ class DeliveryWatch:
             return code
         if self._stopped_by is not None:
             return SIGNAL_BASE + self._stopped_by
-        if not self._application.is_started and self._clock.monotonic() >= give_up:
-            log = "the status of the file" if self._renderer else "the agent's log"
-            reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see {log}"
-            self._log.write("gave_up", live=self._target.live, level="alarm", reason=reason)
+        if self._application.is_started:
+            return None
+        if self._refusal is not None:
             return 1
-        return None
+        if self._clock.monotonic() < give_up:
+            return None
+        log = "the status of the file" if self._renderer else "the agent's log"
+        reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see {log}"
+        self._log.write("gave_up", live=self._target.live, level="alarm", reason=reason)
+        return 1
 
     def _step(self) -> None:
         """Deliver if that is due, and start the application once there is a usable file."""
@@ -162,9 +167,11 @@ class DeliveryWatch:
         if self._renderer is None:
             return True
         live = self._target.live
-        for reason in self._renderer.poll(self._clock.monotonic(), self._clock.jitter()):
+        for reason, is_final in self._renderer.poll(self._clock.monotonic(), self._clock.jitter()):
+            self._refusal = reason if is_final else None
             if reason is not None:
-                self._log.write("not_rendered", live=live, level="warning", reason=reason)
+                level = "alarm" if is_final else "warning"
+                self._log.write("not_rendered", live=live, level=level, reason=reason)
                 with suppress(OSError):  # of a full disk, which must not end the application
                     record_not_rendered(self._staging, live, reason, now=self._clock.now())
         return self._renderer.is_rendered

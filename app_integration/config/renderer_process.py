@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from app_integration._internal.backoff import backoff
 
@@ -24,6 +24,19 @@ _ONCE_SECONDS: Final = 120.0  # for all requests of one rendering; each has its 
 _STOP_SECONDS: Final = 5.0  # for the process to revoke its token
 _MAX_READ: Final = 64 * 1024  # bytes
 _ENDED: Final = "the process that reads the secrets ended; see its output"
+
+
+class Rendering(NamedTuple):
+    """Result of one attempt to render the staging file.
+
+    Attributes:
+        problem: Why it was not rendered, without secrets; None if it was.
+        is_final: Whether the skeleton or a setting must change before it can be.
+
+    """
+
+    problem: str | None
+    is_final: bool = False
 
 
 class RendererProcess:
@@ -60,10 +73,10 @@ class RendererProcess:
             self.stop()
         if is_late:
             return f"the secrets were not read within {_ONCE_SECONDS:g} s; check the network"
-        return found[0] if found else _ENDED
+        return found[0].problem if found else _ENDED
 
-    def poll(self, now: float, jitter: float) -> Sequence[str | None]:
-        """Return the results since the last call: why the file was not rendered, or None.
+    def poll(self, now: float, jitter: float) -> Sequence[Rendering]:
+        """Return the results since the last call.
 
         Starts the process, also again after a backoff if it has ended.
 
@@ -82,9 +95,9 @@ class RendererProcess:
             self.stop()
             self._failures += 1
             self._start_at = now + backoff(self._failures, jitter)
-            found = found or [_ENDED]
+            found = found or [Rendering(_ENDED)]
         if found:
-            self.is_rendered = found[-1] is None
+            self.is_rendered = found[-1].problem is None
             self._failures = 0 if self.is_rendered else self._failures
         return found
 
@@ -116,10 +129,10 @@ class RendererProcess:
         finally:
             os.close(writes)
 
-    def _read_results(self) -> list[str | None]:
+    def _read_results(self) -> list[Rendering]:
         """Return the results that are in the pipe, without waiting for more."""
         with suppress(BlockingIOError):
             while part := os.read(self._reads, _MAX_READ):
                 self._unread += part
         *lines, self._unread = self._unread.split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [Rendering(*json.loads(line)) for line in lines]

@@ -2,7 +2,7 @@
 
 It is a process of its own, so that the one that runs the application has no threads, no secrets and
 no requests that it would wait for. Each result is a line of JSON on a pipe that nothing else
-writes to: null, or why the file was not rendered. No line contains a secret.
+writes to, see :class:`.Rendering`. No line contains a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from app_integration._internal.backoff import backoff
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.parent_death import end_with_parent
 from app_integration.client import Client
-from app_integration.errors import StrongroomError
+from app_integration.config.renderer_process import Rendering
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.observability import redaction
 from app_integration.rendering.renderer import Renderer, describe
 from app_integration.settings import Settings
@@ -40,13 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # because a core dump would hold secrets
     redaction.install()
     with os.fdopen(options.result, "w", encoding="utf-8") as results:
-        for problem in _results(options):
-            print(json.dumps(problem), file=results, flush=True)
+        for result in _results(options):
+            print(json.dumps(result), file=results, flush=True)
     return 0
 
 
-def _results(options: Namespace) -> Iterator[str | None]:
-    """Yield why the file was not rendered, or None, each time that this was tried."""
+def _results(options: Namespace) -> Iterator[Rendering]:
+    """Yield the result of each attempt to render the file."""
     try:
         current = read_settings()
         with closing(Client(current)) as client:
@@ -54,10 +55,10 @@ def _results(options: Namespace) -> Iterator[str | None]:
             every = options.every or current.limits.cache_ttl
             yield from _attempts(lambda: renderer.write(options.staging), every, once=options.once)
     except (StrongroomError, OSError) as error:
-        yield describe(error)
+        yield Rendering(describe(error), is_final=isinstance(error, ConfigurationError))
 
 
-def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterator[str | None]:
+def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterator[Rendering]:
     """Yield the result of each attempt, with waits between them.
 
     Args:
@@ -74,7 +75,7 @@ def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterato
             failures = 0
         except (StrongroomError, OSError) as error:
             problem, failures = describe(error), failures + 1
-        yield problem
+        yield Rendering(problem)
         if once:
             return
         time.sleep(min(every, backoff(failures, random.random())) if failures else every)  # noqa: S311 (jitter)
