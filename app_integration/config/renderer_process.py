@@ -58,8 +58,17 @@ class RendererProcess:
         self._unread = b""
         self._failures = 0
         self._start_at = 0.0
-        #: Whether the staging file is what the last attempt rendered.
-        self.is_rendered = False
+        self._last: Rendering | None = None
+
+    @property
+    def is_rendered(self) -> bool:
+        """Return whether the staging file is what the last attempt rendered."""
+        return self._last is not None and self._last.problem is None
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the process runs."""
+        return self._process is not None and self._process.poll() is None
 
     def render_once(self) -> str | None:
         """Render the file; return why that failed, or None."""
@@ -86,20 +95,38 @@ class RendererProcess:
 
         """
         if self._process is None:
-            if now >= self._start_at:
-                self._start(self._every)
-            return []
-        has_ended = self._process.poll() is not None  # first, so that its last result is read
-        found = self._read_results()
-        if has_ended:
-            self.stop()
-            self._failures += 1
-            self._start_at = now + backoff(self._failures, jitter)
-            found = found or [Rendering(_ENDED)]
+            found = self._restart(now, jitter) if now >= self._start_at else []
+        else:
+            has_ended = not self.is_running  # first, so that its last result is read
+            found = self._read_results()
+            if has_ended:
+                found += self._handle_end(found, now, jitter)
         if found:
-            self.is_rendered = found[-1].problem is None
+            self._last = found[-1]
             self._failures = 0 if self.is_rendered else self._failures
         return found
+
+    def _restart(self, now: float, jitter: float) -> list[Rendering]:
+        """Start the process; return why that failed, if it did."""
+        self._last = None
+        try:
+            self._start(self._every)
+        except OSError as error:
+            self._delay_start(now, jitter)
+            return [Rendering(f"{sys.executable} cannot be started: {error.strerror}")]
+        return []
+
+    def _handle_end(self, found: Sequence[Rendering], now: float, jitter: float) -> list[Rendering]:
+        """Have the process started again; return that it ended, unless its last result says why."""
+        self.stop()
+        self._delay_start(now, jitter)
+        last = found[-1] if found else self._last
+        is_explained = last is not None and last.problem is not None
+        return [] if is_explained else [Rendering(_ENDED)]
+
+    def _delay_start(self, now: float, jitter: float) -> None:
+        self._failures += 1
+        self._start_at = now + backoff(self._failures, jitter)
 
     def stop(self) -> None:
         """Stop the process, so that it revokes its token."""

@@ -18,6 +18,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from app_integration import settings
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     with os.fdopen(options.result, "w", encoding="utf-8") as results:
         for result in _results(options):
             print(json.dumps(result), file=results, flush=True)
+            if options.once:
+                break
     return 0
 
 
@@ -53,18 +56,26 @@ def _results(options: Namespace) -> Iterator[Rendering]:
         with closing(Client(current)) as client:
             renderer = Renderer.of_client(options.skeleton, client)
             every = options.every or current.limits.cache_ttl
-            yield from _attempts(lambda: renderer.write(options.staging), every, once=options.once)
+            yield from attempts(
+                partial(renderer.write, options.staging), every, time.sleep, random.random
+            )
     except (StrongroomError, OSError) as error:
         yield Rendering(describe(error), is_final=isinstance(error, ConfigurationError))
 
 
-def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterator[Rendering]:
+def attempts(
+    write: Callable[[], None],
+    every: float,
+    sleep: Callable[[float], None],
+    jitter: Callable[[], float],
+) -> Iterator[Rendering]:
     """Yield the result of each attempt, with waits between them.
 
     Args:
         write: Renders the file.
         every: Seconds between two renderings. A failure is followed by an attempt earlier.
-        once: Whether there is one attempt only.
+        sleep: Sleeps for the given seconds.
+        jitter: Returns random numbers in [0, 1).
 
     """
     failures = 0
@@ -76,9 +87,7 @@ def _attempts(write: Callable[[], None], every: float, *, once: bool) -> Iterato
         except (StrongroomError, OSError) as error:
             problem, failures = describe(error), failures + 1
         yield Rendering(problem)
-        if once:
-            return
-        time.sleep(min(every, backoff(failures, random.random())) if failures else every)  # noqa: S311 (jitter)
+        sleep(min(every, backoff(failures, jitter())) if failures else every)
 
 
 def read_settings() -> Settings:

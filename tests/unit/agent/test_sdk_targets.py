@@ -20,9 +20,11 @@ from agent.targets.sdk.settings import SdkSettings, sdk_settings
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.rendering.skeleton import Skeleton
+from console import operate
 from tests.support.manifests import find_errors, merge
 from tests.support.models import pods
 from tests.support.models.systemd_unit import read_unit, read_words
+from tests.support.processes.command import run_command
 from vault.declare.load import load
 
 SCOPE: Final = Scope("parcels", Environment("prod"))
@@ -162,6 +164,28 @@ def test_authority_of_a_vault_server_is_refused_on_aws(tmp_path: Path) -> None:
     folder = declared(tmp_path)
     with pytest.raises(ConfigurationError, match="prod is on AWS, where --cacert has no meaning"):
         sdk_settings(load(folder, folder / "templates"), SCOPE, Path("/ca.pem"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--colour", "blue"), "--colour is for an agent; without one, build once"),
+        (("--folder", "srv"), "srv is no absolute path"),
+    ],
+)
+def test_command_refuses_what_a_delivery_without_an_agent_has_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.setenv(operate.DECLARATION, str(declared(tmp_path / "declared")))
+    out = tmp_path / "out"
+    command = ("agent", "build", "--service", "parcels", "--env", "prod", "--for", "systemd")
+    assert run_command(monkeypatch, *command, "--out", str(out), *options, "--", "app") != 0
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not out.exists()
 
 
 def test_environment_on_vault_has_its_address_and_authority(tmp_path: Path) -> None:
