@@ -223,7 +223,7 @@ def _seconds(text: str) -> float:
     seconds = float(text)
     if not MIN_EVERY <= seconds <= MAX_EVERY:
         raise argparse.ArgumentTypeError(
-            f"{text} s; expected {MIN_EVERY:g} to {MAX_EVERY:g}, of which each costs requests"
+            f"{text} s; expected {MIN_EVERY:g} to {MAX_EVERY:g}"
         )
     return seconds
 
