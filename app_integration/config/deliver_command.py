@@ -222,9 +222,7 @@ def _add_watch_options(parser: ArgumentParser) -> None:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not MIN_EVERY <= seconds <= MAX_EVERY:
-        raise argparse.ArgumentTypeError(
-            f"{text} s; expected {MIN_EVERY:g} to {MAX_EVERY:g}"
-        )
+        raise argparse.ArgumentTypeError(f"{text} s; expected {MIN_EVERY:g} to {MAX_EVERY:g}")
     return seconds
 
 
