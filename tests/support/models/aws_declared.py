@@ -34,6 +34,12 @@ SERVICE: Final[dict[str, Any]] = {
         "audit": {"allow": ["encrypt"]},
     },
 }
+TOPICS: Final = f"arn:aws:sns:{REGION}:{ACCOUNT.id}"
+MONITORING: Final[dict[str, Any]] = {
+    "page": f"{TOPICS}:on-call",
+    "ticket": f"{TOPICS}:team",
+    "iam_roles": ["operator"],
+}
 ENVIRONMENT: Final[dict[str, Any]] = {
     "environment": "cloud",
     "owner": "platform-team",
@@ -60,3 +66,20 @@ def declare_on_aws(
     (folder / "services/shop.yaml").write_text(json.dumps({**SERVICE, **(service or {})}))
     (folder / "environments/cloud.yaml").write_text(json.dumps(environment))
     return load(folder, folder)
+
+
+def declare_watched(
+    folder: Path, *, service: dict[str, Any] | None = None, **monitoring: Any
+) -> Declaration:
+    """Write and load the same declaration, with monitoring.
+
+    Args:
+        folder: The folder, in which those of the declaration are created.
+        service: Sections of the service's file.
+        monitoring: Keys of the section ``monitoring``; None for one that is left out.
+
+    """
+    given = {key: value for key, value in {**MONITORING, **monitoring}.items() if value is not None}
+    services = {"shop": {"iam_roles": ["shop-task"]}}
+    aws = {**ENVIRONMENT["aws"], "monitoring": given}
+    return declare_on_aws(folder, service=service, aws=aws, services=services)

@@ -27,6 +27,8 @@ _OF_VAULT_SERVICE: Final = ("login", "colours", "password_policy", "adopted", "p
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
+#: Position of the region in an ARN.
+_REGION: Final = 3
 
 
 def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
@@ -38,8 +40,10 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
 
     """
     if "aws" not in data:
+        yield from _roles_on_vault(data)
         return
     yield from _unused(data, (), _OF_VAULT)
+    yield from _monitoring(data, services)
     for name in section(data, "services"):
         here: Loc = ("services", name)
         yield from _unused(section(data, "services", name), here, _OF_VAULT_SERVICE)
@@ -50,6 +54,38 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
                 yield FieldError(
                     here, what, f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
                 )
+
+
+def _roles_on_vault(data: Data) -> Iterator[FieldError]:
+    for name in section(data, "services"):
+        if "iam_roles" in section(data, "services", name):
+            loc: Loc = ("services", name, "iam_roles")
+            expected = "nothing, as the environment is not on AWS"
+            yield FieldError(loc, "has the key 'iam_roles'", expected, subject=loc[:-1])
+
+
+def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
+    """Yield what cannot be watched as declared."""
+    here = ("aws", "monitoring")
+    monitoring, region = section(data, *here), section(data, "aws").get("region")
+    if not monitoring:
+        return
+    for key in ("page", "ticket"):
+        topic = monitoring.get(key)
+        if isinstance(topic, str) and topic.count(":") > _REGION and isinstance(region, str):
+            found = topic.split(":")[_REGION]
+            if found != region:
+                yield FieldError((*here, key), f"is in {found}", f"a topic in {region}, as alarms")
+    if "log_group" in monitoring and "retention" in monitoring:
+        what = "has the key 'retention'"
+        expected = "nothing beside log_group, whose owner decides that"
+        yield FieldError((*here, "retention"), what, expected, subject=here)
+    for name in section(data, "services"):
+        service = services.get(name) or {}
+        is_watched = section(service, "secrets") or section(service, "keys")
+        if is_watched and "iam_roles" not in section(data, "services", name):
+            expected = "the IAM roles of its processes, as any other caller is unusual"
+            yield FieldError(("services", name), "lacks the key 'iam_roles'", expected)
 
 
 def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldError]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, model_validator
 
 from app_integration._internal.aws_variables import REGION_PATTERN
+from vault.declare.schema.aws_monitoring import AwsMonitoring
 from vault.declare.schema.base import Section
 from vault.declare.schema.text_types import Matching
 
@@ -27,6 +28,9 @@ class AwsAccount(Section):
 
     account: AccountId = Field(description="the twelve digits of an AWS account, in quotes")
     region: Region = Field(description="a region of AWS, such as eu-central-1")
+    monitoring: AwsMonitoring | None = Field(
+        None, description="a mapping with page and ticket, topics of SNS"
+    )
 
 
 def _require_vault_or_aws(schema: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.aws import OnVaultOrAws
+from vault.declare.schema.aws_monitoring import RoleName
 from vault.declare.schema.base import Section
 from vault.declare.schema.database import ServiceDatabase
 from vault.declare.schema.field_types import (
@@ -205,6 +206,9 @@ class Deployment(Section):
     )
     paired: Mapping[SecretName, Pairing] = Field(
         {}, description="entries like 'database-url: {usernames: [shop_app_a, shop_app_b]}'"
+    )
+    iam_roles: Distinct[RoleName] = Field(
+        (), description="a list of the IAM roles of its processes on AWS, such as [shop-task]"
     )
 
 

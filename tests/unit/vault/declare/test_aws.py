@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
+from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws, declare_watched
 from vault.declare.errors import DeclarationError
 from vault.declare.load import load
 
@@ -74,4 +74,66 @@ def test_environment_with_neither_vault_nor_aws_lacks_its_tokens(tmp_path: Path)
     file = tmp_path / "environments/cloud.yaml"
     file.write_text("environment: cloud\nowner: a-team\nservices: {shop: {}}\n")
     with pytest.raises(DeclarationError, match="lacks the key 'tokens'"):
+        load(tmp_path, tmp_path)
+
+
+def watching_error(folder: Path, **monitoring: Any) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        declare_watched(folder, **monitoring)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_monitoring_has_defaults_but_for_its_topics(tmp_path: Path) -> None:
+    declared = declare_watched(tmp_path, alarms={"throttling": {"threshold": 5}})
+    monitoring = declared.account("cloud").monitoring
+    assert monitoring is not None
+    assert (monitoring.log_group, monitoring.retention) == (None, 90 * 24 * 3600)
+    assert monitoring.alarms.throttling.threshold == 5
+    assert monitoring.alarms.unusual_caller.enabled
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "message"),
+    [
+        ({"page": None}, "lacks the key 'page' (expected the SNS topic for alarms that wake"),
+        ({"page": "on-call"}, "expected the ARN of an SNS topic"),
+        (
+            {"ticket": "arn:aws:sns:us-east-1:123456789012:team"},
+            "aws.monitoring.ticket is in us-east-1 (expected a topic in eu-central-1, as alarms)",
+        ),
+        ({"retention": "91d"}, "is 91d (expected one of the retentions of CloudWatch"),
+        ({"retention": "91d"}, "did you mean '90d'?"),
+        (
+            {"log_group": "trail", "retention": "30d"},
+            "aws.monitoring has the key 'retention' (expected nothing beside log_group",
+        ),
+        ({"alarms": {"throtling": {}}}, "did you mean 'throttling'?"),
+        ({"alarms": {"throttling": {"treshold": 1}}}, "did you mean 'threshold'?"),
+        ({"iam_roles": ["arn:aws:iam::123456789012:role/a"]}, "the name of an IAM role"),
+    ],
+)
+def test_monitoring_that_aws_cannot_have_is_refused(
+    tmp_path: Path, monitoring: dict[str, Any], message: str
+) -> None:
+    assert message in watching_error(tmp_path, **monitoring)
+
+
+def test_watched_service_without_roles_is_refused(tmp_path: Path) -> None:
+    declare_watched(tmp_path)
+    file = tmp_path / "environments/cloud.yaml"
+    file.write_text(file.read_text().replace('"iam_roles": ["shop-task"]', ""))
+    with pytest.raises(DeclarationError, match="shop lacks the key 'iam_roles'"):
+        load(tmp_path, tmp_path)
+
+
+def test_roles_of_an_environment_on_vault_are_refused(tmp_path: Path) -> None:
+    declare_watched(tmp_path)
+    (tmp_path / "environments/dev.yaml").write_text(
+        "{environment: dev, owner: a-team, tokens: {period: 1h, secret_id_ttl: 1d, wrap_ttl: 2m},"
+        " agent: {render_interval: 5m}, services: {shop: {iam_roles: [shop-task]}}}"
+    )
+    with pytest.raises(
+        DeclarationError, match="expected nothing, as the environment is not on AWS"
+    ):
         load(tmp_path, tmp_path)

@@ -19,6 +19,7 @@ from vault.declare import durations
 from vault.declare.schema import (
     adopted,
     anomalies,
+    aws_monitoring,
     database,
     field_types,
     json_schema,
@@ -82,7 +83,23 @@ FULL: Final[Mapping[Kind, Any]] = {
         owner: platform@example.com
         deployment: shop-team
         tags: {stage: testing}
-        aws: {account: "123456789012", region: eu-central-1}
+        aws:
+          account: "123456789012"
+          region: eu-central-1
+          monitoring:
+            page: arn:aws:sns:eu-central-1:123456789012:on-call
+            ticket: arn:aws:sns:eu-central-1:123456789012:team
+            log_group: aws-cloudtrail-logs
+            retention: 365d
+            iam_roles: [operator]
+            runbook: https://runbooks.example.com/strongroom/Runbook
+            alarms:
+              access_failures: &alarm {enabled: true, threshold: 5, severity: ticket}
+              throttling: *alarm
+              rotation_failed: *alarm
+              rotation_overdue: *alarm
+              unusual_caller: *alarm
+              audit_log_silent: *alarm
         vault:
           address: https://vault.example.com:8200/
           audit_device: file
@@ -140,6 +157,7 @@ FULL: Final[Mapping[Kind, Any]] = {
             password_policy: database
             adopted: {database-url: {username: shop_app}}
             paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}
+            iam_roles: [shop-task]
     """),
     Kind.POLICY_TESTS: PARSER.load("""
         tests:
@@ -257,6 +275,15 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "HostPort": (["localhost:1", "[::1]:5432"], ["host", "host:0", "host:65536", "u@h:1", 7], []),
     "Interval": (["1s", "5m"], ["", "15", 15, "1h"], ["0s", "6m"]),
     "Label": (["colour", "_a1"], ["", "1a", "a-b", 7], ["service", "__address__"]),
+    "AlarmThreshold": ([0, 1_000_000], [-1, 1_000_001, 0.5, "5"], []),
+    "LogGroupName": (["a", "/aws/trail-1_#.a", "a" * 512], ["", "a b", "a:b", "a" * 513, 7], []),
+    "Retention": (["1d", "90d", "24h"], ["", "90", 90, "99999d"], ["91d", "36h", "23h"]),
+    "RoleName": (["shop-task", "a_+=,.@-1", "a" * 64], ["", "a/b", "a*", "a" * 65, 7], []),
+    "TopicArn": (
+        ["arn:aws:sns:eu-central-1:123456789012:t", "arn:aws-cn:sns:cn-north-1:123456789012:T_1-a"],
+        ["", "on-call", "arn:aws:sns:eu-central-1:1:t", "arn:aws:sns:eu-1:123456789012:t.fifo", 7],
+        [],
+    ),
     "Anchor": (["a-b", "ü"], ["", "a b", "#a", "{{a}}", 7], []),
     "Pending": (["0s", "7d"], ["", "5", 5, "8 d"], ["8d"]),
     "RunbookUrl": (["https://a/b", "docs/Runbook.md"], ["", "a b", 7], ["a#b"]),
@@ -348,6 +375,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
 MODULES: Final = (
     adopted,
     anomalies,
+    aws_monitoring,
     database,
     field_types,
     logins,
