@@ -1,1 +1,1 @@
-"""Provisioning of AWS from the declaration: KMS keys, secrets and IAM policies."""
+"""Provisioning of AWS from the declaration: keys, secrets, IAM policies and what watches them."""

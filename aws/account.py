@@ -51,3 +51,15 @@ class Account:
     def policy(self, name: str) -> str:
         """Return the ARN of a managed policy."""
         return f"arn:{self.partition}:iam::{self.id}:policy/{name}"
+
+    def session(self, role: str, name: str) -> str:
+        """Return the ARN of a session of a role, which a request under the role has."""
+        return f"arn:{self.partition}:sts::{self.id}:assumed-role/{role}/{name}"
+
+    def alarm(self, name: str) -> str:
+        """Return the ARN of an alarm of CloudWatch."""
+        return f"arn:{self.partition}:cloudwatch:{self.region}:{self.id}:alarm:{name}"
+
+    def log_group(self, name: str) -> str:
+        """Return the ARN of a log group."""
+        return f"arn:{self.partition}:logs:{self.region}:{self.id}:log-group:{name}"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from app_integration.names import Environment, Scope
 from aws.account import Account
 from aws.iam.service_policy import KEY_TAG, service_policy
+from aws.monitoring.desired import monitoring_resources
+from aws.monitoring.watched import find_watched
 from aws.resources import AwsResource, policy_text
 from aws.resources.iam_policy import IamPolicy
 from aws.resources.kms_key import KmsKey
@@ -34,11 +36,12 @@ def desired_resources(
         inputs: The operator-provided values, by the same paths as for Vault.
 
     Raises:
-        ConfigurationError: If the environment is not on AWS, or a policy is too long.
+        ConfigurationError: If the environment is not on AWS, or a policy or the pattern of a
+            filter is too long.
 
     """
     account = Account.of(declaration.account(environment))
-    return [
+    resources = [
         resource
         for scope in declaration.scopes(environment)
         for resource in (
@@ -47,6 +50,11 @@ def desired_resources(
             *_policies(declaration, scope, account),
         )
     ]
+    watched = find_watched(declaration, environment)
+    if watched is not None:
+        tags = _environment_tags(declaration, environment)
+        resources += monitoring_resources(declaration, watched, tags)
+    return resources
 
 
 def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
@@ -115,8 +123,14 @@ def _policies(declaration: Declaration, scope: Scope, account: Account) -> Itera
 
 
 def _tags(declaration: Declaration, scope: Scope) -> Tags:
+    owner = {"owner": declaration.service(scope.service).owner}
+    return {**_environment_tags(declaration, scope.environment), **owner}
+
+
+def _environment_tags(declaration: Declaration, environment: Environment) -> Tags:
+    declared = declaration.environment(environment)
     return {
-        **Owner.of(declaration.environment(scope.environment)).marks,
-        "owner": declaration.service(scope.service).owner,
-        "environment": str(scope.environment),
+        **Owner.of(declared).marks,
+        "owner": declared.owner,
+        "environment": str(environment),
     }

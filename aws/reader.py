@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from app_integration.aws.connection import AwsConnection
@@ -10,10 +11,27 @@ from app_integration.aws.request import AwsRequest
 from app_integration.errors import ConfigurationError, RequestRefused
 from vault.reconcile.planning.response_cache import CachedResponse, ResponseCache
 
-#: Codes for an object that does not exist: of Secrets Manager, of KMS, of IAM.
-_ABSENT: Final = {"ResourceNotFoundException", "NotFoundException", "NoSuchEntity"}
-#: Parts of a response that change although the object does not.
-_VOLATILE: Final = {"ResponseMetadata", "LastAccessedDate"}
+#: Codes for an object that does not exist: of Secrets Manager and logs, of KMS, of IAM, of
+#: dashboards.
+_ABSENT: Final = {
+    "ResourceNotFoundException",
+    "NotFoundException",
+    "NoSuchEntity",
+    "ResourceNotFound",
+}
+#: Parts of a response that change although the object does not: when a secret was read, what a log
+#: group has, and what an alarm found.
+_VOLATILE: Final = {
+    "ResponseMetadata",
+    "LastAccessedDate",
+    "storedBytes",
+    "StateValue",
+    "StateReason",
+    "StateReasonData",
+    "StateUpdatedTimestamp",
+    "StateTransitionedTimestamp",
+    "EvaluationState",
+}
 
 
 class AwsReader:
@@ -73,6 +91,11 @@ class AwsReader:
 
 def _comparable(response: CachedResponse) -> str:
     """Return the part of a response that repeats."""
-    found = response.value or {}
-    parts = {name: part for name, part in found.items() if name not in _VOLATILE}
-    return json.dumps(parts, sort_keys=True, default=str)
+    return json.dumps(_stable(response.value or {}), sort_keys=True, default=str)
+
+
+def _stable(part: Any) -> Any:
+    """Return *part* without what changes although the object does not."""
+    if isinstance(part, Mapping):
+        return {name: _stable(each) for name, each in part.items() if name not in _VOLATILE}
+    return [_stable(each) for each in part] if isinstance(part, list) else part

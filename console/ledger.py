@@ -13,8 +13,11 @@ import typer
 from rich.console import Console
 
 from app_integration._internal.private_file import replace_file
+from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from aws.monitoring.watched import Watched
 from console import operate
+from console.aws_ledger import publish, read_aws_ledger, require_watched
 from console.ledger_view import show_ledger
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
@@ -44,6 +47,9 @@ def ledger(
     audit_log: AuditLog = None,
     store: Store = None,
     metrics: Metrics = None,
+    cloudwatch: Annotated[
+        bool, typer.Option("--cloudwatch", help="on AWS: publish how many are overdue, too")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -53,9 +59,12 @@ def ledger(
     """
     environment = operate.resolve_environment(env)
     now = datetime.now(UTC)
+    watched = _watched(environment, service) if cloudwatch else None
     rows, logs = read_ledger(environment, service, audit_log or (), store, root, now)
     if metrics is not None:
         replace_file(metrics, render_metrics(environment, rows, now), mode=METRICS_MODE)
+    if watched is not None:
+        publish(operate.load_declaration(), watched, rows, now)
     if as_json:
         typer.echo(json.dumps(document(environment, rows, logs, now), indent=2))
     else:
@@ -92,6 +101,13 @@ def read_ledger(
     """
     declaration = operate.load_declaration()
     declared = declaration.environment(environment)
+    if declared.aws is not None:
+        if audit_logs or store is not None:
+            raise ConfigurationError(
+                f"{environment} is on AWS, where reads are in CloudTrail; leave out --audit-log"
+                " and --store"
+            )
+        return read_aws_ledger(declaration, environment, service, now), None
     items = declared_items(declaration, environment, service)
     # Before the login, so that a wrong file is rejected first and this login is not in the log.
     log = open_response_log(environment, audit_logs, store, root)
@@ -102,3 +118,10 @@ def read_ledger(
         return build_ledger(
             items, ages, logs, now, lambda item: RecordStore(session, owner, item).read()
         ), logs
+
+
+def _watched(environment: Environment, service: str | None) -> Watched:
+    """Return what watches the environment, before any request."""
+    if service is not None:
+        raise typer.BadParameter("--cloudwatch counts all services; leave out --service")
+    return require_watched(operate.load_declaration(), environment)

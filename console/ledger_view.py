@@ -14,7 +14,7 @@ from vault.declare import durations
 from vault.reconcile.server_time import format_time
 from vault.rotation.inventory import Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read
-from vault.rotation.ledger.ledger import NO_LOG, ReadState, Row, State
+from vault.rotation.ledger.ledger import IN_CLOUDTRAIL, NO_LOG, ReadState, Row, State
 
 _HEADINGS: Final = (
     *("service", "kind", "name", "state", "age", "last rotation", "every", "due"),
@@ -35,7 +35,9 @@ def show_ledger(console: Console, rows: Sequence[Row], logs: AuditLogs | None) -
     """
     print_columns(console, [_HEADINGS, *map(_cells, rows)])
     counts = ", ".join(f"{sum(row.state is state for row in rows)} {state}" for state in State)
-    for line in (f"Ledger: {counts}.", *_log_lines(logs)):
+    is_on_aws = any(row.last_read.reason == IN_CLOUDTRAIL for row in rows)
+    reads = [f"Reads are unknown: {IN_CLOUDTRAIL}."] if is_on_aws else _log_lines(logs)
+    for line in (f"Ledger: {counts}.", *reads):
         say(console, line)
 
 

@@ -182,7 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         site: AwsFaultServer = self.server.site  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = site.next_fault(self._operation(body), body.decode())
+        # CloudWatch's bodies are CBOR, which no test reads.
+        text = body.decode(errors="replace")
+        fault = site.next_fault(self._operation(text), text)
         if fault is None:
             status, headers, content = site.pass_on(self.path, body, dict(self.headers))
             self._start(status, headers, len(content))
@@ -197,11 +199,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.keep is not None or not fault.has_length:
             self.close_connection = True
 
-    def _operation(self, body: bytes) -> str:
-        target = self.headers.get("X-Amz-Target", "")
-        if target:
+    def _operation(self, body: str) -> str:
+        if target := self.headers.get("X-Amz-Target", ""):
             return target.rpartition(".")[2]
-        return parse_qs(body.decode()).get("Action", [""])[0]
+        if self.path != "/":
+            return self.path.rpartition("/operation/")[2]
+        return parse_qs(body).get("Action", [""])[0]
 
     def _encode(self, fault: Fault) -> bytes:
         """Return the body of *fault*: JSON, or for an error of STS, XML."""

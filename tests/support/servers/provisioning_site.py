@@ -13,6 +13,7 @@ from app_integration.secret import Secret
 from app_integration.sources.aws import AwsSource
 from aws.desired import desired_resources
 from aws.planning import build_plan
+from aws.resources.metric_filter import MetricFilter
 from tests.support.models.aws_declared import ACCOUNT, SCOPE
 from tests.support.servers.aws_fault_server import AwsFaultServer, aws_fault_server
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
@@ -20,7 +21,7 @@ from tests.support.servers.secret_backends import LIMITS
 from vault.declare.declaration import Declaration
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
-from vault.reconcile.planning.plan import Change, Plan
+from vault.reconcile.planning.plan import Action, Change, Plan
 
 VALUE: Final = "hunter2-and-more"
 GIVEN: Final = Inputs({"secret/shop/cloud/smtp-password": Secret(VALUE)})
@@ -42,6 +43,8 @@ class ProvisioningSite:
         self.secrets = moto.client("secretsmanager")
         self.kms = moto.client("kms")
         self.iam = moto.client("iam")
+        self.logs = moto.client("logs")
+        self.cloudwatch = moto.client("cloudwatch")
 
     def plan(self, declaration: Declaration, inputs: Inputs = GIVEN) -> Plan:
         resources = desired_resources(declaration, SCOPE.environment, inputs)
@@ -49,8 +52,19 @@ class ProvisioningSite:
 
     def apply(self, plan: Plan) -> list[Change]:
         done: list[Change] = []
+        self._forget_filters(plan)
         apply(self.connection, plan, done.append)
         return done
+
+    def _forget_filters(self, plan: Plan) -> None:
+        """Delete the filters that are about to change, because moto would keep the old ones, too.
+
+        AWS replaces a filter by one of the same name.
+        """
+        for change in plan.changes:
+            if isinstance(change.resource, MetricFilter) and change.action is Action.UPDATE:
+                group, name = change.resource.log_group, change.resource.name
+                self.logs.delete_metric_filter(logGroupName=group, filterName=name)
 
     def key(self) -> str:
         """Return the id of the key that the alias stands for."""

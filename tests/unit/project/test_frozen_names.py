@@ -281,7 +281,7 @@ COMMANDS: Final = {
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl --colour",
-    "ledger": "--env --service --audit-log --store --metrics --json --root",
+    "ledger": "--env --service --audit-log --store --metrics --cloudwatch --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
     "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
     "--root",

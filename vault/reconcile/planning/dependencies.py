@@ -38,6 +38,10 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "derived-secret": ("secret-value", "adopted-secret"),
     "kms-key": (),
     "iam-policy": (),
+    "log-group": (),
+    "metric-filter": ("log-group",),
+    "alarm": ("metric-filter",),
+    "dashboard": ("alarm",),
 }
 
 #: Kinds that ``--prune`` may delete → the API path that lists them, with the mounts as fields; each

@@ -16,6 +16,7 @@ from vault.rotation.server_ages import OTHER_STORE, Age
 
 NO_LOG: Final = "no audit log was read"
 EMPTY_LOG: Final = "the audit log has no line"
+IN_CLOUDTRAIL: Final = "they are in CloudTrail"
 SERVER_ONLY: Final = "only the server knows this password"
 
 

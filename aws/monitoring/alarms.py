@@ -1,0 +1,121 @@
+"""Alarms of an environment: what is compared with which threshold, and what to do first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aws.monitoring.watched import Watched
+from aws.resources.alarm import Alarm, Metric
+from aws.resources.tags import Tags
+from vault.declare import durations
+from vault.declare.schema.aws_monitoring import AlarmOverride
+from vault.declare.schema.monitoring import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on a metric.
+
+    Attributes:
+        severity: Whether somebody is woken.
+        summary: What happened.
+        action: What to do first.
+        threshold: What the values of a period are compared with.
+        period: Seconds.
+        statistic: What is computed of the values.
+        comparison: How it is compared, as CloudWatch words it.
+        missing_data: What a period without a value means, as CloudWatch words it.
+
+    """
+
+    severity: Severity
+    summary: str
+    action: str
+    threshold: int = 0
+    period: int = 5 * durations.MINUTE
+    statistic: str = "Sum"
+    comparison: str = "GreaterThanThreshold"
+    missing_data: str = "notBreaching"
+
+
+#: The metric and, with the deployment and environment before it, the alarm → its condition.
+CONDITIONS: Final[Mapping[str, Condition]] = {
+    "access-failures": Condition(
+        "page",
+        "A role of a service was denied a secret or key, or found it unusable.",
+        "Find the requests in the log group by their errorCode, and the role in userIdentity.",
+    ),
+    "throttling": Condition(
+        "ticket",
+        "Secrets Manager or KMS throttles requests of this account.",
+        "Find out who sends most requests. Applications go on with what they have cached.",
+        threshold=10,
+    ),
+    "rotation-failed": Condition(
+        "ticket",
+        "The rotation of a secret failed or was abandoned. The value before stays in use.",
+        "Read the log of the rotation function.",
+    ),
+    "rotation-overdue": Condition(
+        "ticket",
+        "A secret is older than its rotate_every, or strongroom ledger does not run.",
+        "Run strongroom ledger, which names the secret.",
+        period=3 * durations.HOUR,
+        statistic="Maximum",
+        missing_data="breaching",
+    ),
+    "unusual-caller": Condition(
+        "page",
+        "A caller that is not declared read a secret or used a key.",
+        "Find out who it is. If nobody knows, rotate what was read.",
+    ),
+    "audit-log-silent": Condition(
+        "ticket",
+        "The log group gets no events, so that the other alarms see nothing.",
+        "Look whether CloudTrail still writes to it.",
+        period=durations.HOUR,
+        comparison="LessThanOrEqualToThreshold",
+        missing_data="breaching",
+    ),
+}
+#: The alarm on a metric that CloudWatch itself has.
+SILENT: Final = "audit-log-silent"
+
+
+def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
+    """Yield the alarms that are enabled.
+
+    Args:
+        watched: The environment.
+        tags: The managed tags.
+
+    """
+    for name, condition in CONDITIONS.items():
+        override: AlarmOverride = getattr(watched.monitoring.alarms, name.replace("-", "_"))
+        if override.enabled:
+            changes = override.model_dump(exclude_unset=True, exclude={"enabled"})
+            yield _alarm(watched, name, replace(condition, **changes), tags)
+
+
+def _alarm(watched: Watched, name: str, condition: Condition, tags: Tags) -> Alarm:
+    return Alarm(
+        watched.name(name),
+        watched.account.alarm(watched.name(name)),
+        f"{condition.summary} {condition.action} {watched.monitoring.runbook}#{name}",
+        watched.monitoring.page if condition.severity == "page" else watched.monitoring.ticket,
+        _metric(watched, name),
+        condition.statistic,
+        condition.period,
+        condition.comparison,
+        condition.threshold,
+        condition.missing_data,
+        tags,
+    )
+
+
+def _metric(watched: Watched, name: str) -> Metric:
+    if name == SILENT:
+        return Metric("AWS/Logs", "IncomingLogEvents", {"LogGroupName": watched.log_group})
+    return Metric(watched.namespace, name)

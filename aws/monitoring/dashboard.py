@@ -1,0 +1,83 @@
+"""Dashboard of an environment: its alarms, what they count, and queries for what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from aws.monitoring.watched import Watched
+from aws.resources import policy_text
+from aws.resources.alarm import Alarm
+from aws.resources.dashboard import Dashboard
+
+#: The grid is 24 units wide.
+_WIDTH: Final = 24
+_COLUMNS: Final = 3
+_HEIGHT: Final = 6
+#: Title → query over the log group.
+_QUERIES: Final = {
+    "Errors of requests": (
+        "fields @timestamp, eventName, errorCode, userIdentity.arn, errorMessage"
+        " | filter eventSource in ['secretsmanager.amazonaws.com', 'kms.amazonaws.com']"
+        " | filter ispresent(errorCode)"
+        " | sort @timestamp desc | limit 50"
+    ),
+    "Who reads which secret": (
+        "filter eventSource = 'secretsmanager.amazonaws.com' and eventName = 'GetSecretValue'"
+        " | stats count(*) as reads, max(eventTime) as last"
+        " by requestParameters.secretId, userIdentity.arn"
+        " | sort reads desc | limit 50"
+    ),
+}
+
+
+def build_dashboard(watched: Watched, alarms: Sequence[Alarm]) -> Dashboard:
+    """Return the dashboard.
+
+    Args:
+        watched: The environment.
+        alarms: Its alarms that are enabled.
+
+    """
+    return Dashboard(watched.dashboard, policy_text({"widgets": [*_widgets(watched, alarms)]}))
+
+
+def _widgets(watched: Watched, alarms: Sequence[Alarm]) -> Iterator[dict[str, Any]]:
+    """Yield the widgets from top to bottom."""
+    states = {"title": "Alarms", "alarms": [alarm.arn for alarm in alarms]}
+    top = 0
+    if alarms:
+        yield _widget("alarm", 0, top, _WIDTH, states)
+        top += _HEIGHT
+    width = _WIDTH // _COLUMNS
+    for index, alarm in enumerate(alarms):
+        row, column = divmod(index, _COLUMNS)
+        graph = _graph(watched, alarm)
+        yield _widget("metric", column * width, top + row * _HEIGHT, width, graph)
+    top += -(-len(alarms) // _COLUMNS) * _HEIGHT
+    for title, query in _QUERIES.items():
+        table = {
+            "title": title,
+            "region": watched.account.region,
+            "query": f"SOURCE '{watched.log_group}' | {query}",
+            "view": "table",
+        }
+        yield _widget("log", 0, top, _WIDTH, table)
+        top += _HEIGHT
+
+
+def _widget(kind: str, x: int, y: int, width: int, properties: dict[str, Any]) -> dict[str, Any]:
+    place = {"x": x, "y": y, "width": width, "height": _HEIGHT}
+    return {"type": kind, **place, "properties": properties}
+
+
+def _graph(watched: Watched, alarm: Alarm) -> dict[str, Any]:
+    dimensions = [text for pair in alarm.metric.dimensions.items() for text in pair]
+    return {
+        "title": alarm.name,
+        "region": watched.account.region,
+        "metrics": [[alarm.metric.namespace, alarm.metric.name, *dimensions]],
+        "stat": alarm.statistic,
+        "period": alarm.period,
+        "annotations": {"horizontal": [{"label": "threshold", "value": alarm.threshold}]},
+    }

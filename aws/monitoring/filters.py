@@ -1,0 +1,128 @@
+"""What is counted in the log of CloudTrail: events of one service each, by their own words.
+
+A denied request has no parameters in CloudTrail, so its secret is found in the message. An
+encryption context is in clear, so a KMS key is found by it: AWS chooses the key's id, and ``apply``
+creates this filter before it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from app_integration.names import Scope
+from aws.account import Account
+from aws.monitoring.filter_pattern import all_of, any_of, build_pattern, differs, equals
+from aws.monitoring.watched import Watched
+from aws.resources.metric_filter import MetricFilter
+from vault.declare.declaration import Declaration
+
+_SECRETS: Final = "secretsmanager.amazonaws.com"
+_KEYS: Final = "kms.amazonaws.com"
+_CALLER: Final = "userIdentity.arn"
+#: With and without ``Exception`` at the end: services word one error in both ways.
+_DENIED: Final = "AccessDenied*"
+_UNUSABLE: Final = ("DecryptionFailure*", "Disabled*", "InvalidRequest*", "KMSInvalidState*")
+_THROTTLED: Final = ("Throttl*", "TooManyRequests*", "RequestLimitExceeded")
+#: That a rotation was abandoned is worth a look, too: somebody wrote a value by hand meanwhile.
+_NOT_ROTATED: Final = ("RotationFailed", "RotationAbandoned")
+
+
+def build_filters(declaration: Declaration, watched: Watched) -> Iterator[MetricFilter]:
+    """Yield the metric filters of an environment.
+
+    Args:
+        declaration: The loaded declaration.
+        watched: The environment.
+
+    Raises:
+        ConfigurationError: If a pattern is longer than CloudWatch allows.
+
+    """
+    throttled = all_of(
+        equals("eventSource", _SECRETS, _KEYS),
+        equals("awsRegion", watched.account.region),
+        equals("errorCode", *_THROTTLED),
+    )
+    yield _filter(watched, "throttling", watched.name("throttling"), throttled)
+    for scope in declaration.scopes(watched.environment):
+        yield from _service_filters(declaration, watched, scope)
+
+
+def _service_filters(
+    declaration: Declaration, watched: Watched, scope: Scope
+) -> Iterator[MetricFilter]:
+    own = _callers(watched.account, declaration.deployment(scope).iam_roles)
+    usual = (*own, *_callers(watched.account, watched.monitoring.iam_roles))
+    has_secrets = bool(declaration.secrets(scope))
+    has_keys = bool(declaration.service(scope.service).keys)
+    terms = {
+        ("access-failures", ""): _failed(scope, own) if has_secrets or has_keys else None,
+        ("rotation-failed", ""): _not_rotated(scope) if has_secrets else None,
+        ("unusual-caller", "-of-secrets"): _read_by_other(scope, usual) if has_secrets else None,
+        ("unusual-caller", "-of-keys"): _used_by_other(scope, usual) if has_keys else None,
+    }
+    for (alarm, suffix), term in terms.items():
+        if term is not None:
+            yield _filter(watched, alarm, watched.name(f"{scope.service}-{alarm}{suffix}"), term)
+
+
+def _filter(watched: Watched, alarm: str, name: str, term: str) -> MetricFilter:
+    pattern = build_pattern(name, term)
+    return MetricFilter(name, watched.log_group, pattern, watched.namespace, alarm)
+
+
+def _callers(account: Account, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ARNs of *roles* as a request under one has it, whatever its session."""
+    return tuple(account.session(role, "*") for role in roles)
+
+
+def _failed(scope: Scope, own: tuple[str, ...]) -> str:
+    """Return the term for what a role of the service could not do, or anyone with its secrets.
+
+    The SDK reads secrets by batches if it may, and singly otherwise. So the batch that is denied at
+    each start is no failure.
+    """
+    named = equals("errorMessage", f"*resource: {_path(scope)}*", f"*:secret:{_path(scope)}*")
+    return all_of(
+        equals("eventSource", _SECRETS, _KEYS),
+        '$.eventName != "BatchGetSecretValue"',
+        equals("errorCode", _DENIED, *_UNUSABLE),
+        any_of(equals(_CALLER, *own), named) if own else named,
+    )
+
+
+def _not_rotated(scope: Scope) -> str:
+    return all_of(
+        equals("eventSource", _SECRETS),
+        equals("eventName", *_NOT_ROTATED),
+        equals("additionalEventData.SecretId", f"*:secret:{_path(scope)}*"),
+    )
+
+
+def _read_by_other(scope: Scope, usual: tuple[str, ...]) -> str:
+    """Return the term for a read of a secret by another caller. A request names it in two ways."""
+    secret = equals("requestParameters.secretId", f"{_path(scope)}*", f"*:secret:{_path(scope)}*")
+    return all_of(
+        equals("eventSource", _SECRETS),
+        equals("eventName", "GetSecretValue"),
+        secret,
+        differs(_CALLER, *usual),
+    )
+
+
+def _used_by_other(scope: Scope, usual: tuple[str, ...]) -> str:
+    """Return the term for a use of a data key by another caller."""
+    contexts = (
+        all_of(
+            equals(f"requestParameters.{context}.service", scope.service),
+            equals(f"requestParameters.{context}.environment", scope.environment.value),
+        )
+        for context in ("encryptionContext", "sourceEncryptionContext")
+    )
+    return all_of(equals("eventSource", _KEYS), any_of(*contexts), differs(_CALLER, *usual))
+
+
+def _path(scope: Scope) -> str:
+    """Return what the names of all secrets of a service begin with."""
+    return f"{scope.service}/{scope.environment}/"

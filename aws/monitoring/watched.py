@@ -1,0 +1,61 @@
+"""An environment that is watched, and the names of what watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app_integration.names import Environment
+from aws.account import Account
+from vault.declare.declaration import Declaration
+from vault.declare.schema.aws_monitoring import AwsMonitoring
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An environment with monitoring.
+
+    Attributes:
+        environment: The environment.
+        account: Its account and region.
+        deployment: Id of the deployment, with which each name begins.
+        monitoring: What is declared.
+
+    """
+
+    environment: Environment
+    account: Account
+    deployment: str
+    monitoring: AwsMonitoring
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of the metrics: ``strongroom/prod``."""
+        return f"{self.deployment}/{self.environment}"
+
+    @property
+    def log_group(self) -> str:
+        """Return the log group of CloudTrail: the declared one, or ``strongroom/prod``."""
+        return self.monitoring.log_group or self.namespace
+
+    @property
+    def dashboard(self) -> str:
+        """Return the name of the dashboard: ``strongroom-prod``."""
+        return f"{self.deployment}-{self.environment}"
+
+    def name(self, part: str) -> str:
+        """Return the name of an alarm or filter: ``strongroom-prod-throttling``."""
+        return f"{self.dashboard}-{part}"
+
+
+def find_watched(declaration: Declaration, environment: Environment) -> Watched | None:
+    """Return *environment*, None if it has no monitoring.
+
+    Raises:
+        ConfigurationError: If the environment is not on AWS.
+
+    """
+    declared = declaration.account(environment)
+    if declared.monitoring is None:
+        return None
+    deployment = declaration.environment(environment).deployment
+    return Watched(environment, Account.of(declared), deployment, declared.monitoring)

@@ -1,0 +1,38 @@
+"""Ages of secrets: when the current version of each was created. No value is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app_integration.sources.aws import CURRENT, PREVIOUS
+from aws.reader import AwsReader
+from aws.resources.secret import SERVICE, describe
+from vault.rotation.server_ages import Age
+
+
+def read_age(reader: AwsReader, name: str) -> Age:
+    """Return the age of a secret, by whomever its value was written.
+
+    ``LastRotatedDate`` would be that of AWS's own rotations only, and ``LastChangedDate`` changes
+    with a tag.
+
+    Args:
+        reader: Must be allowed to describe the secret and to list its versions.
+        name: The secret.
+
+    """
+    described = describe(reader, name)
+    if described is None:
+        return Age(reason="there is no such secret")
+    if "DeletedDate" in described:
+        return Age(reason="the secret is being deleted")
+    found = reader.get_part(SERVICE, "ListSecretVersionIds", name, "Versions", SecretId=name)
+    current, previous = (_find(found["Versions"], label) for label in (CURRENT, PREVIOUS))
+    if current is None:
+        return Age(reason="no version was written")
+    created = current["CreatedDate"]
+    return Age(created, created if previous else None)
+
+
+def _find(versions: list[dict[str, Any]], label: str) -> dict[str, Any] | None:
+    return next((each for each in versions if label in each.get("VersionStages", ())), None)
