@@ -1,10 +1,10 @@
-"""An environment on AWS: its connection, and its plan. boto3 is loaded for one only."""
+"""An environment on AWS: its connection, plan and template. boto3 is loaded for one only."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app_integration._internal.aws_variables import check_endpoints, read_region
 from app_integration.errors import ConfigurationError
@@ -55,10 +55,7 @@ def _connect(region: str, environment: Environment) -> AwsConnection:
     try:
         from app_integration.aws.connection import AwsConnection  # noqa: PLC0415 (an extra)
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{environment} is on AWS, which needs {error.name}, which is not installed; install"
-            " strongroom[aws]"
-        ) from None
+        raise _not_installed(environment, error) from None
     return AwsConnection(region, development=environment.is_dev)
 
 
@@ -113,3 +110,33 @@ def build_aws_secrets(
     ]
     owner = Owner.of(declaration.environment(scopes[0].environment))
     return AwsSecrets(connection, owner, resources)
+
+
+def build_aws_template(declaration: Declaration, environment: Environment) -> dict[str, Any]:
+    """Build the CloudFormation template of what the plan compares, but for values.
+
+    Args:
+        declaration: The loaded declaration.
+        environment: An environment on AWS.
+
+    Raises:
+        ConfigurationError: If boto3 is not installed, the environment is not on AWS, or it has more
+            than a stack may have.
+
+    """
+    account = declaration.account(environment)
+    try:
+        from aws.desired import desired_resources  # noqa: PLC0415 (it loads boto3)
+        from aws.template import build_template  # noqa: PLC0415 (it loads boto3)
+    except ModuleNotFoundError as error:
+        raise _not_installed(environment, error) from None
+    resources = desired_resources(declaration, environment, Inputs())
+    where = f"{environment} in the account {account.account}, {account.region}"
+    return build_template(resources, f"Strongroom: {where}. Rendered from the declaration.")
+
+
+def _not_installed(environment: Environment, error: ModuleNotFoundError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{environment} is on AWS, which needs {error.name}, which is not installed; install"
+        " strongroom[aws]"
+    )

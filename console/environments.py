@@ -1,4 +1,4 @@
-"""Command ``strongroom environments``, which compares two environments."""
+"""Command ``strongroom environments``: the comparison of two, and what one needs as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
+from console.aws_environment import build_aws_template
 from console.operator_session import open_folder_session, open_operator_session
+from console.output_files import check_output_file, write_files
 from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -56,6 +58,23 @@ def apply_policy(
     """Print the policy of a scoped apply role, for the platform team to review and write."""
     declared = operate.load_declaration()
     typer.echo(scoped_apply_policy(declared, declared.resolve_environment(env)), nl=False)
+
+
+@app.command()
+def template(
+    env: Annotated[str, typer.Argument(help="the name of a file in environments/")],
+    file: Annotated[Path | None, typer.Option("--out", help="write it to this file")] = None,
+) -> None:
+    """Print an environment on AWS as a CloudFormation template. It has no value."""
+    if file is not None:
+        check_output_file("--out", file)
+    declared = operate.load_declaration()
+    document = build_aws_template(declared, declared.resolve_environment(env))
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        write_files(file.parent, {file.name: text})
 
 
 @app.command()

@@ -274,6 +274,7 @@ COMMANDS: Final = {
     "--root",
     "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
+    "environments template": "ENV --out",
     "export-env": "--service --env --reason --out --root",
     "image": "--tag",
     "import-env": "FILE --service --env --root --secret --setting --finish --create --owner "

@@ -1,0 +1,174 @@
+"""The resources of an environment as a CloudFormation template, without a value.
+
+It is rendered from the resources that ``apply`` writes, and contains the same parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from aws.resources import AwsResource
+from aws.resources.alarm import Alarm
+from aws.resources.dashboard import Dashboard
+from aws.resources.iam_policy import IamPolicy
+from aws.resources.kms_key import KmsKey
+from aws.resources.log_group import LogGroup
+from aws.resources.metric_filter import MetricFilter
+from aws.resources.secret import AwsSecret
+from aws.resources.tags import Tags
+from vault.declare import durations
+
+#: Kinds that are left to ``apply``, because a template would show the value.
+VALUES: Final = frozenset(("secret-value", "derived-secret"))
+_MAX_RESOURCES: Final = 500
+#: Types that a deleted stack leaves behind, because nothing brings them back.
+_KEPT: Final = frozenset(("KMS::Key", "KMS::Alias", "SecretsManager::Secret", "Logs::LogGroup"))
+
+Entries = dict[str, dict[str, Any]]
+
+
+def build_template(resources: Sequence[AwsResource], description: str) -> dict[str, Any]:
+    """Return the template of *resources*.
+
+    Args:
+        resources: All declared resources of one environment.
+        description: What the template is of.
+
+    Raises:
+        ConfigurationError: If there are more than a stack may have.
+
+    """
+    entries: Entries = {}
+    for resource in resources:
+        if resource.kind not in VALUES:
+            entries.update(_entries(resource))
+    if len(entries) > _MAX_RESOURCES:
+        raise ConfigurationError(
+            f"the template has {len(entries)} resources, and CloudFormation allows"
+            f" {_MAX_RESOURCES}; declare some of the services in another environment"
+        )
+    _refer_to_log_groups(entries)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": description,
+        "Resources": entries,
+    }
+
+
+def logical_id(resource: AwsResource) -> str:
+    """Return the name of a resource in the template.
+
+    It has letters and digits only, so that the names of two could be equal without a hash.
+    """
+    text = f"{resource.kind}-{resource.name}"
+    words = re.split("[^A-Za-z0-9]+", text)
+    return "".join(map(str.capitalize, words)) + hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _entries(resource: AwsResource) -> Entries:
+    name = logical_id(resource)
+    if isinstance(resource, KmsKey):
+        return _key(name, resource)
+    if type(resource) not in _FORMS:
+        raise ConfigurationError(f"{resource.kind} has no form in CloudFormation")
+    kind, render = _FORMS[type(resource)]
+    return {name: _entry(kind, render(resource))}
+
+
+def _key(name: str, key: KmsKey) -> Entries:
+    rotation = (
+        {"RotationPeriodInDays": key.rotation_period // durations.DAY}
+        if key.rotation_period
+        else {}
+    )
+    properties = {
+        "Description": key.description,
+        "KeySpec": "SYMMETRIC_DEFAULT",
+        "Enabled": True,
+        "EnableKeyRotation": key.rotation_period is not None,
+        **rotation,
+        "KeyPolicy": json.loads(key.policy),
+        "Tags": _tags(key.tags),
+    }
+    alias = {"AliasName": key.alias, "TargetKeyId": {"Ref": name}}
+    return {name: _entry("KMS::Key", properties), f"{name}Alias": _entry("KMS::Alias", alias)}
+
+
+def _secret(secret: AwsSecret) -> dict[str, Any]:
+    description = {"Description": secret.description} if secret.description else {}
+    return {"Name": secret.name, **description, "Tags": _tags(secret.tags)}
+
+
+def _policy(policy: IamPolicy) -> dict[str, Any]:
+    # CloudFormation knows no tags of a managed policy.
+    return {"ManagedPolicyName": policy.name, "PolicyDocument": json.loads(policy.document)}
+
+
+def _log_group(group: LogGroup) -> dict[str, Any]:
+    return {
+        "LogGroupName": group.name,
+        "LogGroupClass": group.desired()["class"],
+        "RetentionInDays": group.retention // durations.DAY,
+        "Tags": _tags(group.tags),
+    }
+
+
+def _metric_filter(each: MetricFilter) -> dict[str, Any]:
+    metric = each.transformation().items()
+    return {
+        "FilterName": each.name,
+        "LogGroupName": each.log_group,
+        "FilterPattern": each.pattern,
+        "MetricTransformations": [{f"{key[0].upper()}{key[1:]}": value for key, value in metric}],
+    }
+
+
+def _refer_to_log_groups(entries: Entries) -> None:
+    """Let each filter follow the log group that it is in, if that is part of the template."""
+    groups = {
+        entry["Properties"]["LogGroupName"]: name
+        for name, entry in entries.items()
+        if entry["Type"] == "AWS::Logs::LogGroup"
+    }
+    for entry in entries.values():
+        if entry["Type"] == "AWS::Logs::MetricFilter":
+            properties = entry["Properties"]
+            if group := groups.get(properties["LogGroupName"]):
+                properties["LogGroupName"] = {"Ref": group}
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {**alarm.parameters(), "Tags": _tags(alarm.tags)}
+
+
+def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
+    return {"DashboardName": dashboard.name, "DashboardBody": dashboard.body}
+
+
+def _entry(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+    kept = dict.fromkeys(("DeletionPolicy", "UpdateReplacePolicy"), "Retain")
+    return {
+        "Type": f"AWS::{kind}",
+        **(kept if kind in _KEPT else {}),
+        "Properties": properties,
+    }
+
+
+def _tags(tags: Tags) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+
+
+#: Class of a resource → its type in a template, and what returns its properties.
+_FORMS: Final[Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]]] = {
+    AwsSecret: ("SecretsManager::Secret", _secret),
+    IamPolicy: ("IAM::ManagedPolicy", _policy),
+    LogGroup: ("Logs::LogGroup", _log_group),
+    MetricFilter: ("Logs::MetricFilter", _metric_filter),
+    Alarm: ("CloudWatch::Alarm", _alarm),
+    Dashboard: ("CloudWatch::Dashboard", _dashboard),
+}

@@ -1,0 +1,135 @@
+"""CloudFormation template of an environment: what it creates leaves values alone to apply."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws.desired import desired_resources
+from aws.template import build_template
+from console import operate
+from tests.support.models.aws_declared import SCOPE, declare_on_aws, declare_watched
+from tests.support.processes.command import CommandLine, run_command
+from tests.support.servers.moto_server import REGION, MotoServer
+from tests.support.servers.provisioning_site import (
+    GIVEN,
+    VALUE,
+    ProvisioningSite,
+    lines,
+    provisioning_site,
+)
+from tests.support.servers.template_stack import create_stack
+from vault.declare.declaration import Declaration
+from vault.reconcile.inputs import Inputs
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Declaration:
+    return declare_watched(tmp_path)
+
+
+@pytest.fixture
+def site(moto: MotoServer) -> Iterator[ProvisioningSite]:
+    moto.reset()
+    with provisioning_site(moto) as running:
+        yield running
+    moto.reset()
+
+
+def template_of(declaration: Declaration, inputs: Inputs = GIVEN) -> dict[str, Any]:
+    return build_template(desired_resources(declaration, SCOPE.environment, inputs), "A test.")
+
+
+def properties(template: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the properties of the resources of a kind."""
+    entries = template["Resources"].values()
+    return [entry["Properties"] for entry in entries if entry["Type"] == f"AWS::{kind}"]
+
+
+def test_plan_after_the_template_has_values_and_tags_of_policies_only(
+    site: ProvisioningSite, moto: MotoServer, declaration: Declaration
+) -> None:
+    create_stack(moto, template_of(declaration))
+    plan = site.plan(declaration)
+    assert lines(plan) == [
+        "create secret-value shop/cloud/password value",
+        "create secret-value shop/cloud/smtp-password value",
+        "create derived-secret shop/cloud/smtp-url value",
+        # CloudFormation knows no tags of a managed policy.
+        "update iam-policy shop-cloud managed_by,deployment,owner,environment",
+    ]
+    site.apply(plan)
+    assert lines(site.plan(declaration)) == []
+
+
+def test_template_has_what_the_server_does_not_return(declaration: Declaration) -> None:
+    template = template_of(declaration)
+    keys = {each["Description"]: each for each in properties(template, "KMS::Key")}
+    periods = [each.get("RotationPeriodInDays") for each in keys.values()]
+    assert sorted(periods, key=str) == [90]
+    assert properties(template, "Logs::LogGroup")[0]["LogGroupClass"] == "STANDARD"
+
+
+def test_template_contains_no_value(declaration: Declaration) -> None:
+    text = json.dumps(template_of(declaration))
+    assert VALUE not in text
+    assert "SecretString" not in text
+    assert text == json.dumps(template_of(declaration, Inputs()))
+
+
+def test_deleted_stack_keeps_what_nothing_brings_back(declaration: Declaration) -> None:
+    entries = template_of(declaration)["Resources"].values()
+    kept = {entry["Type"] for entry in entries if entry.get("DeletionPolicy") == "Retain"}
+    assert kept == {
+        "AWS::KMS::Alias",
+        "AWS::KMS::Key",
+        "AWS::Logs::LogGroup",
+        "AWS::SecretsManager::Secret",
+    }
+
+
+def test_filter_refers_to_the_log_group_unless_it_is_the_team_s_own(tmp_path: Path) -> None:
+    template = template_of(declare_watched(tmp_path / "a"))
+    (group,) = (name for name in template["Resources"] if name.startswith("LogGroup"))
+    groups = [each["LogGroupName"] for each in properties(template, "Logs::MetricFilter")]
+    assert groups == [{"Ref": group}] * 5
+    template = template_of(declare_watched(tmp_path / "b", log_group="trail"))
+    groups = [each["LogGroupName"] for each in properties(template, "Logs::MetricFilter")]
+    assert groups == ["trail"] * 5
+
+
+def test_command_writes_a_template_without_a_finding_of_cfn_lint(
+    tmp_path: Path, command_line: CommandLine
+) -> None:
+    declare_watched(tmp_path)
+    command_line.monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    file = tmp_path / "cloud.template.json"
+    arguments = ("environments", "template", "cloud")
+    assert run_command(command_line.monkeypatch, *arguments, "--out", str(file)) == 0
+    command_line.capsys.readouterr()
+    assert run_command(command_line.monkeypatch, *arguments) == 0
+    assert command_line.capsys.readouterr().out == file.read_text()
+    linter = Path(sys.executable).with_name("cfn-lint")
+    options = ["--regions", REGION, "--include-checks", "I"]
+    run = subprocess.run(
+        [linter, *options, "--", file], capture_output=True, text=True, check=False
+    )
+    assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)
+
+
+def test_command_for_an_environment_on_vault_is_refused(
+    tmp_path: Path, command_line: CommandLine
+) -> None:
+    declare_on_aws(tmp_path)
+    (tmp_path / "environments/dev.yaml").write_text(
+        "{environment: dev, owner: a-team, tokens: {period: 1h, secret_id_ttl: 1d, wrap_ttl: 2m},"
+        " agent: {render_interval: 5m}, services: {shop: {}}}"
+    )
+    command_line.monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    command_line.assert_rejected(1, "dev is not on AWS", "environments", "template", "dev")
