@@ -45,8 +45,15 @@ class Account:
 
     def secret(self, path: str, suffix: str = ANY_SUFFIX) -> str:
         """Return the ARN of a secret, or with the default *suffix* its pattern."""
-        where = f"arn:{self.partition}:secretsmanager:{self.region}:{self.id}"
-        return f"{where}:secret:{path}-{suffix}"
+        return f"{self._secret_prefix}{path}-{suffix}"
+
+    def secrets(self, begin: str) -> str:
+        """Return the pattern of the ARNs of all secrets whose names begin with *begin*."""
+        return f"{self._secret_prefix}{begin}*"
+
+    @property
+    def _secret_prefix(self) -> str:
+        return f"arn:{self.partition}:secretsmanager:{self.region}:{self.id}:secret:"
 
     def policy(self, name: str) -> str:
         """Return the ARN of a managed policy."""

@@ -85,7 +85,7 @@ SILENT: Final = "audit-log-silent"
 
 
 def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
-    """Yield the alarms that are enabled.
+    """Yield the alarms. One that is not enabled sends nothing, because nothing would delete it.
 
     Args:
         watched: The environment.
@@ -94,12 +94,14 @@ def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
     """
     for name, condition in CONDITIONS.items():
         override: AlarmOverride = getattr(watched.monitoring.alarms, name.replace("-", "_"))
-        if override.enabled:
-            changes = override.model_dump(exclude_unset=True, exclude={"enabled"})
-            yield _alarm(watched, name, replace(condition, **changes), tags)
+        changes = override.model_dump(exclude_unset=True, exclude={"enabled"})
+        changed = replace(condition, **changes)
+        yield _alarm(watched, name, changed, tags, is_enabled=override.enabled)
 
 
-def _alarm(watched: Watched, name: str, condition: Condition, tags: Tags) -> Alarm:
+def _alarm(
+    watched: Watched, name: str, condition: Condition, tags: Tags, *, is_enabled: bool
+) -> Alarm:
     return Alarm(
         watched.name(name),
         watched.account.alarm(watched.name(name)),
@@ -112,6 +114,7 @@ def _alarm(watched: Watched, name: str, condition: Condition, tags: Tags) -> Ala
         condition.threshold,
         condition.missing_data,
         tags,
+        is_enabled=is_enabled,
     )
 
 

@@ -36,7 +36,7 @@ def build_dashboard(watched: Watched, alarms: Sequence[Alarm]) -> Dashboard:
 
     Args:
         watched: The environment.
-        alarms: Its alarms that are enabled.
+        alarms: Its alarms.
 
     """
     return Dashboard(watched.dashboard, policy_text({"widgets": [*_widgets(watched, alarms)]}))
@@ -45,10 +45,8 @@ def build_dashboard(watched: Watched, alarms: Sequence[Alarm]) -> Dashboard:
 def _widgets(watched: Watched, alarms: Sequence[Alarm]) -> Iterator[dict[str, Any]]:
     """Yield the widgets from top to bottom."""
     states = {"title": "Alarms", "alarms": [alarm.arn for alarm in alarms]}
-    top = 0
-    if alarms:
-        yield _widget("alarm", 0, top, _WIDTH, states)
-        top += _HEIGHT
+    yield _widget("alarm", 0, 0, _WIDTH, states)
+    top = _HEIGHT
     width = _WIDTH // _COLUMNS
     for index, alarm in enumerate(alarms):
         row, column = divmod(index, _COLUMNS)

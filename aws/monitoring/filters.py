@@ -52,24 +52,32 @@ def build_filters(declaration: Declaration, watched: Watched) -> Iterator[Metric
 def _service_filters(
     declaration: Declaration, watched: Watched, scope: Scope
 ) -> Iterator[MetricFilter]:
-    own = _callers(watched.account, declaration.deployment(scope).iam_roles)
-    usual = (*own, *_callers(watched.account, watched.monitoring.iam_roles))
+    account = watched.account
+    own = _callers(account, declaration.deployment(scope).iam_roles)
+    usual = (*own, *_callers(account, watched.monitoring.iam_roles))
     has_secrets = bool(declaration.secrets(scope))
     has_keys = bool(declaration.service(scope.service).keys)
-    terms = {
-        ("access-failures", ""): _failed(scope, own) if has_secrets or has_keys else None,
-        ("rotation-failed", ""): _not_rotated(scope) if has_secrets else None,
-        ("unusual-caller", "-of-secrets"): _read_by_other(scope, usual) if has_secrets else None,
-        ("unusual-caller", "-of-keys"): _used_by_other(scope, usual) if has_keys else None,
-    }
-    for (alarm, suffix), term in terms.items():
-        if term is not None:
-            yield _filter(watched, alarm, watched.name(f"{scope.service}-{alarm}{suffix}"), term)
+    if has_secrets or has_keys:
+        yield _service_filter(watched, scope, "access-failures", _failed(scope, own))
+    if has_secrets:
+        read = _read_by_other(scope, account, usual)
+        yield _service_filter(watched, scope, "unusual-caller", read, "-of-secrets")
+        yield _service_filter(watched, scope, "rotation-failed", _not_rotated(scope, account))
+    if has_keys:
+        used = _used_by_other(scope, usual)
+        yield _service_filter(watched, scope, "unusual-caller", used, "-of-keys")
+
+
+def _service_filter(
+    watched: Watched, scope: Scope, alarm: str, term: str, suffix: str = ""
+) -> MetricFilter:
+    return _filter(watched, alarm, f"{watched.prefix}{scope}-{alarm}{suffix}", term)
 
 
 def _filter(watched: Watched, alarm: str, name: str, term: str) -> MetricFilter:
     pattern = build_pattern(name, term)
-    return MetricFilter(name, watched.log_group, pattern, watched.namespace, alarm)
+    group, namespace = watched.log_group, watched.namespace
+    return MetricFilter(name, watched.prefix, group, pattern, namespace, alarm)
 
 
 def _callers(account: Account, roles: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,21 +100,21 @@ def _failed(scope: Scope, own: tuple[str, ...]) -> str:
     )
 
 
-def _not_rotated(scope: Scope) -> str:
+def _not_rotated(scope: Scope, account: Account) -> str:
     return all_of(
         equals("eventSource", _SECRETS),
         equals("eventName", *_NOT_ROTATED),
-        equals("additionalEventData.SecretId", f"*:secret:{_path(scope)}*"),
+        equals("additionalEventData.SecretId", account.secrets(_path(scope))),
     )
 
 
-def _read_by_other(scope: Scope, usual: tuple[str, ...]) -> str:
+def _read_by_other(scope: Scope, account: Account, usual: tuple[str, ...]) -> str:
     """Return the term for a read of a secret by another caller. A request names it in two ways."""
-    secret = equals("requestParameters.secretId", f"{_path(scope)}*", f"*:secret:{_path(scope)}*")
+    arn = account.secrets(_path(scope))
     return all_of(
         equals("eventSource", _SECRETS),
         equals("eventName", "GetSecretValue"),
-        secret,
+        equals("requestParameters.secretId", f"{_path(scope)}*", arn),
         differs(_CALLER, *usual),
     )
 

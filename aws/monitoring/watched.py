@@ -38,12 +38,17 @@ class Watched:
         return self.monitoring.log_group or self.namespace
 
     @property
+    def prefix(self) -> str:
+        """Return what the names of filters begin with: ``strongroom-``."""
+        return f"{self.deployment}-"
+
+    @property
     def dashboard(self) -> str:
         """Return the name of the dashboard: ``strongroom-prod``."""
-        return f"{self.deployment}-{self.environment}"
+        return f"{self.prefix}{self.environment}"
 
     def name(self, part: str) -> str:
-        """Return the name of an alarm or filter: ``strongroom-prod-throttling``."""
+        """Return the name of an alarm, or of a filter of no service."""
         return f"{self.dashboard}-{part}"
 
 

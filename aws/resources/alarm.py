@@ -60,6 +60,7 @@ class Alarm:
         threshold: The threshold.
         missing_data: What a period without a value means, as CloudWatch words it.
         tags: The managed tags.
+        is_enabled: Whether it sends.
 
     """
 
@@ -76,6 +77,7 @@ class Alarm:
     threshold: int
     missing_data: str
     tags: Tags
+    is_enabled: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that make the alarm, apart from its tags."""
@@ -83,7 +85,7 @@ class Alarm:
         return {
             "AlarmName": self.name,
             "AlarmDescription": self.description,
-            "ActionsEnabled": True,
+            "ActionsEnabled": self.is_enabled,
             "AlarmActions": [self.topic],
             "OKActions": [self.topic],
             "Namespace": self.metric.namespace,

@@ -20,6 +20,7 @@ class MetricFilter:
 
     Attributes:
         name: Such as ``strongroom-prod-throttling``.
+        prefix: What the names of all filters of the deployment begin with.
         log_group: Name of the log group.
         pattern: What is counted, in the syntax of CloudWatch.
         namespace: Namespace of the metric.
@@ -30,6 +31,7 @@ class MetricFilter:
     kind: ClassVar[str] = "metric-filter"
 
     name: str
+    prefix: str
     log_group: str
     pattern: str
     namespace: str
@@ -47,26 +49,35 @@ class MetricFilter:
 
     def read(self, reader: AwsReader) -> Fields | None:
         """Return the fields of the filter, None if there is no log group or no such filter."""
-        found = reader.get(
-            _SERVICE,
-            "DescribeMetricFilters",
-            self.name,
-            "metricFilters",
-            logGroupName=self.log_group,
-            filterNamePrefix=self.name,
-        )
-        # Sorted by name, so that the whole name comes first among those that begin with it.
-        filters = found["metricFilters"][:1] if found else []
-        if not filters or filters[0]["filterName"] != self.name:
+        found = self._find(reader)
+        if found is None:
             return None
-        (metric,) = filters[0]["metricTransformations"]
+        (metric,) = found["metricTransformations"]
         return {
-            "pattern": filters[0].get("filterPattern", ""),
+            "pattern": found.get("filterPattern", ""),
             "namespace": metric["metricNamespace"],
             "metric": metric["metricName"],
             "value": metric["metricValue"],
             "default": metric.get("defaultValue"),
         }
+
+    def _find(self, reader: AwsReader) -> dict[str, Any] | None:
+        """Return the description of the filter.
+
+        All filters of a log group share the requests, because AWS allows five in a second.
+        """
+        parameters = {"logGroupName": self.log_group, "filterNamePrefix": self.prefix}
+        while True:
+            page = reader.get(
+                _SERVICE, "DescribeMetricFilters", self.prefix, "metricFilters", **parameters
+            )
+            filters = page["metricFilters"] if page else []
+            for each in filters:
+                if each["filterName"] == self.name:
+                    return dict(each)
+            if not page or not page.get("nextToken"):
+                return None
+            parameters["nextToken"] = page["nextToken"]
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create the filter, or replace it."""

@@ -6,6 +6,7 @@ moto evaluates neither patterns nor alarms, so this shows the configuration only
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -27,6 +28,7 @@ from vault.reconcile.resources.ownership import OwnedByOther
 
 Drift = Callable[[ProvisioningSite], object]
 
+HOWTO: Final = Path(__file__).parents[2] / "docs/howto/AWS.md"
 GROUP: Final = "strongroom/cloud"
 NAME: Final = "strongroom-cloud-throttling"
 DASHBOARD: Final = "strongroom-cloud"
@@ -141,6 +143,26 @@ def test_second_plan_is_empty_and_names_what_is_not_compared(
     plan = applied.plan(declaration)
     assert (lines(plan), plan.unchanged) == ([], 9 + 13)
     assert plan.not_compared == (*NOT_COMPARED, f"log-group {GROUP}: class")
+
+
+def test_filters_of_an_environment_share_the_requests_and_their_pages(
+    applied: ProvisioningSite, declaration: Declaration
+) -> None:
+    found = applied.logs.describe_metric_filters(logGroupName=GROUP)["metricFilters"]
+    first, second = {"metricFilters": found[:3], "nextToken": "n"}, {"metricFilters": found[3:]}
+    pages = [faults.Fault(body=first), faults.Fault(body=second)]
+    applied.proxy.faults["DescribeMetricFilters"] = pages
+    assert lines(applied.plan(declaration)) == []
+    assert applied.proxy.operations.count("DescribeMetricFilters") == 2
+
+
+def test_plan_sends_the_requests_that_the_table_of_permissions_has(
+    applied: ProvisioningSite, declaration: Declaration
+) -> None:
+    applied.plan(declaration)
+    (row,) = (line for line in HOWTO.read_text().splitlines() if line.startswith("| `plan` |"))
+    documented = {action.partition(":")[2] for action in row.split("`") if ":" in action}
+    assert {*applied.proxy.operations} == documented
 
 
 def test_tag_that_changed_alone_is_mended_without_replacing_the_alarm(

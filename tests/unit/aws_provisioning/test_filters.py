@@ -21,20 +21,20 @@ from tests.support.models.filter_patterns import matches
 from vault.declare.declaration import Declaration
 
 SECRET: Final = "shop/cloud/password"
-FAILURES: Final = "shop-access-failures"
-THROTTLING: Final = "throttling"
-FAILED: Final = "shop-rotation-failed"
-READ: Final = "shop-unusual-caller-of-secrets"
-USED: Final = "shop-unusual-caller-of-keys"
+FAILURES: Final = "shop-cloud-access-failures"
+THROTTLING: Final = "cloud-throttling"
+FAILED: Final = "shop-cloud-rotation-failed"
+READ: Final = "shop-cloud-unusual-caller-of-secrets"
+USED: Final = "shop-cloud-unusual-caller-of-keys"
 KEY: Final = "arn:aws:kms:eu-central-1:123456789012:key/1234"
 
 
 def patterns(declaration: Declaration) -> dict[str, str]:
-    """Return each filter's pattern by its name without deployment and environment."""
+    """Return each filter's pattern by its name without the deployment."""
     watched = find_watched(declaration, SCOPE.environment)
     assert isinstance(watched, Watched)
     return {
-        each.name.removeprefix("strongroom-cloud-"): each.pattern
+        each.name.removeprefix("strongroom-"): each.pattern
         for each in build_filters(declaration, watched)
     }
 
