@@ -24,8 +24,9 @@ from aws.resources.tags import Tags
 from vault.declare import durations
 
 #: Kinds that are left to ``apply``, because a template would show the value.
-VALUES: Final = frozenset(("secret-value", "derived-secret"))
+_VALUES: Final = frozenset(("secret-value", "derived-secret"))
 _MAX_RESOURCES: Final = 500
+_MAX_READABLE: Final = 200  # characters, of the 255 that a name may have
 #: Types that a deleted stack leaves behind, because nothing brings them back.
 _KEPT: Final = frozenset(("KMS::Key", "KMS::Alias", "SecretsManager::Secret", "Logs::LogGroup"))
 
@@ -45,7 +46,7 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
     """
     entries: Entries = {}
     for resource in resources:
-        if resource.kind not in VALUES:
+        if resource.kind not in _VALUES:
             entries.update(_entries(resource))
     if len(entries) > _MAX_RESOURCES:
         raise ConfigurationError(
@@ -60,18 +61,19 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
     }
 
 
-def logical_id(resource: AwsResource) -> str:
+def _logical_id(resource: AwsResource) -> str:
     """Return the name of a resource in the template.
 
     It has letters and digits only, so that the names of two could be equal without a hash.
     """
     text = f"{resource.kind}-{resource.name}"
     words = re.split("[^A-Za-z0-9]+", text)
-    return "".join(map(str.capitalize, words)) + hashlib.sha256(text.encode()).hexdigest()[:8]
+    readable = "".join(map(str.capitalize, words))[:_MAX_READABLE]
+    return readable + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _entries(resource: AwsResource) -> Entries:
-    name = logical_id(resource)
+    name = _logical_id(resource)
     if isinstance(resource, KmsKey):
         return _key(name, resource)
     if type(resource) not in _FORMS:

@@ -81,7 +81,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
     ),
 }
 #: The alarm on a metric that CloudWatch itself has.
-SILENT: Final = "audit-log-silent"
+_SILENT: Final = "audit-log-silent"
 
 
 def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
@@ -102,23 +102,24 @@ def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
 def _alarm(
     watched: Watched, name: str, condition: Condition, tags: Tags, *, is_enabled: bool
 ) -> Alarm:
+    full_name, monitoring = watched.name(name), watched.monitoring
     return Alarm(
-        watched.name(name),
-        watched.account.alarm(watched.name(name)),
-        f"{condition.summary} {condition.action} {watched.monitoring.runbook}#{name}",
-        watched.monitoring.page if condition.severity == "page" else watched.monitoring.ticket,
-        _metric(watched, name),
-        condition.statistic,
-        condition.period,
-        condition.comparison,
-        condition.threshold,
-        condition.missing_data,
-        tags,
+        name=full_name,
+        arn=watched.account.alarm(full_name),
+        description=f"{condition.summary} {condition.action} {monitoring.runbook}#{name}",
+        topic=monitoring.page if condition.severity == "page" else monitoring.ticket,
+        metric=_metric(watched, name),
+        statistic=condition.statistic,
+        period=condition.period,
+        comparison=condition.comparison,
+        threshold=condition.threshold,
+        missing_data=condition.missing_data,
+        tags=tags,
         is_enabled=is_enabled,
     )
 
 
 def _metric(watched: Watched, name: str) -> Metric:
-    if name == SILENT:
+    if name == _SILENT:
         return Metric("AWS/Logs", "IncomingLogEvents", {"LogGroupName": watched.log_group})
     return Metric(watched.namespace, name)

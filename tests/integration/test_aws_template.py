@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from app_integration.errors import ConfigurationError
 from aws.desired import desired_resources
+from aws.resources.dashboard import Dashboard
 from aws.template import build_template
 from console import operate
 from tests.support.models.aws_declared import SCOPE, declare_on_aws, declare_watched
@@ -102,6 +104,21 @@ def test_filter_refers_to_the_log_group_unless_it_is_the_team_s_own(tmp_path: Pa
     template = template_of(declare_watched(tmp_path / "b", log_group="trail"))
     groups = [each["LogGroupName"] for each in properties(template, "Logs::MetricFilter")]
     assert groups == ["trail"] * 5
+
+
+def test_names_that_differ_in_a_separator_stay_apart() -> None:
+    dashboards = [Dashboard("a-b", "{}"), Dashboard("a/b", "{}"), Dashboard("c" * 300, "{}")]
+    names = build_template(dashboards, "A test.")["Resources"].keys()
+    assert len(names) == 3
+    assert all(name.isalnum() and len(name) <= 255 for name in names)
+
+
+def test_template_with_more_than_a_stack_may_have_is_refused() -> None:
+    dashboards = [Dashboard(str(number), "{}") for number in range(501)]
+    with pytest.raises(
+        ConfigurationError, match="has 501 resources, and CloudFormation allows 500"
+    ):
+        build_template(dashboards, "A test.")
 
 
 def test_command_writes_a_template_without_a_finding_of_cfn_lint(
