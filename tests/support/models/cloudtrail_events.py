@@ -13,7 +13,7 @@ OWN: Final = "shop-task"
 FOREIGN: Final = "reports-task"
 OPERATOR: Final = "operator"
 _KEY: Final = f"arn:aws:kms:{ACCOUNT.region}:{ACCOUNT.id}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-_SUFFIX: Final = "-AbCdEf"
+_SUFFIX: Final = "AbCdEf"
 
 
 def role(name: str, account: str = ACCOUNT.id) -> Event:
@@ -74,7 +74,7 @@ def _call(source: str, name: str, identity: Event, parameters: Event | None) -> 
 
 def read(secret: str, identity: Event, *, by_arn: bool = False) -> Event:
     """Return the event of a read."""
-    name = ACCOUNT.secret(secret, _SUFFIX[1:]) if by_arn else secret
+    name = ACCOUNT.secret(secret, _SUFFIX) if by_arn else secret
     parameters = {"secretId": name, "versionStage": "AWSCURRENT"}
     return _call("secretsmanager", "GetSecretValue", identity, parameters)
 
@@ -114,7 +114,7 @@ def denied(source: str, action: str, identity: Event, resource: str, code: str) 
 
 def denied_read(secret: str, identity: Event, *, by_arn: bool = False) -> Event:
     """Return the event of a denied read, whose message names the secret in one of two ways."""
-    resource = ACCOUNT.secret(secret, _SUFFIX[1:]) if by_arn else secret
+    resource = ACCOUNT.secret(secret, _SUFFIX) if by_arn else secret
     return denied("secretsmanager", "GetSecretValue", identity, resource, "AccessDenied")
 
 
@@ -126,11 +126,9 @@ def throttled(source: str, name: str, identity: Event) -> Event:
 
 def rotation(name: str, secret: str) -> Event:
     """Return an event that Secrets Manager itself writes about a rotation."""
-    event = _call("secretsmanager", name, {"accountId": ACCOUNT.id, "invokedBy": "x"}, None)
+    identity = {"accountId": ACCOUNT.id, "invokedBy": "secretsmanager.amazonaws.com"}
     return {
-        **event,
-        "userIdentity": {"accountId": ACCOUNT.id, "invokedBy": "secretsmanager.amazonaws.com"},
+        **_call("secretsmanager", name, identity, None),
         "eventType": "AwsServiceEvent",
-        "additionalEventData": {"SecretId": ACCOUNT.secret(secret, _SUFFIX[1:])},
-        "serviceEventDetails": None,
+        "additionalEventData": {"SecretId": ACCOUNT.secret(secret, _SUFFIX)},
     }

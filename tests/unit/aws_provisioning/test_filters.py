@@ -12,10 +12,11 @@ from typing import Any, Final
 import pytest
 
 from app_integration.errors import ConfigurationError
+from aws.account import Account
 from aws.monitoring.filters import build_filters
 from aws.monitoring.watched import Watched, find_watched
 from tests.support.models import cloudtrail_events as events
-from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_watched
+from tests.support.models.aws_declared import SCOPE, declare_watched
 from tests.support.models.cloudtrail_events import FOREIGN, OPERATOR, OWN, role
 from tests.support.models.filter_patterns import matches
 from vault.declare.declaration import Declaration
@@ -182,5 +183,7 @@ def test_pattern_that_is_longer_than_cloudwatch_allows_is_refused(tmp_path: Path
         patterns(declare_watched(tmp_path, iam_roles=roles))
 
 
-def test_callers_are_those_of_the_region_s_partition() -> None:
-    assert ACCOUNT.session("a", "*") == "arn:aws:sts::123456789012:assumed-role/a/*"
+def test_callers_are_those_of_the_partition_of_the_region() -> None:
+    china = Account("123456789012", "cn-north-1")
+    assert china.session("a", "*") == "arn:aws-cn:sts::123456789012:assumed-role/a/*"
+    assert china.secrets("a/").startswith("arn:aws-cn:secretsmanager:cn-north-1:")

@@ -32,7 +32,7 @@ _REGION: Final = 3
 
 
 def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
-    """Return the errors of an environment file that has the key ``aws``.
+    """Return the errors of an environment file about AWS.
 
     Args:
         data: Content of the environment file.
@@ -67,15 +67,11 @@ def _roles_on_vault(data: Data) -> Iterator[FieldError]:
 def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
     """Yield what cannot be watched as declared."""
     here = ("aws", "monitoring")
-    monitoring, region = section(data, *here), section(data, "aws").get("region")
+    monitoring = section(data, *here)
     if not monitoring:
         return
     for key in ("page", "ticket"):
-        topic = monitoring.get(key)
-        if isinstance(topic, str) and topic.count(":") > _REGION and isinstance(region, str):
-            found = topic.split(":")[_REGION]
-            if found != region:
-                yield FieldError((*here, key), f"is in {found}", f"a topic in {region}, as alarms")
+        yield from _other_region((*here, key), monitoring.get(key), section(data, "aws"))
     if "log_group" in monitoring and "retention" in monitoring:
         what = "has the key 'retention'"
         expected = "nothing beside log_group, whose owner decides that"
@@ -86,6 +82,16 @@ def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[Fie
         if is_watched and "iam_roles" not in section(data, "services", name):
             expected = "the IAM roles of its processes, as any other caller is unusual"
             yield FieldError(("services", name), "lacks the key 'iam_roles'", expected)
+
+
+def _other_region(loc: Loc, topic: object, account: Data) -> Iterator[FieldError]:
+    """Yield an error if a topic is not in the region of *account*, because an alarm reaches none.
+
+    The schema reports a topic or region that is none.
+    """
+    region, parts = account.get("region"), str(topic).split(":")
+    if isinstance(region, str) and len(parts) > _REGION and parts[_REGION] != region:
+        yield FieldError(loc, f"is in {parts[_REGION]}", f"a topic in {region}, as alarms")
 
 
 def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldError]:
