@@ -107,7 +107,7 @@ for command in (
     app.command()(command)
 app.command("adopt")(adoption.adopt_secret)
 out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 PruneFlag = Annotated[

@@ -18,4 +18,5 @@ def print_columns(console: Console, rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        console.print("  ".join(cells).rstrip(), markup=False, highlight=False, soft_wrap=True)
+        line = "  ".join(cells).rstrip()
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

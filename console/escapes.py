@@ -24,9 +24,10 @@ def escape_unprintable(text: str, keep: str = "") -> str:
 
 def say(console: Console, line: str) -> None:
     """Print *line*, which may have names of somebody else."""
-    console.print(escape_unprintable(line), markup=False, highlight=False)
+    console.print(escape_unprintable(line), markup=False, highlight=False, emoji=False)
 
 
 def show_finding(console: Console, finding: str) -> None:
     """Print *finding* with a red mark."""
-    console.print(f"[red]✗[/] {escape(escape_unprintable(finding))}", highlight=False)
+    text = escape(escape_unprintable(finding))
+    console.print(f"[red]✗[/] {text}", highlight=False, emoji=False)

@@ -95,7 +95,8 @@ def _show_change(console: Console, change: Change) -> None:
 def _print_line(console: Console, colour: str, text: str) -> None:
     # A policy on the server can have control characters that hide lines from an operator's review.
     printable = escape_unprintable(text.expandtabs(4))
-    console.print(f"[{colour}]{escape(printable)}[/]", highlight=False)
+    # An ARN has ":secret:" in it, which is also the name of an emoji.
+    console.print(f"[{colour}]{escape(printable)}[/]", highlight=False, emoji=False)
 
 
 def _colour(line: str, otherwise: str) -> str:

@@ -122,6 +122,16 @@ def test_plan_escapes_control_characters() -> None:
     assert not {"\x1b", "\u202e", "\t"} & set(printed)
 
 
+def test_plan_shows_an_arn_as_it_is() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/prod/url-??????"
+    plan = Plan(
+        make_plan([Thing("shop", {"policy": PolicyText(arn)}, "policy")], [None]).changes,
+        unchanged=0,
+        missing=(),
+    )
+    assert arn in shown(plan)
+
+
 def test_plan_on_a_terminal_has_colours_and_a_progress_bar() -> None:
     assert "\x1b[32m+ approle new" in shown(PLAN, force_terminal=True)
     console = Console(width=200, force_terminal=True)
