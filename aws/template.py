@@ -23,8 +23,6 @@ from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from vault.declare import durations
 
-#: Kinds that are left to ``apply``, because a template would show the value.
-_VALUES: Final = frozenset(("secret-value", "derived-secret"))
 _MAX_RESOURCES: Final = 500
 _MAX_READABLE: Final = 200  # characters, of the 255 that a name may have
 #: Types that a deleted stack leaves behind, because nothing brings them back.
@@ -36,6 +34,8 @@ Entries = dict[str, dict[str, Any]]
 def build_template(resources: Sequence[AwsResource], description: str) -> dict[str, Any]:
     """Return the template of *resources*.
 
+    Values, and what needs one, are left to ``apply``. The metadata of the template names the kinds.
+
     Args:
         resources: All declared resources of one environment.
         description: What the template is of.
@@ -44,10 +44,9 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
         ConfigurationError: If there are more than a stack may have.
 
     """
-    entries: Entries = {}
-    for resource in resources:
-        if resource.kind not in _VALUES:
-            entries.update(_entries(resource))
+    rendered = [(resource.kind, _entries(resource)) for resource in resources]
+    entries = {name: entry for _, found in rendered for name, entry in found.items()}
+    left = {kind for kind, found in rendered if not found}
     if len(entries) > _MAX_RESOURCES:
         raise ConfigurationError(
             f"the template has {len(entries)} resources, and CloudFormation allows"
@@ -57,6 +56,7 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": description,
+        "Metadata": {"LeftToApply": sorted(left)},
         "Resources": entries,
     }
 
@@ -73,11 +73,12 @@ def _logical_id(resource: AwsResource) -> str:
 
 
 def _entries(resource: AwsResource) -> Entries:
+    """Return what a resource is in the template, nothing if it has no form there."""
     name = _logical_id(resource)
     if isinstance(resource, KmsKey):
         return _key(name, resource)
     if type(resource) not in _FORMS:
-        raise ConfigurationError(f"{resource.kind} has no form in CloudFormation")
+        return {}
     kind, render = _FORMS[type(resource)]
     return {name: _entry(kind, render(resource))}
 

@@ -57,7 +57,9 @@ def properties(template: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
 def test_plan_after_the_template_has_values_and_tags_of_policies_only(
     site: ProvisioningSite, moto: MotoServer, declaration: Declaration
 ) -> None:
-    create_stack(moto, template_of(declaration))
+    template = template_of(declaration)
+    assert template["Metadata"]["LeftToApply"] == ["derived-secret", "secret-value"]
+    create_stack(moto, template)
     plan = site.plan(declaration)
     assert lines(plan) == [
         "create secret-value shop/cloud/password value",
