@@ -11,10 +11,9 @@ from vault.rotation.server_ages import Age
 
 
 def read_age(reader: AwsReader, name: str) -> Age:
-    """Return the age of a secret, by whomever its value was written.
+    """Return the age of a secret, which is that of its current version.
 
-    ``LastRotatedDate`` would be that of AWS's own rotations only, and ``LastChangedDate`` changes
-    with a tag.
+    ``LastRotatedDate`` is set by AWS's own rotations only, and ``LastChangedDate`` by a tag, too.
 
     Args:
         reader: Must be allowed to describe the secret and to list its versions.

@@ -24,7 +24,7 @@ _CALLER: Final = "userIdentity.arn"
 _DENIED: Final = "AccessDenied*"
 _UNUSABLE: Final = ("DecryptionFailure*", "Disabled*", "InvalidRequest*", "KMSInvalidState*")
 _THROTTLED: Final = ("Throttl*", "TooManyRequests*", "RequestLimitExceeded")
-#: That a rotation was abandoned is worth a look, too: somebody wrote a value by hand meanwhile.
+#: A rotation is abandoned if a person writes a value meanwhile, which the database may not have.
 _NOT_ROTATED: Final = ("RotationFailed", "RotationAbandoned")
 
 

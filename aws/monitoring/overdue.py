@@ -19,7 +19,7 @@ def publish_overdue(connection: AwsConnection, watched: Watched, count: int, now
     Args:
         connection: Must be allowed to write metrics of the environment's namespace.
         watched: The environment.
-        count: The number, 0 as well, because the alarm is raised if nobody looks.
+        count: The number, 0 as well, because silence raises the alarm.
         now: The current time.
 
     """
