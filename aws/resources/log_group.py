@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+from app_integration.errors import RequestRefused
 from aws.reader import AwsReader
 from aws.resources.tags import Tags
 from vault.declare import durations
@@ -68,7 +69,7 @@ class LogGroup:
         """
         check_immutable(self, before, ("class",))
         if before is None:
-            self._send(session, "CreateLogGroup", logGroupClass=_CLASS, tags={**self.tags})
+            self._create(session)
         if before is None or before["retention_period"] != self.retention:
             self._send(
                 session, "PutRetentionPolicy", retentionInDays=self.retention // durations.DAY
@@ -79,6 +80,14 @@ class LogGroup:
         if changed:
             parameters = {"resourceArn": self.arn, "tags": changed}
             session.call(AwsRequest(_SERVICE, "TagResource", self.name, parameters))
+
+    def _create(self, session: AwsConnection) -> None:
+        """Create the group. A request that was repeated after a lost response is refused."""
+        try:
+            self._send(session, "CreateLogGroup", logGroupClass=_CLASS, tags={**self.tags})
+        except RequestRefused as refused:
+            if (refused.data or {}).get("code") != "ResourceAlreadyExistsException":
+                raise
 
     def _send(self, session: AwsConnection, operation: str, **parameters: Any) -> None:
         request = {"logGroupName": self.name, **parameters}

@@ -196,9 +196,13 @@ def test_deleted_log_group_is_created_with_its_filters(
     plan = applied.plan(declaration)
     applied.proxy.forget()
     assert {change.kind for change in plan.changes} == {"log-group", "metric-filter"}
+    # As if the request was repeated because its response was lost.
+    repeated = faults.late(faults.refused("ResourceAlreadyExistsException"))
+    applied.proxy.faults["CreateLogGroup"] = [repeated]
     applied.apply(plan)
     written = [each for each in applied.proxy.operations if "Put" in each or "Create" in each]
     assert written[:3] == ["CreateLogGroup", "PutRetentionPolicy", "PutMetricFilter"]
+    applied.proxy.forget()
     assert {*written} <= documented("apply")
     assert lines(applied.plan(declaration)) == []
 
