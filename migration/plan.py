@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from migration.live_table import LiveTable
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
@@ -14,7 +14,11 @@ from vault.declare.errors import FieldError, join_names, suggest
 from vault.declare.schema.migration import MigrationPlan
 from vault.declare.schema.model import ServiceDeclaration
 
-_PUBLIC = "public"
+_PUBLIC: Final = "public"
+_DEFAULT_KEY: Final = MigrationPlan.model_fields["key"].default
+#: The Transit key that wraps the keys of blind indexes.
+INDEX_KEY: Final = "index"
+_NEEDED: Final = frozenset({"encrypt", "decrypt"})
 
 
 def read(path: Path, declared: Declaration) -> MigrationPlan:
@@ -74,14 +78,25 @@ def _find_errors(data: Mapping[str, Any], declared: Declaration) -> Iterator[Fie
 def _find_service_errors(
     data: Mapping[str, Any], service: ServiceDeclaration
 ) -> Iterator[FieldError]:
-    name = data.get("key", MigrationPlan.model_fields["key"].default)
-    key = service.keys.get(name) if isinstance(name, str) else None
-    if key is None:
-        near = suggest(name, service.keys)
-        yield FieldError(("key",), f"is the unknown key {name!r}", join_names(service.keys), near)
-    elif lacking := {"encrypt", "decrypt"} - {*key.allow}:
-        what = f"is {name!r}, with which {service.service} may not {join_names(lacking)}"
-        yield FieldError(("key",), what, "a key that allows encrypt and decrypt")
+    yield from _find_key_errors(data.get("key", _DEFAULT_KEY), "key", service)
+    columns = data.get("columns")
+    for name, column in columns.items() if isinstance(columns, Mapping) else ():
+        if isinstance(column, Mapping) and "index" in column:
+            yield from _find_key_errors(INDEX_KEY, f"columns.{name}.index", service)
+            break
     if service.database is None:
         what = f"is {service.service}, which declares no database"
         yield FieldError(("service",), what, "a service with a database")
+
+
+def _find_key_errors(name: object, where: str, service: ServiceDeclaration) -> Iterator[FieldError]:
+    """Yield why the service's key *name* cannot be used."""
+    key = service.keys.get(name) if isinstance(name, str) else None
+    loc = tuple(where.split("."))
+    if key is None:
+        near = suggest(name, service.keys)
+        what = f"needs the key {name!r}, which {service.service} does not declare"
+        yield FieldError(loc, what, join_names(service.keys), near)
+    elif lacking := _NEEDED - {*key.allow}:
+        what = f"needs the key {name!r}, with which {service.service} may not {join_names(lacking)}"
+        yield FieldError(loc, what, "a key that allows encrypt and decrypt")

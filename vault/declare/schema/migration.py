@@ -48,6 +48,9 @@ TableName = Annotated[
 FieldId = Annotated[
     str, Matching(r"[!-~]{1,80}", "the id of the field in the application, such as users.email")
 ]
+AttributeName = Annotated[
+    str, Matching(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a name in Python, such as owner")
+]
 #: As the application declares it: ``Encrypted("users.born", date)``.
 FieldType = Literal[
     "str", "bytes", "int", "bool", "Decimal", "date", "datetime", "UUID", "dict", "list"
@@ -92,14 +95,19 @@ class MigrationPlan(Section):
     context: Distinct[ColumnName] | None = Field(
         None, description="a list of the columns that tokens are bound to; by default the key"
     )
+    attributes: Mapping[ColumnName, AttributeName] = Field(
+        {},
+        description="entries like 'user_id: owner', for a column of the context that has another"
+        " name in the application",
+    )
     columns: Mapping[ColumnName, PlaintextColumn] = Field(
         description="entries like 'email: {field: users.email, index: {rows: 1000000}}'",
         min_length=1,
     )
-    data_keys: TableName | None = Field(
+    data_keys: ColumnName | None = Field(
         None, description="the table of data keys; without one each token carries its data key"
     )
-    index_keys: TableName = Field("index_keys", description="the table of keys of blind indexes")
+    index_keys: ColumnName = Field("index_keys", description="the table of keys of blind indexes")
     quiet_for: Annotated[int, Within("1s", "30d")] = Field(
         DAY, description="a duration such as 1d without a writer that does not encrypt"
     )
