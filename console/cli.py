@@ -2,9 +2,9 @@
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
 ``copy-secrets --dry-run`` has something to copy, ``audit anomalies``, ``audit devices``,
-``audit ingest``, ``audit verify``, ``check``, ``doctor``,
-``environments diff``, ``ledger``, ``logs read``, ``policies test``, ``rollout watch`` or
-``backups`` finds something, or ``status`` a part that is not running.
+``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``, ``ledger``,
+``logs read``, ``policies explain``, ``policies test``, ``rollout watch`` or ``backups`` finds
+something, or ``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from console import (
     backup,
     bootstrap,
     ci_env,
+    cost,
     credentials,
     doctor,
     env_files,
@@ -83,6 +84,7 @@ for command in (
     authoring.schema,
     bootstrap.bootstrap,
     ci_env.ci_env,
+    cost.cost,
     credentials.issue_secret_id,
     credentials.unwrap,
     doctor.doctor,

@@ -1,4 +1,4 @@
-"""Commands ``strongroom policies``: tests of what services may do, and policies of one's own."""
+"""Commands ``strongroom policies``: what services may do, and policies of one's own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from console import operate
+from console.iam_policies import explain, run_rows
 from console.operator_session import open_operator_session
 from console.options import Env, Root
 from policies import override
@@ -22,6 +23,7 @@ from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
 FAILS: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="Test what services may do; replace a policy.")
+app.command()(explain)
 Name = Annotated[str, typer.Argument(help="a policy of the tool, such as service or developer")]
 
 
@@ -40,12 +42,18 @@ def run_tests(
 ) -> None:
     """Ask the server for what each row of policies/<service>.tests.yaml expects.
 
-    Exit code 2 if a row does not hold.
+    For an environment on AWS, the declared IAM policy is evaluated, and nothing is requested. Exit
+    code 2 if a row does not hold.
     """
     repository = operate.repository()
-    declared, environment = repository.load(), Environment(env)
+    declared, environment = operate.load_declaration(), Environment(env)
     tests = read_tests(repository.policies, declared)
     scopes = _select(declared, environment, tests, service)
+    if declared.environment(environment).aws is not None:
+        held = [run_rows(declared, scope, tests[scope.service]) for scope in scopes]
+        if not all(held):
+            raise typer.Exit(FAILS)
+        return
     with open_operator_session(env, root, "strongroom-apply") as session:
         results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
     if not all(results):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from app_integration.names import Scope
 from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.account import Account
 from aws.iam.evaluation import ApiCall, as_list, check_statements, is_granted
-from aws.iam.service_policy import KEY_ACTIONS, KEY_TAG
+from aws.iam.questions import SUFFIX, key_call, read_call
+from aws.iam.service_policy import KEY_ACTIONS
 from vault.declare.declaration import Declaration
-
-_SUFFIX: Final = "AbCdEf"
-_KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 def needed_calls(declaration: Declaration, scope: Scope, account: Account) -> Iterator[ApiCall]:
@@ -23,17 +21,14 @@ def needed_calls(declaration: Declaration, scope: Scope, account: Account) -> It
     denies each secret in it. The SDK then reads the secrets singly.
     """
     for name in declaration.secrets(scope):
-        arn = account.secret(scope.secret(name), _SUFFIX)
+        arn = account.secret(scope.secret(name), SUFFIX)
         for stage in (CURRENT, PREVIOUS):
-            context = {"secretsmanager:VersionStage": stage}
-            yield ApiCall("secretsmanager:GetSecretValue", arn, context)
+            yield read_call(account, scope.secret(name), stage)
         yield ApiCall("secretsmanager:DescribeSecret", arn)
     for name, spec in declaration.service(scope.service).keys.items():
-        arn = account.any_key.replace("*", _KEY_ID)
-        context = {f"aws:ResourceTag/{KEY_TAG}": scope.key(name)}
         for operation in spec.allow:
             _, actions = KEY_ACTIONS[operation]
-            yield from (ApiCall(action, arn, context) for action in actions)
+            yield from (key_call(account, scope.key(name), action) for action in actions)
 
 
 def find_denied(document: Mapping[str, Any], calls: Sequence[ApiCall]) -> list[ApiCall]:

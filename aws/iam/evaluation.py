@@ -45,10 +45,17 @@ def is_granted(document: Mapping[str, Any], call: ApiCall) -> bool:
         ConfigurationError: If the policy uses what is not evaluated here.
 
     """
-    effects = {
-        statement["Effect"] for statement in check_statements(document) if _applies(statement, call)
-    }
-    return effects == {"Allow"}
+    return {statement["Effect"] for statement in find_statements(document, call)} == {"Allow"}
+
+
+def find_statements(document: Mapping[str, Any], call: ApiCall) -> list[Mapping[str, Any]]:
+    """Return the statements of a policy that apply to *call*, which is denied if there is none.
+
+    Raises:
+        ConfigurationError: If the policy uses what is not evaluated here.
+
+    """
+    return [statement for statement in check_statements(document) if _applies(statement, call)]
 
 
 def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -61,7 +61,17 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import backup, cli, environment_plan, environments, ledger, logs, policies, rollout
+from console import (
+    backup,
+    cli,
+    environment_plan,
+    environments,
+    iam_policies,
+    ledger,
+    logs,
+    policies,
+    rollout,
+)
 from console.audit import anomalies, devices, verify
 from policies.render import render_policies
 from vault.audit.archive.device_metrics import render_device_metrics
@@ -264,6 +274,8 @@ COMMANDS: Final = {
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
+    "cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
+    "--data-key-cache --prices --json",
     "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
     "--root",
     "copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
@@ -293,6 +305,7 @@ COMMANDS: Final = {
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
     "policies diff": "NAME",
+    "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
     "policies test": "--env --service --root",
     "put": "NAME --service --env --root",
@@ -376,6 +389,7 @@ def test_exit_codes_are_listed() -> None:
         verify.FAULTY,
         environments.DIFFERS,
         ledger.OVERDUE,
+        iam_policies.DENIED,
         logs.INCOMPLETE,
         policies.FAILS,
         rollout.STOPPED,

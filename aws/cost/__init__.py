@@ -1,0 +1,1 @@
+"""Estimate of what Secrets Manager and KMS cost, with the SDK's caches and without."""

@@ -1,0 +1,78 @@
+"""Questions about an IAM policy: which calls on a secret or key it grants, by which statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app_integration.sources.aws import CURRENT, PREVIOUS
+from aws.account import Account
+from aws.iam.evaluation import ApiCall, find_statements, is_granted
+from aws.iam.service_policy import KEY_ACTIONS, KEY_TAG
+
+#: A secret's suffix and a key's id, which AWS chooses. No policy names them.
+SUFFIX: Final = "AbCdEf"
+KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
+STAGE: Final = "secretsmanager:VersionStage"
+#: The version that a rotation has not tested yet.
+_PENDING: Final = "AWSPENDING"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Decision of a policy on one call.
+
+    Attributes:
+        call: The call.
+        granted: Whether the policy grants it.
+        statements: The names of the statements that decide, none if no statement applies.
+
+    """
+
+    call: ApiCall
+    granted: bool
+    statements: tuple[str, ...]
+
+
+def decide(document: Mapping[str, Any], calls: Iterable[ApiCall]) -> list[Decision]:
+    """Return the decision of a policy on each of *calls*.
+
+    Raises:
+        ConfigurationError: If the policy uses what is not evaluated here.
+
+    """
+    return [
+        Decision(
+            call,
+            is_granted(document, call),
+            tuple(each.get("Sid", "") for each in find_statements(document, call)),
+        )
+        for call in calls
+    ]
+
+
+def read_call(account: Account, path: str, stage: str) -> ApiCall:
+    """Return the call that reads the version of a secret with the label *stage*."""
+    return ApiCall("secretsmanager:GetSecretValue", account.secret(path, SUFFIX), {STAGE: stage})
+
+
+def secret_calls(account: Account, path: str) -> list[ApiCall]:
+    """Return the calls about a secret that a reviewer asks for, that which reads it first."""
+    arn = account.secret(path, SUFFIX)
+    reads = [read_call(account, path, stage) for stage in (CURRENT, PREVIOUS, _PENDING)]
+    others = ("DescribeSecret", "PutSecretValue", "DeleteSecret")
+    return [*reads, *(ApiCall(f"secretsmanager:{action}", arn) for action in others)]
+
+
+def key_calls(account: Account, name: str) -> list[ApiCall]:
+    """Return the calls about a KMS key that a reviewer asks for, those of the SDK first."""
+    used = [action for _, actions in KEY_ACTIONS.values() for action in actions]
+    others = ("kms:GenerateDataKey", "kms:DisableKey", "kms:ScheduleKeyDeletion")
+    return [key_call(account, name, action) for action in (*used, *others)]
+
+
+def key_call(account: Account, name: str, action: str) -> ApiCall:
+    """Return a call on the KMS key that is declared as *name*, such as ``shop-prod-pii``."""
+    arn = account.any_key.replace("*", KEY_ID)
+    return ApiCall(action, arn, {f"aws:ResourceTag/{KEY_TAG}": name})
