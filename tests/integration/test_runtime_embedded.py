@@ -25,10 +25,11 @@ from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
 from vault.runtime import port_file
 from vault.runtime.access import Access
-from vault.runtime.embedded import EmbeddedRuntime, StillRunning
+from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.port_file import RunsOnOtherPort
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
+from vault.runtime.process_runtime import StillRunning
 from vault.runtime.processes.lock import Busy
 from vault.runtime.processes.program import Program
 from vault.runtime.runtime import StartFailed

@@ -1,0 +1,191 @@
+"""Servers of a local deployment as processes: what every runtime of processes does alike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+from app_integration.errors import StrongroomError
+from vault.runtime import folder_format, port_file
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, check_free
+from vault.runtime.processes.lock import Lock
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.runtime import AgentUnit, Progress, StartResult, Status, no_progress
+from vault.runtime.servers.server import Server
+
+
+class StillRunning(StrongroomError):
+    """A process of this deployment that must be stopped before the deployment is erased."""
+
+
+class ProcessRuntime:
+    """Servers of a local deployment, each a process.
+
+    Attributes:
+        server_types: The classes of its servers.
+
+    """
+
+    server_types: ClassVar[tuple[type[Server], ...]]
+
+    def __init__(self, layout: Layout, ports: Ports) -> None:
+        self.layout = layout
+        self.ports = ports
+        self.processes = ProcessManager(layout)
+        self._lock = Lock(layout)
+        #: One of each class; the subclass sets it.
+        self._servers: tuple[Server, ...] = ()
+
+    def start(self, progress: Progress = no_progress) -> StartResult:
+        """Start the servers that are not running.
+
+        If one fails, the servers that this call started are stopped again.
+
+        Args:
+            progress: Shows each server while it starts.
+
+        Raises:
+            Busy: If another command has the deployment's lock.
+            ConfigurationError: If a folder or file cannot be used.
+            PortTaken: If another process listens on a port. No server was started.
+            RunsOnOtherPort: If a server is running on another port. Nothing was changed.
+            StartFailed: If a server exits, or is not ready in time.
+
+        """
+        with self.exclusive():
+            running_ports = self.running_ports(self.layout)
+            port_file.reject_other_ports(self.layout.root, self.ports.by_name(), running_ports)
+            missing = [server for server in self._servers if not server.is_ready()]
+            for server in missing:
+                server.stop()
+            check_free(self.ports, [name for server in missing for name in server.port_names])
+            folder_format.write(self.layout)
+            port_file.write(self.layout, self.ports)
+            running = [server for server in self._servers if server not in missing]
+            try:
+                # An earlier command may have been killed before a running server was set up, so
+                # that start(), which repeats the setup, is called for each server.
+                _run_on_each(running, lambda server: server.start(), no_progress)
+                _run_on_each(missing, lambda server: server.start(), progress)
+            except BaseException:
+                _run_on_each(missing, lambda server: server.stop(), no_progress)
+                raise
+        return StartResult(tuple(server.name for server in missing), None)
+
+    def stop(self, progress: Progress = no_progress) -> tuple[str, ...]:
+        """Stop all servers, and return the names of those that were running.
+
+        Their data stays.
+
+        Args:
+            progress: Shows each server while it stops.
+
+        Raises:
+            Busy: If another command has the deployment's lock.
+            StopFailed: If a process survives SIGKILL.
+
+        """
+        if not self.layout.run.exists():
+            return ()
+        with self.exclusive():
+            running = tuple(server.name for server in self._servers if server.find())
+            _run_on_each(self._servers, lambda server: server.stop(), progress)
+        return running
+
+    @classmethod
+    def running_ports(cls, layout: Layout) -> Mapping[str, int]:
+        """Return the ports of the running servers of the deployment in *layout*, by name."""
+        processes = ProcessManager(layout)
+        return {
+            name: port
+            for server in cls.server_types
+            if (running := processes.find(server.name))
+            for name, port in zip(server.port_names, running.ports, strict=False)
+        }
+
+    def status(self) -> tuple[Status, ...]:
+        """Return the state of each server."""
+        return tuple(map(_status, self._servers))
+
+    def restart_agent(self, unit: AgentUnit, template: str | None = None) -> None:
+        """Do nothing, because no server here runs agents."""
+
+    def sync_config(self) -> None:
+        """Do nothing, because the agent delivers directly below the deployment's folder."""
+
+    def sync_audit(self) -> None:
+        """Do nothing, because the server writes directly below the deployment's folder."""
+
+    def reset(self) -> None:
+        """Stop all servers, and erase their data, keys, passwords and logs.
+
+        Raises:
+            Busy: If another command has the deployment's lock.
+            StillRunning: If another process of this deployment is running. Nothing was stopped
+                or erased.
+
+        """
+        servers = {server.name for server in self._servers}
+        running = {name for name in self.processes.names() if self.processes.find(name)}
+        if others := sorted(running - servers):
+            raise StillRunning(f"{', '.join(others)} is still running; stop it first")
+        self.stop()
+        for server in self._servers:
+            server.erase()
+        if self.layout.root.is_dir():
+            shutil.rmtree(self.layout.root)
+
+    def check_listener(self, name: str) -> None:
+        """Check that the server *name*, as this deployment started it, listens on its port.
+
+        Raises:
+            UnexpectedListener: If another process does, or none. No credential may be sent.
+
+        """
+        next(server for server in self._servers if server.name == name).check_listener()
+
+    def stop_started(self, started: StartResult) -> None:
+        """Stop the servers that *started* names."""
+        for name in started.servers:
+            self.processes.stop(name)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Lock the deployment against other commands. The lock is reentrant.
+
+        Raises:
+            Busy: If another command has the lock.
+
+        """
+        return self._lock.exclusive()
+
+
+def _run_on_each(
+    servers: tuple[Server, ...] | list[Server],
+    action: Callable[[Server], None],
+    progress: Progress,
+) -> None:
+    """Run *action* on all servers in parallel, and raise the first error once all have ended."""
+
+    def run(server: Server) -> None:
+        with progress(server.title):
+            action(server)
+
+    with ThreadPoolExecutor(max_workers=max(1, len(servers))) as pool:
+        for future in [pool.submit(run, server) for server in servers]:
+            future.result()
+
+
+def _status(server: Server) -> Status:
+    running = server.find()
+    return Status(
+        name=server.name,
+        title=server.title,
+        port=server.port,
+        running=running is not None,
+        pid=running.pid if running else None,
+        since=running.since if running else None,
+    )
