@@ -11,10 +11,18 @@ WORKERS ?= logical
 NO_TEST := 5
 BIN := .venv/bin
 STRONGROOM := $(BIN)/strongroom
+# Backend of the local deployment; that on AWS has a folder of its own, and runs on moto.
+ifeq ($(SECRETS_BACKEND),aws)
+export SECRETS_BACKEND
+LOCAL := --root .strongroom-aws
+MOTO := .venv/peers
+endif
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-annotate \
 	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
 	--group store
+# All but moto, which the group peers brings, because few need it.
+EXTRAS := $(addprefix --extra ,audit aws config database local metrics page)
 GROUPS := --group build --group lint --group test
 
 .PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
@@ -33,17 +41,17 @@ help: ## Show this list
 		-e ./app_integration -e .
 	@touch $@
 
-vault-up: .venv ## Start the local deployment and apply to it; RUNTIME=docker: in containers
-	@$(STRONGROOM) up
+vault-up: .venv $(MOTO) ## Start the local deployment and apply to it; RUNTIME=docker: in containers
+	@$(STRONGROOM) up $(LOCAL)
 
 vault-status: .venv ## Tell what runs
-	@$(STRONGROOM) status
+	@$(STRONGROOM) status $(LOCAL)
 
-vault-down: .venv ## Stop the local deployment; its data stays (in containers it goes)
-	@$(STRONGROOM) down
+vault-down: .venv ## Stop the local deployment; its data stays (in containers and on AWS it goes)
+	@$(STRONGROOM) down $(LOCAL)
 
 vault-reset: .venv ## Erase the local deployment, after asking
-	@$(STRONGROOM) reset
+	@$(STRONGROOM) reset $(LOCAL)
 
 monitoring-up: .venv ## Run Prometheus and Alertmanager beside the local deployment
 	@$(STRONGROOM) monitoring up
@@ -57,8 +65,9 @@ plan: .venv ## Show what apply would change: make plan ENV=dev
 apply: .venv ## Make the server what the declaration says: make apply ENV=dev
 	@$(STRONGROOM) apply --env $(ENV)
 
-store: .venv ## Run the example store on the local deployment
-	@$(STRONGROOM) store
+store: .venv $(MOTO) ## Run the example store on the local deployment; SECRETS_BACKEND=aws: on moto
+	@$(if $(LOCAL),$(STRONGROOM) up $(LOCAL))
+	@$(STRONGROOM) store $(LOCAL)
 
 # Beside what the local deployment needs: see the group "peers" in pyproject.toml.
 .venv/peers: .venv requirements/peers.txt
@@ -117,7 +126,7 @@ wheel: .venv ## Build the tool as one wheel, and the SDK alone, from what git ha
 
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) --all-extras $(GROUPS) -o requirements/lock.txt
+	$(UV) $(EXTRAS) $(GROUPS) -o requirements/lock.txt
 	$(UV) --group image -c requirements/lock.txt -o vault/runtime/docker/requirements.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs -c requirements/lock.txt -o requirements/peers.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs --group nightly -c requirements/lock.txt -o requirements/nightly.txt

@@ -50,6 +50,9 @@ from console import (
 from console.audit import app as audit
 from console.escapes import escape_unprintable
 from console.example_services import run_examples
+from console.local_aws_view import up_on_aws
+from console.local_choice import local_aws
+from console.local_ports import ALL
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
 from console.page import command as page
@@ -111,7 +114,6 @@ app.command("adopt")(adoption.adopt_secret)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, emoji=False)
 
-
 PruneFlag = Annotated[
     bool, typer.Option("--prune", help="delete managed resources that are no longer declared")
 ]
@@ -129,6 +131,9 @@ def up(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
+    if on_aws := local_aws(root, movable=ALL):
+        up_on_aws(out, on_aws, services or ())
+        return
     local = operate.startable_deployment(root)
     result = local.up(Steps(out), services or ())
     if result.has_lost_data:
@@ -163,7 +168,7 @@ def down(root: Root = operate.DEFAULT_ROOT) -> None:
 @app.command()
 def status(root: Root = operate.DEFAULT_ROOT) -> None:
     """Show which parts run and which configs are in use. Exit code 2 if a part does not run."""
-    local = operate.local_deployment(root)
+    local = local_aws(root) or operate.local_deployment(root)
     statuses = local.status()
     show_status(out, statuses)
     configs = local.read_config_states()
@@ -257,11 +262,14 @@ def put(
 @app.command()
 def store(root: Root = operate.DEFAULT_ROOT) -> None:
     """Run the example services on the local deployment until they are interrupted."""
+    if on_aws := local_aws(root, movable=("store",)):
+        on_aws.read_keys()
+        raise typer.Exit(run_examples(on_aws, "aws"))
     local = operate.local_deployment(root, movable=("store",))
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
-    raise typer.Exit(run_examples(local))
+    raise typer.Exit(run_examples(local, "vault"))
 
 
 def main() -> None:

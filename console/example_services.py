@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from console.foreground import ForegroundProgram, run_together
 from console.local import LocalDeployment
+
+if TYPE_CHECKING:
+    from console.local_aws import LocalAwsDeployment
 
 #: Service → its module.
 MODULES: Final = {"gaara-store": "examples.gaara_store", "orders-mail": "examples.orders_mail"}
@@ -16,13 +19,14 @@ MODULES: Final = {"gaara-store": "examples.gaara_store", "orders-mail": "example
 _FROM_SHELL: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
-def run_examples(local: LocalDeployment) -> int:
+def run_examples(local: LocalDeployment | LocalAwsDeployment, server: str) -> int:
     """Run the example services that were started, until one exits or the user interrupts them.
 
     A service that a narrowed ``up`` left out has no credential and no config, and is not run.
 
     Args:
         local: The running deployment.
+        server: Name of its secrets server.
 
     Returns:
         The exit code.
@@ -46,5 +50,5 @@ def run_examples(local: LocalDeployment) -> int:
             f"no example service was started; declare one of {', '.join(MODULES)} in dev, and run "
             "make vault-up"
         )
-    local.check_listeners("vault", "database", "redis", "smtp")
+    local.check_listeners(server, "database", "redis", "smtp")
     return run_together(programs)

@@ -52,6 +52,17 @@ class ConfigState:
     note: str | None = None
 
 
+def read_config_state(
+    live: Path, problem: str | None = None, note: str | None = None
+) -> ConfigState:
+    """Return the state of the config file *live*. See :class:`ConfigState`."""
+    try:
+        since = datetime.fromtimestamp(live.stat().st_mtime, tz=UTC)
+    except FileNotFoundError:
+        since = None
+    return ConfigState(live, since, read_status(live), problem, note)
+
+
 class ValuesMissing(StrongroomError):
     """Secrets of a template that have no value. The agent delivers the config once they have."""
 
@@ -115,13 +126,9 @@ class LocalAgent:
 
     def read_config_state(self) -> ConfigState:
         """Return the state of the service's config file."""
-        try:
-            since = datetime.fromtimestamp(self.live.stat().st_mtime, tz=UTC)
-        except FileNotFoundError:
-            since = None
         state = read_state(self.folder)
         problem = state.reason if state and state.state is not RunState.STOPPED else None
-        return ConfigState(self.live, since, read_status(self.live), problem, self.note)
+        return read_config_state(self.live, problem, self.note)
 
     @property
     def note(self) -> str | None:

@@ -44,9 +44,13 @@ def _shared_database(declaration: Declaration, database: ServiceDatabase | None)
 
 def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
     """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
+    return with_local_servers(declaration.with_vault(Environment.DEV, ports.vault_address), ports)
+
+
+def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
+    """Return *declaration* with the addresses of this machine's database and mail server."""
     known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
-    endpoint = Endpoint(HOST, ports.database)
-    changed = declaration.with_vault(Environment.DEV, ports.vault_address)
+    endpoint, changed = Endpoint(HOST, ports.database), declaration
     for scope in declaration.scopes(Environment.DEV):
         service = declaration.service(scope.service)
         changed = changed.with_deployment(

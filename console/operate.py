@@ -12,10 +12,11 @@ from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from console.dev_on_aws import apply_backend, is_dev_on_aws
 from console.local import LocalDeployment
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.local_servers import LocalServers
-from console.runtimes import select_runtime
+from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
@@ -58,12 +59,14 @@ def local_root(root: Path = DEFAULT_ROOT) -> Path:
 def load_declaration() -> Declaration:
     """Load the declaration, and check all of it.
 
+    With ``SECRETS_BACKEND=aws``, dev is on AWS, whatever its file says.
+
     Raises:
-        ConfigurationError: If the working directory is in no repository.
+        ConfigurationError: If the working directory is in no repository, or dev cannot be on AWS.
         DeclarationError: If a file has a fault.
 
     """
-    return repository().load()
+    return apply_backend(repository().load(), os.environ)
 
 
 def find_declaration() -> Declaration | None:
@@ -133,20 +136,17 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
             than the one that a server is running on, or dev is on AWS.
 
     """
-    layout = open_layout(root)
+    layout, declaration = open_layout(root), load_declaration()
+    _check_dev_on_vault(layout, declaration)
     ports = choose_ports(layout, os.environ, movable)
     runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))
-    declaration = load_declaration()
-    _check_dev_on_vault(declaration)
     return LocalDeployment(layout, ports, declaration, runtime)
 
 
-def _check_dev_on_vault(declaration: Declaration) -> None:
-    dev = declaration.environments.get(Environment.DEV)
-    if dev is not None and dev.aws is not None:
+def _check_dev_on_vault(layout: Layout, declaration: Declaration) -> None:
+    if is_dev_on_aws(declaration) or started_on(layout) == MOTO:
         raise ConfigurationError(
-            "dev is on AWS, so it has no local deployment; to have one, declare 'tokens' and"
-            " 'agent' in its file in place of 'aws'"
+            f"the local deployment in {layout.root} is on AWS, and this command is for one on Vault"
         )
 
 

@@ -15,6 +15,8 @@ from vault.runtime.runtime import Runtime
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"
+#: The runtime of a deployment on AWS.
+MOTO: Final = "moto"
 
 
 class RuntimeFactory(Protocol):
@@ -27,6 +29,12 @@ class RuntimeFactory(Protocol):
     def running_ports(self, layout: Layout, /) -> Mapping[str, int]:
         """Return the ports of the running servers of the deployment in *layout*, by name."""
         ...
+
+
+def started_on(layout: Layout) -> str:
+    """Return the name of the runtime that a deployment was started on; empty if it never was."""
+    path = layout.runtime
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def select_runtime(
@@ -47,8 +55,7 @@ def select_runtime(
         ConfigurationError: If there is no such runtime, or the deployment was started on another.
 
     """
-    path = layout.runtime
-    started = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    started = started_on(layout)
     requested = variables.get(SETTING) or started or DEFAULT
     if requested not in RUNTIMES:
         raise ConfigurationError(
@@ -60,6 +67,12 @@ def select_runtime(
             f"starting another with RUNTIME={requested}: make vault-reset"
         )
     return RUNTIMES[requested](repository)
+
+
+def _moto(_repository: Path | None) -> RuntimeFactory:
+    from vault.runtime.moto_runtime import MotoRuntime  # noqa: PLC0415 (as below)
+
+    return MotoRuntime
 
 
 def _embedded(_repository: Path | None) -> RuntimeFactory:
@@ -90,4 +103,5 @@ class ContainersOf:
 RUNTIMES: Final[dict[str, Callable[[Path | None], RuntimeFactory]]] = {
     "embedded": _embedded,
     "docker": ContainersOf,
+    MOTO: _moto,
 }

@@ -52,7 +52,7 @@ def deployment(
 @pytest.fixture
 def service(deployment: Deployment) -> Iterator[Client]:
     """Yield an SDK client with the store's settings."""
-    client = Client(deployment.settings)
+    client = deployment.open_client()
     yield client
     client.close()
 

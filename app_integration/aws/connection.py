@@ -53,6 +53,7 @@ class AwsConnection:
         *,
         development: bool = False,
         endpoint: str | None = None,
+        access_key: tuple[str, str] | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -63,6 +64,8 @@ class AwsConnection:
             region: The region of all services.
             development: Whether ``http://`` and credentials that never expire are allowed.
             endpoint: The URL of all services; None for those of AWS, or of ``AWS_ENDPOINT_URL``.
+            access_key: An id and a key, for a local stand-in of AWS; None for the identity that
+                boto3 finds.
             limits: Time limits; the defaults if None.
             clock: Monotonic, in seconds.
             sleep: Sleeps for the given seconds.
@@ -71,6 +74,7 @@ class AwsConnection:
         self.region: Final = region
         self._development = development
         self._endpoint = endpoint
+        self._access_key = access_key
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
@@ -155,7 +159,8 @@ class AwsConnection:
 
     def _build_client(self, service: str) -> Any:
         if self._session is None:
-            session = boto3.session.Session(region_name=self.region)
+            key_id, key = self._access_key or (None, None)
+            session = boto3.session.Session(key_id, key, region_name=self.region)
             self._check_identity(session)
             self._session = session  # only now, so that the check is repeated until it succeeds
         client = self._session.client(

@@ -137,7 +137,8 @@ def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str] | None
             f"--reload {reload.text} needs the application's command, after --",
         ),
         (
-            is_alone and options.health is None,
+            # With --from-sdk the model may be the whole check, as it is for an agent's delivery.
+            is_alone and options.health is None and options.from_sdk is None,
             "without the application's command, --health is needed to see how it runs",
         ),
         (

@@ -6,10 +6,8 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
 
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,17 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from app_integration.config.deliver import State, status_file
 from app_integration.config.loader import ConfigFile
 from app_integration.errors import StrongroomError
-from app_integration.settings import from_environment
-from app_integration.transport.http import Transport
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
 from examples.gaara_store.problems import Unavailable
+from examples.gaara_store.secrets_server import ping_secrets
 from examples.gaara_store.store import current_store
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)
-
-VAULT_TIMEOUT: Final = 2.0  # seconds
 
 
 @blueprint.get("/health")
@@ -39,7 +34,7 @@ def health() -> tuple[Response, HTTPStatus]:
     store = current_store()
     are_keys_lost = store.users.keys.are_lost()
     parts = {
-        "vault": _is_available("vault", _ping_vault),
+        "secrets": _is_available("the secrets server", ping_secrets),
         "database": _is_available("database", store.users.ping),
         "redis": _is_available("redis", store.attempts.ping),
         "config": _is_config_current(store.config_file),
@@ -64,18 +59,6 @@ def _is_available(part: str, ping: Callable[[], None]) -> bool:
         log.warning("%s is unavailable: %s", part, error)
         return False
     return True
-
-
-def _ping_vault() -> None:
-    settings = from_environment()
-    with closing(
-        Transport(
-            settings.require_address(),
-            cacert=settings.vault_cacert,
-            connect_timeout=VAULT_TIMEOUT,
-        )
-    ) as transport:
-        transport.send("GET", "sys/health?standbyok=true", timeout=VAULT_TIMEOUT)
 
 
 def _is_config_current(config_file: ConfigFile[StoreConfig]) -> bool:

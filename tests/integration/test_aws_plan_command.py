@@ -96,9 +96,8 @@ def test_saved_plan_is_applied_only_while_it_is_current(
         ),
         (
             ("put", "password", "--service", "shop", *DEV),
-            "dev is on AWS, so it has no local deployment",
+            "is on AWS, and this command is for one on Vault",
         ),
-        (("status",), "dev is on AWS, so it has no local deployment"),
     ],
 )
 def test_command_that_is_not_for_the_environment_says_so(

@@ -44,6 +44,7 @@ class Layout:
             self.vault_data,
             self.audit,
             self.redis,
+            self.aws,
             self.smtp,
             self.mail,
             self.mail_accounts,
@@ -71,7 +72,7 @@ class Layout:
 
     @property
     def runtime(self) -> Path:
-        """Return the file with the name of the runtime, ``embedded`` or ``docker``."""
+        """Return the file with the name of the runtime, ``embedded``, ``docker`` or ``moto``."""
         return self.root / "runtime"
 
     @property
@@ -160,6 +161,11 @@ class Layout:
     def redis(self) -> Path:
         """Return the folder of Valkey's configuration and data."""
         return self.root / "redis"
+
+    @property
+    def aws(self) -> Path:
+        """Return the working folder of the stand-in for AWS, which stores nothing."""
+        return self.root / "aws"
 
     @property
     def smtp(self) -> Path:

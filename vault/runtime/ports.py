@@ -56,11 +56,17 @@ class Ports(_Numbers):
     redis: int = 16379
     smtp: int = 11025
     store: int = 8080
+    aws: int = 15000
 
     @property
     def vault_address(self) -> str:
         """Return the URL of the secrets server's API and web page."""
         return f"http://{HOST}:{self.vault}"
+
+    @property
+    def aws_address(self) -> str:
+        """Return the URL of the stand-in for AWS, all services."""
+        return f"http://{HOST}:{self.aws}"
 
 
 @dataclass(frozen=True, slots=True)

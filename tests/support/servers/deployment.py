@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app_integration.client import Client
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
@@ -79,6 +80,14 @@ class Deployment:
     def settings(self) -> Settings:
         """Return the settings that the store's own process would have."""
         return from_environment(self.variables)
+
+    def open_client(self) -> Client:
+        """Return an SDK client with the store's settings."""
+        return Client(self.settings)
+
+    def write_secret(self, name: str, value: str) -> None:
+        """Write the next version of a secret of the store."""
+        self.operator.post(f"secret/data/gaara-store/dev/{name}", {"data": {"value": value}})
 
     def kill(self, name: str) -> None:
         """Kill the part *name*, as a crash does, and wait until its process has ended.

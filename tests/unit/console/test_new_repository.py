@@ -105,7 +105,7 @@ def test_workflow_of_no_repository_or_no_environment_is_refused(
 
 
 def test_lines_for_a_gitignore_of_ones_own_name_the_local_deployment() -> None:
-    assert ignored_names()[:2] == [".strongroom/", ".env"]
+    assert ignored_names()[:3] == [".strongroom/", ".strongroom-aws/", ".env"]
 
 
 def test_repository_inside_another_is_refused(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_error_reason_is_logged_and_not_returned(
 
 def test_health_reports_each_part_and_returns_200_without_vault(shop: Shop) -> None:
     answer = shop.client.get("/health")
-    parts = {"vault": False, "database": True, "redis": True, "config": True, "keys": True}
+    parts = {"secrets": False, "database": True, "redis": True, "config": True, "keys": True}
     assert answer.status_code == 200
     assert answer.get_json()["status"] == "degraded"
     assert answer.get_json()["parts"] == parts

@@ -10,7 +10,7 @@ from vault.declare.checks.service import Data, section
 from vault.declare.errors import FieldError, Loc
 
 #: Keys of an environment's file that are about a Vault server.
-_OF_VAULT: Final = (
+OF_VAULT: Final = (
     "vault",
     "tokens",
     "agent",
@@ -22,13 +22,15 @@ _OF_VAULT: Final = (
     "groups",
     "jobs",
 )
-#: Keys of a service in it that are.
-_OF_VAULT_SERVICE: Final = ("login", "colours", "password_policy", "adopted", "paired")
+#: Keys of a service in such a file that are.
+OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted", "paired")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
 #: Position of the region in an ARN.
 _REGION: Final = 3
+#: The periods that :func:`is_period_of_kms` accepts, for errors.
+KMS_PERIODS: Final = f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
 
 
 def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
@@ -42,18 +44,16 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
     if "aws" not in data:
         yield from _roles_on_vault(data)
         return
-    yield from _unused(data, (), _OF_VAULT)
+    yield from _unused(data, (), OF_VAULT)
     yield from _monitoring(data, services)
     for name in section(data, "services"):
         here: Loc = ("services", name)
-        yield from _unused(section(data, "services", name), here, _OF_VAULT_SERVICE)
+        yield from _unused(section(data, "services", name), here, OF_VAULT_IN_SERVICE)
         for key, spec in section(services.get(name) or {}, "keys").items():
             period = spec.get("rotate_every") if isinstance(spec, Mapping) else None
-            if isinstance(period, str) and not _is_period_of_kms(period):
+            if isinstance(period, str) and not is_period_of_kms(period):
                 what = f"has {name}, whose key {key!r} rotates every {period}"
-                yield FieldError(
-                    here, what, f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
-                )
+                yield FieldError(here, what, KMS_PERIODS)
 
 
 def _roles_on_vault(data: Data) -> Iterator[FieldError]:
@@ -101,7 +101,8 @@ def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldErro
             yield FieldError((*here, key), f"has the key {key!r}", expected, subject=here)
 
 
-def _is_period_of_kms(period: str) -> bool:
+def is_period_of_kms(period: str) -> bool:
+    """Return whether KMS can rotate a key with *period*, such as ``90d``."""
     try:
         days, rest = divmod(durations.parse(period), durations.DAY)
     except ValueError:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from app_integration._internal.private_file import write_private
+from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime.files import ensure_private_folder, read_or_create_password
 from vault.runtime.layout import Layout
@@ -107,9 +108,27 @@ class DatabaseAccounts:
 
     def url(self) -> Secret:
         """Return the application's ``database-url``, whose user is not leased."""
-        user, password = self.roles.app, self.password("app").reveal()
+        return self._url(self.roles.app, self.password("app"))
+
+    def ensure_reader(self, scope: Scope) -> Secret:
+        """Create the user of another service that reads the tables, and return its URL.
+
+        It is for a backend that leases no users.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects a statement.
+
+        """
+        file = self.superuser.layout.database_passwords(scope.service) / "app"
+        ensure_private_folder(file.parent)
+        password = read_or_create_password(file)
+        with self.superuser.connect() as superuser:
+            postgres_roles.ensure_reader(superuser, self.roles, scope.app_role, password)
+        return self._url(scope.app_role, password)
+
+    def _url(self, user: str, password: Secret) -> Secret:
         return Secret(
-            f"postgresql+psycopg://{user}:{quote(password, safe='')}"
+            f"postgresql+psycopg://{user}:{quote(password.reveal(), safe='')}"
             f"@{HOST}:{self.superuser.port}/{self.roles.database}"
         )
 

@@ -85,6 +85,13 @@ class Postgres(Server):
         """Remove the data that a server started by root has outside the deployment's folder."""
         postgres_home.erase(self._layout)
 
+    def delete_data(self) -> bool:
+        """Delete the databases of the stopped server, and return whether there were any."""
+        home = postgres_home.prepare(self._layout, binaries.postgres_folder())
+        has_data = home.data.exists()
+        shutil.rmtree(home.data, ignore_errors=True)
+        return has_data
+
     def _create_cluster(self, home: Home) -> None:
         """Create the cluster's files in a temporary folder, and rename it once it is complete."""
         unfinished = home.folder / "data.unfinished"

@@ -125,6 +125,29 @@ def ensure_user(superuser: psycopg.Connection, roles: ServiceRoles, user: str) -
     allow_password_changes(superuser, roles.manager, user)
 
 
+def ensure_reader(
+    superuser: psycopg.Connection, roles: ServiceRoles, user: str, password: Secret
+) -> None:
+    """Create a user of another service that reads the owner's tables, unless it exists.
+
+    Args:
+        superuser: A connection that commits each statement.
+        roles: The names.
+        user: The user.
+        password: Its password. An existing one keeps its own.
+
+    Raises:
+        psycopg.Error: If the server rejects a statement.
+
+    """
+    if _exists(superuser, "pg_roles", "rolname", user):
+        return
+    name, verifier = Identifier(user), _verifier(superuser, user, password)
+    with superuser.transaction():
+        _run(superuser, "CREATE ROLE {} LOGIN PASSWORD {}", name, verifier)
+        _run(superuser, "GRANT {} TO {}", Identifier(roles.reader), name)
+
+
 def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
     """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
 

@@ -5,10 +5,12 @@ It requires a password, listens on 127.0.0.1 only, and stores its data in an app
 
 from __future__ import annotations
 
+import shutil
 from typing import Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.secret import Secret
+from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
@@ -35,6 +37,11 @@ class Valkey(Server):
     def url(self) -> Secret:
         """Return the URL that the application gets as ``redis-url``."""
         return self._account.url()
+
+    def delete_data(self) -> None:
+        """Delete the data of the stopped server."""
+        shutil.rmtree(self._layout.redis, ignore_errors=True)
+        ensure_private_folder(self._layout.redis)
 
     def start(self) -> None:
         """Write its configuration, start it, and wait until it accepts the password.
