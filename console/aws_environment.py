@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal.aws_variables import check_endpoints, read_region
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
 from aws.account import Account
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -57,6 +59,27 @@ def _connect(region: str, environment: Environment) -> AwsConnection:
     except ModuleNotFoundError as error:
         raise _not_installed(environment, error) from None
     return AwsConnection(region, development=environment.is_dev)
+
+
+def write_aws_secret(declaration: Declaration, scope: Scope, name: str, value: Secret) -> None:
+    """Write a new version of a declared secret, under the identity that boto3 finds.
+
+    Args:
+        declaration: The loaded declaration.
+        scope: The service, and an environment on AWS.
+        name: A declared secret.
+        value: The new value.
+
+    Raises:
+        StrongroomError: If it cannot be written.
+
+    """
+    from aws.new_version import write_new_version  # noqa: PLC0415 (it loads boto3)
+
+    environment = declaration.environment(scope.environment)
+    account = Account.of(declaration.account(scope.environment))
+    with closing(open_connection(declaration, scope.environment)) as connection:
+        write_new_version(connection, account, Owner.of(environment), scope.secret(name), value)
 
 
 def build_aws_plan(

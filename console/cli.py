@@ -9,7 +9,6 @@ something, or ``status`` a part that is not running.
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -41,6 +40,7 @@ from console import (
     monitoring,
     operate,
     policies,
+    put,
     rollout,
     rotation,
     secret_copy,
@@ -53,8 +53,7 @@ from console.example_services import run_examples
 from console.local_aws_view import up_on_aws
 from console.local_choice import local_aws
 from console.local_ports import ALL
-from console.operator_session import open_operator_session
-from console.options import ENV, Env, Given, Root, Service
+from console.options import ENV, Env, Given, Root
 from console.page import command as page
 from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
@@ -98,6 +97,7 @@ for command in (
     file_encryption.rewrap_file,
     env_files.export_env,
     ledger.ledger,
+    put.put,
     page.console,
     adoption.rotate_password,
     rotation.rotate,
@@ -243,20 +243,6 @@ def apply(
         show_plan(out, found)
         with progress(out, found) as on_change:
             apply_plan(session, found, on_change)
-
-
-@app.command()
-def put(
-    name: Annotated[str, typer.Argument(help="a declared secret")],
-    service: Service,
-    env: Env,
-    root: Root = operate.DEFAULT_ROOT,
-) -> None:
-    """Write a new version of a secret, read from standard input."""
-    typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
-    with open_operator_session(env, root, "strongroom-apply") as session:
-        version = operate.write_secret(session, service, env, name, typed.removesuffix("\n"))
-    out.print(f"{name}: version {version}")
 
 
 @app.command()

@@ -254,6 +254,20 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
     """
     scope = names.Scope(service, names.parse_environment(env))
     declaration = load_declaration()
+    check_written(declaration, scope, name, value)
+    owner = Owner.of(declaration.environment(scope.environment))
+    check_secret_owner(session, owner, scope.secret(name))
+    return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)
+
+
+def check_written(declaration: Declaration, scope: names.Scope, name: str, value: str) -> None:
+    """Check that an operator may write *value* as that of the secret *name*.
+
+    Raises:
+        ConfigurationError: If no such secret is declared, or it is adopted.
+        InvalidName: If the value is empty.
+
+    """
     declared = declaration.secrets(scope)
     if name not in declared:
         raise ConfigurationError(
@@ -266,6 +280,3 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
         )
     if not value:
         raise InvalidName(f"the value of {name} is empty; pass it on standard input")
-    owner = Owner.of(declaration.environment(scope.environment))
-    check_secret_owner(session, owner, scope.secret(name))
-    return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)

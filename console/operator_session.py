@@ -166,7 +166,8 @@ def _check_on_vault(declared: EnvironmentDeclaration) -> None:
     if declared.aws is not None:
         raise ConfigurationError(
             f"{declared.environment} is on AWS, and this command is for environments on Vault; on"
-            " AWS there are: strongroom plan, strongroom apply, strongroom copy-secrets"
+            " AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger,"
+            " strongroom copy-secrets"
         )
 
 

@@ -85,19 +85,43 @@ def test_saved_plan_is_applied_only_while_it_is_current(
     assert run(command, "apply", file)[0] == 0
 
 
+def put(command: CommandLine, value: str) -> tuple[int, str]:
+    command.monkeypatch.setattr(sys, "stdin", io.StringIO(f"{value}\n"))
+    return run(command, "put", "password", "--service", "shop", *DEV)
+
+
+def test_put_makes_a_version_the_current_one(
+    command: CommandLine, given: tuple[str, str], moto: MotoServer
+) -> None:
+    assert run(command, "apply", *DEV, *given)[0] == 0
+    assert put(command, VALUE) == (0, "password: a new version")
+    secret = {"SecretId": "shop/dev/password", "VersionStage": "AWSCURRENT"}
+    assert moto.client("secretsmanager").get_secret_value(**secret)["SecretString"] == VALUE
+    assert run(command, "plan", *DEV)[0] == 0
+
+
+def test_put_of_a_secret_of_another_deployment_is_refused(
+    command: CommandLine, moto: MotoServer
+) -> None:
+    tags = [{"Key": "managed_by", "Value": "strongroom"}, {"Key": "deployment", "Value": "theirs"}]
+    moto.client("secretsmanager").create_secret(Name="shop/dev/password", Tags=tags)
+    command.monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+    message = "secret shop/dev/password belongs to the deployment 'theirs'"
+    command.assert_rejected(1, message, "put", "password", "--service", "shop", *DEV)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("plan", *DEV, "--prune"), "dev is on AWS, where nothing is pruned"),
         (("plan", "--env", "cloud"), "address without TLS, which is for development only"),
         (
-            ("put", "password", "--service", "shop", "--env", "cloud"),
+            ("audit", "devices", "--env", "cloud", "--audit-log", "audit.log"),
             "cloud is on AWS, and this command is for environments on Vault",
         ),
-        (
-            ("put", "password", "--service", "shop", *DEV),
-            "is on AWS, and this command is for one on Vault",
-        ),
+        (("audit", "devices", *DEV), "is on AWS, and this command is for one on Vault"),
+        (("put", "other", "--service", "shop", *DEV), "shop-dev has no secret 'other'"),
+        (("put", "password", "--service", "shop", *DEV), "shop/dev/password does not exist; apply"),
     ],
 )
 def test_command_that_is_not_for_the_environment_says_so(

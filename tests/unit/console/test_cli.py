@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console import adoption, cli, compose_init, env_files, operate, plan_session
+from console import adoption, cli, compose_init, env_files, operate, plan_session, put
 from console.new_repository import NewRepository
 from tests.support.processes.command import run_command
 from vault.declare import load
@@ -138,7 +138,7 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (cli, env_files, adoption, plan_session):
+    for module in (put, env_files, adoption, plan_session):
         monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
     assert run_command(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
     expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"

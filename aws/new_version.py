@@ -1,0 +1,43 @@
+"""New version of a declared secret, written by an operator."""
+
+from __future__ import annotations
+
+from app_integration.aws.connection import AwsConnection
+from app_integration.errors import ConfigurationError
+from app_integration.secret import Secret
+from aws.account import Account
+from aws.planning import check_account
+from aws.reader import AwsReader
+from aws.resources.secret import TAGS, describe
+from aws.resources.secret_version import current_version, write_version
+from vault.reconcile.planning.owners import describe_owned
+from vault.reconcile.resources.ownership import OwnedByOther, Owner, other_deployment
+
+
+def write_new_version(
+    connection: AwsConnection, account: Account, owner: Owner, path: str, value: Secret
+) -> None:
+    """Write *value* as the current version of a secret.
+
+    Args:
+        connection: Must be allowed to describe and write the secret.
+        account: The account that it is declared in.
+        owner: The deployment that writes.
+        path: Its name, such as ``shop/prod/api-key``.
+        value: The new value.
+
+    Raises:
+        ConfigurationError: If the identity belongs to another account, the secret does not exist,
+            the value is too long, or another version became the current one meanwhile.
+        OwnedByOther: If another deployment owns the secret. Nothing was written.
+
+    """
+    check_account(connection, account)
+    found = describe(AwsReader(connection), path)
+    if found is None:
+        raise ConfigurationError(f"{path} does not exist; apply the declaration first")
+    marks = TAGS.decode(owner.marks, found.get("Tags", ()))
+    if (other := other_deployment(marks, owner.deployment)) is not None:
+        owned = f"secret {path} belongs to the deployment {other!r}"
+        raise OwnedByOther(describe_owned(owner.deployment, [owned]))
+    write_version(connection, path, value, current_version(found))
