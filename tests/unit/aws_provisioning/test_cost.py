@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
 from app_integration.settings import Limits
 from aws.cost.estimate import MONTH, Estimate, Inventory, Rates, Requests, count_data_keys, estimate
 from aws.cost.prices import Prices, read_prices
 from aws.cost.requests import count_reads, count_unwraps, count_wraps
 from tests.support.models.aws_declared import SCOPE, declare_on_aws
+from vault.declare.load import PROJECT, load
 
 LIMITS = Limits()
 HOUR, DAY = 3600.0, 86_400.0
@@ -150,3 +152,12 @@ def test_costs_are_those_of_the_price_list() -> None:
     found = Estimate(1, Requests(20_000, 30_000), Requests(10_000, 0), Prices())
     assert found.naive_cost == pytest.approx(0.10 + 0.09)
     assert found.cached_cost == pytest.approx(0.05)
+
+
+def test_figures_of_the_document_are_those_of_the_examples() -> None:
+    declared = load()
+    inventory = Inventory.of(declared, declared.scopes(Environment.PROD))
+    text = (PROJECT / "docs/howto/AWS.md").read_text(encoding="utf-8")
+    for number in (1, 10, 1000):
+        found = estimate(inventory, Rates(), number, Prices(), LIMITS)
+        assert f"| {number:,} | ${found.naive_cost:,.2f} | ${found.cached_cost:,.2f} |" in text
