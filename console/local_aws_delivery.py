@@ -121,6 +121,8 @@ class LocalAwsDelivery:
         command = (
             *(str(self._config.interpreter(project)), "-m", "app_integration", "deliver"),
             *(*options, "--model", self._config.model, "--every", str(EVERY)),
+            # No trial, which a kill would leave undecided: the model is the whole check.
+            *("--settle", "0"),
         )
         return Program(
             name=f"{DELIVERY}{self._service.scope.service}",
