@@ -1,0 +1,155 @@
+"""The four steps of a rotation. Each may be repeated, run twice at once, or come out of order.
+
+Secrets Manager calls createSecret, setSecret, testSecret and finishSecret, in this order, with the
+id of the version that becomes the current one. After a failure it begins again with the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from app_integration.secret import Secret
+from app_integration.sources.aws import CURRENT
+from aws.rotation.errors import RotationRefused
+from aws.rotation.instructions import parse_min_age
+from aws.rotation.versions import PENDING, Description, SecretVersions, StoredVersion
+
+
+class Step(StrEnum):
+    """A step, as Secrets Manager names it."""
+
+    CREATE = "createSecret"
+    SET = "setSecret"
+    TEST = "testSecret"
+    FINISH = "finishSecret"
+
+
+class Outcome(StrEnum):
+    """How a step has ended."""
+
+    DONE = "done"
+    ALREADY_DONE = "already done"
+    ALREADY_CURRENT = "already current"
+
+
+class Kind(Protocol):
+    """What differs between the kinds of secrets."""
+
+    def create(self, current: Secret) -> Secret:
+        """Return a new value, which nothing accepts yet."""
+        ...
+
+    def check(self, pending: Secret, current: Secret) -> None:
+        """Raise an error if *pending* cannot be what replaces *current*."""
+        ...
+
+    def set(self, pending: Secret, current: Secret, confirm: Callable[[], None]) -> None:
+        """Make *pending* work beside *current*. *confirm* raises if that is not wanted any more."""
+        ...
+
+    def test(self, pending: Secret, current: Secret) -> None:
+        """Raise an error if *pending* does not work."""
+        ...
+
+
+def is_current(description: Description, token: str) -> bool:
+    """Return whether the version *token* is the current one, so that nothing is left to do.
+
+    Raises:
+        RotationRefused: If it is neither current nor pending, such as that of an older rotation.
+
+    """
+    labels = description.stages.get(token, ())
+    if CURRENT in labels:
+        return True
+    if PENDING not in labels:
+        raise RotationRefused(
+            f"{token} is not the pending version of {description.name}; nothing was changed"
+        )
+    if not description.is_rotated:
+        raise RotationRefused(
+            f"the rotation of {description.name} is switched off; run strongroom apply"
+        )
+    return False
+
+
+def check_age(current: StoredVersion, min_age: int, now: datetime) -> None:
+    """Raise an error if a process may still use the version before *current* from its cache.
+
+    The next rotation ends that version: the password of the other user, or ``AWSPREVIOUS``.
+
+    Raises:
+        RotationRefused: If *current* is younger than *min_age* seconds.
+
+    """
+    earliest = current.created + timedelta(seconds=min_age)
+    if now < earliest:
+        raise RotationRefused(
+            "the version before the current one may be in use until "
+            f"{earliest:%Y-%m-%d %H:%M:%S%z}; rotate the secret later"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The rotation of one secret.
+
+    Attributes:
+        versions: Its versions.
+        build_kind: Returns what is special to the secret, from its description.
+        clock: Returns the current time, with a time zone.
+
+    """
+
+    versions: SecretVersions
+    build_kind: Callable[[Description], Kind]
+    clock: Callable[[], datetime]
+
+    def run(self, step: Step, token: str) -> Outcome:
+        """Run one step.
+
+        Args:
+            step: The step.
+            token: The id of the version that becomes the current one.
+
+        Raises:
+            StrongroomError: If the step failed. Secrets Manager calls it again.
+
+        """
+        description = self.versions.describe()
+        if is_current(description, token):
+            return Outcome.ALREADY_CURRENT
+        if step is Step.CREATE:
+            return self._create(description, token)
+        kind, pending = self.build_kind(description), self.versions.pending(token)
+        if pending is None:
+            raise RotationRefused(f"{token} has no value yet; run {Step.CREATE} first")
+        current = self.versions.current()
+        if step is Step.SET:
+            kind.check(pending.value, current.value)
+            kind.set(pending.value, current.value, lambda: self._confirm(token))
+        elif step is Step.TEST:
+            kind.test(pending.value, current.value)
+        else:
+            # Again, so that a step that was left out or came too early promotes nothing.
+            kind.check(pending.value, current.value)
+            kind.test(pending.value, current.value)
+            self.versions.promote(token, current.id)
+        return Outcome.DONE
+
+    def _create(self, description: Description, token: str) -> Outcome:
+        """Write the new value, unless there is one: a token has one value only."""
+        if self.versions.pending(token) is not None:
+            return Outcome.ALREADY_DONE
+        current = self.versions.current()
+        check_age(current, parse_min_age(description.tags), self.clock())
+        self.versions.put(token, self.build_kind(description).create(current.value))
+        return Outcome.DONE
+
+    def _confirm(self, token: str) -> None:
+        if is_current(self.versions.describe(), token):
+            raise RotationRefused(f"{token} was promoted by another invocation meanwhile")

@@ -1,0 +1,163 @@
+"""Versions of one secret in Secrets Manager: reads, the write under a token, the promotion.
+
+Each request names its stage explicitly, because the stages of a version move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import RequestRefused
+from app_integration.observability import redaction
+from app_integration.secret import Secret
+from app_integration.sources.aws import CURRENT
+from aws.rotation.errors import RotationRefused
+
+PENDING: Final = "AWSPENDING"
+_SERVICE: Final = "secretsmanager"
+_ABSENT: Final = "ResourceNotFoundException"
+_EXISTS: Final = "ResourceExistsException"
+
+#: Sends a request, as :meth:`app_integration.aws.connection.AwsConnection.call`.
+Call: TypeAlias = Callable[[AwsRequest], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Description of a secret, which has no value.
+
+    Attributes:
+        name: Such as ``shop/prod/database-url``.
+        is_rotated: Whether rotation is switched on.
+        tags: Its tags.
+        stages: The id of each version → its labels.
+
+    """
+
+    name: str
+    is_rotated: bool
+    tags: Mapping[str, str]
+    stages: Mapping[str, tuple[str, ...]]
+
+    @property
+    def current(self) -> str | None:
+        """Return the id of the current version, None if there is none."""
+        return next((each for each, labels in self.stages.items() if CURRENT in labels), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version with its value."""
+
+    id: str
+    value: Secret = field(repr=False)
+    created: datetime
+
+
+class SecretVersions:
+    """Versions of one secret."""
+
+    def __init__(self, call: Call, secret: str) -> None:
+        """Send nothing yet.
+
+        Args:
+            call: Sends a request.
+            secret: The name or ARN of the secret.
+
+        """
+        self._call = call
+        self.secret = secret
+
+    def describe(self) -> Description:
+        """Return the description of the secret."""
+        found = self._send("DescribeSecret", "Name")
+        return Description(
+            name=found["Name"],
+            is_rotated=bool(found.get("RotationEnabled")),
+            tags={tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()},
+            stages={
+                version: tuple(labels)
+                for version, labels in (found.get("VersionIdsToStages") or {}).items()
+            },
+        )
+
+    def current(self) -> StoredVersion:
+        """Return the current version.
+
+        Raises:
+            RotationRefused: If there is none.
+
+        """
+        found = self._read(VersionStage=CURRENT)
+        if found is None:
+            raise RotationRefused(f"{self.secret} has no value; write one with strongroom apply")
+        return found
+
+    def pending(self, token: str) -> StoredVersion | None:
+        """Return the pending version *token*, None while it has no value."""
+        return self._read(VersionId=token, VersionStage=PENDING)
+
+    def put(self, token: str, value: Secret) -> None:
+        """Write *value* as the pending version *token*, unless another invocation has done so."""
+        redaction.live.add(value)
+        try:
+            self._send(
+                "PutSecretValue",
+                ClientRequestToken=token,
+                SecretString=value.reveal(),
+                VersionStages=[PENDING],
+            )
+        except RequestRefused as refused:
+            if _code(refused) != _EXISTS:
+                raise
+
+    def promote(self, token: str, current: str) -> None:
+        """Make the version *token* the current one, in place of *current*.
+
+        Raises:
+            RotationRefused: If another version has become the current one meanwhile. That stays so.
+
+        """
+        try:
+            self._send(
+                "UpdateSecretVersionStage",
+                VersionStage=CURRENT,
+                MoveToVersionId=token,
+                RemoveFromVersionId=current,
+            )
+        except RequestRefused:
+            # A repeated request is refused as well, if the first one did it.
+            if self.describe().current == token:
+                return
+            raise RotationRefused(
+                f"{self.secret} was written by somebody else during the rotation; the value of "
+                "the rotation is not promoted. Rotate it again"
+            ) from None
+
+    def _read(self, **selection: str) -> StoredVersion | None:
+        try:
+            found = self._send("GetSecretValue", "VersionId", "CreatedDate", **selection)
+        except RequestRefused as refused:
+            if _code(refused) == _ABSENT:
+                return None
+            raise
+        text = found.get("SecretString")
+        if not isinstance(text, str):
+            del text
+            raise RotationRefused(f"{self.secret} is binary; write it again as text")
+        value = Secret(text)
+        redaction.live.add(value)
+        return StoredVersion(found["VersionId"], value, found["CreatedDate"])
+
+    def _send(self, operation: str, *required: str, **parameters: Any) -> Mapping[str, Any]:
+        sent = {"SecretId": self.secret, **parameters}
+        return self._call(AwsRequest(_SERVICE, operation, self.secret, sent, required))
+
+
+def _code(refused: RequestRefused) -> str | None:
+    code: str | None = (refused.data or {}).get("code")
+    return code

@@ -1,0 +1,43 @@
+"""Fixtures of the rotation function: PostgreSQL, the function, and a secret with two users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from app_integration.names import Environment, Scope
+from tests.support.databases.store_postgres import store_postgres
+from tests.support.servers.moto_server import MotoServer
+from tests.support.servers.rotation_site import (
+    Function,
+    RotatedSecret,
+    create_function,
+    pair_secret,
+)
+from tests.support.servers.secret_backends import LIMITS, AwsSite
+from vault.runtime.servers.accounts import DatabaseAccounts
+
+
+@pytest.fixture(scope="session")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseAccounts]:
+    store = Scope("parcels", Environment.STAGING)
+    with store_postgres(tmp_path_factory.mktemp("postgres"), store) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def function(moto: MotoServer, aws_site: AwsSite) -> Iterator[Function]:
+    assert aws_site.proxy.url  # it has set an identity
+    with closing(moto.connection(LIMITS)) as connection:
+        yield Function(create_function(moto), connection)
+
+
+@pytest.fixture
+def secret(
+    function: Function, aws_site: AwsSite, accounts: DatabaseAccounts
+) -> Iterator[RotatedSecret]:
+    aws_site.proxy.forget()
+    yield pair_secret(function, aws_site, accounts)
+    aws_site.proxy.forget()

@@ -1,0 +1,164 @@
+"""The rotation function on moto's server and a real PostgreSQL, in every order of failure.
+
+While a test rotates, an application logs in all the time, with the current URL and with one that it
+has cached for as long as it may. None of its logins may fail.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from typing import Final
+
+import pytest
+
+from app_integration.aws.request import AwsRequest
+from aws.rotation.database_url import DatabaseUrl
+from aws.rotation.errors import RotationRefused
+from aws.rotation.manager import manager_secret
+from aws.rotation.rotation import Outcome, Step
+from tests.support.servers.killed_rotation import Kill, Killed, refuse_second_value, run_killed
+from tests.support.servers.rotation_site import (
+    USERS,
+    RotatedSecret,
+    open_database,
+    user_of,
+    watched,
+)
+from vault.runtime.servers.accounts import DatabaseAccounts
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: More than any step makes.
+MAX_CALLS: Final = 12
+
+
+def test_users_alternate_and_the_previous_password_works_until_the_next_rotation(
+    secret: RotatedSecret,
+) -> None:
+    with watched(secret) as application:
+        for number in range(1, 4):
+            application.refresh()
+            before = secret.value()
+            secret.rotate()
+            assert user_of(secret.value()) == USERS[number % 2]
+            assert secret.value("AWSPREVIOUS") == before
+            open_database(before).close()
+
+
+def test_url_keeps_everything_but_the_login(secret: RotatedSecret) -> None:
+    before = DatabaseUrl.parse(secret.value(), "url")
+    secret.rotate()
+    after = DatabaseUrl.parse(secret.value(), "url")
+    assert (after.scheme, after.address) == (before.scheme, before.address)
+
+
+def test_both_users_work_on_the_same_tables(secret: RotatedSecret) -> None:
+    with open_database(secret.value()) as connection:
+        connection.execute("DROP TABLE IF EXISTS parcels")
+        connection.execute("CREATE TABLE parcels (id int)")
+    secret.rotate()
+    with open_database(secret.value()) as connection:
+        connection.execute("ALTER TABLE parcels ADD COLUMN weight int")
+        connection.execute("DROP TABLE parcels")
+
+
+def test_invocation_that_is_killed_at_any_call_leaves_no_window(secret: RotatedSecret) -> None:
+    """Kill each step before and after each of its calls, and repeat it or begin again."""
+    killed = set()
+    with watched(secret) as application:
+        for at, is_late in product(range(MAX_CALLS), (False, True)):
+            application.refresh()
+            before, token = secret.value(), secret.begin()
+            for step in Step:
+                try:
+                    run_killed(secret, step, token, Kill(at, is_late=is_late))
+                except Killed:
+                    killed.add((step, at, is_late))
+                    for each in [*Step][: [*Step].index(step)] * is_late:
+                        secret.run(each, token)
+                    secret.run(step, token)
+            assert secret.version("AWSCURRENT") == token
+            assert user_of(secret.value()) != user_of(before)
+            open_database(secret.value()).close()
+    calls = {step: sum(each == step for each, _, _ in killed) for step in Step}
+    assert calls == {Step.CREATE: 8, Step.SET: 16, Step.TEST: 10, Step.FINISH: 12}
+    assert not any(at == MAX_CALLS - 1 for _, at, _ in killed)
+
+
+@pytest.mark.parametrize("step", [*Step])
+def test_step_that_is_repeated_changes_nothing(secret: RotatedSecret, step: Step) -> None:
+    token = secret.begin()
+    for each in Step:
+        secret.run(each, token)
+        if each is step:
+            break
+    pending = secret.value("AWSPENDING")
+    repeated = secret.run(step, token)
+    assert secret.value("AWSPENDING") == pending
+    assert repeated is {
+        Step.CREATE: Outcome.ALREADY_DONE,
+        Step.FINISH: Outcome.ALREADY_CURRENT,
+    }.get(step, Outcome.DONE)
+
+
+def test_two_invocations_at_once_rotate_once(secret: RotatedSecret) -> None:
+    call = refuse_second_value(secret.function.connection.call)
+    with watched(secret) as application, ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            application.refresh()
+            token = secret.begin()
+            for step in Step:
+                both = [pool.submit(secret.run, step, token, call) for _ in range(2)]
+                for each in both:
+                    each.result(30)
+            assert secret.version("AWSCURRENT") == token
+            open_database(secret.value()).close()
+
+
+def test_delayed_invocation_of_an_abandoned_rotation_sets_no_password(
+    secret: RotatedSecret,
+) -> None:
+    """Let another rotation finish between the manager's read and the change of the password."""
+    abandoned = secret.begin()
+    secret.run(Step.CREATE, abandoned)
+    rotated = threading.Event()
+
+    def call(request: AwsRequest) -> object:
+        found = secret.function.connection.call(request)
+        if request.resource == manager_secret(secret.name) and not rotated.is_set():
+            rotated.set()
+            secret.rotate()
+        return found
+
+    with watched(secret):
+        with pytest.raises(RotationRefused, match="not the pending version"):
+            secret.run(Step.SET, abandoned, call)  # type: ignore[arg-type] # what it returns is
+        assert rotated.is_set()
+        open_database(secret.value()).close()
+
+
+def test_first_rotation_leaves_a_user_outside_of_the_pair(
+    secret: RotatedSecret, accounts: DatabaseAccounts
+) -> None:
+    url = accounts.url()
+    secret.site.operator.put_secret_value(SecretId=secret.name, SecretString=url.reveal())
+    with watched(secret):
+        secret.rotate()
+    assert user_of(secret.value()) == USERS[0]
+    open_database(url).close()
+
+
+def test_rotation_after_a_stuck_one_begins_with_a_new_token(secret: RotatedSecret) -> None:
+    """Abandon a rotation whose pending version works already, as AWS does when it is cancelled."""
+    with watched(secret):
+        stuck = secret.begin()
+        for step in (Step.CREATE, Step.SET):
+            secret.run(step, stuck)
+        secret.site.operator.update_secret_version_stage(
+            SecretId=secret.name, VersionStage="AWSPENDING", RemoveFromVersionId=stuck
+        )
+        secret.rotate()
+        assert secret.version("AWSCURRENT") != stuck
+        open_database(secret.value()).close()

@@ -1,0 +1,147 @@
+"""Decisions of the rotation function that need no server."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from app_integration.aws.request import AwsRequest
+from app_integration.errors import AccessDenied
+from app_integration.secret import Secret
+from aws.rotation import generated, handler
+from aws.rotation.errors import RotationRefused
+from aws.rotation.generated import GeneratedSecret
+from aws.rotation.instructions import (
+    HOW_TAG,
+    MIN_AGE_TAG,
+    GeneratedInstructions,
+    PairInstructions,
+    parse_instructions,
+    parse_min_age,
+)
+from aws.rotation.manager import manager_secret
+from aws.rotation.rotation import check_age, is_current
+from aws.rotation.versions import Description, StoredVersion
+from vault.declare.schema import secret_sources
+
+NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EVENT: Final = {"Step": "createSecret", "SecretId": "shop/prod/key", "ClientRequestToken": "new"}
+
+
+def describe(stages: dict[str, tuple[str, ...]], *, is_rotated: bool = True) -> Description:
+    return Description("shop/prod/key", is_rotated, {}, stages)
+
+
+@pytest.mark.parametrize("labels", [("AWSCURRENT",), ("AWSCURRENT", "AWSPENDING")])
+def test_version_that_is_current_leaves_nothing_to_do(labels: tuple[str, ...]) -> None:
+    assert is_current(describe({"new": labels}, is_rotated=False), "new")
+
+
+def test_pending_version_is_not_current() -> None:
+    assert not is_current(describe({"old": ("AWSCURRENT",), "new": ("AWSPENDING",)}), "new")
+
+
+@pytest.mark.parametrize(
+    "stages", [{}, {"new": ()}, {"new": ("AWSPREVIOUS",)}, {"other": ("AWSPENDING",)}]
+)
+def test_version_that_is_not_pending_is_refused(stages: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(RotationRefused, match="not the pending version"):
+        is_current(describe(stages), "new")
+
+
+def test_rotation_that_is_switched_off_is_refused() -> None:
+    with pytest.raises(RotationRefused, match="switched off"):
+        is_current(describe({"new": ("AWSPENDING",)}, is_rotated=False), "new")
+
+
+@pytest.mark.parametrize(("age", "is_refused"), [(3899, True), (3900, False), (90_000, False)])
+def test_rotation_waits_for_the_age_of_the_current_version(age: int, *, is_refused: bool) -> None:
+    current = StoredVersion("old", Secret("x"), NOW - timedelta(seconds=age))
+    if is_refused:
+        with pytest.raises(RotationRefused, match="may be in use until 2026-03-01 12:00:01"):
+            check_age(current, 3900, NOW)
+    else:
+        check_age(current, 3900, NOW)
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [PairInstructions(("shop_app_a", "shop-app-b")), GeneratedInstructions(48, "urlsafe")],
+)
+def test_instructions_survive_a_tag(
+    instructions: PairInstructions | GeneratedInstructions,
+) -> None:
+    assert parse_instructions({HOW_TAG: str(instructions)}) == instructions
+
+
+@pytest.mark.parametrize(
+    "text", ["", "users a", "users a a", "users a b c", "generated x hex", "generated 48 ascii"]
+)
+def test_tag_without_instructions_is_refused(text: str) -> None:
+    with pytest.raises(RotationRefused, match="run strongroom apply"):
+        parse_instructions({HOW_TAG: text})
+
+
+@pytest.mark.parametrize("tags", [{}, {MIN_AGE_TAG: "1h"}, {MIN_AGE_TAG: "-1"}])
+def test_tag_without_seconds_is_refused(tags: dict[str, str]) -> None:
+    with pytest.raises(RotationRefused, match=MIN_AGE_TAG):
+        parse_min_age(tags)
+
+
+def test_alphabets_are_those_of_a_declaration() -> None:
+    assert generated.ALPHABETS == secret_sources.ALPHABETS
+
+
+@pytest.mark.parametrize("alphabet", generated.ALPHABETS)
+def test_generated_value_has_the_declared_form(alphabet: str) -> None:
+    kind = GeneratedSecret(GeneratedInstructions(48, alphabet))
+    value = kind.create(Secret("old"))
+    kind.check(value, Secret("old"))
+    kind.test(value, Secret("old"))
+    assert len({kind.create(Secret("old")).reveal() for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("value", ["", "0" * 47, "0" * 49, "g" * 48])
+def test_generated_value_of_another_form_is_refused(value: str) -> None:
+    with pytest.raises(RotationRefused, match="is not 48 characters of hex"):
+        GeneratedSecret(GeneratedInstructions(48, "hex")).test(Secret(value), Secret("old"))
+
+
+def test_generated_value_that_is_the_old_one_is_refused() -> None:
+    with pytest.raises(RotationRefused, match="the old one"):
+        GeneratedSecret(GeneratedInstructions(48, "hex")).check(Secret("old"), Secret("old"))
+
+
+def test_manager_is_that_of_service_and_environment() -> None:
+    assert manager_secret("shop/prod/reports/url") == "_strongroom/prod/shop/database-manager"
+    with pytest.raises(RotationRefused, match="is not named"):
+        manager_secret("database-url")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"Step": "deleteSecret"}, {"Step": None}, {"SecretId": 1}, {"ClientRequestToken": []}],
+)
+def test_event_of_another_kind_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(RotationRefused, match="the event is none of a rotation"):
+        handler.parse_event({**EVENT, **change})
+
+
+def test_step_that_fails_is_logged_as_one_line_of_json(caplog: pytest.LogCaptureFixture) -> None:
+    def call(request: AwsRequest) -> Mapping[str, Any]:
+        raise AccessDenied(f"{request}: denied")
+
+    with caplog.at_level(logging.INFO), pytest.raises(AccessDenied):
+        handler.run(EVENT, call)
+    (record,) = [each for each in caplog.records if each.name == "strongroom.rotation"]
+    assert record.levelno == logging.ERROR
+    assert json.loads(record.getMessage()) == {
+        **EVENT,
+        "outcome": "failed",
+        "reason": "secretsmanager DescribeSecret shop/prod/key: denied",
+    }
