@@ -55,6 +55,10 @@ class Account:
     def _secret_prefix(self) -> str:
         return f"arn:{self.partition}:secretsmanager:{self.region}:{self.id}:secret:"
 
+    def function(self, name: str) -> str:
+        """Return the ARN of a Lambda function."""
+        return f"arn:{self.partition}:lambda:{self.region}:{self.id}:function:{name}"
+
     def policy(self, name: str) -> str:
         """Return the ARN of a managed policy."""
         return f"arn:{self.partition}:iam::{self.id}:policy/{name}"

@@ -6,15 +6,20 @@ from collections.abc import Iterator
 
 from app_integration.names import Environment, Scope
 from aws.account import Account
+from aws.iam.rotation_policy import rotation_policy
 from aws.iam.service_policy import KEY_TAG, service_policy
 from aws.monitoring.desired import monitoring_resources
 from aws.monitoring.watched import find_watched
 from aws.resources import AwsResource, policy_text
 from aws.resources.iam_policy import IamPolicy
 from aws.resources.kms_key import KmsKey
+from aws.resources.rotation import AwsRotation
 from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from aws.resources.values import AwsDerivedValue, AwsSecretValue
+from aws.rotated_secrets import find_rotated, has_pair
+from aws.rotation.instructions import HOW_TAG, MIN_AGE_TAG
+from aws.rotation.manager import manager_secret
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
@@ -50,6 +55,7 @@ def desired_resources(
             *_policies(declaration, scope, account),
         )
     ]
+    resources += _rotations(declaration, environment, account, inputs)
     watched = find_watched(declaration, environment)
     if watched is not None:
         tags = _environment_tags(declaration, environment)
@@ -94,10 +100,15 @@ def secret_resources(
 
     The environment need not be on AWS, because its secrets may be copied before.
     """
-    tags = _tags(declaration, scope)
+    tags, rotated = _tags(declaration, scope), find_rotated(declaration, scope)
+    aws = declaration.environment(scope.environment).aws
+    unrotated = dict.fromkeys((HOW_TAG, MIN_AGE_TAG) if aws and aws.rotation_function else ())
     for name, source in order_by_dependency(declaration.secrets(scope)):
         path, period = scope.secret(name), source.rotate_every
-        own = {"rotate_every": durations.render(period) if period else None}
+        own: dict[str, str | None] = {
+            "rotate_every": durations.render(period) if period else None,
+            **(rotated[name].tags if name in rotated else unrotated),
+        }
         description = "" if isinstance(source, Adopted) else source.description
         yield AwsSecret(path, description, {**tags, **own})
         yield _value(scope, path, source, inputs)
@@ -120,6 +131,36 @@ def _policies(declaration: Declaration, scope: Scope, account: Account) -> Itera
         name = str(scope)
         tags = _tags(declaration, scope)
         yield IamPolicy(name, account.policy(name), policy_text(document), tags)
+
+
+def _rotations(
+    declaration: Declaration, environment: Environment, account: Account, inputs: Inputs
+) -> Iterator[AwsResource]:
+    """Yield what a rotation function needs, and the rotation of each secret."""
+    name = declaration.account(environment).rotation_function
+    if name is None:
+        return
+    function = account.function(name)
+    document = rotation_policy(declaration, environment, account, function)
+    if document["Statement"]:
+        policy = f"{name}_{environment}"  # no name of a service has an underscore
+        tags = _environment_tags(declaration, environment)
+        yield IamPolicy(policy, account.policy(policy), policy_text(document), tags)
+    for scope in declaration.scopes(environment):
+        rotated = find_rotated(declaration, scope)
+        if has_pair(rotated):
+            yield from _manager(declaration, scope, inputs)
+        for secret in declaration.secrets(scope):
+            every = rotated[secret].every if secret in rotated else None
+            yield AwsRotation(scope.secret(secret), function, every)
+
+
+def _manager(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[AwsResource]:
+    """Yield the secret of the database manager, which no application may read."""
+    path = manager_secret(scope.secret("any"))
+    yield AwsSecret(path, "Sets the passwords of database users.", _tags(declaration, scope))
+    value = provided_value(inputs, path)
+    yield AwsSecretValue(path, value.available, value.get_value)
 
 
 def _tags(declaration: Declaration, scope: Scope) -> Tags:

@@ -21,7 +21,7 @@ KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "decrypt": ("UnwrapDataKeys", ("kms:Decrypt",)),
     "rewrap": ("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo")),
 }
-_VERSION: Final = "2012-10-17"
+VERSION: Final = "2012-10-17"
 _MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not counted
 
 
@@ -39,16 +39,31 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
     """
     secrets = [account.secret(scope.secret(name)) for name in sorted(declaration.secrets(scope))]
     document = {
-        "Version": _VERSION,
+        "Version": VERSION,
         "Statement": [*_secrets(secrets), *_keys(declaration, scope, account)],
     }
+    check_length(document, str(scope), "declare fewer secrets for the service, or split it")
+    return document
+
+
+def check_length(document: dict[str, Any], name: str, hint: str) -> None:
+    """Raise an error if a policy document is longer than IAM allows.
+
+    Args:
+        document: The document.
+        name: Whose policy it is.
+        hint: What to do about it.
+
+    Raises:
+        ConfigurationError: If it is.
+
+    """
     length = len(json.dumps(document, separators=(",", ":")))
     if length > _MAX_LENGTH:
         raise ConfigurationError(
-            f"the IAM policy of {scope} has {length} characters, and IAM allows {_MAX_LENGTH}; "
-            "declare fewer secrets for the service, or split it"
+            f"the IAM policy of {name} has {length} characters, and IAM allows {_MAX_LENGTH}; "
+            f"{hint}"
         )
-    return document
 
 
 def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from app_integration.names import Environment
 from vault.declare import source_file
 from vault.declare.checks import (
     aws,
+    aws_rotation,
     database_user,
     derived_names,
     environment,
@@ -188,6 +189,7 @@ def check(
         errors = chain(
             environment.find_errors(doc.data, stem=name, services=known),
             aws.find_errors(doc.data, services=known),
+            aws_rotation.find_errors(doc.data, stem=name, services=known),
             environment.find_like_errors(doc.data, stem=name, environments=environment_data),
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),

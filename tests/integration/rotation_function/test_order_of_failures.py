@@ -7,7 +7,8 @@ has cached for as long as it may. None of its logins may fail.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import product
 from typing import Final
 
@@ -148,6 +149,31 @@ def test_first_rotation_leaves_a_user_outside_of_the_pair(
         secret.rotate()
     assert user_of(secret.value()) == USERS[0]
     open_database(url).close()
+
+
+def test_new_rotation_waits_while_an_abandoned_one_sets_a_password(
+    secret: RotatedSecret,
+) -> None:
+    """Begin another rotation after the abandoned one was confirmed, before it sets a password."""
+    abandoned = secret.begin()
+    secret.run(Step.CREATE, abandoned)
+    descriptions: list[AwsRequest] = []
+    with watched(secret), ThreadPoolExecutor(1) as pool:
+
+        def call(request: AwsRequest) -> object:
+            found = secret.function.connection.call(request)
+            descriptions.extend([request] * (request.operation == "DescribeSecret"))
+            if len(descriptions) == 2 and request is descriptions[-1]:
+                rotations.append(pool.submit(secret.rotate))
+                with suppress(TimeoutError):
+                    rotations[0].result(0.5)  # it cannot end before the lock is free
+            return found
+
+        rotations: list[Future[None]] = []
+        secret.run(Step.SET, abandoned, call)  # type: ignore[arg-type] # what it returns is
+        rotations[0].result(30)
+        assert secret.version("AWSCURRENT") != abandoned
+        open_database(secret.value()).close()
 
 
 def test_rotation_after_a_stuck_one_begins_with_a_new_token(secret: RotatedSecret) -> None:

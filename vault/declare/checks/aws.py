@@ -23,7 +23,7 @@ OF_VAULT: Final = (
     "jobs",
 )
 #: Keys of a service in such a file that are.
-OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted", "paired")
+OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
@@ -48,7 +48,11 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
     yield from _monitoring(data, services)
     for name in section(data, "services"):
         here: Loc = ("services", name)
-        yield from _unused(section(data, "services", name), here, OF_VAULT_IN_SERVICE)
+        deployment = section(data, "services", name)
+        yield from _unused(deployment, here, OF_VAULT_IN_SERVICE)
+        if "paired" in deployment and "rotation_function" not in section(data, "aws"):
+            expected = "nothing, as 'aws' has no rotation_function"
+            yield FieldError((*here, "paired"), "has the key 'paired'", expected, subject=here)
         for key, spec in section(services.get(name) or {}, "keys").items():
             period = spec.get("rotate_every") if isinstance(spec, Mapping) else None
             if isinstance(period, str) and not is_period_of_kms(period):

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, model_validator
 
 from app_integration._internal.aws_variables import REGION_PATTERN
+from app_integration.settings import Limits
 from vault.declare.schema.aws_monitoring import AwsMonitoring
 from vault.declare.schema.base import Section
+from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER
 from vault.declare.schema.text_types import Matching
 
 #: Sections of an environment's file that a Vault server needs, with values for AWS, where nothing
@@ -20,16 +22,36 @@ _OF_VAULT: Final[Mapping[str, Any]] = {
 }
 
 AccountId = Annotated[str, Matching("[0-9]{12}", "the twelve digits of an AWS account, in quotes")]
+FunctionName = Annotated[
+    str, Matching("[A-Za-z0-9_-]{1,64}", "the name of a Lambda function, without its ARN")
+]
 Region = Annotated[str, Matching(REGION_PATTERN, "a region of AWS, such as eu-central-1")]
+_LIMITS: Final = Limits()
+
+
+def min_rotation_age(retire_after: int | None) -> int:
+    """Return the seconds that a version must have been current before the next rotation.
+
+    The rotation ends the version before it, which a process may use from its cache for that long.
+
+    Args:
+        retire_after: The declared seconds for which the old value stays valid besides, or None.
+
+    """
+    cached = int(_LIMITS.cache_ttl + _LIMITS.stale_limit)
+    return cached + (retire_after or DEFAULT_RETIRE_AFTER)
 
 
 class AwsAccount(Section):
-    """The account and region of an environment on AWS."""
+    """The account and region of an environment on AWS, and what rotates its secrets there."""
 
     account: AccountId = Field(description="the twelve digits of an AWS account, in quotes")
     region: Region = Field(description="a region of AWS, such as eu-central-1")
     monitoring: AwsMonitoring | None = Field(
         None, description="a mapping with page and ticket, topics of SNS"
+    )
+    rotation_function: FunctionName | None = Field(
+        None, description="the name of the Lambda function that rotates its secrets"
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import string
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
 from app_integration.names import Environment
-from vault.declare import derived
+from vault.declare import derived, durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.base import HookSection, Section
@@ -28,6 +28,8 @@ ALPHABETS = {
     "hex": "0123456789abcdef",
     "urlsafe": string.ascii_letters + string.digits + "-_",
 }
+#: Seconds for which the old value of a secret stays valid, if none is declared.
+DEFAULT_RETIRE_AFTER: Final = durations.DAY
 
 
 _FORMAT = "text with {secret-name} where values of secrets go"

@@ -36,6 +36,7 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "adopted-secret": ("secret-metadata", "static-role"),
     "secret-value": ("secret-metadata",),
     "derived-secret": ("secret-value", "adopted-secret"),
+    "secret-rotation": ("secret-value",),
     "kms-key": (),
     "iam-policy": (),
     "log-group": (),

@@ -14,6 +14,7 @@ from vault.reconcile.resources import (
     ComposedValue,
     Fields,
     SuppliedValue,
+    ValueSetting,
 )
 
 #: Maximum number of concurrent requests; less than the connections that a session keeps open.
@@ -153,7 +154,8 @@ def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None])
     written_secrets: set[str] = set()
     for resource, found in zip(resources, actual, strict=True):
         if found is None and _lacks_value(resource, missing):
-            missing.append(resource.name)
+            if resource.name not in missing:
+                missing.append(resource.name)
             continue
         before = found and _with_outdated_value(resource, found, written_secrets)
         fields = _difference(resource.desired(), before)
@@ -175,6 +177,8 @@ def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None])
 def _lacks_value(resource: AnyResource, missing: Sequence[str]) -> bool:
     if isinstance(resource, SuppliedValue):
         return not resource.available
+    if isinstance(resource, ValueSetting):
+        return resource.name in missing
     return isinstance(resource, ComposedValue) and any(
         part in missing for part in resource.parts.values()
     )

@@ -102,6 +102,13 @@ class ComposedValue:
     parts: Mapping[str, str]
 
 
+class ValueSetting:
+    """A setting of the secret *name*, which cannot be written before that has a value."""
+
+    __slots__ = ()
+    name: str
+
+
 def read_data(reader: GetSession, path: str) -> dict[str, Any] | None:
     """Return the ``data`` of the response to a GET of *path*, None for a 404."""
     try:

@@ -9,9 +9,15 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.declare import derived, durations
+from vault.declare import derived
 from vault.declare.schema.adopted import Adopted
-from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
+from vault.declare.schema.secret_sources import (
+    ALPHABETS,
+    DEFAULT_RETIRE_AFTER,
+    Derived,
+    Generated,
+    Given,
+)
 from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import NO_HOOKS, Commands
@@ -20,8 +26,6 @@ from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.kinds.secret_evidence import observe
 from vault.rotation.rotation import OwnedElsewhere
 
-#: Seconds for which the old value of a secret stays valid, if none is declared.
-DEFAULT_RETIRE_AFTER: Final = durations.DAY
 #: Length and alphabet of the value for a hook ``set``.
 _LENGTH: Final = 48
 _ALPHABET: Final = "alphanumeric"

@@ -21,14 +21,14 @@ from app_integration.observability import redaction
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from vault.adoption import database_user
-from vault.declare.schema.secret_sources import Given
+from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER, Given
 from vault.reconcile.desired.static_users import pair_role_names
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.rotation.consumers.evidence import Consumer, Evidence, describe_time
 from vault.rotation.consumers.kv_log import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
-from vault.rotation.kinds.declared_secret import DEFAULT_RETIRE_AFTER, assemble
+from vault.rotation.kinds.declared_secret import assemble
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.record import Record, RecordStore, Step
 

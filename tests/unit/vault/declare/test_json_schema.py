@@ -86,6 +86,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         aws:
           account: "123456789012"
           region: eu-central-1
+          rotation_function: rotate
           monitoring:
             page: arn:aws:sns:eu-central-1:123456789012:on-call
             ticket: arn:aws:sns:eu-central-1:123456789012:team

@@ -1,0 +1,99 @@
+"""The IAM policy of the rotation function in one environment: what it calls, and nothing else.
+
+A condition leaves to the function those secrets only that Secrets Manager rotates with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from app_integration.names import Environment
+from app_integration.sources.aws import CURRENT
+from aws.account import Account
+from aws.iam.evaluation import ApiCall
+from aws.iam.service_policy import VERSION, check_length
+from aws.rotated_secrets import find_rotated, has_pair
+from aws.rotation.manager import manager_secret
+from aws.rotation.versions import PENDING
+from vault.declare.declaration import Declaration
+
+_STAGE: Final = "secretsmanager:VersionStage"
+_FUNCTION: Final = "secretsmanager:resource/AllowRotationLambdaArn"
+_READ: Final = "secretsmanager:GetSecretValue"
+_WRITE: Final = (
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+_SUFFIX: Final = "AbCdEf"
+
+
+def rotation_policy(
+    declaration: Declaration, environment: Environment, account: Account, function: str
+) -> dict[str, Any]:
+    """Return the policy document of the function, without a statement if it rotates nothing.
+
+    Args:
+        declaration: The loaded declaration.
+        environment: The environment.
+        account: Its account and region.
+        function: The function's ARN.
+
+    Raises:
+        ConfigurationError: If the policy is longer than IAM allows.
+
+    """
+    rotated, managers = _secrets(declaration, environment)
+    by_function = {_FUNCTION: function}
+    statements = [
+        _statement("ReadVersions", [_READ], rotated, {_STAGE: [CURRENT, PENDING], **by_function}),
+        _statement("WriteVersions", [*_WRITE], rotated, by_function),
+        _statement("ReadManagers", [_READ], managers, {_STAGE: CURRENT}),
+    ]
+    for each in statements:
+        each["Resource"] = [account.secret(path) for path in each["Resource"]]
+    document = {"Version": VERSION, "Statement": [each for each in statements if each["Resource"]]}
+    hint = "rotate fewer secrets, or split the environment"
+    check_length(document, f"the rotation function in {environment}", hint)
+    return document
+
+
+def needed_rotation_calls(
+    declaration: Declaration, environment: Environment, account: Account, function: str
+) -> Iterator[ApiCall]:
+    """Yield each call of the function that must be granted. See :func:`rotation_policy`."""
+    rotated, managers = _secrets(declaration, environment)
+    for path in rotated:
+        arn = account.secret(path, _SUFFIX)
+        for stage in (CURRENT, PENDING):
+            yield ApiCall(_READ, arn, {_STAGE: stage, _FUNCTION: function})
+        yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
+    for path in managers:
+        yield ApiCall(_READ, account.secret(path, _SUFFIX), {_STAGE: CURRENT})
+
+
+def _secrets(
+    declaration: Declaration, environment: Environment
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the rotated secrets, and those of the managers' URLs."""
+    rotated: list[str] = []
+    managers: list[str] = []
+    for scope in declaration.scopes(environment):
+        found = find_rotated(declaration, scope)
+        rotated += [scope.secret(name) for name in found]
+        if has_pair(found):
+            managers.append(manager_secret(rotated[-1]))
+    return sorted(rotated), sorted(managers)
+
+
+def _statement(
+    sid: str, actions: list[str], paths: Sequence[str], tests: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": [*paths],
+        "Condition": {"StringEquals": tests},
+    }

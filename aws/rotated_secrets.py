@@ -1,0 +1,68 @@
+"""Secrets of an environment that its Lambda function rotates, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app_integration.names import Scope
+from aws.rotation.instructions import (
+    HOW_TAG,
+    MIN_AGE_TAG,
+    GeneratedInstructions,
+    Instructions,
+    PairInstructions,
+)
+from vault.declare.declaration import Declaration
+from vault.declare.schema.adopted import ROTATE_EVERY
+from vault.declare.schema.aws import min_rotation_age
+from vault.declare.schema.secret_sources import Generated, Given
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedSecret:
+    """How a secret is rotated.
+
+    Attributes:
+        every: Seconds between two rotations.
+        min_age: Seconds that a version must have been current before the next one.
+        instructions: What the function does.
+
+    """
+
+    every: int
+    min_age: int
+    instructions: Instructions
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags that the function reads."""
+        return {HOW_TAG: str(self.instructions), MIN_AGE_TAG: str(self.min_age)}
+
+
+def find_rotated(declaration: Declaration, scope: Scope) -> Mapping[str, RotatedSecret]:
+    """Return the name of each secret of the service that the function rotates → how.
+
+    There are none in an environment without the function. A given secret that is not paired is
+    changed by its owner.
+    """
+    aws = declaration.environment(scope.environment).aws
+    if aws is None or aws.rotation_function is None:
+        return {}
+    paired, found = declaration.paired(scope), {}
+    for name, source in declaration.secrets(scope).items():
+        if name in paired and isinstance(source, Given):
+            every = source.rotate_every or ROTATE_EVERY
+            how: Instructions = PairInstructions(paired[name])
+        elif isinstance(source, Generated) and source.rotate_every:
+            every = source.rotate_every
+            how = GeneratedInstructions(source.length, source.alphabet)
+        else:
+            continue
+        found[name] = RotatedSecret(every, min_rotation_age(source.retire_after), how)
+    return found
+
+
+def has_pair(rotated: Mapping[str, RotatedSecret]) -> bool:
+    """Return whether a database manager must set passwords for one of *rotated*."""
+    return any(isinstance(each.instructions, PairInstructions) for each in rotated.values())

@@ -1,0 +1,77 @@
+"""Checks of secrets that a Lambda function rotates: their periods, and what is derived of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from vault.declare import durations
+from vault.declare.checks.service import Data, section
+from vault.declare.errors import FieldError, Loc
+from vault.declare.schema.adopted import ROTATE_EVERY
+from vault.declare.schema.aws import min_rotation_age
+
+_MAX_DAYS: Final = 1000  # between two rotations, as Secrets Manager allows
+
+
+def find_errors(
+    data: Data, *, stem: str, services: Mapping[str, Data | None]
+) -> Iterator[FieldError]:
+    """Return the errors of an environment file whose secrets a function rotates.
+
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment.
+        services: Content of each service file by its name; None if it cannot be relied on.
+
+    """
+    if "rotation_function" not in section(data, "aws"):
+        return
+    for name, deployment in section(data, "services").items():
+        secrets = section(services.get(name) or {}, "secrets")
+        here: Loc = ("services", name)
+        for secret in _rotated(secrets, section(deployment, "paired"), stem):
+            spec = section(secrets, secret)
+            yield from _period(name, secret, spec, here)
+            yield from _derived_uses(name, secret, secrets, here)
+
+
+def _rotated(secrets: Data, paired: Data, stem: str) -> Iterator[str]:
+    """Yield the secrets that the function rotates: paired ones, and generated ones with a period.
+
+    The owner of any other given secret changes it.
+    """
+    for secret in secrets:
+        spec = section(secrets, secret)
+        only = spec.get("environments")
+        if isinstance(only, tuple) and stem not in only:
+            continue
+        if secret in paired or (spec.get("source") == "generated" and "rotate_every" in spec):
+            yield secret
+
+
+def _period(name: str, secret: str, spec: Data, here: Loc) -> Iterator[FieldError]:
+    period = spec.get("rotate_every", durations.render(ROTATE_EVERY))
+    try:
+        days, rest = divmod(durations.parse(period), durations.DAY)
+        retire_after = durations.parse(spec.get("retire_after", "0s"))
+    except (ValueError, TypeError):
+        return  # the service's file has the error
+    least = -(-min_rotation_age(retire_after) // durations.DAY)
+    if rest or not least <= days <= _MAX_DAYS:
+        what = f"has {name}, whose secret {secret!r} rotates every {period}"
+        expected = (
+            f"whole days from {least}d to {_MAX_DAYS}d: the old value stays valid until the next "
+            "rotation, and must outlast retire_after and each cache"
+        )
+        yield FieldError(here, what, expected)
+
+
+def _derived_uses(name: str, secret: str, secrets: Data, here: Loc) -> Iterator[FieldError]:
+    for other in secrets:
+        text = section(secrets, other).get("format")
+        if isinstance(text, str) and f"{{{secret}}}" in text:
+            what = f"has {name}, whose secret {other!r} is derived from {secret!r}"
+            yield FieldError(
+                here, what, "a secret that is not rotated, as the function composes no values"
+            )
