@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app_integration.names import Scope
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from aws.account import Account
 from aws.rotation.instructions import (
     HOW_TAG,
     MIN_AGE_TAG,
@@ -61,6 +63,21 @@ def find_rotated(declaration: Declaration, scope: Scope) -> Mapping[str, Rotated
             continue
         found[name] = RotatedSecret(every, min_rotation_age(source.retire_after), how)
     return found
+
+
+def find_function(declaration: Declaration, environment: Environment) -> str:
+    """Return the ARN of the function that rotates the secrets of an environment.
+
+    Raises:
+        ConfigurationError: If the environment declares none, or is not on AWS.
+
+    """
+    declared = declaration.account(environment)
+    if declared.rotation_function is None:
+        raise ConfigurationError(
+            f"{environment} declares no function; add rotation_function to 'aws' in its file"
+        )
+    return Account.of(declared).function(declared.rotation_function)
 
 
 def has_pair(rotated: Mapping[str, RotatedSecret]) -> bool:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
+from console.aws_rotations import rotate_on_aws
 from console.options import Env, Prometheus, Root, WrapTtl, build_duration_parser
 from console.response_log import check_audit_logs
 from console.rotation_view import RotationView
@@ -80,6 +81,18 @@ class _Options:
         if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
             raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
 
+    def check_aws(self) -> None:
+        """Check that the options are those for an environment on AWS.
+
+        Raises:
+            BadParameter: If one is for Vault only.
+
+        """
+        if self.due or self.dry_run or self.undo or self.compromised or self.wait is not None:
+            raise typer.BadParameter(
+                "on AWS, a function rotates: pass a name to begin a rotation, or --status"
+            )
+
 
 def rotate(
     env: Env,
@@ -107,11 +120,15 @@ def rotate(
     """
     options = _Options(due, status, dry_run, undo, compromised, wait)
     options.check(name, kind)
+    environment, view = operate.resolve_environment(env), RotationView(out)
+    if operate.load_declaration().environment(environment).aws is not None:
+        options.check_aws()
+        rotate_on_aws(out, environment, service, name)
+        return
     logs = tuple(audit_log or ())
     if not compromised:  # because nothing holds up an emergency
         _check_audit_logs(logs, store)
     handover = _open_handover(folder, host, wrap_ttl)
-    environment, view = operate.resolve_environment(env), RotationView(out)
     places = (environment, service, logs, store, root)
     with open_rotations(*places, view.show_step, prometheus, handover) as rotations:
         items = [rotations.find(name, kind)] if name else list(rotations.items)

@@ -60,17 +60,30 @@ class AwsRotation(ValueSetting):
             ConfigurationError: If Secrets Manager rejects it, such as for want of the function.
 
         """
-        if self.every is None:
-            parameters = {"SecretId": self.name}
-            session.call(AwsRequest(SERVICE, "CancelRotateSecret", self.name, parameters))
+        if self.every is not None:
+            self._configure(session, self.every, immediately=False)
             return
+        parameters = {"SecretId": self.name}
+        session.call(AwsRequest(SERVICE, "CancelRotateSecret", self.name, parameters))
+
+    def begin(self, session: AwsConnection) -> None:
+        """Configure the rotation of a secret that has one, and begin one now.
+
+        Raises:
+            ConfigurationError: If Secrets Manager rejects it. See :meth:`write`.
+
+        """
+        if self.every is not None:
+            self._configure(session, self.every, immediately=True)
+
+    def _configure(self, session: AwsConnection, every: int, *, immediately: bool) -> None:
         request = {
             "SecretId": self.name,
             # Chosen here and not by boto3, so that a repeated request is the same one.
             "ClientRequestToken": uuid4().hex,
             "RotationLambdaARN": self.function,
-            "RotationRules": {"AutomaticallyAfterDays": self.every // durations.DAY},
-            "RotateImmediately": False,
+            "RotationRules": {"AutomaticallyAfterDays": every // durations.DAY},
+            "RotateImmediately": immediately,
         }
         try:
             session.call(AwsRequest(SERVICE, "RotateSecret", self.name, request))

@@ -25,8 +25,13 @@ class WrittenSince(ConfigurationError):
 
 def current_version(described: Mapping[str, Any]) -> str | None:
     """Return the id of the version that is current in a description, None if none is."""
+    return version_with(described, CURRENT)
+
+
+def version_with(described: Mapping[str, Any], label: str) -> str | None:
+    """Return the id of the version that has *label* in a description, None if none has it."""
     versions = described.get("VersionIdsToStages") or {}
-    return next((version for version, stages in versions.items() if CURRENT in stages), None)
+    return next((version for version, stages in versions.items() if label in stages), None)
 
 
 def check_size(name: str, value: Secret) -> None:

@@ -320,6 +320,7 @@ COMMANDS: Final = {
     "rollout watch": "--service --env --new --old --prometheus --for --interval --rules",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
     "--audit-log --store --prometheus --out --host --wrap-ttl --root",
+    "rotation-function": "--env --out",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",

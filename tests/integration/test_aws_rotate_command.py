@@ -1,0 +1,99 @@
+"""Command ``rotate`` for an environment on AWS, on moto's server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console import operate
+from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
+from tests.support.models.aws_rotated import AWS, declare_rotated
+from tests.support.processes.command import CommandLine, run_command
+from tests.support.servers.moto_server import MotoServer, set_identity
+from tests.support.servers.rotation_site import create_function
+
+PASSWORD = "shop/dev/password"
+DEV = ("--env", "dev")
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path,
+    moto: MotoServer,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[CommandLine]:
+    """Return the command, with dev on AWS and applied."""
+    moto.reset()
+    create_function(moto)
+    set_identity(monkeypatch)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
+    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    declare_rotated(tmp_path)
+    dev = {**ENVIRONMENT, "environment": "dev", "aws": AWS}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    assert run(command_line, "apply", *DEV)[0] == 0
+    yield command_line
+    moto.reset()
+
+
+def run(command: CommandLine, *arguments: str) -> tuple[int, list[str]]:
+    """Return the exit code and the lines that were printed."""
+    code = run_command(command.monkeypatch, *arguments)
+    printed = command.capsys.readouterr()
+    return code, [" ".join(line.split()) for line in (printed.out + printed.err).splitlines()]
+
+
+def stages(moto: MotoServer) -> dict[str, Any]:
+    client = moto.client("secretsmanager")
+    found = client.describe_secret(SecretId=PASSWORD)["VersionIdsToStages"]
+    return {label: version for version, labels in found.items() for label in labels}
+
+
+def test_status_shows_each_secret_that_the_function_rotates(command: CommandLine) -> None:
+    code, lines = run(command, "rotate", *DEV, "--status")
+    assert code == 0
+    assert lines[0] == "service name state since due old new old read"
+    assert [line.split()[:2] for line in lines[1:]] == [["shop", "password"]]
+
+
+def test_rotation_that_is_begun_is_under_way(command: CommandLine, moto: MotoServer) -> None:
+    assert run(command, "rotate", "password", *DEV) == (
+        0,
+        ["password: begun. See how it ends with --status."],
+    )
+    found = stages(moto)
+    assert found["AWSPENDING"] != found["AWSCURRENT"]
+    _, lines = run(command, "rotate", *DEV, "--status")
+    assert "under way" in lines[1]
+    assert f"{found['AWSCURRENT'][:8]} {found['AWSPENDING'][:8]}" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (("smtp-password",), 1, "rotates no secret 'smtp-password' (expected password)"),
+        (("password", "--service", "other"), 1, "rotates no secret 'password' (expected none"),
+        (("password", "--compromised"), 64, "on AWS, a function rotates"),
+        (("--due",), 64, "on AWS, a function rotates"),
+    ],
+)
+def test_what_aws_does_not_offer_is_refused(
+    command: CommandLine, arguments: tuple[str, ...], code: int, named: str
+) -> None:
+    found, lines = run(command, "rotate", *arguments, *DEV)
+    assert found == code
+    assert named in " ".join(lines)
+
+
+def test_environment_without_a_function_says_so(command: CommandLine, tmp_path: Path) -> None:
+    declare_on_aws(tmp_path)
+    dev = {**ENVIRONMENT, "environment": "dev"}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    code, lines = run(command, "rotate", *DEV, "--status")
+    assert code == 1
+    assert "add rotation_function to 'aws'" in " ".join(lines)
