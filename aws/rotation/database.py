@@ -108,21 +108,26 @@ class Database:
             connection.execute(statement.format(Identifier(username), Literal(verifier.decode())))
 
 
+def connection_parameters(url: DatabaseUrl) -> dict[str, Any]:
+    """Return what libpq gets, without the password. The query of the URL is the application's."""
+    return {
+        "host": url.host,
+        "port": url.port,
+        "dbname": url.database,
+        "user": url.username,
+        "sslmode": "disable" if _is_local(url.host) else "verify-full",
+        "require_auth": "scram-sha-256",  # otherwise a server may request the plain password
+        "connect_timeout": _CONNECT_SECONDS,
+        "application_name": "strongroom-rotation",
+    }
+
+
 @contextmanager
 def _connect(url: DatabaseUrl) -> Iterator[psycopg.Connection[Any]]:
     """Open a connection in autocommit mode, as the user of *url*."""
     try:
         with psycopg.connect(
-            host=url.host,
-            port=url.port,
-            dbname=url.database,
-            user=url.username,
-            password=url.password.reveal(),
-            sslmode="disable" if _is_local(url.host) else "verify-full",
-            require_auth="scram-sha-256",  # otherwise a server may request the plain password
-            connect_timeout=_CONNECT_SECONDS,
-            application_name="strongroom-rotation",
-            autocommit=True,
+            **connection_parameters(url), password=url.password.reveal(), autocommit=True
         ) as connection:
             yield connection
     except psycopg.Error as error:

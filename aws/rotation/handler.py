@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -112,10 +113,19 @@ def _read_value(versions: SecretVersions) -> Secret:
 @cache
 def _connection() -> AwsConnection:
     """Return the connection, which later invocations of this process use as well."""
-    log.setLevel(logging.INFO)  # because Lambda shows warnings only
     redaction.install()
+    _log_lines()
     environment = parse_environment(os.environ.get("ENVIRONMENT", ""))
     return AwsConnection(read_region(os.environ), development=environment.is_dev)
+
+
+def _log_lines() -> None:
+    """Write what is logged as whole lines, because Lambda's own handler adds to each of them."""
+    writer = logging.StreamHandler(sys.stdout)
+    writer.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(writer)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _log(level: int, event: Mapping[str, Any], outcome: str, **details: str) -> None:

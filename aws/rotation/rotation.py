@@ -146,7 +146,8 @@ class Rotation:
         if self.versions.pending(token) is not None:
             return Outcome.ALREADY_DONE
         current = self.versions.current()
-        check_age(current, parse_min_age(description.tags), self.clock())
+        if description.has_previous:
+            check_age(current, parse_min_age(description.tags), self.clock())
         self.versions.put(token, self.build_kind(description).create(current.value))
         return Outcome.DONE
 

@@ -14,7 +14,7 @@ from app_integration.aws.request import AwsRequest
 from app_integration.errors import RequestRefused
 from app_integration.observability import redaction
 from app_integration.secret import Secret
-from app_integration.sources.aws import CURRENT
+from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.rotation.errors import RotationRefused
 
 PENDING: Final = "AWSPENDING"
@@ -47,6 +47,11 @@ class Description:
     def current(self) -> str | None:
         """Return the id of the current version, None if there is none."""
         return next((each for each, labels in self.stages.items() if CURRENT in labels), None)
+
+    @property
+    def has_previous(self) -> bool:
+        """Return whether there is a version before the current one, which a rotation ends."""
+        return any(PREVIOUS in labels for labels in self.stages.values())
 
 
 @dataclass(frozen=True, slots=True)

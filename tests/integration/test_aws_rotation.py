@@ -12,6 +12,7 @@ import pytest
 from app_integration.secret import Secret
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
 from tests.support.models.aws_rotated import ARN, SECRETS, declare_rotated
+from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.moto_server import MotoServer
 from tests.support.servers.provisioning_site import (
     GIVEN,
@@ -35,29 +36,32 @@ ALL_GIVEN: Final = Inputs({**GIVEN.values, **URLS})
 
 
 @pytest.fixture(scope="module")
-def running_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
-    with provisioning_site(moto) as running:
-        yield running
+def declaration(tmp_path_factory: pytest.TempPathFactory) -> Declaration:
+    return declare_rotated(tmp_path_factory.mktemp("declared"))
 
 
-@pytest.fixture
-def site(running_site: ProvisioningSite, moto: MotoServer) -> Iterator[ProvisioningSite]:
+@pytest.fixture(scope="module")
+def applied(moto: MotoServer, declaration: Declaration) -> Iterator[ProvisioningSite]:
+    """Apply once, because each test ends with what is declared."""
     moto.reset()
     create_function(moto)
-    running_site.proxy.forget()
-    yield running_site
+    with provisioning_site(moto) as running:
+        running.apply(running.plan(declaration, ALL_GIVEN))
+        yield running
     moto.reset()
 
 
 @pytest.fixture
-def declaration(tmp_path: Path) -> Declaration:
-    return declare_rotated(tmp_path)
-
-
-@pytest.fixture
-def applied(site: ProvisioningSite, declaration: Declaration) -> ProvisioningSite:
-    site.apply(site.plan(declaration, ALL_GIVEN))
-    return site
+def site(
+    applied: ProvisioningSite, moto: MotoServer, declaration: Declaration
+) -> Iterator[ProvisioningSite]:
+    """Erase what was applied during the test."""
+    moto.reset()
+    create_function(moto)
+    yield applied
+    moto.reset()
+    create_function(moto)
+    applied.apply(applied.plan(declaration, ALL_GIVEN))
 
 
 def describe(site: ProvisioningSite, name: str) -> dict[str, Any]:
@@ -73,10 +77,13 @@ def test_second_plan_is_empty(applied: ProvisioningSite, declaration: Declaratio
     assert "RotationLambdaARN" not in describe(applied, "shop/cloud/smtp-password")
 
 
-def test_apply_rotates_nothing_at_once(applied: ProvisioningSite) -> None:
+def test_apply_rotates_nothing_at_once(applied: ProvisioningSite, declaration: Declaration) -> None:
+    applied.secrets.cancel_rotate_secret(SecretId=PASSWORD)
+    applied.proxy.forget()
+    applied.apply(applied.plan(declaration, ALL_GIVEN))
     sent = zip(applied.proxy.operations, applied.proxy.bodies, strict=True)
     rotations = [json.loads(body) for operation, body in sent if operation == "RotateSecret"]
-    assert [each["RotateImmediately"] for each in rotations] == [False, False]
+    assert [each["RotateImmediately"] for each in rotations] == [False]
 
 
 def test_manager_is_in_a_secret_that_the_application_cannot_read(
@@ -135,14 +142,15 @@ def test_drift_is_found_and_mended(
 
 
 def test_rotation_that_is_declared_no_more_is_switched_off(
-    applied: ProvisioningSite, tmp_path: Path
+    applied: ProvisioningSite, declaration: Declaration, tmp_path: Path
 ) -> None:
-    unrotated = {**SECRETS["password"]}
-    del unrotated["rotate_every"]
-    declaration = declare_rotated(tmp_path, service={"secrets": {**SECRETS, "password": unrotated}})
-    applied.apply(applied.plan(declaration, ALL_GIVEN))
+    unrotated = {key: value for key, value in SECRETS["password"].items() if key != "rotate_every"}
+    changed = declare_rotated(tmp_path, service={"secrets": {**SECRETS, "password": unrotated}})
+    applied.apply(applied.plan(changed, ALL_GIVEN))
     assert describe(applied, PASSWORD)["RotationEnabled"] is False
-    assert lines(applied.plan(declaration, ALL_GIVEN)) == []
+    assert lines(applied.plan(changed, ALL_GIVEN)) == []
+    applied.apply(applied.plan(declaration, ALL_GIVEN))
+    assert describe(applied, PASSWORD)["RotationEnabled"] is True
 
 
 def test_rotation_by_a_function_of_others_is_kept(
@@ -180,6 +188,19 @@ def test_function_that_does_not_exist_is_named(
     moto.client("lambda").delete_function(FunctionName=ARN)
     with pytest.raises(ApplyFailed, match=f"create the function {ARN}"):
         site.apply(site.plan(declaration, ALL_GIVEN))
+
+
+def test_rotation_that_is_under_way_is_not_configured_again(
+    applied: ProvisioningSite, declaration: Declaration
+) -> None:
+    """AWS refuses it, and moto does not: a version that is not current is labelled AWSPENDING."""
+    applied.secrets.cancel_rotate_secret(SecretId=PASSWORD)
+    applied.proxy.faults["RotateSecret"] = [faults.refused("InvalidRequestException")]
+    with pytest.raises(ApplyFailed, match="let no rotation of the secret be under way"):
+        applied.apply(applied.plan(declaration, ALL_GIVEN))
+    applied.proxy.forget()
+    applied.apply(applied.plan(declaration, ALL_GIVEN))
+    assert lines(applied.plan(declaration, ALL_GIVEN)) == []
 
 
 def test_environment_without_a_function_has_no_rotation(

@@ -31,9 +31,8 @@ LAYER: Final = ("psycopg", "psycopg_binary", "psycopg_binary.libs", "tenacity")
 TYPING: Final = "typing_extensions.py"
 #: Runs each event from standard input, and prints the names of what was imported.
 PROGRAM: Final = """
-import importlib, json, logging, sys
+import importlib, json, sys
 sys.path[:] = [each for each in sys.path if "site-packages" not in each] + sys.argv[1:]
-logging.basicConfig(stream=sys.stdout, format="%(message)s")
 handler = importlib.import_module("aws.rotation.handler").handler
 for event in json.load(sys.stdin):
     handler(event, None)
@@ -55,9 +54,6 @@ def paths(tmp_path: Path) -> list[str]:
 def test_archive_rotates_a_database_url_in_a_process_of_its_own(
     secret: RotatedSecret, moto: MotoServer, paths: list[str]
 ) -> None:
-    secret.site.operator.tag_resource(
-        SecretId=secret.name, Tags=[{"Key": "rotation_min_age", "Value": "0"}]
-    )
     token = secret.begin()
     events = [
         {"Step": step.value, "SecretId": secret.name, "ClientRequestToken": token} for step in Step

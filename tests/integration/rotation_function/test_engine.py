@@ -19,7 +19,7 @@ pytestmark = pytest.mark.requires("embedded")
 
 THREADS: Final = 8
 ROTATIONS: Final = 20
-PAUSE: Final = 0.03  # seconds between two queries of a thread
+PAUSE: Final = 0.05  # seconds between two queries of a thread
 
 
 def query(engine: Engine, stopping: threading.Event) -> int:

@@ -32,7 +32,7 @@ from vault.runtime.servers.accounts import DatabaseAccounts
 pytestmark = pytest.mark.requires("embedded")
 
 #: More than any step makes.
-MAX_CALLS: Final = 12
+MAX_CALLS: Final = 9
 
 
 def test_users_alternate_and_the_previous_password_works_until_the_next_rotation(

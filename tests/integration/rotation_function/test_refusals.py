@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from app_integration.aws.request import AwsRequest
@@ -14,6 +16,7 @@ from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import Outcome, Step
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.rotation_site import (
+    MIN_AGE,
     USERS,
     RotatedSecret,
     url_of,
@@ -86,13 +89,21 @@ def test_rotation_while_the_version_before_may_be_cached_is_refused(
     secret: RotatedSecret,
 ) -> None:
     secret.rotate()
-    now, token = secret.now, secret.begin()
-    secret.now = now
-    # moto's clock made the current version, a day before the clock of the test.
-    secret.now = secret.now.replace(year=secret.now.year - 1)
+    token = secret.begin()
+    # moto's clock made the current version, and the clock of the test is days ahead.
+    secret.now = datetime.now(UTC) + timedelta(seconds=MIN_AGE - 60)
     with pytest.raises(RotationRefused, match="may be in use until"):
         secret.run(Step.CREATE, token)
-    assert "AWSPENDING" in secret.stages()[token]
+    secret.now += timedelta(seconds=120)
+    secret.run_all(token)
+    assert secret.version("AWSCURRENT") == token
+
+
+def test_first_rotation_may_begin_at_once(secret: RotatedSecret) -> None:
+    token = secret.begin()
+    secret.now = datetime.now(UTC)
+    secret.run_all(token)
+    assert secret.version("AWSCURRENT") == token
 
 
 def test_configuration_test_of_secrets_manager_passes(secret: RotatedSecret) -> None:

@@ -29,5 +29,5 @@ def declare_rotated(
 ) -> Declaration:
     """Write and load the declaration, as ``declare_on_aws`` does."""
     sections = {"aws": AWS, "services": SERVICES, **sections}
-    files = {"secrets": SECRETS, "database": DATABASE, **(service or {})}
+    files = {"secrets": SECRETS, "database": DATABASE, "keys": {}, **(service or {})}
     return declare_on_aws(folder, service=files, **sections)

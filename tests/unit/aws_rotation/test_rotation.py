@@ -14,6 +14,8 @@ from app_integration.aws.request import AwsRequest
 from app_integration.errors import AccessDenied
 from app_integration.secret import Secret
 from aws.rotation import generated, handler
+from aws.rotation.database import connection_parameters
+from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.generated import GeneratedSecret
 from aws.rotation.instructions import (
@@ -67,6 +69,23 @@ def test_rotation_waits_for_the_age_of_the_current_version(age: int, *, is_refus
             check_age(current, 3900, NOW)
     else:
         check_age(current, 3900, NOW)
+
+
+@pytest.mark.parametrize(
+    ("host", "sslmode"),
+    [
+        ("127.0.0.1", "disable"),
+        ("[::1]", "disable"),
+        ("localhost", "disable"),
+        ("db.example.com", "verify-full"),
+        ("10.0.0.1", "verify-full"),
+    ],
+)
+def test_connection_beyond_this_machine_verifies_the_server(host: str, sslmode: str) -> None:
+    text = f"postgresql://a:b@{host}/shop?sslmode=allow&sslrootcert=/app/ca.pem"
+    found = connection_parameters(DatabaseUrl.parse(Secret(text), "url"))
+    assert (found["sslmode"], found["require_auth"]) == (sslmode, "scram-sha-256")
+    assert not {"sslrootcert", "password"} & found.keys()
 
 
 @pytest.mark.parametrize(
