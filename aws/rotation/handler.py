@@ -115,8 +115,9 @@ def _connection() -> AwsConnection:
     """Return the connection, which later invocations of this process use as well."""
     redaction.install()
     _log_lines()
-    environment = parse_environment(os.environ.get("ENVIRONMENT", ""))
-    return AwsConnection(read_region(os.environ), development=environment.is_dev)
+    environment = os.environ.get("ENVIRONMENT")
+    is_dev = environment is not None and parse_environment(environment).is_dev
+    return AwsConnection(read_region(os.environ), development=is_dev)
 
 
 def _log_lines() -> None:

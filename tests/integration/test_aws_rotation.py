@@ -127,6 +127,7 @@ def test_manager_is_in_a_secret_that_the_application_cannot_read(
             f"update secret-metadata {DATABASE_URL} rotation_min_age",
         ),
     ],
+    ids=["switched off", "period", "how", "minimum age"],
 )
 def test_drift_is_found_and_mended(
     applied: ProvisioningSite,
