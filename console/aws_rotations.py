@@ -43,6 +43,8 @@ def rotate_on_aws(
 
     """
     declaration = operate.load_declaration()
+    if service is not None:
+        declaration.deployment(Scope(service, environment))  # which raises if it is not there
     function = find_function(declaration, environment)
     if name:
         scope = _find_scope(declaration, environment, service, name)

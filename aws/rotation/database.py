@@ -7,7 +7,7 @@ one of the application's machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -79,7 +79,7 @@ class Database:
         *,
         lock: str,
         confirm: Callable[[], None],
-    ) -> None:
+    ) -> Mapping[str, int]:
         """Set the password of *username*. The server gets its SCRAM verifier only.
 
         *confirm* runs while this invocation holds *lock*. So an invocation of an older rotation
@@ -91,6 +91,10 @@ class Database:
             password: The new password.
             lock: The name of a lock in the database.
             confirm: Raises an error if the password must not be set any more.
+
+        Returns:
+            The number of open sessions of the user, by the name that the client reports. They go
+            on, but their processes have not read the secret since the last rotation.
 
         Raises:
             DatabaseFailed: If the database rejects it, or the lock is not free in time.
@@ -106,6 +110,12 @@ class Database:
             )
             statement = SQL("ALTER ROLE {} PASSWORD {}")
             connection.execute(statement.format(Identifier(username), Literal(verifier.decode())))
+            rows = connection.execute(
+                "SELECT application_name, count(*) FROM pg_stat_activity WHERE usename = %s"
+                " GROUP BY 1 ORDER BY 1",
+                [username],
+            )
+            return dict(rows.fetchall())
 
 
 def connection_parameters(url: DatabaseUrl) -> dict[str, Any]:

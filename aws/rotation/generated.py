@@ -44,8 +44,14 @@ class GeneratedSecret:
         if pending == current:
             raise RotationRefused("the new value is the old one; rotate the secret again")
 
-    def set(self, pending: Secret, current: Secret, confirm: Callable[[], None]) -> None:
+    def set(
+        self,
+        pending: Secret,  # noqa: ARG002 (of the protocol)
+        current: Secret,  # noqa: ARG002
+        confirm: Callable[[], None],  # noqa: ARG002
+    ) -> Mapping[str, int]:
         """Do nothing, because no other system has the value."""
+        return {}
 
     def test(self, pending: Secret, current: Secret) -> None:  # noqa: ARG002 (of the protocol)
         """Raise an error if *pending* has another form than the declaration says."""

@@ -50,11 +50,7 @@ def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001 
     run(event, _connection().call)
 
 
-def run(
-    event: Mapping[str, Any],
-    call: Call,
-    clock: Callable[[], datetime] = _now,
-) -> Outcome:
+def run(event: Mapping[str, Any], call: Call, clock: Callable[[], datetime] = _now) -> Outcome:
     """Run the step of *event*, and log how it has ended. See :func:`handler`.
 
     Args:
@@ -66,12 +62,13 @@ def run(
     try:
         step, secret, token = parse_event(event)
         versions = SecretVersions(call, secret)
-        outcome = Rotation(versions, partial(_build_kind, call), clock).run(step, token)
+        result = Rotation(versions, partial(_build_kind, call), clock).run(step, token)
     except StrongroomError as error:
         _log(logging.ERROR, event, "failed", reason=str(error))
         raise
-    _log(logging.INFO, event, outcome)
-    return outcome
+    details = {"lagging": result.lagging} if result.lagging else {}
+    _log(logging.INFO, event, result.outcome, **details)
+    return result.outcome
 
 
 def parse_event(event: Mapping[str, Any]) -> tuple[Step, str, str]:
@@ -113,11 +110,12 @@ def _read_value(versions: SecretVersions) -> Secret:
 @cache
 def _connection() -> AwsConnection:
     """Return the connection, which later invocations of this process use as well."""
-    redaction.install()
-    _log_lines()
     environment = os.environ.get("ENVIRONMENT")
     is_dev = environment is not None and parse_environment(environment).is_dev
-    return AwsConnection(read_region(os.environ), development=is_dev)
+    connection = AwsConnection(read_region(os.environ), development=is_dev)
+    redaction.install()
+    _log_lines()
+    return connection
 
 
 def _log_lines() -> None:
@@ -129,6 +127,6 @@ def _log_lines() -> None:
     log.propagate = False
 
 
-def _log(level: int, event: Mapping[str, Any], outcome: str, **details: str) -> None:
+def _log(level: int, event: Mapping[str, Any], outcome: str, **details: object) -> None:
     line = {"outcome": outcome, **{key: str(event.get(key)) for key in _KEYS}, **details}
     log.log(level, "%s", json.dumps(line, sort_keys=True))

@@ -6,8 +6,8 @@ id of the version that becomes the current one. After a failure it begins again 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -36,6 +36,20 @@ class Outcome(StrEnum):
     ALREADY_CURRENT = "already current"
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a step has ended.
+
+    Attributes:
+        outcome: The outcome.
+        lagging: How often each application uses the value before the current one.
+
+    """
+
+    outcome: Outcome
+    lagging: Mapping[str, int] = field(default_factory=dict)
+
+
 class Kind(Protocol):
     """What differs between the kinds of secrets."""
 
@@ -47,8 +61,15 @@ class Kind(Protocol):
         """Raise an error if *pending* cannot be what replaces *current*."""
         ...
 
-    def set(self, pending: Secret, current: Secret, confirm: Callable[[], None]) -> None:
-        """Make *pending* work beside *current*. *confirm* raises if that is not wanted any more."""
+    def set(
+        self, pending: Secret, current: Secret, confirm: Callable[[], None]
+    ) -> Mapping[str, int]:
+        """Make *pending* work beside *current*. *confirm* raises if that is not wanted any more.
+
+        Returns:
+            How often each application uses the value before *current*, as far as is known.
+
+        """
         ...
 
     def test(self, pending: Secret, current: Secret) -> None:
@@ -109,7 +130,7 @@ class Rotation:
     build_kind: Callable[[Description], Kind]
     clock: Callable[[], datetime]
 
-    def run(self, step: Step, token: str) -> Outcome:
+    def run(self, step: Step, token: str) -> Result:
         """Run one step.
 
         Args:
@@ -122,24 +143,25 @@ class Rotation:
         """
         description = self.versions.describe()
         if is_current(description, token):
-            return Outcome.ALREADY_CURRENT
+            return Result(Outcome.ALREADY_CURRENT)
         if step is Step.CREATE:
-            return self._create(description, token)
+            return Result(self._create(description, token))
         kind, pending = self.build_kind(description), self.versions.pending(token)
         if pending is None:
             raise RotationRefused(f"{token} has no value yet; run {Step.CREATE} first")
         current = self.versions.current()
         if step is Step.SET:
             kind.check(pending.value, current.value)
-            kind.set(pending.value, current.value, lambda: self._confirm(token))
-        elif step is Step.TEST:
+            lagging = kind.set(pending.value, current.value, lambda: self._confirm(token))
+            return Result(Outcome.DONE, lagging)
+        if step is Step.TEST:
             kind.test(pending.value, current.value)
         else:
             # Again, so that a step that was left out or came too early promotes nothing.
             kind.check(pending.value, current.value)
             kind.test(pending.value, current.value)
             self.versions.promote(token, current.id)
-        return Outcome.DONE
+        return Result(Outcome.DONE)
 
     def _create(self, description: Description, token: str) -> Outcome:
         """Write the new value, unless there is one: a token has one value only."""

@@ -7,7 +7,7 @@ other one stays valid until the next rotation but one begins.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -68,8 +68,13 @@ class UserPair:
                 f"the pair that is not in use; cancel the rotation, and rotate it again"
             )
 
-    def set(self, pending: Secret, current: Secret, confirm: Callable[[], None]) -> None:
+    def set(
+        self, pending: Secret, current: Secret, confirm: Callable[[], None]
+    ) -> Mapping[str, int]:
         """Set the password of the pending URL, unless the database accepts it already.
+
+        Returns:
+            The open sessions of its user. See :meth:`.Database.set_password`.
 
         Raises:
             RotationRefused: If the database rejects the current URL, or the manager's URL is one of
@@ -78,7 +83,7 @@ class UserPair:
         """
         new, old = self._parse(pending), self._parse(current)
         if self.database.find_login(new) is not None:
-            return
+            return {}
         if self.database.find_login(old) is None:
             raise RotationRefused(
                 f"the database rejects the current URL of {self.secret}; write a URL that works, "
@@ -90,7 +95,7 @@ class UserPair:
                 f"the manager's URL is of {manager.host}:{manager.port}/{manager.database}, and "
                 f"{self.secret} of {old.host}:{old.port}/{old.database}; write the manager's again"
             )
-        self.database.set_password(
+        return self.database.set_password(
             manager, new.username, new.password, lock=self.secret, confirm=confirm
         )
 

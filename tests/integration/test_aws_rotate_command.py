@@ -77,7 +77,8 @@ def test_rotation_that_is_begun_is_under_way(command: CommandLine, moto: MotoSer
     ("arguments", "code", "named"),
     [
         (("smtp-password",), 1, "rotates no secret 'smtp-password' (expected password)"),
-        (("password", "--service", "other"), 1, "rotates no secret 'password' (expected none"),
+        (("password", "--service", "other"), 1, "no service in dev 'other' is declared"),
+        (("--status", "--service", "other"), 1, "no service in dev 'other' is declared"),
         (("password", "--compromised"), 64, "on AWS, a function rotates"),
         (("--due",), 64, "on AWS, a function rotates"),
     ],

@@ -6,6 +6,8 @@ has cached for as long as it may. None of its logins may fail.
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -46,6 +48,24 @@ def test_users_alternate_and_the_previous_password_works_until_the_next_rotation
             assert user_of(secret.value()) == USERS[number % 2]
             assert secret.value("AWSPREVIOUS") == before
             open_database(before).close()
+
+
+def test_sessions_of_the_user_that_gets_a_password_are_logged(
+    secret: RotatedSecret, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret.rotate()
+    with open_database(secret.value("AWSPREVIOUS")) as connection:
+        connection.execute("SET application_name = 'slow-worker'")
+        with caplog.at_level(logging.INFO, "strongroom.rotation"):
+            secret.rotate()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    logged = [
+        json.loads(each.getMessage())
+        for each in caplog.records
+        if each.name == "strongroom.rotation"
+    ]
+    lagging = [(each["Step"], each["lagging"]) for each in logged if "lagging" in each]
+    assert lagging == [("setSecret", {"slow-worker": 1})]
 
 
 def test_url_keeps_everything_but_the_login(secret: RotatedSecret) -> None:
