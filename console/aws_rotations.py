@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from aws.account import Account
 from aws.rotated_secrets import find_function, find_rotated
 from console import operate
 from console.aws_environment import open_connection
@@ -21,6 +22,7 @@ from vault.declare.errors import join_names
 from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
+    from app_integration.aws.connection import AwsConnection
     from aws.rotation_states import RotationState
 
 _HEADINGS: Final = ("service", "name", "state", "since", "due", "old", "new", "old read")
@@ -56,10 +58,10 @@ def rotate_on_aws(
 def _show(
     console: Console, declaration: Declaration, environment: Environment, service: str | None
 ) -> None:
-    from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3)
-    from aws.rotation_states import read_states  # noqa: PLC0415 (as above)
+    with _connection(declaration, environment) as connection:
+        from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3, as does the next one)
+        from aws.rotation_states import read_states  # noqa: PLC0415
 
-    with closing(open_connection(declaration, environment)) as connection:
         reader = AwsReader(connection)
         states = [*read_states(reader, declaration, environment, datetime.now(UTC), service)]
     print_columns(console, [_HEADINGS, *map(_cells, states)])
@@ -68,12 +70,22 @@ def _show(
 def _begin(
     console: Console, declaration: Declaration, scope: Scope, name: str, function: str
 ) -> None:
-    from aws.resources.rotation import AwsRotation  # noqa: PLC0415 (it loads boto3)
-
     every = find_rotated(declaration, scope)[name].every
-    with closing(open_connection(declaration, scope.environment)) as connection:
+    with _connection(declaration, scope.environment) as connection:
+        from aws.resources.rotation import AwsRotation  # noqa: PLC0415 (it loads boto3)
+
         AwsRotation(scope.secret(name), function, every).begin(connection)
     say(console, f"{name}: begun. See how it ends with --status.")
+
+
+@contextmanager
+def _connection(declaration: Declaration, environment: Environment) -> Iterator[AwsConnection]:
+    """Yield a connection to the declared account, and to no other."""
+    with closing(open_connection(declaration, environment)) as connection:
+        from aws.planning import check_account  # noqa: PLC0415 (it loads boto3)
+
+        check_account(connection, Account.of(declaration.account(environment)))
+        yield connection
 
 
 def _find_scope(

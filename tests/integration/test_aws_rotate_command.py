@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ def test_what_aws_does_not_offer_is_refused(
     assert named in " ".join(lines)
 
 
+@pytest.mark.parametrize("arguments", [("password",), ("--status",)])
+def test_identity_of_another_account_rotates_nothing(
+    command: CommandLine, tmp_path: Path, moto: MotoServer, arguments: tuple[str, ...]
+) -> None:
+    before = stages(moto)
+    other = {**AWS, "account": "210987654321"}
+    dev = {**ENVIRONMENT, "environment": "dev", "aws": other}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    code, lines = run(command, "rotate", *arguments, *DEV)
+    assert code == 1
+    assert "use an identity of that account" in " ".join(lines)
+    assert stages(moto) == before
+
+
 def test_environment_without_a_function_says_so(command: CommandLine, tmp_path: Path) -> None:
     declare_on_aws(tmp_path)
     dev = {**ENVIRONMENT, "environment": "dev"}
@@ -98,3 +113,14 @@ def test_environment_without_a_function_says_so(command: CommandLine, tmp_path: 
     code, lines = run(command, "rotate", *DEV, "--status")
     assert code == 1
     assert "add rotation_function to 'aws'" in " ".join(lines)
+
+
+@pytest.mark.parametrize("arguments", [("password",), ("--status",)])
+def test_rotate_without_boto3_says_what_to_install(
+    command: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    for name in ("app_integration.aws.connection", "aws.reader", "aws.resources.rotation"):
+        command.monkeypatch.setitem(sys.modules, name, None)
+    code, lines = run(command, "rotate", *arguments, *DEV)
+    assert code == 1
+    assert "install strongroom[aws]" in " ".join(lines)
