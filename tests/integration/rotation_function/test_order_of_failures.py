@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -169,6 +170,27 @@ def test_first_rotation_leaves_a_user_outside_of_the_pair(
         secret.rotate()
     assert user_of(secret.value()) == USERS[0]
     open_database(url).close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_in_random_order_by_several_invocations_leave_no_window(
+    secret: RotatedSecret, seed: int
+) -> None:
+    call = refuse_second_value(secret.function.connection.call)
+    token = secret.begin()
+
+    def invoke(number: int) -> None:
+        order = random.Random(f"{seed} {number}")  # noqa: S311 (an order of steps)
+        for _ in range(8):
+            with suppress(RotationRefused):
+                secret.run(order.choice([*Step]), token, call)
+
+    with watched(secret), ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(invoke, number) for number in range(3)]:
+            each.result(30)
+        secret.run_all(token, call)
+        assert secret.version("AWSCURRENT") == token
+        open_database(secret.value()).close()
 
 
 def test_new_rotation_waits_while_an_abandoned_one_sets_a_password(
