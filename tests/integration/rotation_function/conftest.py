@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from app_integration.aws.connection import AwsConnection
 from app_integration.names import Environment, Scope
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.servers.moto_server import MotoServer
@@ -28,10 +29,16 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseAccou
 
 
 @pytest.fixture(scope="session")
-def function(moto: MotoServer, aws_site: AwsSite) -> Iterator[Function]:
+def connection(moto: MotoServer, aws_site: AwsSite) -> Iterator[AwsConnection]:
     assert aws_site.proxy.url  # it has set an identity
-    with closing(moto.connection(LIMITS)) as connection:
-        yield Function(create_function(moto), connection)
+    with closing(moto.connection(LIMITS)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def function(moto: MotoServer, connection: AwsConnection) -> Function:
+    """Create the function for each file, because other tests erase what moto stores."""
+    return Function(create_function(moto), connection)
 
 
 @pytest.fixture
