@@ -63,7 +63,8 @@ def put_on_aws(declaration: Declaration, variables: Mapping[str, str]) -> Declar
     _check_keys(declaration)
     region = read_region(variables, optional=True) or DEFAULT_REGION
     services = {
-        name: each.model_copy(update=_defaults(each, OF_VAULT_IN_SERVICE))
+        # A pair needs a rotation function, which this machine does not have.
+        name: each.model_copy(update=_defaults(each, (*OF_VAULT_IN_SERVICE, "paired")))
         for name, each in declared.services.items()
     }
     account = AwsAccount(account=ACCOUNT, region=region)

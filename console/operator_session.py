@@ -167,8 +167,7 @@ def _check_on_vault(declared: EnvironmentDeclaration) -> None:
         raise ConfigurationError(
             f"{declared.environment} is on AWS, and this command is for environments on Vault; on"
             " AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger,"
-            " strongroom rotate,"
-            " strongroom copy-secrets"
+            " strongroom rotate, strongroom copy-secrets"
         )
 
 
