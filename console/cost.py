@@ -31,14 +31,17 @@ def _parse_instances(text: str) -> str:
     return text
 
 
+Instances = Annotated[
+    str,
+    typer.Option(
+        "--instances", callback=_parse_instances, help="numbers of processes of each service"
+    ),
+]
+
+
 def cost(
     env: Env,
-    instances: Annotated[
-        str,
-        typer.Option(
-            "--instances", callback=_parse_instances, help="numbers of processes of each service"
-        ),
-    ] = "1,10,1000",
+    instances: Instances = "1,10,1000",
     prometheus: Prometheus = None,
     reads: Annotated[
         float, typer.Option("--reads", min=0, help="of each secret, in a second, by an instance")

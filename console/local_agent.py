@@ -17,8 +17,7 @@ from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
-from app_integration.config.delivery_status import Status as DeliveryStatus
-from app_integration.config.delivery_status import read_status
+from app_integration.config.delivery_status import Status, read_status
 from app_integration.errors import ConfigRejected, ConfigurationError, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
@@ -47,7 +46,7 @@ class ConfigState:
 
     live: Path
     since: datetime | None
-    last: DeliveryStatus | None
+    last: Status | None
     problem: str | None = None
     note: str | None = None
 
