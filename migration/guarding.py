@@ -9,6 +9,7 @@ from typing import Any, Final, LiteralString
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
+from app_integration.errors import ConfigurationError
 from migration import ranges, states, table_lock
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
@@ -18,6 +19,21 @@ from migration.states import State
 from migration.table_lock import Pacing
 
 _SCHEMA: Final[LiteralString] = f"CREATE SCHEMA IF NOT EXISTS {triggers.SCHEMA}"
+
+
+#: Owners of the schema and of what is in it, other than this role.
+_OWNERS: Final[LiteralString] = """
+    WITH named AS (SELECT oid, nspowner FROM pg_namespace WHERE nspname = %s), owners AS (
+        SELECT nspowner AS owner FROM named
+        UNION SELECT relowner FROM pg_class JOIN named ON relnamespace = named.oid
+        UNION SELECT proowner FROM pg_proc JOIN named ON pronamespace = named.oid
+    )
+    SELECT owner::regrole::text FROM owners WHERE owner <> current_user::regrole ORDER BY 1
+"""
+
+
+class SchemaOfOthers(ConfigurationError):
+    """The schema of migrations has objects of another role. Nothing was changed."""
 
 
 def begin(
@@ -35,11 +51,13 @@ def begin(
         pacing: Time and chance between attempts to lock the table.
 
     Raises:
-        MigrationMoved: If there is a migration of that name. Nothing was changed.
-        TableLockNotTaken: If others held the table all the time. Nothing was changed.
+        SchemaOfOthers: If the schema of migrations is not this role's alone. Nothing was changed.
+        MigrationMoved: If there is a migration of that name. The table was not changed.
+        TableLockNotTaken: If others held the table all the time. The table was not changed.
         psycopg.Error: If the server rejects a statement. The table was not changed.
 
     """
+    _check_schema(connection)
     for statement in (_SCHEMA, states.TABLES, bypasses.TABLES, ranges.TABLE):
         connection.execute(statement)
 
@@ -100,6 +118,24 @@ def refuse(
         guard = definition.read(connection, table, name)
         states.advance(connection, name, Stage.GUARDED, Stage.DUAL_WRITING, guard)
     return None
+
+
+def _check_schema(connection: Connection) -> None:
+    """Check that nobody else has a hand in the schema of migrations.
+
+    The guard writes to its tables with the rights of the owner, and so would run a trigger that
+    somebody else put there.
+
+    Raises:
+        SchemaOfOthers: If it, or something in it, has another owner.
+
+    """
+    strangers = [owner for (owner,) in connection.execute(_OWNERS, (triggers.SCHEMA,))]
+    if strangers:
+        raise SchemaOfOthers(
+            f"the schema {triggers.SCHEMA} has objects of {', '.join(strangers)}; look at them, and"
+            " give them to the owner of the table, or drop them"
+        )
 
 
 def _add_columns(table: MigratedTable) -> Iterator[Composed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from migration.live_table import LiveTable
+from migration.live_table import TIMES, LiveTable
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.migration import MigrationPlan
 
@@ -22,6 +22,13 @@ TYPES: Final = {
     "dict": ("json", "jsonb"),
     "list": ("json", "jsonb"),
 }
+#: Types of a key, whose text names the same row in every session.
+_KEY_TYPES: Final = frozenset(
+    {
+        *("smallint", "integer", "bigint", "numeric", "boolean", "uuid"),
+        *("text", "character varying", "citext", *TIMES),
+    }
+)
 _TABLES: Final = ("r", "p")  # in pg_class.relkind: tables, and partitioned ones
 
 
@@ -59,6 +66,9 @@ def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
         yield f"this user is not an owner of {plan.table}; use a role that is"
     if not live.key:
         yield f"{plan.table} has no primary key, to which tokens could be bound; add one"
+    for column in (live.columns[name] for name in live.key):
+        if column.base_type not in _KEY_TYPES:
+            yield f"the key {column.name} is {column.type} (expected {join_names(_KEY_TYPES)})"
 
 
 def _find_context_problems(name: str, plan: MigrationPlan, live: LiveTable) -> Iterator[str]:

@@ -17,6 +17,8 @@ _EXACT_TYPES: Final = frozenset(
         *("timestamp without time zone", "timestamp with time zone", "time without time zone"),
     }
 )
+#: Types of dates and times, whose text depends on the session.
+TIMES: Final = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _VARCHAR: Final = "character varying"
 
 _TABLE: Final[LiteralString] = """
@@ -125,6 +127,11 @@ class LiveTable:
     is_owned: bool = True
     size: int = 0
     rows: int = 0
+
+    @property
+    def times(self) -> frozenset[str]:
+        """Return the columns of the key that are dates or times."""
+        return frozenset(name for name in self.key if self.columns[name].base_type in TIMES)
 
     @property
     def inexact(self) -> frozenset[str]:

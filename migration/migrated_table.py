@@ -52,6 +52,7 @@ class MigratedTable:
         indexes: Their blind indexes.
         inexact: Columns whose type or collation calls different bytes equal, or cannot compare
             them: ``citext``, ``numeric``, ``json``.
+        times: Columns of the key that are dates or times.
 
     """
 
@@ -61,6 +62,7 @@ class MigratedTable:
     columns: tuple[MigratedColumn, ...]
     indexes: tuple[IndexedColumns, ...] = ()
     inexact: frozenset[str] = frozenset()
+    times: frozenset[str] = frozenset()
 
     @property
     def written(self) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
         tuple(MigratedColumn(each, tokens[each], context) for each in plan.columns),
         tuple(IndexedColumns(column, (each,)) for each, column in plan.index_columns.items()),
         live.inexact,
+        live.times,
     )
 
 

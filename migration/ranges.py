@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier, Literal
 
+from migration.key_text import key_array
 from migration.migrated_table import MigratedTable
 
 #: Statement that creates the table of ranges.
@@ -164,9 +165,8 @@ class Ranges:
 def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:
     """Return the key of each *size*-th row, which ends a range."""
     key = SQL(", ").join(Identifier(name) for name in table.key)
-    text = SQL(", ").join(SQL("{}::text").format(Identifier(name)) for name in table.key)
     query = SQL(
-        "SELECT ARRAY[{}] FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {}) AS keys"
+        "SELECT {} FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {}) AS u"
         " WHERE n % {} = 0 ORDER BY n"
-    ).format(text, key, key, Identifier(table.schema, table.name), Literal(size))
+    ).format(key_array(table, "u"), key, key, Identifier(table.schema, table.name), Literal(size))
     return [bound for (bound,) in connection.execute(query)]

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from migration.key_text import key_array
 from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
 from migration.rows import Key, Rows
@@ -32,8 +33,7 @@ class RowStatements:
         # SQL and not Identifier, as these are the catalogue's own texts: "character varying(80)".
         self._key_types = [SQL(live.columns[name].type) for name in table.key]
         self._key = SQL(", ").join(Identifier("u", name) for name in table.key)
-        texts = (SQL("{}::text").format(Identifier("u", name)) for name in table.key)
-        self._key_text = SQL("ARRAY[{}]").format(SQL(", ").join(texts))
+        self._key_text = key_array(table, "u")
         self._name = Identifier(table.schema, table.name)
         self._aliases = [Identifier(f"k{at}") for at in range(len(table.key))]
         self._has_key_text = _all_of(

@@ -68,7 +68,7 @@ def change(
         connection: A connection outside a transaction.
         table: The table, which is locked with its partitions.
         make: Makes the change with the connection. It takes no longer than a change of the
-            catalogue, and is called once at most.
+            catalogue, and is called in each attempt that got the lock.
         pacing: Time and chance between attempts.
 
     Raises:

@@ -18,7 +18,7 @@ from migration.migrated_table import MigratedTable
 
 _TRIGGERS: Final[LiteralString] = """
     SELECT tree.relation::regclass::text, wanted.name, pg_get_triggerdef(found.oid),
-        found.tgenabled
+        found.tgenabled, found.xmin::text
     FROM (
         SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS relation
         UNION
@@ -29,8 +29,8 @@ _TRIGGERS: Final[LiteralString] = """
     ORDER BY 1, 2
 """
 _FUNCTIONS: Final[LiteralString] = """
-    SELECT proname, pg_get_functiondef(oid), proowner::regrole::text FROM pg_proc
-    WHERE pronamespace = to_regnamespace(%s) AND proname = ANY (%s)
+    SELECT proname, pg_get_functiondef(oid), proowner::regrole::text, xmin::text FROM pg_proc
+    WHERE pronamespace = to_regnamespace(%(schema)s) AND proname = ANY (%(names)s)
 """
 _ALWAYS: Final = "A"  # in pg_trigger.tgenabled
 
@@ -43,22 +43,29 @@ class Definition:
         triggers: By table or partition, and name of the trigger: its event, condition and function.
             It is empty if there is no such trigger, or it does not fire for each writer.
         functions: By name: text and owner.
+        versions: By the same names: the transaction that wrote it last. Who switches a trigger off
+            and on again leaves another one.
 
     """
 
     triggers: dict[tuple[str, str], str]
     functions: dict[str, str]
+    versions: dict[tuple[str, str], str]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         triggers = [[*place, text] for place, text in sorted(self.triggers.items())]
-        return {"triggers": triggers, "functions": self.functions}
+        versions = [[*place, text] for place, text in sorted(self.versions.items())]
+        return {"triggers": triggers, "functions": self.functions, "versions": versions}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Definition:
         """Return what :meth:`to_json` returned as *data*."""
-        triggers = {(relation, name): text for relation, name, text in data["triggers"]}
-        return cls(triggers, data["functions"])
+        triggers, versions = (
+            {(relation, name): text for relation, name, text in data[part]}
+            for part in ("triggers", "versions")
+        )
+        return cls(triggers, data["functions"], versions)
 
 
 def read(connection: Connection, table: MigratedTable, migration: str) -> Definition:
@@ -69,12 +76,20 @@ def read(connection: Connection, table: MigratedTable, migration: str) -> Defini
 
     """
     names = {"schema": table.schema, "table": table.name, "names": list(TRIGGERS)}
-    triggers = {
-        (relation, name): _without_table(text) if state == _ALWAYS else ""
-        for relation, name, text, state in connection.execute(_TRIGGERS, names)
-    }
-    found = connection.execute(_FUNCTIONS, (SCHEMA, list(function_names(migration))))
-    return Definition(triggers, {name: f"{owner}: {text}" for name, text, owner in found})
+    functions = {"schema": SCHEMA, "names": list(function_names(migration))}
+    found = connection.execute(_TRIGGERS, names).fetchall()
+    bodies = connection.execute(_FUNCTIONS, functions).fetchall()
+    return Definition(
+        {
+            (relation, name): _without_table(text) if state == _ALWAYS else ""
+            for relation, name, text, state, _ in found
+        },
+        {name: f"{owner}: {text}" for name, text, owner, _ in bodies},
+        {
+            **{(relation, name): version or "" for relation, name, _, _, version in found},
+            **{("", name): version for name, _, _, version in bodies},
+        },
+    )
 
 
 def find_changes(installed: Definition, now: Definition) -> Iterator[str]:
@@ -84,11 +99,18 @@ def find_changes(installed: Definition, now: Definition) -> Iterator[str]:
     """
     conditions = {name: text for (_, name), text in installed.triggers.items()}
     for (relation, name), text in now.triggers.items():
-        if text != conditions[name]:
-            yield f"trigger {name} on {relation} {'was changed' if text else 'is off or missing'}"
+        before = installed.versions.get((relation, name))
+        if not text:
+            yield f"trigger {name} on {relation} is off or missing"
+        elif text != conditions[name]:
+            yield f"trigger {name} on {relation} was changed"
+        elif before not in (None, now.versions[relation, name]):
+            yield f"trigger {name} on {relation} was switched off or replaced meanwhile"
     for name, text in installed.functions.items():
-        if now.functions.get(name) != text:
-            yield f"function {name} {'was changed' if name in now.functions else 'is missing'}"
+        if name not in now.functions:
+            yield f"function {name} is missing"
+        elif (text, installed.versions["", name]) != (now.functions[name], now.versions["", name]):
+            yield f"function {name} was changed"
 
 
 def _without_table(text: str) -> str:

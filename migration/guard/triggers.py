@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from migration.guard import conditions
+from migration.key_text import key_array
 from migration.migrated_table import MigratedColumn, MigratedTable
 
 #: Schema of everything that a migration keeps in the database.
@@ -72,6 +73,9 @@ def functions(table: MigratedTable, migration: str, mode: Mode) -> Iterator[Comp
     late = SQL("{} {} RETURN NULL;").format(_each(table, _void_late), report)
     yield _function(after_update, late)
     yield _function(after_insert, SQL("{} RETURN NULL;").format(report))
+    for name in function_names(migration):
+        # Else who may create a trigger on a table of its own could void the tokens of this one.
+        yield SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(Identifier(SCHEMA, name))
 
 
 def function_names(migration: str) -> tuple[str, str, str]:
@@ -121,11 +125,10 @@ def _void_late(table: MigratedTable, column: MigratedColumn) -> Composed:
 
 
 def _queue(table: MigratedTable, migration: str) -> Composed:
-    key = SQL(", ").join(SQL("NEW.{}::text").format(Identifier(each)) for each in table.key)
     return SQL(
         "INSERT INTO {} (migration, row_key, operation, writer, application)"
-        " VALUES ({}, ARRAY[{}], TG_OP, session_user, current_setting('application_name'));"
-    ).format(Identifier(SCHEMA, "bypasses"), Literal(migration), key)
+        " VALUES ({}, {}, TG_OP, session_user, current_setting('application_name'));"
+    ).format(Identifier(SCHEMA, "bypasses"), Literal(migration), key_array(table, "NEW"))
 
 
 def _refuse(table: MigratedTable, migration: str) -> Composed:

@@ -10,9 +10,11 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL
 
+from migration import live_table
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.row_statements import RowStatements
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -268,6 +270,41 @@ def test_changed_guard_is_found(
     connection.execute(statement)
     now = definition.read(connection, PEOPLE, "people")
     assert list(definition.find_changes(installed, now)) == [change]
+
+
+def test_function_of_the_guard_fires_for_no_table_of_a_writer(connection: Connection) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    connection.execute("GRANT USAGE ON SCHEMA strongroom_migration TO old_importer")
+    connection.execute("GRANT CREATE ON SCHEMA public TO old_importer")
+    connection.execute("SET SESSION AUTHORIZATION old_importer")
+    connection.execute("CREATE TABLE mine AS SELECT * FROM people")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+        connection.execute(
+            "CREATE TRIGGER mine AFTER UPDATE ON mine FOR EACH ROW"
+            " EXECUTE FUNCTION strongroom_migration.people_after_update()"
+        )
+
+
+def test_report_names_the_row_whatever_dates_look_like(connection: Connection) -> None:
+    visits = MigratedTable(
+        "public",
+        "visits",
+        ("day", "number"),
+        (MigratedColumn("guest", "guest_token", ("day", "number")),),
+        times=frozenset({"day"}),
+    )
+    connection.execute("RESET SESSION AUTHORIZATION")
+    connection.execute(
+        "CREATE TABLE visits (day date, number int, guest text, guest_token bytea,"
+        " PRIMARY KEY (day, number))"
+    )
+    install(connection, visits)
+    connection.execute("SET LOCAL datestyle = 'SQL, DMY'")
+    connection.execute("INSERT INTO visits VALUES ('3/4/2026', 1, 'Ada')")
+    connection.execute("SET LOCAL datestyle = 'ISO, MDY'")
+    keys = bypasses.take(connection, "visits", 10)
+    statements = RowStatements(visits, live_table.read(connection, "public", "visits"))
+    assert statements.read_keys(connection, keys).columns["guest"] == ("Ada",)
 
 
 def test_changed_guard_of_a_partition_is_found(connection: Connection) -> None:

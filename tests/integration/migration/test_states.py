@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.sql import SQL
 
 from migration import guarding, states
 from migration.guard import definition, triggers
@@ -76,6 +77,29 @@ def test_begin_on_a_busy_table_changes_nothing(
     assert (set(found.triggers.values()), found.functions) == ({""}, {})
 
 
+@pytest.mark.parametrize(
+    "squatted",
+    [
+        "CREATE SCHEMA strongroom_migration AUTHORIZATION mallory",
+        """
+        CREATE SCHEMA strongroom_migration;
+        CREATE TABLE strongroom_migration.bypasses (a int);
+        ALTER TABLE strongroom_migration.bypasses OWNER TO mallory
+        """,
+    ],
+)
+def test_begin_in_the_schema_of_somebody_else_changes_nothing(
+    connection: Connection, squatted: LiteralString
+) -> None:
+    connection.execute("CREATE ROLE mallory")
+    connection.execute(squatted)
+    with pytest.raises(guarding.SchemaOfOthers, match="has objects of mallory"):
+        begin(connection)
+    found = definition.read(connection, USERS, NAME)
+    assert set(found.triggers.values()) == {""}
+    connection.execute("DROP SCHEMA strongroom_migration CASCADE; DROP ROLE mallory")
+
+
 def test_guard_refuses_only_after_a_quiet_time(connection: Connection) -> None:
     begun = begin(connection)
     connection.execute("INSERT INTO users VALUES (1, 'a@example.com')")
@@ -111,6 +135,16 @@ def test_each_change_leaves_an_event(connection: Connection) -> None:
     events = states.read_events(connection, NAME)
     assert [each.event for each in events] == ["guarded", "paused", "resumed", "dual-writing"]
     assert {each.by for each in events} == {"postgres"}
+
+
+def test_guard_that_was_off_for_one_write_is_found(connection: Connection) -> None:
+    installed = begin(connection).guard
+    for way in ("DISABLE", "ENABLE ALWAYS"):
+        connection.execute(SQL(f"ALTER TABLE users {way} TRIGGER {triggers.BEFORE_UPDATE}"))
+    now = definition.read(connection, USERS, NAME)
+    assert list(definition.find_changes(installed, now)) == [
+        f"trigger {triggers.BEFORE_UPDATE} on users was switched off or replaced meanwhile"
+    ]
 
 
 def refuse(connection: Connection, now: datetime) -> datetime | None:

@@ -100,6 +100,10 @@ def test_live_table_as_planned_has_no_problem() -> None:
         ({"is_owned": False}, "this user is not an owner of shop.users"),
         ({"key": ()}, "shop.users has no primary key"),
         (
+            {"columns": {**LIVE.columns, "id": LiveColumn("id", "real", is_required=True)}},
+            "the key id is real (expected bigint",
+        ),
+        (
             {"columns": {**LIVE.columns, "email_token": LiveColumn("email_token", "bytea")}},
             "the table has a column email_token already",
         ),
