@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.errors import DecryptionFailed
+from app_integration.errors import DecryptionFailed, EncryptionError
 from app_integration.integrations import orm_values
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from migration.rows import Rows
@@ -38,12 +39,16 @@ class RowCipher:
         self._fields = fields
         self._indexes = indexes
 
-    def encrypt(self, rows: Rows) -> list[_Bytes]:
+    def encrypt(self, rows: Rows, *, anew: bool = False) -> list[_Bytes]:
         """Return what to write into each written column of the table, for each of *rows*.
 
-        It is None where the row has a token or index value already, or no plaintext. Each token is
-        decrypted and compared before it is returned, so that a fault of this machine is found
+        It is None where the row has no plaintext, or has a token or index value already. Each token
+        is decrypted and compared before it is returned, so that a fault of this machine is found
         before it is stored.
+
+        Args:
+            rows: The rows.
+            anew: Whether rows that have tokens and index values get new ones.
 
         Raises:
             EncryptionError: If a value cannot be encrypted or bound.
@@ -51,6 +56,9 @@ class RowCipher:
             KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
 
         """
+        if anew:
+            nothing = dict.fromkeys(self._table.written, [None] * len(rows))
+            rows = replace(rows, columns={**rows.columns, **nothing})
         tokens = [self._encrypt_column(each, rows) for each in self._table.columns]
         return tokens + [self._index_column(each, rows) for each in self._table.indexes]
 
@@ -75,13 +83,31 @@ class RowCipher:
             for value, token in zip(rows.columns[column.plaintext], stored, strict=True)
         ]
         context = [rows.columns[name] for name in column.context]
-        tokens = field.encrypt_many(values, *context)
+        try:
+            tokens = field.encrypt_many(values, *context)
+        except EncryptionError:
+            self._raise_for_row(column, values, rows)
+            raise
         if field.decrypt_many(tokens, *context).values() != values:
             raise DecryptionFailed(
                 f"{field.binding.field}: a new token does not decrypt to its plaintext; nothing of"
                 " this batch was written. Check this machine's memory"
             )
         return [None if token is None else _to_bytes(token) for token in tokens]
+
+    def _raise_for_row(self, column: MigratedColumn, values: Sequence[object], rows: Rows) -> None:
+        """Raise an error that names the first row whose value cannot be encrypted."""
+        field = self._fields[column.plaintext]
+        for at, value in enumerate(values):
+            context = [rows.columns[name][at] for name in column.context]
+            try:
+                field.encrypt(value, *context)
+            except EncryptionError as error:
+                key = ", ".join(rows.keys[at])
+                raise EncryptionError(
+                    f"{self._table.schema}.{self._table.name}, row {key}, column"
+                    f" {column.plaintext}: {error}"
+                ) from None
 
     def _index_column(self, index: IndexedColumns, rows: Rows) -> _Bytes:
         compute: Callable[..., bytes | None] = self._indexes[index.column].value
@@ -96,7 +122,8 @@ class RowCipher:
         context = [rows.columns[name] for name in column.context]
         opened = self._fields[column.plaintext].decrypt_many(tokens, *context)
         pairs = zip(opened.results, rows.columns[column.plaintext], strict=True)
-        return {*opened.failed, *(at for at, (one, other) in enumerate(pairs) if one != other)}
+        wrong = (at for at, (one, other) in enumerate(pairs) if not _is_same(one, other))
+        return {*opened.failed, *wrong}
 
     def _mismatched_index_values(self, index: IndexedColumns, rows: Rows) -> set[int]:
         candidates = self._indexes[index.column].candidates
@@ -108,6 +135,17 @@ class RowCipher:
             )
             if not _is_among(stored, candidates(*values))
         }
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Return whether two values are equal, and not only in Python, where 1 and True are."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return one == other
 
 
 def _is_among(stored: Any, candidates: Sequence[bytes]) -> bool:

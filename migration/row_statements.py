@@ -6,11 +6,14 @@ parameters, the fastest form that psycopg has.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+from psycopg.types.json import set_json_loads
 
 from migration.key_text import key_array
 from migration.live_table import LiveTable
@@ -41,8 +44,8 @@ class RowStatements:
             for name, alias, kind in zip(table.key, self._aliases, self._key_types, strict=True)
         )
         self._incomplete = _is_incomplete(table)
-        self._update = self._compose_update()
-        self._void = self._compose_void()
+        self._fill = self._compose_update(SQL("{0} = coalesce(v.{1}, u.{0})"))
+        self._replace = self._compose_update(SQL("{0} = v.{1}"))
 
     def read_range(
         self,
@@ -82,25 +85,26 @@ class RowStatements:
         return self._read(connection, condition, [list(part) for part in zip(*keys, strict=True)])
 
     def write(
-        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
+        self,
+        connection: Connection,
+        rows: Rows,
+        written: Sequence[Sequence[bytes | None]],
+        *,
+        replaces: bool = False,
     ) -> int:
         """Write tokens and index values; return how many rows were still as they were read.
 
         Args:
             connection: A connection.
             rows: The rows.
-            written: For each written column of the table, the bytes for each row. None leaves the
-                column of a row as it is.
+            written: For each written column of the table, the bytes for each row.
+            replaces: Whether None is written, too; otherwise it leaves the column of a row as it
+                is.
 
         """
         keys = [list(rows.columns[name]) for name in self._table.key]
-        return connection.execute(self._update, [*keys, list(rows.versions), *written]).rowcount
-
-    def void(self, connection: Connection, rows: Rows, positions: Iterable[int]) -> None:
-        """Set the tokens and index values of rows to NULL, if they are still as they were read."""
-        chosen = [(rows.keys[at], rows.versions[at]) for at in positions]
-        keys = [list(part) for part in zip(*(key for key, _ in chosen), strict=True)]
-        connection.execute(self._void, [*keys, [version for _, version in chosen]])
+        statement = self._replace if replaces else self._fill
+        return connection.execute(statement, [*keys, list(rows.versions), *written]).rowcount
 
     def _read(
         self, connection: Connection, condition: Composed, values: Sequence[Any] = ()
@@ -110,7 +114,9 @@ class RowStatements:
         query = SQL("SELECT {}, u.xmin::text, {} FROM {} AS u {}").format(
             self._key_text, columns, self._name, condition
         )
-        found = connection.execute(query, values or None, binary=True).fetchall()
+        with connection.cursor(binary=True) as cursor:
+            set_json_loads(_load_json, cursor)
+            found = cursor.execute(query, values or None).fetchall()
         keys, versions, *read = zip(*found, strict=True) if found else [()] * (2 + len(names))
         return Rows(keys, versions, dict(zip(names, read, strict=True)))
 
@@ -121,12 +127,12 @@ class RowStatements:
                 bound = SQL(", ").join(SQL("{}::{}").format(text, kind) for text, kind in parts)
                 yield SQL("({}) {} ({})").format(self._key, operator, bound)
 
-    def _compose_update(self) -> Composed:
+    def _compose_update(self, assignment: SQL) -> Composed:
         tokens = [Identifier(f"t{at}") for at in range(len(self._table.written))]
         arrays: list[Composable] = [SQL("%b::{}[]").format(each) for each in self._key_types]
         arrays += [SQL("%b::text[]"), *(SQL("%b::bytea[]") for _ in tokens)]
         assignments = (
-            SQL("{0} = coalesce(v.{1}, u.{0})").format(Identifier(name), alias)
+            assignment.format(Identifier(name), alias)
             for name, alias in zip(self._table.written, tokens, strict=True)
         )
         joined = _all_of(
@@ -143,18 +149,18 @@ class RowStatements:
             joined,
         )
 
-    def _compose_void(self) -> Composed:
-        voided = (SQL("{} = NULL").format(Identifier(name)) for name in self._table.written)
-        arrays = SQL(", ").join([SQL("%s::text[]")] * (len(self._aliases) + 1))
-        return SQL(
-            "UPDATE {} AS u SET {} FROM unnest({}) AS v ({}) WHERE {} AND u.xmin = v.version::xid"
-        ).format(
-            self._name,
-            SQL(", ").join(voided),
-            arrays,
-            SQL(", ").join((*self._aliases, Identifier("version"))),
-            self._has_key_text,
-        )
+
+def _load_json(text: str | bytes) -> Any:
+    """Return JSON as Python has it; a number with more digits than a float has is a Decimal.
+
+    No token has a Decimal in JSON, so that such a value is refused, and not rounded silently.
+    """
+    return json.loads(text, parse_float=_parse_number)
+
+
+def _parse_number(text: str) -> float | Decimal:
+    exact, rounded = Decimal(text), float(text)
+    return rounded if exact == Decimal(repr(rounded)) else exact
 
 
 def _is_incomplete(table: MigratedTable) -> Composed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,6 +25,13 @@ class Rows:
     keys: Sequence[Key]
     versions: Sequence[str]
     columns: Mapping[str, Sequence[Any]]
+
+    def choose(self, positions: Iterable[int]) -> Rows:
+        """Return the rows at *positions*."""
+        chosen = list(positions)
+        columns = {name: [values[at] for at in chosen] for name, values in self.columns.items()}
+        keys = [self.keys[at] for at in chosen]
+        return Rows(keys, [self.versions[at] for at in chosen], columns)
 
     def __len__(self) -> int:
         return len(self.versions)

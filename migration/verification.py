@@ -21,8 +21,8 @@ class Checked:
 
     Attributes:
         rows: Rows that were checked.
-        wrong: Keys of those whose token or index value was not of their plaintext. They have new
-            ones.
+        wrong: Keys of those whose token or index value was not of their plaintext. Those that
+            nobody changed meanwhile have new ones.
 
     """
 
@@ -63,7 +63,7 @@ class Verification:
             )
             wrong = sorted(self._writer.cipher.find_mismatches(rows)) if rows else []
             if wrong:
-                self._writer.replace(connection, rows, wrong)
+                self._writer.replace(connection, rows.choose(wrong))
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
             self._ranges.save(
                 connection, claimed.number, last, len(rows), wrong=len(wrong), is_done=is_done

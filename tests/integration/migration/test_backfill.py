@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from decimal import Decimal
+from functools import partial
 from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
@@ -15,9 +17,11 @@ from psycopg import Connection
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
+from app_integration.errors import EncryptionError
 from migration import live_table, ranges
 from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
+from migration.guard.triggers import Mode
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from migration.ranges import PassProgress, Ranges
 from migration.row_cipher import RowCipher
@@ -61,9 +65,9 @@ class Site:
         cipher = FieldCipher(
             cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
         )
-        context = ("id", "branch")
-        self.email = cipher.field("guests.email", context)
-        self.born = cipher.field("guests.born", context, date)
+        self.field = partial(cipher.field, context=("id", "branch"))
+        self.email = cipher.field("guests.email", ("id", "branch"))
+        self.born = cipher.field("guests.born", ("id", "branch"), date)
         indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
         self.index = indexes.index("guests.email", rows=100_000, normalise="email")
         self.index.create()
@@ -162,15 +166,20 @@ def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:
         "email = NULL, email_token = set_byte(email_token, 40, 0)",
     ],
 )
-def test_wrong_token_is_found_and_replaced(site: Site, damage: LiteralString) -> None:
+@pytest.mark.parametrize("mode", Mode)
+def test_wrong_token_is_found_and_replaced(site: Site, mode: Mode, damage: LiteralString) -> None:
     with site.connect() as connection:
         site.backfill(connection)
         connection.execute("UPDATE guests SET " + damage + " WHERE id = 12")
+        for statement in triggers.functions(GUESTS, "guests", mode):
+            connection.execute(statement)
+        reports = len(bypasses.read_writers(connection, "guests"))
         first, second = Ranges("guests", "verify 1"), Ranges("guests", "verify 2")
         assert wrong_rows(site, connection, first) == [["12", "b0"]]
         assert wrong_rows(site, connection, second) == []
         assert first.read_progress(connection) == PassProgress(2, 0, ROWS, 1)
         assert second.read_progress(connection) == PassProgress(2, 0, ROWS, 0)
+        assert len(bypasses.read_writers(connection, "guests")) == reports
 
 
 def test_row_that_was_changed_is_not_written(site: Site) -> None:
@@ -181,6 +190,45 @@ def test_row_that_was_changed_is_not_written(site: Site) -> None:
         assert statements.write(connection, rows, site.cipher.encrypt(rows)) == 2
         left = statements.read_keys(connection, rows.keys)
         assert left.columns["id"] == (2,)
+
+
+def test_row_that_cannot_be_encrypted_is_named(site: Site) -> None:
+    with site.connect() as connection:
+        connection.execute("ALTER TABLE guests ADD COLUMN balance numeric")
+        connection.execute("ALTER TABLE guests ADD COLUMN balance_token bytea")
+        connection.execute("UPDATE guests SET balance = 'NaN' WHERE id = 5")
+        balance = MigratedColumn("balance", "balance_token", ("id", "branch"))
+        table = MigratedTable("public", "guests", ("id", "branch"), (balance,))
+        field = site.field("guests.balance", kind=Decimal)
+        statements = RowStatements(table, live_table.read(connection, "public", "guests"))
+        rows = statements.read_range(connection, None, None, 10, incomplete=False)
+        message = r"public\.guests, row 5, b2, column balance: "
+        with pytest.raises(EncryptionError, match=message):
+            RowCipher(table, {"balance": field}, {}).encrypt(rows)
+
+
+@pytest.mark.parametrize(
+    ("stored", "encrypted"),
+    [
+        ('{"active": true}', {"active": 1}),
+        ('{"n": [12345678901234567.89]}', {"n": [12345678901234567.89]}),
+    ],
+)
+def test_json_that_only_python_calls_equal_is_a_mismatch(
+    site: Site, stored: str, encrypted: dict[str, Any]
+) -> None:
+    with site.connect() as connection:
+        connection.execute("ALTER TABLE guests ADD COLUMN notes jsonb, ADD notes_token bytea")
+        field = site.field("guests.notes", kind=dict)
+        connection.execute(
+            "UPDATE guests SET notes = %s, notes_token = %s WHERE id = 1",
+            (stored, field.encrypt(encrypted, 1, "b1")),
+        )
+        notes = MigratedColumn("notes", "notes_token", ("id", "branch"))
+        table = MigratedTable("public", "guests", ("id", "branch"), (notes,))
+        statements = RowStatements(table, live_table.read(connection, "public", "guests"))
+        rows = statements.read_range(connection, None, None, 3, incomplete=False)
+        assert RowCipher(table, {"notes": field}, {}).find_mismatches(rows) == {0}
 
 
 def wrong_rows(site: Site, connection: Connection, ranges: Ranges) -> list[Any]:
