@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from app_integration.secret import Secret
-from app_integration.sources.aws import CURRENT
+from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.rotation.errors import RotationRefused
 from aws.rotation.instructions import parse_min_age
 from aws.rotation.versions import PENDING, Description, SecretVersions, StoredVersion
@@ -80,6 +80,8 @@ class Kind(Protocol):
 def is_current(description: Description, token: str) -> bool:
     """Return whether the version *token* is the current one, so that nothing is left to do.
 
+    AWS takes ``AWSPENDING`` from a version after the rotation, so a finished one may still have it.
+
     Raises:
         RotationRefused: If it is neither current nor pending, such as that of an older rotation.
 
@@ -87,7 +89,7 @@ def is_current(description: Description, token: str) -> bool:
     labels = description.stages.get(token, ())
     if CURRENT in labels:
         return True
-    if PENDING not in labels:
+    if PENDING not in labels or PREVIOUS in labels:
         raise RotationRefused(
             f"{token} is not the pending version of {description.name}; nothing was changed"
         )
@@ -96,6 +98,22 @@ def is_current(description: Description, token: str) -> bool:
             f"the rotation of {description.name} is switched off; run strongroom apply"
         )
     return False
+
+
+def check_order(pending: StoredVersion, current: StoredVersion) -> None:
+    """Raise an error if *pending* is older than *current*.
+
+    It is then of a rotation that has finished, or during which another value was written.
+
+    Raises:
+        RotationRefused: If it is.
+
+    """
+    if pending.created < current.created:
+        raise RotationRefused(
+            f"the pending version {pending.id} is older than the current one; nothing was changed. "
+            "Abandon the rotation, and rotate the secret again"
+        )
 
 
 def check_age(current: StoredVersion, min_age: int, now: datetime) -> None:
@@ -150,6 +168,7 @@ class Rotation:
         if pending is None:
             raise RotationRefused(f"{token} has no value yet; run {Step.CREATE} first")
         current = self.versions.current()
+        check_order(pending, current)
         if step is Step.SET:
             kind.check(pending.value, current.value)
             lagging = kind.set(pending.value, current.value, lambda: self._confirm(token))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from itertools import pairwise
 
 import pytest
 
 from app_integration.secret import Secret
+from aws.resources.secret_version import write_version
 from aws.rotation.errors import RotationRefused
 from aws.rotation.instructions import GeneratedInstructions
 from aws.rotation.rotation import Outcome, Step
@@ -56,3 +58,22 @@ def test_value_without_the_declared_form_is_not_promoted(secret: RotatedSecret) 
     for step in (Step.TEST, Step.FINISH):
         with pytest.raises(RotationRefused, match="is not 48 characters of urlsafe"):
             secret.run(step, token)
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+def test_finished_rotation_that_is_repeated_after_a_write_promotes_nothing(
+    secret: RotatedSecret, writes: int
+) -> None:
+    """Leave ``AWSPENDING`` on the finished version. With two writes, it is all that it has left."""
+    token = secret.begin()
+    secret.run_all(token)
+    time.sleep(1 - time.time() % 1)  # moto counts the creation of a version in seconds
+    value, seen = Secret("of-the-operator"), token
+    for _ in range(writes):
+        write_version(secret.function.connection, secret.name, value, seen)
+        seen = secret.version("AWSCURRENT")
+    assert "AWSPENDING" in secret.stages()[token]
+    for step in (Step.SET, Step.TEST, Step.FINISH):
+        with pytest.raises(RotationRefused):
+            secret.run(step, token)
+    assert (secret.value(), secret.version("AWSCURRENT")) == (value, seen)

@@ -140,7 +140,8 @@ class RotatedSecret:
         """Begin a rotation a day later, and return its token."""
         self.now += timedelta(days=1)
         for version, labels in self.stages().items():
-            if {"AWSPENDING", "AWSCURRENT"} <= {*labels}:  # moto refuses what AWS expects
+            # AWS does it when the function has returned, and moto does not.
+            if {"AWSPENDING", "AWSCURRENT"} <= {*labels}:
                 self.site.operator.update_secret_version_stage(
                     SecretId=self.name, VersionStage="AWSPENDING", RemoveFromVersionId=version
                 )

@@ -49,7 +49,14 @@ def test_pending_version_is_not_current() -> None:
 
 
 @pytest.mark.parametrize(
-    "stages", [{}, {"new": ()}, {"new": ("AWSPREVIOUS",)}, {"other": ("AWSPENDING",)}]
+    "stages",
+    [
+        {},
+        {"new": ()},
+        {"new": ("AWSPREVIOUS",)},
+        {"other": ("AWSPENDING",)},
+        {"other": ("AWSCURRENT",), "new": ("AWSPREVIOUS", "AWSPENDING")},
+    ],
 )
 def test_version_that_is_not_pending_is_refused(stages: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(RotationRefused, match="not the pending version"):
