@@ -83,7 +83,7 @@ class Database:
         """Set the password of *username*. The server gets its SCRAM verifier only.
 
         *confirm* runs while this invocation holds *lock*. So an invocation of an older rotation
-        that was delayed cannot overwrite the password of a newer one.
+        that was delayed cannot overwrite a newer password.
 
         Args:
             manager: A login with ADMIN OPTION on the user.

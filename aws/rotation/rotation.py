@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from app_integration.secret import Secret
@@ -171,7 +172,8 @@ class Rotation:
         check_order(pending, current)
         if step is Step.SET:
             kind.check(pending.value, current.value)
-            lagging = kind.set(pending.value, current.value, lambda: self._confirm(token))
+            confirm = partial(self._confirm, token, current.id)
+            lagging = kind.set(pending.value, current.value, confirm)
             return Result(Outcome.DONE, lagging)
         if step is Step.TEST:
             kind.test(pending.value, current.value)
@@ -192,6 +194,13 @@ class Rotation:
         self.versions.put(token, self.build_kind(description).create(current.value))
         return Outcome.DONE
 
-    def _confirm(self, token: str) -> None:
-        if is_current(self.versions.describe(), token):
+    def _confirm(self, token: str, current: str) -> None:
+        """Raise an error unless *token* is still pending, and *current* still current."""
+        description = self.versions.describe()
+        if is_current(description, token):
             raise RotationRefused(f"{token} was promoted by another invocation meanwhile")
+        if description.current != current:
+            raise RotationRefused(
+                f"another version became the current one of {description.name} during the "
+                "rotation; abandon the rotation, and rotate the secret again"
+            )

@@ -18,6 +18,8 @@ from typing import Final
 import pytest
 
 from app_integration.aws.request import AwsRequest
+from app_integration.secret import Secret
+from aws.resources.secret_version import write_version
 from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.manager import manager_secret
@@ -27,6 +29,7 @@ from tests.support.servers.rotation_site import (
     USERS,
     RotatedSecret,
     open_database,
+    url_of,
     user_of,
     watched,
 )
@@ -159,6 +162,29 @@ def test_delayed_invocation_of_an_abandoned_rotation_sets_no_password(
             secret.run(Step.SET, abandoned, call)  # type: ignore[arg-type] # what it returns is
         assert rotated.is_set()
         open_database(secret.value()).close()
+
+
+def test_url_that_is_written_while_a_password_is_set_keeps_its_login(
+    secret: RotatedSecret, accounts: DatabaseAccounts
+) -> None:
+    """Write a URL of the other user between the manager's read and the change of the password."""
+    token = secret.begin()
+    secret.run(Step.CREATE, token)
+    own = url_of(accounts, USERS[1], "by-the-operator")
+
+    def call(request: AwsRequest) -> object:
+        found = secret.function.connection.call(request)
+        if request.resource == manager_secret(secret.name):
+            accounts.set_password(USERS[1], Secret("by-the-operator"))
+            seen = secret.version("AWSCURRENT")
+            write_version(secret.function.connection, secret.name, own, seen)
+        return found
+
+    with watched(secret):
+        with pytest.raises(RotationRefused, match="another version became the current one"):
+            secret.run(Step.SET, token, call)  # type: ignore[arg-type] # what it returns is
+        assert secret.value() == own
+        open_database(own).close()
 
 
 def test_first_rotation_leaves_a_user_outside_of_the_pair(
