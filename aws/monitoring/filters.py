@@ -15,6 +15,8 @@ from aws.account import Account
 from aws.monitoring.filter_pattern import all_of, any_of, build_pattern, differs, equals
 from aws.monitoring.watched import Watched
 from aws.resources.metric_filter import MetricFilter
+from aws.rotated_secrets import find_rotated, has_pair
+from aws.rotation.manager import manager_secret
 from vault.declare.declaration import Declaration
 
 _SECRETS: Final = "secretsmanager.amazonaws.com"
@@ -56,9 +58,10 @@ def _service_filters(
     own = _callers(account, declaration.deployment(scope).iam_roles)
     usual = (*own, *_callers(account, watched.monitoring.iam_roles))
     has_secrets = bool(declaration.secrets(scope))
+    manager = _find_manager(declaration, scope)
     has_keys = bool(declaration.service(scope.service).keys)
     if has_secrets or has_keys:
-        yield _service_filter(watched, scope, "access-failures", _failed(scope, own))
+        yield _service_filter(watched, scope, "access-failures", _failed(scope, own, manager))
     if has_secrets:
         read = _read_by_other(scope, account, usual)
         yield _service_filter(watched, scope, "unusual-caller", read, "-of-secrets")
@@ -66,6 +69,10 @@ def _service_filters(
     if has_keys:
         used = _used_by_other(scope, usual)
         yield _service_filter(watched, scope, "unusual-caller", used, "-of-keys")
+    if manager:
+        trusted = _callers(account, watched.monitoring.iam_roles)
+        read = _manager_read_by_other(manager, trusted)
+        yield _service_filter(watched, scope, "unusual-caller", read, "-of-manager")
 
 
 def _service_filter(
@@ -85,13 +92,23 @@ def _callers(account: Account, roles: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(account.session(role, "*") for role in roles)
 
 
-def _failed(scope: Scope, own: tuple[str, ...]) -> str:
+def _find_manager(declaration: Declaration, scope: Scope) -> str | None:
+    """Return the name of the secret with the URL of the database manager, None without a pair."""
+    if not has_pair(find_rotated(declaration, scope)):
+        return None
+    return manager_secret(scope.secret("any"))
+
+
+def _failed(scope: Scope, own: tuple[str, ...], manager: str | None) -> str:
     """Return the term for what a role of the service could not do, or anyone with its secrets.
 
     The SDK reads secrets by batches if it may, and singly otherwise. So the batch that is denied at
     each start is no failure.
     """
-    named = equals("errorMessage", f"*resource: {_path(scope)}*", f"*:secret:{_path(scope)}*")
+    names = [f"*resource: {_path(scope)}*", f"*:secret:{_path(scope)}*"]
+    if manager:
+        names.append(f"*{manager}*")  # whole, so that it needs no beginning
+    named = equals("errorMessage", *names)
     return all_of(
         equals("eventSource", _SECRETS, _KEYS),
         '$.eventName != "BatchGetSecretValue"',
@@ -116,6 +133,16 @@ def _read_by_other(scope: Scope, account: Account, usual: tuple[str, ...]) -> st
         equals("eventName", "GetSecretValue"),
         equals("requestParameters.secretId", f"{_path(scope)}*", arn),
         differs(_CALLER, *usual),
+    )
+
+
+def _manager_read_by_other(manager: str, trusted: tuple[str, ...]) -> str:
+    """Return the term for a read of the manager's URL, which no application may read either."""
+    return all_of(
+        equals("eventSource", _SECRETS),
+        equals("eventName", "GetSecretValue"),
+        equals("requestParameters.secretId", f"*{manager}*"),
+        differs(_CALLER, *trusted),
     )
 
 

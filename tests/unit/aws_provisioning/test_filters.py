@@ -16,7 +16,8 @@ from aws.account import Account
 from aws.monitoring.filters import build_filters
 from aws.monitoring.watched import Watched, find_watched
 from tests.support.models import cloudtrail_events as events
-from tests.support.models.aws_declared import SCOPE, declare_watched
+from tests.support.models.aws_declared import MONITORING, SCOPE, declare_watched
+from tests.support.models.aws_rotated import AWS, SERVICES, declare_rotated
 from tests.support.models.cloudtrail_events import FOREIGN, OPERATOR, OWN, role
 from tests.support.models.filter_patterns import matches
 from vault.declare.declaration import Declaration
@@ -27,6 +28,8 @@ THROTTLING: Final = "cloud-throttling"
 FAILED: Final = "shop-cloud-rotation-failed"
 READ: Final = "shop-cloud-unusual-caller-of-secrets"
 USED: Final = "shop-cloud-unusual-caller-of-keys"
+READ_MANAGER: Final = "shop-cloud-unusual-caller-of-manager"
+MANAGER: Final = "_strongroom/cloud/shop/database-manager"
 KEY: Final = "arn:aws:kms:eu-central-1:123456789012:key/1234"
 
 
@@ -175,6 +178,39 @@ def test_service_without_keys_or_secrets_has_only_the_filters_that_it_needs(tmp_
     assert without_keys.keys() == {THROTTLING, FAILURES, FAILED, READ}
     without_secrets = patterns(declare_watched(tmp_path / "b", service={"secrets": {}}))
     assert without_secrets.keys() == {THROTTLING, FAILURES, USED}
+
+
+#: What happened to the database manager's URL → the event, and the filters that count it.
+MANAGER_EVENTS: Final[dict[str, tuple[dict[str, Any], set[str]]]] = {
+    "foreign role reads by name": (events.read(MANAGER, role(FOREIGN)), {READ_MANAGER}),
+    "foreign role reads by ARN": (
+        events.read(MANAGER, role(FOREIGN), by_arn=True),
+        {READ_MANAGER},
+    ),
+    "application reads": (events.read(MANAGER, role(OWN)), {READ_MANAGER}),
+    "role of all secrets reads": (events.read(MANAGER, role(OPERATOR)), set()),
+    "foreign role denied by name": (events.denied_read(MANAGER, role(FOREIGN)), {FAILURES}),
+    "foreign role denied by ARN": (
+        events.denied_read(MANAGER, role(FOREIGN), by_arn=True),
+        {FAILURES},
+    ),
+    "foreign role reads another service's": (
+        events.read(MANAGER.replace("shop", "workshop"), role(FOREIGN)),
+        set(),
+    ),
+    "foreign role denied that": (
+        events.denied_read(MANAGER.replace("shop", "workshop"), role(FOREIGN)),
+        set(),
+    ),
+}
+
+
+def test_reads_of_the_managers_url_are_counted_where_a_service_has_a_pair(tmp_path: Path) -> None:
+    aws = {**AWS, "monitoring": MONITORING}
+    services = {"shop": {"iam_roles": [OWN], **SERVICES["shop"]}}
+    rendered = patterns(declare_rotated(tmp_path, aws=aws, services=services))
+    found = {case: counted_by(rendered, event) for case, (event, _) in MANAGER_EVENTS.items()}
+    assert found == {case: expected for case, (_, expected) in MANAGER_EVENTS.items()}
 
 
 def test_pattern_that_is_longer_than_cloudwatch_allows_is_refused(tmp_path: Path) -> None:
