@@ -117,16 +117,18 @@ def check_order(pending: StoredVersion, current: StoredVersion) -> None:
         )
 
 
-def check_age(current: StoredVersion, min_age: int, now: datetime) -> None:
+def check_age(current: StoredVersion, description: Description, now: datetime) -> None:
     """Raise an error if a process may still use the version before *current* from its cache.
 
     The next rotation ends that version: the password of the other user, or ``AWSPREVIOUS``.
 
     Raises:
-        RotationRefused: If *current* is younger than *min_age* seconds.
+        RotationRefused: If *current* has been current for less than the seconds in the tag.
 
     """
-    earliest = current.created + timedelta(seconds=min_age)
+    # A version is created when its rotation begins, and may become current much later.
+    since = max(current.created, description.last_rotated or current.created)
+    earliest = since + timedelta(seconds=parse_min_age(description.tags))
     if now < earliest:
         raise RotationRefused(
             "the version before the current one may be in use until "
@@ -190,7 +192,7 @@ class Rotation:
             return Outcome.ALREADY_DONE
         current = self.versions.current()
         if description.has_previous:
-            check_age(current, parse_min_age(description.tags), self.clock())
+            check_age(current, description, self.clock())
         self.versions.put(token, self.build_kind(description).create(current.value))
         return Outcome.DONE
 

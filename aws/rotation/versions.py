@@ -35,6 +35,7 @@ class Description:
         is_rotated: Whether rotation is switched on.
         tags: Its tags.
         stages: The id of each version → its labels.
+        last_rotated: When the last rotation ended, None if there was none.
 
     """
 
@@ -42,6 +43,7 @@ class Description:
     is_rotated: bool
     tags: Mapping[str, str]
     stages: Mapping[str, tuple[str, ...]]
+    last_rotated: datetime | None = None
 
     @property
     def current(self) -> str | None:
@@ -88,6 +90,7 @@ class SecretVersions:
                 version: tuple(labels)
                 for version, labels in (found.get("VersionIdsToStages") or {}).items()
             },
+            last_rotated=found.get("LastRotatedDate"),
         )
 
     def current(self) -> StoredVersion:

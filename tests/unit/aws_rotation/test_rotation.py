@@ -28,7 +28,7 @@ from aws.rotation.instructions import (
 )
 from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import check_age, is_current
-from aws.rotation.versions import Description, StoredVersion
+from aws.rotation.versions import Description, SecretVersions, StoredVersion
 from vault.declare.schema import secret_sources
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,13 +69,25 @@ def test_rotation_that_is_switched_off_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("age", "is_refused"), [(3899, True), (3900, False), (90_000, False)])
-def test_rotation_waits_for_the_age_of_the_current_version(age: int, *, is_refused: bool) -> None:
-    current = StoredVersion("old", Secret("x"), NOW - timedelta(seconds=age))
+@pytest.mark.parametrize("dated", ["CreatedDate", "LastRotatedDate"])
+def test_rotation_waits_for_the_age_of_the_current_version(
+    dated: str, age: int, *, is_refused: bool
+) -> None:
+    """Let the other one of the two times be long ago, or absent."""
+    since = NOW - timedelta(seconds=age)
+    found = {
+        "Name": "shop/prod/key",
+        "Tags": [{"Key": MIN_AGE_TAG, "Value": "3900"}],
+        **({"LastRotatedDate": since} if dated == "LastRotatedDate" else {}),
+    }
+    description = SecretVersions(lambda _: found, "shop/prod/key").describe()
+    created = since if dated == "CreatedDate" else NOW - timedelta(days=9)
+    current = StoredVersion("old", Secret("x"), created)
     if is_refused:
         with pytest.raises(RotationRefused, match="may be in use until 2026-03-01 12:00:01"):
-            check_age(current, 3900, NOW)
+            check_age(current, description, NOW)
     else:
-        check_age(current, 3900, NOW)
+        check_age(current, description, NOW)
 
 
 @pytest.mark.parametrize(
