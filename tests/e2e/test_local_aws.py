@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,19 @@ DEV: Final[dict[str, Any]] = {
 }
 
 
+def rights_of_a_page(port: int, path: str, method: str) -> list[str]:
+    """Return the headers by which moto lets a page of another site read its response."""
+    headers = {
+        "Origin": "https://other.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-amz-target",
+    }
+    url = f"http://127.0.0.1:{port}{path}"
+    request = urllib.request.Request(url, headers=headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        return [name for name in response.headers if name.lower().startswith("access-control-")]
+
+
 def test_commands_of_a_team_on_aws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -31,7 +45,8 @@ def test_commands_of_a_team_on_aws(
     root = tmp_path / ".strongroom"
     given = root / "given/secret/shop/dev/smtp-password"
     monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
-    for name, port in zip(Ports().by_name(), free_ports(7), strict=True):
+    ports = dict(zip(Ports().by_name(), free_ports(7), strict=True))
+    for name, port in ports.items():
         monkeypatch.setenv(setting(name), str(port))
 
     def run(*command: str) -> tuple[int, str]:
@@ -47,6 +62,8 @@ def test_commands_of_a_team_on_aws(
         code, shown = run("up")
         assert (code, "nothing was changed" in shown) == (0, True)
         assert run("status")[0] == 0
+        assert rights_of_a_page(ports["aws"], "/", "OPTIONS") == []
+        assert rights_of_a_page(ports["aws"], "/moto-api/data.json", "GET") == []
         for line in (root / "dev.env").read_text().splitlines()[1:]:
             name, _, value = line.partition("=")
             monkeypatch.setenv(name, shlex.split(value)[0] if value else "")

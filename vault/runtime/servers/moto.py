@@ -1,6 +1,7 @@
 """Stand-in for AWS: moto's server, which has Secrets Manager, KMS and IAM.
 
-It keeps everything in memory, checks no permission, and accepts any identity.
+It keeps everything in memory, checks no permission, and accepts any identity. By default it also
+lets a page of any site read its responses.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Moto(Server):
             name=self.name,
             command=(sys.executable, "-P", "-m", "moto.server", "-H", HOST, "-p", str(self.port)),
             folder=self._layout.aws,
-            environment={"MOTO_ACCOUNT_ID": self._account},
+            environment={
+                "MOTO_ACCOUNT_ID": self._account,
+                "MOTO_DISABLE_GLOBAL_CORS": "true",
+            },
             ports=self.ports,
         )
         running = self._processes.start(program)
