@@ -83,35 +83,41 @@ class AwsSecrets:
 
     def write(self, path: str, entry: Entry, stored: Stored) -> None:
         """Write the next version, and make it current. See :class:`SecretBackend`."""
-        self._mark(path, FIELDS if entry.has_fields else None, stored)
         seen = None if stored.version is None else str(stored.version)
-        with _explaining(path):
+        with self._marked(path, FIELDS if entry.has_fields else None, stored):
             write_version(self._connection, path, entry.text, seen)
 
     def compose(self, path: str, stored: Stored) -> None:
         """Compose a derived value of its parts. See :class:`SecretBackend`."""
-        self._mark(path, None, stored)
         before = None if stored.version is None else {"version": stored.version}
-        with _explaining(path):
+        with self._marked(path, None, stored):
             self._derived[path].write(self._connection, before)
 
-    def _mark(self, path: str, content: str | None, stored: Stored) -> None:
-        """Create the secret, or correct its tag.
+    @contextmanager
+    def _marked(self, path: str, content: str | None, stored: Stored) -> Iterator[None]:
+        """Create the secret, or correct its tag, before its value is written in the block.
 
-        The tag is written before the value, so that a value that was copied is never without it.
+        So a value that was copied is never without the tag. If another writer came first, the tag
+        is that of the other value again.
+
+        Raises:
+            WrittenMeanwhile: If another writer came first.
+
         """
-        tag = {CONTENT_TAG: content}
-        if not stored.exists:
-            secret = self._secrets[path]
-            replace(secret, tags={**secret.tags, **tag}).write(self._connection, None)
+        self._mark(path, content, stored)
+        try:
+            yield
+        except WrittenSince:
+            self._set_tag(path, stored.content, content)
+            raise WrittenMeanwhile(path) from None
+
+    def _mark(self, path: str, content: str | None, stored: Stored) -> None:
+        if stored.exists:
+            self._set_tag(path, content, stored.content)
             return
-        TAGS.write(self._connection, path, tag, {CONTENT_TAG: stored.content})
+        secret = self._secrets[path]
+        tags = {**secret.tags, CONTENT_TAG: content}
+        replace(secret, tags=tags).write(self._connection, None)
 
-
-@contextmanager
-def _explaining(path: str) -> Iterator[None]:
-    """Say of a write that another writer came before that the command is to be run again."""
-    try:
-        yield
-    except WrittenSince:
-        raise WrittenMeanwhile(path) from None
+    def _set_tag(self, path: str, content: str | None, before: str | None) -> None:
+        TAGS.write(self._connection, path, {CONTENT_TAG: content}, {CONTENT_TAG: before})

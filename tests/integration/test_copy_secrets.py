@@ -22,6 +22,7 @@ from app_integration.sources.aws import AwsSource
 from app_integration.sources.vault import VaultSource
 from aws.secret_copy.backend import WrittenMeanwhile
 from aws.secret_copy.comparison import State
+from aws.secret_copy.entry import FIELDS, Entry
 from tests.support.models.aws_declared import SCOPE
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.copy_site import LOGIN, PART, PASSWORD, URL, VALUES, CopySite, copy_site
@@ -162,6 +163,28 @@ def test_value_written_to_the_target_meanwhile_stays(
     entry = site.backends()[target].read(SCOPE.secret(name)).entry
     assert entry is not None
     assert entry.text == "written meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "written", "content"),
+    [
+        ("password", {"user": "shop"}, "written meanwhile", None),
+        ("login", {"value": "a text"}, '{"user":"written meanwhile"}', FIELDS),
+    ],
+)
+def test_value_written_to_aws_meanwhile_keeps_its_kind(
+    site: CopySite, name: str, fields: dict[str, str], written: str, content: str | None
+) -> None:
+    site.run("vault", "aws")
+    site.put(name, fields)
+    copy = site.copy("vault", "aws")
+    (found,) = [each for each in copy.compare() if each.secret.path == SCOPE.secret(name)]
+    site.write(name, written, backend="aws")
+    with pytest.raises(WrittenMeanwhile):
+        copy.write(found)
+    stored = site.backends()["aws"].read(SCOPE.secret(name))
+    assert stored.entry == Entry(Secret(written), has_fields=content == FIELDS)
+    assert stored.content == content
 
 
 def test_all_that_cannot_be_copied_is_found_before_anything_is_written(site: CopySite) -> None:
