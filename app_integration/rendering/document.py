@@ -7,7 +7,7 @@ place. So no value can change the structure of a document, whatever it contains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -35,11 +35,13 @@ class Document:
         self._markers = [_MARKER.format(index) for index, _ in enumerate(skeleton.slots)]
         try:
             self._tree = self._format.parse(self._compose(self._markers))
-        except UNREADABLE:
+            found = {*_texts(self._tree)}
+        except (*UNREADABLE, RecursionError):  # an alias of YAML may contain itself
             raise ConfigRejected(
                 f"{skeleton.template}: its skeleton is no document of the format of "
                 f"{skeleton.file}; build it again with strongroom agent build"
             ) from None
+        self._check_places(found)
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Return the text with *values* in it.
@@ -57,6 +59,16 @@ class Document:
         if not self._is_tree_of(composed, texts):
             raise ConfigRejected(self._describe_misfit(texts))
         return composed
+
+    def _check_places(self, found: Container[str]) -> None:
+        """Raise an error if a place is not in the tree, because nothing then proves its value."""
+        for slot, marker in zip(self._skeleton.slots, self._markers, strict=True):
+            if marker not in found:
+                raise ConfigRejected(
+                    f"{self._skeleton.place(slot.line)}: a secret is written where "
+                    f"{self._skeleton.file} has no value of its own, such as in a comment, a key "
+                    "or a longer text; move it, and run strongroom agent build"
+                )
 
     def _text(self, slot: Slot, values: Mapping[str, str]) -> str:
         """Return the text of the value of *slot*."""
@@ -106,6 +118,15 @@ class Document:
                     "write another value"
                 )
         return f"{self._skeleton.template}: the values cannot be written together; change one"
+
+
+def _texts(tree: object) -> Iterator[str]:
+    """Yield each text in a parsed document that is a value."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, Mapping | Sequence):
+        for inner in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _texts(inner)
 
 
 def agrees(skeleton: object, filled: object, values: Mapping[str, str]) -> bool:

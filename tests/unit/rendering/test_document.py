@@ -17,7 +17,7 @@ from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.rendering.document import Document, agrees
 from app_integration.rendering.formats import format_of
-from app_integration.rendering.skeleton import Skeleton
+from app_integration.rendering.skeleton import Reference, Skeleton, Slot
 
 SCOPE: Final = Scope("parcels", Environment.PROD)
 SECRETS: Final = ("first", "second")
@@ -104,6 +104,26 @@ def test_value_that_a_quoting_error_lets_out_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(document, "_format", type(broken)(lambda text: f'"{text}"', broken.parse))
     with pytest.raises(ConfigRejected, match=r"app\.yaml\.j2:4: the secret 'second' cannot be"):
         document.fill({"first": "plain", "second": 'x"\n  - "y'})
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("app.sh", "# old: ", "\na='ok'\n"),
+        ("app.env", "# old: ", "\na=ok\n"),
+        ("app.yaml", "# old: ", "\na: ok\n"),
+        ("app.toml", "# old: ", "\na = 1\n"),
+        ("app.yaml", "", ": value\n"),
+        ("app.json", "{", ": 1}\n"),
+        ("app.yaml", "a: plain ", "\n"),
+        ("app.yaml", "a: |\n  ", "\n"),
+        ("app.sh", "a='ok'", "\n"),
+    ],
+)
+def test_place_that_is_no_whole_value_is_refused(file: str, before: str, after: str) -> None:
+    pieces = (before, Slot(2, (Reference("first"),)), after)
+    with pytest.raises(ConfigRejected, match=r"a\.j2:2: a secret is written where app\."):
+        Document(Skeleton(SCOPE, "a.j2", file, pieces))
 
 
 @pytest.mark.parametrize(

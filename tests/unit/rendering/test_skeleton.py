@@ -85,6 +85,7 @@ def test_missing_key_and_missing_file_are_named(tmp_path: Path) -> None:
     "change",
     [
         {"pieces": ["a: [", {"line": 1, "secret": "key"}, "\n"]},
+        {"pieces": ["a: &a [*a]\nb: ", {"line": 2, "secret": "key"}, "\n"]},
         {"file": "app.ini"},
     ],
 )
