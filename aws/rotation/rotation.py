@@ -81,7 +81,7 @@ class Kind(Protocol):
 def is_current(description: Description, token: str) -> bool:
     """Return whether the version *token* is the current one, so that nothing is left to do.
 
-    AWS takes ``AWSPENDING`` from a version after the rotation, so a finished one may still have it.
+    A finished version keeps ``AWSPENDING`` until Secrets Manager takes it off, after the last step.
 
     Raises:
         RotationRefused: If it is neither current nor pending, such as that of an older rotation.
