@@ -46,5 +46,7 @@ def _open(
         return secret_backends.real_vault(request.getfixturevalue("real_vault_server"), folder)
     if request.param == "memory-vault":
         return secret_backends.memory_vault(folder)
+    # Before the identity of this test, whose end would take away that of the test run.
+    site = request.getfixturevalue("aws_site")
     set_identity(monkeypatch)
-    return secret_backends.aws(request.getfixturevalue("aws_site"), folder)
+    return secret_backends.aws(site, folder)

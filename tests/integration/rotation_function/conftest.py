@@ -10,7 +10,7 @@ import pytest
 from app_integration.aws.connection import AwsConnection
 from app_integration.names import Environment, Scope
 from tests.support.databases.store_postgres import store_postgres
-from tests.support.servers.moto_server import MotoServer
+from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.rotation_site import (
     Function,
     RotatedSecret,
@@ -21,6 +21,13 @@ from tests.support.servers.secret_backends import LIMITS, AwsSite
 from vault.runtime.servers.accounts import DatabaseAccounts
 
 
+@pytest.fixture(autouse=True)
+def _identity(aws_site: AwsSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the identity of a test after that of the test run, which it must not take away."""
+    assert aws_site.proxy.url
+    set_identity(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseAccounts]:
     store = Scope("parcels", Environment.STAGING)
@@ -29,8 +36,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseAccou
 
 
 @pytest.fixture(scope="session")
-def connection(moto: MotoServer, aws_site: AwsSite) -> Iterator[AwsConnection]:
-    assert aws_site.proxy.url  # it has set an identity
+def connection(moto: MotoServer) -> Iterator[AwsConnection]:
     with closing(moto.connection(LIMITS)) as opened:
         yield opened
 
