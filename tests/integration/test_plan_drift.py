@@ -14,8 +14,13 @@ import pytest
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from aws.resources.alarm import Alarm
+from aws.resources.dashboard import Dashboard
 from aws.resources.iam_policy import IamPolicy
 from aws.resources.kms_key import KmsKey
+from aws.resources.log_group import LogGroup
+from aws.resources.metric_filter import MetricFilter
+from aws.resources.rotation import AwsRotation
 from policies.render import render_policies
 from tests.support.models import drift_logins
 from tests.support.models.drift_logins import CERTIFICATES, KEYS
@@ -551,7 +556,9 @@ def own_things(deployment: Deployment) -> Iterator[None]:
 
 
 def test_every_kind_has_a_way_to_drift() -> None:
-    elsewhere = {KmsKey.kind, IamPolicy.kind}  # see test_aws_drift
+    # See test_aws_drift, test_aws_monitoring and test_aws_rotation.
+    on_aws = (KmsKey, IamPolicy, LogGroup, MetricFilter, Alarm, Dashboard, AwsRotation)
+    elsewhere = {each.kind for each in on_aws}
     assert set(KINDS) == set(HANDS) == set(DEPENDENCIES) - elsewhere
     assert set(PRUNABLE) <= set(KINDS)
     assert len(CASES) > 40
