@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import time
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -13,6 +13,7 @@ from aws.resources.secret_version import write_version
 from aws.rotation.errors import RotationRefused
 from aws.rotation.instructions import GeneratedInstructions
 from aws.rotation.rotation import Outcome, Step
+from tests.support.polling import wait_until
 from tests.support.servers.rotation_site import Function, RotatedSecret
 from tests.support.servers.secret_backends import AwsSite
 
@@ -67,7 +68,9 @@ def test_finished_rotation_that_is_repeated_after_a_write_promotes_nothing(
     """Leave ``AWSPENDING`` on the finished version. With two writes, it is all that it has left."""
     token = secret.begin()
     secret.run_all(token)
-    time.sleep(1 - time.time() % 1)  # moto counts the creation of a version in seconds
+    # A version of the same second would not be newer to the function.
+    next_second = secret.created("AWSCURRENT") + timedelta(seconds=1)
+    wait_until(lambda: datetime.now(UTC) >= next_second, "the next second")
     value, seen = Secret("of-the-operator"), token
     for _ in range(writes):
         write_version(secret.function.connection, secret.name, value, seen)

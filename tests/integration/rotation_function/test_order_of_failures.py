@@ -82,11 +82,16 @@ def test_url_keeps_everything_but_the_login(secret: RotatedSecret) -> None:
 def test_both_users_work_on_the_same_tables(secret: RotatedSecret) -> None:
     with open_database(secret.value()) as connection:
         connection.execute("DROP TABLE IF EXISTS parcels")
-        connection.execute("CREATE TABLE parcels (id int)")
+        connection.execute("CREATE TABLE parcels AS SELECT 1 AS id")
+    before = user_of(secret.value())
     secret.rotate()
+    assert user_of(secret.value()) != before
     with open_database(secret.value()) as connection:
         connection.execute("ALTER TABLE parcels ADD COLUMN weight int")
+        connection.execute("UPDATE parcels SET weight = 20")
+        assert connection.execute("TABLE parcels").fetchall() == [(1, 20)]
         connection.execute("DROP TABLE parcels")
+        assert connection.execute("SELECT to_regclass('parcels')").fetchone() == (None,)
 
 
 def test_invocation_that_is_killed_at_any_call_leaves_no_window(secret: RotatedSecret) -> None:

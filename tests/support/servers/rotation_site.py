@@ -136,6 +136,12 @@ class RotatedSecret:
         found = self.site.operator.get_secret_value(SecretId=self.name, VersionStage=label)
         return Secret(found["SecretString"])
 
+    def created(self, label: str) -> datetime:
+        """Return when the version with *label* was created, which moto counts in seconds."""
+        found = self.site.operator.get_secret_value(SecretId=self.name, VersionStage=label)
+        created: datetime = found["CreatedDate"]
+        return created
+
     def begin(self) -> str:
         """Begin a rotation a day later, and return its token."""
         self.now += timedelta(days=1)
