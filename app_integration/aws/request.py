@@ -14,7 +14,7 @@ class AwsRequest:
     Attributes:
         service: The service, as boto3 names it: ``secretsmanager`` or ``kms``.
         operation: The operation, as the API names it: ``GetSecretValue``.
-        resource: The secret or key, for errors.
+        resource: The secret or key, for errors; empty if the request names none.
         parameters: The operation's parameters.
         required: Keys that the response must have. A body that was cut off is otherwise returned
             as a success without them.
@@ -31,4 +31,4 @@ class AwsRequest:
     is_repeatable: bool = True
 
     def __str__(self) -> str:
-        return f"{self.service} {self.operation} {self.resource}"
+        return " ".join(filter(None, (self.service, self.operation, self.resource)))
