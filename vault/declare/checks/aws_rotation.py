@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from vault.declare import durations
-from vault.declare.checks.service import Data, section
+from vault.declare.checks.service import Data, derived_uses, section
 from vault.declare.errors import FieldError, Loc
 from vault.declare.schema.adopted import ROTATE_EVERY
 from vault.declare.schema.aws import min_rotation_age
@@ -28,24 +28,27 @@ def find_errors(
     if "rotation_function" not in section(data, "aws"):
         return
     for name, deployment in section(data, "services").items():
-        secrets = section(services.get(name) or {}, "secrets")
+        everywhere = section(services.get(name) or {}, "secrets")
+        secrets = {each: spec for each, spec in everywhere.items() if _is_here(spec, stem)}
         here: Loc = ("services", name)
-        for secret in _rotated(secrets, section(deployment, "paired"), stem):
-            spec = section(secrets, secret)
-            yield from _period(name, secret, spec, here)
+        for secret in _rotated(secrets, section(deployment, "paired")):
+            yield from _period(name, secret, section(secrets, secret), here)
             yield from _derived_uses(name, secret, secrets, here)
 
 
-def _rotated(secrets: Data, paired: Data, stem: str) -> Iterator[str]:
+def _is_here(spec: object, stem: str) -> bool:
+    """Return whether the environment *stem* has the secret; True if its list is invalid."""
+    only = section(spec).get("environments")
+    return not isinstance(only, tuple) or stem in only
+
+
+def _rotated(secrets: Data, paired: Data) -> Iterator[str]:
     """Yield the secrets that the function rotates: paired ones, and generated ones with a period.
 
     The owner of any other given secret changes it.
     """
     for secret in secrets:
         spec = section(secrets, secret)
-        only = spec.get("environments")
-        if isinstance(only, tuple) and stem not in only:
-            continue
         if secret in paired or (spec.get("source") == "generated" and "rotate_every" in spec):
             yield secret
 
@@ -68,9 +71,8 @@ def _period(name: str, secret: str, spec: Data, here: Loc) -> Iterator[FieldErro
 
 
 def _derived_uses(name: str, secret: str, secrets: Data, here: Loc) -> Iterator[FieldError]:
-    for other in secrets:
-        text = section(secrets, other).get("format")
-        if isinstance(text, str) and f"{{{secret}}}" in text:
+    for other, used in derived_uses(secrets).items():
+        if secret in used:
             what = f"has {name}, whose secret {other!r} is derived from {secret!r}"
             yield FieldError(
                 here, what, "a secret that is not rotated, as the function composes no values"

@@ -77,7 +77,7 @@ def _variable_collisions(data: Data) -> Iterator[FieldError]:
                 taken[variable] = f"{kind}.{name}"
 
 
-def _uses(secrets: Data) -> dict[str, tuple[str, ...]]:
+def derived_uses(secrets: Data) -> dict[str, tuple[str, ...]]:
     """Map each derived secret with a valid format to the names of the secrets in it."""
     uses = {}
     for name in secrets:
@@ -92,7 +92,7 @@ def _uses(secrets: Data) -> dict[str, tuple[str, ...]]:
 
 
 def _unknown_references(secrets: Data) -> Iterator[FieldError]:
-    for name, used in _uses(secrets).items():
+    for name, used in derived_uses(secrets).items():
         for other in dict.fromkeys(used):
             if other not in secrets:
                 loc = ("secrets", name, "format")
@@ -103,7 +103,7 @@ def _unknown_references(secrets: Data) -> Iterator[FieldError]:
 
 
 def _cycle(secrets: Data) -> Iterator[FieldError]:
-    cycle = derived.find_cycle(_uses(secrets))
+    cycle = derived.find_cycle(derived_uses(secrets))
     if cycle:
         what = f"is derived from itself: {' → '.join(cycle)}"
         expected = "a chain that ends in given or generated secrets"
@@ -124,7 +124,7 @@ def _unknown_environments(secrets: Data, known: Collection[str]) -> Iterator[Fie
 
 def _undeclared_parts(secrets: Data, everywhere: Collection[str]) -> Iterator[FieldError]:
     """Return an error for each secret in a format that some of the environments do not have."""
-    for name, used in _uses(secrets).items():
+    for name, used in derived_uses(secrets).items():
         for other in dict.fromkeys(used):
             used_in = _environments(secrets, name, everywhere)
             missing = used_in - _environments(secrets, other, everywhere)

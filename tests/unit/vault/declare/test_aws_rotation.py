@@ -25,6 +25,15 @@ def with_secret(name: str, **spec: Any) -> dict[str, Any]:
     return {"secrets": {**SECRETS, name: {**SECRETS.get(name, {}), **spec}}}
 
 
+def declare_dev(folder: Path) -> None:
+    """Write the file of a second environment on AWS, which has no function."""
+    (folder / "environments").mkdir()
+    (folder / "environments/dev.yaml").write_text(
+        "environment: dev\nowner: a-team\nservices: {}\n"
+        "aws: {account: '123456789012', region: eu-central-1}\n"
+    )
+
+
 def test_function_and_pair_are_declared(tmp_path: Path) -> None:
     declared = declare_rotated(tmp_path)
     assert declared.account("cloud").rotation_function == "strongroom-rotation"
@@ -61,11 +70,7 @@ def test_secret_that_its_owner_changes_has_any_period(tmp_path: Path) -> None:
 
 
 def test_secret_of_another_environment_has_any_period(tmp_path: Path) -> None:
-    (tmp_path / "environments").mkdir()
-    (tmp_path / "environments/dev.yaml").write_text(
-        "environment: dev\nowner: a-team\nservices: {}\n"
-        "aws: {account: '123456789012', region: eu-central-1}\n"
-    )
+    declare_dev(tmp_path)
     only = with_secret("password", rotate_every="1h", environments=["dev"])
     assert declare_rotated(tmp_path, service=only).services
 
@@ -74,6 +79,22 @@ def test_secret_of_another_environment_has_any_period(tmp_path: Path) -> None:
 def test_secret_that_is_derived_from_a_rotated_one_is_refused(tmp_path: Path, part: str) -> None:
     derived = with_secret("both", source="derived", format=f"x-{{{part}}}")
     assert f"'both' is derived from '{part}'" in error(tmp_path, service=derived)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"format": "{{password}}-{smtp-password}"},
+        {"format": "x-{password}", "environments": ["dev"]},
+    ],
+    ids=["literal braces", "another environment"],
+)
+def test_secret_that_is_not_derived_from_a_rotated_one_here_is_accepted(
+    tmp_path: Path, spec: dict[str, Any]
+) -> None:
+    declare_dev(tmp_path)
+    derived = with_secret("both", source="derived", **spec)
+    assert declare_rotated(tmp_path, service=derived).services
 
 
 def test_pair_without_a_function_is_refused(tmp_path: Path) -> None:
