@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
@@ -22,6 +23,9 @@ from vault.rotation.ledger.ledger import (
     State,
     build_ledger,
 )
+
+#: Kinds of items that are secrets on AWS.
+KINDS: Final = (Kind.SECRET, Kind.USER_PAIR)
 
 
 def read_aws_ledger(
@@ -42,9 +46,7 @@ def read_aws_ledger(
 
     """
     items = [
-        item
-        for item in declared_items(declaration, environment, service)
-        if item.kind is Kind.SECRET
+        item for item in declared_items(declaration, environment, service) if item.kind in KINDS
     ]
     with closing(open_connection(declaration, environment)) as connection:
         from aws.planning import check_account  # noqa: PLC0415 (it loads boto3)

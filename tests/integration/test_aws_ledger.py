@@ -14,6 +14,7 @@ from aws.reader import AwsReader
 from aws.secret_ages import read_age
 from console import ledger, operate
 from tests.support.models.aws_declared import ENVIRONMENT, MONITORING, declare_on_aws
+from tests.support.models.aws_rotated import AWS, SERVICES, declare_rotated
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.moto_server import MotoServer, set_identity
 
@@ -126,3 +127,16 @@ def test_option_that_is_not_for_the_environment_is_refused_before_any_request(
     command.monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert run_command(command.monkeypatch, "ledger", *arguments) == code
     assert message in " ".join(command.capsys.readouterr().err.split())
+
+
+def test_ledger_has_a_secret_with_a_pair_of_users(
+    command: CommandLine, tmp_path: Path, moto_with_secret: MotoServer
+) -> None:
+    declare_rotated(tmp_path)
+    dev = {**ENVIRONMENT, "environment": "dev", "aws": AWS, "services": SERVICES}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    url = "shop/dev/database-url"
+    moto_with_secret.client("secretsmanager").create_secret(Name=url, SecretString="one")
+    assert run_command(command.monkeypatch, *DEV, "--json") == 0
+    rows = {each["name"]: each for each in json.loads(command.capsys.readouterr().out)["rows"]}
+    assert (rows["database-url"]["kind"], rows["database-url"]["state"]) == ("user-pair", "ok")
