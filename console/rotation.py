@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
+from console.aws_ledger import KINDS
 from console.aws_rotations import rotate_on_aws
 from console.options import Env, Prometheus, Root, WrapTtl, build_duration_parser
 from console.response_log import check_audit_logs
@@ -81,8 +82,12 @@ class _Options:
         if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
             raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
 
-    def check_aws(self) -> None:
+    def check_aws(self, kind: Kind | None, others: Mapping[str, object]) -> None:
         """Check that the options are those for an environment on AWS.
+
+        Args:
+            kind: The value of ``--kind``.
+            others: Options for Vault only → their values; one that was not passed is empty.
 
         Raises:
             BadParameter: If one is for Vault only.
@@ -91,6 +96,11 @@ class _Options:
         if self.due or self.dry_run or self.undo or self.compromised or self.wait is not None:
             raise typer.BadParameter(
                 "on AWS, a function rotates: pass a name to begin a rotation, or --status"
+            )
+        others = {"--kind": kind not in {None, *KINDS}, **others}
+        if passed := [option for option, value in others.items() if value]:
+            raise typer.BadParameter(
+                f"on AWS, a function rotates secrets only: leave out {', '.join(passed)}"
             )
 
 
@@ -122,7 +132,9 @@ def rotate(
     options.check(name, kind)
     environment, view = operate.resolve_environment(env), RotationView(out)
     if operate.load_declaration().environment(environment).aws is not None:
-        options.check_aws()
+        evidence = {"--audit-log": audit_log, "--store": store, "--prometheus": prometheus}
+        handed_over = {"--out": folder, "--host": host, "--wrap-ttl": wrap_ttl}
+        options.check_aws(kind, {**evidence, **handed_over})
         rotate_on_aws(out, environment, service, name)
         return
     logs = tuple(audit_log or ())

@@ -69,7 +69,7 @@ def test_status_shows_each_secret_that_the_function_rotates(applied: CommandLine
 
 
 def test_rotation_that_is_begun_is_under_way(applied: CommandLine, moto: MotoServer) -> None:
-    assert run(applied, "rotate", "password", *DEV) == (
+    assert run(applied, "rotate", "password", "--kind", "secret", *DEV) == (
         0,
         ["password: begun. See how it ends with --status."],
     )
@@ -88,6 +88,13 @@ def test_rotation_that_is_begun_is_under_way(applied: CommandLine, moto: MotoSer
         (("--status", "--service", "other"), 1, "no service in dev 'other' is declared"),
         (("password", "--compromised"), 64, "on AWS, a function rotates"),
         (("--due",), 64, "on AWS, a function rotates"),
+        (("password", "--kind", "key"), 64, "leave out --kind"),
+        (("password", "--audit-log", "a.log"), 64, "leave out --audit-log"),
+        (("password", "--store", "store"), 64, "leave out --store"),
+        (("password", "--prometheus", "http://127.0.0.1:1"), 64, "leave out --prometheus"),
+        (("password", "--out", "folder"), 64, "leave out --out"),
+        (("password", "--host", "web-1"), 64, "leave out --host"),
+        (("password", "--wrap-ttl", "1h"), 64, "leave out --wrap-ttl"),
     ],
 )
 def test_what_aws_does_not_offer_is_refused(
