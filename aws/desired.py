@@ -17,9 +17,8 @@ from aws.resources.rotation import AwsRotation
 from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from aws.resources.values import AwsDerivedValue, AwsSecretValue
-from aws.rotated_secrets import find_rotated, has_pair
+from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.instructions import HOW_TAG, MIN_AGE_TAG
-from aws.rotation.manager import manager_secret
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
@@ -148,17 +147,16 @@ def _rotations(
         yield IamPolicy(policy, account.policy(policy), policy_text(document), tags)
     for scope in declaration.scopes(environment):
         rotated = find_rotated(declaration, scope)
-        if has_pair(rotated):
-            yield from _manager(declaration, scope, inputs)
+        if manager := find_manager(declaration, scope):
+            yield from _manager(manager, _tags(declaration, scope), inputs)
         for secret in declaration.secrets(scope):
             every = rotated[secret].every if secret in rotated else None
             yield AwsRotation(scope.secret(secret), function, every)
 
 
-def _manager(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[AwsResource]:
+def _manager(path: str, tags: Tags, inputs: Inputs) -> Iterator[AwsResource]:
     """Yield the secret of the database manager, which no application may read."""
-    path = manager_secret(scope.secret("any"))
-    yield AwsSecret(path, "Sets the passwords of database users.", _tags(declaration, scope))
+    yield AwsSecret(path, "Sets the passwords of database users.", tags)
     value = provided_value(inputs, path)
     yield AwsSecretValue(path, value.available, value.get_value)
 

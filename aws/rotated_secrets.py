@@ -15,6 +15,7 @@ from aws.rotation.instructions import (
     Instructions,
     PairInstructions,
 )
+from aws.rotation.manager import manager_secret
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import ROTATE_EVERY
 from vault.declare.schema.aws import min_rotation_age
@@ -80,6 +81,9 @@ def find_function(declaration: Declaration, environment: Environment) -> str:
     return Account.of(declared).function(declared.rotation_function)
 
 
-def has_pair(rotated: Mapping[str, RotatedSecret]) -> bool:
-    """Return whether a database manager must set passwords for one of *rotated*."""
-    return any(isinstance(each.instructions, PairInstructions) for each in rotated.values())
+def find_manager(declaration: Declaration, scope: Scope) -> str | None:
+    """Return the secret of the database manager; None if no user of the service is rotated."""
+    for name, rotated in find_rotated(declaration, scope).items():
+        if isinstance(rotated.instructions, PairInstructions):
+            return manager_secret(scope.secret(name))
+    return None

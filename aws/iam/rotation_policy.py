@@ -13,8 +13,7 @@ from app_integration.sources.aws import CURRENT
 from aws.account import Account
 from aws.iam.evaluation import ApiCall
 from aws.iam.service_policy import VERSION, check_length
-from aws.rotated_secrets import find_rotated, has_pair
-from aws.rotation.manager import manager_secret
+from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.versions import PENDING
 from vault.declare.declaration import Declaration
 
@@ -77,13 +76,9 @@ def _secrets(
     declaration: Declaration, environment: Environment
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Return the names of the rotated secrets, and those of the managers' URLs."""
-    rotated: list[str] = []
-    managers: list[str] = []
-    for scope in declaration.scopes(environment):
-        found = find_rotated(declaration, scope)
-        rotated += [scope.secret(name) for name in found]
-        if has_pair(found):
-            managers.append(manager_secret(rotated[-1]))
+    scopes = declaration.scopes(environment)
+    rotated = [scope.secret(name) for scope in scopes for name in find_rotated(declaration, scope)]
+    managers = [manager for scope in scopes if (manager := find_manager(declaration, scope))]
     return sorted(rotated), sorted(managers)
 
 

@@ -15,8 +15,7 @@ from aws.account import Account
 from aws.monitoring.filter_pattern import all_of, any_of, build_pattern, differs, equals
 from aws.monitoring.watched import Watched
 from aws.resources.metric_filter import MetricFilter
-from aws.rotated_secrets import find_rotated, has_pair
-from aws.rotation.manager import manager_secret
+from aws.rotated_secrets import find_manager
 from vault.declare.declaration import Declaration
 
 _SECRETS: Final = "secretsmanager.amazonaws.com"
@@ -58,7 +57,7 @@ def _service_filters(
     own = _callers(account, declaration.deployment(scope).iam_roles)
     usual = (*own, *_callers(account, watched.monitoring.iam_roles))
     has_secrets = bool(declaration.secrets(scope))
-    manager = _find_manager(declaration, scope)
+    manager = find_manager(declaration, scope)
     has_keys = bool(declaration.service(scope.service).keys)
     if has_secrets or has_keys:
         yield _service_filter(watched, scope, "access-failures", _failed(scope, own, manager))
@@ -90,13 +89,6 @@ def _filter(watched: Watched, alarm: str, name: str, term: str) -> MetricFilter:
 def _callers(account: Account, roles: tuple[str, ...]) -> tuple[str, ...]:
     """Return the ARNs of *roles* as a request under one has it, whatever its session."""
     return tuple(account.session(role, "*") for role in roles)
-
-
-def _find_manager(declaration: Declaration, scope: Scope) -> str | None:
-    """Return the name of the secret with the URL of the database manager, None without a pair."""
-    if not has_pair(find_rotated(declaration, scope)):
-        return None
-    return manager_secret(scope.secret("any"))
 
 
 def _failed(scope: Scope, own: tuple[str, ...], manager: str | None) -> str:
