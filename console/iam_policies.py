@@ -13,8 +13,8 @@ from rich.console import Console
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from aws.account import Account
-from aws.iam.questions import STAGE, Decision, decide, key_calls, secret_calls
-from aws.iam.service_policy import KEY_ACTIONS, service_policy
+from aws.iam.questions import Decision, decide, key_calls, secret_calls
+from aws.iam.service_policy import KEY_ACTIONS, STAGE, service_policy
 from aws.iam.vault_rows import translate
 from console import operate
 from console.columns import print_columns

@@ -9,14 +9,12 @@ from typing import Any, Final
 from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.account import Account
 from aws.iam.evaluation import ApiCall, find_statements, is_granted
-from aws.iam.service_policy import KEY_ACTIONS, KEY_TAG
+from aws.iam.service_policy import KEY_ACTIONS, KEY_TAG, STAGE
+from aws.rotation.versions import PENDING
 
 #: A secret's suffix and a key's id, which AWS chooses. No policy names them.
 SUFFIX: Final = "AbCdEf"
 KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
-STAGE: Final = "secretsmanager:VersionStage"
-#: The version that a rotation has not tested yet.
-_PENDING: Final = "AWSPENDING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def read_call(account: Account, path: str, stage: str) -> ApiCall:
 def secret_calls(account: Account, path: str) -> list[ApiCall]:
     """Return the calls about a secret that a reviewer asks for, that which reads it first."""
     arn = account.secret(path, SUFFIX)
-    reads = [read_call(account, path, stage) for stage in (CURRENT, PREVIOUS, _PENDING)]
+    reads = [read_call(account, path, stage) for stage in (CURRENT, PREVIOUS, PENDING)]
     others = ("DescribeSecret", "PutSecretValue", "DeleteSecret")
     return [*reads, *(ApiCall(f"secretsmanager:{action}", arn) for action in others)]
 

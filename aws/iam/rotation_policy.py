@@ -12,12 +12,12 @@ from app_integration.names import Environment
 from app_integration.sources.aws import CURRENT
 from aws.account import Account
 from aws.iam.evaluation import ApiCall
-from aws.iam.service_policy import VERSION, check_length
+from aws.iam.questions import SUFFIX
+from aws.iam.service_policy import STAGE, VERSION, check_length
 from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.versions import PENDING
 from vault.declare.declaration import Declaration
 
-_STAGE: Final = "secretsmanager:VersionStage"
 _FUNCTION: Final = "secretsmanager:resource/AllowRotationLambdaArn"
 _READ: Final = "secretsmanager:GetSecretValue"
 _WRITE: Final = (
@@ -25,7 +25,6 @@ _WRITE: Final = (
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
 )
-_SUFFIX: Final = "AbCdEf"
 
 
 def rotation_policy(
@@ -46,9 +45,9 @@ def rotation_policy(
     rotated, managers = _secrets(declaration, environment)
     by_function = {_FUNCTION: function}
     statements = [
-        _statement("ReadVersions", [_READ], rotated, {_STAGE: [CURRENT, PENDING], **by_function}),
+        _statement("ReadVersions", [_READ], rotated, {STAGE: [CURRENT, PENDING], **by_function}),
         _statement("WriteVersions", [*_WRITE], rotated, by_function),
-        _statement("ReadManagers", [_READ], managers, {_STAGE: CURRENT}),
+        _statement("ReadManagers", [_READ], managers, {STAGE: CURRENT}),
     ]
     for each in statements:
         each["Resource"] = [account.secret(path) for path in each["Resource"]]
@@ -64,12 +63,12 @@ def needed_rotation_calls(
     """Yield each call of the function that must be granted. See :func:`rotation_policy`."""
     rotated, managers = _secrets(declaration, environment)
     for path in rotated:
-        arn = account.secret(path, _SUFFIX)
+        arn = account.secret(path, SUFFIX)
         for stage in (CURRENT, PENDING):
-            yield ApiCall(_READ, arn, {_STAGE: stage, _FUNCTION: function})
+            yield ApiCall(_READ, arn, {STAGE: stage, _FUNCTION: function})
         yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
     for path in managers:
-        yield ApiCall(_READ, account.secret(path, _SUFFIX), {_STAGE: CURRENT})
+        yield ApiCall(_READ, account.secret(path, SUFFIX), {STAGE: CURRENT})
 
 
 def _secrets(

@@ -21,6 +21,8 @@ KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "decrypt": ("UnwrapDataKeys", ("kms:Decrypt",)),
     "rewrap": ("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo")),
 }
+#: The condition key with the label of the version that is read.
+STAGE: Final = "secretsmanager:VersionStage"
 VERSION: Final = "2012-10-17"
 _MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not counted
 
@@ -75,7 +77,7 @@ def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
         "Action": ["secretsmanager:GetSecretValue"],
         "Resource": [*secrets],
         # Without it, a version that a rotation has not tested yet could be read as well.
-        "Condition": {"StringEquals": {"secretsmanager:VersionStage": [CURRENT, PREVIOUS]}},
+        "Condition": {"StringEquals": {STAGE: [CURRENT, PREVIOUS]}},
     }
     yield {
         "Sid": "RecogniseDeletedSecrets",
