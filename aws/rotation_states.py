@@ -11,7 +11,7 @@ from typing import Any, Final
 from app_integration.names import Environment
 from app_integration.sources.aws import PREVIOUS
 from aws.reader import AwsReader
-from aws.resources.secret import SERVICE, describe
+from aws.resources.secret import describe, list_versions
 from aws.resources.secret_version import current_version, version_with
 from aws.rotated_secrets import find_rotated
 from aws.rotation.versions import PENDING
@@ -84,7 +84,7 @@ def read_states(
         for name, rotated in find_rotated(declaration, scope).items():
             secret = scope.secret(name)
             found = describe(reader, secret) or {}
-            versions = _read_versions(reader, secret) if current_version(found) else {}
+            versions = list_versions(reader, secret) if current_version(found) else {}
             yield decide_state(scope.service, name, found, versions, rotated.every, now)
 
 
@@ -123,9 +123,3 @@ def decide_state(
         state = State.OFF
     read = versions.get(old, {}).get("LastAccessedDate")
     return RotationState(service, name, state, since, due, old, new, read)
-
-
-def _read_versions(reader: AwsReader, secret: str) -> dict[str, dict[str, Any]]:
-    """Return the versions that have a label, of which there are few."""
-    found = reader.get_part(SERVICE, "ListSecretVersionIds", secret, "Versions", SecretId=secret)
-    return {each["VersionId"]: each for each in found["Versions"]}

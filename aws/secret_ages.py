@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.reader import AwsReader
-from aws.resources.secret import SERVICE, describe
+from aws.resources.secret import describe, list_versions
 from vault.rotation.server_ages import Age
 
 
@@ -25,13 +26,13 @@ def read_age(reader: AwsReader, name: str) -> Age:
         return Age(reason="there is no such secret")
     if "DeletedDate" in described:
         return Age(reason="the secret is being deleted")
-    found = reader.get_part(SERVICE, "ListSecretVersionIds", name, "Versions", SecretId=name)
-    current, previous = (_find(found["Versions"], label) for label in (CURRENT, PREVIOUS))
+    versions = list_versions(reader, name).values()
+    current, previous = (_find(versions, label) for label in (CURRENT, PREVIOUS))
     if current is None:
         return Age(reason="no version was written")
     created = current["CreatedDate"]
     return Age(created, created if previous else None)
 
 
-def _find(versions: list[dict[str, Any]], label: str) -> dict[str, Any] | None:
+def _find(versions: Iterable[dict[str, Any]], label: str) -> dict[str, Any] | None:
     return next((each for each in versions if label in each.get("VersionStages", ())), None)

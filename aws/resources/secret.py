@@ -22,6 +22,12 @@ def describe(reader: AwsReader, name: str) -> dict[str, Any] | None:
     return reader.get(SERVICE, "DescribeSecret", name, "ARN", SecretId=name)
 
 
+def list_versions(reader: AwsReader, name: str) -> dict[str, dict[str, Any]]:
+    """Return the versions of a secret that have a label, of which there are few, by their ids."""
+    found = reader.get_part(SERVICE, "ListSecretVersionIds", name, "Versions", SecretId=name)
+    return {each["VersionId"]: each for each in found["Versions"]}
+
+
 @dataclass(frozen=True, slots=True)
 class AwsSecret:
     """A secret, apart from its value.
