@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal.aws_variables import check_endpoints, read_region
@@ -35,6 +35,21 @@ def open_connection(declaration: Declaration, environment: Environment) -> AwsCo
 
     """
     return _connect(declaration.account(environment).region, environment)
+
+
+@contextmanager
+def open_checked_connection(
+    declaration: Declaration, environment: Environment
+) -> Iterator[AwsConnection]:
+    """Yield a connection to the declared account, and to no other. See :func:`open_connection`.
+
+    Raises:
+        ConfigurationError: If the identity belongs to another account.
+
+    """
+    with closing(open_connection(declaration, environment)) as connection:
+        read_account(connection, declaration.environment(environment))
+        yield connection
 
 
 def open_copy_connection(declared: EnvironmentDeclaration) -> AwsConnection:

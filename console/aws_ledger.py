@@ -10,9 +10,8 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from aws.account import Account
 from aws.monitoring.watched import Watched, find_watched
-from console.aws_environment import open_connection
+from console.aws_environment import open_checked_connection, open_connection
 from vault.declare.declaration import Declaration
 from vault.rotation.inventory import Kind, declared_items
 from vault.rotation.ledger.ledger import (
@@ -48,12 +47,10 @@ def read_aws_ledger(
     items = [
         item for item in declared_items(declaration, environment, service) if item.kind in KINDS
     ]
-    with closing(open_connection(declaration, environment)) as connection:
-        from aws.planning import check_account  # noqa: PLC0415 (it loads boto3)
+    with open_checked_connection(declaration, environment) as connection:
         from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3)
         from aws.secret_ages import read_age  # noqa: PLC0415 (it loads boto3)
 
-        check_account(connection, Account.of(declaration.account(environment)))
         reader = AwsReader(connection)
         rows = build_ledger(items, lambda item: [read_age(reader, item.server_name)], None, now)
     unknown = LastRead(ReadState.UNKNOWN, IN_CLOUDTRAIL)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +10,9 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from aws.account import Account
 from aws.rotated_secrets import find_function, find_rotated
 from console import operate
-from console.aws_environment import open_connection
+from console.aws_environment import open_checked_connection
 from console.columns import print_columns
 from console.escapes import say
 from vault.declare.declaration import Declaration
@@ -22,7 +20,6 @@ from vault.declare.errors import join_names
 from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
-    from app_integration.aws.connection import AwsConnection
     from aws.rotation_states import RotationState
 
 _HEADINGS: Final = ("service", "name", "state", "since", "due", "old", "new", "old read")
@@ -58,7 +55,7 @@ def rotate_on_aws(
 def _show(
     console: Console, declaration: Declaration, environment: Environment, service: str | None
 ) -> None:
-    with _connection(declaration, environment) as connection:
+    with open_checked_connection(declaration, environment) as connection:
         from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3, as does the next one)
         from aws.rotation_states import read_states  # noqa: PLC0415
 
@@ -71,21 +68,11 @@ def _begin(
     console: Console, declaration: Declaration, scope: Scope, name: str, function: str
 ) -> None:
     every = find_rotated(declaration, scope)[name].every
-    with _connection(declaration, scope.environment) as connection:
+    with open_checked_connection(declaration, scope.environment) as connection:
         from aws.resources.rotation import AwsRotation  # noqa: PLC0415 (it loads boto3)
 
         AwsRotation(scope.secret(name), function, every).begin(connection)
     say(console, f"{name}: begun. See how it ends with --status.")
-
-
-@contextmanager
-def _connection(declaration: Declaration, environment: Environment) -> Iterator[AwsConnection]:
-    """Yield a connection to the declared account, and to no other."""
-    with closing(open_connection(declaration, environment)) as connection:
-        from aws.planning import check_account  # noqa: PLC0415 (it loads boto3)
-
-        check_account(connection, Account.of(declaration.account(environment)))
-        yield connection
 
 
 def _find_scope(
