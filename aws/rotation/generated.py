@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from app_integration.secret import Secret
 from aws.rotation.errors import RotationRefused
-from aws.rotation.instructions import GeneratedInstructions
+from aws.rotation.instructions import ALPHABETS, GeneratedInstructions
 
-#: Alphabet of a declaration → its characters, as :mod:`vault.declare.schema.secret_sources` has
-#: them, which the function does not contain.
-ALPHABETS: Final[Mapping[str, str]] = {
-    "alphanumeric": string.ascii_letters + string.digits,
-    "hex": "0123456789abcdef",
-    "urlsafe": string.ascii_letters + string.digits + "-_",
-}
 #: Returns a number of random characters of an alphabet.
 Generate: TypeAlias = Callable[[int, str], Secret]
 

@@ -6,6 +6,7 @@ They are tags and no file of the function, so that a change of the declaration n
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,7 +17,13 @@ from aws.rotation.errors import RotationRefused
 HOW_TAG: Final = "rotation"
 #: The tag with the seconds that a version must have been current before the next rotation.
 MIN_AGE_TAG: Final = "rotation_min_age"
-_ALPHABETS: Final = {"alphanumeric", "hex", "urlsafe"}
+#: Alphabet of a declaration → its characters, as :mod:`vault.declare.schema.secret_sources` has
+#: them, which the function does not contain.
+ALPHABETS: Final[Mapping[str, str]] = {
+    "alphanumeric": string.ascii_letters + string.digits,
+    "hex": "0123456789abcdef",
+    "urlsafe": string.ascii_letters + string.digits + "-_",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ def parse_instructions(tags: Mapping[str, str]) -> Instructions:
     match tags.get(HOW_TAG, "").split():
         case ["users", first, second] if first != second:
             return PairInstructions((first, second))
-        case ["generated", length, alphabet] if length.isdecimal() and alphabet in _ALPHABETS:
+        case ["generated", length, alphabet] if length.isdecimal() and alphabet in ALPHABETS:
             return GeneratedInstructions(int(length), alphabet)
     raise RotationRefused(
         f"the tag {HOW_TAG!r} does not say how the secret is rotated; run strongroom apply"

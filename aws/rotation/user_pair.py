@@ -6,7 +6,6 @@ other one stays valid until the next rotation but one begins.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,13 +14,13 @@ from app_integration.secret import Secret
 from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.generated import Generate, generate_value
-from aws.rotation.instructions import PairInstructions
+from aws.rotation.instructions import ALPHABETS, PairInstructions
 
 if TYPE_CHECKING:
     from aws.rotation.database import Database
 
 _LENGTH: Final = 40
-_CHARACTERS: Final = string.ascii_letters + string.digits
+_CHARACTERS: Final = ALPHABETS["alphanumeric"]
 
 
 @dataclass(frozen=True, slots=True)

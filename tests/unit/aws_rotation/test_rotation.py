@@ -13,12 +13,13 @@ import pytest
 from app_integration.aws.request import AwsRequest
 from app_integration.errors import AccessDenied
 from app_integration.secret import Secret
-from aws.rotation import generated, handler
+from aws.rotation import handler
 from aws.rotation.database import connection_parameters
 from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.generated import GeneratedSecret
 from aws.rotation.instructions import (
+    ALPHABETS,
     HOW_TAG,
     MIN_AGE_TAG,
     GeneratedInstructions,
@@ -132,10 +133,10 @@ def test_tag_without_seconds_is_refused(tags: dict[str, str]) -> None:
 
 
 def test_alphabets_are_those_of_a_declaration() -> None:
-    assert generated.ALPHABETS == secret_sources.ALPHABETS
+    assert ALPHABETS == secret_sources.ALPHABETS
 
 
-@pytest.mark.parametrize("alphabet", generated.ALPHABETS)
+@pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_generated_value_has_the_declared_form(alphabet: str) -> None:
     kind = GeneratedSecret(GeneratedInstructions(48, alphabet))
     value = kind.create(Secret("old"))
