@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -160,14 +160,18 @@ def _check_options(
 def _find(declared: Declaration, scope: Scope, kind: str, name: str) -> str:
     """Return the name on AWS of a secret or key, of the service or as ``SERVICE/NAME``.
 
+    The service's own secret is found first, because its name may have a slash, too.
+
     Raises:
         ConfigurationError: If no such one is declared.
 
     """
-    service, _, short = name.rpartition("/")
-    owner = Scope(service or scope.service, scope.environment)
-    declared.deployment(owner)
-    known = declared.secrets(owner) if kind == "secret" else declared.service(owner.service).keys
+    owner, short = scope, name
+    if "/" in name and name not in _declared(declared, scope, kind):
+        service, _, short = name.partition("/")
+        owner = Scope(service, scope.environment)
+        declared.deployment(owner)
+    known = _declared(declared, owner, kind)
     if short not in known:
         near = suggest(short, known)
         hint = f"; did you mean {near!r}?" if near else ""
@@ -175,6 +179,10 @@ def _find(declared: Declaration, scope: Scope, kind: str, name: str) -> str:
             f"{owner} has no {kind} {short!r} (expected {join_names(sorted(known))}{hint})"
         )
     return owner.secret(short) if kind == "secret" else owner.key(short)
+
+
+def _declared(declared: Declaration, owner: Scope, kind: str) -> Collection[str]:
+    return declared.secrets(owner) if kind == "secret" else declared.service(owner.service).keys
 
 
 def _is_granted(decisions: Iterable[Decision], action: str) -> bool:

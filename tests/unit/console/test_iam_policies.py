@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console import operate
-from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
+from tests.support.models.aws_declared import ENVIRONMENT, SERVICE, declare_on_aws
 from tests.support.processes.command import run_command
 
 HERE = ("--env", "cloud", "--service", "shop")
@@ -68,11 +68,24 @@ def test_explain_answers_and_exits_2_if_denied(
     assert any(text.startswith(line) for text in shown), shown
 
 
+@pytest.mark.parametrize("name", ["reports/url", "shop/reports/url", "shop/password"])
+def test_explain_finds_a_secret_whose_name_has_a_slash(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets = {**SERVICE["secrets"], "reports/url": {"source": "given"}}
+    (folder / "services/shop.yaml").write_text(json.dumps({**SERVICE, "secrets": secrets}))
+    assert run_command(monkeypatch, "policies", "explain", *HERE, "--secret", name) == 0
+    path = f"shop/cloud/{name.removeprefix('shop/')}"
+    assert f"shop-cloud on {path}:" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         ((*HERE, "--secret", "pasword"), 1, "did you mean 'password'?"),
+        ((*HERE, "--secret", "shop/pasword"), 1, "did you mean 'password'?"),
+        ((*HERE, "--secret", "/password"), 1, "service name '':"),
         ((*HERE, "--key", "other/pii"), 1, "no service in cloud 'other' is declared"),
         ((*HERE, "--secret", "password", "--key", "pii"), 64, "one of --secret and --key"),
         (
