@@ -90,5 +90,5 @@ class AwsRotation(ValueSetting):
         except RequestRefused as refused:
             raise ConfigurationError(
                 f"{refused}; create the function {self.function}, let Secrets Manager invoke it, "
-                "and let no rotation of the secret be under way; then apply again"
+                "and let no rotation of the secret be under way; then run the command again"
             ) from None
