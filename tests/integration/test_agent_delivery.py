@@ -552,7 +552,9 @@ class TestDelivery:
         before = live(store).stat().st_ino
         store.put("key", "first")
         wait_until(lambda: shown() == 2, "version 2 is shown")
-        assert (live(store).stat().st_ino, status(store)["state"]) == (before, "unchanged")
+        # The versions are written before the status, as a reader may ask at once what he has.
+        wait_until(lambda: status(store)["state"] == "unchanged", "the status says so")
+        assert live(store).stat().st_ino == before
         store.put("key", "second")
         wait_until(lambda: shown() == 3, "version 3 is shown")
         assert config.current().document == {"key": "second"}
