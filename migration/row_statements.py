@@ -7,7 +7,7 @@ parameters, the fastest form that psycopg has.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from psycopg.types.json import set_json_loads
 from migration.key_text import key_array
 from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
+from migration.predicates import all_of, is_incomplete
 from migration.rows import Key, Rows
 
 
@@ -39,11 +40,11 @@ class RowStatements:
         self._key_text = key_array(table, "u")
         self._name = Identifier(table.schema, table.name)
         self._aliases = [Identifier(f"k{at}") for at in range(len(table.key))]
-        self._has_key_text = _all_of(
+        self._has_key_text = all_of(
             SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)
             for name, alias, kind in zip(table.key, self._aliases, self._key_types, strict=True)
         )
-        self._incomplete = _is_incomplete(table)
+        self._incomplete = is_incomplete(table, "u")
         self._fill = self._compose_update(SQL("{0} = coalesce(v.{1}, u.{0})"))
         self._replace = self._compose_update(SQL("{0} = v.{1}"))
 
@@ -68,7 +69,7 @@ class RowStatements:
         """
         conditions: list[Composable] = [self._incomplete] if incomplete else []
         conditions += self._within(after, until)
-        where = SQL("WHERE {}").format(_all_of(conditions)) if conditions else SQL("")
+        where = SQL("WHERE {}").format(all_of(conditions)) if conditions else SQL("")
         return self._read(
             connection,
             SQL("{} ORDER BY {} LIMIT {}").format(where, self._key, Literal(limit)),
@@ -135,7 +136,7 @@ class RowStatements:
             assignment.format(Identifier(name), alias)
             for name, alias in zip(self._table.written, tokens, strict=True)
         )
-        joined = _all_of(
+        joined = all_of(
             SQL("u.{} = v.{}").format(Identifier(name), alias)
             for name, alias in zip(self._table.key, self._aliases, strict=True)
         )
@@ -161,24 +162,3 @@ def _load_json(text: str | bytes) -> Any:
 def _parse_number(text: str) -> float | Decimal:
     exact, rounded = Decimal(text), float(text)
     return rounded if exact == Decimal(repr(rounded)) else exact
-
-
-def _is_incomplete(table: MigratedTable) -> Composed:
-    """Return the condition that a row ``u`` has a plaintext without its token or index value."""
-    parts: list[tuple[tuple[str, ...], str]]
-    parts = [((each.plaintext,), each.token) for each in table.columns]
-    parts += [(each.of, each.column) for each in table.indexes]
-    conditions = (
-        _all_of(
-            (
-                SQL("u.{} IS NULL").format(Identifier(column)),
-                *(SQL("u.{} IS NOT NULL").format(Identifier(name)) for name in sources),
-            )
-        )
-        for sources, column in parts
-    )
-    return SQL("({})").format(SQL(" OR ").join(conditions))
-
-
-def _all_of(conditions: Iterable[Composable]) -> Composed:
-    return SQL(" AND ").join(conditions)

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.migrated_table import MigratedColumn, MigratedTable
+from migration.predicates import all_of, any_of, is_incomplete, lacks
 
 
 def stale(table: MigratedTable, column: MigratedColumn) -> Composed:
     """Return the condition that an update kept the token of a value that it changed."""
     # The tokens first, because those of a correct writer differ.
-    return SQL("NEW.{token} = OLD.{token} AND ({})").format(
+    return SQL("NEW.{token} = OLD.{token} AND {}").format(
         _changed(table, column.bound), token=Identifier(column.token)
     )
 
 
 def any_stale(table: MigratedTable) -> Composed:
     """Return the condition that an updated row has a stale token."""
-    return _any_of(stale(table, each) for each in table.columns)
+    return any_of(stale(table, each) for each in table.columns)
 
 
 def bypassing_update(table: MigratedTable) -> Composed:
@@ -31,42 +32,26 @@ def bypassing_update(table: MigratedTable) -> Composed:
 
     A row that had none, and whose plaintext did not change, waits for its backfill.
     """
-    return _any_of((any_stale(table), *_iter_incomplete(table)))
+    return any_of((any_stale(table), *_iter_lost(table)))
 
 
 def bypassing_insert(table: MigratedTable) -> Composed:
     """Return the condition that an inserted row lacks the token or index value of a plaintext."""
-    return _any_of((*map(_without_token, table.columns), *map(_without_index, table.indexes)))
+    return is_incomplete(table, "NEW")
 
 
-def _iter_incomplete(table: MigratedTable) -> Iterator[Composed]:
+def _iter_lost(table: MigratedTable) -> Iterator[Composed]:
     for column in table.columns:
-        yield _lost(table, _without_token(column), column.bound, column.token)
+        missing = lacks("NEW", column.token, (column.plaintext,))
+        yield all_of((missing, _had_or_changed(table, column.token, column.bound)))
     for index in table.indexes:
-        yield _lost(table, _without_index(index), index.of, index.column)
+        missing = lacks("NEW", index.column, index.of)
+        yield all_of((missing, _had_or_changed(table, index.column, index.of)))
 
 
-def _lost(
-    table: MigratedTable, missing: Composed, sources: tuple[str, ...], column: str
-) -> Composed:
-    return SQL("{} AND (OLD.{} IS NOT NULL OR {})").format(
-        missing, Identifier(column), _changed(table, sources)
-    )
-
-
-def _without_token(column: MigratedColumn) -> Composed:
-    return _missing((column.plaintext,), column.token)
-
-
-def _without_index(index: IndexedColumns) -> Composed:
-    return _missing(index.of, index.column)
-
-
-def _missing(sources: tuple[str, ...], column: str) -> Composed:
-    has_sources = SQL(" AND ").join(
-        SQL("NEW.{} IS NOT NULL").format(Identifier(each)) for each in sources
-    )
-    return SQL("NEW.{} IS NULL AND {}").format(Identifier(column), has_sources)
+def _had_or_changed(table: MigratedTable, column: str, sources: tuple[str, ...]) -> Composed:
+    had = SQL("OLD.{} IS NOT NULL").format(Identifier(column))
+    return any_of((had, _changed(table, sources)))
 
 
 def _changed(table: MigratedTable, columns: tuple[str, ...]) -> Composed:
@@ -78,14 +63,10 @@ def _changed(table: MigratedTable, columns: tuple[str, ...]) -> Composed:
     if inexact := [each for each in columns if each in table.inexact]:
         old, new = (_record(row, inexact) for row in ("OLD", "NEW"))
         conditions.append(SQL("{} OPERATOR(pg_catalog.*<>) {}").format(old, new))
-    return SQL(" OR ").join(conditions)
+    return any_of(conditions)
 
 
 def _record(row: str, columns: Iterable[str]) -> Composed:
     """Return the record of *columns*, which compares by its bytes, whatever the types are."""
     fields = (SQL("{}.{}").format(SQL(row), Identifier(each)) for each in columns)
     return SQL("ROW({})::record").format(SQL(", ").join(fields))
-
-
-def _any_of(conditions: Iterable[Composable]) -> Composed:
-    return SQL(" OR ").join(SQL("({})").format(each) for each in conditions)
