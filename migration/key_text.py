@@ -1,10 +1,17 @@
-"""The text of a key, by which ranges and reports name a row in every session."""
+"""The text and the types of a key, by which ranges and reports name a row in every session."""
 
 from __future__ import annotations
 
 from psycopg.sql import SQL, Composed, Identifier
 
+from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
+
+
+def key_types(table: MigratedTable, live: LiveTable) -> list[SQL]:
+    """Return the type of each column of the key."""
+    # SQL and not Identifier, as these are the catalogue's own texts: "character varying(80)".
+    return [SQL(live.columns[name].type) for name in table.key]
 
 
 def key_array(table: MigratedTable, row: str) -> Composed:

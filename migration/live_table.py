@@ -88,7 +88,7 @@ class LiveColumn:
     is_deterministic: bool = True
 
     @property
-    def base_type(self) -> str:
+    def base_type(self) -> LiteralString:
         """Return the type without its length: ``character varying``."""
         return self.type.partition("(")[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -65,6 +66,11 @@ class MigratedTable:
     times: frozenset[str] = frozenset()
 
     @property
+    def plaintexts(self) -> tuple[str, ...]:
+        """Return the plaintext columns."""
+        return tuple(each.plaintext for each in self.columns)
+
+    @property
     def written(self) -> tuple[str, ...]:
         """Return the columns of tokens and index values."""
         tokens = (each.token for each in self.columns)
@@ -74,8 +80,11 @@ class MigratedTable:
     def read(self) -> tuple[str, ...]:
         """Return all columns that a migration reads, each once, the key first."""
         context = (name for each in self.columns for name in each.context)
-        plaintext = (each.plaintext for each in self.columns)
-        return tuple(dict.fromkeys((*self.key, *context, *plaintext, *self.written)))
+        return tuple(dict.fromkeys((*self.key, *context, *self.plaintexts, *self.written)))
+
+    def describe_row(self, key: Sequence[str]) -> str:
+        """Return the name of the row that has *key*, for messages."""
+        return f"{self.schema}.{self.name}, row {', '.join(key)}"
 
     def indexes_of(self, column: MigratedColumn) -> tuple[IndexedColumns, ...]:
         """Return the blind indexes that cover *column*."""

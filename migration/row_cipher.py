@@ -12,6 +12,7 @@ from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
 from app_integration.integrations import orm_values
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.opened_rows import OpenedRows
 from migration.rows import Rows
 
 _Bytes: TypeAlias = list[bytes | None]
@@ -62,6 +63,53 @@ class RowCipher:
         tokens = [self._encrypt_column(each, rows) for each in self._table.columns]
         return tokens + [self._index_column(each, rows) for each in self._table.indexes]
 
+    def open(self, rows: Rows) -> OpenedRows:
+        """Return *rows* with the values of their tokens.
+
+        Raises:
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        values: dict[str, list[Any]] = {}
+        failed: set[int] = set()
+        for column in self._table.columns:
+            stored, plaintexts = rows.columns[column.token], rows.columns[column.plaintext]
+            context = [rows.columns[name] for name in column.context]
+            opened = self._fields[column.plaintext].decrypt_many(
+                list(map(_from_bytes, stored)), *context
+            )
+            values[column.plaintext] = opened.results
+            pairs = enumerate(zip(stored, plaintexts, strict=True))
+            failed.update(at for at, (one, other) in pairs if one is None and other is not None)
+            failed.update(opened.failed)
+        columns = {**rows.columns, **values}
+        return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
+
+    def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Bytes]:
+        """Return what to write into each written column of the table, for each row of *opened*.
+
+        See :meth:`encrypt` for the errors.
+
+        Args:
+            opened: Rows of which none failed.
+            changes: By plaintext column, whether a row gets a fresh token of its value. It keeps
+                the token that it has otherwise, and index values that are right.
+
+        """
+        kept = dict(opened.values.columns)
+        for column in self._table.columns:
+            pairs = zip(kept[column.token], changes[column.plaintext], strict=True)
+            kept[column.token] = [None if is_renewed else token for token, is_renewed in pairs]
+        for index in self._table.indexes:
+            wrong = self._mismatched_index_values(index, opened.values)
+            stored = enumerate(kept[index.column])
+            kept[index.column] = [None if at in wrong else value for at, value in stored]
+        new = self.encrypt(replace(opened.values, columns=kept))
+        return [
+            [one if one is not None else other for one, other in zip(kept[name], made, strict=True)]
+            for name, made in zip(self._table.written, new, strict=True)
+        ]
+
     def find_mismatches(self, rows: Rows) -> set[int]:
         """Return the positions of the rows whose tokens or index values are not of their plaintext.
 
@@ -69,9 +117,11 @@ class RowCipher:
             KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
 
         """
-        found: set[int] = set()
+        opened = self.open(rows)
+        found = set(opened.failed)
         for column in self._table.columns:
-            found |= self._mismatched_tokens(column, rows)
+            changed = opened.find_changed(column.plaintext)
+            found.update(at for at, is_changed in enumerate(changed) if is_changed)
         for index in self._table.indexes:
             found |= self._mismatched_index_values(index, rows)
         return found
@@ -103,11 +153,8 @@ class RowCipher:
             try:
                 field.encrypt(value, *context)
             except EncryptionError as error:
-                key = ", ".join(rows.keys[at])
-                raise EncryptionError(
-                    f"{self._table.schema}.{self._table.name}, row {key}, column"
-                    f" {column.plaintext}: {error}"
-                ) from None
+                row = self._table.describe_row(rows.keys[at])
+                raise EncryptionError(f"{row}, column {column.plaintext}: {error}") from None
 
     def _index_column(self, index: IndexedColumns, rows: Rows) -> _Bytes:
         compute: Callable[..., bytes | None] = self._indexes[index.column].value
@@ -116,14 +163,6 @@ class RowCipher:
             compute(*values) if stored is None else None
             for stored, *values in zip(rows.columns[index.column], *sources, strict=True)
         ]
-
-    def _mismatched_tokens(self, column: MigratedColumn, rows: Rows) -> set[int]:
-        tokens = [_from_bytes(each) for each in rows.columns[column.token]]
-        context = [rows.columns[name] for name in column.context]
-        opened = self._fields[column.plaintext].decrypt_many(tokens, *context)
-        pairs = zip(opened.results, rows.columns[column.plaintext], strict=True)
-        wrong = (at for at, (one, other) in enumerate(pairs) if not _is_same(one, other))
-        return {*opened.failed, *wrong}
 
     def _mismatched_index_values(self, index: IndexedColumns, rows: Rows) -> set[int]:
         candidates = self._indexes[index.column].candidates
@@ -135,17 +174,6 @@ class RowCipher:
             )
             if not _is_among(stored, candidates(*values))
         }
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Return whether two values are equal, and not only in Python, where 1 and True are."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    return one == other
 
 
 def _is_among(stored: Any, candidates: Sequence[bytes]) -> bool:

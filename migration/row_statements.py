@@ -1,29 +1,34 @@
-"""Statements that read rows of a migrated table, and write their tokens.
+"""Statements that read rows of a migrated table, and write their tokens and plaintexts.
 
-A row is written only if it is still the version that was read. Values travel as arrays of binary
-parameters, the fastest form that psycopg has.
+A row is written only if it is still the version that was read.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
-from psycopg.types.json import set_json_loads
 
-from migration.key_text import key_array
+from migration import json_text, row_cursor, row_update
+from migration.key_text import key_array, key_types
 from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
-from migration.predicates import all_of, is_incomplete
+from migration.predicates import all_of, has_plaintext, is_incomplete
+from migration.row_update import Assigned, RowUpdate
 from migration.rows import Key, Rows
 
 
 class RowStatements:
-    """Reads and writes of one table."""
+    """Reads and writes of one table.
+
+    Attributes:
+        table: The table.
+
+    """
 
     def __init__(self, table: MigratedTable, live: LiveTable) -> None:
         """Compose the statements.
@@ -33,9 +38,8 @@ class RowStatements:
             live: The same table as it is in the database.
 
         """
-        self._table = table
-        # SQL and not Identifier, as these are the catalogue's own texts: "character varying(80)".
-        self._key_types = [SQL(live.columns[name].type) for name in table.key]
+        self.table = table
+        self._key_types = key_types(table, live)
         self._key = SQL(", ").join(Identifier("u", name) for name in table.key)
         self._key_text = key_array(table, "u")
         self._name = Identifier(table.schema, table.name)
@@ -44,9 +48,22 @@ class RowStatements:
             SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)
             for name, alias, kind in zip(table.key, self._aliases, self._key_types, strict=True)
         )
+        self._columns = row_cursor.select_list(table.read, live)
         self._incomplete = is_incomplete(table, "u")
-        self._fill = self._compose_update(SQL("{0} = coalesce(v.{1}, u.{0})"))
-        self._replace = self._compose_update(SQL("{0} = v.{1}"))
+        self._has_plaintext = has_plaintext(table, "u")
+        filled, replaced = (
+            [Assigned(name, SQL("bytea"), each) for name in table.written]
+            for each in (row_update.FILL, row_update.REPLACE)
+        )
+        # Without the length of the type, as a cast to it would cut silently.
+        restored = [
+            Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
+            for name in table.plaintexts
+        ]
+        self._fill = RowUpdate(table, live, filled)
+        self._replace = RowUpdate(table, live, replaced)
+        self._null = RowUpdate(table, live, replaced, table.plaintexts)
+        self._restore = RowUpdate(table, live, [*replaced, *restored])
 
     def read_range(
         self,
@@ -56,6 +73,7 @@ class RowStatements:
         limit: int,
         *,
         incomplete: bool,
+        plaintext: bool = False,
     ) -> Rows:
         """Return the first *limit* rows of a range, in the order of the key.
 
@@ -65,9 +83,11 @@ class RowStatements:
             until: Key of the last row; None for the table's last.
             limit: The number of rows.
             incomplete: Whether to read only rows that lack a token or index value.
+            plaintext: Whether to read only rows that have a plaintext.
 
         """
         conditions: list[Composable] = [self._incomplete] if incomplete else []
+        conditions += [self._has_plaintext] if plaintext else []
         conditions += self._within(after, until)
         where = SQL("WHERE {}").format(all_of(conditions)) if conditions else SQL("")
         return self._read(
@@ -75,13 +95,22 @@ class RowStatements:
             SQL("{} ORDER BY {} LIMIT {}").format(where, self._key, Literal(limit)),
         )
 
-    def read_keys(self, connection: Connection, keys: Sequence[Key]) -> Rows:
-        """Return those of the rows of *keys* that lack a token or index value."""
+    def read_keys(
+        self, connection: Connection, keys: Sequence[Key], *, incomplete: bool = True
+    ) -> Rows:
+        """Return the rows of *keys*.
+
+        Args:
+            connection: A connection.
+            keys: At least one key.
+            incomplete: Whether to read only those that lack a token or index value.
+
+        """
         condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {}").format(
             SQL(", ").join([SQL("%s::text[]")] * len(self._aliases)),
             SQL(", ").join(self._aliases),
             self._has_key_text,
-            self._incomplete,
+            self._incomplete if incomplete else SQL("true"),
         )
         return self._read(connection, condition, [list(part) for part in zip(*keys, strict=True)])
 
@@ -103,20 +132,51 @@ class RowStatements:
                 is.
 
         """
-        keys = [list(rows.columns[name]) for name in self._table.key]
-        statement = self._replace if replaces else self._fill
-        return connection.execute(statement, [*keys, list(rows.versions), *written]).rowcount
+        update = self._replace if replaces else self._fill
+        return update.count(connection, rows, written)
+
+    def null(
+        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
+    ) -> Collection[int]:
+        """Write tokens and index values as :meth:`write` replaces them, and no plaintext.
+
+        Returns:
+            The positions of the rows that were still as they were read.
+
+        """
+        return self._null.read(connection, rows, written).keys()
+
+    def restore(
+        self,
+        connection: Connection,
+        rows: Rows,
+        written: Sequence[Sequence[bytes | None]],
+        plaintexts: Sequence[Sequence[Any]],
+    ) -> dict[int, tuple[Any, ...]]:
+        """Write tokens and index values as :meth:`write` replaces them, and plaintexts.
+
+        Args:
+            connection: A connection.
+            rows: The rows.
+            written: For each written column of the table, the bytes for each row.
+            plaintexts: For each plaintext column, the value for each row; None leaves it as it is.
+
+        Returns:
+            By the position of each row that was still as it was read, its plaintexts as the table
+            has them now, because a type may round or cut.
+
+        """
+        values = [list(map(_to_parameter, each)) for each in plaintexts]
+        return self._restore.read(connection, rows, [*written, *values])
 
     def _read(
         self, connection: Connection, condition: Composed, values: Sequence[Any] = ()
     ) -> Rows:
-        names = self._table.read
-        columns = SQL(", ").join(Identifier("u", name) for name in names)
+        names = self.table.read
         query = SQL("SELECT {}, u.xmin::text, {} FROM {} AS u {}").format(
-            self._key_text, columns, self._name, condition
+            self._key_text, self._columns, self._name, condition
         )
-        with connection.cursor(binary=True) as cursor:
-            set_json_loads(_load_json, cursor)
+        with row_cursor.open_cursor(connection) as cursor:
             found = cursor.execute(query, values or None).fetchall()
         keys, versions, *read = zip(*found, strict=True) if found else [()] * (2 + len(names))
         return Rows(keys, versions, dict(zip(names, read, strict=True)))
@@ -128,37 +188,11 @@ class RowStatements:
                 bound = SQL(", ").join(SQL("{}::{}").format(text, kind) for text, kind in parts)
                 yield SQL("({}) {} ({})").format(self._key, operator, bound)
 
-    def _compose_update(self, assignment: SQL) -> Composed:
-        tokens = [Identifier(f"t{at}") for at in range(len(self._table.written))]
-        arrays: list[Composable] = [SQL("%b::{}[]").format(each) for each in self._key_types]
-        arrays += [SQL("%b::text[]"), *(SQL("%b::bytea[]") for _ in tokens)]
-        assignments = (
-            assignment.format(Identifier(name), alias)
-            for name, alias in zip(self._table.written, tokens, strict=True)
-        )
-        joined = all_of(
-            SQL("u.{} = v.{}").format(Identifier(name), alias)
-            for name, alias in zip(self._table.key, self._aliases, strict=True)
-        )
-        return SQL(
-            "UPDATE {} AS u SET {} FROM unnest({}) AS v ({}) WHERE {} AND u.xmin = v.version::xid"
-        ).format(
-            self._name,
-            SQL(", ").join(assignments),
-            SQL(", ").join(arrays),
-            SQL(", ").join((*self._aliases, Identifier("version"), *tokens)),
-            joined,
-        )
 
-
-def _load_json(text: str | bytes) -> Any:
-    """Return JSON as Python has it; a number with more digits than a float has is a Decimal.
-
-    No token has a Decimal in JSON, so that such a value is refused, and not rounded silently.
-    """
-    return json.loads(text, parse_float=_parse_number)
-
-
-def _parse_number(text: str) -> float | Decimal:
-    exact, rounded = Decimal(text), float(text)
-    return rounded if exact == Decimal(repr(rounded)) else exact
+def _to_parameter(value: Any) -> Any:
+    """Return *value* in a form of which a list has one type, whatever its values are."""
+    if isinstance(value, dict | list):
+        return json_text.dump(value)
+    if isinstance(value, datetime | Decimal):
+        return str(value)
+    return value

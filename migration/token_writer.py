@@ -13,7 +13,7 @@ from migration.rows import Rows
 
 #: Reads of rows that others change while they are encrypted. What is left then is in the queue of
 #: the guard, or complete.
-_READS: Final = 5
+READS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TokenWriter:
 
         """
         written, changed = 0, 0
-        for _ in range(_READS):
+        for _ in range(READS):
             if not rows:
                 break
             count = self.statements.write(connection, rows, self.cipher.encrypt(rows))

@@ -1,0 +1,137 @@
+"""Pass that opens the tokens of rows, and changes their plaintexts under fresh tokens.
+
+From the switch on the token is authoritative: the guard proves that it is at least as new as the
+plaintext. A fresh token of the same value is what the guard asks of each change, so that it needs
+no exception for a migration's own passes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from psycopg import Connection
+
+from migration.opened_rows import OpenedRows
+from migration.ranges import Ranges
+from migration.rows import Key, Rows
+from migration.token_writer import READS, TokenWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What one batch did.
+
+    Attributes:
+        rows: Rows that were read.
+        written: Those that were written.
+        wrong: Keys of those that have a token that does not open, or a plaintext without a token.
+            They are as they were.
+        left: Rows that others changed each time they were read; the next pass finds them.
+
+    """
+
+    rows: int
+    written: int
+    wrong: tuple[Key, ...]
+    left: int
+
+
+class PlaintextPass(ABC):
+    """Pass over one table, by any number of workers, each with a connection of its own."""
+
+    #: Whether only rows that have a plaintext are read.
+    _needs_plaintext: ClassVar[bool]
+
+    def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
+        """Create a pass. Nothing is read.
+
+        Args:
+            ranges: The ranges of the pass.
+            writer: The statements and the cipher of the table.
+            batch: Rows of one batch.
+
+        """
+        self._ranges = ranges
+        self._statements = writer.statements
+        self._cipher = writer.cipher
+        self._batch = batch
+
+    def run_batch(self, connection: Connection) -> Renewed | None:
+        """Process one batch in one transaction; return None if no free range is left.
+
+        Raises:
+            psycopg.Error: If the server rejects a statement. Nothing of the batch was written.
+            StrongroomError: If a key is unavailable, or a row cannot be written. Nothing of the
+                batch was written.
+
+        """
+        with connection.transaction():
+            claimed = self._ranges.claim(connection)
+            if claimed is None:
+                return None
+            rows = self._statements.read_range(
+                connection,
+                claimed.after,
+                claimed.until,
+                self._batch,
+                incomplete=False,
+                plaintext=self._needs_plaintext,
+            )
+            done = self._process(connection, rows)
+            is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
+            self._ranges.save(
+                connection, claimed.number, last, len(rows), wrong=len(done.wrong), is_done=is_done
+            )
+            return done
+
+    @abstractmethod
+    def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
+        """Return by plaintext column whether to change it, for each row."""
+
+    @abstractmethod
+    def _write(
+        self,
+        connection: Connection,
+        opened: OpenedRows,
+        written: Sequence[Sequence[bytes | None]],
+    ) -> Collection[int]:
+        """Write rows, and return the positions of those that were still as they were read.
+
+        Args:
+            connection: A connection.
+            opened: The rows.
+            written: For each written column of the table, the bytes for each row.
+
+        """
+
+    def _process(self, connection: Connection, rows: Rows) -> Renewed:
+        """Write *rows*, and read those again that others changed meanwhile."""
+        count, written, wrong = len(rows), 0, list[Key]()
+        for _ in range(READS):
+            opened = self._cipher.open(rows)
+            wrong += [rows.keys[at] for at in sorted(opened.failed)]
+            done, left = self._write_changes(connection, opened)
+            written += done
+            if not left:
+                return Renewed(count, written, tuple(wrong), 0)
+            rows = self._statements.read_keys(connection, left, incomplete=False)
+        return Renewed(count, written, tuple(wrong), len(rows))
+
+    def _write_changes(self, connection: Connection, opened: OpenedRows) -> tuple[int, list[Key]]:
+        """Write what is to change, and return the number of rows and the keys of what is left."""
+        changes = self._find_changes(opened)
+        chosen = [
+            at
+            for at, columns in enumerate(zip(*changes.values(), strict=True))
+            if any(columns) and at not in opened.failed
+        ]
+        if not chosen:
+            return 0, []
+        opened = opened.choose(chosen)
+        changes = {name: [each[at] for at in chosen] for name, each in changes.items()}
+        written = self._cipher.renew(opened, changes)
+        done = self._write(connection, opened, written)
+        return len(done), [key for at, key in enumerate(opened.rows.keys) if at not in done]

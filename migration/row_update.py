@@ -1,0 +1,117 @@
+"""Update of rows of a migrated table that are still as they were read.
+
+Values travel as arrays of binary parameters, the fastest form that psycopg has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import Connection
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from migration import row_cursor
+from migration.key_text import key_types
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.predicates import all_of
+from migration.rows import Rows
+
+#: Assignments of an array's element, ``{1}``, to a column, ``{0}``.
+FILL: Final = SQL("{0} = coalesce(v.{1}, u.{0})")
+REPLACE: Final = SQL("{0} = v.{1}")
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A column that is written.
+
+    Attributes:
+        column: Its name.
+        type: The type of its values on their way.
+        assignment: :data:`FILL` leaves the column of a row as it is where the value is None;
+            :data:`REPLACE` writes None, too.
+
+    """
+
+    column: str
+    type: SQL
+    assignment: SQL
+
+
+class RowUpdate:
+    """One UPDATE of many rows, each with values of its own."""
+
+    def __init__(
+        self,
+        table: MigratedTable,
+        live: LiveTable,
+        assigned: Sequence[Assigned],
+        cleared: Iterable[str] = (),
+    ) -> None:
+        """Compose the statement.
+
+        Args:
+            table: The table.
+            live: The same table as it is in the database.
+            assigned: The columns that are written, in the order of the values.
+            cleared: Columns that become NULL.
+
+        """
+        self._table = table
+        keys = [Identifier(f"k{at}") for at in range(len(table.key))]
+        values = [Identifier(f"a{at}") for at in range(len(assigned))]
+        types = (*key_types(table, live), SQL("text"), *(each.type for each in assigned))
+        self._statement = SQL(
+            "UPDATE {} AS u SET {} FROM unnest({}) WITH ORDINALITY AS v ({}, number)"
+            " WHERE {} AND u.xmin = v.version::xid"
+        ).format(
+            Identifier(table.schema, table.name),
+            SQL(", ").join((*_assignments(assigned, values), *map(_clear, cleared))),
+            SQL(", ").join(SQL("%b::{}[]").format(each) for each in types),
+            SQL(", ").join((*keys, Identifier("version"), *values)),
+            all_of(
+                SQL("u.{} = v.{}").format(Identifier(name), alias)
+                for name, alias in zip(table.key, keys, strict=True)
+            ),
+        )
+        self._returning = SQL("{} RETURNING v.number - 1, {}").format(
+            self._statement, row_cursor.select_list(table.plaintexts, live)
+        )
+
+    def count(self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]) -> int:
+        """Update *rows*, and return how many were still as they were read.
+
+        Args:
+            connection: A connection.
+            rows: The rows.
+            values: For each assigned column, the value for each row.
+
+        """
+        return connection.execute(self._statement, self._parameters(rows, values)).rowcount
+
+    def read(
+        self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
+    ) -> dict[int, tuple[Any, ...]]:
+        """Update *rows*, and return the plaintexts of those that were still as they were read.
+
+        They are those that the table has now, by the position of the row.
+        """
+        with row_cursor.open_cursor(connection) as cursor:
+            found = cursor.execute(self._returning, self._parameters(rows, values))
+            return {at: tuple(stored) for at, *stored in found}
+
+    def _parameters(self, rows: Rows, values: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        keys = (list(rows.columns[name]) for name in self._table.key)
+        return [*keys, list(rows.versions), *map(list, values)]
+
+
+def _assignments(assigned: Sequence[Assigned], values: Sequence[Composable]) -> Iterable[Composed]:
+    for each, value in zip(assigned, values, strict=True):
+        yield each.assignment.format(Identifier(each.column), value)
+
+
+def _clear(column: str) -> Composed:
+    return SQL("{} = NULL").format(Identifier(column))

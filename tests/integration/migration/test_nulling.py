@@ -1,0 +1,190 @@
+"""Nulling of plaintexts on a real PostgreSQL, under the guard that refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, LiteralString
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+from migration.nulling import Nulling
+from migration.opened_rows import OpenedRows
+from migration.plaintext_pass import Renewed
+from migration.ranges import PassProgress, Ranges
+from migration.row_cipher import RowCipher
+from migration.rows import Rows
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations import typed_site
+from tests.support.migrations.typed_site import MIGRATION, ROWS, TRAVELLERS, TypedSite
+
+pytestmark = pytest.mark.requires("embedded")
+
+WITH_PLAINTEXT: Final = ROWS - 1  # the first row has none
+
+
+@pytest.fixture
+def site(database: OwnDatabase) -> Iterator[TypedSite]:
+    with typed_site.typed_site(database) as site:
+        yield site
+
+
+@pytest.fixture
+def connection(site: TypedSite) -> Iterator[Connection]:
+    with site.connect() as connection:
+        site.backfill(connection)
+        yield connection
+
+
+class InterruptedCipher(RowCipher):
+    """A cipher that lets another writer come in between the read of rows and their update."""
+
+    def __init__(self, site: TypedSite, interrupt: Callable[[], object]) -> None:
+        super().__init__(TRAVELLERS, site.fields, {"email_index": site.index})
+        self._interrupt = interrupt
+
+    def open(self, rows: Rows) -> OpenedRows:
+        self._interrupt()
+        return super().open(rows)
+
+
+def null(
+    site: TypedSite, connection: Connection, name: str = "null", cipher: RowCipher | None = None
+) -> tuple[list[Renewed], PassProgress]:
+    """Run the pass *name*, and return its batches and how far it came."""
+    ranges = Ranges(MIGRATION, name)
+    ranges.create(connection, TRAVELLERS, 150)
+    worker = Nulling(ranges, site.writer(connection, cipher), 50)
+    batches = list(iter(lambda: worker.run_batch(connection), None))
+    return batches, ranges.read_progress(connection)
+
+
+def test_nulling_leaves_each_value_to_its_token(site: TypedSite, connection: Connection) -> None:
+    before, tokens = site.decrypted(connection), stored_tokens(connection)
+    batches, progress = null(site, connection)
+    assert sum(each.written for each in batches) == WITH_PLAINTEXT
+    assert progress == PassProgress(3, 0, WITH_PLAINTEXT, 0)
+    assert typed_site.plaintexts_left(connection) == 0
+    assert site.decrypted(connection) == before
+    assert not tokens & stored_tokens(connection)
+    assert null(site, connection, "again")[1] == PassProgress(3, 0, 0, 0)
+
+
+def test_value_of_the_token_is_kept_where_the_plaintext_is_older(
+    site: TypedSite, connection: Connection
+) -> None:
+    key, email = (9, typed_site.branch_of(9)), "newer@example.com"
+    written = site.encrypted(key, {"email": email, "vip": None})
+    typed_site.update(connection, key, {**written, "email_index": b"\x00", "vip": None})
+    null(site, connection)
+    assert site.decrypted(connection)[key]["email"] == email
+    assert index_value(connection, key) == site.index.value(email)
+
+
+def test_index_value_of_no_value_is_removed(site: TypedSite, connection: Connection) -> None:
+    key = (9, typed_site.branch_of(9))
+    typed_site.update(connection, key, {"email": None, "email_token": None, "email_index": b"\x00"})
+    null(site, connection)
+    assert index_value(connection, key) is None
+
+
+DAMAGES: Final[dict[str, LiteralString]] = {
+    "tampered": "email_token = set_byte(email_token, 40, 255 - get_byte(email_token, 40))",
+    "of another column": "email_token = name_token",
+    "of another row": "email_token = (SELECT email_token FROM travellers WHERE id = 11)",
+    "missing": "email_token = NULL",
+    "without its plaintext": "email = NULL, email_token = '\\x00'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_row_whose_token_does_not_open_is_reported_and_kept(
+    site: TypedSite, connection: Connection, damage: LiteralString
+) -> None:
+    email = {"name": "Ada", "email": "ada@example.com"}
+    for number in (11, 12):
+        key = number, typed_site.branch_of(number)
+        typed_site.update(connection, key, {**email, **site.encrypted(key, email)})
+    break_row(connection, damage)
+    before = connection.execute("SELECT * FROM travellers WHERE id = 12").fetchall()
+    batches, progress = null(site, connection)
+    assert [list(key) for each in batches for key in each.wrong] == [["12", "north"]]
+    assert progress == PassProgress(3, 0, WITH_PLAINTEXT, 1)
+    assert typed_site.plaintexts_left(connection) == 1
+    assert connection.execute("SELECT * FROM travellers WHERE id = 12").fetchall() == before
+
+
+def test_row_that_changes_meanwhile_is_read_again(site: TypedSite, connection: Connection) -> None:
+    key, newer = (9, typed_site.branch_of(9)), iter(["newer@example.com"])
+
+    def change(other: Connection) -> None:
+        for email in newer:
+            values = {"email": email, **site.encrypted(key, {"email": email})}
+            assert typed_site.update(other, key, values) == 1
+
+    with site.connect() as other:
+        batches, _ = null(site, connection, cipher=InterruptedCipher(site, lambda: change(other)))
+    assert sum(each.written for each in batches) == WITH_PLAINTEXT
+    assert typed_site.plaintexts_left(connection) == 0
+    assert site.decrypted(connection)[key]["email"] == "newer@example.com"
+
+
+def test_row_that_changes_always_is_left_to_the_next_pass(
+    site: TypedSite, connection: Connection
+) -> None:
+    def change(other: Connection) -> None:
+        other.execute("UPDATE travellers SET calls = calls + 1 WHERE id = 9")
+
+    with site.connect() as other:
+        batches, progress = null(
+            site, connection, cipher=InterruptedCipher(site, lambda: change(other))
+        )
+    assert [each.left for each in batches if each.left] == [1]
+    assert (progress.left, progress.wrong) == (0, 0)
+    assert typed_site.plaintexts_left(connection) == 1
+    batches, _ = null(site, connection, "again")
+    assert [each.written for each in batches] == [1, 0, 0]
+
+
+def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: Connection) -> None:
+    ranges = Ranges(MIGRATION, "null")
+    ranges.create(connection, TRAVELLERS, 2 * ROWS)
+    with site.connect() as killed:
+
+        def kill() -> None:
+            connection.execute("SELECT pg_terminate_backend(%s)", (killed.info.backend_pid,))
+
+        Nulling(ranges, site.writer(killed), 50).run_batch(killed)
+        cipher = InterruptedCipher(site, kill)
+        with pytest.raises(psycopg.OperationalError):
+            Nulling(ranges, site.writer(connection, cipher), 50).run_batch(killed)
+    assert typed_site.plaintexts_left(connection) == WITH_PLAINTEXT - 50
+    worker = Nulling(ranges, site.writer(connection), 50)
+    batches = list(iter(lambda: worker.run_batch(connection), None))
+    assert sum(each.written for each in batches) == WITH_PLAINTEXT - 50
+    assert typed_site.plaintexts_left(connection) == 0
+
+
+def break_row(connection: Connection, damage: LiteralString) -> None:
+    """Break row 12, as only the owner of the table can: the guard would refuse some of it."""
+    connection.execute("ALTER TABLE travellers DISABLE TRIGGER USER")
+    connection.execute("UPDATE travellers SET " + damage + " WHERE id = 12")
+    for name in ("before_update", "after_update", "after_insert"):
+        trigger: LiteralString = "ALTER TABLE travellers ENABLE ALWAYS TRIGGER zzz_strongroom_"
+        connection.execute(trigger + name)
+
+
+def stored_tokens(connection: Connection) -> set[bytes]:
+    names = SQL(", ").join(Identifier(each.token) for each in TRAVELLERS.columns)
+    rows = connection.execute(SQL("SELECT {} FROM travellers").format(names))
+    return {token for row in rows for token in row if token is not None}
+
+
+def index_value(connection: Connection, key: tuple[Any, ...]) -> bytes | None:
+    query: LiteralString = "SELECT email_index FROM travellers WHERE (id, branch) = (%s, %s)"
+    found = connection.execute(query, key).fetchone()
+    assert found is not None
+    value: bytes | None = found[0]
+    return value
