@@ -56,6 +56,7 @@ class RendererProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._reads = -1
         self._unread = b""
+        self._is_closed = False
         self._failures = 0
         self._start_at = 0.0
         self._last: Rendering | None = None
@@ -74,15 +75,14 @@ class RendererProcess:
         """Render the file; return why that failed, or None."""
         self._start(["--once"])
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._reads, selectors.EVENT_READ)
-                is_late = not selector.select(_ONCE_SECONDS)
-            found = self._read_results()
+            found = self._read_until_closed()
         finally:
             self.stop()
-        if is_late:
-            return f"the secrets were not read within {_ONCE_SECONDS:g} s; check the network"
-        return found[0].problem if found else _ENDED
+        if found:
+            return found[0].problem
+        if self._is_closed:
+            return _ENDED
+        return f"the secrets were not read within {_ONCE_SECONDS:g} s; check the network"
 
     def poll(self, now: float, jitter: float) -> Sequence[Rendering]:
         """Return the results since the last call.
@@ -144,7 +144,7 @@ class RendererProcess:
     def _start(self, options: Sequence[str]) -> None:
         self._reads, writes = os.pipe()
         os.set_blocking(self._reads, False)
-        self._unread = b""
+        self._unread, self._is_closed = b"", False
         result = ["--parent", str(os.getpid()), "--result", str(writes)]
         command = [sys.executable, "-m", _MODULE, *self._arguments, *options, *result]
         try:
@@ -156,10 +156,20 @@ class RendererProcess:
         finally:
             os.close(writes)
 
+    def _read_until_closed(self) -> list[Rendering]:
+        """Return all results. The process closes the pipe once its token is revoked."""
+        found: list[Rendering] = []
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reads, selectors.EVENT_READ)
+            while not self._is_closed and selector.select(_ONCE_SECONDS):
+                found += self._read_results()
+        return found
+
     def _read_results(self) -> list[Rendering]:
         """Return the results that are in the pipe, without waiting for more."""
         with suppress(BlockingIOError):
             while part := os.read(self._reads, _MAX_READ):
                 self._unread += part
+            self._is_closed = True
         *lines, self._unread = self._unread.split(b"\n")
         return [Rendering(*json.loads(line)) for line in lines]

@@ -15,11 +15,12 @@ import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from app_integration import settings
 from app_integration._internal.backoff import backoff
@@ -36,20 +37,29 @@ from app_integration.settings import Settings
 def main(arguments: Sequence[str]) -> int:
     """Render until SIGTERM, or once; return the exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a token is revoked
+    signal.signal(signal.SIGTERM, exit_once)
     end_with_parent(options.parent, signal.SIGTERM)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # because a core dump would hold secrets
     redaction.install()
-    with os.fdopen(options.result, "w", encoding="utf-8") as results:
-        for result in _results(options):
-            print(json.dumps(result), file=results, flush=True)
+    with (
+        os.fdopen(options.result, "w", encoding="utf-8") as pipe,
+        closing(_results(options)) as results,
+    ):
+        for result in results:
+            print(json.dumps(result), file=pipe, flush=True)
             if options.once:
                 break
     return 0
 
 
-def _results(options: Namespace) -> Iterator[Rendering]:
+def exit_once(*_: object) -> NoReturn:
+    """Exit, so that the token is revoked. A second signal is ignored, as it would cut that off."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
+
+
+def _results(options: Namespace) -> Generator[Rendering]:
     """Yield the result of each attempt to render the file."""
     try:
         current = read_settings()

@@ -13,10 +13,14 @@ from typing import Any, Final
 
 import pytest
 
+from app_integration.auth.methods import StaticToken
 from app_integration.config.delivery_status import State, read_status
 from app_integration.config.file_access import FileAccess
 from app_integration.config.file_reader import parse
 from app_integration.config.file_versions import read_versions
+from app_integration.names import Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
 from app_integration.testing.dev_server import RealServer
 from console import operate
 from tests.support.models.aws_declared import ENVIRONMENT
@@ -128,6 +132,7 @@ def test_delivery_from_a_vault_server_has_the_versions_beside_it(
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         skeleton = write_skeleton(settings.scope, tmp_path, "app.json", TEMPLATE)
+        before = list_tokens(real_vault_server, settings.scope)
         done = deliver_once(tmp_path, skeleton, "app.json")
         live = tmp_path / "live" / "app.json"
         assert (done.returncode, done.stdout) == (0, f"{live}: delivered\n")
@@ -135,6 +140,19 @@ def test_delivery_from_a_vault_server_has_the_versions_beside_it(
         secret = settings.scope.secret
         assert recorded == {secret("value"): 2, secret("mood"): 1}
         assert json.loads(live.read_bytes()) == {"value": CANARY, "mood": "well"}
+        assert list_tokens(real_vault_server, settings.scope) == before
+
+
+def list_tokens(server: RealServer, scope: Scope) -> set[str]:
+    """Return the accessors of the valid tokens of a service."""
+    token = StaticToken(Secret(server.root_token))
+    with Session(server.address, token) as operator:
+        accessors = operator.list("auth/token/accessors")
+        found = {
+            each: operator.post("auth/token/lookup-accessor", {"accessor": each})["data"]
+            for each in accessors
+        }
+    return {each for each, token in found.items() if str(scope) in token["policies"]}
 
 
 def test_unit_that_agent_build_wrote_delivers(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from app_integration.config import renderer_process
 from app_integration.config.renderer_process import RendererProcess, Rendering
 from app_integration.errors import ConfigRejected
-from app_integration.rendering.__main__ import attempts, read_settings
+from app_integration.rendering.__main__ import attempts, exit_once, read_settings
 from tests.support.polling import wait_until
+from tests.support.processes import slow_renderer
 
 
 def failing(results: list[bool]) -> Callable[[], None]:
@@ -67,3 +71,23 @@ def test_process_that_ends_is_started_again_after_a_backoff(tmp_path: Path) -> N
         assert process.is_running
     finally:
         process.stop()
+
+
+def test_single_rendering_ends_by_itself_after_its_whole_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renderer_process, "_MODULE", slow_renderer.__name__)
+    staging = tmp_path / "staging"
+    process = RendererProcess(tmp_path / "any.skeleton.json", staging, None)
+    assert process.render_once() == slow_renderer.PROBLEM
+    assert staging.read_text() == "revoked"
+
+
+def test_second_signal_does_not_cut_off_the_exit() -> None:
+    before = signal.signal(signal.SIGTERM, exit_once)
+    try:
+        with pytest.raises(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
