@@ -18,13 +18,13 @@ def equals(field: str, *values: str) -> str:
     return any_of(*(f'$.{field} = "{value}"' for value in values))
 
 
-def differs(field: str, *values: str) -> str:
-    """Return a term for a field that is absent, or has none of *values*.
+def differs(field: str, value: str, *others: str) -> str:
+    """Return a term for a field that is absent, or has none of the values.
 
     AWS does not say whether ``!=`` holds for a field that is absent, so that is a term of its own.
     """
-    others = all_of(*(f'$.{field} != "{value}"' for value in values))
-    return any_of(f"$.{field} NOT EXISTS", *([others] if values else []))
+    unlike = (f'$.{field} != "{each}"' for each in (value, *others))
+    return any_of(f"$.{field} NOT EXISTS", all_of(*unlike))
 
 
 def all_of(*terms: str) -> str:

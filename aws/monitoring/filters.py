@@ -124,7 +124,7 @@ def _read_by_other(scope: Scope, account: Account, usual: tuple[str, ...]) -> st
         equals("eventSource", _SECRETS),
         equals("eventName", "GetSecretValue"),
         equals("requestParameters.secretId", f"{_path(scope)}*", arn),
-        differs(_CALLER, *usual),
+        *_other_than(usual),
     )
 
 
@@ -134,7 +134,7 @@ def _manager_read_by_other(manager: str, trusted: tuple[str, ...]) -> str:
         equals("eventSource", _SECRETS),
         equals("eventName", "GetSecretValue"),
         equals("requestParameters.secretId", f"*{manager}*"),
-        differs(_CALLER, *trusted),
+        *_other_than(trusted),
     )
 
 
@@ -147,7 +147,13 @@ def _used_by_other(scope: Scope, usual: tuple[str, ...]) -> str:
         )
         for context in ("encryptionContext", "sourceEncryptionContext")
     )
-    return all_of(equals("eventSource", _KEYS), any_of(*contexts), differs(_CALLER, *usual))
+    return all_of(equals("eventSource", _KEYS), any_of(*contexts), *_other_than(usual))
+
+
+def _other_than(callers: tuple[str, ...]) -> Iterator[str]:
+    """Yield the term for any other caller; none if there are no *callers*, as any caller is one."""
+    if callers:
+        yield differs(_CALLER, *callers)
 
 
 def _path(scope: Scope) -> str:

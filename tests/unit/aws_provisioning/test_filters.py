@@ -213,6 +213,17 @@ def test_reads_of_the_managers_url_are_counted_where_a_service_has_a_pair(tmp_pa
     assert found == {case: expected for case, (_, expected) in MANAGER_EVENTS.items()}
 
 
+def test_each_read_of_the_managers_url_is_counted_where_no_role_may_read_all_secrets(
+    tmp_path: Path,
+) -> None:
+    monitoring = {key: value for key, value in MONITORING.items() if key != "iam_roles"}
+    services = {"shop": {"iam_roles": [OWN], **SERVICES["shop"]}}
+    declared = declare_rotated(tmp_path, aws={**AWS, "monitoring": monitoring}, services=services)
+    callers = (role(OWN), role(OPERATOR), events.aws_service("rds.amazonaws.com"))
+    found = [counted_by(patterns(declared), events.read(MANAGER, caller)) for caller in callers]
+    assert found == [{READ_MANAGER}] * len(callers)
+
+
 def test_pattern_that_is_longer_than_cloudwatch_allows_is_refused(tmp_path: Path) -> None:
     roles = [f"role-{number}" for number in range(8)]
     with pytest.raises(ConfigurationError, match="CloudWatch allows 1024; declare fewer iam_roles"):
