@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from app_integration._internal.private_file import write_private
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
 from app_integration.names import Environment, Scope
@@ -109,7 +108,6 @@ class LocalAwsDeployment:
         """
         with self.servers.exclusive():
             started = self.servers.start(step)
-            write_private(self.layout.runtime, self.servers.name)
             try:
                 with step("declaration applied"):
                     plan = self._apply()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
 from vault.runtime import folder_format, port_file
 from vault.runtime.layout import Layout
@@ -26,10 +27,12 @@ class ProcessRuntime:
     """Servers of a local deployment, each a process.
 
     Attributes:
+        name: Name of the runtime.
         server_types: The classes of its servers.
 
     """
 
+    name: ClassVar[str]
     server_types: ClassVar[tuple[type[Server], ...]]
 
     def __init__(self, layout: Layout, ports: Ports) -> None:
@@ -65,6 +68,8 @@ class ProcessRuntime:
             check_free(self.ports, [name for server in missing for name in server.port_names])
             folder_format.write(self.layout)
             port_file.write(self.layout, self.ports)
+            # First, so that a later command stops the servers of a start that was killed.
+            write_private(self.layout.runtime, self.name)
             running = [server for server in self._servers if server not in missing]
             try:
                 # An earlier command may have been killed before a running server was set up, so

@@ -1,0 +1,99 @@
+"""Local deployment on AWS: what is known of one that was killed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app_integration.names import Environment, Scope
+from app_integration.testing.ports import free_ports
+from console.local_aws import LocalAwsDeployment
+from console.runtimes import MOTO, started_on
+from tests.support.models.aws_declared import ENVIRONMENT
+from tests.support.servers.moto_server import MotoServer
+from vault.declare.load import load
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
+from vault.runtime.runtime import no_progress
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE: Final = Scope("shop", Environment.DEV)
+SECRET: Final = SCOPE.secret("password")
+#: Module with a model that accepts any document, and one that refuses the value ``bad``.
+MODELS: Final = """
+class Any:
+    @classmethod
+    def model_validate(cls, document):
+        return cls()
+
+
+class Strict:
+    @classmethod
+    def model_validate(cls, document):
+        if document["value"] == "bad":
+            raise ValueError("bad")
+        return cls()
+"""
+
+
+class Site:
+    """A declaration of one service on AWS, and its local deployment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.layout = Layout(folder / ".strongroom")
+        self.ports = Ports(*free_ports(7))
+        for name in ("services", "environments", "templates/shop"):
+            (folder / name).mkdir(parents=True)
+        (folder / "templates/shop/app.json.j2").write_text('{"value": {{ secret("password") }}}\n')
+        environment = {**ENVIRONMENT, "environment": "dev"}
+        (folder / "environments/dev.yaml").write_text(json.dumps(environment))
+        (folder / "models.py").write_text(MODELS)
+        self.declare("Any")
+
+    def declare(self, model: str) -> None:
+        """Declare the service with a model of the module."""
+        config = {"template": "app.json.j2", "model": f"models:{model}", "python": sys.executable}
+        declared: dict[str, Any] = {
+            "service": "shop",
+            "owner": "shop-team",
+            "description": "Sells things.",
+            "secrets": {"password": {"source": "generated", "length": 32}},
+            "config": config,
+        }
+        (self.folder / "services/shop.yaml").write_text(json.dumps(declared))
+
+    @property
+    def local(self) -> LocalAwsDeployment:
+        declaration = load(self.folder, self.folder / "templates", project=self.folder)
+        return LocalAwsDeployment(self.layout, self.ports, declaration)
+
+    def write(self, value: str) -> None:
+        """Write the next version of the secret."""
+        client = MotoServer(self.ports.aws_address).client("secretsmanager")
+        client.put_secret_value(SecretId=SECRET, SecretString=value)
+
+    def delivered(self) -> str:
+        """Return the value in the file of the service."""
+        value: str = json.loads(self.layout.config("shop", "app.json").read_text())["value"]
+        return value
+
+
+def test_runtime_is_known_before_its_first_server_is_started(tmp_path: Path) -> None:
+    site, found = Site(tmp_path / "new"), set()
+
+    def note(_title: str) -> AbstractContextManager[None]:
+        found.add(started_on(site.layout))
+        return nullcontext()
+
+    try:
+        site.local.servers.start(note)
+    finally:
+        site.local.reset()
+    assert found == {MOTO}
