@@ -95,8 +95,9 @@ class LocalAwsDeployment:
     def up(self, step: Step) -> AwsUpResult:
         """Start the servers, apply the declaration, and deliver the services' configs.
 
-        Steps that are already done are skipped. If a step fails, the servers that this call started
-        are stopped.
+        Steps that are already done are skipped. If a step before the delivery fails, the servers
+        that this call started are stopped. If a config is not delivered, all stay, because the
+        operator fixes the wrong value on them.
 
         Args:
             step: Shows each step.
@@ -187,14 +188,16 @@ class LocalAwsDeployment:
             each.kms_keys = _key_arns(connection, self.declaration, each.scope)
 
     def _deliver(self, step: Step, plan: Plan, *, is_new: bool) -> dict[str, list[str]]:
-        """Start the deliveries, and wait for those whose secrets have values.
+        """Start the deliveries again, and wait for those whose secrets have values.
+
+        A running one would be on the model and template before, and its status on the values.
 
         Returns:
             Each other service, with the secrets that have none.
 
         """
         waiting = {}
-        self.servers.stop_deliveries(() if is_new else self._deliveries)
+        self.servers.stop_deliveries()
         for each in self._deliveries.values():
             if is_new:
                 each.forget()

@@ -45,11 +45,11 @@ class LocalAwsDelivery:
 
     def forget(self) -> None:
         """Remove what was delivered, because its secrets are those of a server that is gone."""
-        for path in (self.live, status_file(self.live), self._staging):
+        for path in (self.live, self._staging):
             path.unlink(missing_ok=True)
 
     def start(self, servers: MotoRuntime) -> None:
-        """Start the process, or start it again if its template has changed.
+        """Start the process, which was stopped.
 
         Raises:
             TemplateRejected: If the template cannot be compiled, or needs an agent.
@@ -58,10 +58,9 @@ class LocalAwsDelivery:
         """
         for folder in (self._folder, self.live.parent, self._staging.parent):
             ensure_private_folder(folder)
-        text = self._compile()
-        is_changed = not self._skeleton.exists() or self._skeleton.read_text("utf-8") != text
-        write_private(self._skeleton, text)
-        servers.start_delivery(self._program(), is_changed=is_changed)
+        write_private(self._skeleton, self._compile())
+        status_file(self.live).unlink(missing_ok=True)  # so that the wait is for the next one
+        servers.start_delivery(self._program())
 
     def find_missing(self, missing: Collection[str]) -> list[str]:
         """Return those secrets of the template that have no value.

@@ -1,15 +1,17 @@
-"""Local deployment on AWS: what is known of one that was killed."""
+"""Local deployment on AWS: what a repeated ``up`` does after something was changed or killed."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from console.local_aws import LocalAwsDeployment
@@ -83,6 +85,45 @@ class Site:
         """Return the value in the file of the service."""
         value: str = json.loads(self.layout.config("shop", "app.json").read_text())["value"]
         return value
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("shop"))
+    made.local.up(no_progress)
+    yield made
+    made.local.reset()
+
+
+@pytest.fixture(autouse=True)
+def _valid(site: Site) -> None:
+    site.declare("Any")
+    site.write("good")
+    site.local.up(no_progress)
+
+
+def test_up_delivers_the_current_value(site: Site) -> None:
+    site.write("next")
+    site.local.up(no_progress)
+    assert site.delivered() == "next"
+
+
+def test_up_checks_by_the_model_that_is_declared_now(site: Site) -> None:
+    site.write("bad")
+    site.declare("Strict")
+    with pytest.raises(ConfigRejected, match="the config of shop-dev was rejected"):
+        site.local.up(no_progress)
+    assert site.delivered() == "good"
+
+
+def test_up_delivers_after_the_reason_of_a_refusal_is_fixed(site: Site) -> None:
+    site.declare("Strict")
+    site.write("bad")
+    with pytest.raises(ConfigRejected):
+        site.local.up(no_progress)
+    site.write("fixed")
+    site.local.up(no_progress)
+    assert site.delivered() == "fixed"
 
 
 def test_runtime_is_known_before_its_first_server_is_started(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -67,7 +67,7 @@ class MotoRuntime(ProcessRuntime):
             return ()
         with self.exclusive():
             running = [name for name in self._deliveries() if self.processes.find(name)]
-            self.stop_deliveries(progress=progress)
+            self.stop_deliveries(progress)
             return (*running, *super().stop(progress))
 
     def status(self) -> tuple[Status, ...]:
@@ -88,32 +88,27 @@ class MotoRuntime(ProcessRuntime):
             ),
         )
 
-    def stop_deliveries(self, kept: Collection[str] = (), progress: Progress = no_progress) -> None:
+    def stop_deliveries(self, progress: Progress = no_progress) -> None:
         """Stop the processes that deliver configs.
 
         Args:
-            kept: Services whose delivery goes on.
             progress: Shows each process while it stops.
 
         """
         for name in self._deliveries():
-            if name.removeprefix(DELIVERY) not in kept:
-                with progress(name):
-                    self.processes.stop(name)
+            with progress(name):
+                self.processes.stop(name)
 
-    def start_delivery(self, program: Program, *, is_changed: bool) -> None:
-        """Start a process that delivers a service's config, unless it is running.
+    def start_delivery(self, program: Program) -> None:
+        """Start a process that delivers a service's config.
 
         Args:
             program: Its name is :data:`DELIVERY` and that of the service.
-            is_changed: Whether a running one must be started again.
 
         Raises:
             StartFailed: If it cannot be executed.
 
         """
-        if is_changed:
-            self.processes.stop(program.name)
         self.processes.start(program)
 
     def wait_for_delivery(
