@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from app_integration._internal.private_file import replace_file
+from app_integration._internal.private_file import lock, replace_file
 from app_integration.client import Client
 from app_integration.config import file_reader, versions_line
 from app_integration.config.file_access import FileAccess
@@ -86,8 +86,10 @@ class Renderer:
         data = self.render()
         staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = self._access.file_mode(staging.parent)
-        if not self._is_current(staging, data):
-            replace_file(staging, data, mode=mode)
+        # A second delivery, such as one by hand, would replace the temporary file of the first.
+        with lock(staging.with_name(f".{staging.name}.lock")):
+            if not self._is_current(staging, data):
+                replace_file(staging, data, mode=mode)
 
     def _is_current(self, staging: Path, data: bytes) -> bool:
         """Return whether *staging* has *data*, and the owner and mode that it must have."""
