@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import product
 
-from app_integration.encryption.blind_index.normalise import NORMALISERS
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app_integration.encryption.blind_index.normalise import NORMALISERS, casefold
+
+ASCII = [chr(code) for code in range(128)]
+#: Lengths around the longest label of a domain, which is 63.
+LABELS = ("", "a" * 63, "A" * 64)
 
 CASES = {
     "exact": [
@@ -57,3 +65,33 @@ CASES = {
 def test_normaliser_returns_the_normal_form(by: str, text: str, normal: str) -> None:
     assert NORMALISERS[by](text) == normal
     assert NORMALISERS[by](normal) == normal
+
+
+def email_on_slow_path(text: str) -> str:
+    """Return the form of an address as ``docs/encryption-format.md`` describes it."""
+    local, at, domain = casefold(text).rpartition("@")
+    try:
+        return local + at + domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return local + at + domain
+
+
+def test_ascii_email_has_the_form_of_the_slow_path_for_each_character() -> None:
+    email = NORMALISERS["email"]
+    shapes = ("{0}", "{0}ada@x.de", "ada@x.de{0}", "a{0}b@x.de", "ada@x{0}y.de", "{0}{0}@{0}")
+    for character, shape in product(ASCII, shapes):
+        text = shape.format(character)
+        assert email(text) == email_on_slow_path(text)
+    for one, other in product(ASCII, ASCII):
+        assert email(one + other) == email_on_slow_path(one + other)
+
+
+def test_ascii_domain_that_idna_rejects_has_the_form_of_the_slow_path() -> None:
+    for labels in product(LABELS, repeat=3):
+        text = f"ADA@{'.'.join(labels)}"
+        assert NORMALISERS["email"](text) == email_on_slow_path(text)
+
+
+@given(st.text(st.characters(max_codepoint=127)) | st.text())
+def test_email_has_the_form_of_the_slow_path(text: str) -> None:
+    assert NORMALISERS["email"](text) == email_on_slow_path(text)
