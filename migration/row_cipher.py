@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -157,12 +157,12 @@ class RowCipher:
                 raise EncryptionError(f"{row}, column {column.plaintext}: {error}") from None
 
     def _index_column(self, index: IndexedColumns, rows: Rows) -> _Bytes:
-        compute: Callable[..., bytes | None] = self._indexes[index.column].value
-        sources = (rows.columns[name] for name in index.of)
-        return [
-            compute(*values) if stored is None else None
-            for stored, *values in zip(rows.columns[index.column], *sources, strict=True)
+        stored = rows.columns[index.column]
+        sources = [
+            [value if each is None else None for each, value in zip(stored, column, strict=True)]
+            for column in (rows.columns[name] for name in index.of)
         ]
+        return self._indexes[index.column].values(*sources)
 
     def _mismatched_index_values(self, index: IndexedColumns, rows: Rows) -> set[int]:
         candidates = self._indexes[index.column].candidates

@@ -87,6 +87,24 @@ class BlindIndex:
         message = self._encode_message(values)
         return None if message is None else self._versions.current().value(message)
 
+    def values(self, *columns: Sequence[object]) -> list[bytes | None]:
+        """Return the index value of each of many rows, in order. See :meth:`value`.
+
+        It takes less time than a call for each row.
+
+        Args:
+            *columns: For each part, a sequence with its value for each row.
+
+        Raises:
+            ValueError: If the sequences differ in length.
+
+        """
+        messages = [self._encode_message(row) for row in zip(*columns, strict=True)]
+        if messages.count(None) == len(messages):
+            return [None] * len(messages)
+        compute = self._versions.current().value
+        return [None if message is None else compute(message) for message in messages]
+
     def candidates(self, *values: object) -> tuple[bytes, ...]:
         """Return the index values that a row with *values* may have, one for each live key version.
 

@@ -90,6 +90,35 @@ def test_value_of_none_is_none(world: World) -> None:
     assert index.is_current(None)
 
 
+def test_values_are_those_of_each_row(world: World) -> None:
+    index = email_index(world)
+    pair = world.process().index("users.pair", rows=ROWS, normalise=["email", "exact"])
+    emails, names = ["Ada@example.com", None, "bob@example.com", "ü@Ü.de"], [1, "Mel", None, b"x"]
+    assert index.values(emails) == [index.value(each) for each in emails]
+    assert pair.values(emails, names) == [
+        pair.value(*row) for row in zip(emails, names, strict=True)
+    ]
+
+
+def test_values_without_a_row_need_no_key(world: World) -> None:
+    index = world.process_without_keys().index("users.email", rows=ROWS, normalise="email")
+    assert index.values([]) == []
+    assert index.values([None, None]) == [None, None]
+    with pytest.raises(IndexKeyLost):
+        index.values([None, "ada@example.com"])
+
+
+def test_values_of_wrong_columns_are_rejected(world: World) -> None:
+    index = email_index(world)
+    with pytest.raises(EncryptionError, match="cannot index 2 values; pass 1"):
+        index.values(["ada@example.com"], ["Ada"])
+    with pytest.raises(EncryptionError, match="lone surrogate"):
+        index.values(["ada@example.com", "\ud800"])
+    pair = world.process().index("users.pair", rows=ROWS, normalise=["email", "exact"])
+    with pytest.raises(ValueError, match="shorter"):
+        pair.values(["ada@example.com", "bob@example.com"], ["Ada"])
+
+
 @pytest.mark.parametrize(
     ("rows", "distinct", "bits"),
     [
