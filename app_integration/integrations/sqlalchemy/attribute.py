@@ -94,6 +94,8 @@ class Encrypted:
         if known is not None and known.token is None:
             return known.value
         token, binding = getattr(row, self.token_name), self.context_values(row)
+        if token is None:
+            return None
         if known is None or (known.token, known.binding) != (token, binding):
             known = KnownValue(self.declared_field(owner).decrypt(token, *binding), token, binding)
             known_values(row)[self.name] = known
@@ -106,19 +108,20 @@ class Encrypted:
             EncryptionError: If *value* is not of the declared type.
 
         """
-        if value is not None:
-            # Encoded here only so that a value of a wrong type raises now and not at the flush.
-            self.declared_field(type(row)).encode_value(value)
+        if value is None:
+            known_values(row).pop(self.name, None)
+            setattr(row, self.token_name, None)
+            return
+        # Encoded here only so that a value of a wrong type raises now and not at the flush.
+        self.declared_field(type(row)).encode_value(value)
         known_values(row)[self.name] = KnownValue(value)
         if None not in self.context_values(row):
             self.encrypt_pending(row)
-        elif value is None:
-            setattr(row, self.token_name, None)
 
     def is_pending(self, row: Any) -> bool:
         """Return whether *row* has a value that is not encrypted yet."""
         known = known_values(row).get(self.name)
-        return known is not None and known.token is None and known.value is not None
+        return known is not None and known.token is None
 
     def encrypt_pending(self, row: Any) -> None:
         """Encrypt the value of *row* if it has no token yet. All context values must be set."""
@@ -132,8 +135,10 @@ class Encrypted:
 
     def reencrypt(self, row: Any) -> None:
         """Encrypt the value of *row* again with the active data key."""
-        known_values(row)[self.name] = KnownValue(self.__get__(row, type(row)))
-        self.encrypt_pending(row)
+        value = self.__get__(row, type(row))
+        if value is not None:
+            known_values(row)[self.name] = KnownValue(value)
+            self.encrypt_pending(row)
 
     def context_values(self, row: Any) -> tuple[Any, ...]:
         """Return the context values of *row*, to which its token is bound beside the field's id."""

@@ -130,6 +130,22 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
             )
 
 
+@event.listens_for(EncryptedRow, "after_mapper_constructed", propagate=True)
+def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
+    """Keep the previous values of what tokens are bound to.
+
+    Otherwise an assignment to an expired object would not load them, and the change would not be
+    noticed.
+    """
+    for each in encrypted_attributes(owner).values():
+        for name in each.context_names(owner):
+            event.listen(getattr(owner, name), "set", _on_context_set, active_history=True)
+
+
+def _on_context_set(row: Any, value: Any, previous: Any, initiator: Any) -> None:
+    """Do nothing; SQLAlchemy keeps the previous value for a listener."""
+
+
 @event.listens_for(EncryptedRow, "before_insert", propagate=True)
 def _before_insert(mapper: Mapper[Any], connection: Connection, row: Any) -> None:
     for column in mapper.primary_key:

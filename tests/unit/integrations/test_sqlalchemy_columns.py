@@ -74,6 +74,14 @@ class Employee(Person):
     """A subclass in the same table."""
 
 
+class Note(EncryptedRow, Base):
+    __tablename__ = "notes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    buyer: Mapped[str] = mapped_column(String(8))
+    text = Encrypted("notes.text", context=["id", "buyer"])
+
+
 @pytest.fixture
 def engine(vault: MemoryApplication) -> Iterator[Engine]:
     """Yield an in-memory database with the tables of keys."""
@@ -230,6 +238,40 @@ def test_changed_primary_key_without_a_new_value_raises(session: Session) -> Non
         session.flush()
     session.rollback()
     assert person.email == "Ada@Example.com"
+
+
+def test_changed_context_of_an_expired_object_raises(session: Session) -> None:
+    note = Note(buyer="ada", text="by the back door")
+    session.add(note)
+    session.commit()  # which expires the object
+    note.buyer = "eve"
+    with pytest.raises(EncryptionError, match="bound to buyer, which changed"):
+        session.flush()
+
+
+def test_empty_value_is_read_again_after_a_rollback_and_a_refresh(
+    engine: Engine, session: Session
+) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    person.name = None
+    assert person.name is None
+    session.rollback()
+    assert person.name == "Ada"
+    assert person.born is not None
+    change_born(engine, None)
+    session.refresh(person)
+    assert person.born is None
+    change_born(engine, date(1815, 12, 10))
+    session.refresh(person)
+    assert person.born == date(1815, 12, 10)
+
+
+def change_born(engine: Engine, born: date | None) -> None:
+    with Session(engine) as other:
+        other.scalars(select(Person)).one().born = born
+        other.commit()
 
 
 def test_plaintext_that_bypasses_the_object_raises(session: Session) -> None:
