@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, LiteralString
+from collections.abc import Iterator
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -11,18 +11,21 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from migration.nulling import Nulling
-from migration.opened_rows import OpenedRows
 from migration.plaintext_pass import Renewed
 from migration.ranges import PassProgress, Ranges
 from migration.row_cipher import RowCipher
-from migration.rows import Rows
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
-from tests.support.migrations.typed_site import MIGRATION, ROWS, TRAVELLERS, TypedSite
+from tests.support.migrations.typed_site import (
+    MIGRATION,
+    ROWS,
+    TRAVELLERS,
+    WITH_PLAINTEXT,
+    InterruptedCipher,
+    TypedSite,
+)
 
 pytestmark = pytest.mark.requires("embedded")
-
-WITH_PLAINTEXT: Final = ROWS - 1  # the first row has none
 
 
 @pytest.fixture
@@ -38,27 +41,11 @@ def connection(site: TypedSite) -> Iterator[Connection]:
         yield connection
 
 
-class InterruptedCipher(RowCipher):
-    """A cipher that lets another writer come in between the read of rows and their update."""
-
-    def __init__(self, site: TypedSite, interrupt: Callable[[], object]) -> None:
-        super().__init__(TRAVELLERS, site.fields, {"email_index": site.index})
-        self._interrupt = interrupt
-
-    def open(self, rows: Rows) -> OpenedRows:
-        self._interrupt()
-        return super().open(rows)
-
-
 def null(
     site: TypedSite, connection: Connection, name: str = "null", cipher: RowCipher | None = None
 ) -> tuple[list[Renewed], PassProgress]:
     """Run the pass *name*, and return its batches and how far it came."""
-    ranges = Ranges(MIGRATION, name)
-    ranges.create(connection, TRAVELLERS, 150)
-    worker = Nulling(ranges, site.writer(connection, cipher), 50)
-    batches = list(iter(lambda: worker.run_batch(connection), None))
-    return batches, ranges.read_progress(connection)
+    return site.run(connection, Nulling, name, cipher)
 
 
 def test_nulling_leaves_each_value_to_its_token(site: TypedSite, connection: Connection) -> None:
@@ -90,30 +77,17 @@ def test_index_value_of_no_value_is_removed(site: TypedSite, connection: Connect
     assert index_value(connection, key) is None
 
 
-DAMAGES: Final[dict[str, LiteralString]] = {
-    "tampered": "email_token = set_byte(email_token, 40, 255 - get_byte(email_token, 40))",
-    "of another column": "email_token = name_token",
-    "of another row": "email_token = (SELECT email_token FROM travellers WHERE id = 11)",
-    "missing": "email_token = NULL",
-    "without its plaintext": "email = NULL, email_token = '\\x00'",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("damage", typed_site.DAMAGES.values(), ids=typed_site.DAMAGES)
 def test_row_whose_token_does_not_open_is_reported_and_kept(
     site: TypedSite, connection: Connection, damage: LiteralString
 ) -> None:
-    email = {"name": "Ada", "email": "ada@example.com"}
-    for number in (11, 12):
-        key = number, typed_site.branch_of(number)
-        typed_site.update(connection, key, {**email, **site.encrypted(key, email)})
-    break_row(connection, damage)
-    before = connection.execute("SELECT * FROM travellers WHERE id = 12").fetchall()
+    site.damage(connection, damage)
+    before = site.damaged(connection)
     batches, progress = null(site, connection)
     assert [list(key) for each in batches for key in each.wrong] == [["12", "north"]]
     assert progress == PassProgress(3, 0, WITH_PLAINTEXT, 1)
     assert typed_site.plaintexts_left(connection) == 1
-    assert connection.execute("SELECT * FROM travellers WHERE id = 12").fetchall() == before
+    assert site.damaged(connection) == before
 
 
 def test_row_that_changes_meanwhile_is_read_again(site: TypedSite, connection: Connection) -> None:
@@ -152,12 +126,8 @@ def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: 
     ranges = Ranges(MIGRATION, "null")
     ranges.create(connection, TRAVELLERS, 2 * ROWS)
     with site.connect() as killed:
-
-        def kill() -> None:
-            connection.execute("SELECT pg_terminate_backend(%s)", (killed.info.backend_pid,))
-
         Nulling(ranges, site.writer(killed), 50).run_batch(killed)
-        cipher = InterruptedCipher(site, kill)
+        cipher = InterruptedCipher(site, lambda: typed_site.kill(connection, killed))
         with pytest.raises(psycopg.OperationalError):
             Nulling(ranges, site.writer(connection, cipher), 50).run_batch(killed)
     assert typed_site.plaintexts_left(connection) == WITH_PLAINTEXT - 50
@@ -165,15 +135,6 @@ def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: 
     batches = list(iter(lambda: worker.run_batch(connection), None))
     assert sum(each.written for each in batches) == WITH_PLAINTEXT - 50
     assert typed_site.plaintexts_left(connection) == 0
-
-
-def break_row(connection: Connection, damage: LiteralString) -> None:
-    """Break row 12, as only the owner of the table can: the guard would refuse some of it."""
-    connection.execute("ALTER TABLE travellers DISABLE TRIGGER USER")
-    connection.execute("UPDATE travellers SET " + damage + " WHERE id = 12")
-    for name in ("before_update", "after_update", "after_insert"):
-        trigger: LiteralString = "ALTER TABLE travellers ENABLE ALWAYS TRIGGER zzz_strongroom_"
-        connection.execute(trigger + name)
 
 
 def stored_tokens(connection: Connection) -> set[bytes]:

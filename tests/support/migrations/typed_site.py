@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, TypeAlias
 
@@ -17,9 +17,12 @@ from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
 from migration.guard.triggers import Mode
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.opened_rows import OpenedRows
+from migration.plaintext_pass import PlaintextPass, Renewed
 from migration.ranges import PassProgress, Ranges
 from migration.row_cipher import RowCipher
 from migration.row_statements import RowStatements
+from migration.rows import Rows
 from migration.token_writer import TokenWriter
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.typed_values import COLUMNS, iter_rows
@@ -27,6 +30,7 @@ from tests.support.models import cipher_parts, index_parts
 
 MIGRATION: Final = "travellers"
 ROWS: Final = 400
+WITH_PLAINTEXT: Final = ROWS - 1  # the first row has none
 #: A key: number and branch. The branch is also the partition.
 Key: TypeAlias = tuple[int, str]
 _KEY: Final = ("id", "branch")
@@ -44,6 +48,16 @@ TRAVELLERS: Final = MigratedTable(
 def branch_of(number: int) -> str:
     """Return the branch of the row *number*."""
     return _BRANCHES[number % len(_BRANCHES)]
+
+
+#: Changes of row 12, whose token of the e-mail does not open then, or is missing.
+DAMAGES: Final[dict[str, LiteralString]] = {
+    "tampered": "email_token = set_byte(email_token, 40, 255 - get_byte(email_token, 40))",
+    "of another column": "email_token = name_token",
+    "of another row": "email_token = (SELECT email_token FROM travellers WHERE id = 11)",
+    "missing": "email_token = NULL",
+    "without its plaintext": "email = NULL, email_token = '\\x00'",
+}
 
 
 class TypedSite:
@@ -80,6 +94,36 @@ class TypedSite:
             connection.execute(statement)
         return backfill.read_progress(connection)
 
+    def run(
+        self,
+        connection: Connection,
+        kind: type[PlaintextPass],
+        name: str,
+        cipher: RowCipher | None = None,
+    ) -> tuple[list[Renewed], PassProgress]:
+        """Run the pass *name*, and return its batches and how far it came."""
+        ranges = Ranges(MIGRATION, name)
+        ranges.create(connection, TRAVELLERS, 150)
+        worker = kind(ranges, self.writer(connection, cipher), 50)
+        batches = list(iter(lambda: worker.run_batch(connection), None))
+        return batches, ranges.read_progress(connection)
+
+    def damage(self, connection: Connection, damage: LiteralString) -> None:
+        """Make one of :data:`DAMAGES`, as the owner can, because the guard would refuse some."""
+        values = {"name": "Ada", "email": "ada@example.com"}
+        for number in (11, 12):
+            key = number, branch_of(number)
+            update(connection, key, {**values, **self.encrypted(key, values)})
+        connection.execute("ALTER TABLE travellers DISABLE TRIGGER USER")
+        connection.execute("UPDATE travellers SET " + damage + " WHERE id = 12")
+        for name in triggers.TRIGGERS:
+            statement = SQL("ALTER TABLE travellers ENABLE ALWAYS TRIGGER {}")
+            connection.execute(statement.format(Identifier(name)))
+
+    def damaged(self, connection: Connection) -> tuple[Any, ...] | None:
+        """Return the row of :meth:`damage`."""
+        return connection.execute("SELECT * FROM travellers WHERE id = 12").fetchone()
+
     def encrypted(self, key: Key, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an application writes beside *values*: tokens, and the index value."""
         written = {
@@ -102,6 +146,18 @@ class TypedSite:
             }
             for number, branch, *found in connection.execute(query)
         }
+
+
+class InterruptedCipher(RowCipher):
+    """A cipher that lets others come in between the read of rows and their update."""
+
+    def __init__(self, site: TypedSite, interrupt: Callable[[], object]) -> None:
+        super().__init__(TRAVELLERS, site.fields, {"email_index": site.index})
+        self._interrupt = interrupt
+
+    def open(self, rows: Rows) -> OpenedRows:
+        self._interrupt()
+        return super().open(rows)
 
 
 @contextmanager
@@ -156,6 +212,11 @@ def row_hashes(connection: Connection) -> dict[Key, str]:
     )
     query = SQL("SELECT id, branch, md5(ROW({})::text) FROM travellers").format(columns)
     return {(number, branch): found for number, branch, found in connection.execute(query)}
+
+
+def kill(connection: Connection, other: Connection) -> None:
+    """End the server's process of *other*."""
+    connection.execute("SELECT pg_terminate_backend(%s)", (other.info.backend_pid,))
 
 
 def plaintexts_left(connection: Connection) -> int:

@@ -1,0 +1,96 @@
+"""Pass that brings plaintexts back from the tokens of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from psycopg import Connection, DataError, IntegrityError
+
+from app_integration.errors import ConfigurationError
+from migration.opened_rows import OpenedRows, is_same
+from migration.plaintext_pass import PlaintextPass
+from migration.rows import Rows
+
+
+class PlaintextNotStored(ConfigurationError):
+    """A value that its plaintext column does not take. Nothing of the batch was written."""
+
+
+class Restoration(PlaintextPass):
+    """Restoration of one table: each plaintext that differs from its token becomes its value."""
+
+    _needs_plaintext = False
+
+    def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
+        return {name: opened.find_changed(name) for name in self._statements.table.plaintexts}
+
+    def _write(
+        self,
+        connection: Connection,
+        opened: OpenedRows,
+        written: Sequence[Sequence[bytes | None]],
+    ) -> Collection[int]:
+        """Write rows. See :meth:`PlaintextPass._write`.
+
+        Raises:
+            PlaintextNotStored: If a column does not take a value, or not as it is.
+
+        """
+        changes = self._find_changes(opened).items()
+        plaintexts = [
+            _only_where(is_changed, opened.values.columns[name]) for name, is_changed in changes
+        ]
+        try:
+            with connection.transaction():
+                stored = self._statements.restore(connection, opened.rows, written, plaintexts)
+        except (DataError, IntegrityError) as error:
+            self._raise_for_row(connection, opened.rows, written, plaintexts)
+            table = self._statements.table
+            raise PlaintextNotStored(f"{table.schema}.{table.name}: {_describe(error)}") from None
+        self._check(opened.values, stored)
+        return stored.keys()
+
+    def _raise_for_row(
+        self,
+        connection: Connection,
+        rows: Rows,
+        written: Sequence[Sequence[bytes | None]],
+        plaintexts: Sequence[Sequence[Any]],
+    ) -> None:
+        """Raise an error that names the first row that cannot be written alone."""
+        for at in range(len(rows)):
+            tokens, values = ([[each[at]] for each in columns] for columns in (written, plaintexts))
+            try:
+                with connection.transaction(force_rollback=True):
+                    self._statements.restore(connection, rows.choose([at]), tokens, values)
+            except (DataError, IntegrityError) as error:
+                row = self._statements.table.describe_row(rows.keys[at])
+                raise PlaintextNotStored(f"{row}: {_describe(error)}") from None
+
+    def _check(self, values: Rows, stored: Mapping[int, Sequence[Any]]) -> None:
+        """Check that the table has the values, because a type may round or cut them silently.
+
+        Raises:
+            PlaintextNotStored: If it has not.
+
+        """
+        names = self._statements.table.plaintexts
+        for at, found in stored.items():
+            for name, plaintext in zip(names, found, strict=True):
+                if not is_same(plaintext, values.columns[name][at]):
+                    row = self._statements.table.describe_row(values.keys[at])
+                    raise PlaintextNotStored(
+                        f"{row}, column {name}: it would keep another value than its token has;"
+                        " give it a type, and the table triggers, that keep it as it is"
+                    )
+
+
+def _only_where(is_changed: Sequence[bool], values: Sequence[Any]) -> list[Any]:
+    return [value if each else None for each, value in zip(is_changed, values, strict=True)]
+
+
+def _describe(error: DataError | IntegrityError) -> str:
+    """Return the message of *error* without its details, which have values."""
+    reason = error.diag.message_primary or error
+    return f"{reason}; give the column a type and constraints that allow the value"

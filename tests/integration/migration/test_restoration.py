@@ -1,0 +1,187 @@
+"""Restoration of plaintexts on a real PostgreSQL, under the guard that refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, LiteralString
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from migration.nulling import Nulling
+from migration.plaintext_pass import Renewed
+from migration.ranges import PassProgress, Ranges
+from migration.restoration import PlaintextNotStored, Restoration
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations import typed_site
+from tests.support.migrations.typed_site import (
+    MIGRATION,
+    ROWS,
+    TRAVELLERS,
+    WITH_PLAINTEXT,
+    InterruptedCipher,
+    TypedSite,
+)
+
+pytestmark = pytest.mark.requires("embedded")
+
+KEY: Final = (9, typed_site.branch_of(9))
+
+
+@pytest.fixture
+def site(database: OwnDatabase) -> Iterator[TypedSite]:
+    with typed_site.typed_site(database) as site:
+        yield site
+
+
+@pytest.fixture
+def connection(site: TypedSite) -> Iterator[Connection]:
+    """Return a connection to the table after its nulling."""
+    with site.connect() as connection:
+        site.backfill(connection)
+        site.run(connection, Nulling, "null")
+        yield connection
+
+
+def restore(
+    site: TypedSite, connection: Connection, name: str = "restore"
+) -> tuple[list[Renewed], PassProgress]:
+    return site.run(connection, Restoration, name)
+
+
+def test_restoration_gives_back_the_original_table(site: TypedSite) -> None:
+    with site.connect() as connection:
+        original = typed_site.row_hashes(connection)
+        site.backfill(connection)
+        site.run(connection, Nulling, "null")
+        assert typed_site.plaintexts_left(connection) == 0
+        batches, progress = restore(site, connection)
+        assert typed_site.row_hashes(connection) == original
+        assert sum(each.written for each in batches) == WITH_PLAINTEXT
+        assert progress == PassProgress(3, 0, ROWS, 0)
+        rows = site.writer(connection).statements.read_range(
+            connection, None, None, ROWS, incomplete=False
+        )
+        assert site.cipher.find_mismatches(rows) == set()
+
+
+def test_row_whose_pairing_holds_is_not_written(site: TypedSite, connection: Connection) -> None:
+    restore(site, connection)
+    versions = connection.execute("SELECT id, xmin::text FROM travellers").fetchall()
+    batches, _ = restore(site, connection, "again")
+    assert {each.written for each in batches} == {0}
+    assert connection.execute("SELECT id, xmin::text FROM travellers").fetchall() == versions
+
+
+def test_value_of_the_token_replaces_what_differs(site: TypedSite, connection: Connection) -> None:
+    restore(site, connection)
+    newer: dict[str, Any] = {"email": "newer@example.com", "tags": [1, {"a": 0}], "name": "Ada"}
+    older = {**newer, "email": None, "tags": [True, {"a": False}]}
+    typed_site.update(connection, KEY, {**older, **site.encrypted(KEY, newer)})
+    typed_site.update(connection, KEY, {"email_index": b"\x00"})
+    token = stored(connection, "name_token")
+    batches, _ = restore(site, connection, "again")
+    assert sum(each.written for each in batches) == 1
+    assert stored(connection, "email") == newer["email"]
+    assert stored(connection, "tags::text") == '[1, {"a": 0}]'
+    assert stored(connection, "email_index") == site.index.value(newer["email"])
+    assert stored(connection, "name_token") == token  # this pairing held
+
+
+UNSTORABLE: Final[dict[str, tuple[str, Any, str]]] = {
+    "too long": ("email", "a" * 81, "value too long for type character varying"),
+    "spaces that the type cuts": ("email", "a" * 80 + " ", "column email: it would keep another"),
+    "digits that the type rounds": ("price", Decimal("0.005"), "column price: it would keep"),
+    "number that is too large": ("age", 2**15, "smallint out of range"),
+    "zero byte": ("name", "a\0b", "invalid byte sequence"),
+    "zero byte in JSON": ("tags", ["\0"], "unsupported Unicode escape sequence"),
+    "time without a zone": (
+        "seen",
+        datetime(2026, 1, 1),  # noqa: DTZ001 (what a careless application encrypts)
+        "column seen: it would keep another",
+    ),
+    "value that a constraint refuses": ("vip", True, 'violates check constraint "no_vip"'),
+}
+
+
+@pytest.mark.parametrize(("column", "value", "message"), UNSTORABLE.values(), ids=UNSTORABLE)
+def test_value_that_its_column_does_not_take_is_named(
+    site: TypedSite, connection: Connection, column: str, value: object, message: str
+) -> None:
+    connection.execute("UPDATE travellers SET vip_token = NULL WHERE id <> 9")
+    connection.execute("ALTER TABLE travellers ADD CONSTRAINT no_vip CHECK (NOT vip)")
+    typed_site.update(connection, KEY, site.encrypted(KEY, {"vip": None}))
+    typed_site.update(connection, KEY, site.encrypted(KEY, {column: value}))
+    with pytest.raises(PlaintextNotStored, match=r"^public\.travellers, row 9, north") as caught:
+        restore(site, connection)
+    assert message in str(caught.value)
+    assert "Failing row" not in str(caught.value)
+    assert typed_site.plaintexts_left(connection) == 0
+
+
+def test_zone_of_the_session_does_not_change_what_is_written(
+    site: TypedSite, connection: Connection
+) -> None:
+    column = "SELECT id, to_json(seen AT TIME ZONE 'UTC') FROM travellers WHERE id > 5 ORDER BY id"
+    restore(site, connection)
+    before = connection.execute(column).fetchall()
+    site.run(connection, Nulling, "null again")
+    connection.execute("DELETE FROM travellers WHERE id < 6")  # no zone takes the first instant
+    connection.execute("SET timezone = 'America/St_Johns'")
+    connection.execute("SET datestyle = 'SQL, DMY'")
+    restore(site, connection, "again")
+    assert connection.execute(column).fetchall() == before
+
+
+@pytest.mark.parametrize("damage", typed_site.DAMAGES.values(), ids=typed_site.DAMAGES)
+def test_row_whose_token_does_not_open_is_reported_and_kept(
+    site: TypedSite, connection: Connection, damage: LiteralString
+) -> None:
+    restore(site, connection)
+    site.damage(connection, damage)
+    before = site.damaged(connection)
+    batches, progress = restore(site, connection, "again")
+    assert [list(key) for each in batches for key in each.wrong] == [["12", "north"]]
+    assert progress == PassProgress(3, 0, ROWS, 1)
+    assert site.damaged(connection) == before
+
+
+def test_row_that_changes_meanwhile_is_read_again(site: TypedSite, connection: Connection) -> None:
+    newer = iter(["newer@example.com"])
+
+    def change(other: Connection) -> None:
+        for email in newer:
+            typed_site.update(other, KEY, site.encrypted(KEY, {"email": email}))
+
+    with site.connect() as other:
+        cipher = InterruptedCipher(site, lambda: change(other))
+        batches, _ = site.run(connection, Restoration, "restore", cipher)
+    assert sum(each.written for each in batches) == WITH_PLAINTEXT
+    assert stored(connection, "email") == "newer@example.com"
+
+
+def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: Connection) -> None:
+    ranges = Ranges(MIGRATION, "restore")
+    ranges.create(connection, TRAVELLERS, 2 * ROWS)
+    with site.connect() as killed:
+        cipher = InterruptedCipher(site, lambda: typed_site.kill(connection, killed))
+        Restoration(ranges, site.writer(killed), 50).run_batch(killed)
+        worker = Restoration(ranges, site.writer(connection, cipher), 50)
+        with pytest.raises(psycopg.OperationalError):
+            worker.run_batch(killed)
+    assert typed_site.plaintexts_left(connection) == 49  # the first row has none
+    worker = Restoration(ranges, site.writer(connection), 50)
+    batches = list(iter(lambda: worker.run_batch(connection), None))
+    assert sum(each.written for each in batches) == WITH_PLAINTEXT - 49
+    assert typed_site.plaintexts_left(connection) == WITH_PLAINTEXT
+
+
+def stored(connection: Connection, column: LiteralString) -> Any:
+    """Return what a column of the row :data:`KEY` has."""
+    query: LiteralString = "SELECT " + column + " FROM travellers WHERE (id, branch) = (%s, %s)"
+    found = connection.execute(query, KEY).fetchone()
+    assert found is not None
+    return found[0]
