@@ -15,6 +15,7 @@ cannot be decrypted there.
 
 from __future__ import annotations
 
+from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy.attribute import Encrypted
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import Index
@@ -32,6 +33,7 @@ __all__ = [
     "Encrypted",
     "EncryptedRow",
     "Index",
+    "Plaintext",
     "column_values",
     "create_index_keys",
     "exactly",

@@ -9,11 +9,15 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper, mapped_column
 
 from app_integration import default_client
+from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.orm_values import KnownValue, known_values
+from app_integration.integrations.plaintext import Plaintext
+from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.columns import TokenType
 from app_integration.integrations.sqlalchemy.index import Index, IndexColumn
+from app_integration.integrations.sqlalchemy.plaintext_column import PlaintextOperand
 from app_integration.integrations.sqlalchemy.search import Searchable
 
 
@@ -24,9 +28,11 @@ class EncryptedRowBase:
 class Encrypted:
     """An attribute that is a plain value on the object and an encrypted token in the database.
 
-    The column has the attribute's name. The attribute ``<name>_token`` is the token itself, for
-    code that copies or migrates rows. Reading the attribute decrypts the token; loading the row
-    does not.
+    The attribute ``<name>_token`` is the token itself, for code that copies or migrates rows.
+    Reading the attribute decrypts the token; loading the row does not.
+
+    While the table is migrated, ``<name>_plaintext`` is the plaintext column. In every phase each
+    write of the token writes the plaintext column and the index value with it.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class Encrypted:
         index: Index | None = None,
         nullable: bool = False,
         key: str = "pii",
+        column: str | None = None,
+        plaintext: Plaintext | None = None,
     ) -> None:
         """Declare the attribute; no request is sent yet.
 
@@ -49,11 +57,15 @@ class Encrypted:
             index: The blind index that queries use, or None if no query searches the attribute.
             nullable: Whether the value may be None.
             key: The name of the service's Transit key.
+            column: The name of the column of tokens; by default that of the attribute.
+            plaintext: The plaintext column, while the table is migrated, and the phase.
 
         """
         self.field = field
         self.context = tuple(context or ())
         self.index_column: IndexColumn | None = None
+        self.plaintext = plaintext
+        self._column = column
         self._kind = kind
         self._index = index
         self._nullable = nullable
@@ -68,9 +80,8 @@ class Encrypted:
             )
         self.name = name
         self.token_name = f"{name}_token"
-        if not hasattr(owner, self.token_name):
-            column = mapped_column(name, TokenType, nullable=self._nullable)
-            setattr(owner, self.token_name, column)
+        self.plaintext_name = f"{name}_plaintext"
+        self._add_columns(owner)
         if self._index is not None:
             self.index_column = IndexColumn(self.field, self._index, f"{name}_index", (name,))
             self.index_column.add_to(owner)
@@ -88,13 +99,15 @@ class Encrypted:
 
         """
         if row is None:
-            token = getattr(owner, self.token_name)
-            return Searchable(owner, f"{owner.__name__}.{self.name}", token, self.index_column)
+            return self._operand(owner)
+        if self.plaintext is not None and self.plaintext.is_read:
+            return getattr(row, self.plaintext_name)
         known = known_values(row).get(self.name)
         if known is not None and known.token is None:
             return known.value
         token, binding = getattr(row, self.token_name), self.context_values(row)
         if token is None:
+            self._check_backfilled(row)
             return None
         if known is None or (known.token, known.binding) != (token, binding):
             known = KnownValue(self.declared_field(owner).decrypt(token, *binding), token, binding)
@@ -110,11 +123,13 @@ class Encrypted:
         """
         if value is None:
             known_values(row).pop(self.name, None)
-            setattr(row, self.token_name, None)
+            self._write(row, None, None)
             return
         # Encoded here only so that a value of a wrong type raises now and not at the flush.
         self.declared_field(type(row)).encode_value(value)
         known_values(row)[self.name] = KnownValue(value)
+        if self.plaintext is not None:
+            setattr(row, self.plaintext_name, self.plaintext.written(value))
         if None not in self.context_values(row):
             self.encrypt_pending(row)
 
@@ -126,19 +141,31 @@ class Encrypted:
     def encrypt_pending(self, row: Any) -> None:
         """Encrypt the value of *row* if it has no token yet. All context values must be set."""
         known = known_values(row).get(self.name)
-        if known is None or known.token is not None:
-            return
-        binding = self.context_values(row)
-        token = self.declared_field(type(row)).encrypt(known.value, *binding)
-        setattr(row, self.token_name, token)
-        known_values(row)[self.name] = KnownValue(known.value, token, binding)
+        if known is not None and known.token is None:
+            self._encrypt(row, known.value, self.context_values(row))
 
     def reencrypt(self, row: Any) -> None:
         """Encrypt the value of *row* again with the active data key."""
         value = self.__get__(row, type(row))
         if value is not None:
-            known_values(row)[self.name] = KnownValue(value)
-            self.encrypt_pending(row)
+            self._encrypt(row, value, self.context_values(row))
+
+    def bind(self, row: Any, name: str, value: Any) -> None:
+        """Encrypt the value of *row* for a context in which the attribute *name* becomes *value*.
+
+        It is called before the change, because the token opens only in the context before it.
+
+        Raises:
+            DecryptionFailed: If the row's token is not authentic for this field and row.
+            KeyUnavailable: If its data key cannot be unwrapped now.
+
+        """
+        binding = tuple(
+            value if each == name else getattr(row, each) for each in self.context_names(type(row))
+        )
+        plain = None if self.is_pending(row) else self._value_before(row)
+        if plain is not None and None not in binding:
+            self._encrypt(row, plain, binding)
 
     def context_values(self, row: Any) -> tuple[Any, ...]:
         """Return the context values of *row*, to which its token is bound beside the field's id."""
@@ -158,3 +185,56 @@ class Encrypted:
         if self._declared_field is None or self._declared_field.cipher is not cipher:
             self._declared_field = cipher.field(self.field, self.context_names(owner), self._kind)
         return self._declared_field
+
+    def _add_columns(self, owner: type) -> None:
+        column, nullable = self._column or self.name, self._nullable
+        if self.plaintext is not None:
+            if self.plaintext.column == column:
+                raise ConfigurationError(
+                    f"{owner.__name__}.{self.name}: {column} is the column of plaintext and of "
+                    "tokens; name that of the tokens with column="
+                )
+            if not hasattr(owner, self.plaintext_name):
+                plain = plaintext_column.build_column(self.plaintext, self._kind, nullable=nullable)
+                setattr(owner, self.plaintext_name, plain)
+            nullable = True  # rows have no token before the backfill
+        if not hasattr(owner, self.token_name):
+            setattr(owner, self.token_name, mapped_column(column, TokenType, nullable=nullable))
+
+    def _operand(self, owner: Any) -> Searchable:
+        name = f"{owner.__name__}.{self.name}"
+        if self.plaintext is not None and self.plaintext.is_read:
+            column = getattr(owner, self.plaintext_name)
+            return PlaintextOperand(owner, name, column, self.index_column)
+        return Searchable(owner, name, getattr(owner, self.token_name), self.index_column)
+
+    def _encrypt(self, row: Any, value: Any, binding: tuple[Any, ...]) -> None:
+        token = self.declared_field(type(row)).encrypt(value, *binding)
+        self._write(row, value, token)
+        known_values(row)[self.name] = KnownValue(value, token, binding)
+
+    def _write(self, row: Any, value: Any, token: Token | None) -> None:
+        if self.plaintext is None:
+            setattr(row, self.token_name, token)
+        else:
+            plaintext_column.write(row, self.token_name, token)
+            plaintext_column.write(row, self.plaintext_name, self.plaintext.written(value))
+
+    def _value_before(self, row: Any) -> Any:
+        """Return the value of *row* before its context changes, None if the caller set a token."""
+        token, known = getattr(row, self.token_name), known_values(row).get(self.name)
+        is_read = self.plaintext is not None and self.plaintext.is_read
+        if not is_read and token is not None:
+            if known is not None and known.token == token:
+                return known.value
+            if plaintext_column.is_written(row, self.token_name):
+                return None
+        return self.__get__(row, type(row))
+
+    def _check_backfilled(self, row: Any) -> None:
+        """Raise EncryptionError if *row*, which has no token, has a plaintext."""
+        if self.plaintext is not None and row.__dict__.get(self.plaintext_name) is not None:
+            raise EncryptionError(
+                f"{type(row).__name__}.{self.name}: a row has a plaintext and no token; deploy the "
+                "phase dual-writing until all rows are backfilled and verified"
+            )

@@ -25,6 +25,8 @@ class Index:
             for a compound index a sequence with one for each value.
         low_entropy: Whether to allow an index with few different values, which reveals about how
             often each value occurs.
+        column: The name of the column of index values; by default that of the attribute with the
+            suffix ``_index``.
 
     """
 
@@ -32,6 +34,7 @@ class Index:
     distinct: int | None = None
     normalise: NormaliserSpec = "exact"
     low_entropy: bool = False
+    column: str | None = None
 
     def declare(self, name: str, indexes: BlindIndexes) -> BlindIndex:
         """Return the blind index *name*, and declare it unless it is declared already.
@@ -59,7 +62,7 @@ class IndexColumn:
     Attributes:
         name: The id of the index.
         spec: The declaration of the index.
-        column: The name of the mapped attribute, and of its column.
+        column: The name of the mapped attribute, and of its column unless *spec* names that.
         of: The names of the indexed attributes, encrypted or not.
 
     """
@@ -78,15 +81,21 @@ class IndexColumn:
     def add_to(self, owner: type) -> None:
         """Add the mapped column to the class *owner*, unless it has the attribute."""
         if not hasattr(owner, self.column):
-            column = mapped_column(self.column, IndexType, nullable=True, index=True)
+            name = self.spec.column or self.column
+            column = mapped_column(name, IndexType, nullable=True, index=True)
             setattr(owner, self.column, column)
 
     def indexed_values(self, row: Any) -> tuple[object, ...]:
         """Return the values of the indexed attributes of *row*."""
         return tuple(getattr(row, name) for name in self.of)
 
-    def update(self, row: Any) -> None:
-        """Set the column of *row* to the index value of its current values."""
-        value = self.blind_index.value(*self.indexed_values(row))
-        if getattr(row, self.column) != value:
-            setattr(row, self.column, value)
+    def compute(self, row: Any) -> bytes | None:
+        """Return the index value of the current values of *row*."""
+        return self.blind_index.value(*self.indexed_values(row))
+
+    def is_current(self, row: Any) -> bool:
+        """Return whether *row* has its index value, under the key version for new values."""
+        stored = getattr(row, self.column)
+        if stored is None:
+            return None in self.indexed_values(row)
+        return self.blind_index.is_current(stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, event, inspect
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.schema import ColumnDefault, Identity, Sequence
 
 from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.attribute import Encrypted, EncryptedRowBase
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import IndexColumn
@@ -84,17 +86,15 @@ def renew(row: EncryptedRow) -> None:
     """Encrypt each value of *row* again with the active data key, and update its index values."""
     for attribute in encrypted_attributes(type(row)).values():
         attribute.reencrypt(row)
-    for column in index_columns(type(row)):
-        column.update(row)
+    _update_indexes(row)
 
 
 def is_indexed_now(row: EncryptedRow) -> bool:
-    """Return whether all index values of *row* have the key version for new values.
+    """Return whether *row* has all its index values, under the key version for new values.
 
     If not, call :func:`renew`.
     """
-    columns = index_columns(type(row))
-    return all(each.blind_index.is_current(getattr(row, each.column)) for each in columns)
+    return all(each.is_current(row) for each in index_columns(type(row)))
 
 
 def _iter_attributes(owner: type) -> Iterator[tuple[str, object]]:
@@ -132,9 +132,9 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
 
 @event.listens_for(EncryptedRow, "after_mapper_constructed", propagate=True)
 def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
-    """Keep the previous values of what tokens are bound to.
+    """Listen to changes of what tokens are bound to, with the values before them.
 
-    Otherwise an assignment to an expired object would not load them, and the change would not be
+    Otherwise an assignment to an expired object would not load those, and the change would not be
     noticed.
     """
     for each in encrypted_attributes(owner).values():
@@ -143,7 +143,15 @@ def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (
 
 
 def _on_context_set(row: Any, value: Any, previous: Any, initiator: Any) -> None:
-    """Do nothing; SQLAlchemy keeps the previous value for a listener."""
+    """Encrypt again what is bound to a changed attribute, while its table is migrated.
+
+    The plaintext-writing code that it had before did not assign the value again, either.
+    """
+    if value == previous:
+        return
+    for each in encrypted_attributes(type(row)).values():
+        if each.plaintext is not None and initiator.key in each.context_names(type(row)):
+            each.bind(row, initiator.key, value)
 
 
 @event.listens_for(EncryptedRow, "before_insert", propagate=True)
@@ -160,7 +168,8 @@ def _before_update(mapper: Mapper[Any], connection: Connection, row: Any) -> Non
     state = inspect(row)
     for name, each in encrypted_attributes(type(row)).items():
         changed = [key for key in each.context_names(type(row)) if state.attrs[key].history.deleted]
-        if changed and not state.attrs[each.token_name].history.added:
+        is_kept = not plaintext_column.is_written(row, each.token_name)
+        if changed and is_kept and getattr(row, each.token_name) is not None:
             raise EncryptionError(
                 f"{type(row).__name__}.{name} is bound to {', '.join(changed)}, which changed; "
                 "assign the value again too"
@@ -179,8 +188,25 @@ def _fill_columns(row: Any) -> None:
                 "yet; assign it first"
             )
         each.encrypt_pending(row)
-    for column in index_columns(owner):
-        column.update(row)
+    _update_indexes(row)
+
+
+def _update_indexes(row: Any) -> None:
+    """Set the index values of *row* to those of its current values."""
+    attributes = encrypted_attributes(type(row))
+    for column in index_columns(type(row)):
+        of = [attributes.get(name) for name in column.of]
+        if not any(each is not None and each.plaintext is not None for each in of):
+            value = column.compute(row)
+            if getattr(row, column.column) != value:
+                setattr(row, column.column, value)
+        elif any(map(partial(_is_written, row), column.of)):
+            plaintext_column.write(row, column.column, column.compute(row))
+
+
+def _is_written(row: Any, name: str) -> bool:
+    attribute = encrypted_attributes(type(row)).get(name)
+    return plaintext_column.is_written(row, name if attribute is None else attribute.token_name)
 
 
 def _next_key(default: Any, connection: Connection) -> Any:

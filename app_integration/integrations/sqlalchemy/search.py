@@ -69,9 +69,9 @@ class Searchable(ColumnOperators):
 
         """
         if op in {operators.eq, operators.is_} and other[0] is None:
-            return self._column(operators.is_)
+            return self._compare_null(operators.is_)
         if op in {operators.ne, operators.is_not} and other[0] is None:
-            return self._column(operators.is_not)
+            return self._compare_null(operators.is_not)
         if op is operators.eq:
             return self._match_any([other[0]])
         if op is operators.in_op:
@@ -82,7 +82,7 @@ class Searchable(ColumnOperators):
         """Raise EncryptionError, because a query selects, orders or groups by the attribute."""
         self._raise_unsupported(None)
 
-    def _column(self, op: Callable[[Any, None], ColumnElement[bool]]) -> ColumnElement[bool]:
+    def _compare_null(self, op: Callable[[Any, None], ColumnElement[bool]]) -> ColumnElement[bool]:
         column = self._token if self._token is not None else self._index_column()
         return op(column, None)
 

@@ -923,8 +923,11 @@ SIGNATURES: Final = {
     "integrations.sqlalchemy:CompoundIndex": (
         "name, of, *, rows, distinct=, normalise=, low_entropy="
     ),
-    "integrations.sqlalchemy:Encrypted": "field, kind=, *, context=, index=, nullable=, key=",
-    "integrations.sqlalchemy:Index": "rows, distinct=, normalise=, low_entropy=",
+    "integrations.sqlalchemy:Encrypted": (
+        "field, kind=, *, context=, index=, nullable=, key=, column=, plaintext="
+    ),
+    "integrations.sqlalchemy:Index": "rows, distinct=, normalise=, low_entropy=, column=",
+    "integrations.sqlalchemy:Plaintext": "column, phase, type=",
     "integrations.sqlalchemy:find": "session, attribute, value",
     "redaction:install": "register=",
     "redaction:scrub_record": "record, register=",
@@ -972,8 +975,8 @@ IMPORTS: Final = {
     "integrations.flask": "init serve_metrics",
     "integrations.pydantic_settings": "FromStrongroom StrongroomSource",
     "integrations.sqlalchemy": """
-        CompoundIndex Encrypted EncryptedRow Index column_values create_index_keys exactly find
-        is_indexed_now renew
+        CompoundIndex Encrypted EncryptedRow Index Plaintext column_values create_index_keys exactly
+        find is_indexed_now renew
         """,
     "redaction": "SecretRegistry install live scrub_record scrubbed sentry_options uninstall",
     "settings": "Auth Limits Settings from_environment read_scope",

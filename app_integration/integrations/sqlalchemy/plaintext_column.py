@@ -1,0 +1,144 @@
+"""Mapped columns of plaintext, and queries by them, while a table is migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    LargeBinary,
+    Numeric,
+    Text,
+    Uuid,
+    inspect,
+)
+from sqlalchemy.orm import MappedColumn, mapped_column
+from sqlalchemy.orm.attributes import flag_modified
+
+from app_integration.errors import ConfigurationError
+from app_integration.integrations.plaintext import Plaintext
+from app_integration.integrations.sqlalchemy.index import IndexColumn
+from app_integration.integrations.sqlalchemy.search import Searchable
+
+_TYPES: Final[Mapping[type, Any]] = {
+    str: Text(),
+    bytes: LargeBinary(),
+    int: BigInteger(),
+    bool: Boolean(),
+    Decimal: Numeric(),
+    date: Date(),
+    datetime: DateTime(timezone=True),
+    UUID: Uuid(),
+    dict: JSON(none_as_null=True),
+    list: JSON(none_as_null=True),
+}
+
+
+def build_column(plaintext: Plaintext, kind: type, *, nullable: bool) -> MappedColumn[Any]:
+    """Return the mapped column of *plaintext*.
+
+    Args:
+        plaintext: Its declaration.
+        kind: The type of the attribute's values.
+        nullable: Whether the attribute may be None.
+
+    Raises:
+        ConfigurationError: If values of *kind* have no type of their own.
+
+    """
+    column_type = _TYPES.get(kind) if plaintext.type is None else plaintext.type
+    if column_type is None:
+        raise ConfigurationError(
+            f"plaintext column {plaintext.column}: its type does not follow from {kind.__name__}; "
+            "name it with Plaintext(..., type=...)"
+        )
+    return mapped_column(plaintext.column, column_type, nullable=nullable or plaintext.is_nulled)
+
+
+def write(row: Any, name: str, value: Any) -> None:
+    """Assign *value* to a column attribute, and have the next flush write it in any case.
+
+    An equal value would not be written. So if another process changed the row meanwhile, the row
+    would get the token of one value and the plaintext or index value of another.
+
+    Args:
+        row: The mapped object.
+        name: The name of the attribute.
+        value: Its value.
+
+    """
+    setattr(row, name, value)
+    flag_modified(row, name)
+
+
+def is_written(row: Any, name: str) -> bool:
+    """Return whether the next flush writes the attribute *name* of *row*."""
+    attributes = inspect(row).attrs
+    return name not in attributes or attributes[name].history.has_changes()
+
+
+class PlaintextOperand(Searchable):
+    """An encrypted attribute as an operand in queries, which search its plaintext column.
+
+    It supports what a column supports, so queries are as they were before the migration.
+    """
+
+    def __init__(
+        self, owner: Any, name: str, column: Any, index_column: IndexColumn | None
+    ) -> None:
+        """Create the operand.
+
+        Args:
+            owner: The mapped class, or an alias of it.
+            name: The name of the class and the attribute, for error messages.
+            column: The attribute of the plaintext column.
+            index_column: The column of the blind index, or None if there is none.
+
+        """
+        super().__init__(owner, name, None, index_column)
+        self._column = column
+
+    def adapt_to_entity(self, entity: Any) -> PlaintextOperand:
+        """Return the attribute of the alias *entity*. SQLAlchemy calls it for aliases."""
+        column = getattr(entity.entity, self._column.key)
+        return PlaintextOperand(entity.entity, self.name, column, self.index_column)
+
+    def operate(self, op: Any, *other: Any, **options: Any) -> Any:
+        """Return the expression for an operator.
+
+        Args:
+            op: SQLAlchemy's operator function.
+            other: The other operands.
+            options: The operator's options.
+
+        """
+        return op(self._column, *other, **options)
+
+    def reverse_operate(self, op: Any, other: Any, **options: Any) -> Any:
+        """Return the expression for an operator whose first operand is *other*.
+
+        Args:
+            op: SQLAlchemy's operator function.
+            other: The first operand.
+            options: The operator's options.
+
+        """
+        return op(other, self._column, **options)
+
+    def __clause_element__(self) -> Any:
+        """Return the column, under the name that it had before the migration."""
+        return self._column.label(self.name.rpartition(".")[2])
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the attribute of the column has, such as ``label`` and ``type``."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._column, name)
