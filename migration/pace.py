@@ -41,7 +41,7 @@ class Pace:
 
         """
         self._limit = _SLOWER * statistics.median(before)
-        self._most = duty
+        self._started_with = self._most = duty
         self._seen: deque[float] = deque(maxlen=_WINDOW)
         self.duty = duty
 
@@ -56,10 +56,15 @@ class Pace:
         else:
             self.duty = min(self._most, self.duty * _INCREASE)
 
-    def limit_duty(self, duty: float) -> None:
-        """Change the largest part of its time that the worker may work."""
-        self._most = duty
-        self.duty = min(self.duty, duty)
+    def limit_duty(self, duty: float | None) -> None:
+        """Change the largest part of its time that the worker may work.
+
+        Args:
+            duty: The part, from 0 to 1; None for that which it was started with.
+
+        """
+        self._most = self._started_with if duty is None else duty
+        self.duty = min(self.duty, self._most)
 
     def pause_after(self, seconds: float) -> float:
         """Return the seconds to pause after a batch that took *seconds*."""

@@ -26,7 +26,8 @@ TABLES: Final[LiteralString] = """
         stage text NOT NULL,
         since timestamptz NOT NULL DEFAULT clock_timestamp(),
         guard jsonb NOT NULL,
-        is_paused boolean NOT NULL DEFAULT false
+        is_paused boolean NOT NULL DEFAULT false,
+        duty double precision CHECK (duty > 0 AND duty <= 1)
     );
     CREATE TABLE IF NOT EXISTS strongroom_migration.events (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -48,8 +49,12 @@ _ADVANCE: Final[LiteralString] = """
 _PAUSE: Final[LiteralString] = """
     UPDATE strongroom_migration.migrations SET is_paused = %s WHERE name = %s AND is_paused <> %s
 """
+_THROTTLE: Final[LiteralString] = """
+    UPDATE strongroom_migration.migrations SET duty = %(duty)s
+    WHERE name = %(name)s AND duty IS DISTINCT FROM %(duty)s
+"""
 _READ: Final[LiteralString] = """
-    SELECT stage, since, plan, guard, is_paused FROM strongroom_migration.migrations
+    SELECT stage, since, plan, guard, is_paused, duty FROM strongroom_migration.migrations
     WHERE name = %s
 """
 _EVENT: Final[LiteralString] = """
@@ -74,6 +79,8 @@ class State:
         plan: The plan, as its file has it.
         guard: The guard as it was installed.
         is_paused: Whether workers wait.
+        duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
+            started with.
 
     """
 
@@ -82,6 +89,7 @@ class State:
     plan: dict[str, Any]
     guard: Definition
     is_paused: bool
+    duty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class Event:
     Attributes:
         at: When it was made.
         by: The user of the session that made it.
-        event: The stage that was entered, ``paused`` or ``resumed``.
+        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05`` or ``duty free``.
 
     """
 
@@ -140,6 +148,24 @@ def pause(connection: Connection, name: str, *, is_paused: bool) -> bool:
     changed = bool(connection.execute(_PAUSE, (is_paused, name, is_paused)).rowcount)
     if changed:
         connection.execute(_EVENT, (name, "paused" if is_paused else "resumed"))
+    return changed
+
+
+def throttle(connection: Connection, name: str, duty: float | None) -> bool:
+    """Let each worker work for a part of its time; return False if it did so already.
+
+    Args:
+        connection: A connection.
+        name: Name of the migration.
+        duty: The part, above 0 and up to 1; None for that which a worker was started with.
+
+    Raises:
+        psycopg.errors.CheckViolation: If *duty* is out of its range. Nothing was changed.
+
+    """
+    changed = bool(connection.execute(_THROTTLE, {"duty": duty, "name": name}).rowcount)
+    if changed:
+        connection.execute(_EVENT, (name, f"duty {'free' if duty is None else duty}"))
     return changed
 
 

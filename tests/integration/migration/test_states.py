@@ -137,6 +137,20 @@ def test_each_change_leaves_an_event(connection: Connection) -> None:
     assert {each.by for each in events} == {"postgres"}
 
 
+def test_duty_is_stored_and_removed(connection: Connection) -> None:
+    assert begin(connection).duty is None
+    assert states.throttle(connection, NAME, 0.05)
+    assert not states.throttle(connection, NAME, 0.05)
+    assert state(connection).duty == 0.05
+    for duty in (0.0, 1.1, float("nan")):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            states.throttle(connection, NAME, duty)
+    assert states.throttle(connection, NAME, None)
+    assert state(connection).duty is None
+    events = [each.event for each in states.read_events(connection, NAME)]
+    assert events == ["guarded", "duty 0.05", "duty free"]
+
+
 def test_guard_that_was_off_for_one_write_is_found(connection: Connection) -> None:
     installed = begin(connection).guard
     for way in ("DISABLE", "ENABLE ALWAYS"):

@@ -45,3 +45,12 @@ def test_limit_applies_at_once_and_can_be_lifted() -> None:
     found.limit_duty(1.0)
     found.observe(FAST)
     assert 0.2 < found.duty < 0.25
+
+
+def test_limit_that_is_removed_leaves_the_duty_of_the_start() -> None:
+    found = pace(duty=0.5)
+    found.limit_duty(0.01)
+    found.limit_duty(None)
+    for _ in range(200):
+        found.observe(FAST)
+    assert found.duty == 0.5
