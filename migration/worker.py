@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from migration.pace import Pace
+from migration.throttle import Reading
 
 #: Seconds until a worker that must wait looks again.
 _WAIT: Final = 1.0
@@ -19,7 +20,7 @@ class Site:
     Attributes:
         run_batch: Runs one batch; returns None if no range is free now.
         is_done: Returns whether the pass is done, or the command is to end.
-        is_held: Returns whether to wait, because somebody paused the migration.
+        throttle: Returns whether to wait, and the limit of the duty.
         probe: Runs one short transaction on the table, as the application does.
         clock: Returns monotonic seconds.
         sleep: Waits for that many seconds.
@@ -28,7 +29,7 @@ class Site:
 
     run_batch: Callable[[], object | None]
     is_done: Callable[[], bool]
-    is_held: Callable[[], bool]
+    throttle: Callable[[], Reading]
     probe: Callable[[], object]
     clock: Callable[[], float]
     sleep: Callable[[float], object]
@@ -46,9 +47,11 @@ def run(site: Site, pace: Pace) -> int:
     """
     batches = 0
     while not site.is_done():
-        if site.is_held():
+        reading = site.throttle()
+        if reading.reason is not None:
             site.sleep(_WAIT)
             continue
+        pace.limit_duty(reading.duty)
         started = site.clock()
         if site.run_batch() is None:
             site.sleep(_WAIT)

@@ -8,6 +8,7 @@ import pytest
 
 from migration import worker
 from migration.pace import Pace
+from migration.throttle import Reading
 
 
 @dataclass
@@ -15,7 +16,7 @@ class Machine:
     """A machine on which a batch takes 0.1 s and a probe 1 ms; its lists are used from the end."""
 
     free: list[bool]
-    held: list[bool] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     probe_seconds: float = 0.001
     now: float = 0.0
     sleeps: list[float] = field(default_factory=list)
@@ -24,7 +25,7 @@ class Machine:
         return worker.Site(
             run_batch=lambda: self.pass_time(0.1) if self.free.pop() else None,
             is_done=lambda: not self.free,
-            is_held=lambda: bool(self.held and self.held.pop()),
+            throttle=lambda: self.readings.pop() if self.readings else Reading(),
             probe=lambda: self.pass_time(self.probe_seconds),
             clock=lambda: self.now,
             sleep=self.sleep,
@@ -55,9 +56,18 @@ def test_worker_slows_down_while_probes_are_slow() -> None:
 
 
 def test_held_worker_runs_no_batch() -> None:
-    machine = Machine([True], held=[True, True])
+    machine = Machine([True], readings=[Reading("paused")] * 2)
     assert worker.run(machine.site(), Pace([0.001], 1.0)) == 1
     assert machine.sleeps[:2] == [1.0, 1.0]
+
+
+def test_worker_keeps_to_the_duty_of_the_throttle() -> None:
+    slow = Reading(duty=0.1)
+    machine = Machine([True] * 4, readings=[Reading(), slow, slow, Reading()])
+    assert worker.run(machine.site(), Pace([0.001], 0.5)) == 4
+    first, *others = machine.sleeps
+    assert (first, *others[:2]) == pytest.approx((0.1, 0.9, 0.9))
+    assert others[2] < 0.9
 
 
 def test_worker_waits_for_the_ranges_of_others() -> None:

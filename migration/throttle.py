@@ -1,0 +1,131 @@
+"""Throttle of the workers of a migration: what holds them, and what limits their duty.
+
+Everything is read with short queries of an own connection, at most once a second, so that a worker
+may ask before each batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from psycopg import Connection
+
+from migration import states
+from migration.replica_lag import Lag, ReplicaLag
+
+#: Seconds for which a reading is used.
+_INTERVAL: Final = 1.0
+#: Seconds of lag that readers of a replica are assumed to bear.
+DEFAULT_LAG: Final = 10.0
+#: Bytes of lag: a quarter of the WAL that a server keeps by default.
+DEFAULT_LAG_SIZE: Final = 256 << 20
+
+_HIDDEN: Final = (
+    "the lag of the replicas is unknown, and does not hold the workers; grant pg_monitor to this"
+    " user"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds workers.
+
+    Attributes:
+        flag: A file that holds them while it exists; None for none.
+        seconds: Seconds of a replica's lag, above which they are held.
+        size: Bytes of a replica's lag, above which they are held.
+
+    """
+
+    flag: Path | None = None
+    seconds: float = DEFAULT_LAG
+    size: int = DEFAULT_LAG_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the throttle says at one time.
+
+    Attributes:
+        reason: Why workers wait, or None if they go on.
+        duty: The part of its time that each worker may work, in place of that it was started with;
+            None for the latter.
+        is_lag_known: Whether this user may see the lag of the replicas.
+
+    """
+
+    reason: str | None = None
+    duty: float | None = None
+    is_lag_known: bool = True
+
+
+class Throttle:
+    """Throttle of one worker. Not thread-safe."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        limits: Limits,
+        clock: Callable[[], float],
+        warn: Callable[[str], object],
+    ) -> None:
+        """Create a throttle. Nothing is read.
+
+        Args:
+            connection: A connection of its own, which commits each statement.
+            name: Name of the migration.
+            limits: What holds the worker.
+            clock: Returns monotonic seconds.
+            warn: Reports to a person, once, what cannot be read.
+
+        """
+        self._connection = connection
+        self._name = name
+        self._limits = limits
+        self._clock = clock
+        self._warn = warn
+        self._lag = ReplicaLag(connection)
+        self._last: tuple[float, Reading] | None = None
+        self._has_warned = False
+
+    def read(self) -> Reading:
+        """Return what holds the worker, or limits its duty, as of a second ago at most.
+
+        Raises:
+            psycopg.Error: If the server rejects a query.
+
+        """
+        now = self._clock()
+        if self._last is None or now - self._last[0] >= _INTERVAL:
+            self._last = now, self._read(now)
+        return self._last[1]
+
+    def _read(self, now: float) -> Reading:
+        state = states.read(self._connection, self._name)
+        lags = self._lag.read(now)
+        if lags is None and not self._has_warned:
+            self._has_warned = True
+            self._warn(_HIDDEN)
+        if state is None:
+            reason: str | None = f"migration {self._name} is not there any more"
+        elif state.is_paused:
+            reason = "the migration is paused"
+        else:
+            reason = self._find_reason(lags or [])
+        duty = None if state is None else state.duty
+        return Reading(reason, duty, is_lag_known=lags is not None)
+
+    def _find_reason(self, lags: list[Lag]) -> str | None:
+        if self._limits.flag is not None and self._limits.flag.exists():
+            return f"the file {self._limits.flag} exists"
+        for lag in lags:
+            if lag.seconds > self._limits.seconds or lag.size > self._limits.size:
+                return (
+                    f"replica {lag.replica} is {lag.seconds:.0f} s and"
+                    f" {lag.size / 1_000_000:.1f} MB behind"
+                )
+        return None

@@ -1,0 +1,187 @@
+"""What holds a real backfill or slows it down, on a real PostgreSQL with a real replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+from psycopg import Connection
+
+from migration import states, worker
+from migration.pace import Pace
+from migration.ranges import Ranges
+from migration.replica_lag import ReplicaLag
+from migration.throttle import Limits, Reading, Throttle
+from migration.token_writer import Written
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.databases.replica import NAME as REPLICA
+from tests.support.databases.replica import Replica, streaming_replica
+from tests.support.migrations.sized_table import NAME, Shape, SizedTable
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+BATCH: Final = 50
+ROWS: Final = 2000
+BATCH_SECONDS: Final = 0.1
+HOLDS: Final = 3  # until a test lets a held worker go on
+
+
+class Run:
+    """A run of a worker by a clock of the test's own, on which a batch takes 0.1 s."""
+
+    def __init__(self, database: OwnDatabase, connection: Connection) -> None:
+        self.connection = connection
+        self.sized = SizedTable(connection, Shape(ROWS))
+        self.sized.create()
+        self.sized.begin()
+        self.now = 0.0
+        self.sleeps: list[float] = []
+        self.warnings: list[str] = []
+        self.held: list[tuple[str, int]] = []
+        self.other = database.connect()
+
+    def throttle(self, limits: Limits) -> Throttle:
+        return Throttle(self.other, NAME, limits, lambda: self.now, self.warnings.append)
+
+    def start(
+        self, limits: Limits, release: Callable[[], object] = lambda: None, duty: float = 0.1
+    ) -> int:
+        """Run the worker until all is done, and return the rows that it encrypted.
+
+        Args:
+            limits: What holds it.
+            release: Called once it was held some times; lets it go on.
+            duty: The duty that it is started with.
+
+        """
+        backfill, throttle = self.sized.worker(BATCH), self.throttle(limits)
+        done: list[int] = []
+
+        def run_batch() -> Written | None:
+            self.now += BATCH_SECONDS
+            written = backfill.run_batch(self.connection)
+            done.append(written.rows if written else 0)
+            return written
+
+        def read() -> Reading:
+            reading = throttle.read()
+            if reading.reason is not None:
+                self.held.append((reading.reason, sum(done)))
+                assert len(self.held) <= HOLDS, "the worker was not let go on"
+                if len(self.held) == HOLDS:
+                    release()
+            return reading
+
+        site = worker.Site(run_batch, self.is_done, read, self.probe, lambda: self.now, self.sleep)
+        worker.run(site, Pace([0.001], duty))
+        return sum(done)
+
+    def is_done(self) -> bool:
+        progress = Ranges(NAME, "backfill").read_progress(self.connection)
+        return progress.left == 0
+
+    def probe(self) -> None:
+        self.connection.execute("SELECT 1")
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+    def close(self) -> None:
+        self.other.close()
+        self.sized.drop()
+
+
+@pytest.fixture
+def run(database: OwnDatabase) -> Iterator[Run]:
+    with database.connect() as connection:
+        found = Run(database, connection)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def replica(superuser: Superuser, database: OwnDatabase) -> Iterator[Replica]:
+    assert database.superuser is superuser
+    with streaming_replica(superuser) as found:
+        yield found
+
+
+def test_paused_worker_waits_until_it_is_resumed(run: Run) -> None:
+    states.pause(run.connection, NAME, is_paused=True)
+    resume = partial(states.pause, run.connection, NAME, is_paused=False)
+    assert run.start(Limits(), resume) == ROWS
+    assert run.held == [("the migration is paused", 0)] * HOLDS
+
+
+def test_file_holds_the_worker_while_it_exists(run: Run, tmp_path: Path) -> None:
+    flag = tmp_path / "hold"
+    flag.touch()
+    assert run.start(Limits(flag), flag.unlink) == ROWS
+    assert run.held == [(f"the file {flag} exists", 0)] * HOLDS
+
+
+def test_stored_duty_replaces_that_of_the_start(run: Run) -> None:
+    states.throttle(run.connection, NAME, 0.05)
+    assert run.start(Limits(), duty=0.5) == ROWS
+    assert run.sleeps == pytest.approx([1.9] * len(run.sleeps))
+
+
+def test_throttle_is_read_once_a_second(run: Run) -> None:
+    throttle = run.throttle(Limits())
+    assert throttle.read() == Reading()
+    states.pause(run.connection, NAME, is_paused=True)
+    run.now += 0.9
+    assert throttle.read() == Reading()
+    run.now += 0.1
+    assert throttle.read() == Reading("the migration is paused")
+
+
+def test_migration_that_is_gone_holds_its_workers(run: Run) -> None:
+    run.connection.execute("DELETE FROM strongroom_migration.migrations")
+    assert run.throttle(Limits()).read().reason == f"migration {NAME} is not there any more"
+
+
+def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
+    run: Run, replica: Replica
+) -> None:
+    replica.pause_replay()
+    assert run.start(Limits(seconds=10.0), replica.resume_replay) == ROWS
+    reason, rows = run.held[0]
+    assert reason.startswith(f"replica {REPLICA} is 1")
+    assert 5 * BATCH <= rows <= 15 * BATCH
+    assert {done for _, done in run.held} == {rows}
+    assert not run.warnings
+
+
+def test_replica_that_lacks_many_bytes_holds_the_worker(run: Run, replica: Replica) -> None:
+    replica.pause_replay()
+    assert run.start(Limits(seconds=1e6, size=100_000), replica.resume_replay) == ROWS
+    assert 0 < run.held[0][1] < ROWS
+
+
+def test_replica_that_keeps_up_holds_nobody(run: Run, replica: Replica) -> None:
+    replica.wait_until_current()
+    (lag,) = ReplicaLag(run.connection).read(0.0) or []
+    assert (lag.replica, lag.seconds) == (REPLICA, 0.0)
+
+
+@pytest.mark.usefixtures("replica")
+def test_hidden_lag_is_unknown_and_reported_once(run: Run) -> None:
+    connection = run.other
+    connection.execute("CREATE ROLE clerk; GRANT USAGE ON SCHEMA strongroom_migration TO clerk")
+    connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA strongroom_migration TO clerk")
+    connection.execute("SET ROLE clerk")
+    throttle = run.throttle(Limits(seconds=0.0, size=0))
+    for _ in range(3):
+        run.now += 1.0
+        assert throttle.read() == Reading(is_lag_known=False)
+    assert len(run.warnings) == 1
+    connection.execute("RESET ROLE; GRANT pg_monitor TO clerk; SET ROLE clerk")
+    run.now += 1.0
+    assert throttle.read().is_lag_known
+    connection.execute("RESET ROLE; DROP OWNED BY clerk; DROP ROLE clerk")
