@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import psycopg
-from sqlalchemy import NullPool, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import NullPool
 
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
+from console.service_database import driver_connection, read_url
 from vault.backup.source import Source, autocommit
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
-
-_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
 
 def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
@@ -57,29 +54,13 @@ def open_source(client: Client) -> Source:
         StrongroomError: If the URL cannot be read.
 
     """
-    try:
-        # Any driver may be in the URL of an application.
-        url = make_url(client.secrets.get(_URL_SECRET)).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            f"the secret {_URL_SECRET} is not the URL of a database; put one there"
-        ) from None
-    address = url.set(username=None, password=None).render_as_string()
+    url = read_url(client)
 
     @contextmanager
     def connect() -> Iterator[psycopg.Connection]:
+        address = url.render_as_string()
         engine = client.database_engine(None, address, poolclass=NullPool)
-        try:
-            pooled = engine.raw_connection()
-        except DBAPIError as error:
-            raise (error.orig or error) from None
-        try:
-            connection = pooled.driver_connection
-            if not isinstance(connection, psycopg.Connection):
-                raise TypeError(connection)
-            with autocommit(connection):
-                yield connection
-        finally:
-            pooled.close()
+        with driver_connection(engine) as connection, autocommit(connection):
+            yield connection
 
     return Source(url.database or "", connect)

@@ -1,0 +1,61 @@
+"""Connections to the database of a service, by a leased user, like those of its application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from app_integration.client import Client
+from app_integration.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
+
+
+def read_url(client: Client) -> URL:
+    """Return driver, host and database of the secret ``database-url``, without a user.
+
+    Args:
+        client: Client of the service.
+
+    Raises:
+        ConfigurationError: If the secret is not the URL of a database.
+        StrongroomError: If it cannot be read.
+
+    """
+    try:
+        # Any driver may be in the URL of an application.
+        url = make_url(client.secrets.get(_URL_SECRET)).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"the secret {_URL_SECRET} is not the URL of a database; put one there"
+        ) from None
+    return url.set(username=None, password=None)
+
+
+@contextmanager
+def driver_connection(engine: Engine) -> Iterator[psycopg.Connection]:
+    """Yield a connection of *engine* as the driver has it.
+
+    Raises:
+        psycopg.Error: If the server accepts none.
+
+    """
+    try:
+        pooled = engine.raw_connection()
+    except DBAPIError as error:
+        raise (error.orig or error) from None
+    try:
+        connection = pooled.driver_connection
+        if not isinstance(connection, psycopg.Connection):
+            raise TypeError(connection)
+        yield connection
+    finally:
+        pooled.close()
