@@ -82,8 +82,10 @@ class PlaintextPass(ABC):
             )
             done = self._process(connection, rows)
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
+            # What others changed all the time needs another pass, as what is wrong does.
+            wrong = len(done.wrong) + done.left
             self._ranges.save(
-                connection, claimed.number, last, len(rows), wrong=len(done.wrong), is_done=is_done
+                connection, claimed.number, last, len(rows), wrong=wrong, is_done=is_done
             )
             return done
 

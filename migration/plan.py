@@ -21,19 +21,21 @@ INDEX_KEY: Final = "index"
 _NEEDED: Final = frozenset({"encrypt", "decrypt"})
 
 
-def read(path: Path, declared: Declaration) -> MigrationPlan:
+def read(path: Path, declared: Declaration | None) -> MigrationPlan:
     """Return the plan in the file *path*.
 
     Args:
         path: The file.
-        declared: The declaration, in which its service and key are.
+        declared: The declaration, in which its service and key are; None on a host without a
+            repository, where the server answers whether they are.
 
     Raises:
         DeclarationError: If it is invalid. It lists every error with file and line.
 
     """
     doc = load.read_document(path)
-    load.check_document(MigrationPlan, doc, _find_errors(doc.data, declared))
+    errors = () if declared is None else _find_errors(doc.data, declared)
+    load.check_document(MigrationPlan, doc, errors)
     return MigrationPlan.model_validate(doc.data)
 
 

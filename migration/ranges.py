@@ -54,6 +54,16 @@ _PROGRESS: Final[LiteralString] = """
 """
 
 
+_NUMBERS: Final[LiteralString] = """
+    SELECT coalesce(max(split_part(pass, ' ', 2)::int), 0) FROM strongroom_migration.ranges
+    WHERE migration = %s AND split_part(pass, ' ', 1) = %s
+"""
+_OPEN: Final[LiteralString] = """
+    SELECT pass FROM strongroom_migration.ranges WHERE migration = %s AND done_at IS NULL LIMIT 1
+"""
+_FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.ranges WHERE migration = %s"
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """A range that this worker holds.
@@ -86,6 +96,11 @@ class PassProgress:
     left: int
     rows: int
     wrong: int
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether no range is left."""
+        return self.ranges > 0 and not self.left
 
 
 class Ranges:
@@ -160,6 +175,30 @@ class Ranges:
         """Return how far the pass is."""
         with connection.cursor(row_factory=class_row(PassProgress)) as cursor:
             return cursor.execute(_PROGRESS, self._names).fetchone() or PassProgress(0, 0, 0, 0)
+
+
+def last_number(connection: Connection, migration: str, kind: str) -> int:
+    """Return the number of the last pass of *kind*, 0 if there was none.
+
+    Args:
+        connection: A connection.
+        migration: Name of the migration.
+        kind: The first word of the passes' names, which their number follows.
+
+    """
+    found = connection.execute(_NUMBERS, (migration, kind)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def find_open(connection: Connection, migration: str) -> str | None:
+    """Return the name of the pass of *migration* that is not done, None if there is none."""
+    found = connection.execute(_OPEN, (migration,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def forget(connection: Connection, migration: str) -> None:
+    """Delete the ranges of all passes of *migration*."""
+    connection.execute(_FORGET, (migration,))
 
 
 def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:

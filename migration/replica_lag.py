@@ -76,29 +76,23 @@ class Positions:
 class ReplicaLag:
     """Lag of the replicas of one server."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Measure nothing yet.
-
-        Args:
-            connection: A connection to the server that the replicas follow, outside a transaction.
-
-        """
-        self._connection = connection
+    def __init__(self) -> None:
         self._positions = Positions()
 
-    def read(self, now: float) -> list[Lag] | None:
+    def read(self, connection: Connection, now: float) -> list[Lag] | None:
         """Return the lag of each replica; None if this user may not see it.
 
         Args:
+            connection: A connection to the server that the replicas follow, outside a transaction.
             now: Monotonic seconds.
 
         Raises:
             psycopg.Error: If the server rejects a query.
 
         """
-        (end,) = self._connection.execute(_POSITION).fetchone() or (0,)
+        (end,) = connection.execute(_POSITION).fetchone() or (0,)
         self._positions.add(now, end)
-        with self._connection.cursor(row_factory=class_row(_Replica)) as cursor:
+        with connection.cursor(row_factory=class_row(_Replica)) as cursor:
             replicas = cursor.execute(_REPLICAS).fetchall()
         if any(each.is_hidden for each in replicas):
             return None

@@ -29,19 +29,7 @@ class Stage(StrEnum):
     NULLED = "nulled"
     DROPPED = "dropped"
 
-    @property
-    def following(self) -> Stage | None:
-        """Return the stage after this one, or None if it is the last."""
+    def is_before(self, other: Stage) -> bool:
+        """Return whether this stage comes before *other*."""
         stages = list(Stage)
-        at = stages.index(self) + 1
-        return stages[at] if at < len(stages) else None
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Return whether a person confirms the stage, because it takes plaintext away."""
-        return self in (Stage.NULLED, Stage.DROPPED)
-
-    @property
-    def has_plaintext(self) -> bool:
-        """Return whether the plaintext columns have the current values."""
-        return self not in (Stage.NULLED, Stage.DROPPED)
+        return stages.index(self) < stages.index(other)

@@ -6,6 +6,7 @@ leaves an event with the user of its session.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -27,7 +28,8 @@ TABLES: Final[LiteralString] = """
         since timestamptz NOT NULL DEFAULT clock_timestamp(),
         guard jsonb NOT NULL,
         is_paused boolean NOT NULL DEFAULT false,
-        duty double precision CHECK (duty > 0 AND duty <= 1)
+        duty double precision CHECK (duty > 0 AND duty <= 1),
+        required text[] NOT NULL DEFAULT '{}'
     );
     CREATE TABLE IF NOT EXISTS strongroom_migration.events (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -54,9 +56,17 @@ _THROTTLE: Final[LiteralString] = """
     WHERE name = %(name)s AND duty IS DISTINCT FROM %(duty)s
 """
 _READ: Final[LiteralString] = """
-    SELECT stage, since, plan, guard, is_paused, duty FROM strongroom_migration.migrations
+    SELECT stage, since, plan, guard, is_paused, duty, required
+    FROM strongroom_migration.migrations
     WHERE name = %s
 """
+_REQUIRED: Final[LiteralString] = """
+    UPDATE strongroom_migration.migrations SET required = %s WHERE name = %s
+"""
+_DELETE: Final[LiteralString] = """
+    DELETE FROM strongroom_migration.migrations WHERE name = %s AND stage = %s
+"""
+_EXIST: Final[LiteralString] = "SELECT to_regclass('strongroom_migration.migrations') IS NOT NULL"
 _EVENT: Final[LiteralString] = """
     INSERT INTO strongroom_migration.events (migration, event) VALUES (%s, %s)
 """
@@ -81,6 +91,7 @@ class State:
         is_paused: Whether workers wait.
         duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
             started with.
+        required: Plaintext columns that were NOT NULL before reads were switched.
 
     """
 
@@ -90,6 +101,7 @@ class State:
     guard: Definition
     is_paused: bool
     duty: float | None = None
+    required: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,8 @@ class Event:
     Attributes:
         at: When it was made.
         by: The user of the session that made it.
-        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05`` or ``duty free``.
+        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05``, ``duty free`` or
+            ``undone``.
 
     """
 
@@ -139,7 +152,7 @@ def advance(
     """
     changed = None if guard is None else Jsonb(guard.to_json())
     if not connection.execute(_ADVANCE, (to, changed, name, before)).rowcount:
-        raise MigrationMoved(f"migration {name}: it is not {before} any more; look at its state")
+        raise _moved(name, before)
     connection.execute(_EVENT, (name, to))
 
 
@@ -169,6 +182,29 @@ def throttle(connection: Connection, name: str, duty: float | None) -> bool:
     return changed
 
 
+def note_required(connection: Connection, name: str, columns: Sequence[str]) -> None:
+    """Store which plaintext columns were NOT NULL, for the way back."""
+    connection.execute(_REQUIRED, (list(columns), name))
+
+
+def end(connection: Connection, name: str, before: Stage) -> None:
+    """Delete the state of the migration *name*, and note that it was undone.
+
+    Raises:
+        MigrationMoved: If it is in another stage than *before*.
+
+    """
+    if not connection.execute(_DELETE, (name, before)).rowcount:
+        raise _moved(name, before)
+    connection.execute(_EVENT, (name, "undone"))
+
+
+def exist(connection: Connection) -> bool:
+    """Return whether the database has the table of states."""
+    found = connection.execute(_EXIST).fetchone()
+    return bool(found and found[0])
+
+
 def read(connection: Connection, name: str) -> State | None:
     """Return the state of the migration *name*, None if it was not begun."""
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -183,3 +219,7 @@ def read_events(connection: Connection, name: str) -> list[Event]:
     """Return what happened to the migration *name*, the first first."""
     with connection.cursor(row_factory=class_row(Event)) as cursor:
         return cursor.execute(_EVENTS, (name,)).fetchall()
+
+
+def _moved(name: str, before: Stage) -> MigrationMoved:
+    return MigrationMoved(f"migration {name}: it is not {before} any more; look at its state")

@@ -1,7 +1,7 @@
 """Throttle of the workers of a migration: what holds them, and what limits their duty.
 
-Everything is read with short queries of an own connection, at most once a second, so that a worker
-may ask before each batch.
+Everything is read with short queries, at most once a second, so that a worker may ask before each
+batch.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ class Throttle:
 
     def __init__(
         self,
-        connection: Connection,
         name: str,
         limits: Limits,
         clock: Callable[[], float],
@@ -76,24 +75,25 @@ class Throttle:
         """Create a throttle. Nothing is read.
 
         Args:
-            connection: A connection of its own, which commits each statement.
             name: Name of the migration.
             limits: What holds the worker.
             clock: Returns monotonic seconds.
             warn: Reports to a person, once, what cannot be read.
 
         """
-        self._connection = connection
         self._name = name
         self._limits = limits
         self._clock = clock
         self._warn = warn
-        self._lag = ReplicaLag(connection)
+        self._lag = ReplicaLag()
         self._last: tuple[float, Reading] | None = None
         self._has_warned = False
 
-    def read(self) -> Reading:
+    def read(self, connection: Connection) -> Reading:
         """Return what holds the worker, or limits its duty, as of a second ago at most.
+
+        Args:
+            connection: A connection that commits each statement.
 
         Raises:
             psycopg.Error: If the server rejects a query.
@@ -101,12 +101,12 @@ class Throttle:
         """
         now = self._clock()
         if self._last is None or now - self._last[0] >= _INTERVAL:
-            self._last = now, self._read(now)
+            self._last = now, self._read(connection, now)
         return self._last[1]
 
-    def _read(self, now: float) -> Reading:
-        state = states.read(self._connection, self._name)
-        lags = self._lag.read(now)
+    def _read(self, connection: Connection, now: float) -> Reading:
+        state = states.read(connection, self._name)
+        lags = self._lag.read(connection, now)
         if lags is None and not self._has_warned:
             self._has_warned = True
             self._warn(_HIDDEN)

@@ -65,6 +65,14 @@ _WRITERS: Final[LiteralString] = """
 """
 
 
+_FORGET: Final[LiteralString] = """
+    WITH known AS (
+        DELETE FROM strongroom_migration.bypassing_writers WHERE migration = %(migration)s
+    )
+    DELETE FROM strongroom_migration.bypasses WHERE migration = %(migration)s
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class BypassingWriter:
     """A writer that changed plaintext and brought no new token.
@@ -109,3 +117,8 @@ def take(connection: Connection, migration: str, limit: int) -> list[list[str]]:
 
     """
     return [key for (key,) in connection.execute(_TAKE, (migration, limit))]
+
+
+def forget(connection: Connection, migration: str) -> None:
+    """Delete the reports and writers of *migration*."""
+    connection.execute(_FORGET, {"migration": migration})

@@ -45,7 +45,7 @@ class Run:
         self.other = database.connect()
 
     def throttle(self, limits: Limits) -> Throttle:
-        return Throttle(self.other, NAME, limits, lambda: self.now, self.warnings.append)
+        return Throttle(NAME, limits, lambda: self.now, self.warnings.append)
 
     def start(
         self, limits: Limits, release: Callable[[], object] = lambda: None, duty: float = 0.1
@@ -68,7 +68,7 @@ class Run:
             return written
 
         def read() -> Reading:
-            reading = throttle.read()
+            reading = throttle.read(self.other)
             if reading.reason is not None:
                 self.held.append((reading.reason, sum(done)))
                 assert len(self.held) <= HOLDS, "the worker was not let go on"
@@ -133,17 +133,19 @@ def test_stored_duty_replaces_that_of_the_start(run: Run) -> None:
 
 def test_throttle_is_read_once_a_second(run: Run) -> None:
     throttle = run.throttle(Limits())
-    assert throttle.read() == Reading()
+    assert throttle.read(run.other) == Reading()
     states.pause(run.connection, NAME, is_paused=True)
     run.now += 0.9
-    assert throttle.read() == Reading()
+    assert throttle.read(run.other) == Reading()
     run.now += 0.1
-    assert throttle.read() == Reading("the migration is paused")
+    assert throttle.read(run.other) == Reading("the migration is paused")
 
 
 def test_migration_that_is_gone_holds_its_workers(run: Run) -> None:
     run.connection.execute("DELETE FROM strongroom_migration.migrations")
-    assert run.throttle(Limits()).read().reason == f"migration {NAME} is not there any more"
+    assert (
+        run.throttle(Limits()).read(run.other).reason == f"migration {NAME} is not there any more"
+    )
 
 
 def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
@@ -166,7 +168,7 @@ def test_replica_that_lacks_many_bytes_holds_the_worker(run: Run, replica: Repli
 
 def test_replica_that_keeps_up_holds_nobody(run: Run, replica: Replica) -> None:
     replica.wait_until_current()
-    (lag,) = ReplicaLag(run.connection).read(0.0) or []
+    (lag,) = ReplicaLag().read(run.connection, 0.0) or []
     assert (lag.replica, lag.seconds) == (REPLICA, 0.0)
 
 
@@ -179,9 +181,9 @@ def test_hidden_lag_is_unknown_and_reported_once(run: Run) -> None:
     throttle = run.throttle(Limits(seconds=0.0, size=0))
     for _ in range(3):
         run.now += 1.0
-        assert throttle.read() == Reading(is_lag_known=False)
+        assert throttle.read(run.other) == Reading(is_lag_known=False)
     assert len(run.warnings) == 1
     connection.execute("RESET ROLE; GRANT pg_monitor TO clerk; SET ROLE clerk")
     run.now += 1.0
-    assert throttle.read().is_lag_known
+    assert throttle.read(run.other).is_lag_known
     connection.execute("RESET ROLE; DROP OWNED BY clerk; DROP ROLE clerk")

@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from vault.declare import durations
 from vault.declare.schema.anomalies import AnomalyRules
+from vault.declare.schema.migration import MigrationPlan
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 from vault.declare.schema.monitoring import Monitoring
 from vault.declare.schema.policy_tests import PolicyTests
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     ANOMALIES = "anomalies"
     MONITORING = "monitoring"
     ROLLOUT = "rollout"
+    MIGRATION = "migration"
 
 
 #: Kind of file → its model.
@@ -42,6 +44,7 @@ MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
     Kind.ANOMALIES: AnomalyRules,
     Kind.MONITORING: Monitoring,
     Kind.ROLLOUT: RolloutFile,
+    Kind.MIGRATION: MigrationPlan,
 }
 
 

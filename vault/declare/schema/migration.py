@@ -111,6 +111,9 @@ class MigrationPlan(Section):
     quiet_for: Annotated[int, Within("1s", "30d")] = Field(
         DAY, description="a duration such as 1d without a writer that does not encrypt"
     )
+    backups_kept_for: Annotated[int, Within("1d", "3650d")] | None = Field(
+        None, description="a duration such as 35d; backups from before the drop have the plaintext"
+    )
 
     @field_validator("columns")
     @classmethod

@@ -221,6 +221,25 @@ FULL: Final[Mapping[Kind, Any]] = {
         services:
           shop: {targets: 'pod=~"shop-{colour}-.*"', window: 5m, triggers: *triggers}
     """),
+    Kind.MIGRATION: PARSER.load("""
+        migration: users_1
+        service: shop
+        table: shop.Users
+        key: pii
+        context: [user id, tenant]
+        attributes: {user id: id}
+        columns:
+          email:
+            field: users.email
+            type: str
+            token: email_secret
+            index: {column: email_find, name: users.email, rows: 1000, distinct: 900,
+              normalise: email, low_entropy: false}
+        data_keys: data_keys
+        index_keys: index_keys
+        quiet_for: 1d
+        backups_kept_for: 35d
+    """),
 }
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
@@ -542,6 +561,7 @@ FEWEST_PATTERNS: Final = {
     Kind.ANOMALIES: 9,
     Kind.MONITORING: 9,
     Kind.ROLLOUT: 3,
+    Kind.MIGRATION: 6,
 }
 
 

@@ -1,0 +1,192 @@
+"""Course of a migration from stage to stage, each entered when its condition is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg import Connection
+
+from app_integration.errors import ConfigurationError
+from migration import (
+    guarding,
+    index_build,
+    passes,
+    plaintext_columns,
+    ranges,
+    states,
+    switch,
+    table_lock,
+)
+from migration import plan as plans
+from migration.guard import bypasses, triggers
+from migration.live_checks import find_problems
+from migration.migrated_table import MigratedTable
+from migration.migration_context import MigrationContext
+from migration.passes import PassKind, RunWorkers
+from migration.stage import Stage
+
+
+class PlanRefused(ConfigurationError):
+    """The plan does not fit the table. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a migration does not go on now.
+
+    Attributes:
+        stage: The stage that it is in.
+        until: Time from which it may go on, if no writer bypasses it until then.
+
+    """
+
+    stage: Stage
+    until: datetime
+
+
+class Course:
+    """Course of one migration.
+
+    Each step can be repeated, so that a command that was killed is continued by the next.
+    """
+
+    def __init__(
+        self, context: MigrationContext, run: RunWorkers, on_stage: Callable[[Stage], object]
+    ) -> None:
+        """Create a course. Nothing is read.
+
+        Args:
+            context: What each step needs.
+            run: Runs the workers of a pass.
+            on_stage: Called with each stage that this course enters.
+
+        """
+        self._context = context
+        self._run = run
+        self._on_stage = on_stage
+        self._steps: Mapping[Stage, Callable[[], Waiting | None]] = {
+            Stage.GUARDED: self._refuse,
+            Stage.DUAL_WRITING: self._backfill,
+            Stage.BACKFILLED: self._verify,
+            Stage.VERIFIED: self._build_indexes,
+            Stage.INDEXED: self._switch,
+            Stage.SWITCHED: self._null,
+            Stage.NULLED: self._drop,
+        }
+
+    def advance(self, to: Stage) -> Waiting | None:
+        """Go on until the stage *to*.
+
+        Returns:
+            Why it does not go on now, or None if the stage is reached.
+
+        Raises:
+            PlanRefused: If the plan does not fit the table. Nothing was changed.
+            PlanChanged: If the migration was begun with another plan.
+            GuardChanged: If the guard is not as it was installed.
+            RowsStayWrong: If a repeated pass found rows wrong.
+            MigrationBusy: If another command changes the stage now.
+            TableLockNotTaken: If others held the table all the time. Call it again.
+            psycopg.Error: If the server rejects a statement.
+
+        """
+        stage = self._read_stage()
+        while stage is None or stage.is_before(to):
+            step = self._begin if stage is None else self._steps[stage]
+            if waiting := step():
+                return waiting
+            if stage := self._read_stage():
+                self._on_stage(stage)
+        return None
+
+    def _read_stage(self) -> Stage | None:
+        with self._context.connect() as connection:
+            state = self._context.read_state(connection)
+        return None if state is None else state.stage
+
+    def _begin(self) -> None:
+        context = self._context
+        with context.lock() as connection:
+            live = context.read_table(connection)
+            if problems := list(find_problems(context.plan, live)):
+                raise PlanRefused(f"migration {context.name}: {'; '.join(problems)}")
+            table = plans.to_table(context.plan, live)
+            guarding.begin(connection, context.name, context.document, table, context.pacing)
+
+    def _refuse(self) -> Waiting | None:
+        context = self._context
+        with context.lock() as connection:
+            until = guarding.refuse(
+                connection,
+                context.name,
+                self._read_table(connection),
+                quiet_for=timedelta(seconds=context.plan.quiet_for),
+                now=context.read_time(connection),
+            )
+        return None if until is None else Waiting(Stage.GUARDED, until)
+
+    def _backfill(self) -> None:
+        self._run_passes(PassKind.BACKFILL, Stage.DUAL_WRITING, Stage.BACKFILLED)
+
+    def _verify(self) -> None:
+        self._run_passes(PassKind.VERIFY, Stage.BACKFILLED, Stage.VERIFIED)
+
+    def _build_indexes(self) -> None:
+        context = self._context
+        with context.lock() as connection:
+            index_build.build(connection, self._read_table(connection), context.pacing)
+            self._enter(connection, Stage.VERIFIED, Stage.INDEXED)
+
+    def _switch(self) -> None:
+        context = self._context
+        with context.lock() as connection:
+            live = context.read_table(connection)
+            table = plans.to_table(context.plan, live)
+            switch.switch(connection, context.name, table, live, context.pacing)
+
+    def _null(self) -> None:
+        context = self._context
+        with context.connect() as connection:
+            table = self._read_table(connection)
+            switch.check_guard(connection, context.name, table)
+        passes.run_until_right(context, table, PassKind.NULL, self._run)
+        with context.lock() as connection:
+            try:
+                plaintext_columns.refuse_plaintext(connection, table, context.pacing)
+            except plaintext_columns.PlaintextLeft:
+                # So that the next command removes it by another pass.
+                ranges.forget(connection, context.name)
+                raise
+            self._enter(connection, Stage.SWITCHED, Stage.NULLED)
+
+    def _drop(self) -> None:
+        context = self._context
+
+        def make(held: Connection) -> None:
+            table = self._read_table(held)
+            for statement in triggers.drop(table, context.name):
+                held.execute(statement)
+            plaintext_columns.drop(held, table)
+            bypasses.forget(held, context.name)
+            ranges.forget(held, context.name)
+            states.advance(held, context.name, Stage.NULLED, Stage.DROPPED)
+
+        with context.lock() as connection:
+            table_lock.change(connection, self._read_table(connection), make, context.pacing)
+
+    def _run_passes(self, kind: PassKind, before: Stage, to: Stage) -> None:
+        context = self._context
+        with context.connect() as connection:
+            table = self._read_table(connection)
+        passes.run_until_right(context, table, kind, self._run)
+        with context.lock() as connection:
+            self._enter(connection, before, to)
+
+    def _enter(self, connection: Connection, before: Stage, to: Stage) -> None:
+        with connection.transaction():
+            states.advance(connection, self._context.name, before, to)
+
+    def _read_table(self, connection: Connection) -> MigratedTable:
+        return plans.to_table(self._context.plan, self._context.read_table(connection))

@@ -1,0 +1,147 @@
+"""What each step of a migration needs: its plan and table, its database and keys, and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from psycopg import Connection
+
+from app_integration.errors import ConfigurationError
+from migration import live_table, states
+from migration import plan as plans
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.row_cipher import RowCipher
+from migration.states import State
+from migration.table_lock import Pacing
+from vault.declare.schema.migration import MigrationPlan
+
+#: Fields of a plan that may change while its migration runs.
+_CHANGEABLE: Final = {"quiet_for", "backups_kept_for"}
+_LOCK: Final[LiteralString] = (
+    "SELECT pg_try_advisory_lock(hashtext('strongroom_migration'), hashtext(%s))"
+)
+_UNLOCK: Final[LiteralString] = (
+    "SELECT pg_advisory_unlock(hashtext('strongroom_migration'), hashtext(%s))"
+)
+
+
+class MigrationBusy(ConfigurationError):
+    """Another command changes the migration. This one changed nothing."""
+
+
+class MigrationMissing(ConfigurationError):
+    """The migration was not begun, or was undone. Nothing was changed."""
+
+
+class PlanChanged(ConfigurationError):
+    """The plan is not the one that the migration was begun with. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationContext:
+    """What each step of a migration needs.
+
+    Attributes:
+        plan: The checked plan.
+        connect: Opens a connection that commits each statement, for the ``with`` block.
+        open_cipher: Returns the cipher of the rows of a table; it may create keys.
+        pacing: Time and chance between attempts to lock the table.
+
+    """
+
+    plan: MigrationPlan
+    connect: Callable[[], AbstractContextManager[Connection]]
+    open_cipher: Callable[[MigratedTable], RowCipher]
+    pacing: Pacing
+
+    @property
+    def name(self) -> str:
+        """Return the name of the migration."""
+        return self.plan.migration
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the plan, as the database stores it."""
+        return self.plan.model_dump(mode="json")
+
+    @contextmanager
+    def lock(self) -> Iterator[Connection]:
+        """Yield a connection while no other command may change the migration's stage.
+
+        Raises:
+            MigrationBusy: If another command does.
+
+        """
+        with self.connect() as connection:
+            if not _scalar(connection, _LOCK, self.name):
+                raise MigrationBusy(
+                    f"migration {self.name}: another command changes its stage now; look at its"
+                    " status, and repeat the command"
+                )
+            try:
+                yield connection
+            finally:
+                if not connection.broken:
+                    connection.execute(_UNLOCK, (self.name,))
+
+    def read_table(self, connection: Connection) -> LiveTable:
+        """Return the table as the database has it.
+
+        Raises:
+            psycopg.errors.UndefinedTable: If there is none.
+
+        """
+        return live_table.read(connection, *plans.split_table(self.plan))
+
+    def read_state(self, connection: Connection) -> State | None:
+        """Return the state of the migration, None if it was not begun.
+
+        Raises:
+            PlanChanged: If it was begun with another plan.
+
+        """
+        state = states.read(connection, self.name) if states.exist(connection) else None
+        if state is not None:
+            self._check_plan(state)
+        return state
+
+    def require_state(self, connection: Connection) -> State:
+        """Return the state of the migration.
+
+        Raises:
+            MigrationMissing: If it was not begun.
+            PlanChanged: If it was begun with another plan.
+
+        """
+        state = self.read_state(connection)
+        if state is None:
+            raise MigrationMissing(
+                f"migration {self.name}: this database has none of that name; it was not begun, or"
+                " was undone"
+            )
+        return state
+
+    def read_time(self, connection: Connection) -> datetime:
+        """Return the time on the server's clock."""
+        now: datetime = _scalar(connection, "SELECT clock_timestamp()")
+        return now
+
+    def _check_plan(self, state: State) -> None:
+        now = self.document
+        names = {*now, *state.plan} - _CHANGEABLE
+        changed = sorted(name for name in names if now.get(name) != state.plan.get(name))
+        if changed:
+            raise PlanChanged(
+                f"migration {self.name}: {', '.join(changed)} of the plan changed since it was"
+                " begun; restore the plan, or undo the migration first"
+            )
+
+
+def _scalar(connection: Connection, query: LiteralString, *values: object) -> Any:
+    row = connection.execute(query, values).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,157 @@
+"""Worker of the passes over a table, which goes on after short outages of database and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, LiteralString, Protocol, TypeVar
+
+import psycopg
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+from app_integration.errors import KeyUnavailable, ServerError
+from migration import plan as plans
+from migration import worker
+from migration.backfill import Backfill
+from migration.migrated_table import MigratedTable
+from migration.migration_context import MigrationContext
+from migration.nulling import Nulling
+from migration.pace import DEFAULT_DUTY, Pace
+from migration.passes import PassKind
+from migration.ranges import PassProgress, Ranges
+from migration.restoration import Restoration
+from migration.row_statements import RowStatements
+from migration.throttle import Limits, Reading, Throttle
+from migration.token_writer import TokenWriter
+from migration.verification import Verification
+
+#: Rows of a batch. Live queries wait longer beside larger ones.
+BATCH: Final = 500
+#: Seconds for which a batch is repeated while database or keys are unavailable.
+PATIENCE: Final = 300.0
+_RETRY: Final = 1.0  # seconds
+_PROBES: Final = 30
+#: A commit that waits for the log on disk, as the application's do, and writes no row.
+_PROBE: Final[LiteralString] = "SELECT pg_logical_emit_message(true, 'strongroom', '')"
+_TRANSIENT: Final = (psycopg.OperationalError, KeyUnavailable, ServerError)
+_Result = TypeVar("_Result")
+
+
+class _Batches(Protocol):
+    """The batches of one pass."""
+
+    def run_batch(self, connection: Connection) -> object | None:
+        """Run one batch; return None if no free range is left."""
+
+
+class Watch(Protocol):
+    """What a worker tells about its pass."""
+
+    def show(self, progress: PassProgress) -> None:
+        """Show how far the pass is."""
+
+    def show_hold(self, reason: str | None) -> None:
+        """Show why the worker waits; None if it works."""
+
+    def warn(self, message: str) -> None:
+        """Show what a person should know."""
+
+
+class PassWorker:
+    """Worker of one process. Any number of them share a pass."""
+
+    def __init__(
+        self,
+        context: MigrationContext,
+        watch: Watch,
+        limits: Limits,
+        *,
+        duty: float = DEFAULT_DUTY,
+        batch: int = BATCH,
+    ) -> None:
+        """Create a worker. Nothing is read.
+
+        Args:
+            context: What each step needs.
+            watch: Is told how the pass goes on.
+            limits: What holds the worker.
+            duty: The largest part of its time that it may work, from 0 to 1.
+            batch: Rows of a batch.
+
+        """
+        self._context = context
+        self._watch = watch
+        self._limits = limits
+        self._duty = duty
+        self._batch = batch
+
+    def run(self, kind: PassKind, pass_: Ranges) -> None:
+        """Work until no range of the pass is left.
+
+        Raises:
+            StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
+            psycopg.Error: If the server rejects a statement, or stays unavailable.
+
+        """
+        context = self._context
+        with context.connect() as connection:
+            live = context.read_table(connection)
+        table = plans.to_table(context.plan, live)
+        writer = TokenWriter(RowStatements(table, live), context.open_cipher(table))
+        batches = _build(kind, pass_, writer, self._batch)
+        clock, sleep = context.pacing.clock, context.pacing.sleep
+        throttle = Throttle(context.name, self._limits, clock, self._watch.warn)
+        site = worker.Site(
+            run_batch=partial(self._with_connection, batches.run_batch),
+            is_done=partial(self._with_connection, partial(self._is_done, pass_)),
+            throttle=partial(self._with_connection, partial(self._read_throttle, throttle)),
+            probe=partial(self._with_connection, partial(_probe, table)),
+            clock=clock,
+            sleep=sleep,
+        )
+        worker.run(site, Pace(worker.measure_probes(site, _PROBES), self._duty))
+        if isinstance(batches, Backfill):
+            while self._with_connection(batches.redo) is not None:
+                pass
+
+    def _is_done(self, pass_: Ranges, connection: Connection) -> bool:
+        progress = pass_.read_progress(connection)
+        self._watch.show(progress)
+        return not progress.left
+
+    def _read_throttle(self, throttle: Throttle, connection: Connection) -> Reading:
+        reading = throttle.read(connection)
+        self._watch.show_hold(reading.reason)
+        return reading
+
+    def _with_connection(self, call: Callable[[Connection], _Result]) -> _Result:
+        """Call *call* with a connection, again while database or keys are unavailable."""
+        clock, sleep = self._context.pacing.clock, self._context.pacing.sleep
+        end = clock() + PATIENCE
+        while True:
+            try:
+                with self._context.connect() as connection:
+                    return call(connection)
+            except _TRANSIENT:
+                if clock() >= end:
+                    raise
+            sleep(_RETRY)
+
+
+def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _Batches:
+    builders: dict[PassKind, Callable[[Ranges, TokenWriter, int], _Batches]] = {
+        PassKind.BACKFILL: Backfill,
+        PassKind.VERIFY: Verification,
+        PassKind.NULL: Nulling,
+        PassKind.RESTORE: Restoration,
+    }
+    return builders[kind](pass_, writer, batch)
+
+
+def _probe(table: MigratedTable, connection: Connection) -> None:
+    """Run a short transaction on the table, as the application does."""
+    read = SQL("SELECT FROM {} LIMIT 1").format(Identifier(table.schema, table.name))
+    with connection.transaction():
+        connection.execute(read)
+        connection.execute(_PROBE)

@@ -1,0 +1,120 @@
+"""Passes over all rows of a table, which are repeated until one finds nothing wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+from app_integration.errors import StrongroomError
+from migration import ranges
+from migration.migrated_table import MigratedTable
+from migration.migration_context import MigrationContext
+from migration.ranges import PassProgress, Ranges
+
+#: Rows of a range, which one worker holds at a time.
+RANGE: Final = 20_000
+
+
+class PassKind(StrEnum):
+    """What a pass does with each row.
+
+    Attributes:
+        BACKFILL: Encrypts the rows that lack a token or index value.
+        VERIFY: Decrypts each token, and replaces those that are not of their plaintext.
+        NULL: Removes the plaintext whose token opens.
+        RESTORE: Writes the plaintext that is not the token's.
+
+    """
+
+    BACKFILL = "backfill"
+    VERIFY = "verify"
+    NULL = "null"
+    RESTORE = "restore"
+
+
+#: Runs the workers of a pass until it has no range left.
+RunWorkers = Callable[[PassKind, Ranges], object]
+
+
+class RowsStayWrong(StrongroomError):
+    """A repeated pass found rows wrong. They have their plaintext."""
+
+
+def run_until_right(
+    context: MigrationContext, table: MigratedTable, kind: PassKind, run: RunWorkers
+) -> PassProgress:
+    """Run passes until one found nothing wrong, and return its progress.
+
+    A pass that an earlier command left is continued, and one that it ended is not repeated.
+
+    Args:
+        context: What each step needs.
+        table: The table.
+        kind: What the passes do.
+        run: Runs the workers of a pass.
+
+    Raises:
+        RowsStayWrong: If the second pass of this command found rows wrong, too.
+        MigrationBusy: If another command begins a pass now.
+
+    """
+    progress = _run(context, table, kind, run)
+    if progress.wrong:
+        # Those may be of writes that were under way; what is wrong again is not.
+        progress = _run(context, table, kind, run)
+    if not progress.wrong:
+        return progress
+    raise RowsStayWrong(
+        f"migration {context.name}: {progress.wrong} of {progress.rows} rows were wrong again in"
+        f" a repeated pass ({kind}). {_REMEDIES[kind]}"
+    )
+
+
+def _run(
+    context: MigrationContext, table: MigratedTable, kind: PassKind, run: RunWorkers
+) -> PassProgress:
+    pass_ = begin(context, table, kind)
+    run(kind, pass_)
+    with context.connect() as connection:
+        return pass_.read_progress(connection)
+
+
+def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ranges:
+    """Return the last pass of *kind*, or the one after it if that found rows wrong.
+
+    Raises:
+        MigrationBusy: If another command begins a pass now.
+
+    """
+    with context.lock() as connection:
+        number = ranges.last_number(connection, context.name, kind)
+        last = ranges_of(context.name, kind, number)
+        progress = last.read_progress(connection)
+        if progress.ranges and not (progress.is_done and progress.wrong):
+            return last
+        following = ranges_of(context.name, kind, number + 1)
+        following.create(connection, table, RANGE)
+        return following
+
+
+def ranges_of(migration: str, kind: PassKind, number: int) -> Ranges:
+    """Return the ranges of the *number*-th pass of *kind*."""
+    return Ranges(migration, f"{kind} {number}")
+
+
+_REMEDIES: Final = {
+    PassKind.BACKFILL: "",
+    PassKind.VERIFY: (
+        "A writer brings tokens that are not of their plaintext: look for another field, context"
+        " or key in its code, and repeat the command"
+    ),
+    PassKind.NULL: (
+        "Their tokens do not open, so their plaintext was kept: look at these rows, write them"
+        " again by the application, and repeat the command"
+    ),
+    PassKind.RESTORE: (
+        "Their tokens do not open, or an application removes plaintext still: deploy the version"
+        " that writes both, and repeat the command"
+    ),
+}

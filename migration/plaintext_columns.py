@@ -1,0 +1,194 @@
+"""Changes of the plaintext columns after reads are switched: NULL allowed, demanded, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, LiteralString, NoReturn
+
+from psycopg import Connection
+from psycopg.errors import CheckViolation, DependentObjectsStillExist
+from psycopg.sql import SQL, Composed, Identifier
+
+from app_integration.errors import ConfigurationError, StrongroomError
+from migration import table_lock
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.table_lock import Pacing
+
+#: Constraint that no row has a plaintext.
+NO_PLAINTEXT: Final = "strongroom_no_plaintext"
+#: Constraint that each row has the plaintexts that it must have.
+HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
+
+
+class PlaintextLeft(StrongroomError):
+    """Rows have a plaintext. Writes of plaintext are not refused."""
+
+
+class PlaintextMissing(StrongroomError):
+    """Rows lack a plaintext that they must have."""
+
+
+class ColumnNeeded(ConfigurationError):
+    """Something in the database needs a plaintext column. Nothing was changed."""
+
+
+def find_required(table: MigratedTable, live: LiveTable) -> list[str]:
+    """Return the plaintext columns that are NOT NULL."""
+    return [name for name in _plaintexts(table) if live.columns[name].is_required]
+
+
+def allow_null(connection: Connection, table: MigratedTable, columns: Iterable[str]) -> None:
+    """Let *columns* be NULL. The caller's transaction holds the table alone."""
+    for name in columns:
+        connection.execute(_alter(table, "ALTER COLUMN {} DROP NOT NULL", name))
+
+
+def require_values(
+    connection: Connection, table: MigratedTable, columns: Sequence[str], pacing: Pacing
+) -> None:
+    """Make *columns* NOT NULL while the table is in use.
+
+    A validated constraint proves it first, so that the last change reads no row.
+
+    Args:
+        connection: A connection that commits each statement.
+        table: The table.
+        columns: Plaintext columns.
+        pacing: Time and chance between attempts to lock the table.
+
+    Raises:
+        PlaintextMissing: If a row has no value in one of them.
+        TableLockNotTaken: If others held the table all the time. Call it again.
+
+    """
+    if not columns:
+        return
+    _prove(connection, table, HAS_PLAINTEXT, _all_of(columns, "{} IS NOT NULL"), pacing)
+
+    def require(held: Connection) -> None:
+        for name in columns:
+            held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", name))
+        held.execute(_without(table, HAS_PLAINTEXT))
+
+    try:
+        _validate(connection, table, HAS_PLAINTEXT)
+    except CheckViolation:
+        table_lock.change(connection, table, _remover(table, HAS_PLAINTEXT), pacing)
+        raise PlaintextMissing(
+            f"{table.schema}.{table.name}: rows have no value in one of {', '.join(columns)}, which"
+            " were NOT NULL; deploy the version that writes plaintext and tokens, and repeat the"
+            " command"
+        ) from None
+    table_lock.change(connection, table, require, pacing)
+
+
+def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
+    """Let the database refuse each row with a plaintext, if there is none.
+
+    Args:
+        connection: A connection that commits each statement.
+        table: The table, from whose rows a pass has removed the plaintext.
+        pacing: Time and chance between attempts to lock the table.
+
+    Raises:
+        PlaintextLeft: If a row has one.
+        TableLockNotTaken: If others held the table all the time. Call it again.
+
+    """
+    if has_plaintext(connection, table):
+        _raise_left(table)
+    condition = _all_of(_plaintexts(table), "{} IS NULL")
+    _prove(connection, table, NO_PLAINTEXT, condition, pacing)
+    try:
+        _validate(connection, table, NO_PLAINTEXT)
+    except CheckViolation:
+        # Else nobody could write these rows.
+        table_lock.change(connection, table, _remover(table, NO_PLAINTEXT), pacing)
+        _raise_left(table)
+
+
+def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
+    """Let rows have a plaintext again. The caller's transaction holds the table alone."""
+    connection.execute(_without(table, NO_PLAINTEXT))
+
+
+def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
+    """Return whether a row has a plaintext."""
+    conditions = SQL(" OR ").join(
+        SQL("{} IS NOT NULL").format(Identifier(name)) for name in _plaintexts(table)
+    )
+    query = SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(_on(table), conditions)
+    found = connection.execute(query).fetchone()
+    return bool(found and found[0])
+
+
+def drop(connection: Connection, table: MigratedTable) -> None:
+    """Drop the plaintext columns. The caller's transaction holds the table alone.
+
+    Raises:
+        ColumnNeeded: If a view or the like needs one of them.
+
+    """
+    columns = SQL(", ").join(
+        SQL("DROP COLUMN {}").format(Identifier(name)) for name in _plaintexts(table)
+    )
+    try:
+        connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
+    except DependentObjectsStillExist as error:
+        raise ColumnNeeded(
+            f"{table.schema}.{table.name}: {error.diag.message_detail or error}; change or drop"
+            " that, and repeat the command"
+        ) from None
+
+
+def _prove(
+    connection: Connection, table: MigratedTable, name: str, condition: Composed, pacing: Pacing
+) -> None:
+    """Add the constraint *name*, which holds for each write from now on."""
+    add = SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({}) NOT VALID").format(
+        _on(table), Identifier(name), condition
+    )
+
+    def replace(held: Connection) -> None:
+        held.execute(_without(table, name))
+        held.execute(add)
+
+    table_lock.change(connection, table, replace, pacing)
+
+
+def _validate(connection: Connection, table: MigratedTable, name: str) -> None:
+    connection.execute(
+        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(_on(table), Identifier(name))
+    )
+
+
+def _remover(table: MigratedTable, name: str) -> Callable[[Connection], object]:
+    return lambda held: held.execute(_without(table, name))
+
+
+def _without(table: MigratedTable, name: str) -> Composed:
+    return SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(_on(table), Identifier(name))
+
+
+def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed:
+    return SQL("ALTER TABLE {} {}").format(_on(table), SQL(change).format(Identifier(column)))
+
+
+def _all_of(columns: Iterable[str], condition: LiteralString) -> Composed:
+    return SQL(" AND ").join(SQL(condition).format(Identifier(name)) for name in columns)
+
+
+def _raise_left(table: MigratedTable) -> NoReturn:
+    raise PlaintextLeft(
+        f"{table.schema}.{table.name}: rows have plaintext, which an application still writes;"
+        " deploy the version that writes tokens alone everywhere, and repeat the command"
+    )
+
+
+def _plaintexts(table: MigratedTable) -> list[str]:
+    return [each.plaintext for each in table.columns]
+
+
+def _on(table: MigratedTable) -> Identifier:
+    return Identifier(table.schema, table.name)

@@ -1,0 +1,55 @@
+"""Status of a migration, as any shell can read it from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from migration import ranges, states
+from migration.guard import bypasses
+from migration.guard.bypasses import BypassingWriter
+from migration.migration_context import MigrationContext
+from migration.ranges import PassProgress, Ranges
+from migration.states import Event, State
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Status of a migration.
+
+    Attributes:
+        state: Its state; None if it was not begun, or was undone.
+        running: Name of the pass that is not done; None if there is none.
+        progress: How far that pass is.
+        writers: Who bypassed it, the latest first.
+        events: What happened to it, the first first.
+
+    """
+
+    state: State | None
+    running: str | None
+    progress: PassProgress
+    writers: Sequence[BypassingWriter]
+    events: Sequence[Event]
+
+
+def read(context: MigrationContext, connection: Connection) -> Status:
+    """Return the status of the migration of *context*.
+
+    Raises:
+        PlanChanged: If it was begun with another plan.
+
+    """
+    name, none = context.name, PassProgress(0, 0, 0, 0)
+    if not states.exist(connection):
+        return Status(None, None, none, (), ())
+    state, running = context.read_state(connection), ranges.find_open(connection, name)
+    return Status(
+        state,
+        running,
+        none if running is None else Ranges(name, running).read_progress(connection),
+        bypasses.read_writers(connection, name),
+        states.read_events(connection, name),
+    )

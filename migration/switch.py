@@ -1,0 +1,71 @@
+"""Switch of reads to the tokens: what must be proved before it."""
+
+from __future__ import annotations
+
+from psycopg import Connection
+
+from app_integration.errors import ConfigurationError
+from migration import plaintext_columns, states, table_lock
+from migration.guard import definition
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.stage import Stage
+from migration.table_lock import Pacing
+
+
+class GuardChanged(ConfigurationError):
+    """The guard is not as it was installed, so that it proves nothing. Nothing was changed."""
+
+
+def switch(
+    connection: Connection,
+    name: str,
+    table: MigratedTable,
+    live: LiveTable,
+    pacing: Pacing,
+) -> None:
+    """Let applications read tokens, if the guard is as it was installed.
+
+    From now on a plaintext column may be NULL.
+
+    Args:
+        connection: A connection that commits each statement.
+        name: Name of the migration, in the stage ``indexed``.
+        table: Its table.
+        live: The same table, as it is in the database.
+        pacing: Time and chance between attempts to lock the table.
+
+    Raises:
+        GuardChanged: If somebody changed the guard, or switched it off meanwhile.
+        MigrationMoved: If the migration is in another stage.
+        TableLockNotTaken: If others held the table all the time. Nothing was changed.
+
+    """
+    required = plaintext_columns.find_required(table, live)
+
+    def make(held: Connection) -> None:
+        # While nobody else can change the table.
+        check_guard(held, name, table)
+        plaintext_columns.allow_null(held, table, required)
+        states.note_required(held, name, required)
+        states.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
+
+    table_lock.change(connection, table, make, pacing)
+
+
+def check_guard(connection: Connection, name: str, table: MigratedTable) -> None:
+    """Check that the guard of the migration *name* is as it was installed.
+
+    Raises:
+        GuardChanged: If it is not. It lists what changed.
+
+    """
+    state = states.read(connection, name)
+    if state is None:
+        raise states.MigrationMoved(f"migration {name}: it was undone; look at its state")
+    now = definition.read(connection, table, name)
+    if changes := list(definition.find_changes(state.guard, now)):
+        raise GuardChanged(
+            f"migration {name}: {'; '.join(changes)}. Writes may have passed it: undo the migration"
+            " to its begin, and run it again"
+        )

@@ -1,0 +1,159 @@
+"""Way back of a migration, one step at a time, with what was written meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+from app_integration.errors import ConfigurationError
+from migration import passes, plaintext_columns, ranges, states, table_lock
+from migration import plan as plans
+from migration.guard import bypasses, definition, triggers
+from migration.guard.triggers import Mode
+from migration.migrated_table import MigratedTable
+from migration.migration_context import MigrationContext
+from migration.passes import PassKind, RunWorkers
+from migration.stage import Stage
+from migration.states import State
+
+
+class NoWayBack(ConfigurationError):
+    """The plaintext columns are gone. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackStep:
+    """One step of the way back.
+
+    Attributes:
+        to: The stage after it; None if nothing of the migration is left.
+        before: What must be true before it.
+        then: What can be done after it.
+
+    """
+
+    to: Stage | None
+    before: str
+    then: str
+
+
+_RESTORED: Final = BackStep(
+    Stage.INDEXED,
+    "each instance of the application writes plaintext and tokens (phase switched or dual-writing)",
+    "let the application read plaintext (phase dual-writing)",
+)
+_TOLERANT: Final = BackStep(
+    Stage.GUARDED,
+    "each instance of the application reads plaintext",
+    "deploy the version without encrypted columns, and undo the rest",
+)
+_REMOVED: Final = BackStep(
+    None,
+    "no instance of the application names the columns of tokens and indexes",
+    "the table is as it was before the migration",
+)
+
+
+def next_step(stage: Stage) -> BackStep:
+    """Return the step back from *stage*.
+
+    Raises:
+        NoWayBack: If the plaintext columns were dropped.
+
+    """
+    if stage is Stage.DROPPED:
+        raise NoWayBack(
+            "the plaintext columns were dropped; a plan that decrypts back, or a backup, has the"
+            " values"
+        )
+    if stage in (Stage.SWITCHED, Stage.NULLED):
+        return _RESTORED
+    return _REMOVED if stage is Stage.GUARDED else _TOLERANT
+
+
+def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
+    """Make the next step back, and return it.
+
+    Args:
+        context: What each step needs.
+        run: Runs the workers of a pass.
+
+    Raises:
+        NoWayBack: If the plaintext columns were dropped.
+        RowsStayWrong: If the plaintext of some rows cannot be restored.
+        PlaintextMissing: If a column that was NOT NULL lacks a value.
+        MigrationBusy: If another command changes the stage now.
+        MigrationMoved: If another command changed it meanwhile.
+        TableLockNotTaken: If others held the table all the time. Call it again.
+
+    """
+    with context.connect() as connection:
+        state = context.require_state(connection)
+        table = plans.to_table(context.plan, context.read_table(connection))
+    step = next_step(state.stage)
+    if step is _RESTORED:
+        _restore(context, table, state, run)
+    elif step is _TOLERANT:
+        _tolerate(context, table, state)
+    else:
+        _remove(context, table)
+    return step
+
+
+def _restore(
+    context: MigrationContext, table: MigratedTable, state: State, run: RunWorkers
+) -> None:
+    """Write the plaintext of each row again."""
+    if state.stage is Stage.NULLED:
+        with context.lock() as connection:
+            _leave_nulled(context, table, connection)
+    passes.run_until_right(context, table, PassKind.RESTORE, run)
+    with context.lock() as connection:
+        try:
+            plaintext_columns.require_values(connection, table, state.required, context.pacing)
+        except plaintext_columns.PlaintextMissing:
+            # So that the next command restores it by another pass.
+            ranges.forget(connection, context.name)
+            raise
+        with connection.transaction():
+            ranges.forget(connection, context.name)
+            states.advance(connection, context.name, Stage.SWITCHED, Stage.INDEXED)
+
+
+def _leave_nulled(context: MigrationContext, table: MigratedTable, connection: Connection) -> None:
+    def make(held: Connection) -> None:
+        plaintext_columns.accept_plaintext(held, table)
+        states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
+
+    table_lock.change(connection, table, make, context.pacing)
+
+
+def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> None:
+    """Let the guard queue what it refused, so that a version without tokens can write."""
+    with context.lock() as connection, connection.transaction():
+        for statement in triggers.functions(table, context.name, Mode.QUEUE):
+            connection.execute(statement)
+        guard = definition.read(connection, table, context.name)
+        ranges.forget(connection, context.name)
+        states.advance(connection, context.name, state.stage, Stage.GUARDED, guard)
+
+
+def _remove(context: MigrationContext, table: MigratedTable) -> None:
+    """Drop the guard, and the columns of tokens and indexes."""
+    columns = SQL(", ").join(
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(each)) for each in table.written
+    )
+
+    def make(held: Connection) -> None:
+        for statement in triggers.drop(table, context.name):
+            held.execute(statement)
+        held.execute(SQL("ALTER TABLE {} {}").format(Identifier(table.schema, table.name), columns))
+        bypasses.forget(held, context.name)
+        ranges.forget(held, context.name)
+        states.end(held, context.name, Stage.GUARDED)
+
+    with context.lock() as connection:
+        table_lock.change(connection, table, make, context.pacing)

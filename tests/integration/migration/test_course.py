@@ -1,0 +1,343 @@
+"""Course of a migration from plaintext to tokens and back, beside an application in its phases."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.errors import CheckViolation
+
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.cipher import FieldCipher
+from migration import course, migration_context, passes, plaintext_columns, switch, way_back
+from migration.course import Course
+from migration.guard import triggers
+from migration.migrated_table import MigratedTable
+from migration.migration_context import MigrationContext
+from migration.pass_worker import PassWorker
+from migration.passes import PassKind
+from migration.ranges import PassProgress, Ranges
+from migration.row_cipher import RowCipher
+from migration.stage import Stage
+from migration.table_lock import Pacing
+from migration.throttle import Limits
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.models import cipher_parts, index_parts
+from vault.declare.schema.migration import MigrationPlan
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROWS: Final = 300
+PLAN: Final = {
+    "migration": "guests",
+    "service": "hotel",
+    "table": "guests",
+    "columns": {
+        "email": {
+            "field": "guests.email",
+            "index": {"rows": 100_000, "normalise": "email"},
+        },
+    },
+    "quiet_for": "1s",
+}
+_SETUP: Final = f"""
+    CREATE TABLE guests (id int PRIMARY KEY, email varchar(80) NOT NULL UNIQUE, visits int);
+    INSERT INTO guests SELECT n, 'guest' || n || '@example.com', 0
+    FROM generate_series(1, {ROWS}) AS n
+"""
+_BACK: Final = [Stage.SWITCHED, Stage.NULLED]
+
+
+class Quiet:
+    """A watch that shows nothing."""
+
+    def show(self, progress: PassProgress) -> None:
+        pass
+
+    def show_hold(self, reason: str | None) -> None:
+        assert reason is None
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+@dataclass
+class Hotel:
+    """An application of guests, whose table is migrated."""
+
+    database: OwnDatabase
+
+    def __post_init__(self) -> None:
+        cipher = FieldCipher(
+            cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
+        )
+        self.email = cipher.field("guests.email", ("id",))
+        indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
+        self.index = indexes.index("guests.email", rows=100_000, normalise="email")
+        self.index.create()
+        self.passes: list[str] = []
+        self.stages: list[Stage] = []
+        self.between: Callable[[PassKind], object] = lambda _: None
+        self._idle: list[Connection] = []
+
+    def context(self, **changes: object) -> MigrationContext:
+        pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
+        plan = MigrationPlan.model_validate({**PLAN, **changes})
+        return MigrationContext(plan, self.connect, self.open_cipher, pacing)
+
+    def open_cipher(self, table: MigratedTable) -> RowCipher:
+        return RowCipher(table, {"email": self.email}, {"email_index": self.index})
+
+    def run(self, kind: PassKind, pass_: Ranges) -> None:
+        self.passes.append(kind)
+        PassWorker(self.context(), Quiet(), Limits(), duty=1.0, batch=50).run(kind, pass_)
+        self.between(kind)
+
+    def advance(self, to: Stage) -> None:
+        """Go on to the stage *to*, and wait for a quiet second."""
+        end = time.monotonic() + 30
+        while Course(self.context(), self.run, self.stages.append).advance(to) is not None:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def undo(self) -> Stage | None:
+        return way_back.go_back(self.context(), self.run).to
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        connection = self._idle.pop() if self._idle else self.database.connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
+    def execute(self, statement: Any, *values: object) -> list[Any]:
+        with self.connect() as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def token(self, guest: int, email: str) -> tuple[object, object]:
+        return self.email.encrypt(email, guest), self.index.value(email)
+
+    def write_both(self, guest: int, email: str) -> None:
+        self.execute(
+            "INSERT INTO guests (id, email, email_token, email_index) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email,"
+            " email_token = EXCLUDED.email_token, email_index = EXCLUDED.email_index",
+            *(guest, email, *self.token(guest, email)),
+        )
+
+    def write_token(self, guest: int, email: str) -> None:
+        """Write as in the phase ``nulling``."""
+        self.execute(
+            "INSERT INTO guests (id, email_token, email_index) VALUES (%s, %s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET email = NULL,"
+            " email_token = EXCLUDED.email_token, email_index = EXCLUDED.email_index",
+            *(guest, *self.token(guest, email)),
+        )
+
+    def write_plaintext(self, guest: int, email: str) -> None:
+        self.execute(
+            "INSERT INTO guests (id, email) VALUES (%s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email",
+            *(guest, email),
+        )
+
+    def plaintexts(self) -> dict[int, str | None]:
+        return dict(self.execute("SELECT id, email FROM guests"))
+
+    def opened(self) -> dict[int, str]:
+        rows = self.execute("SELECT id, email_token FROM guests")
+        return {guest: self.email.decrypt(token, guest) for guest, token in rows}
+
+    def columns(self) -> list[Any]:
+        return self.execute(
+            "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'guests'::regclass"
+            " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        )
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    with database.connect() as connection:
+        connection.execute(_SETUP)
+    hotel = Hotel(database)
+    yield hotel
+    hotel.close()
+    with database.connect() as connection:
+        connection.execute("DROP TABLE guests CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+
+
+def test_course_ends_without_plaintext(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.GUARDED)
+    hotel.write_both(1, "new1@example.com")
+    hotel.write_plaintext(2, "new2@example.com")
+    hotel.advance(Stage.SWITCHED)
+    expected |= {1: "new1@example.com", 2: "new2@example.com"}
+    assert hotel.plaintexts() == hotel.opened() == expected
+    hotel.write_both(3, "new3@example.com")
+    hotel.write_token(4, "new4@example.com")
+    hotel.write_token(ROWS + 1, "born@example.com")
+    expected |= {3: "new3@example.com", 4: "new4@example.com", ROWS + 1: "born@example.com"}
+    hotel.advance(Stage.NULLED)
+    assert set(hotel.plaintexts().values()) == {None}
+    with pytest.raises(CheckViolation, match=plaintext_columns.NO_PLAINTEXT):
+        hotel.write_both(5, "late@example.com")
+    hotel.advance(Stage.DROPPED)
+    hotel.execute("UPDATE guests SET visits = visits + 1")
+    assert hotel.opened() == expected
+    assert [name for name, _ in hotel.columns()] == ["id", "visits", "email_token", "email_index"]
+    assert hotel.stages == list(Stage)
+
+
+@pytest.mark.parametrize("furthest", [each for each in Stage if each is not Stage.DROPPED])
+def test_way_back_from_each_stage_has_what_was_written_meanwhile(
+    hotel: Hotel, furthest: Stage
+) -> None:
+    before, expected = hotel.columns(), hotel.plaintexts()
+    hotel.advance(Stage.GUARDED)
+    hotel.advance(furthest)
+    write = hotel.write_token if furthest is Stage.NULLED else hotel.write_both
+    for guest in (1, ROWS + 1):
+        write(guest, f"late{guest}@example.com")
+        expected[guest] = f"late{guest}@example.com"
+    if furthest is Stage.NULLED:
+        # What the version before it does from now on.
+        hotel.between = lambda _: hotel.write_both(2, "guest2@example.com")
+    while hotel.undo() is not None:
+        pass
+    assert hotel.plaintexts() == expected
+    assert hotel.columns() == before
+    hotel.advance(Stage.GUARDED)
+
+
+def test_way_back_restores_what_was_written_without_plaintext(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.SWITCHED)
+    hotel.write_token(1, "late@example.com")
+    hotel.execute(
+        "UPDATE guests SET email_token = %s, email_index = %s WHERE id = 2",
+        *hotel.token(2, "later@example.com"),
+    )
+    assert hotel.undo() is Stage.INDEXED
+    assert hotel.plaintexts() == {**expected, 1: "late@example.com", 2: "later@example.com"}
+    assert ("email", True) in hotel.columns()
+    hotel.advance(Stage.SWITCHED)
+
+
+def test_dropped_has_no_way_back(hotel: Hotel) -> None:
+    for stage in (Stage.SWITCHED, Stage.NULLED, Stage.DROPPED):
+        hotel.advance(stage)
+    with pytest.raises(way_back.NoWayBack):
+        hotel.undo()
+
+
+def test_refused_plan_changes_nothing(hotel: Hotel) -> None:
+    before = hotel.columns()
+    column = {"mail": PLAN["columns"]["email"]}  # type: ignore[index] # a mapping
+    refused = Course(hotel.context(columns=column), hotel.run, hotel.stages.append)
+    with pytest.raises(course.PlanRefused, match="has no column 'mail'"):
+        refused.advance(Stage.SWITCHED)
+    assert hotel.columns() == before
+    assert hotel.execute("SELECT to_regnamespace('strongroom_migration')") == [(None,)]
+
+
+def test_changed_plan_is_refused(hotel: Hotel) -> None:
+    hotel.advance(Stage.GUARDED)
+    other = Course(hotel.context(key="other"), hotel.run, hotel.stages.append)
+    with pytest.raises(migration_context.PlanChanged, match="key of the plan changed"):
+        other.advance(Stage.SWITCHED)
+    slower = Course(hotel.context(quiet_for="1h"), hotel.run, hotel.stages.append)
+    waiting = slower.advance(Stage.SWITCHED)
+    assert waiting is not None
+
+
+def test_of_two_commands_one_changes_the_stage(hotel: Hotel) -> None:
+    with hotel.context().lock(), pytest.raises(migration_context.MigrationBusy):
+        hotel.advance(Stage.GUARDED)
+    hotel.advance(Stage.GUARDED)
+
+
+def test_switch_is_refused_after_the_guard_was_off(hotel: Hotel) -> None:
+    hotel.advance(Stage.INDEXED)
+    hotel.execute(f"ALTER TABLE guests DISABLE TRIGGER {triggers.AFTER_INSERT}")
+    hotel.write_plaintext(ROWS + 1, "unseen@example.com")
+    hotel.execute(f"ALTER TABLE guests ENABLE ALWAYS TRIGGER {triggers.AFTER_INSERT}")
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+        hotel.advance(Stage.SWITCHED)
+    while hotel.undo() is not None:
+        pass
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.plaintexts() == hotel.opened()
+
+
+def test_writer_without_token_is_refused_after_the_quiet_time(hotel: Hotel) -> None:
+    hotel.advance(Stage.DUAL_WRITING)
+    for stage in (Stage.DUAL_WRITING, Stage.INDEXED, Stage.SWITCHED):
+        hotel.advance(stage)
+        with pytest.raises(psycopg.Error, match="brought no new token"):
+            hotel.write_plaintext(1, "bypass@example.com")
+
+
+def test_wrong_token_is_replaced_once_and_then_an_error(hotel: Hotel) -> None:
+    hotel.advance(Stage.BACKFILLED)
+    spoil(hotel)
+    hotel.between = lambda _: spoil(hotel)
+    with pytest.raises(passes.RowsStayWrong, match="1 of 300 rows were wrong again"):
+        hotel.advance(Stage.SWITCHED)
+    hotel.between = lambda _: None
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.plaintexts() == hotel.opened()
+
+
+def test_row_whose_token_does_not_open_keeps_its_plaintext(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.SWITCHED)
+    spoil(hotel)
+    with pytest.raises(passes.RowsStayWrong, match="their plaintext was kept"):
+        hotel.advance(Stage.NULLED)
+    left = {guest: email for guest, email in hotel.plaintexts().items() if email is not None}
+    assert left == {7: expected[7]}
+    hotel.write_both(7, "again@example.com")
+    hotel.advance(Stage.NULLED)
+    assert hotel.opened() == {**expected, 7: "again@example.com"}
+
+
+def test_application_that_writes_plaintext_still_is_not_refused(hotel: Hotel) -> None:
+    hotel.advance(Stage.SWITCHED)
+    hotel.between = lambda _: hotel.write_both(9, "both@example.com")
+    with pytest.raises(plaintext_columns.PlaintextLeft, match="still writes"):
+        hotel.advance(Stage.NULLED)
+    hotel.write_both(9, "still@example.com")
+    hotel.between = lambda _: None
+    hotel.advance(Stage.NULLED)
+    assert hotel.opened()[9] == "still@example.com"
+
+
+def test_view_on_the_column_keeps_it(hotel: Hotel) -> None:
+    hotel.execute("CREATE VIEW mails AS SELECT email FROM guests")
+    hotel.advance(Stage.NULLED)
+    with pytest.raises(plaintext_columns.ColumnNeeded, match="view mails depends on column email"):
+        hotel.advance(Stage.DROPPED)
+    hotel.execute("DROP VIEW mails")
+    hotel.advance(Stage.DROPPED)
+
+
+def spoil(hotel: Hotel) -> None:
+    """Give guest 7 the token of guest 8, as a faulty application would."""
+    hotel.execute(
+        "UPDATE guests SET email_token = (SELECT email_token FROM guests WHERE id = 8) WHERE id = 7"
+    )
