@@ -4,7 +4,7 @@ The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``
 ``copy-secrets --dry-run`` has something to copy, ``audit anomalies``, ``audit devices``,
 ``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``, ``ledger``,
 ``logs read``, ``policies explain``, ``policies test``, ``rollout watch`` or ``backups`` finds
-something, or ``status`` a part that is not running.
+something, ``migrate`` must wait, or ``status`` finds a part that is not running.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from console import (
     file_encryption,
     ledger,
     logs,
+    migrate,
     monitoring,
     operate,
     policies,
@@ -78,6 +79,7 @@ app.add_typer(agent_build.app, name="agent")
 app.add_typer(audit.app, name="audit")
 app.add_typer(logs.app, name="logs")
 app.add_typer(authoring.app, name="new")
+app.add_typer(migrate.app, name="migrate")
 app.add_typer(monitoring.app, name="monitoring")
 app.add_typer(policies.app, name="policies")
 app.add_typer(rollout.app, name="rollout")

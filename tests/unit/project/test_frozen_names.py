@@ -69,6 +69,7 @@ from console import (
     iam_policies,
     ledger,
     logs,
+    migrate,
     policies,
     rollout,
 )
@@ -303,6 +304,14 @@ COMMANDS: Final = {
     "logs read": "PATHS --follow --service --env --identity --root",
     "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
     "--root",
+    "migrate pause": "PLAN --env --role --root",
+    "migrate resume": "PLAN --env --role --root",
+    "migrate run": "PLAN --env --role --workers --duty --flag-file --max-lag --wait --postpone "
+    "--null --drop --yes --root",
+    "migrate status": "PLAN --env --role --json --root",
+    "migrate throttle": "PLAN --env --duty --role --root",
+    "migrate undo": "PLAN --env --role --duty --flag-file --max-lag --yes --root",
+    "migrate work": "PLAN --env --role --duty --flag-file --max-lag --root",
     "monitoring build": "--out",
     "monitoring down": "--root",
     "monitoring up": "--root",
@@ -397,6 +406,7 @@ def test_exit_codes_are_listed() -> None:
         ledger.OVERDUE,
         iam_policies.DENIED,
         logs.INCOMPLETE,
+        migrate.WAITS,
         policies.FAILS,
         rollout.STOPPED,
         diagnosis.FAILS,

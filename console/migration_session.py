@@ -1,0 +1,92 @@
+"""Access of the command ``migrate`` to the database and the keys of a service."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from app_integration.errors import StrongroomError
+from console import operate
+from console.service_client import open_service_client
+from console.service_database import driver_connection, read_url
+from migration import plan as plans
+from migration import service_keys
+from migration.migration_context import MigrationContext
+from migration.table_lock import Pacing
+from vault.declare.schema.migration import MigrationPlan
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class MigrationFailed(StrongroomError):
+    """The database rejected a statement, or is not reachable. Repeat the command."""
+
+
+@contextmanager
+def open_migration(
+    file: Path, env: str, root: Path, role: str | None
+) -> Iterator[MigrationContext]:
+    """Yield what each step of the migration in *file* needs.
+
+    Errors of the database become errors of the migration, without values of rows.
+
+    Args:
+        file: The plan.
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        role: Database role of the service; None for its default role.
+
+    Raises:
+        DeclarationError: If the plan is invalid. No request was sent.
+        ConfigurationError: If a variable is missing, or the secret is not a URL.
+        MigrationFailed: If the database rejects a statement, or is not reachable.
+
+    """
+    plan = plans.read(file, operate.find_declaration())
+    with open_service_client(plan.service, env, root) as client, _database_errors(plan):
+        url = read_url(client).render_as_string()
+        engine = client.database_engine(role, url)
+        # Keys are stored in transactions of SQLAlchemy, and the rest commits each statement.
+        keys = client.database_engine(role, url)
+        pacing = Pacing(time.monotonic, time.sleep, random.random)
+        yield MigrationContext(
+            plan,
+            partial(_connect, engine),
+            lambda table: service_keys.open_cipher(client, keys, plan, table),
+            pacing,
+        )
+
+
+@contextmanager
+def _database_errors(plan: MigrationPlan) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.UndefinedTable:
+        raise MigrationFailed(
+            f"migration {plan.migration}: its database has no table {plan.table}, or this user may"
+            " not see it"
+        ) from None
+    except psycopg.Error as error:
+        # Not the whole text, because PostgreSQL puts the values of a row into its detail.
+        reason = error.diag.message_primary or type(error).__name__
+        raise MigrationFailed(f"migration {plan.migration}: the database: {reason}") from None
+
+
+@contextmanager
+def _connect(engine: Engine) -> Iterator[psycopg.Connection]:
+    try:
+        with driver_connection(engine) as connection:
+            connection.autocommit = True
+            yield connection
+    except psycopg.OperationalError:
+        # Else the next one might be another broken one of the pool.
+        engine.dispose()
+        raise

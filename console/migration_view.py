@@ -1,0 +1,115 @@
+"""Printed state of a migration, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from migration.course import Waiting
+from migration.guard.bypasses import BypassingWriter
+from migration.stage import Stage
+from migration.status import Status
+from vault.declare.schema.migration import MigrationPlan
+
+#: What a stage means, and what to do in it.
+_STAGES: Final = {
+    Stage.GUARDED: (
+        "new columns and guard are there. Deploy the version that writes plaintext and tokens"
+        " (phase dual-writing)"
+    ),
+    Stage.DUAL_WRITING: "the guard refuses a change of plaintext that brings no token",
+    Stage.BACKFILLED: "each row has its tokens",
+    Stage.VERIFIED: "each token was decrypted, and is of its plaintext",
+    Stage.INDEXED: "the blind indexes have database indexes. Run the command to switch",
+    Stage.SWITCHED: (
+        "deploy the version that reads tokens (phase switched), then the one that removes"
+        " plaintext as it writes (phase nulling); then run the command with --null"
+    ),
+    Stage.NULLED: (
+        "no row has plaintext, and the database refuses it. Deploy the version without the"
+        " plaintext columns; then run the command with --drop"
+    ),
+    Stage.DROPPED: "the plaintext columns are gone",
+}
+
+
+def entered(stage: Stage) -> str:
+    """Return the line about a stage that was entered."""
+    return f"{stage}: {_STAGES[stage]}."
+
+
+def waits(waiting: Waiting, writers: Iterable[BypassingWriter]) -> Iterator[str]:
+    """Yield the lines about a migration that does not go on now."""
+    yield (
+        f"It waits until {_time(waiting.until)} for a time without a writer that brings no token."
+    )
+    yield from map(_writer, writers)
+
+
+def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
+    """Return the line about backups that have the plaintext."""
+    line = f"Backups and logs of the database from before {_time(dropped)} have the plaintext"
+    if plan.backups_kept_for is None:
+        return f"{line}; delete them, or declare backups_kept_for in the plan."
+    return f"{line}, until {_time(dropped + timedelta(seconds=plan.backups_kept_for))}."
+
+
+def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:
+    """Yield the lines of the status of a migration."""
+    state = status.state
+    if state is None:
+        yield f"{plan.migration}: not begun, or undone."
+    else:
+        yield f"{plan.migration}: {entered(state.stage)} Since {_time(state.since)}."
+        if state.is_paused:
+            yield "Its workers are paused."
+        if state.duty is not None:
+            yield f"Each worker works for {state.duty:.0%} of its time at most."
+        if state.stage is Stage.DROPPED:
+            yield backups_left(plan, state.since)
+    if status.running is not None:
+        progress = status.progress
+        done = progress.ranges - progress.left
+        yield (
+            f"Pass {status.running}: {done} of {progress.ranges} ranges, {progress.rows} rows,"
+            f" {progress.wrong} wrong."
+        )
+    yield from map(_writer, status.writers)
+    for event in status.events:
+        yield f"  {_time(event.at)}  {event.event}  by {event.by}"
+
+
+def document(plan: MigrationPlan, status: Status) -> dict[str, Any]:
+    """Return the status of a migration as JSON, times in ISO 8601."""
+    state = status.state
+    return {
+        "migration": plan.migration,
+        "stage": None if state is None else state.stage,
+        "since": None if state is None else state.since.isoformat(),
+        "paused": state is not None and state.is_paused,
+        "duty": None if state is None else state.duty,
+        "pass": status.running and {"name": status.running, **asdict(status.progress)},
+        "writers": [_with_times(asdict(each)) for each in status.writers],
+        "events": [_with_times(asdict(each)) for each in status.events],
+    }
+
+
+def _writer(writer: BypassingWriter) -> str:
+    application = writer.application or "without a name"
+    return (
+        f"  {writer.writer} ({application}): {writer.operation} without a token,"
+        f" {writer.writes} times, last at {_time(writer.last)}"
+    )
+
+
+def _with_times(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in data.items()
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(sep=" ", timespec="seconds")

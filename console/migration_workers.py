@@ -1,0 +1,132 @@
+"""Workers of a migration's pass: one in this process, and the others in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from console.escapes import escape_unprintable, say
+from migration.migration_context import MigrationContext
+from migration.pass_worker import PassWorker
+from migration.passes import RANGE, PassKind
+from migration.ranges import PassProgress, Ranges
+from migration.throttle import Limits
+
+
+class Workers:
+    """Workers of the passes of one command."""
+
+    def __init__(
+        self,
+        context: MigrationContext,
+        command: Sequence[str],
+        count: int,
+        duty: float,
+        limits: Limits,
+        out: Console,
+    ) -> None:
+        """Create the workers. Nothing is started.
+
+        Args:
+            context: What each step of the migration needs.
+            command: Command of a further worker.
+            count: The number of processes, this one among them.
+            duty: The largest part of its time that each of them may work.
+            limits: What holds them.
+            out: Shows the progress.
+
+        """
+        self._context = context
+        self._command = command
+        self._count = count
+        self._duty = duty
+        self._limits = limits
+        self._out = out
+
+    def run(self, kind: PassKind, pass_: Ranges) -> None:
+        """Work until no range of *pass_* is left.
+
+        See :meth:`PassWorker.run` for the errors. A further worker that fails leaves its ranges to
+        the others, and is named.
+        """
+        with show_progress(self._out, kind) as bar, self._further():
+            PassWorker(self._context, bar, self._limits, duty=self._duty).run(kind, pass_)
+
+    @contextmanager
+    def _further(self) -> Iterator[None]:
+        running = [
+            subprocess.Popen(
+                self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(self._count - 1)
+        ]
+        try:
+            yield
+        except BaseException:
+            for each in running:
+                each.terminate()
+            raise
+        finally:
+            for each in running:
+                _, error = each.communicate()
+                if each.returncode > 0:
+                    say(self._out, f"a further worker ended: {error.strip()}")
+
+
+class Bar:
+    """Bar of a pass, with its rows."""
+
+    def __init__(self, bars: Progress, title: str) -> None:
+        """Add the bar to *bars*."""
+        self._bars = bars
+        self._title = title
+        self._task = bars.add_task(title, total=None, rows=0)
+
+    def show(self, progress: PassProgress) -> None:
+        """Show how far the pass is."""
+        done = max((progress.ranges - progress.left) * RANGE, progress.rows)
+        total = max(progress.ranges * RANGE, done)
+        self._bars.update(self._task, total=total, completed=done, rows=progress.rows)
+
+    def show_hold(self, reason: str | None) -> None:
+        """Show why the worker waits; None if it works."""
+        held = "" if reason is None else f", held: {escape(escape_unprintable(reason))}"
+        self._bars.update(self._task, description=f"{self._title}{held}")
+
+    def warn(self, message: str) -> None:
+        """Show what a person should know."""
+        say(self._bars.console, message)
+
+
+@contextmanager
+def show_progress(out: Console, kind: PassKind) -> Iterator[Bar]:
+    """Yield a bar, which is not shown if *out* is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
+        yield Bar(bars, str(kind))
+
+
+def worker_command(
+    plan: Path, env: str, role: str | None, duty: float, limits: Limits, root: Path
+) -> list[str]:
+    """Return the command of a further worker."""
+    options = ["--env", env, "--duty", str(duty), "--max-lag", f"{limits.seconds:.0f}s"]
+    options += ["--root", str(root)]
+    if limits.flag is not None:
+        options += ["--flag-file", str(limits.flag)]
+    if role is not None:
+        options += ["--role", role]
+    return [sys.executable, "-m", "console", "migrate", "work", str(plan), *options]

@@ -1,0 +1,169 @@
+"""Command ``migrate`` on the local deployment, for a table of a service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from sqlalchemy import text
+
+from app_integration import database_engine
+from tests.support.processes.command import run_command
+from tests.support.servers.deployment import Deployment
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+
+ROWS: Final = 400
+PLAN: Final = {
+    "migration": "tenants",
+    "service": "gaara-store",
+    "table": "tenants",
+    "columns": {"name": {"field": "tenants.name", "index": {"rows": 100_000}}},
+    "data_keys": "tenant_data_keys",
+    "index_keys": "tenant_index_keys",
+    "quiet_for": "1s",
+    "backups_kept_for": "35d",
+}
+_CREATE: Final = "CREATE TABLE tenants (id int PRIMARY KEY, name text NOT NULL)"
+_FILL: Final = "INSERT INTO tenants SELECT n, 'tenant ' || n FROM generate_series(1, :rows) AS n"
+_DROP: Final = (
+    "DROP TABLE IF EXISTS tenants, tenant_data_keys, tenant_index_keys",
+    "DROP SCHEMA IF EXISTS strongroom_migration CASCADE",
+)
+
+
+@dataclass
+class Site:
+    """A plan, and the command on it."""
+
+    file: Path
+    root: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run the command, check its exit code, and return what it printed."""
+        place = ("--env", "dev", "--root", str(self.root))
+        command, options = arguments[:1], arguments[1:]
+        assert (
+            run_command(self.monkeypatch, "migrate", *command, str(self.file), *place, *options)
+            == code
+        )
+        printed = self.capsys.readouterr()
+        return " ".join((printed.err if code == 1 else printed.out).split())
+
+    def status(self) -> Any:
+        return json.loads(self.run("status", "--json"))
+
+    def write(self, **changes: object) -> None:
+        self.file.write_text(yaml.safe_dump({**PLAN, **changes}))
+
+
+@pytest.fixture
+def site(
+    deployment: Deployment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Site]:
+    engine = database_engine()
+    with engine.begin() as connection:
+        connection.execute(text(_CREATE))
+        connection.execute(text(_FILL), {"rows": ROWS})
+    site = Site(tmp_path / "tenants.yaml", deployment.layout.root, monkeypatch, capsys)
+    site.write()
+    yield site
+    with engine.begin() as connection:
+        for statement in _DROP:
+            connection.execute(text(statement))
+
+
+def test_migration_from_begin_to_drop(site: Site) -> None:
+    assert "tenants: not begun, or undone." in site.run("status")
+    site.write(quiet_for="1h")
+    assert "It waits until" in site.run("run", code=2)
+    site.write()
+    assert "indexed:" in site.run("run", "--wait", "--postpone", "--workers", "2", "--duty", "1")
+    assert "becomes nulled only after switched" in site.run("run", "--null", code=1)
+    assert "switched: deploy the version that reads tokens" in site.run("run")
+    assert "nulled: no row has plaintext" in site.run("run", "--null", "--yes", "--duty", "1")
+    dropped = site.run("run", "--drop", "--yes")
+    assert "Backups and logs of the database from before" in dropped
+    found = site.status()
+    assert (found["stage"], found["paused"], found["pass"]) == ("dropped", False, None)
+    assert [each["event"] for each in found["events"]] == [
+        *("guarded", "dual-writing", "backfilled", "verified"),
+        *("indexed", "switched", "nulled", "dropped"),
+    ]
+    assert names() == {"id", "name_token", "name_index"}
+    assert "a plan that decrypts back" in site.run("undo", "--yes", code=1)
+
+
+def test_way_back_leaves_the_table_as_it_was(site: Site) -> None:
+    site.run("run", "--wait", "--duty", "1")
+    assert "indexed: let the application read plaintext" in site.run("undo", "--yes")
+    assert "guarded: deploy the version without" in site.run("undo", "--yes")
+    assert "undone: the table is as it was" in site.run("undo", "--yes")
+    assert "it was not begun, or was undone" in site.run("undo", "--yes", code=1)
+    assert names() == {"id", "name"}
+
+
+def test_command_is_run_without_its_word(site: Site) -> None:
+    site.write(quiet_for="1h")
+    arguments = ("--env", "dev", "--root", str(site.root))
+    assert run_command(site.monkeypatch, "migrate", str(site.file), *arguments) == 2
+    assert "It waits until" in site.capsys.readouterr().out
+    assert site.status()["stage"] == "guarded"
+
+
+def test_paused_migration_says_so(site: Site) -> None:
+    site.write(quiet_for="1h")
+    site.run("run", code=2)
+    assert "tenants: paused." in site.run("pause")
+    assert "tenants: paused already." in site.run("pause")
+    assert "Its workers are paused." in site.run("status")
+    assert "tenants: running." in site.run("resume")
+    assert "tenants: duty 0.5." in site.run("throttle", "--duty", "0.5")
+    assert "works for 50% of its time at most" in site.run("status")
+    assert "tenants: duty as started." in site.run("throttle")
+    assert site.status()["duty"] is None
+    assert "no pass runs now" in site.run("work")
+
+
+def test_bypassing_writer_is_named(site: Site) -> None:
+    site.write(quiet_for="1h")
+    site.run("run", code=2)
+    with database_engine().begin() as connection:
+        connection.execute(text("SET application_name = 'old shop'"))
+        connection.execute(text("UPDATE tenants SET name = 'other' WHERE id = 1"))
+    assert "(old shop): UPDATE without a token, 1 times" in site.run("run", code=2)
+    (writer,) = site.status()["writers"]
+    assert writer["application"] == "old shop"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"table": "lodgers"}, "its database has no table lodgers"),
+        ({"service": "garage"}, "is the unknown service 'garage'"),
+        ({"columns": {"id": {"field": "tenants.id", "type": "int"}}}, "part of the primary key"),
+    ],
+)
+def test_plan_that_cannot_run_is_refused(
+    site: Site, changes: dict[str, object], message: str
+) -> None:
+    site.write(**changes)
+    assert message in site.run("run", code=1)
+
+
+def names() -> set[str]:
+    with database_engine().connect() as connection:
+        rows = connection.execute(
+            text("SELECT column_name FROM information_schema.columns WHERE table_name = 'tenants'")
+        )
+        return {name for (name,) in rows}
