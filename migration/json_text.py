@@ -7,12 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 
+class JsonNull:
+    """The null of JSON, which for a column is a value, and not the absence of one."""
+
+
 def load(text: str | bytes) -> Any:
     """Return JSON as Python has it; a number with more digits than a float has is a Decimal.
 
-    No token has a Decimal in JSON, so that such a value is refused, and not rounded silently.
+    No token has a Decimal or a :class:`JsonNull`, so that such a value is refused, and neither
+    rounded nor dropped silently.
     """
-    return json.loads(text, parse_float=_parse_number)
+    value = json.loads(text, parse_float=_parse_number)
+    return JsonNull() if value is None else value
 
 
 def dump(value: dict[str, Any] | list[Any]) -> str:
