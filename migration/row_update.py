@@ -64,21 +64,25 @@ class RowUpdate:
         keys = [Identifier(f"k{at}") for at in range(len(table.key))]
         values = [Identifier(f"a{at}") for at in range(len(assigned))]
         types = (*key_types(table, live), SQL("text"), *(each.type for each in assigned))
-        self._statement = SQL(
-            "UPDATE {} AS u SET {} FROM unnest({}) WITH ORDINALITY AS v ({}, number)"
-            " WHERE {} AND u.xmin = v.version::xid"
-        ).format(
-            Identifier(table.schema, table.name),
-            SQL(", ").join((*_assignments(assigned, values), *map(_clear, cleared))),
+        source = SQL("unnest({}) WITH ORDINALITY AS v ({}, number)").format(
             SQL(", ").join(SQL("%b::{}[]").format(each) for each in types),
             SQL(", ").join((*keys, Identifier("version"), *values)),
-            all_of(
-                SQL("u.{} = v.{}").format(Identifier(name), alias)
-                for name, alias in zip(table.key, keys, strict=True)
-            ),
         )
-        self._returning = SQL("{} RETURNING v.number - 1, {}").format(
-            self._statement, row_cursor.select_list(table.plaintexts, live)
+        is_as_read = all_of(
+            (
+                *(
+                    SQL("u.{} = v.{}").format(Identifier(name), alias)
+                    for name, alias in zip(table.key, keys, strict=True)
+                ),
+                SQL("u.xmin = v.version::xid"),
+            )
+        )
+        assignments = (*_assign(assigned, values), *map(_clear, cleared))
+        name = Identifier(table.schema, table.name)
+        self._waiting = _compose(name, assignments, source, is_as_read)
+        self._skipping = SQL("{} RETURNING v.number - 1, {}").format(
+            _compose(name, assignments, _free_rows(name, source, is_as_read), is_as_read),
+            row_cursor.select_list(table.plaintexts, live),
         )
 
     def count(self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]) -> int:
@@ -90,17 +94,22 @@ class RowUpdate:
             values: For each assigned column, the value for each row.
 
         """
-        return connection.execute(self._statement, self._parameters(rows, values)).rowcount
+        return connection.execute(self._waiting, self._parameters(rows, values)).rowcount
 
     def read(
         self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
     ) -> dict[int, tuple[Any, ...]]:
         """Update *rows*, and return the plaintexts of those that were still as they were read.
 
-        They are those that the table has now, by the position of the row.
+        A row that another transaction is changing is not waited for, but counts as changed: two
+        transactions that hold rows and wait for more may wait for each other.
+
+        Returns:
+            By the position of each updated row, its plaintexts as the table has them now.
+
         """
         with row_cursor.open_cursor(connection) as cursor:
-            found = cursor.execute(self._returning, self._parameters(rows, values))
+            found = cursor.execute(self._skipping, self._parameters(rows, values))
             return {at: tuple(stored) for at, *stored in found}
 
     def _parameters(self, rows: Rows, values: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -108,7 +117,22 @@ class RowUpdate:
         return [*keys, list(rows.versions), *map(list, values)]
 
 
-def _assignments(assigned: Sequence[Assigned], values: Sequence[Composable]) -> Iterable[Composed]:
+def _compose(
+    name: Identifier, assignments: Iterable[Composed], source: Composed, is_as_read: Composed
+) -> Composed:
+    return SQL("UPDATE {} AS u SET {} FROM {} WHERE {}").format(
+        name, SQL(", ").join(assignments), source, is_as_read
+    )
+
+
+def _free_rows(name: Identifier, source: Composed, is_as_read: Composed) -> Composed:
+    """Return those of *source* whose rows are locked without waiting."""
+    return SQL(
+        "(SELECT v.* FROM {} JOIN {} AS u ON {} FOR NO KEY UPDATE OF u SKIP LOCKED) AS v"
+    ).format(source, name, is_as_read)
+
+
+def _assign(assigned: Sequence[Assigned], values: Sequence[Composable]) -> Iterable[Composed]:
     for each, value in zip(assigned, values, strict=True):
         yield each.assignment.format(Identifier(each.column), value)
 

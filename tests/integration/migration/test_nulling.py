@@ -122,6 +122,24 @@ def test_row_that_changes_always_is_left_to_the_next_pass(
     assert [each.written for each in batches] == [1, 0, 0]
 
 
+def test_row_that_a_transaction_holds_is_not_waited_for(
+    site: TypedSite, connection: Connection
+) -> None:
+    connection.execute("SET lock_timeout = '1s'")
+    key, moved = (9, typed_site.branch_of(9)), (9, typed_site.branch_of(10))
+    values = site.decrypted(connection)[key]
+    with site.connect() as other, other.transaction():
+        other.execute("UPDATE travellers SET calls = 1 WHERE id = 12")
+        # To another partition, which fails each update that waits for the row.
+        typed_site.update(other, key, {"branch": moved[1], **site.encrypted(moved, values)})
+        batches, _ = null(site, connection)
+        assert sum(each.left for each in batches) == 2
+        other.execute("UPDATE travellers SET calls = 2 WHERE id = 8")
+    null(site, connection, "again")
+    assert typed_site.plaintexts_left(connection) == 0
+    assert site.decrypted(connection)[moved] == values
+
+
 def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: Connection) -> None:
     ranges = Ranges(MIGRATION, "null")
     ranges.create(connection, TRAVELLERS, 2 * ROWS)
