@@ -122,8 +122,8 @@ def _yaml(path: Path, text: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n")
-    except (ValueError, RecursionError):  # a date that does not exist, or too deep nesting
-        line = 1
+    except (ValueError, LookupError, AttributeError, RecursionError):
+        line = 1  # a date that does not exist, a tag that its value does not fit, or deep nesting
     raise ConfigRejected(f"{path}:{line}: invalid YAML")
 
 
@@ -132,7 +132,7 @@ def _json(path: Path, text: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = error.lineno
-    except RecursionError:
+    except (ValueError, RecursionError):  # a number of too many digits, or too deep nesting
         line = 1
     raise ConfigRejected(f"{path}:{line}: invalid JSON")
 
@@ -140,7 +140,7 @@ def _json(path: Path, text: str) -> object:
 def _toml(path: Path, text: str) -> object:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found else text.count("\n")
     raise ConfigRejected(f"{path}:{line}: invalid TOML")

@@ -104,6 +104,9 @@ def test_load_config_takes_path_from_environment(
         ("a: \x07\n", ":1: invalid YAML"),
         ("a: 2020-99-99\n", ":1: invalid YAML"),
         ("a: !!python/object:os.system 1\n", ":1: invalid YAML"),
+        ("a: !!bool secret\n", ":1: invalid YAML"),
+        ("a: !!int ''\n", ":1: invalid YAML"),
+        ("a: !!timestamp secret\n", ":1: invalid YAML"),
         ("#" * (MAX_SIZE + 1), f"has more than {MAX_SIZE} bytes"),
         ("- 1\n", "is not valid for Config: the document (model_type)"),
         ("database: {}\n", "Config: database.url (missing), jwt_secret (missing)"),
@@ -124,7 +127,9 @@ def test_load_config_invalid_file_is_rejected_with_reason(
     [
         ("app.json", '{\n"a": 1\n"b": 2}', ":3: invalid JSON"),
         ("app.json", "[" * 100_000, ":1: invalid JSON"),
+        ("app.json", '{"a": ' + "1" * 5000 + "}", ":1: invalid JSON"),
         ("app.toml", "a = 1\nb = none\n", ":2: invalid TOML"),
+        ("app.toml", "a = " + "1" * 5000 + "\n", ":1: invalid TOML"),
         ("app.env", "A=1\n", "its name must end in one of .yaml, .yml, .json, .toml"),
     ],
 )
