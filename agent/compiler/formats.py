@@ -87,6 +87,8 @@ def _read_yaml(text: str) -> object:
         raise ParseError(line, error.problem or "") from None
     except yaml.YAMLError as error:
         raise ParseError(1, str(error)) from None
+    except (ValueError, LookupError, AttributeError):
+        raise ParseError(1, "a date does not exist, or a tag does not fit its value") from None
 
 
 def _read_json(text: str) -> object:

@@ -148,6 +148,14 @@ def test_number_that_is_not_finite_is_rejected() -> None:
         compile_source("a: {{ setting('n') }}\n", n=float("nan"))
 
 
+@pytest.mark.parametrize(
+    "value", ['!!bool {{ secret("redis-url") }}', '!!int ""', "!!timestamp x", "2020-13-45"]
+)
+def test_value_that_yaml_cannot_convert_is_rejected(value: str) -> None:
+    with pytest.raises(TemplateRejected, match=r"^app\.yaml\.j2:1: .*invalid YAML"):
+        compile_source(f"a: {value}\n")
+
+
 def test_unreadable_file_is_rejected_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "app.yaml.j2"
     with pytest.raises(TemplateRejected, match="cannot be read: No such file"):
