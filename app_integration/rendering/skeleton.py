@@ -142,6 +142,7 @@ class Skeleton:
         refusal = formats.SKELETON.describe_refusal(data["format"])
         if refusal is not None:
             raise ConfigRejected(f"{origin} {refusal}")
+        json.dumps(data, ensure_ascii=False).encode()  # because JSON can name half a character
         template = str(data["template"])
         return cls(
             scope=Scope(data["service"], names.parse_environment(data["environment"])),

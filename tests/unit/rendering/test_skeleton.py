@@ -57,6 +57,8 @@ def test_value_that_only_an_agent_renders_is_refused_with_its_line(
         ({"environment": None}, "is no skeleton"),
         ({"pieces": [{"line": "1", "secret": "key"}]}, "is no skeleton"),
         ({"pieces": [{"line": 1, "secret": "../key"}]}, "is no skeleton"),
+        ({"pieces": ["a: \ud800\n"]}, "is no skeleton"),
+        ({"pieces": [{"line": 1, "url": ["\ud800", {"secret": "key"}]}]}, "is no skeleton"),
         ({"pieces": [7]}, "is no skeleton"),
         ({"pieces": 7}, "is no skeleton"),
     ],
