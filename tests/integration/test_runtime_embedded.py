@@ -42,7 +42,7 @@ SERVERS = ("vault", "database", "redis", "smtp")
 
 def folder_in(tmp_path: Path) -> Path:
     """Return a root whose path has all characters that a configuration might not quote."""
-    parent = tmp_path / "a \"b\" 'c' ${d} #%20ü"
+    parent = tmp_path / "a \"b\" 'c' ${d} #%20ü [e]"
     parent.mkdir()
     return parent / ".strongroom"
 

@@ -5,6 +5,7 @@ It requires a password, listens on 127.0.0.1 only, and stores its data in an app
 
 from __future__ import annotations
 
+import glob
 import shutil
 from typing import Final
 
@@ -55,7 +56,8 @@ class Valkey(Server):
         write_private(configuration, self._account.configuration(HOST))
         program = Program(
             name=self.name,
-            command=(str(binaries.valkey_path()), configuration.name),
+            # It takes a path with [, * or ? for a pattern, and goes on without any file.
+            command=(str(binaries.valkey_path()), glob.escape(str(configuration.absolute()))),
             folder=self._layout.redis,
             ports=self.ports,
         )
