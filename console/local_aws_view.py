@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from app_integration.errors import ConfigurationError
 from console.columns import print_columns
@@ -43,10 +44,10 @@ def up_on_aws(console: Console, local: LocalAwsDeployment, services: Sequence[st
     if not result.has_changes:
         console.print("All parts are running and match the declaration: nothing was changed.")
     for service, names in result.waiting.items():
+        file = escape(str(local.given_file(service, names[0])))
         console.print(
             f"[yellow]The config of {service} is not delivered: no value for {', '.join(names)};"
-            f" write each to a file, such as {local.given_file(service, names[0])}, and run up"
-            " again.[/]"
+            f" write each to a file, such as {file}, and run up again.[/]"
         )
     _show(console, local)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from rich.console import Console
 
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from console.local_aws import LocalAwsDeployment
+from console.local_aws_view import up_on_aws
 from console.runtimes import MOTO, started_on
 from tests.support.models.aws_declared import ENVIRONMENT
 from tests.support.servers.moto_server import MotoServer
@@ -53,20 +56,24 @@ class Site:
         self.ports = Ports(*free_ports(7))
         for name in ("services", "environments", "templates/shop"):
             (folder / name).mkdir(parents=True)
-        (folder / "templates/shop/app.json.j2").write_text('{"value": {{ secret("password") }}}\n')
         environment = {**ENVIRONMENT, "environment": "dev"}
         (folder / "environments/dev.yaml").write_text(json.dumps(environment))
         (folder / "models.py").write_text(MODELS)
         self.declare("Any")
 
-    def declare(self, model: str) -> None:
-        """Declare the service with a model of the module."""
+    def declare(self, model: str, secret: str = "password") -> None:
+        """Declare the service with a model of the module, and a secret in its config."""
+        source = f'{{"value": {{{{ secret("{secret}") }}}}}}\n'
+        (self.folder / "templates/shop/app.json.j2").write_text(source)
         config = {"template": "app.json.j2", "model": f"models:{model}", "python": sys.executable}
         declared: dict[str, Any] = {
             "service": "shop",
             "owner": "shop-team",
             "description": "Sells things.",
-            "secrets": {"password": {"source": "generated", "length": 32}},
+            "secrets": {
+                "password": {"source": "generated", "length": 32},
+                "token": {"source": "given"},
+            },
             "config": config,
         }
         (self.folder / "services/shop.yaml").write_text(json.dumps(declared))
@@ -89,7 +96,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("shop"))
+    made = Site(tmp_path_factory.mktemp("[shop]"))
     made.local.up(no_progress)
     yield made
     made.local.reset()
@@ -124,6 +131,13 @@ def test_up_delivers_after_the_reason_of_a_refusal_is_fixed(site: Site) -> None:
     site.write("fixed")
     site.local.up(no_progress)
     assert site.delivered() == "fixed"
+
+
+def test_file_of_a_missing_value_is_shown_whole(site: Site) -> None:
+    site.declare("Any", secret="token")
+    local, shown = site.local, io.StringIO()
+    up_on_aws(Console(file=shown, soft_wrap=True), local, ())
+    assert f"such as {local.given_file('shop', 'token')}, and run up again" in shown.getvalue()
 
 
 def test_runtime_is_known_before_its_first_server_is_started(tmp_path: Path) -> None:
