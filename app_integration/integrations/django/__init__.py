@@ -17,12 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app_integration.integrations.django.fields import (
-        BlindIndexField,
-        EncryptedField,
-        Stored,
-        create_index_keys,
-    )
+    from app_integration.integrations.django.attribute import Stored
+    from app_integration.integrations.django.fields import EncryptedField, create_index_keys
+    from app_integration.integrations.django.index_field import BlindIndexField
     from app_integration.integrations.django.models import (
         EncryptedModel,
         EncryptedQuerySet,
@@ -43,11 +40,11 @@ __all__ = [
 
 #: Imported on first use, because settings import :mod:`.service` before Django allows models.
 _LAZY = {
-    "BlindIndexField": "fields",
+    "BlindIndexField": "index_field",
     "EncryptedField": "fields",
     "EncryptedModel": "models",
     "EncryptedQuerySet": "models",
-    "Stored": "fields",
+    "Stored": "attribute",
     "create_index_keys": "fields",
     "exactly": "models",
     "find": "models",

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 (``_meta`` is public by Django's documentation)
-"""Model fields for encrypted values and for their blind indexes."""
+"""Model fields for encrypted values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any, NoReturn
 
 from django.db import models
 from django.db.models.lookups import IsNull
-from django.db.models.query_utils import DeferredAttribute
 
 from app_integration import default_client
-from app_integration.encryption.blind_index.index import BlindIndex
-from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.errors import EncryptionError
+from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
+from app_integration.integrations.django.index_field import BlindIndexField
 from app_integration.integrations.django.lookups import IndexExact, IndexIn
 from app_integration.integrations.orm_values import (
     KnownValue,
@@ -22,45 +21,16 @@ from app_integration.integrations.orm_values import (
     token_from_bytes,
     token_to_bytes,
 )
-
-
-class Stored:
-    """An encrypted token as stored in the database. It cannot be decrypted without its row."""
-
-    __slots__ = ("token",)
-
-    def __init__(self, token: Token) -> None:
-        self.token = token
-
-
-class _EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
-    """Descriptor of an encrypted attribute: reading it decrypts the token."""
-
-    def __get__(self, row: Any, owner: type | None = None) -> Any:
-        if row is None:
-            return self
-        stored = super().__get__(row, owner)  # fetches a deferred field
-        if isinstance(stored, Stored):
-            return self.field.decrypt(row, stored.token)
-        known = known_values(row).get(self.field.attname)
-        return known.value if known is not None else None
-
-    def __set__(self, row: Any, value: Any) -> None:
-        name = self.field.attname
-        known_values(row).pop(name, None)
-        row.__dict__[name] = value
-        if value is not None and not isinstance(value, Stored):
-            # Encoded here only so that a value of a wrong type raises now and not at save.
-            self.field.declared_field.encode_value(value)
-            known_values(row)[name] = KnownValue(value)
-            row.__dict__[name] = None
+from app_integration.integrations.plaintext import Plaintext
 
 
 class EncryptedField(models.Field):  # type: ignore[misc] # as above
     """A model field that is a plain value on the object and an encrypted token in the database."""
 
-    descriptor_class = _EncryptedAttribute
+    descriptor_class = EncryptedAttribute
     empty_strings_allowed = True
+    #: A change of them changes no column, so its migration runs no SQL.
+    non_db_attrs = (*models.Field.non_db_attrs, "phase", "plaintext")
 
     def __init__(
         self,
@@ -70,6 +40,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         context: Sequence[str] = (),
         index: str | None = None,
         key: str = "pii",
+        plaintext: str | None = None,
+        phase: str | None = None,
         **options: Any,
     ) -> None:
         """Declare the field; no request is sent yet.
@@ -81,7 +53,14 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
                 default only that.
             index: The name of the :class:`BlindIndexField` that queries use.
             key: The name of the service's Transit key.
+            plaintext: The name of the plaintext field, while the table is migrated. Declare that
+                before this one, with the name of its column (``db_column``).
+            phase: ``dual-writing``, ``switched`` or ``nulling``, with *plaintext*. See
+                :class:`~app_integration.integrations.plaintext.Phase`.
             options: Django's own field options, such as ``null``.
+
+        Raises:
+            ConfigurationError: If *plaintext* or *phase* is missing, or there is no such phase.
 
         """
         super().__init__(**options)
@@ -90,7 +69,12 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.context = tuple(context)
         self.index = index
         self.key = key
+        self.plaintext = None if plaintext is None else Plaintext(plaintext, phase or "")
         self._declared_field: DeclaredField | None = None
+        if plaintext is None and phase is not None:
+            raise ConfigurationError(
+                f"{field_id}: the phase {phase} needs a plaintext field; name it with plaintext="
+            )
 
     def get_internal_type(self) -> str:
         """Return ``BinaryField``, because the database stores bytes."""
@@ -99,8 +83,21 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     def deconstruct(self) -> Any:
         """Return name, path, args and kwargs, from which a migration rebuilds the field."""
         name, path, args, options = super().deconstruct()
-        own = {"context": self.context, "index": self.index, "key": self.key}
+        own: dict[str, Any] = {"context": self.context, "index": self.index, "key": self.key}
+        if self.plaintext is not None:
+            own |= {"plaintext": self.plaintext.column, "phase": str(self.plaintext.phase)}
         return name, path, [self.field_id, self.kind, *args], {**options, **own}
+
+    @property
+    def reads_plaintext(self) -> bool:
+        """Return whether the attribute and its queries use the plaintext field."""
+        return self.plaintext is not None and self.plaintext.is_read
+
+    def get_col(self, alias: Any, output_field: Any = None) -> Any:
+        """Return the column that queries use: of plaintext while that is read, else of tokens."""
+        if self.plaintext is not None and self.plaintext.is_read:
+            return self.model._meta.get_field(self.plaintext.column).get_col(alias)
+        return super().get_col(alias, output_field)
 
     @property
     def context_names(self) -> tuple[str, ...]:
@@ -115,19 +112,20 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             self._declared_field = cipher.field(self.field_id, self.context_names, self.kind)
         return self._declared_field
 
-    def decrypt(self, row: Any, token: Token) -> Any:
-        """Return the value of *token* in *row*, cached until the token or its context changes.
+    def decrypt(self, row: Any, stored: Stored) -> Any:
+        """Return the value of a token in *row*, cached until the token or its context changes.
 
         Args:
             row: The model object.
-            token: The field's token.
+            stored: The field's token.
 
         Raises:
             DecryptionFailed: If the token is not authentic for this field and row.
             KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
-        binding = self._context_values(row)
+        token = stored.token
+        binding = self.context_values(row) if stored.binding is None else stored.binding
         known = known_values(row).get(self.attname)
         if known is None or (known.token, known.binding) != (token, binding):
             known = KnownValue(self.declared_field.decrypt(token, *binding), token, binding)
@@ -141,20 +139,35 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             EncryptionError: If an attribute that the token is bound to has no value.
 
         """
-        value, name = getattr(row, self.attname), self.attname
+        name, binding = self.attname, self.context_values(row)
+        stored = row.__dict__.get(name)
+        if isinstance(stored, Stored) and self._is_current(stored, binding):
+            return stored
+        value, stored = getattr(row, name), row.__dict__.get(name)
         if value is None:
             return None
-        binding, known = self._context_values(row), known_values(row)[name]
         if None in binding:
             raise EncryptionError(
                 f"{self} cannot be encrypted: it is bound to {', '.join(self.context_names)}, one "
                 "of which has no value; assign it before saving"
             )
-        if known.token is None:
+        if self.reads_plaintext:
+            return Stored(self.declared_field.encrypt(value, *binding))
+        known = known_values(row)[name]
+        if known.token is None or known.binding != binding or stored.needs_renewal:
             token = self.declared_field.encrypt(value, *binding)
-            known_values(row)[name] = known = KnownValue(value, token, binding)
-            row.__dict__[name] = Stored(known.token)  # type: ignore[arg-type] # set above
+            known_values(row)[name] = KnownValue(value, token, binding)
+            row.__dict__[name] = Stored(token, None if self.plaintext is None else binding)
         return row.__dict__[name]  # type: ignore[no-any-return] # Django has no types
+
+    def note_context(self, row: Any) -> None:
+        """Note what the token of *row*, which was loaded, is bound to, while its table is migrated.
+
+        So that a save writes another token if the context has changed until then.
+        """
+        stored, is_loaded = row.__dict__.get(self.attname), {*self.context_names} <= {*row.__dict__}
+        if self.plaintext is not None and isinstance(stored, Stored) and is_loaded:
+            stored.binding = self.context_values(row)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Return a token as the database driver takes it.
@@ -163,15 +176,18 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             EncryptionError: If *value* is a plaintext.
 
         """
-        if value is None:
-            return None
         token = value.token if isinstance(value, Stored) else value
+        if token is None:
+            return None
         binary = connection.Database.Binary(token_to_bytes(token))
         return super().get_db_prep_value(binary, connection, prepared)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Stored | None:  # noqa: ARG002 (Django's signature)
         """Return the token from a column value; the attribute decrypts it with its row."""
-        return None if value is None else Stored(token_from_bytes(bytes(value)))
+        if value is None:
+            # While the table is migrated, a missing token is not the same as an assigned None.
+            return None if self.plaintext is None else Stored(None)
+        return Stored(token_from_bytes(bytes(value)))
 
     def value_to_string(self, row: Any) -> NoReturn:  # noqa: ARG002 (Django's signature)
         """Raise EncryptionError, because ``dumpdata`` would write the plain value."""
@@ -221,49 +237,14 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             "equality by a blind index; fetch the whole object and read the attribute"
         )
 
-    def _context_values(self, row: Any) -> tuple[Any, ...]:
+    def context_values(self, row: Any) -> tuple[Any, ...]:
+        """Return the context values of *row*, to which its token is bound beside the field's id."""
         return tuple(getattr(row, name) for name in self.context_names)
 
-
-class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
-    """A model field for the values of a blind index, updated when the object is saved."""
-
-    def __init__(self, name: str, *, of: Sequence[str], **options: Any) -> None:
-        """Declare the index; no request is sent yet.
-
-        Args:
-            name: The id of the index, such as ``customers.email``.
-            of: The names of the indexed attributes.
-            options: Those of ``BlindIndexes.index`` (*rows*, *distinct*, *normalise*,
-                *low_entropy*), and Django's own field options.
-
-        """
-        self.index_id = name
-        self.of = tuple(of)
-        own = ("rows", "distinct", "normalise", "low_entropy")
-        self.index_options = {each: options.pop(each) for each in own if each in options}
-        super().__init__(**{"null": True, "db_index": True, "editable": False, **options})
-
-    def deconstruct(self) -> Any:
-        """Return name, path, args and kwargs, from which a migration rebuilds the field."""
-        name, path, args, options = super().deconstruct()
-        return name, path, [self.index_id, *args], {**options, "of": self.of, **self.index_options}
-
-    @property
-    def blind_index(self) -> BlindIndex:
-        """Return the blind index, with the keys of the default client."""
-        indexes = default_client.get_default_client().indexes
-        return indexes.find(self.index_id) or indexes.index(self.index_id, **self.index_options)
-
-    def indexed_values(self, row: Any) -> tuple[Any, ...]:
-        """Return the values of the indexed attributes of *row*."""
-        return tuple(getattr(row, name) for name in self.of)
-
-    def pre_save(self, row: Any, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
-        """Return the index value of *row*'s current values, and assign it to the attribute."""
-        value = self.blind_index.value(*self.indexed_values(row))
-        setattr(row, self.attname, value)
-        return value
+    def _is_current(self, stored: Stored, binding: tuple[Any, ...]) -> bool:
+        """Return whether *stored* can be saved as it is, without a look at its value."""
+        is_complete = self.plaintext is not None and not stored.needs_renewal
+        return is_complete and (stored.token is None or stored.binding == binding)
 
 
 def create_index_keys(*owners: type[models.Model]) -> list[str]:

@@ -33,3 +33,7 @@ class IndexExact(IndexIn):
 
     def __init__(self, lhs: Any, rhs: Any) -> None:
         super().__init__(lhs, [rhs])
+
+    def get_prep_lookup(self) -> Any:
+        """Return the index values of the value, or None to let Django search for NULL."""
+        return None if self.rhs == [None] else super().get_prep_lookup()

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any, Final
 
 from django.db import models
 from django.db.models.signals import class_prepared
 
 from app_integration.errors import ConfigurationError
-from app_integration.integrations.django.fields import BlindIndexField, EncryptedField
+from app_integration.integrations.django.fields import EncryptedField
+from app_integration.integrations.django.written_fields import SavedValues, add_bound, add_columns
 from app_integration.integrations.orm_values import as_index_values
 
 _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 
 
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
-    """A query set that rejects ordering by encrypted fields."""
+    """A query set that rejects ordering by encrypted fields, and writes their columns together."""
 
     def order_by(self, *names: Any) -> EncryptedQuerySet:
         """Return the query set in another order, as Django does.
@@ -33,6 +35,75 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
         ordered: EncryptedQuerySet = super().order_by(*names)
         return ordered
 
+    def raw(
+        self, raw_query: Any, params: Any = (), translations: Any = None, using: Any = None
+    ) -> models.query.RawQuerySet:
+        """Return the objects of a query in SQL, as Django does.
+
+        While plaintext is read, tokens among its columns are not taken for values.
+
+        Args:
+            raw_query: The SQL.
+            params: Its parameters.
+            translations: The fields of columns that have other names.
+            using: The alias of the database.
+
+        """
+        tokens = {
+            each.column: f"stored_{each.column}"
+            for each in self.model._meta.concrete_fields
+            if isinstance(each, EncryptedField) and each.reads_plaintext
+        }
+        return super().raw(raw_query, params, {**tokens, **(translations or {})}, using)
+
+    def update(self, **values: Any) -> int:
+        """Update all rows as Django does, and clear indexes and plaintext with a cleared field.
+
+        Args:
+            values: The values by field. An encrypted one can only be None, or another row's token.
+
+        """
+        cleared = [name for name, value in values.items() if value is None]
+        others = add_columns(self.model, cleared) - values.keys()
+        updated: int = super().update(**values, **dict.fromkeys(others))
+        return updated
+
+    def bulk_create(
+        self, objs: Iterable[Any], *args: Any, update_fields: Any = None, **options: Any
+    ) -> list[Any]:
+        """Insert objects as Django does, and update the fields that belong to *update_fields*.
+
+        Args:
+            objs: The objects.
+            args: Passed to Django.
+            update_fields: The fields to update if a row exists.
+            options: Passed to Django.
+
+        """
+        if update_fields is not None:
+            update_fields = [*add_bound(self.model, update_fields)]
+        created: list[Any] = super().bulk_create(
+            objs, *args, update_fields=update_fields, **options
+        )
+        return created
+
+    def bulk_update(
+        self, objs: Iterable[Any], fields: Iterable[str], *args: Any, **options: Any
+    ) -> int:
+        """Update objects as Django does, with encrypted values and all that belongs to them.
+
+        Args:
+            objs: The objects.
+            fields: The names of the fields. Those of their indexes and plaintext are added.
+            args: Passed to Django.
+            options: Passed to Django.
+
+        """
+        names = add_bound(self.model, fields)
+        saved = [SavedValues(each, names) for each in objs]
+        updated: int = super().bulk_update(saved, names, *args, **options)
+        return updated
+
 
 class EncryptedModel(models.Model):  # type: ignore[misc] # as above
     """Base class of a model with encrypted fields."""
@@ -43,19 +114,44 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
         abstract = True
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
-        """Save the object as Django does, and with an attribute always its blind indexes.
+        """Save the object as Django does, and with an attribute always what belongs to it.
 
         Args:
             args: Passed to Django.
-            update_fields: The names of the fields to save. The fields of their indexes are added.
+            update_fields: The names of the fields to save. The fields of their indexes and
+                plaintext are added, and the encrypted fields that are bound to them.
             options: Passed to Django.
 
         """
+        if update_fields is None and not args and not options.get("force_insert"):
+            update_fields = self._find_loaded_fields(options.get("using"))
         if update_fields is not None:
-            names = set(update_fields)
-            fields = [each for each in self._meta.fields if isinstance(each, BlindIndexField)]
-            update_fields = names | {each.name for each in fields if names & set(each.of)}
+            update_fields = add_bound(type(self), update_fields)
         super().save(*args, update_fields=update_fields, **options)
+
+    @classmethod
+    def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
+        """Return the object of a loaded row, as Django does.
+
+        Args:
+            db: The alias of the database.
+            field_names: The loaded fields.
+            values: Their values.
+
+        """
+        row = super().from_db(db, field_names, values)
+        for each in cls._meta.concrete_fields:
+            if isinstance(each, EncryptedField):
+                each.note_context(row)
+        return row
+
+    def _find_loaded_fields(self, using: str | None) -> set[str] | None:
+        """Return the fields to save if some were not loaded, as Django does; else None."""
+        deferred = self.get_deferred_fields()
+        if not deferred or using not in (None, self._state.db):
+            return None
+        fields = (each for each in self._meta.concrete_fields if not each.primary_key)
+        return {each.attname for each in fields if each.attname not in deferred} or None
 
 
 def find(rows: Any, field: str, value: Any) -> list[Any]:
@@ -112,7 +208,7 @@ def _check_path(model: Any, path: list[str]) -> None:
     for name in path:
         fields = {} if model is None else {each.name: each for each in model._meta.get_fields()}
         field = fields.get(name)
-        if isinstance(field, EncryptedField):
+        if isinstance(field, EncryptedField) and not field.reads_plaintext:
             field.raise_unsupported("order by it")
         model = getattr(field, "related_model", None)
 
@@ -124,6 +220,7 @@ def _check_model(sender: Any, **_: Any) -> None:
     """
     fields = [each for each in sender._meta.local_fields if isinstance(each, EncryptedField)]
     for field in fields:
+        _check_plaintext(sender, field)
         key = sender._meta.pk
         if isinstance(key, _DATABASE_GENERATED) or key.has_db_default():
             raise ConfigurationError(
@@ -136,6 +233,22 @@ def _check_model(sender: Any, **_: Any) -> None:
             raise ConfigurationError(
                 f"{field}: context={sorted(field.context_names)}; name attributes with columns of "
                 f"their own, and the primary key among them: {key.attname}"
+            )
+
+
+def _check_plaintext(sender: Any, field: EncryptedField) -> None:
+    """Raise ConfigurationError if *field* has a plaintext field, but not before it.
+
+    Django assigns fields in their order, and an assignment to *field* is one to its plaintext.
+    """
+    if field.plaintext is not None:
+        before = [
+            each.name for each in takewhile(lambda each: each is not field, sender._meta.fields)
+        ]
+        if field.plaintext.column not in before:
+            raise ConfigurationError(
+                f"{field}: plaintext={field.plaintext.column!r}; declare a field of that name "
+                "before it"
             )
 
 

@@ -26,7 +26,7 @@ from app_integration.integrations.sqlalchemy import (
 )
 from tests.support.databases.guarded_members import ROWS, GuardedMembers, guarded_members
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+pytestmark = pytest.mark.requires("embedded")
 
 BORN: Final = date(1815, 12, 10)
 
@@ -75,7 +75,8 @@ def first(session: Session, owner: Any) -> Any:
 
 
 @pytest.fixture
-def members() -> Iterator[GuardedMembers]:
+def members(default_client_on_server: None) -> Iterator[GuardedMembers]:
+    del default_client_on_server
     with guarded_members() as members:
         yield members
 

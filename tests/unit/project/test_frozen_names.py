@@ -920,7 +920,7 @@ SIGNATURES: Final = {
     "encryption.keys.stores.table:TableDataKeys": "engine, name=",
     "integrations.django.fields:BlindIndexField": "name, *, of, **options",
     "integrations.django.fields:EncryptedField": (
-        "field_id, kind=, *, context=, index=, key=, **options"
+        "field_id, kind=, *, context=, index=, key=, plaintext=, phase=, **options"
     ),
     "integrations.django.service:init": "model, path=",
     "integrations.django.service:metrics": "request",

@@ -1,0 +1,52 @@
+"""Model field for the values of a blind index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models
+
+from app_integration import default_client
+from app_integration.encryption.blind_index.index import BlindIndex
+
+
+class BlindIndexField(models.BinaryField):  # type: ignore[misc] # Django has no types
+    """A model field for the values of a blind index, updated when the object is saved."""
+
+    def __init__(self, name: str, *, of: Sequence[str], **options: Any) -> None:
+        """Declare the index; no request is sent yet.
+
+        Args:
+            name: The id of the index, such as ``customers.email``.
+            of: The names of the indexed attributes.
+            options: Those of ``BlindIndexes.index`` (*rows*, *distinct*, *normalise*,
+                *low_entropy*), and Django's own field options.
+
+        """
+        self.index_id = name
+        self.of = tuple(of)
+        own = ("rows", "distinct", "normalise", "low_entropy")
+        self.index_options = {each: options.pop(each) for each in own if each in options}
+        super().__init__(**{"null": True, "db_index": True, "editable": False, **options})
+
+    def deconstruct(self) -> Any:
+        """Return name, path, args and kwargs, from which a migration rebuilds the field."""
+        name, path, args, options = super().deconstruct()
+        return name, path, [self.index_id, *args], {**options, "of": self.of, **self.index_options}
+
+    @property
+    def blind_index(self) -> BlindIndex:
+        """Return the blind index, with the keys of the default client."""
+        indexes = default_client.get_default_client().indexes
+        return indexes.find(self.index_id) or indexes.index(self.index_id, **self.index_options)
+
+    def indexed_values(self, row: Any) -> tuple[Any, ...]:
+        """Return the values of the indexed attributes of *row*."""
+        return tuple(getattr(row, name) for name in self.of)
+
+    def pre_save(self, row: Any, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
+        """Return the index value of *row*'s current values, and assign it to the attribute."""
+        value = self.blind_index.value(*self.indexed_values(row))
+        setattr(row, self.attname, value)
+        return value

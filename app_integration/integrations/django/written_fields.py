@@ -1,0 +1,81 @@
+# ruff: noqa: SLF001 (``_meta`` is public by Django's documentation)
+"""Fields that are written together, and their values as columns have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from app_integration.integrations.django.fields import EncryptedField
+from app_integration.integrations.django.index_field import BlindIndexField
+
+
+def add_bound(model: Any, names: Iterable[str]) -> set[str]:
+    """Return the names of fields that are saved, with those that must be saved with them.
+
+    While a table is migrated, encrypted fields that are bound to a saved one get new tokens.
+
+    Args:
+        model: The model.
+        names: Names of fields or of their attributes.
+
+    """
+    given = {*names}
+    written = {each.attname for each in model._meta.concrete_fields if _is_among(each, given)}
+    bound = {
+        each.name
+        for each in model._meta.concrete_fields
+        if isinstance(each, EncryptedField)
+        and each.plaintext is not None
+        and written & {*each.context_names}
+    }
+    return add_columns(model, given | bound)
+
+
+def add_columns(model: Any, names: Iterable[str]) -> set[str]:
+    """Return the names of fields, with their blind indexes and plaintext fields.
+
+    See :func:`add_bound` for the arguments.
+    """
+    given, fields = {*names}, model._meta.concrete_fields
+    written = {each.attname for each in fields if _is_among(each, given)}
+    plaintext = {
+        each.plaintext.column
+        for each in fields
+        if isinstance(each, EncryptedField) and each.plaintext and each.attname in written
+    }
+    indexes = {
+        each.name for each in fields if isinstance(each, BlindIndexField) and written & {*each.of}
+    }
+    return given | plaintext | indexes
+
+
+class SavedValues:
+    """A model object whose encrypted attributes are tokens and index values, for a bulk update."""
+
+    def __init__(self, row: Any, names: set[str]) -> None:
+        """Encrypt and index the values of *row*.
+
+        Args:
+            row: The model object.
+            names: The names of the fields that are written.
+
+        """
+        self._row = row
+        self._saved = {
+            each.attname: each.pre_save(row, add=False) for each in _encrypted(row, names)
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        saved = self.__dict__["_saved"]
+        return saved[name] if name in saved else getattr(self.__dict__["_row"], name)
+
+
+def _encrypted(row: Any, names: set[str]) -> Iterator[Any]:
+    for each in row._meta.concrete_fields:
+        if each.name in names and isinstance(each, EncryptedField | BlindIndexField):
+            yield each
+
+
+def _is_among(field: Any, names: set[str]) -> bool:
+    return field.name in names or field.attname in names

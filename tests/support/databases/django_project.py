@@ -1,0 +1,52 @@
+"""Django's settings, which a process has once, and its connection to a database of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import django
+from django.conf import settings
+from django.db import connections
+
+
+def set_up() -> None:
+    """Configure Django for this process, with an empty database in memory, unless it is."""
+    if settings.configured:
+        return
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=[],
+    )
+    django.setup()
+
+
+@contextmanager
+def connected(info: Any) -> Iterator[Any]:
+    """Let Django use a PostgreSQL database during the block.
+
+    Args:
+        info: ``info`` of a connection of psycopg, to whose database it connects as that user.
+
+    """
+    from django.db.backends.postgresql.base import DatabaseWrapper  # noqa: PLC0415 (after set_up)
+
+    connections.databases["postgres"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": info.host,
+        "PORT": info.port,
+        "USER": info.user,
+        "PASSWORD": info.password,
+        "NAME": info.dbname,
+    }
+    known = connections["default"]
+    connections.configure_settings(connections.databases)
+    wrapper = DatabaseWrapper(connections.databases["postgres"], "default")
+    connections["default"] = wrapper
+    try:
+        yield wrapper
+    finally:
+        wrapper.close()
+        connections["default"] = known
+        del connections.databases["postgres"]
