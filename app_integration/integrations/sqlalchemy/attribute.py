@@ -153,13 +153,17 @@ class Encrypted:
     def bind(self, row: Any, name: str, value: Any) -> None:
         """Encrypt the value of *row* for a context in which the attribute *name* becomes *value*.
 
-        It is called before the change, because the token opens only in the context before it.
+        It is called before the change, because the token opens only in the context before it. A
+        value that was not assigned since the last flush stays as it is, unless the table is
+        migrated: the code of before the migration did not assign it again, either.
 
         Raises:
             DecryptionFailed: If the row's token is not authentic for this field and row.
             KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
+        if self.plaintext is None and not plaintext_column.is_written(row, self.token_name):
+            return
         binding = tuple(
             value if each == name else getattr(row, each) for each in self.context_names(type(row))
         )

@@ -143,14 +143,11 @@ def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (
 
 
 def _on_context_set(row: Any, value: Any, previous: Any, initiator: Any) -> None:
-    """Encrypt again what is bound to a changed attribute, while its table is migrated.
-
-    The plaintext-writing code that it had before did not assign the value again, either.
-    """
+    """Encrypt again what is bound to an attribute that changes. See ``Encrypted.bind``."""
     if value == previous:
         return
     for each in encrypted_attributes(type(row)).values():
-        if each.plaintext is not None and initiator.key in each.context_names(type(row)):
+        if initiator.key in each.context_names(type(row)):
             each.bind(row, initiator.key, value)
 
 

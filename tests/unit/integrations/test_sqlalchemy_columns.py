@@ -249,6 +249,21 @@ def test_changed_context_of_an_expired_object_raises(session: Session) -> None:
         session.flush()
 
 
+def test_value_assigned_before_its_context_changes_is_bound_to_the_new_one(
+    session: Session,
+) -> None:
+    note = Note(id=uuid4(), buyer="ada", text="first")
+    note.buyer = "bob"
+    session.add(note)
+    session.commit()
+    assert note.text == "first"
+    note.text = "second"
+    note.buyer = "eve"
+    assert note.text == "second"
+    session.commit()
+    assert (note.text, note.buyer) == ("second", "eve")
+
+
 def test_empty_value_is_read_again_after_a_rollback_and_a_refresh(
     engine: Engine, session: Session
 ) -> None:
