@@ -31,6 +31,7 @@ from vault.backup.login import read_url_file
 from vault.backup.manifest import Entry
 from vault.backup.progress import Progress
 from vault.backup.restore import Backup, Restored
+from vault.declare import sizes
 from vault.declare.schema.field_types import Within
 
 out = Console(soft_wrap=True)
@@ -38,8 +39,6 @@ err = Console(stderr=True, soft_wrap=True)
 
 FAULTY: Final = 2
 _MAX_AGE: Final = Within("1m", "3650d")
-_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
-_STEP: Final = 1000
 
 
 Folder = Annotated[Path, typer.Option("--folder", help="folder of the backups")]
@@ -210,10 +209,4 @@ def _counts(restored: Restored) -> str:
 
 
 def _describe(entry: Entry) -> str:
-    return f"{entry.tables} tables, {entry.rows} rows, {_size(entry.size)}"
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes for people: ``1.2 MB``."""
-    power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
-    return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
+    return f"{entry.tables} tables, {entry.rows} rows, {sizes.render(entry.size)}"

@@ -1,4 +1,4 @@
-"""Progress, sizes and interruption of the backup commands."""
+"""Progress and interruption of the backup commands."""
 
 from __future__ import annotations
 
@@ -9,23 +9,9 @@ import signal
 import pytest
 from rich.console import Console
 
-from console.backup import _interruptible, _size
+from console.backup import _interruptible
 from console.byte_progress import show_progress
 from vault.backup.errors import BackupFailed
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (12_345_678, "12.3 MB"),
-        (10**16, "10000.0 TB"),
-    ],
-)
-def test_size_is_for_people(count: int, text: str) -> None:
-    assert _size(count) == text
 
 
 def test_progress_shows_each_step_on_a_terminal() -> None:
