@@ -1,8 +1,9 @@
-"""Lag of the replicas of a server, in seconds and bytes.
+"""Lag of the replicas of a server, in seconds and bytes, and of slots that nobody reads.
 
 The server's own measure, ``replay_lag``, stays at its last value while a replica replays nothing,
 and is NULL on an idle one. So the positions of the log are remembered: a replica that has not
-replayed the end of ten seconds ago is ten seconds behind.
+replayed the end of ten seconds ago is ten seconds behind. For a replica that is gone, its slot
+keeps the log, until the disk of the server is full.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _REPLICAS: Final[LiteralString] = """
     FROM pg_stat_replication WHERE state IS NULL OR replay_lsn IS NOT NULL
     ORDER BY 1
 """
+_SLOTS: Final[LiteralString] = """
+    SELECT slot_name, (restart_lsn - '0/0')::bigint FROM pg_replication_slots
+    WHERE NOT active AND restart_lsn IS NOT NULL ORDER BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,16 @@ class _Replica:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far one replica is behind.
+    """How far one replica or slot is behind.
 
     Attributes:
-        replica: Its name.
-        seconds: Seconds since it had replayed all.
-        size: Bytes of WAL that it has not replayed.
+        name: What it is, and its name.
+        seconds: Seconds since it had replayed all; 0 for a slot.
+        size: Bytes of WAL that it has not replayed, or keeps.
 
     """
 
-    replica: str
+    name: str
     seconds: float
     size: int
 
@@ -80,7 +85,7 @@ class ReplicaLag:
         self._positions = Positions()
 
     def read(self, connection: Connection, now: float) -> list[Lag] | None:
-        """Return the lag of each replica; None if this user may not see it.
+        """Return the lag of each replica and unused slot; None if this user may not see it.
 
         Args:
             connection: A connection to the server that the replicas follow, outside a transaction.
@@ -96,11 +101,15 @@ class ReplicaLag:
             replicas = cursor.execute(_REPLICAS).fetchall()
         if any(each.is_hidden for each in replicas):
             return None
-        return [self._measure(each, now, end) for each in replicas]
+        slots = connection.execute(_SLOTS).fetchall()
+        return [
+            *(self._measure(each, now, end) for each in replicas),
+            *(Lag(f"unused slot {name}", 0.0, max(0, end - kept)) for name, kept in slots),
+        ]
 
     def _measure(self, replica: _Replica, now: float, end: int) -> Lag:
         replayed = replica.position or 0
         seconds = self._positions.seconds_behind(now, replayed)
         if replayed < end:
             seconds = max(seconds, replica.seconds or 0.0)
-        return Lag(replica.name, seconds, max(0, end - replayed))
+        return Lag(f"replica {replica.name}", seconds, max(0, end - replayed))

@@ -124,8 +124,5 @@ class Throttle:
             return f"the file {self._limits.flag} exists"
         for lag in lags:
             if lag.seconds > self._limits.seconds or lag.size > self._limits.size:
-                return (
-                    f"replica {lag.replica} is {lag.seconds:.0f} s and"
-                    f" {lag.size / 1_000_000:.1f} MB behind"
-                )
+                return f"{lag.name} is {lag.seconds:.0f} s and {lag.size / 1_000_000:.1f} MB behind"
         return None

@@ -20,6 +20,7 @@ from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.replica import NAME as REPLICA
 from tests.support.databases.replica import Replica, streaming_replica
 from tests.support.migrations.sized_table import NAME, Shape, SizedTable
+from tests.support.polling import wait_until
 from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
@@ -28,6 +29,7 @@ BATCH: Final = 50
 ROWS: Final = 2000
 BATCH_SECONDS: Final = 0.1
 HOLDS: Final = 3  # until a test lets a held worker go on
+MOST_HOLDS: Final = 100
 
 
 class Run:
@@ -71,8 +73,9 @@ class Run:
             reading = throttle.read(self.other)
             if reading.reason is not None:
                 self.held.append((reading.reason, sum(done)))
-                assert len(self.held) <= HOLDS, "the worker was not let go on"
-                if len(self.held) == HOLDS:
+                assert len(self.held) <= MOST_HOLDS, "the worker was not let go on"
+                # A slow machine's replica may fall behind again.
+                if len(self.held) >= HOLDS:
                     release()
             return reading
 
@@ -143,9 +146,7 @@ def test_throttle_is_read_once_a_second(run: Run) -> None:
 
 def test_migration_that_is_gone_holds_its_workers(run: Run) -> None:
     run.connection.execute("DELETE FROM strongroom_migration.migrations")
-    assert (
-        run.throttle(Limits()).read(run.other).reason == f"migration {NAME} is not there any more"
-    )
+    assert run.throttle(Limits()).read(run.other).reason == f"migration {NAME} is not there any more"
 
 
 def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
@@ -156,7 +157,7 @@ def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
     reason, rows = run.held[0]
     assert reason.startswith(f"replica {REPLICA} is 1")
     assert 5 * BATCH <= rows <= 15 * BATCH
-    assert {done for _, done in run.held} == {rows}
+    assert {done for _, done in run.held[:HOLDS]} == {rows}
     assert not run.warnings
 
 
@@ -169,7 +170,36 @@ def test_replica_that_lacks_many_bytes_holds_the_worker(run: Run, replica: Repli
 def test_replica_that_keeps_up_holds_nobody(run: Run, replica: Replica) -> None:
     replica.wait_until_current()
     (lag,) = ReplicaLag().read(run.connection, 0.0) or []
-    assert (lag.replica, lag.seconds) == (REPLICA, 0.0)
+    assert (lag.name, lag.seconds) == (f"replica {REPLICA}", 0.0)
+
+
+def test_lag_that_the_server_measured_counts_from_the_first_reading(
+    run: Run, replica: Replica
+) -> None:
+    replica.delay_replay(300)
+
+    def is_late() -> bool:
+        run.connection.execute("SELECT pg_current_xact_id()")
+        lags = ReplicaLag().read(run.connection, 0.0) or []
+        return any(each.seconds > 0.2 for each in lags)
+
+    wait_until(is_late, "the replica is late")
+    replica.delay_replay(0)
+    replica.wait_until_current()
+
+
+def test_slot_that_nobody_reads_counts_until_it_is_dropped(run: Run) -> None:
+    run.connection.execute("CHECKPOINT")
+    run.connection.execute("SELECT pg_create_physical_replication_slot('standby', true)")
+    run.connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 200000))")
+    lag = ReplicaLag()
+    found = {each.name: each for each in lag.read(run.connection, 0.0) or []}["unused slot standby"]
+    assert 200_000 < found.size < 2_000_000
+    reason = run.throttle(Limits(seconds=1e6, size=found.size - 100_000)).read().reason
+    assert reason is not None
+    assert " MB behind" in reason
+    run.connection.execute("SELECT pg_drop_replication_slot('standby')")
+    assert "unused slot standby" not in {each.name for each in lag.read(run.connection, 0.0) or []}
 
 
 @pytest.mark.usefixtures("replica")
