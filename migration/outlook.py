@@ -1,0 +1,258 @@
+"""Outlook of a migration before it begins: what each stage does, locks and takes, and what ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from migration.column_rules import ColumnRules
+from migration.estimate import Estimate, Estimator
+from migration.live_table import LiveTable
+from migration.migrated_table import MigratedTable
+from migration.sample import Sample
+from migration.stage import Stage
+from vault.declare import durations, sizes
+
+_ALONE: Final = "ACCESS EXCLUSIVE"
+_WRITES: Final = "ROW EXCLUSIVE"
+_READS: Final = "ACCESS SHARE"
+_MAINTAINS: Final = "SHARE UPDATE EXCLUSIVE"
+_PARTITIONED: Final = "p"
+
+_UNITS: Final = ((86_400, "days"), (3600, "h"), (60, "min"))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock on the table.
+
+    Attributes:
+        mode: Its mode, as PostgreSQL names it.
+        held: For how long it is held.
+
+    """
+
+    mode: str
+    held: str
+
+
+#: The change of a definition; see :mod:`migration.table_lock`.
+_DEFINITION: Final = Lock(_ALONE, "for milliseconds; queries wait 20 ms for each attempt at most")
+_BATCH: Final = Lock(_WRITES, "for a batch; its rows are locked while they are written")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the migration.
+
+    Attributes:
+        stage: The stage that it leads to.
+        what: What happens.
+        locks: The locks that it takes on the table, in order.
+        estimate: What it takes; None if that is not worth mention.
+
+    """
+
+    stage: Stage
+    what: str
+    locks: tuple[Lock, ...] = ()
+    estimate: Estimate | None = None
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that a person reads."""
+        yield f"{self.stage}: {self.what}"
+        for lock in self.locks:
+            yield f"  {lock.mode} {lock.held}"
+        if not self.locks:
+            yield "  no lock on the table"
+        if self.estimate is not None:
+            disk, log = sizes.render(self.estimate.files), sizes.render(self.estimate.wal)
+            yield f"  disk {disk}, WAL {log} and about {_render_time(self.estimate.seconds)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as JSON."""
+        taken = self.estimate
+        return {
+            "stage": str(self.stage),
+            "what": self.what,
+            "locks": [asdict(each) for each in self.locks],
+            "disk": None if taken is None else taken.files,
+            "wal": None if taken is None else taken.wal,
+            "seconds": None if taken is None else taken.seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Outlook of a migration.
+
+    Attributes:
+        table: Its table, with the schema.
+        rows: The number of its rows, about.
+        size: Its size in bytes, with indexes.
+        steps: The stages, in order.
+        rules: The rules of its plaintext columns.
+        dependents: What depends on a plaintext column, by its name.
+
+    """
+
+    table: str
+    rows: int
+    size: int
+    steps: tuple[Step, ...]
+    rules: tuple[ColumnRules, ...]
+    dependents: Mapping[str, tuple[str, ...]]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that a person reads."""
+        yield f"{self.table}: about {self.rows} rows, {sizes.render(self.size)}"
+        for step in self.steps:
+            yield from step.lines()
+        yield from self.column_lines()
+
+    def column_lines(self) -> Iterator[str]:
+        """Yield the lines about the plaintext columns with rules or dependents."""
+        for rules in self.rules:
+            notes = [*_describe_rules(rules), *self._describe_dependents(rules.column)]
+            if notes:
+                yield rules.column
+            yield from (f"  {note}" for note in notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outlook as JSON."""
+        return {
+            "table": self.table,
+            "rows": self.rows,
+            "size": self.size,
+            "stages": [each.to_json() for each in self.steps],
+            "columns": [
+                {**asdict(each), "dependents": list(self.dependents.get(each.column, ()))}
+                for each in self.rules
+            ],
+        }
+
+    def _describe_dependents(self, column: str) -> Iterator[str]:
+        for each in self.dependents.get(column, ()):
+            yield f"goes with the column, or keeps it from being dropped: {each}"
+
+
+def build(
+    table: MigratedTable,
+    live: LiveTable,
+    sample: Sample,
+    estimator: Estimator,
+    rules: list[ColumnRules],
+    *,
+    quiet_for: int,
+) -> Outlook:
+    """Return the outlook of the migration of *table*.
+
+    Args:
+        table: The table, as planned.
+        live: The same table as it is in the database.
+        sample: Its sample.
+        estimator: Estimates what the passes take.
+        rules: The rules of its plaintext columns.
+        quiet_for: Seconds without a writer that does not encrypt.
+
+    """
+    name = f"{table.schema}.{table.name}"
+    steps = (
+        *_first_steps(table, live, estimator, quiet_for),
+        *_last_steps(table, estimator, rules),
+    )
+    return Outlook(name, sample.rows, live.size, steps, tuple(rules), live.dependents)
+
+
+def _first_steps(
+    table: MigratedTable, live: LiveTable, estimator: Estimator, quiet_for: int
+) -> Iterator[Step]:
+    """Yield the steps while plaintext is what applications read."""
+    added = f"the columns {', '.join(table.written)} and the guard are added"
+    yield Step(Stage.GUARDED, f"{added}; it queues writes that bring no token", (_DEFINITION,))
+    yield Step(
+        Stage.DUAL_WRITING,
+        f"the guard refuses writes that bring no token, after {durations.render(quiet_for)}"
+        " without one",
+    )
+    yield Step(
+        Stage.BACKFILLED, "each row without tokens is encrypted", (_BATCH,), estimator.backfill()
+    )
+    yield Step(
+        Stage.VERIFIED,
+        "each token is decrypted and compared with its plaintext",
+        (Lock(_READS, "for a batch; rows that are wrong are written again"),),
+        estimator.verification(),
+    )
+    yield _index_step(table, live, estimator)
+
+
+def _index_step(table: MigratedTable, live: LiveTable, estimator: Estimator) -> Step:
+    if not table.indexes:
+        return Step(Stage.INDEXED, "nothing is built, as there is no blind index")
+    locks = [Lock(_MAINTAINS, "for the build; queries go on, vacuum and DDL wait")]
+    if live.kind == _PARTITIONED:
+        locks.append(_DEFINITION)
+    columns = ", ".join(each.column for each in table.indexes)
+    what = f"a database index is built on {columns}, beside reads and writes"
+    return Step(Stage.INDEXED, what, tuple(locks), estimator.index_build())
+
+
+def _last_steps(
+    table: MigratedTable, estimator: Estimator, rules: list[ColumnRules]
+) -> Iterator[Step]:
+    """Yield the steps that take plaintext away."""
+    columns = ", ".join(each.plaintext for each in table.columns)
+    required = ", ".join(each.column for each in rules if each.is_required)
+    lifted = f"; NOT NULL is lifted from {required}" if required else ""
+    yield Step(
+        Stage.SWITCHED,
+        f"applications read tokens, and go on writing plaintext{lifted}",
+        (_DEFINITION,) if required else (),
+    )
+    yield Step(
+        Stage.NULLED,
+        f"each token is opened, and {columns} set NULL where it opens; then a constraint keeps"
+        " them NULL",
+        (_BATCH, _DEFINITION, Lock(_MAINTAINS, "for one scan that checks the constraint")),
+        estimator.nulling(),
+    )
+    yield Step(
+        Stage.DROPPED,
+        f"{columns} and the guard are dropped, after which there is no way back",
+        (_DEFINITION,),
+    )
+
+
+def _describe_rules(rules: ColumnRules) -> Iterator[str]:
+    if rules.is_required:
+        yield "NOT NULL: it is lifted at the switch; the way back sets it again"
+    if rules.default is not None:
+        yield (
+            f"default {rules.default}: it comes without a token, so that the guard refuses inserts"
+            " that leave the column out; drop it before"
+        )
+    if rules.unique:
+        yield (
+            f"unique by {', '.join(rules.unique)}: that ends when plaintext is no longer written,"
+            " because different values share a value of a blind index"
+        )
+    for name in rules.references:
+        yield (
+            f"{name}: it ends when plaintext is no longer written, and its drop locks the other"
+            " table"
+        )
+    for name in rules.referrers:
+        yield (
+            f"{name} refers to it: drop that foreign key before plaintext is set NULL, which it"
+            " refuses or carries over to its rows"
+        )
+
+
+def _render_time(seconds: float) -> str:
+    """Return *seconds* in the largest unit of which there are two: ``90 min``."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
