@@ -86,6 +86,16 @@ class Estimate:
     wal: int = 0
     seconds: float = 0.0
 
+    def __add__(self, other: Estimate) -> Estimate:
+        """Return what both take, one after the other."""
+        return Estimate(
+            self.heap + other.heap,
+            self.indexes + other.indexes,
+            self.scratch + other.scratch,
+            self.wal + other.wal,
+            self.seconds + other.seconds,
+        )
+
     @property
     def files(self) -> int:
         """Return the bytes of all files but the WAL."""
@@ -147,6 +157,10 @@ class Estimator:
         seconds = self._indexes * sample.rows / _INDEX_SPEED
         wal = size + (scanned if self._indexes else 0)
         return Estimate(indexes=size, scratch=size, wal=wal, seconds=seconds)
+
+    def before_switch(self) -> Estimate:
+        """Return what the passes before the switch take, for which there must be room at once."""
+        return self.backfill() + self.verification() + self.index_build()
 
     def nulling(self) -> Estimate:
         """Return what it takes to replace each token and take its plaintext away.

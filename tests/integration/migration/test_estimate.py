@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import pytest
@@ -10,6 +11,7 @@ from psycopg import Connection
 
 from migration import index_build, sample
 from migration.estimate import Estimate, Estimator, Speed
+from migration.sample import Checkpoints
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.sized_table import AT_ONCE, Growth, Shape, SizedTable
 
@@ -66,6 +68,27 @@ def test_passes_write_what_was_estimated(
     nulled = sized.measure(sized.null)
     assert_estimated(before.nulling(), nulled)
     assert_estimated(now.nulling(), nulled)
+
+
+def test_checkpoints_make_scattered_rows_write_more(connection: Connection, create: Create) -> None:
+    shape, checkpoints = Shape(10_000, "uuid"), 5
+    sized = create(shape)
+    read = sample.read(connection, sized.table, sized.live())
+    assert read.is_scattered
+    seconds = Speed().seconds(shape.rows) / (checkpoints - 0.5)
+    often = replace(read, checkpoints=Checkpoints(seconds, read.checkpoints.size))
+    estimate = Estimator(sized.table, often, Speed(), has_data_keys=True).backfill()
+    once = Estimator(sized.table, read, Speed(), has_data_keys=True).backfill()
+    sized.begin()
+
+    def backfill() -> None:
+        worker = sized.worker(shape.rows // checkpoints)
+        while worker.run_batch(connection) is not None:
+            connection.execute("CHECKPOINT")
+
+    actual = sized.measure(backfill).wal
+    assert_within(actual, estimate.wal)
+    assert estimate.wal > 1.5 * once.wal
 
 
 @pytest.mark.parametrize("shape", [Shape(10_000), SHAPES[2], SHAPES[5]], ids=str)

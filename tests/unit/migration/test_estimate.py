@@ -40,6 +40,15 @@ def test_duty_and_speed_make_the_time() -> None:
     assert slow.verification().files == slow.verification().wal == 0
 
 
+def test_passes_before_the_switch_add_up() -> None:
+    found = estimator()
+    backfill, build = found.backfill(), found.index_build()
+    together = found.before_switch()
+    assert together.files == backfill.files + build.files
+    assert together.wal == backfill.wal + build.wal
+    assert together.seconds == 2 * backfill.seconds + build.seconds
+
+
 def test_tokens_that_carry_their_data_key_take_more() -> None:
     text = Estimator(TABLE, SAMPLE, Speed(), has_data_keys=False).backfill()
     assert text.heap - estimator().backfill().heap > 1.25 * 140 * SAMPLE.rows
