@@ -1,11 +1,14 @@
 """Database indexes on the columns of blind indexes, built while the table is in use.
 
 They are built after the backfill, because it would have to keep them up to date row by row. A build
-that fails leaves an invalid index, which the next call drops.
+that fails leaves an invalid index, which the next call drops. A build whose process was killed goes
+on in the server, and its index is invalid until it ends. So the next call waits for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
@@ -15,8 +18,9 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from migration import table_lock
 from migration.migrated_table import MigratedTable
-from migration.table_lock import Pacing
+from migration.table_lock import Pacing, TableLockNotTaken
 
+_PAUSE: Final = 0.5  # seconds between attempts, on average
 #: The table itself, or its partitions that have rows.
 _LEAVES: Final[LiteralString] = """
     WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS relation)
@@ -34,6 +38,18 @@ _INDEXES: Final[LiteralString] = """
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
         AND a.attname = %s AND i.indnatts = 1 AND i.indpred IS NULL
+"""
+# Each attempt returns at once, because a session that waits holds a snapshot, and the build would
+# wait for that.
+_BEGIN: Final[LiteralString] = """
+    SELECT pg_try_advisory_lock(
+        'pg_class'::regclass::int, format('%%I.%%I', %s::text, %s::text)::regclass::int
+    )
+"""
+_END: Final[LiteralString] = """
+    SELECT pg_advisory_unlock(
+        'pg_class'::regclass::int, format('%%I.%%I', %s::text, %s::text)::regclass::int
+    )
 """
 
 
@@ -53,13 +69,19 @@ def build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[
         connection: A connection that commits each statement, because a build needs two
             transactions.
         table: The table.
-        pacing: Time and chance between attempts to lock a partitioned table.
+        pacing: Time and chance between attempts to begin, and to lock a partitioned table.
 
     Raises:
-        TableLockNotTaken: If others held a partitioned table all the time. Call it again.
+        TableLockNotTaken: If another build went on, or others held a partitioned table, all the
+            time. Call it again.
         psycopg.Error: If the server rejects a statement. Call it again.
 
     """
+    with _only_build(connection, table, pacing):
+        return _build(connection, table, pacing)
+
+
+def _build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[str]:
     leaves = connection.execute(_LEAVES, (table.schema, table.name)).fetchall()
     built = []
     for index in table.indexes:
@@ -69,6 +91,24 @@ def build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[
         if any(is_new):
             built.append(index.column)
     return built
+
+
+@contextmanager
+def _only_build(connection: Connection, table: MigratedTable, pacing: Pacing) -> Iterator[None]:
+    """Let no other session build indexes of *table* during the block."""
+    named, end = (table.schema, table.name), pacing.clock() + pacing.patience
+    while connection.execute(_BEGIN, named).fetchone() != (True,):
+        if pacing.clock() >= end:
+            raise TableLockNotTaken(
+                f"{table.schema}.{table.name}: another session builds an index of the table; wait"
+                " until it ends, and repeat the command"
+            )
+        pacing.sleep(_PAUSE * (0.5 + pacing.random()))
+    try:
+        yield
+    finally:
+        if not connection.closed:  # the session's end unlocks it, too
+            connection.execute(_END, named)
 
 
 def _ensure(connection: Connection, schema: str, name: str, column: str) -> bool:

@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from migration import index_build
 from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.table_lock import Pacing
+from migration.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -59,6 +59,23 @@ def test_invalid_index_is_dropped_and_built_again(
     assert indexes(connection, "guests") == [("guests_email_index_idx", False)]
     assert index_build.build(connection, table("guests"), AT_ONCE) == ["email_index"]
     assert indexes(connection, "guests") == [("guests_email_index_idx", True)]
+
+
+def test_build_waits_for_that_of_another_session(
+    connection: Connection, database: OwnDatabase
+) -> None:
+    query: LiteralString = (
+        "SELECT pg_try_advisory_lock('pg_class'::regclass::int, 'guests'::regclass::int)"
+    )
+    with database.connect() as other:
+        assert other.execute(query).fetchone() == (True,)
+        with pytest.raises(TableLockNotTaken, match=r"public\.guests: another session builds"):
+            index_build.build(connection, table("guests"), AT_ONCE)
+        ended = Pacing(lambda: 0.0, lambda _: other.close(), lambda: 0.0)
+        assert index_build.build(connection, table("guests"), ended) == ["email_index"]
+        assert index_build.build(connection, table("visits"), AT_ONCE) == ["email_index"]
+    with database.connect() as other:
+        assert other.execute(query).fetchone() == (True,)
 
 
 def test_partitions_have_indexes_that_their_table_takes_over(connection: Connection) -> None:
