@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from decimal import Decimal
-from functools import partial
-from typing import Any, Final, LiteralString, TypeAlias
+from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
 from psycopg import Connection
 
-from app_integration.encryption.blind_index.registry import BlindIndexes
-from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import EncryptionError
-from migration import live_table, ranges
+from migration import live_table
 from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.migrated_table import MigratedColumn, MigratedTable
 from migration.ranges import PassProgress, Ranges
 from migration.row_cipher import RowCipher
 from migration.row_statements import RowStatements
-from migration.token_writer import TokenWriter
 from migration.verification import Verification
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.models import cipher_parts, index_parts
+from tests.support.migrations import guests
+from tests.support.migrations.guests import GUESTS
+from tests.support.migrations.writers import write
 
 pytestmark = pytest.mark.requires("embedded")
 
 ROWS: Final = 3000
-_WRITES: Final = 50  # of each writer, at least
-Key: TypeAlias = tuple[int, str]
-GUESTS: Final = MigratedTable(
-    "public",
-    "guests",
-    ("id", "branch"),
-    (
-        MigratedColumn("email", "email_token", ("id", "branch")),
-        MigratedColumn("born", "born_token", ("id", "branch")),
-    ),
-    (IndexedColumns("email_index", ("email",)),),
-)
-_SETUP: LiteralString = """
-    CREATE TABLE guests (
-        id int, branch text, email varchar(80), born date, visits int DEFAULT 0,
-        email_token bytea, born_token bytea, email_index bytea, PRIMARY KEY (id, branch)
-    );
-    INSERT INTO guests SELECT n, 'b' || n %% 3, nullif('Guest' || n || '@example.com',
-        'Guest7@example.com'), CASE WHEN n %% 2 = 0 THEN '1980-01-01'::date + n END
-    FROM generate_series(1, %s) AS n;
-"""
 
 
 class Site:
@@ -62,25 +38,10 @@ class Site:
 
     def __init__(self, database: OwnDatabase) -> None:
         self.connect = database.connect
-        cipher = FieldCipher(
-            cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
-        )
-        self.field = partial(cipher.field, context=("id", "branch"))
-        self.email = cipher.field("guests.email", ("id", "branch"))
-        self.born = cipher.field("guests.born", ("id", "branch"), date)
-        indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
-        self.index = indexes.index("guests.email", rows=100_000, normalise="email")
-        self.index.create()
-        fields = {"email": self.email, "born": self.born}
-        self.cipher = RowCipher(GUESTS, fields, {"email_index": self.index})
-        self.ranges = Ranges("guests", "backfill")
-
-    def statements(self, connection: Connection) -> RowStatements:
-        live = live_table.read(connection, GUESTS.schema, GUESTS.name)
-        return RowStatements(GUESTS, live)
-
-    def writer(self, connection: Connection) -> TokenWriter:
-        return TokenWriter(self.statements(connection), self.cipher)
+        self.keys = guests.memory_keys()
+        self.cipher = self.keys.cipher
+        self.statements, self.writer = self.keys.statements, self.keys.writer
+        self.ranges = Ranges(guests.MIGRATION, "backfill")
 
     def worker(self, connection: Connection, batch: int = 200) -> Backfill:
         return Backfill(self.ranges, self.writer(connection), batch)
@@ -95,16 +56,9 @@ class Site:
 @pytest.fixture
 def site(database: OwnDatabase) -> Iterator[Site]:
     with database.connect() as connection:
-        connection.execute("CREATE SCHEMA strongroom_migration")
-        connection.execute(bypasses.TABLES)
-        connection.execute(ranges.TABLE)
-        with psycopg.ClientCursor(connection) as cursor:
-            cursor.execute(_SETUP, (ROWS,))
-        for statement in triggers.install(GUESTS, "guests"):
-            connection.execute(statement)
+        guests.create(connection, ROWS)
         yield Site(database)
-        connection.execute("DROP TABLE guests")
-        connection.execute("DROP SCHEMA strongroom_migration CASCADE")
+        guests.drop(connection)
 
 
 def test_backfill_encrypts_each_row(site: Site) -> None:
@@ -121,19 +75,21 @@ def test_backfill_beside_writers_leaves_no_wrong_row(site: Site) -> None:
     stopped = threading.Event()
     with site.connect() as connection, ThreadPoolExecutor(4) as threads:
         site.ranges.create(connection, GUESTS, 300)
-        writers = [threads.submit(write, site, seed, stopped) for seed in (1, 2)]
+        writers = [
+            threads.submit(write, site.connect, site.keys, ROWS, seed, stopped) for seed in (1, 2)
+        ]
         workers = [threads.submit(work, site) for _ in range(2)]
         for each in workers:
             each.result(60)
         stopped.set()
-        bypassing = sum(each.result(60) for each in writers)
+        bypassing = sum((each.result(60) for each in writers), Counter[str]())
         worker = site.worker(connection)
         while worker.redo(connection) is not None:
             pass
         assert remaining(site, connection) == (0, 0)
         found = bypasses.read_writers(connection, "guests")
-    assert bypassing > 0
-    assert sum(each.writes for each in found) == bypassing
+    assert bypassing.keys() == {"INSERT", "UPDATE"}
+    assert {each.operation: each.writes for each in found} == bypassing
 
 
 def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:
@@ -199,7 +155,7 @@ def test_row_that_cannot_be_encrypted_is_named(site: Site) -> None:
         connection.execute("UPDATE guests SET balance = 'NaN' WHERE id = 5")
         balance = MigratedColumn("balance", "balance_token", ("id", "branch"))
         table = MigratedTable("public", "guests", ("id", "branch"), (balance,))
-        field = site.field("guests.balance", kind=Decimal)
+        field = site.keys.field("guests.balance", kind=Decimal)
         statements = RowStatements(table, live_table.read(connection, "public", "guests"))
         rows = statements.read_range(connection, None, None, 10, incomplete=False)
         message = r"public\.guests, row 5, b2, column balance: "
@@ -219,7 +175,7 @@ def test_json_that_only_python_calls_equal_is_a_mismatch(
 ) -> None:
     with site.connect() as connection:
         connection.execute("ALTER TABLE guests ADD COLUMN notes jsonb, ADD notes_token bytea")
-        field = site.field("guests.notes", kind=dict)
+        field = site.keys.field("guests.notes", kind=dict)
         connection.execute(
             "UPDATE guests SET notes = %s, notes_token = %s WHERE id = 1",
             (stored, field.encrypt(encrypted, 1, "b1")),
@@ -244,49 +200,6 @@ def work(site: Site) -> None:
         worker = site.worker(connection)
         while site.ranges.read_progress(connection).left:
             worker.run_batch(connection)
-
-
-def write(site: Site, seed: int, stopped: threading.Event) -> int:
-    """Write at random until *stopped*, and return the number of writes that did not encrypt."""
-    choose, bypassing, writes = random.Random(seed), 0, 0  # noqa: S311 (which rows, not keys)
-    with site.connect() as connection:
-        while not stopped.is_set() or writes < _WRITES:
-            writes += 1
-            number = choose.randrange(1, ROWS)
-            key, email = (number, f"b{number % 3}"), f"new{choose.random()}@example.com"
-            action = choose.choice((write_both, write_plaintext, touch, replace))
-            bypassing += action(site, connection, key, email)
-    return bypassing
-
-
-def write_both(site: Site, connection: Connection, key: Key, email: str) -> int:
-    written = (email, site.email.encrypt(email, *key), site.index.value(email), *key)
-    connection.execute(
-        "UPDATE guests SET email = %s, email_token = %s, email_index = %s"
-        " WHERE (id, branch) = (%s, %s)",
-        written,
-    )
-    return 0
-
-
-def write_plaintext(_: Site, connection: Connection, key: Key, email: str) -> int:
-    statement: LiteralString = "UPDATE guests SET email = %s WHERE (id, branch) = (%s, %s)"
-    return connection.execute(statement, (email, *key)).rowcount
-
-
-def touch(_: Site, connection: Connection, key: Key, __: str) -> int:
-    connection.execute("UPDATE guests SET visits = visits + 1 WHERE (id, branch) = (%s, %s)", key)
-    return 0
-
-
-def replace(_: Site, connection: Connection, key: Key, email: str) -> int:
-    """Delete a row and insert it again without tokens, in one transaction."""
-    with connection.transaction():
-        connection.execute("DELETE FROM guests WHERE (id, branch) = (%s, %s)", key)
-        connection.execute(
-            "INSERT INTO guests (id, branch, email) VALUES (%s, %s, %s)", (*key, email)
-        )
-    return 1
 
 
 def remaining(site: Site, connection: Connection) -> tuple[int, int]:

@@ -1,0 +1,120 @@
+"""Table of guests that is migrated in tests, and the keys that its writers and workers share."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import Final, LiteralString
+
+import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import Connection
+from sqlalchemy import Engine, NullPool, create_engine, make_url
+
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.stores.table import TableDataKeys
+from migration import live_table, ranges
+from migration.guard import bypasses, triggers
+from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.row_cipher import RowCipher
+from migration.row_statements import RowStatements
+from migration.token_writer import TokenWriter
+from tests.support.models import cipher_parts, index_parts
+
+#: Name of the migration.
+MIGRATION: Final = "guests"
+GUESTS: Final = MigratedTable(
+    "public",
+    "guests",
+    ("id", "branch"),
+    (
+        MigratedColumn("email", "email_token", ("id", "branch")),
+        MigratedColumn("born", "born_token", ("id", "branch")),
+    ),
+    (IndexedColumns("email_index", ("email",)),),
+)
+#: The guest that has neither value.
+EMPTY: Final = 7
+_SETUP: LiteralString = """
+    CREATE TABLE guests (
+        id int, branch text, email varchar(80), born date, visits int DEFAULT 0,
+        email_token bytea, born_token bytea, email_index bytea, PRIMARY KEY (id, branch)
+    );
+    INSERT INTO guests SELECT n, 'b' || n %% 3, nullif('Guest' || n || '@example.com',
+        'Guest7@example.com'), CASE WHEN n %% 2 = 0 THEN '1980-01-01'::date + n END
+    FROM generate_series(1, %s) AS n;
+"""
+
+
+def create(connection: Connection, rows: int) -> None:
+    """Create the guarded table, with *rows* rows that have no token."""
+    connection.execute("CREATE SCHEMA strongroom_migration")
+    connection.execute(bypasses.TABLES)
+    connection.execute(ranges.TABLE)
+    with psycopg.ClientCursor(connection) as cursor:
+        cursor.execute(_SETUP, (rows,))
+    for statement in triggers.install(GUESTS, MIGRATION):
+        connection.execute(statement)
+
+
+def drop(connection: Connection) -> None:
+    """Drop what :func:`create` created."""
+    connection.execute("DROP TABLE guests")
+    connection.execute("DROP SCHEMA strongroom_migration CASCADE")
+
+
+class GuestKeys:
+    """Keys of one process, and what it encrypts with them.
+
+    Attributes:
+        field: Declares a field whose tokens are bound to the key of a guest.
+        email: The field of e-mail addresses.
+        born: The field of dates of birth.
+        index: The blind index of e-mail addresses.
+        cipher: Encrypts and checks rows.
+
+    """
+
+    def __init__(self, cipher: FieldCipher, indexes: BlindIndexes) -> None:
+        self.field = partial(cipher.field, context=("id", "branch"))
+        self.email = cipher.field("guests.email", ("id", "branch"))
+        self.born = cipher.field("guests.born", ("id", "branch"), date)
+        self.index = indexes.index("guests.email", rows=100_000, normalise="email")
+        self.index.create()
+        fields = {"email": self.email, "born": self.born}
+        self.cipher = RowCipher(GUESTS, fields, {"email_index": self.index})
+
+    def statements(self, connection: Connection) -> RowStatements:
+        live = live_table.read(connection, GUESTS.schema, GUESTS.name)
+        return RowStatements(GUESTS, live)
+
+    def writer(self, connection: Connection) -> TokenWriter:
+        return TokenWriter(self.statements(connection), self.cipher)
+
+
+def memory_keys() -> GuestKeys:
+    """Return keys that only this process has."""
+    cipher = FieldCipher(
+        cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
+    )
+    indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
+    return GuestKeys(cipher, indexes)
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine on the database of *url*, which outlasts a crash of its server."""
+    named = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(named, poolclass=NullPool)
+
+
+def table_keys(engine: Engine) -> GuestKeys:
+    """Return keys in tables of the database, which each process wraps with the same key."""
+    service = cipher_parts.KeyService()
+    service._keys = [AESGCM(bytes(32))]
+    data_keys, index_keys = TableDataKeys(engine), TableIndexKeys(engine)
+    data_keys.create()
+    index_keys.create()
+    cipher = FieldCipher(service, cipher_parts.STORE, data_keys=data_keys)
+    return GuestKeys(cipher, BlindIndexes(service, index_keys, cipher_parts.STORE))

@@ -1,0 +1,151 @@
+"""Workers that are killed one after another, while writers go on, and the proof of what is left."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import psycopg
+from psycopg import Connection
+
+from migration.guard import bypasses
+from migration.ranges import Ranges
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations import guests, writers
+from tests.support.migrations.guests import GUESTS, MIGRATION
+from tests.support.processes import migration_worker
+from tests.support.processes.migration_worker import Worker
+
+_RANGES: Final = 20
+#: One in so many kills ends the server's side of the session, and not the worker's process.
+_BACKENDS: Final = 4
+
+
+@dataclass
+class KillSite:
+    """A guarded table of guests whose workers are killed.
+
+    Attributes:
+        database: Its database.
+        url: URL of the database.
+        rows: The number of guests.
+        keys: Keys of this process.
+        bypassing: Writes that did not encrypt, by application and operation.
+
+    """
+
+    database: OwnDatabase
+    url: str
+    rows: int
+    keys: guests.GuestKeys
+    bypassing: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def ranges(self) -> Ranges:
+        """Return the ranges of the backfill."""
+        return Ranges(MIGRATION, "backfill")
+
+    def connect(self, application: str) -> Connection:
+        """Connect as *application*, in autocommit mode."""
+        return psycopg.connect(self.url, autocommit=True, application_name=application)
+
+    @contextmanager
+    def writing(self, count: int = 2) -> Iterator[None]:
+        """Run *count* writers during the block, and count the writes that did not encrypt."""
+        stopped, names = threading.Event(), [f"writer {at}" for at in range(count)]
+        with ThreadPoolExecutor(count) as threads:
+            running = [
+                threads.submit(
+                    writers.write, partial(self.connect, name), self.keys, self.rows, at, stopped
+                )
+                for at, name in enumerate(names)
+            ]
+            try:
+                yield
+            finally:
+                stopped.set()
+            for name, each in zip(names, running, strict=True):
+                done = each.result(60)
+                self.bypassing.update({(name, operation): done[operation] for operation in done})
+
+    def kill_workers(self, kills: int, batch: int, chance: random.Random, longest: float) -> int:
+        """Run two workers at a time, and kill one after the other.
+
+        Args:
+            kills: The number of kills.
+            batch: Rows of one batch.
+            chance: Chooses moments.
+            longest: Seconds that a worker lives at most after a kill, or after it has connected.
+
+        Returns:
+            The kills while ranges were left.
+
+        """
+        early = 0
+        with self.connect("killer") as connection:
+            for number in range(0, kills, 2):
+                for at, worker in enumerate(self.start(2, batch)):
+                    worker.process.join(chance.uniform(0, longest))
+                    early += bool(self.ranges.read_progress(connection).left)
+                    if (number + at) % _BACKENDS:
+                        worker.process.kill()
+                    else:
+                        connection.execute("SELECT pg_terminate_backend(%s)", (worker.backend,))
+                    worker.process.join()
+        return early
+
+    def start(self, count: int, batch: int) -> list[Worker]:
+        """Start *count* workers at once."""
+        with ThreadPoolExecutor(count) as threads:
+            started = [
+                threads.submit(Worker, migration_worker.work, self.url, batch) for _ in range(count)
+            ]
+            return [each.result() for each in started]
+
+    def finish(self, batch: int = 500) -> None:
+        """Let two new workers end the backfill."""
+        for each in self.start(2, batch):
+            each.process.join()
+            assert each.process.exitcode == 0
+
+    def check(self) -> None:
+        """Check that each token and index value is of its plaintext, and each bypass is reported.
+
+        Raises:
+            AssertionError: If one is not.
+
+        """
+        with self.connect("check") as connection:
+            statements = self.keys.statements(connection)
+            assert len(statements.read_range(connection, None, None, 9, incomplete=True)) == 0
+            rows = statements.read_range(connection, None, None, 2 * self.rows, incomplete=False)
+            assert len(rows) == self.rows
+            read, bound = rows.columns, (rows.columns["id"], rows.columns["branch"])
+            for name, declared in (("email", self.keys.email), ("born", self.keys.born)):
+                opened = declared.decrypt_many(read[f"{name}_token"], *bound)
+                assert opened.values() == list(read[name])
+            assert list(map(self.keys.index.value, read["email"])) == list(read["email_index"])
+            found = bypasses.read_writers(connection, MIGRATION)
+            assert self.ranges.read_progress(connection).left == 0
+        assert {(each.application, each.operation): each.writes for each in found} == self.bypassing
+
+
+@contextmanager
+def kill_site(database: OwnDatabase, rows: int) -> Iterator[KillSite]:
+    """Create a table of *rows* guests in *database* for the block, divided into ranges."""
+    password, port = database.superuser.password().reveal(), database.superuser.port
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/{database.name}"
+    with database.connect() as connection:
+        guests.create(connection, rows)
+        Ranges(MIGRATION, "backfill").create(connection, GUESTS, -(-rows // _RANGES))
+    yield KillSite(database, url, rows, guests.table_keys(guests.open_engine(url)))
+    # Not the same connection, because the server may have crashed meanwhile.
+    with database.connect() as connection:
+        guests.drop(connection)

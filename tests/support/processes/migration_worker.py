@@ -1,0 +1,96 @@
+"""Workers of a migration in processes that are killed.
+
+The processes are forked from a server that has imported everything, because the imports take longer
+than many batches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+import psycopg
+
+from migration import index_build
+from migration.backfill import Backfill
+from migration.ranges import Ranges
+from migration.table_lock import Pacing
+from tests.support.migrations import guests
+from tests.support.migrations.guests import GUESTS, MIGRATION
+
+#: ``application_name`` of a worker.
+APPLICATION: Final = "backfill"
+#: Exit code of a process whose session the server ended.
+LOST: Final = 3
+_PACING: Final = Pacing(time.monotonic, time.sleep, random.random)
+
+
+def work(url: str, batch: int, started: Pipe) -> None:
+    """Backfill guests, and encrypt what bypasses left, until this process is killed or has an end.
+
+    Args:
+        url: URL of the database.
+        batch: Rows of one batch.
+        started: Gets the process id of the server's backend before the first batch.
+
+    """
+    keys = guests.table_keys(guests.open_engine(url))
+    with _connect(url) as connection:
+        ranges = Ranges(MIGRATION, "backfill")
+        backfill = Backfill(ranges, keys.writer(connection), batch)
+        started.send(connection.info.backend_pid)
+        while True:
+            written = backfill.run_batch(connection), backfill.redo(connection)
+            if written == (None, None) and not ranges.read_progress(connection).left:
+                break
+
+
+def build_index(url: str, started: Pipe) -> None:
+    """Build the index of guests. See :func:`work`."""
+    with _connect(url) as connection:
+        started.send(connection.info.backend_pid)
+        index_build.build(connection, GUESTS, _PACING)
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[psycopg.Connection]:
+    """Connect for the block, and end the process without a traceback if the session is ended."""
+    try:
+        with psycopg.connect(url, autocommit=True, application_name=APPLICATION) as connection:
+            yield connection
+    except psycopg.OperationalError:
+        raise SystemExit(LOST) from None
+
+
+@cache
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+class Worker:
+    """A process that has begun its work.
+
+    Attributes:
+        process: The process.
+        backend: Process id of the server's backend that it uses.
+
+    """
+
+    def __init__(self, target: Any, *arguments: Any) -> None:
+        """Call *target* with *arguments* in a process, and wait until it has connected."""
+        receiver, sender = _context().Pipe(duplex=False)
+        with receiver:
+            self.process: BaseProcess = _context().Process(target=target, args=(*arguments, sender))
+            self.process.start()
+            sender.close()
+            self.backend: int = receiver.recv()
