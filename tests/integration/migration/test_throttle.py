@@ -146,7 +146,9 @@ def test_throttle_is_read_once_a_second(run: Run) -> None:
 
 def test_migration_that_is_gone_holds_its_workers(run: Run) -> None:
     run.connection.execute("DELETE FROM strongroom_migration.migrations")
-    assert run.throttle(Limits()).read(run.other).reason == f"migration {NAME} is not there any more"
+    assert (
+        run.throttle(Limits()).read(run.other).reason == f"migration {NAME} is not there any more"
+    )
 
 
 def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
@@ -195,7 +197,7 @@ def test_slot_that_nobody_reads_counts_until_it_is_dropped(run: Run) -> None:
     lag = ReplicaLag()
     found = {each.name: each for each in lag.read(run.connection, 0.0) or []}["unused slot standby"]
     assert 200_000 < found.size < 2_000_000
-    reason = run.throttle(Limits(seconds=1e6, size=found.size - 100_000)).read().reason
+    reason = run.throttle(Limits(seconds=1e6, size=found.size - 100_000)).read(run.other).reason
     assert reason is not None
     assert " MB behind" in reason
     run.connection.execute("SELECT pg_drop_replication_slot('standby')")
