@@ -18,7 +18,7 @@ from console.escapes import say
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import HostEnv, Root, build_duration_parser
-from migration import ranges, states, way_back
+from migration import forecast, ranges, states, way_back
 from migration import status as migration_status
 from migration.course import Course, Waiting
 from migration.guard import bypasses
@@ -77,6 +77,14 @@ MaxLag = Annotated[
         help="workers wait while a replica is further behind",
     ),
 ]
+Free = Annotated[
+    int | None,
+    typer.Option(
+        "--free",
+        min=0,
+        help="megabytes free where the database keeps its files, if that is not here",
+    ),
+]
 _MAX_LAG: Final = f"{DEFAULT_LAG:.0f}s"
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
@@ -100,6 +108,8 @@ def run(
         bool, typer.Option("--null", help="remove the plaintext, after asking")
     ] = False,
     drop: Annotated[bool, typer.Option("--drop", help="drop its columns, after asking")] = False,
+    free: Free = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="the same as 'migrate plan'")] = False,
     yes: Yes = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -108,9 +118,12 @@ def run(
     Run the command again to continue, also after a kill.
     """
     to = _find_target(postpone=postpone, null=null, drop=drop)
+    if dry_run:
+        show_plan(plan, env, role, duty, free, root=root)
+        return
     limits = Limits(flag_file, max_lag)
     command = worker_command(plan, env, role, duty, limits, root)
-    with open_migration(plan, env, root, role) as context:
+    with open_migration(plan, env, root, role, free, duty) as context:
         _check_order(context, to)
         if not yes:
             _confirm_loss(context, to)
@@ -121,6 +134,31 @@ def run(
             say(out, view.backups_left(context.plan, _read(context).since))
     if waiting is not None:
         raise typer.Exit(WAITS)
+
+
+@app.command("plan")
+def show_plan(
+    plan: Plan,
+    env: HostEnv,
+    role: Role = None,
+    duty: Duty = DEFAULT_DUTY,
+    free: Free = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show what each stage does, locks and takes, and what ends with the columns."""
+    with (
+        open_migration(plan, env, root, role, free, duty) as context,
+        context.connect() as connection,
+    ):
+        if context.read_state(connection) is None:
+            forecast.check_plan(context, context.read_table(connection))
+        found = forecast.read(context, connection)
+        if as_json:
+            typer.echo(json.dumps(view.plan_document(found), indent=2))
+            return
+        for line in view.plan_lines(found):
+            say(out, line)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -18,12 +18,17 @@ from console.service_client import open_service_client
 from console.service_database import driver_connection, read_url
 from migration import plan as plans
 from migration import service_keys
+from migration.estimate import Speed
 from migration.migration_context import MigrationContext
+from migration.pace import DEFAULT_DUTY
 from migration.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+
+_MEGABYTE: Final = 1_000_000
 
 
 class MigrationFailed(StrongroomError):
@@ -32,7 +37,12 @@ class MigrationFailed(StrongroomError):
 
 @contextmanager
 def open_migration(
-    file: Path, env: str, root: Path, role: str | None
+    file: Path,
+    env: str,
+    root: Path,
+    role: str | None,
+    free: int | None = None,
+    duty: float = DEFAULT_DUTY,
 ) -> Iterator[MigrationContext]:
     """Yield what each step of the migration in *file* needs.
 
@@ -43,6 +53,8 @@ def open_migration(
         env: Name of the environment.
         root: Folder of the local deployment.
         role: Database role of the service; None for its default role.
+        free: Megabytes that are free where the database keeps its files; None to measure them.
+        duty: Part of its time that each worker works, for estimates.
 
     Raises:
         DeclarationError: If the plan is invalid. No request was sent.
@@ -62,6 +74,8 @@ def open_migration(
             partial(_connect, engine),
             lambda table: service_keys.open_cipher(client, keys, plan, table),
             pacing,
+            Speed(duty=duty),
+            None if free is None else free * _MEGABYTE,
         )
 
 

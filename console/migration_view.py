@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from migration.course import Waiting
+from migration.forecast import Forecast
 from migration.guard.bypasses import BypassingWriter
 from migration.stage import Stage
 from migration.status import Status
@@ -54,6 +55,24 @@ def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
     if plan.backups_kept_for is None:
         return f"{line}; delete them, or declare backups_kept_for in the plan."
     return f"{line}, until {_time(dropped + timedelta(seconds=plan.backups_kept_for))}."
+
+
+def plan_lines(forecast: Forecast) -> Iterator[str]:
+    """Yield the lines of the forecast of a migration."""
+    yield from forecast.outlook.lines()
+    yield f"{forecast.before_switch.text}."
+    yield f"{forecast.nulling.text}."
+
+
+def plan_document(forecast: Forecast) -> dict[str, Any]:
+    """Return the forecast of a migration as JSON."""
+    return {
+        **forecast.outlook.to_json(),
+        "room": {
+            "before_switch": asdict(forecast.before_switch),
+            "nulling": asdict(forecast.nulling),
+        },
+    }
 
 
 def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from app_integration.errors import ConfigurationError
 from migration import (
+    forecast,
     guarding,
     index_build,
     passes,
@@ -21,15 +21,10 @@ from migration import (
 )
 from migration import plan as plans
 from migration.guard import bypasses, triggers
-from migration.live_checks import find_problems
 from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
 from migration.passes import PassKind, RunWorkers
 from migration.stage import Stage
-
-
-class PlanRefused(ConfigurationError):
-    """The plan does not fit the table. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +79,7 @@ class Course:
 
         Raises:
             PlanRefused: If the plan does not fit the table. Nothing was changed.
+            NoRoom: If the server has no room for what the next pass writes.
             PlanChanged: If the migration was begun with another plan.
             GuardChanged: If the guard is not as it was installed.
             RowsStayWrong: If a repeated pass found rows wrong.
@@ -110,8 +106,8 @@ class Course:
         context = self._context
         with context.lock() as connection:
             live = context.read_table(connection)
-            if problems := list(find_problems(context.plan, live)):
-                raise PlanRefused(f"migration {context.name}: {'; '.join(problems)}")
+            forecast.check_plan(context, live)
+            forecast.require_room(forecast.read(context, connection).before_switch)
             table = plans.to_table(context.plan, live)
             guarding.begin(connection, context.name, context.document, table, context.pacing)
 
@@ -151,6 +147,7 @@ class Course:
         with context.connect() as connection:
             table = self._read_table(connection)
             switch.check_guard(connection, context.name, table)
+            forecast.require_room(forecast.read(context, connection).nulling)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
@@ -13,6 +13,7 @@ from psycopg import Connection
 from app_integration.errors import ConfigurationError
 from migration import live_table, states
 from migration import plan as plans
+from migration.estimate import Speed
 from migration.live_table import LiveTable
 from migration.migrated_table import MigratedTable
 from migration.row_cipher import RowCipher
@@ -51,6 +52,9 @@ class MigrationContext:
         connect: Opens a connection that commits each statement, for the ``with`` block.
         open_cipher: Returns the cipher of the rows of a table; it may create keys.
         pacing: Time and chance between attempts to lock the table.
+        speed: How fast the workers go, for estimates.
+        free: Bytes that are free where the database keeps its files, as a person says; None to
+            measure them, which is possible on its machine only.
 
     """
 
@@ -58,6 +62,8 @@ class MigrationContext:
     connect: Callable[[], AbstractContextManager[Connection]]
     open_cipher: Callable[[MigratedTable], RowCipher]
     pacing: Pacing
+    speed: Speed = field(default_factory=Speed)
+    free: int | None = None
 
     @property
     def name(self) -> str:

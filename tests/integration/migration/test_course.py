@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
@@ -16,7 +16,7 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import course, migration_context, passes, plaintext_columns, switch, way_back
+from migration import forecast, migration_context, passes, plaintext_columns, switch, way_back
 from migration.course import Course
 from migration.guard import triggers
 from migration.migrated_table import MigratedTable
@@ -249,10 +249,20 @@ def test_refused_plan_changes_nothing(hotel: Hotel) -> None:
     before = hotel.columns()
     column = {"mail": PLAN["columns"]["email"]}  # type: ignore[index] # a mapping
     refused = Course(hotel.context(columns=column), hotel.run, hotel.stages.append)
-    with pytest.raises(course.PlanRefused, match="has no column 'mail'"):
+    with pytest.raises(forecast.PlanRefused, match="has no column 'mail'"):
         refused.advance(Stage.SWITCHED)
     assert hotel.columns() == before
     assert hotel.execute("SELECT to_regnamespace('strongroom_migration')") == [(None,)]
+
+
+def test_server_without_room_is_not_written_to(hotel: Hotel) -> None:
+    full = replace(hotel.context(), free=1000)
+    with pytest.raises(forecast.NoRoom, match=r"all before the switch needs 1\.\d GB"):
+        Course(full, hotel.run, hotel.stages.append).advance(Stage.SWITCHED)
+    hotel.advance(Stage.SWITCHED)
+    with pytest.raises(forecast.NoRoom, match="the removal of plaintext needs"):
+        Course(full, hotel.run, hotel.stages.append).advance(Stage.NULLED)
+    assert None not in hotel.plaintexts().values()
 
 
 def test_changed_plan_is_refused(hotel: Hotel) -> None:

@@ -13,6 +13,7 @@ import yaml
 from sqlalchemy import text
 
 from app_integration import database_engine
+from migration.stage import Stage
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 
@@ -102,6 +103,20 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
     ]
     assert names() == {"id", "name_token", "name_index"}
     assert "a plan that decrypts back" in site.run("undo", "--yes", code=1)
+
+
+def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
+    shown = site.run("plan")
+    assert "public.tenants: about 400 rows" in shown
+    assert "ACCESS EXCLUSIVE for milliseconds" in shown
+    assert "NOT NULL: it is lifted at the switch" in shown
+    assert "all before the switch needs" in shown
+    assert site.run("run", "--dry-run") == shown
+    found = json.loads(site.run("plan", "--json", "--free", "1"))
+    assert [each["stage"] for each in found["stages"]] == [*Stage]
+    assert found["room"]["before_switch"]["is_enough"] is False
+    assert "and 1.0 MB are free" in site.run("run", "--free", "1", code=1)
+    assert names() == {"id", "name"}
 
 
 def test_way_back_leaves_the_table_as_it_was(site: Site) -> None:

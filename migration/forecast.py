@@ -1,0 +1,87 @@
+"""Forecast of a migration: what its stages do and take, and whether there is room for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from app_integration.errors import ConfigurationError
+from migration import column_rules, outlook, room, sample
+from migration import plan as plans
+from migration.estimate import Estimator
+from migration.live_checks import find_problems
+from migration.live_table import LiveTable
+from migration.migration_context import MigrationContext
+from migration.outlook import Outlook
+from migration.room import Verdict
+
+
+class PlanRefused(ConfigurationError):
+    """The plan does not fit the table. Nothing was changed."""
+
+
+class NoRoom(ConfigurationError):
+    """The server has no room for what a pass writes. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecast of a migration.
+
+    Attributes:
+        outlook: What its stages do and take.
+        before_switch: Whether there is room for the passes before the switch.
+        nulling: Whether there is room for the pass that removes plaintext.
+
+    """
+
+    outlook: Outlook
+    before_switch: Verdict
+    nulling: Verdict
+
+
+def check_plan(context: MigrationContext, live: LiveTable) -> None:
+    """Check that a migration can begin on the table *live*.
+
+    Raises:
+        PlanRefused: If it cannot. It lists every reason.
+
+    """
+    if problems := list(find_problems(context.plan, live)):
+        raise PlanRefused(f"migration {context.name}: {'; '.join(problems)}")
+
+
+def read(context: MigrationContext, connection: Connection) -> Forecast:
+    """Return the forecast of a migration that has its plaintext columns.
+
+    Raises:
+        psycopg.Error: If the server rejects a query.
+
+    """
+    live = context.read_table(connection)
+    table = plans.to_table(context.plan, live)
+    found = sample.read(connection, table, live)
+    estimator = Estimator(
+        table, found, context.speed, has_data_keys=context.plan.data_keys is not None
+    )
+    rules = column_rules.read(connection, table)
+    stages = outlook.build(table, live, found, estimator, rules, quiet_for=context.plan.quiet_for)
+    kept = found.checkpoints.size
+    free = room.read(connection, table) if context.free is None else room.given(context.free)
+    return Forecast(
+        stages,
+        room.decide("all before the switch", estimator.before_switch(), kept, free),
+        room.decide("the removal of plaintext", estimator.nulling(), kept, free),
+    )
+
+
+def require_room(verdict: Verdict) -> None:
+    """Check that there is room, as far as that is known.
+
+    Raises:
+        NoRoom: If there is not enough.
+
+    """
+    if verdict.is_enough is False:
+        raise NoRoom(verdict.text)
