@@ -17,6 +17,7 @@ from typing import Final
 import yaml
 
 from app_integration.rendering.assignments import ParseError, read_dotenv, read_shell
+from app_integration.rendering.formats import write_dotenv, write_shell
 
 Scalar = str | int | float | bool
 
@@ -68,16 +69,6 @@ def _json_quote(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
-def _dotenv_quote(text: str) -> str:
-    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(character, escaped)
-    return f'"{text}"'
-
-
-def _shell_quote(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
 def _read_yaml(text: str) -> object:
     try:
         return yaml.safe_load(text)
@@ -117,12 +108,12 @@ DOTENV: Final = Format(
     "dotenv",
     r'replaceAll "\\" "\\\\" | replaceAll "\"" "\\\"" | replaceAll "\n" "\\n"'
     r' | replaceAll "\r" "\\r" | printf "\"%s\""',
-    _dotenv_quote,
+    write_dotenv,
     read_dotenv,
     typed=False,
 )
 SHELL: Final = Format(
-    "sh", r"""replaceAll "'" "'\\''" | printf "'%s'" """.strip(), _shell_quote, read_shell,
+    "sh", r"""replaceAll "'" "'\\''" | printf "'%s'" """.strip(), write_shell, read_shell,
     typed=False,
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from app_integration.errors import ConfigRejected
 from app_integration.rendering.formats import UNREADABLE, format_of
 from app_integration.rendering.skeleton import Skeleton, Slot
 
-#: No secret of a usual service has this text, and one that does is refused, not misplaced.
+#: A secret may have this text. A template that has it is refused, as if a value did not fit.
 _MARKER: Final = "strongroom-place-{:06d}-of-a-value"
 
 

@@ -106,13 +106,15 @@ def _write_toml(text: str) -> str:
     return _write_json(text).replace(chr(_ASCII_END), "\\u007f")
 
 
-def _write_dotenv(text: str) -> str:
+def write_dotenv(text: str) -> str:
+    """Return *text* as a double-quoted value of dotenv."""
     for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
         text = text.replace(character, escaped)
     return f'"{text}"'
 
 
-def _write_shell(text: str) -> str:
+def write_shell(text: str) -> str:
+    """Return *text* as a single-quoted word of a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
@@ -126,8 +128,8 @@ _BY_SUFFIX: Final[Mapping[str, Format]] = {
     ".yml": _YAML,
     ".json": Format(_write_json, _parse_as(".json")),
     ".toml": Format(_write_toml, _parse_as(".toml")),
-    ".env": Format(_write_dotenv, read_dotenv, allows_nul=False),
-    ".sh": Format(_write_shell, read_shell, allows_nul=False),
+    ".env": Format(write_dotenv, read_dotenv, allows_nul=False),
+    ".sh": Format(write_shell, read_shell, allows_nul=False),
 }
 
 #: What :attr:`Format.parse` raises.
