@@ -58,15 +58,16 @@ class Restoration(PlaintextPass):
         written: Sequence[Sequence[bytes | None]],
         plaintexts: Sequence[Sequence[Any]],
     ) -> None:
-        """Raise an error that names the first row that cannot be written alone."""
-        for at in range(len(rows)):
-            tokens, values = ([[each[at]] for each in columns] for columns in (written, plaintexts))
-            try:
-                with connection.transaction(force_rollback=True):
-                    self._statements.restore(connection, rows.choose([at]), tokens, values)
-            except (DataError, IntegrityError) as error:
-                row = self._statements.table.describe_row(rows.keys[at])
-                raise PlaintextNotStored(f"{row}: {_describe(error)}") from None
+        """Raise an error that names the first row that cannot be written after those before it."""
+        with connection.transaction(force_rollback=True):
+            for at in range(len(rows)):
+                one = [[[each[at]] for each in columns] for columns in (written, plaintexts)]
+                try:
+                    with connection.transaction():
+                        self._statements.restore(connection, rows.choose([at]), *one)
+                except (DataError, IntegrityError) as error:
+                    row = self._statements.table.describe_row(rows.keys[at])
+                    raise PlaintextNotStored(f"{row}: {_describe(error)}") from None
 
     def _check(self, values: Rows, stored: Mapping[int, Sequence[Any]]) -> None:
         """Check that the table has the values, because a type may round or cut them silently.

@@ -122,6 +122,20 @@ def test_value_that_its_column_does_not_take_is_named(
     assert typed_site.plaintexts_left(connection) == 0
 
 
+def test_value_that_only_another_row_forbids_is_named(
+    site: TypedSite, connection: Connection
+) -> None:
+    connection.execute("CREATE UNIQUE INDEX ON travellers (branch, email)")
+    connection.execute("DELETE FROM travellers WHERE id NOT IN (9, 12)")
+    for number in (9, 12):
+        key = number, typed_site.branch_of(number)
+        typed_site.update(connection, key, site.encrypted(key, {"email": "ada@example.com"}))
+    with pytest.raises(PlaintextNotStored, match=r"row 12, north: duplicate key") as caught:
+        restore(site, connection)
+    assert "ada@example.com" not in str(caught.value)
+    assert typed_site.plaintexts_left(connection) == 0
+
+
 def test_zone_of_the_session_does_not_change_what_is_written(
     site: TypedSite, connection: Connection
 ) -> None:
