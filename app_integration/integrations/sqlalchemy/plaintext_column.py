@@ -21,7 +21,8 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.orm import MappedColumn, mapped_column
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.orm.attributes import flag_modified, get_history
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.plaintext import Plaintext
@@ -80,9 +81,10 @@ def write(row: Any, name: str, value: Any) -> None:
 
 
 def is_written(row: Any, name: str) -> bool:
-    """Return whether the next flush writes the attribute *name* of *row*."""
-    attributes = inspect(row).attrs
-    return name not in attributes or attributes[name].history.has_changes()
+    """Return whether the next flush writes the attribute *name* of *row*, or may do so."""
+    if not inspect(row).mapper.has_property(name):
+        return True
+    return get_history(row, name, PASSIVE_NO_INITIALIZE).has_changes()
 
 
 class PlaintextOperand(Searchable):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event, inspect
+from sqlalchemy import Sequence as SqlSequence
 from sqlalchemy.orm import Mapper
-from sqlalchemy.schema import ColumnDefault, Identity, Sequence
+from sqlalchemy.schema import ColumnDefault, Identity
 
 from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.attribute import Encrypted, EncryptedRowBase
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import IndexColumn
+
+#: Those of each class, because each assignment to an attribute of a context looks for them.
+_ATTRIBUTES: Final[WeakKeyDictionary[type, Mapping[str, Encrypted]]] = WeakKeyDictionary()
 
 
 class EncryptedRow(EncryptedRowBase):
@@ -27,9 +32,14 @@ class EncryptedRow(EncryptedRowBase):
     """
 
 
-def encrypted_attributes(owner: type) -> dict[str, Encrypted]:
+def encrypted_attributes(owner: type) -> Mapping[str, Encrypted]:
     """Return the encrypted attributes of *owner* and its base classes, by name."""
-    return {name: each for name, each in _iter_attributes(owner) if isinstance(each, Encrypted)}
+    found = _ATTRIBUTES.get(owner)
+    if found is None:
+        each_of = _iter_attributes(owner)
+        found = {name: each for name, each in each_of if isinstance(each, Encrypted)}
+        _ATTRIBUTES[owner] = found
+    return found
 
 
 def index_columns(owner: type) -> Iterator[IndexColumn]:
@@ -113,7 +123,7 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
     Tokens are bound to it, so it must be known before the row is written.
     """
     for column in mapper.primary_key:
-        is_client_default = isinstance(column.default, ColumnDefault | Sequence)
+        is_client_default = isinstance(column.default, ColumnDefault | SqlSequence)
         is_server_default = column is column.table.autoincrement_column or column.server_default
         if isinstance(column.identity, Identity) or (is_server_default and not is_client_default):
             raise ConfigurationError(
