@@ -20,7 +20,7 @@ from tests.support.databases import django_project
 
 django_project.set_up()
 
-from django.db import connection, models  # noqa: E402 (Django must be set up first)
+from django.db import connection, migrations, models  # noqa: E402 (Django must be set up first)
 from django.db.migrations.autodetector import MigrationAutodetector  # noqa: E402 (as above)
 from django.db.migrations.state import ModelState, ProjectState  # noqa: E402 (as above)
 from django.db.migrations.writer import MigrationWriter  # noqa: E402 (as above)
@@ -282,6 +282,34 @@ def test_migrations_of_a_model_are_quiet(model: Any) -> None:
     rebuilt = ProjectState()
     rebuilt.add_model(ModelState.from_model(state.apps.get_model(model._meta.label)))
     assert MigrationAutodetector(rebuilt, state)._detect_changes() == {}
+
+
+def test_state_operations_lead_from_the_plain_model_to_the_phases() -> None:
+    """Those that the documentation names."""
+    app, name = DUAL._meta.app_label, DUAL._meta.model_name
+    field, index = (DUAL._meta.get_field(each) for each in ("email", "email_index"))
+    before, wanted = ProjectState(), ProjectState()
+    key = DUAL._meta.get_field("id").clone()
+    fields = [("id", key), ("email", models.TextField(null=True))]
+    before.add_model(ModelState(app, "User", fields, {"db_table": "users"}))
+    operations = [
+        migrations.RenameField(name, "email", "email_plain"),
+        migrations.AlterField(name, "email_plain", models.TextField(db_column="email", null=True)),
+        migrations.AddField(name, "email", field.clone()),
+        migrations.AddField(name, "email_index", index.clone()),
+    ]
+    migration = migrations.Migration("0002_dual_writing", app)
+    migration.operations = [migrations.SeparateDatabaseAndState(state_operations=operations)]
+    after = migration.mutate_state(before)
+    with connection.schema_editor(collect_sql=True) as editor:
+        migration.apply(before.clone(), editor, collect_sql=True)
+        assert [each for each in editor.collected_sql if not each.startswith("--")] == []
+    rebuilt = after.apps.get_model(app, "User")
+    order = [each.name for each in rebuilt._meta.fields]
+    assert order == ["id", "email_plain", "email", "email_index"]
+    kept = {each: DUAL._meta.get_field(each).clone() for each in order}
+    wanted.add_model(ModelState(app, "User", kept, {"db_table": "users"}))
+    assert MigrationAutodetector(after, wanted)._detect_changes() == {}
 
 
 def test_model_of_a_migration_writes_the_pair(model: Any) -> None:
