@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from psycopg import Connection
+from psycopg.errors import DeadlockDetected
 
 from migration.guard import bypasses
 from migration.ranges import Ranges
 from migration.token_writer import TokenWriter, Written
+
+_ATTEMPTS: Final = 5  # of a batch, each of which ends by a deadlock with another writer
 
 
 class Backfill:
@@ -33,26 +39,47 @@ class Backfill:
             StrongroomError: If a row cannot be encrypted. Nothing of the batch was written.
 
         """
-        with connection.transaction():
-            claimed = self._ranges.claim(connection)
-            if claimed is None:
-                return None
-            rows = self._writer.statements.read_range(
-                connection, claimed.after, claimed.until, self._batch, incomplete=True
-            )
-            is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
-            written = self._writer.write(connection, rows)
-            self._ranges.save(connection, claimed.number, last, written.rows, is_done=is_done)
-            return written
+        return _repeat_on_deadlock(self._run_batch, connection)
 
     def redo(self, connection: Connection) -> Written | None:
         """Encrypt the rows of a batch of the guard's reports; return None if there is none.
 
         See :meth:`run_batch` for the errors.
         """
-        with connection.transaction():
-            keys = bypasses.take(connection, self._ranges.migration, self._batch)
-            if not keys:
-                return None
-            rows = self._writer.statements.read_keys(connection, keys)
-            return self._writer.write(connection, rows)
+        return _repeat_on_deadlock(self._redo, connection)
+
+    def _run_batch(self, connection: Connection) -> Written | None:
+        claimed = self._ranges.claim(connection)
+        if claimed is None:
+            return None
+        rows = self._writer.statements.read_range(
+            connection, claimed.after, claimed.until, self._batch, incomplete=True
+        )
+        is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
+        written = self._writer.write(connection, rows)
+        self._ranges.save(connection, claimed.number, last, written.rows, is_done=is_done)
+        return written
+
+    def _redo(self, connection: Connection) -> Written | None:
+        keys = bypasses.take(connection, self._ranges.migration, self._batch)
+        if not keys:
+            return None
+        rows = self._writer.statements.read_keys(connection, keys)
+        return self._writer.write(connection, rows)
+
+
+def _repeat_on_deadlock(
+    run: Callable[[Connection], Written | None], connection: Connection
+) -> Written | None:
+    """Call *run* in a transaction, and again if it was the victim of a deadlock.
+
+    An application's transaction may write two rows of a batch in the other order.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            with connection.transaction():
+                return run(connection)
+        except DeadlockDetected:
+            continue
+    with connection.transaction():
+        return run(connection)

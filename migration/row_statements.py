@@ -98,7 +98,9 @@ class RowStatements:
     def read_keys(
         self, connection: Connection, keys: Sequence[Key], *, incomplete: bool = True
     ) -> Rows:
-        """Return the rows of *keys*.
+        """Return the rows of *keys*, in the order of the key.
+
+        Two workers that write the same rows in one order do not lock each other out.
 
         Args:
             connection: A connection.
@@ -106,11 +108,12 @@ class RowStatements:
             incomplete: Whether to read only those that lack a token or index value.
 
         """
-        condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {}").format(
+        condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {} ORDER BY {}").format(
             SQL(", ").join([SQL("%s::text[]")] * len(self._aliases)),
             SQL(", ").join(self._aliases),
             self._has_key_text,
             self._incomplete if incomplete else SQL("true"),
+            self._key,
         )
         return self._read(connection, condition, [list(part) for part in zip(*keys, strict=True)])
 

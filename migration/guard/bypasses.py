@@ -45,6 +45,8 @@ _TAKE: Final[LiteralString] = """
         INSERT INTO strongroom_migration.bypassing_writers AS known
         SELECT migration, writer, application, operation, count(*), min(at), max(at) FROM taken
         GROUP BY migration, writer, application, operation
+        -- In one order, because two workers that note the same writers would lock each other out.
+        ORDER BY migration, writer, application, operation
         ON CONFLICT (migration, writer, application, operation) DO UPDATE SET
             writes = known.writes + excluded.writes, first = least(known.first, excluded.first),
             last = greatest(known.last, excluded.last)

@@ -27,6 +27,7 @@ from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests
 from tests.support.migrations.guests import GUESTS
 from tests.support.migrations.writers import write
+from tests.support.polling import wait_until
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -108,6 +109,27 @@ def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:
             taken = site.worker(other).run_batch(other)
         assert taken is not None
         assert taken.rows == 200
+
+
+def test_batch_that_is_the_victim_of_a_deadlock_is_repeated(site: Site) -> None:
+    update: LiteralString = "UPDATE guests SET visits = 1 WHERE id = %s"
+    waiting: LiteralString = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+    with site.connect() as connection, site.connect() as other, ThreadPoolExecutor(1) as threads:
+        site.ranges.create(connection, GUESTS, ROWS)
+        # The session whose timeout ends first looks once, and is the victim.
+        connection.execute("SET deadlock_timeout = '2s'")
+        other.execute("SET deadlock_timeout = '60s'")
+        with other.transaction():
+            other.execute(update, (200,))
+            batch = threads.submit(site.worker(connection).run_batch, connection)
+            named = (connection.info.backend_pid,)
+            wait_until(lambda: other.execute(waiting, named).rowcount, "a lock that is waited for")
+            other.execute(update, (1,))
+        written = batch.result(60)
+        assert written is not None
+        assert written.rows == 200
+        found = connection.execute("SELECT visits, email_token FROM guests WHERE id IN (1, 200)")
+        assert [(visits, bool(token)) for visits, token in found] == [(1, True)] * 2
 
 
 @pytest.mark.parametrize(

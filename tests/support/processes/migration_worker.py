@@ -63,11 +63,13 @@ def build_index(url: str, started: Pipe) -> None:
 @contextmanager
 def _connect(url: str) -> Iterator[psycopg.Connection]:
     """Connect for the block, and end the process without a traceback if the session is ended."""
-    try:
-        with psycopg.connect(url, autocommit=True, application_name=APPLICATION) as connection:
+    with psycopg.connect(url, autocommit=True, application_name=APPLICATION) as connection:
+        try:
             yield connection
-    except psycopg.OperationalError:
-        raise SystemExit(LOST) from None
+        except psycopg.OperationalError:
+            if connection.closed:
+                raise SystemExit(LOST) from None
+            raise
 
 
 @cache
