@@ -131,11 +131,11 @@ class Estimator:
         self._in_line = sample.row + _COLUMN
         if sample.row > _LONG:
             # Too much rather than too little, as its blocks may have old versions too.
-            self._in_line = min(self._in_line, sample.files.main / sample.rows)
+            self._in_line = min(self._in_line, sample.files.main / sample.filled)
         self._is_long = sample.row + self._missing > _LONG
 
     def backfill(self) -> Estimate:
-        """Return what it takes to encrypt each row."""
+        """Return what it takes to encrypt each row that has plaintext."""
         files = self._sample.files
         # Tokens out of line also fill the free space of the blocks that have such values already.
         changed = files.whole if self._is_long else files.main
@@ -153,7 +153,7 @@ class Estimator:
         sample = self._sample
         size = self._indexes * (_SMALLEST_INDEX + sample.rows * _ENTRY)
         scanned = sample.files.main
-        scanned += math.ceil(self._part * sample.rows * self._in_line_after() * _ROW_SPACE)
+        scanned += math.ceil(self._part * sample.filled * self._in_line_after() * _ROW_SPACE)
         seconds = self._indexes * sample.rows / _INDEX_SPEED
         wal = size + (scanned if self._indexes else 0)
         return Estimate(indexes=size, scratch=size, wal=wal, seconds=seconds)
@@ -175,7 +175,7 @@ class Estimator:
         return self._estimate(row, files.whole + grown)
 
     def _estimate(self, row: float, changed: int) -> Estimate:
-        """Return what it takes to write each row once.
+        """Return what it takes to write each row with plaintext once.
 
         Args:
             row: Bytes of the new version of a row, with the values that it does not take over.
@@ -184,18 +184,18 @@ class Estimator:
         """
         sample, files = self._sample, self._sample.files
         space = _LONG_SPACE if self._is_long else _ROW_SPACE
-        heap = sample.rows * row * space / (files.fillfactor / 100)
-        indexes = math.ceil(files.indexes * _INDEX_SPACE)
-        seconds = self._speed.seconds(sample.rows)
-        records = sample.rows * self._record(row)
+        heap = sample.filled * row * space / (files.fillfactor / 100)
+        indexes = files.indexes * _INDEX_SPACE * sample.filled / max(sample.rows, 1)
+        seconds = self._speed.seconds(sample.filled)
+        records = sample.filled * self._record(row)
         checkpoints = self._checkpoints(seconds, records + changed + files.indexes)
         images = changed * (checkpoints if sample.is_scattered else 1) + (
             files.indexes * checkpoints
         )
         # A row makes the server log one block of the table and one of each index, at most.
-        images = min(images, changed + sample.rows * BLOCK * (1 + files.index_count))
+        images = min(images, changed + sample.filled * BLOCK * (1 + files.index_count))
         wal = math.ceil(_WAL_SPACE * (records + images))
-        return Estimate(heap=math.ceil(heap), indexes=indexes, wal=wal, seconds=seconds)
+        return Estimate(heap=math.ceil(heap), indexes=math.ceil(indexes), wal=wal, seconds=seconds)
 
     def _in_line_after(self) -> float:
         """Return the bytes that a row has in line after the backfill: long tokens leave it."""

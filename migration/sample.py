@@ -92,7 +92,7 @@ class Plaintexts:
     """Values of a plaintext column.
 
     Attributes:
-        part: Part of the rows that have one, from 0 to 1.
+        part: Part of the filled rows that have one, from 0 to 1.
         size: Bytes of a value, on average.
 
     """
@@ -107,8 +107,9 @@ class Sample:
 
     Attributes:
         rows: The number of its rows.
-        row: Bytes of a row, on average, with values that are stored out of line.
-        written: Bytes of a row's tokens and index values, on average; 0 before the migration.
+        filled: The number of those that have any plaintext, which a pass writes.
+        row: Bytes of a filled row, on average, with values that are stored out of line.
+        written: Bytes of its tokens and index values, on average; 0 before the migration.
         is_scattered: Whether rows that follow each other in the key lie far from each other.
         plaintexts: The values of each plaintext column.
         files: Its files.
@@ -117,6 +118,7 @@ class Sample:
     """
 
     rows: int
+    filled: int
     row: float
     written: float
     is_scattered: bool
@@ -147,24 +149,25 @@ def read(
         checkpoints = cursor.execute(_SETTINGS).fetchone() or Checkpoints(300.0, 1 << 30)
     part = min(1.0, blocks * BLOCK / files.main) if files.main else 1.0
     query = _compose(table, live, part)
-    rows, row, written, correlation, *values = connection.execute(query).fetchone() or ()
+    rows, filled, row, written, correlation, *values = connection.execute(query).fetchone() or ()
     return Sample(
         round(rows / part),
+        round(filled / part),
         row,
         written,
         correlation is not None and abs(correlation) < _IN_ORDER,
-        dict(_read_plaintexts(table, rows, values)),
+        dict(_read_plaintexts(table, filled, values)),
         files,
         checkpoints,
     )
 
 
 def _read_plaintexts(
-    table: MigratedTable, rows: int, values: list[Any]
+    table: MigratedTable, filled: int, values: list[Any]
 ) -> Iterator[tuple[str, Plaintexts]]:
     pairs = zip(table.columns, values[::2], values[1::2], strict=True)
-    for column, filled, size in pairs:
-        yield column.plaintext, Plaintexts(filled / max(rows, 1), size)
+    for column, count, size in pairs:
+        yield column.plaintext, Plaintexts(count / max(filled, 1), size)
 
 
 def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
@@ -178,13 +181,16 @@ def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
         for at in range(len(table.columns))
     )
     return SQL(
-        "SELECT count(*), coalesce(avg(width), 0)::float, coalesce(avg(written), 0)::float,"
-        " corr(block, rank), {} FROM (SELECT (u.ctid::text::point)[0] AS block,"
-        " row_number() OVER (ORDER BY {}) AS rank, {} + {} AS width, {} AS written, {}"
+        "SELECT count(*), count(*) FILTER (WHERE is_filled),"
+        " coalesce(avg(width) FILTER (WHERE is_filled), 0)::float,"
+        " coalesce(avg(written) FILTER (WHERE is_filled), 0)::float, corr(block, rank), {}"
+        " FROM (SELECT (u.ctid::text::point)[0] AS block, row_number() OVER (ORDER BY {}) AS rank,"
+        " num_nonnulls({}) > 0 AS is_filled, {} + {} AS width, {} AS written, {}"
         " FROM {} AS u TABLESAMPLE SYSTEM ({}) REPEATABLE (0)) AS sampled"
     ).format(
         values,
         SQL(", ").join(Identifier("u", name) for name in table.key),
+        SQL(", ").join(Identifier("u", each.plaintext) for each in table.columns),
         Literal(_HEADER),
         _widths(live.columns),
         _widths(name for name in table.written if name in live.columns),

@@ -24,6 +24,7 @@ SHAPES: Final = [
     Shape(2_000, "uuid", columns=3, width=2000),
     Shape(2_000, columns=3, width=1000),
     Shape(5_000, width=700),
+    Shape(30_000, width=100, every=10),
     Shape(5_000, columns=3, has_data_keys=False),
     Shape(2_000, "uuid", width=2000, has_data_keys=False),
 ]

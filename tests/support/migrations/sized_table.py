@@ -37,6 +37,7 @@ class Shape:
         columns: The number of its plaintext columns.
         width: Characters of each value.
         has_data_keys: Whether tokens refer to data keys, and carry none.
+        every: Rows of which one has values.
 
     """
 
@@ -45,6 +46,7 @@ class Shape:
     columns: int = 1
     width: int = 20
     has_data_keys: bool = True
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,9 @@ class SizedTable:
             for each in self.table.columns
         ]
         self._connection.execute(
-            SQL("UPDATE {} SET {}").format(Identifier(NAME), SQL(", ").join(parts))
+            SQL("UPDATE {} SET {} WHERE c0 IS NOT NULL").format(
+                Identifier(NAME), SQL(", ").join(parts)
+            )
         )
 
     def measure(self, work: Callable[[], object]) -> Growth:
@@ -143,8 +147,12 @@ class SizedTable:
     def _value(self) -> Composed:
         return SQL(
             "(SELECT left(string_agg(md5(n::text || part), ''), {})"
-            " FROM generate_series(0, {}) AS part)"
-        ).format(Literal(self._shape.width), Literal(self._shape.width // 32))
+            " FROM generate_series(0, {}) AS part WHERE n % {} = 0)"
+        ).format(
+            Literal(self._shape.width),
+            Literal(self._shape.width // 32),
+            Literal(self._shape.every),
+        )
 
     def _cipher(self) -> RowCipher:
         data_keys = cipher_parts.Rows() if self._shape.has_data_keys else None

@@ -21,6 +21,7 @@ TABLE: Final = MigratedTable(
 GB: Final = 1 << 30
 SAMPLE: Final = Sample(
     rows=10_000_000,
+    filled=10_000_000,
     row=100.0,
     written=0.0,
     is_scattered=False,
@@ -38,6 +39,16 @@ def test_duty_and_speed_make_the_time() -> None:
     slow = Estimator(TABLE, SAMPLE, Speed(1000.0, 0.5), has_data_keys=True)
     assert slow.backfill().seconds == slow.verification().seconds == 20_000.0
     assert slow.verification().files == slow.verification().wal == 0
+
+
+def test_rows_without_plaintext_are_only_read() -> None:
+    full, sparse = estimator(), estimator(filled=100_000)
+    assert sparse.backfill().heap == pytest.approx(full.backfill().heap / 100, rel=0.01)
+    assert sparse.backfill().indexes == pytest.approx(full.backfill().indexes / 100, rel=0.01)
+    assert sparse.backfill().seconds == full.backfill().seconds / 100
+    assert sparse.verification() == full.verification()
+    assert sparse.index_build().indexes == full.index_build().indexes
+    assert estimator(filled=0, row=0.0).nulling().heap == 0
 
 
 def test_passes_before_the_switch_add_up() -> None:
@@ -63,7 +74,9 @@ def test_scattered_rows_are_logged_again_after_each_checkpoint() -> None:
 
 
 def test_row_makes_the_server_log_one_block_of_each_file() -> None:
-    found = estimator(rows=1000, is_scattered=True, checkpoints=Checkpoints(0.01, GB)).backfill()
+    found = estimator(
+        rows=1000, filled=1000, is_scattered=True, checkpoints=Checkpoints(0.01, GB)
+    ).backfill()
     assert found.wal < 1.25 * (GB + 1000 * (2 * 8192 + 1000))
 
 
@@ -77,9 +90,9 @@ def test_old_rows_in_the_log_and_free_space_in_blocks_count() -> None:
 def test_empty_table_takes_nothing_but_an_index() -> None:
     nothing = {"email": Plaintexts(0.0, 0.0)}
     files = Files(main=0, whole=0, indexes=0, index_count=1)
-    empty = estimator(rows=0, row=0.0, plaintexts=nothing, files=files)
+    empty = estimator(rows=0, filled=0, row=0.0, plaintexts=nothing, files=files)
     assert empty.backfill() == empty.nulling() == Estimate()
     assert empty.index_build().indexes < 100_000
     plain = replace(TABLE, indexes=())
-    sample = replace(SAMPLE, rows=0, row=0.0, plaintexts=nothing, files=files)
+    sample = replace(SAMPLE, rows=0, filled=0, row=0.0, plaintexts=nothing, files=files)
     assert Estimator(plain, sample, Speed(), has_data_keys=True).index_build() == Estimate()
