@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, LiteralString
 
 from psycopg import Connection
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from migration.guard import bypasses
 from migration.ranges import Ranges
 from migration.token_writer import TokenWriter, Written
 
-_ATTEMPTS: Final = 5  # of a batch, each of which ends by a deadlock with another writer
+#: A batch holds rows while it waits for others. It gives up long before the server looks for a
+#: deadlock, so that no transaction of an application is the victim of one.
+_LIMIT: Final[LiteralString] = "SET LOCAL lock_timeout = '100ms'"
 
 
 class Backfill:
@@ -34,21 +35,39 @@ class Backfill:
     def run_batch(self, connection: Connection) -> Written | None:
         """Encrypt one batch in one transaction; return None if no free range is left.
 
+        Rows that others hold for long are left to the next pass, and counted as wrong.
+
         Raises:
             psycopg.Error: If the server rejects a statement. Nothing of the batch was written.
             StrongroomError: If a row cannot be encrypted. Nothing of the batch was written.
 
         """
-        return _repeat_on_deadlock(self._run_batch, connection)
+        try:
+            with connection.transaction():
+                connection.execute(_LIMIT)
+                return self._run_batch(connection, waits=True)
+        except (LockNotAvailable, DeadlockDetected):
+            with connection.transaction():
+                return self._run_batch(connection, waits=False)
 
     def redo(self, connection: Connection) -> Written | None:
         """Encrypt the rows of a batch of the guard's reports; return None if there is none.
 
-        See :meth:`run_batch` for the errors.
-        """
-        return _repeat_on_deadlock(self._redo, connection)
+        Raises:
+            psycopg.errors.LockNotAvailable: If others hold one of them. The reports are back.
+            psycopg.Error: If the server rejects a statement. The reports are back.
+            StrongroomError: If a row cannot be encrypted. The reports are back.
 
-    def _run_batch(self, connection: Connection) -> Written | None:
+        """
+        with connection.transaction():
+            connection.execute(_LIMIT)
+            keys = bypasses.take(connection, self._ranges.migration, self._batch)
+            if not keys:
+                return None
+            rows = self._writer.statements.read_keys(connection, keys)
+            return self._writer.write(connection, rows)
+
+    def _run_batch(self, connection: Connection, *, waits: bool) -> Written | None:
         claimed = self._ranges.claim(connection)
         if claimed is None:
             return None
@@ -56,30 +75,8 @@ class Backfill:
             connection, claimed.after, claimed.until, self._batch, incomplete=True
         )
         is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
-        written = self._writer.write(connection, rows)
-        self._ranges.save(connection, claimed.number, last, written.rows, is_done=is_done)
+        written = self._writer.write(connection, rows, waits=waits)
+        self._ranges.save(
+            connection, claimed.number, last, written.rows, wrong=written.left, is_done=is_done
+        )
         return written
-
-    def _redo(self, connection: Connection) -> Written | None:
-        keys = bypasses.take(connection, self._ranges.migration, self._batch)
-        if not keys:
-            return None
-        rows = self._writer.statements.read_keys(connection, keys)
-        return self._writer.write(connection, rows)
-
-
-def _repeat_on_deadlock(
-    run: Callable[[Connection], Written | None], connection: Connection
-) -> Written | None:
-    """Call *run* in a transaction, and again if it was the victim of a deadlock.
-
-    An application's transaction may write two rows of a batch in the other order.
-    """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            with connection.transaction():
-                return run(connection)
-        except DeadlockDetected:
-            continue
-    with connection.transaction():
-        return run(connection)

@@ -104,7 +104,10 @@ def ranges_of(migration: str, kind: PassKind, number: int) -> Ranges:
 
 
 _REMEDIES: Final = {
-    PassKind.BACKFILL: "",
+    PassKind.BACKFILL: (
+        "Other sessions hold or change them all the time: end long transactions, and repeat the"
+        " command"
+    ),
     PassKind.VERIFY: (
         "A writer brings tokens that are not of their plaintext: look for another field, context"
         " or key in its code, and repeat the command"

@@ -123,25 +123,35 @@ class RowStatements:
         rows: Rows,
         written: Sequence[Sequence[bytes | None]],
         *,
-        replaces: bool = False,
+        waits: bool,
     ) -> int:
         """Write tokens and index values; return how many rows were still as they were read.
 
         Args:
             connection: A connection.
             rows: The rows.
-            written: For each written column of the table, the bytes for each row.
-            replaces: Whether None is written, too; otherwise it leaves the column of a row as it
-                is.
+            written: For each written column of the table, the bytes for each row; None leaves the
+                column of a row as it is.
+            waits: Whether to wait for rows that others hold. Else they count as changed.
 
         """
-        update = self._replace if replaces else self._fill
-        return update.count(connection, rows, written)
+        if waits:
+            return self._fill.count(connection, rows, written)
+        return len(self._fill.read(connection, rows, written))
+
+    def replace(
+        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
+    ) -> int:
+        """Write tokens and index values, also None; return how many rows were still as read.
+
+        Rows that others hold count as changed.
+        """
+        return len(self._replace.read(connection, rows, written))
 
     def null(
         self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
     ) -> Collection[int]:
-        """Write tokens and index values as :meth:`write` replaces them, and no plaintext.
+        """Write tokens and index values as :meth:`replace` does, and no plaintext.
 
         Returns:
             The positions of the rows that were still as they were read.
@@ -156,7 +166,7 @@ class RowStatements:
         written: Sequence[Sequence[bytes | None]],
         plaintexts: Sequence[Sequence[Any]],
     ) -> dict[int, tuple[Any, ...]]:
-        """Write tokens and index values as :meth:`write` replaces them, and plaintexts.
+        """Write tokens and index values as :meth:`replace` does, and plaintexts.
 
         Args:
             connection: A connection.

@@ -23,11 +23,13 @@ class Written:
     Attributes:
         rows: Rows that were written.
         changed: Rows that others changed meanwhile, and that were read again.
+        left: Rows that still lack a token, because others hold or change them all the time.
 
     """
 
     rows: int
     changed: int
+    left: int = 0
 
 
 class TokenWriter:
@@ -43,10 +45,15 @@ class TokenWriter:
         self.statements = statements
         self.cipher = cipher
 
-    def write(self, connection: Connection, rows: Rows) -> Written:
+    def write(self, connection: Connection, rows: Rows, *, waits: bool = True) -> Written:
         """Encrypt *rows*, and write what they lack.
 
         Rows are not locked while they are encrypted, so that no writer waits for a key service.
+
+        Args:
+            connection: A connection.
+            rows: The rows.
+            waits: Whether to wait for rows that others hold; that is twice as fast.
 
         Raises:
             psycopg.Error: If the server rejects a statement.
@@ -57,19 +64,19 @@ class TokenWriter:
         for _ in range(READS):
             if not rows:
                 break
-            count = self.statements.write(connection, rows, self.cipher.encrypt(rows))
+            count = self.statements.write(connection, rows, self.cipher.encrypt(rows), waits=waits)
             written, left = written + count, len(rows) - count
             if not left:
-                break
+                return Written(written, changed)
             changed += left
             rows = self.statements.read_keys(connection, rows.keys)
-        return Written(written, changed)
+        return Written(written, changed, len(rows))
 
     def replace(self, connection: Connection, rows: Rows) -> int:
         """Write new tokens and index values of *rows*, and return how many were still as read.
 
         They come in the update that takes the old ones, so that the guard finds nothing to refuse.
-        See :meth:`write` for the errors.
+        Rows that others hold are not waited for. See :meth:`write` for the errors.
         """
         written = self.cipher.encrypt(rows, anew=True)
-        return self.statements.write(connection, rows, written, replaces=True)
+        return self.statements.replace(connection, rows, written)
