@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapper, mapped_column
 from app_integration import default_client
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.integrations.orm_values import KnownValue, known_values
 from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy import plaintext_column
@@ -225,15 +225,18 @@ class Encrypted:
             plaintext_column.write(row, self.plaintext_name, self.plaintext.written(value))
 
     def _value_before(self, row: Any) -> Any:
-        """Return the value of *row* before its context changes, None if the caller set a token."""
-        token, known = getattr(row, self.token_name), known_values(row).get(self.name)
-        is_read = self.plaintext is not None and self.plaintext.is_read
-        if not is_read and token is not None:
-            if known is not None and known.token == token:
+        """Return the value of *row* before its context changes; None if its token is of after."""
+        if self.plaintext is None or not self.plaintext.is_read:
+            token, known = getattr(row, self.token_name), known_values(row).get(self.name)
+            if known is not None and known.token is not None and known.token == token:
                 return known.value
+        try:
+            return self.__get__(row, type(row))
+        except DecryptionFailed:
+            # Session.merge assigns the token and the context of another object in any order.
             if plaintext_column.is_written(row, self.token_name):
                 return None
-        return self.__get__(row, type(row))
+            raise
 
     def _check_backfilled(self, row: Any) -> None:
         """Raise EncryptionError if *row*, which has no token, has a plaintext."""
