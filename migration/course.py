@@ -80,6 +80,8 @@ class Course:
         Raises:
             PlanRefused: If the plan does not fit the table. Nothing was changed.
             NoRoom: If the server has no room for what the next pass writes.
+            KeyUnavailable: If a key cannot be created, stored or read now.
+            AccessDenied: If this identity may not use the service's keys.
             PlanChanged: If the migration was begun with another plan.
             GuardChanged: If the guard is not as it was installed.
             RowsStayWrong: If a repeated pass found rows wrong.
@@ -109,6 +111,8 @@ class Course:
             forecast.check_plan(context, live)
             forecast.require_room(forecast.read(context, connection).before_switch)
             table = plans.to_table(context.plan, live)
+            # The application encrypts from then on, and creates no key of an index.
+            context.open_cipher(table)
             guarding.begin(connection, context.name, context.document, table, context.pacing)
 
     def _refuse(self) -> Waiting | None:

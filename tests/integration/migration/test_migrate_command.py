@@ -12,7 +12,8 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from app_integration import database_engine
+from app_integration import database_engine, default_client, use_index_keys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from migration.stage import Stage
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
@@ -134,6 +135,17 @@ def test_command_is_run_without_its_word(site: Site) -> None:
     assert run_command(site.monkeypatch, "migrate", str(site.file), *arguments) == 2
     assert "It waits until" in site.capsys.readouterr().out
     assert site.status()["stage"] == "guarded"
+
+
+def test_begin_creates_the_keys_that_the_application_needs_from_then_on(site: Site) -> None:
+    site.write(quiet_for="1h")
+    site.run("run", code=2)
+    engine = database_engine()
+    use_index_keys(TableIndexKeys(engine, "tenant_index_keys"))
+    index = default_client.get_default_client().indexes.index("tenants.name", rows=100_000)
+    assert index.value("tenant 1")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM tenant_data_keys")) == 0
 
 
 def test_paused_migration_says_so(site: Site) -> None:
