@@ -40,6 +40,11 @@ class BackStep:
     then: str
 
 
+_ACCEPTED: Final = BackStep(
+    Stage.SWITCHED,
+    "each instance of the application reads tokens",
+    "deploy the version that writes plaintext and tokens (phase switched), and undo the rest",
+)
 _RESTORED: Final = BackStep(
     Stage.INDEXED,
     "each instance of the application writes plaintext and tokens (phase switched or dual-writing)",
@@ -69,7 +74,9 @@ def next_step(stage: Stage) -> BackStep:
             "the plaintext columns were dropped; a plan that decrypts back, or a backup, has the"
             " values"
         )
-    if stage in (Stage.SWITCHED, Stage.NULLED):
+    if stage is Stage.NULLED:
+        return _ACCEPTED
+    if stage is Stage.SWITCHED:
         return _RESTORED
     return _REMOVED if stage is Stage.GUARDED else _TOLERANT
 
@@ -94,7 +101,9 @@ def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
         state = context.require_state(connection)
         table = plans.to_table(context.plan, context.read_table(connection))
     step = next_step(state.stage)
-    if step is _RESTORED:
+    if step is _ACCEPTED:
+        _accept(context, table)
+    elif step is _RESTORED:
         _restore(context, table, state, run)
     elif step is _TOLERANT:
         _tolerate(context, table, state)
@@ -103,13 +112,23 @@ def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
     return step
 
 
+def _accept(context: MigrationContext, table: MigratedTable) -> None:
+    """Let rows have a plaintext again, so that a version that writes it can be deployed."""
+
+    def make(held: Connection) -> None:
+        plaintext_columns.accept_plaintext(held, table)
+        # So that a command that goes on again looks for plaintext by another pass.
+        ranges.forget(held, context.name)
+        states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
+
+    with context.lock() as connection:
+        table_lock.change(connection, table, make, context.pacing)
+
+
 def _restore(
     context: MigrationContext, table: MigratedTable, state: State, run: RunWorkers
 ) -> None:
     """Write the plaintext of each row again."""
-    if state.stage is Stage.NULLED:
-        with context.lock() as connection:
-            _leave_nulled(context, table, connection)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
         try:
@@ -121,14 +140,6 @@ def _restore(
         with connection.transaction():
             ranges.forget(connection, context.name)
             states.advance(connection, context.name, Stage.SWITCHED, Stage.INDEXED)
-
-
-def _leave_nulled(context: MigrationContext, table: MigratedTable, connection: Connection) -> None:
-    def make(held: Connection) -> None:
-        plaintext_columns.accept_plaintext(held, table)
-        states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
-
-    table_lock.change(connection, table, make, context.pacing)
 
 
 def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> None:

@@ -214,9 +214,6 @@ def test_way_back_from_each_stage_has_what_was_written_meanwhile(
     for guest in (1, ROWS + 1):
         write(guest, f"late{guest}@example.com")
         expected[guest] = f"late{guest}@example.com"
-    if furthest is Stage.NULLED:
-        # What the version before it does from now on.
-        hotel.between = lambda _: hotel.write_both(2, "guest2@example.com")
     while hotel.undo() is not None:
         pass
     assert hotel.plaintexts() == expected
@@ -236,6 +233,32 @@ def test_way_back_restores_what_was_written_without_plaintext(hotel: Hotel) -> N
     assert hotel.plaintexts() == {**expected, 1: "late@example.com", 2: "later@example.com"}
     assert ("email", True) in hotel.columns()
     hotel.advance(Stage.SWITCHED)
+
+
+def test_way_back_from_nulled_first_lets_the_version_before_it_be_deployed(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    assert hotel.undo() is Stage.SWITCHED
+    hotel.write_token(1, "old1@example.com")
+    hotel.write_both(2, "new2@example.com")
+    hotel.write_token(ROWS + 1, "born@example.com")
+    assert hotel.plaintexts() == {**dict.fromkeys(expected), 2: "new2@example.com", ROWS + 1: None}
+    assert hotel.undo() is Stage.INDEXED
+    expected |= {1: "old1@example.com", 2: "new2@example.com", ROWS + 1: "born@example.com"}
+    assert hotel.plaintexts() == expected
+    assert ("email", True) in hotel.columns()
+
+
+def test_nulled_is_entered_again_after_a_step_back(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    assert hotel.undo() is Stage.SWITCHED
+    hotel.write_both(2, "new2@example.com")
+    hotel.advance(Stage.NULLED)
+    assert hotel.opened() == {**expected, 2: "new2@example.com"}
+    assert set(hotel.plaintexts().values()) == {None}
 
 
 def test_dropped_has_no_way_back(hotel: Hotel) -> None:
