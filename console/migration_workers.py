@@ -92,7 +92,8 @@ class Bar:
     def show(self, progress: PassProgress) -> None:
         """Show how far the pass is."""
         done = max((progress.ranges - progress.left) * RANGE, progress.rows)
-        total = max(progress.ranges * RANGE, done)
+        # The last range has as many rows as the others, or fewer.
+        total = max(progress.ranges * RANGE - RANGE // 2, done)
         self._bars.update(self._task, total=total, completed=done, rows=progress.rows)
 
     def show_hold(self, reason: str | None) -> None:

@@ -145,7 +145,7 @@ def decide(what: str, need: Estimate, kept: int, room: Room) -> Verdict:
         text = f"{what} needs {sizes.render(needed)} for {content}"
         if free is None:
             is_unknown = True
-            texts.append(f"{text}, and what is free is unknown; give the free bytes")
+            texts.append(f"{text}, and what is free there is unknown; pass --free")
         elif free < needed:
             return Verdict(
                 is_enough=False, text=f"{text}, and {sizes.render(free)} are free{_HINT}"

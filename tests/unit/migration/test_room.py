@@ -54,7 +54,7 @@ def test_unknown_room_is_not_decided(found: Room) -> None:
     unknown = decide(found)
     assert unknown.is_enough is None
     assert unknown.text.startswith("the backfill needs 15.5 GB for tables, indexes and WAL, and")
-    assert unknown.text.endswith("; give the free bytes")
+    assert unknown.text.endswith("; pass --free")
 
 
 def test_unknown_room_for_wal_is_told_beside_the_known_one() -> None:
