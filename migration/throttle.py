@@ -13,8 +13,8 @@ from typing import Final
 
 from psycopg import Connection
 
-from migration import states
-from migration.replica_lag import Lag, ReplicaLag
+from migration import replica_lag, states
+from migration.replica_lag import Lag
 
 #: Seconds for which a reading is used.
 _INTERVAL: Final = 1.0
@@ -85,7 +85,6 @@ class Throttle:
         self._limits = limits
         self._clock = clock
         self._warn = warn
-        self._lag = ReplicaLag()
         self._last: tuple[float, Reading] | None = None
         self._has_warned = False
 
@@ -101,12 +100,12 @@ class Throttle:
         """
         now = self._clock()
         if self._last is None or now - self._last[0] >= _INTERVAL:
-            self._last = now, self._read(connection, now)
+            self._last = now, self._read(connection)
         return self._last[1]
 
-    def _read(self, connection: Connection, now: float) -> Reading:
+    def _read(self, connection: Connection) -> Reading:
         state = states.read(connection, self._name)
-        lags = self._lag.read(connection, now)
+        lags = replica_lag.read(connection)
         if lags is None and not self._has_warned:
             self._has_warned = True
             self._warn(_HIDDEN)

@@ -48,13 +48,6 @@ class Replica:
             connection.execute("SELECT pg_wal_replay_resume()")
         self.wait_until_current()
 
-    def delay_replay(self, milliseconds: int) -> None:
-        """Let it replay each transaction that much later than it was committed."""
-        with self.superuser.connect() as connection:
-            delay = f"ALTER SYSTEM SET recovery_min_apply_delay = {milliseconds:d}"
-            connection.execute(delay.encode())
-            connection.execute("SELECT pg_reload_conf()")
-
     def wait_until_current(self) -> None:
         with self.primary.connect() as connection:
             current = (
