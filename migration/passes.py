@@ -11,6 +11,7 @@ from migration import ranges
 from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
 from migration.ranges import PassProgress, Ranges
+from migration.states import MigrationMoved
 
 #: Rows of a range, which one worker holds at a time.
 RANGE: Final = 20_000
@@ -56,6 +57,7 @@ def run_until_right(
 
     Raises:
         RowsStayWrong: If the second pass of this command found rows wrong, too.
+        MigrationMoved: If another command began a pass of another kind meanwhile.
         MigrationBusy: If another command begins a pass now.
 
     """
@@ -77,7 +79,13 @@ def _run(
     pass_ = begin(context, table, kind)
     run(kind, pass_)
     with context.connect() as connection:
-        return pass_.read_progress(connection)
+        progress = pass_.read_progress(connection)
+    if not progress.is_done:
+        raise MigrationMoved(
+            f"migration {context.name}: another command began a pass that undoes this one"
+            f" ({kind}); look at its status"
+        )
+    return progress
 
 
 def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ranges:
@@ -88,6 +96,8 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
 
     """
     with context.lock() as connection:
+        # Else it would be continued behind rows that the pass of this kind changes back.
+        ranges.forget_others(connection, context.name, kind)
         number = ranges.last_number(connection, context.name, kind)
         last = ranges_of(context.name, kind, number)
         progress = last.read_progress(connection)

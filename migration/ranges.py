@@ -61,6 +61,10 @@ _NUMBERS: Final[LiteralString] = """
 _OPEN: Final[LiteralString] = """
     SELECT pass FROM strongroom_migration.ranges WHERE migration = %s AND done_at IS NULL LIMIT 1
 """
+_FORGET_OTHERS: Final[LiteralString] = """
+    DELETE FROM strongroom_migration.ranges
+    WHERE migration = %s AND split_part(pass, ' ', 1) <> %s
+"""
 _FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.ranges WHERE migration = %s"
 
 
@@ -188,6 +192,11 @@ def last_number(connection: Connection, migration: str, kind: str) -> int:
     """
     found = connection.execute(_NUMBERS, (migration, kind)).fetchone()
     return int(found[0]) if found else 0
+
+
+def forget_others(connection: Connection, migration: str, kind: str) -> None:
+    """Delete the ranges of the passes of *migration* that are not of *kind*."""
+    connection.execute(_FORGET_OTHERS, (migration, kind))
 
 
 def find_open(connection: Connection, migration: str) -> str | None:

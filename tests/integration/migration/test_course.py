@@ -16,7 +16,16 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import forecast, migration_context, passes, plaintext_columns, switch, way_back
+from migration import (
+    forecast,
+    migration_context,
+    passes,
+    plaintext_columns,
+    plan,
+    states,
+    switch,
+    way_back,
+)
 from migration.course import Course
 from migration.guard import triggers
 from migration.migrated_table import MigratedTable
@@ -68,6 +77,14 @@ class Quiet:
         raise AssertionError(message)
 
 
+class Leaving(Quiet):
+    """A watch with which a worker is interrupted after its second batch."""
+
+    def show(self, progress: PassProgress) -> None:
+        if progress.rows > 50:
+            raise KeyboardInterrupt
+
+
 @dataclass
 class Hotel:
     """An application of guests, whose table is migrated."""
@@ -85,6 +102,7 @@ class Hotel:
         self.passes: list[str] = []
         self.stages: list[Stage] = []
         self.between: Callable[[PassKind], object] = lambda _: None
+        self.watch = Quiet()
         self._idle: list[Connection] = []
 
     def context(self, **changes: object) -> MigrationContext:
@@ -97,7 +115,7 @@ class Hotel:
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
         self.passes.append(kind)
-        PassWorker(self.context(), Quiet(), Limits(), duty=1.0, batch=50).run(kind, pass_)
+        PassWorker(self.context(), self.watch, Limits(), duty=1.0, batch=50).run(kind, pass_)
         self.between(kind)
 
     def advance(self, to: Stage) -> None:
@@ -358,6 +376,29 @@ def test_application_that_writes_plaintext_still_is_not_refused(hotel: Hotel) ->
     hotel.between = lambda _: None
     hotel.advance(Stage.NULLED)
     assert hotel.opened()[9] == "still@example.com"
+
+
+def test_pass_is_not_continued_after_one_that_undoes_it(hotel: Hotel) -> None:
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.SWITCHED)
+    hotel.watch = Leaving()
+    with pytest.raises(KeyboardInterrupt):
+        hotel.undo()
+    with pytest.raises(KeyboardInterrupt):
+        hotel.advance(Stage.NULLED)
+    assert None in hotel.plaintexts().values()
+    hotel.watch = Quiet()
+    assert hotel.undo() is Stage.INDEXED
+    assert hotel.plaintexts() == expected
+
+
+def test_command_ends_if_another_undoes_its_pass(hotel: Hotel) -> None:
+    hotel.advance(Stage.SWITCHED)
+    with hotel.connect() as connection:
+        table = plan.to_table(hotel.context().plan, hotel.context().read_table(connection))
+    hotel.between = lambda _: passes.begin(hotel.context(), table, PassKind.NULL)
+    with pytest.raises(states.MigrationMoved, match="began a pass that undoes this one"):
+        hotel.undo()
 
 
 def test_view_on_the_column_keeps_it(hotel: Hotel) -> None:
