@@ -14,7 +14,7 @@ from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
 from app_integration.integrations.django.index_field import BlindIndexField
-from app_integration.integrations.django.lookups import IndexExact, IndexIn
+from app_integration.integrations.django.lookups import IndexExact, IndexIn, PlaintextCol
 from app_integration.integrations.orm_values import (
     KnownValue,
     known_values,
@@ -96,7 +96,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     def get_col(self, alias: Any, output_field: Any = None) -> Any:
         """Return the column that queries use: of plaintext while that is read, else of tokens."""
         if self.plaintext is not None and self.plaintext.is_read:
-            return self.model._meta.get_field(self.plaintext.column).get_col(alias)
+            return PlaintextCol(alias, self, self.model._meta.get_field(self.plaintext.column))
         return super().get_col(alias, output_field)
 
     @property
@@ -163,10 +163,11 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     def note_context(self, row: Any) -> None:
         """Note what the token of *row*, which was loaded, is bound to, while its table is migrated.
 
-        So that a save writes another token if the context has changed until then.
+        So that a save writes another token if the context has changed until then. A context that
+        was deferred is loaded, because an assignment to it would hide what it was.
         """
-        stored, is_loaded = row.__dict__.get(self.attname), {*self.context_names} <= {*row.__dict__}
-        if self.plaintext is not None and isinstance(stored, Stored) and is_loaded:
+        stored = row.__dict__.get(self.attname)
+        if self.plaintext is not None and isinstance(stored, Stored):
             stored.binding = self.context_values(row)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:

@@ -1,9 +1,10 @@
-"""Lookups of encrypted fields by their blind index."""
+"""Lookups of encrypted fields by their blind index, or by plaintext while a table is migrated."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db.models.expressions import Col
 from django.db.models.lookups import In
 
 from app_integration.integrations.orm_values import as_index_values
@@ -37,3 +38,21 @@ class IndexExact(IndexIn):
     def get_prep_lookup(self) -> Any:
         """Return the index values of the value, or None to let Django search for NULL."""
         return None if self.rhs == [None] else super().get_prep_lookup()
+
+
+class PlaintextCol(Col):  # type: ignore[misc] # as above
+    """Column of an encrypted field in queries that read its plaintext.
+
+    Its target is the encrypted field, to which Django assigns the value. Its output field is that
+    of the plaintext, which has the lookups and the name of the column.
+    """
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:  # noqa: ARG002 (Django's signature)
+        """Return the SQL of the plaintext column."""
+        name = self.output_field.column
+        names = (self.alias, name) if self.alias else (name,)
+        return ".".join(map(compiler.quote_name_unless_alias, names)), []
+
+    def get_db_converters(self, connection: Any) -> Any:
+        """Return the converters of plaintext, and not those of tokens."""
+        return self.output_field.get_db_converters(connection)

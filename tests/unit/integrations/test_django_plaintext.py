@@ -177,6 +177,12 @@ QUERIES: Final[dict[str, Callable[[Any, Any], Any]]] = {
     ],
     "only": lambda user, _: [each.email for each in user.objects.only("email")],
     "defer": lambda user, _: [each.email for each in user.objects.defer("email")],
+    "only the second": lambda user, _: [
+        (each.email, each.born) for each in user.objects.only("born")
+    ],
+    "defer both": lambda user, _: [
+        (each.email, each.born) for each in user.objects.defer("born", "email")
+    ],
     "get": lambda user, _: [user.objects.get(email="b@x.com").visits],
 }
 
