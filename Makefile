@@ -87,6 +87,9 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.logs
 	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.backfill
+	$(BIN)/python -m benchmarks.guard
+	$(BIN)/python -m benchmarks.live_queries
 	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed

@@ -1,10 +1,11 @@
-"""Key service and store of data keys in memory, which add no time to a measurement."""
+"""Key services and stores of keys in memory, which add no time to a measurement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.keys.stores import WrappedKey
 
 
@@ -54,4 +55,41 @@ class MemoryRows:
         if self._rows.get(key.number) != key:
             return False
         self._rows[key.number] = replace(key, wrapped=wrapped, version=version)
+        return True
+
+
+class MemoryIndexKeys:
+    """A key service and a store of index keys in one."""
+
+    def __init__(self) -> None:
+        self._rows: list[IndexKey] = []
+
+    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port's signature)
+        """Return the keys unchanged."""
+        return list(data_keys)
+
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
+        """Return the keys unchanged."""
+        return list(wrapped)
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
+        """Return the keys unchanged."""
+        return list(wrapped)
+
+    def version(self, wrapped: bytes) -> int:  # noqa: ARG002 (as above)
+        """Return the only version."""
+        return 1
+
+    @property
+    def place(self) -> str:
+        """Return the name of the store in errors."""
+        return "memory"
+
+    def versions(self, scope: str, index: str) -> list[IndexKey]:  # noqa: ARG002 (as above)
+        """Return the stored keys."""
+        return self._rows
+
+    def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:  # noqa: ARG002 (as above)
+        """Replace the stored keys by *after*."""
+        self._rows[:] = after
         return True

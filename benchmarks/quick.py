@@ -20,7 +20,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import audit, encryption, files, index, logs, sdk
+from benchmarks import audit, backfill, encryption, files, index, logs, sdk
 from benchmarks.ratio import Case, Result, measure, table
 
 COMMITTED: Final = Path(__file__).with_name("ratios.json")
@@ -36,6 +36,7 @@ SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]]
     files.one_thread,
     logs.cases,
     audit.few_lines,
+    backfill.one_worker,
 )
 
 

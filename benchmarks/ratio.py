@@ -1,7 +1,7 @@
 """Ratio of a subject's time to its floor's time, measured in turns on the same machine.
 
 Each turn repeats a call often enough to be measured. The fastest turn counts, because other load on
-the machine only makes a turn slower.
+the machine only makes a turn slower. The mean counts where turns differ by themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from rich.table import Table
 Run = Callable[[int], object]
 Clock = Callable[[], float]
 
+#: Returns the time that counts of those of all turns.
+Choose: TypeAlias = Callable[[Sequence[float]], float]
+
 SHORTEST: Final = 0.02  # seconds; the minimum of a turn
 
 
@@ -36,6 +39,7 @@ class Case:
         floor_name: The name of the floor in the table.
         bar: The maximum of the ratio. If None, the ratio is only printed.
         calls: The calls in one turn. If None, a number is found that takes long enough.
+        prepare: Called before each turn. It is not measured.
 
     """
 
@@ -45,11 +49,12 @@ class Case:
     floor_name: str
     bar: float | None = None
     calls: int | None = None
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Times of one call in the fastest turns, in seconds."""
+    """Times of one call in the turns that count, in seconds."""
 
     case: Case
     subject: float
@@ -76,24 +81,29 @@ def repeated(call: Callable[[], object]) -> Run:
     return run
 
 
-def measure(case: Case, turns: int, clock: Clock = time.perf_counter) -> Result:
+def measure(
+    case: Case, turns: int, clock: Clock = time.perf_counter, choose: Choose = min
+) -> Result:
     """Measure *case*.
 
     Args:
         case: The case.
         turns: The number of turns of the subject and of the floor.
         clock: A monotonic clock, in seconds.
+        choose: Returns the time that counts of those of all turns.
 
     """
     calls = case.calls
     subject_calls = calls or _find_calls(case.subject, clock)
     floor_calls = calls or _find_calls(case.floor, clock)
-    subject, floor = float("inf"), float("inf")
+    subject, floor = [], []
     with _without_gc():
         for _ in range(turns):
-            floor = min(floor, _seconds(case.floor, floor_calls, clock) / floor_calls)
-            subject = min(subject, _seconds(case.subject, subject_calls, clock) / subject_calls)
-    return Result(case, subject, floor)
+            case.prepare()
+            floor.append(_seconds(case.floor, floor_calls, clock) / floor_calls)
+            case.prepare()
+            subject.append(_seconds(case.subject, subject_calls, clock) / subject_calls)
+    return Result(case, choose(subject), choose(floor))
 
 
 def table(results: Iterable[Result]) -> Table:

@@ -1,0 +1,111 @@
+"""Benchmark of writes to a guarded table against the same writes without the guard.
+
+    python -m benchmarks.guard [--rows 40000] [--turns 15]
+
+One statement writes all rows. A correct writer brings new tokens; a bypassing one brings none, so
+that the guard voids the old ones and reports each row. That ratio has no bar, because most of it is
+the INSERT of the report. The e-mail address has a unique index, as most have. Without one, the
+write alone costs less, and the same report counts for more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Final
+
+from psycopg import Connection
+from psycopg.sql import SQL, Composed, Identifier
+
+from benchmarks import people_table as people
+from benchmarks.ratio import Case, Run, measure, report
+from migration.guard import triggers
+from migration.migrated_table import MigratedTable
+
+ROWS: Final = 40_000
+TURNS: Final = 15
+_FILL: Final = SQL("""
+    UPDATE {} SET name_token = sha256(name::bytea), email_token = sha256(email::bytea),
+        phone_token = sha256(phone::bytea), email_index = substr(sha256(email::bytea), 1, 4)
+""")
+_EMAIL: Final = SQL("email = 'changed.' || {turn} || '.' || id || '@example.com'")
+_CORRECT: Final = SQL(
+    "UPDATE {table} SET {email}, email_token = set_byte(email_token, 9, {turn} % 256),"
+    " email_index = set_byte(email_index, 3, {turn} % 256)"
+)
+_BYPASSING: Final = SQL("UPDATE {table} SET {email}")
+
+
+@contextmanager
+def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
+    """Yield the cases, on tables of *rows* rows."""
+    with people.database() as database, database.connect() as connection:
+        pair = Pair(connection, rows, "email", index=SQL("CREATE UNIQUE INDEX ON {} (email)"))
+        bare = Pair(connection, rows, "bare")
+        yield iter(
+            [
+                pair.compare("correct writer", _CORRECT, 1.3),
+                pair.compare("bypassing writer", _BYPASSING),
+                bare.compare("bypassing writer, no index", _BYPASSING),
+            ]
+        )
+
+
+class Pair:
+    """Two tables of people, of which one is guarded."""
+
+    def __init__(
+        self, connection: Connection, rows: int, name: str, index: SQL | None = None
+    ) -> None:
+        self._connection = connection
+        self._turns = count(1)
+        self._guarded, self._unguarded = (
+            people.create(connection, f"{name}_{which}", rows) for which in ("guarded", "free")
+        )
+        for statement in triggers.drop(self._unguarded, self._unguarded.name):
+            connection.execute(statement)
+        for table in (self._guarded, self._unguarded):
+            if index is not None:
+                connection.execute(index.format(Identifier(table.name)))
+
+    def compare(self, name: str, statement: SQL, bar: float | None = None) -> Case:
+        """Return the case of *statement*."""
+        subject, floor = (self._write(statement, each) for each in (self._guarded, self._unguarded))
+        return Case(name, subject, floor, "no guard", bar, calls=1, prepare=self._prepare)
+
+    def _write(self, statement: SQL, table: MigratedTable) -> Run:
+        return lambda _: self._connection.execute(_compose(statement, table, next(self._turns)))
+
+    def _prepare(self) -> None:
+        """Give each row tokens, and remove what the turn before left."""
+        self._connection.execute("TRUNCATE strongroom_migration.bypasses")
+        for table in (self._guarded, self._unguarded):
+            self._connection.execute(_FILL.format(Identifier(table.name)))
+            self._connection.execute(SQL("VACUUM {}").format(Identifier(table.name)))
+
+
+def _compose(statement: SQL, table: MigratedTable, turn: int) -> Composed:
+    email = _EMAIL.format(turn=turn)
+    return statement.format(table=Identifier(table.name), email=email, turn=turn)
+
+
+def main() -> int:
+    """Measure all cases and print them.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    arguments = parser.parse_args()
+    with cases(arguments.rows) as each:
+        return report([measure(case, arguments.turns) for case in each])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
