@@ -23,7 +23,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from benchmarks import people_table as people
 from benchmarks.ratio import Case, Run, measure, report
 from migration.guard import triggers
-from migration.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedTable
 
 ROWS: Final = 40_000
 TURNS: Final = 15

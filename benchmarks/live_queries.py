@@ -29,11 +29,11 @@ from rich.console import Console
 from benchmarks import people_table as people
 from benchmarks.people_table import Worker
 from benchmarks.ratio import Case, Result, report
-from migration import worker
 from migration.pace import Pace
-from migration.ranges import Ranges
-from migration.throttle import Reading
-from migration.worker import Site
+from migration.passes import worker
+from migration.passes.ranges import Ranges
+from migration.passes.throttle import Reading
+from migration.passes.worker import Site
 from tests.support.databases.own_database import OwnDatabase
 
 SECONDS: Final = 10.0  # of each part

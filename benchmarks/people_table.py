@@ -20,15 +20,16 @@ from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.names import Environment, Scope
 from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows, MemoryService
-from migration import live_table, ranges
-from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.ranges import Ranges
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.rows import Rows
-from migration.token_writer import TokenWriter
+from migration.passes import ranges
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import Ranges
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.rows.rows import Rows
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.store_postgres import store_postgres
 

@@ -18,18 +18,20 @@ from console.escapes import say
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import HostEnv, Root, build_duration_parser
-from migration import forecast, ranges, states, way_back
+from migration import states, way_back
 from migration import status as migration_status
 from migration.course import Course, Waiting
+from migration.forecast import forecast
 from migration.guard import bypasses
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY, MIN_DUTY
-from migration.pass_worker import PassWorker
-from migration.passes import PassKind
-from migration.ranges import Ranges
+from migration.passes import ranges
+from migration.passes.pass_worker import PassWorker
+from migration.passes.passes import PassKind
+from migration.passes.ranges import Ranges
+from migration.passes.throttle import DEFAULT_LAG, Limits
 from migration.stage import Stage
 from migration.states import State
-from migration.throttle import DEFAULT_LAG, Limits
 
 #: It waits for a time without bypassing writers.
 WAITS: Final = 2

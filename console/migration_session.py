@@ -17,11 +17,10 @@ from console import operate
 from console.service_client import open_service_client
 from console.service_database import driver_connection, read_url
 from migration import plan as plans
-from migration import service_keys
-from migration.estimate import Speed
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
-from migration.table_lock import Pacing
+from migration.rows import service_keys
+from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def open_migration(
             partial(_connect, engine),
             lambda table: service_keys.open_cipher(client, keys, plan, table),
             pacing,
-            Speed(duty=duty),
+            duty,
             None if free is None else free * _MEGABYTE,
         )
 

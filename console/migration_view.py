@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from migration.course import Waiting
-from migration.forecast import Forecast
+from migration.forecast.forecast import Forecast
 from migration.guard.bypasses import BypassingWriter
 from migration.stage import Stage
 from migration.status import Status

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from console.escapes import escape_unprintable, say
 from migration.migration_context import MigrationContext
-from migration.pass_worker import PassWorker
-from migration.passes import RANGE, PassKind
-from migration.ranges import PassProgress, Ranges
-from migration.throttle import Limits
+from migration.passes.pass_worker import PassWorker
+from migration.passes.passes import RANGE, PassKind
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.throttle import Limits
 
 
 class Workers:

@@ -8,23 +8,16 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from migration import (
-    forecast,
-    guarding,
-    index_build,
-    passes,
-    plaintext_columns,
-    ranges,
-    states,
-    switch,
-    table_lock,
-)
+from migration import guarding, index_build, plaintext_columns, states, switch
 from migration import plan as plans
+from migration.forecast import forecast
 from migration.guard import bypasses, triggers
-from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
-from migration.passes import PassKind, RunWorkers
+from migration.passes import passes, ranges
+from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
+from migration.table import table_lock
+from migration.table.migrated_table import MigratedTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError
-from migration import ranges, states, table_lock
+from migration import states
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import MigratedTable
+from migration.passes import ranges
 from migration.stage import Stage
 from migration.states import State
-from migration.table_lock import Pacing
+from migration.table import table_lock
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 
 _SCHEMA: Final[LiteralString] = f"CREATE SCHEMA IF NOT EXISTS {triggers.SCHEMA}"
 

@@ -16,9 +16,9 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Identifier
 
-from migration import table_lock
-from migration.migrated_table import MigratedTable
-from migration.table_lock import Pacing, TableLockNotTaken
+from migration.table import table_lock
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing, TableLockNotTaken
 
 _PAUSE: Final = 0.5  # seconds between attempts, on average
 #: The table itself, or its partitions that have rows.

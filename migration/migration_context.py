@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import live_table, states
 from migration import plan as plans
-from migration.estimate import Speed
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
-from migration.row_cipher import RowCipher
+from migration import states
+from migration.pace import DEFAULT_DUTY
+from migration.rows.row_cipher import RowCipher
 from migration.states import State
-from migration.table_lock import Pacing
+from migration.table import live_table
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 #: Fields of a plan that may change while its migration runs.
@@ -52,7 +53,7 @@ class MigrationContext:
         connect: Opens a connection that commits each statement, for the ``with`` block.
         open_cipher: Returns the cipher of the rows of a table; it may create keys.
         pacing: Time and chance between attempts to lock the table.
-        speed: How fast the workers go, for estimates.
+        duty: Part of its time that each worker works, from 0 to 1, for estimates.
         free: Bytes that are free where the database keeps its files, as a person says; None to
             measure them, which is possible on its machine only.
 
@@ -62,7 +63,7 @@ class MigrationContext:
     connect: Callable[[], AbstractContextManager[Connection]]
     open_cipher: Callable[[MigratedTable], RowCipher]
     pacing: Pacing
-    speed: Speed = field(default_factory=Speed)
+    duty: float = DEFAULT_DUTY
     free: int | None = None
 
     @property

@@ -10,10 +10,10 @@ from psycopg.errors import CheckViolation, DependentObjectsStillExist
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from migration import table_lock
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
-from migration.table_lock import Pacing
+from migration.table import table_lock
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 
 #: Constraint that no row has a plaintext.
 NO_PLAINTEXT: Final = "strongroom_no_plaintext"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from migration.live_table import LiveTable
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import FieldError, join_names, suggest

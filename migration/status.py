@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from migration import ranges, states
+from migration import states
 from migration.guard import bypasses
 from migration.guard.bypasses import BypassingWriter
 from migration.migration_context import MigrationContext
-from migration.ranges import PassProgress, Ranges
+from migration.passes import ranges
+from migration.passes.ranges import PassProgress, Ranges
 from migration.states import Event, State
 
 

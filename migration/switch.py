@@ -5,12 +5,13 @@ from __future__ import annotations
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import plaintext_columns, states, table_lock
+from migration import plaintext_columns, states
 from migration.guard import definition
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
 from migration.stage import Stage
-from migration.table_lock import Pacing
+from migration.table import table_lock
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 
 
 class GuardChanged(ConfigurationError):

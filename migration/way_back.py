@@ -9,15 +9,17 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import ConfigurationError
-from migration import passes, plaintext_columns, ranges, states, table_lock
+from migration import plaintext_columns, states
 from migration import plan as plans
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
-from migration.passes import PassKind, RunWorkers
+from migration.passes import passes, ranges
+from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.states import State
+from migration.table import table_lock
+from migration.table.migrated_table import MigratedTable
 
 
 class NoWayBack(ConfigurationError):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from migration.migrated_table import MigratedColumn, MigratedTable
-from migration.predicates import all_of, any_of, is_incomplete, lacks
+from migration.table.migrated_table import MigratedColumn, MigratedTable
+from migration.table.predicates import all_of, any_of, is_incomplete, lacks
 
 
 def stale(table: MigratedTable, column: MigratedColumn) -> Composed:

@@ -14,7 +14,7 @@ from typing import Any, Final, LiteralString
 from psycopg import Connection
 
 from migration.guard.triggers import SCHEMA, TRIGGERS, function_names
-from migration.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedTable
 
 _TRIGGERS: Final[LiteralString] = """
     SELECT tree.relation::regclass::text, wanted.name, pg_get_triggerdef(found.oid),

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from migration.guard import conditions
-from migration.key_text import key_array
-from migration.migrated_table import MigratedColumn, MigratedTable
+from migration.table.key_text import key_array
+from migration.table.migrated_table import MigratedColumn, MigratedTable
 
 #: Schema of everything that a migration keeps in the database.
 SCHEMA: Final = "strongroom_migration"

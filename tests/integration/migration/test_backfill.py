@@ -14,15 +14,15 @@ import pytest
 from psycopg import Connection
 
 from app_integration.errors import EncryptionError
-from migration import live_table
-from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import MigratedColumn, MigratedTable
-from migration.ranges import PassProgress, Ranges
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.verification import Verification
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.verification import Verification
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.table import live_table
+from migration.table.migrated_table import MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests
 from tests.support.migrations.guests import GUESTS

@@ -16,27 +16,20 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import (
-    forecast,
-    migration_context,
-    passes,
-    plaintext_columns,
-    plan,
-    states,
-    switch,
-    way_back,
-)
+from migration import migration_context, plaintext_columns, plan, states, switch, way_back
 from migration.course import Course
+from migration.forecast import forecast
 from migration.guard import triggers
-from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
-from migration.pass_worker import PassWorker
-from migration.passes import PassKind
-from migration.ranges import PassProgress, Ranges
-from migration.row_cipher import RowCipher
+from migration.passes import passes
+from migration.passes.pass_worker import PassWorker
+from migration.passes.passes import PassKind
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.throttle import Limits
+from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
-from migration.table_lock import Pacing
-from migration.throttle import Limits
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan

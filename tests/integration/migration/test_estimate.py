@@ -9,9 +9,10 @@ from typing import Final, TypeAlias
 import pytest
 from psycopg import Connection
 
-from migration import index_build, sample
-from migration.estimate import Estimate, Estimator, Speed
-from migration.sample import Checkpoints
+from migration import index_build
+from migration.forecast import sample
+from migration.forecast.estimate import Estimate, Estimator, Speed
+from migration.forecast.sample import Checkpoints
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.sized_table import AT_ONCE, Growth, Shape, SizedTable
 

@@ -10,11 +10,11 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL
 
-from migration import live_table
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.row_statements import RowStatements
+from migration.rows.row_statements import RowStatements
+from migration.table import live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

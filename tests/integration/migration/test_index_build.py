@@ -10,8 +10,8 @@ import pytest
 from psycopg import Connection
 
 from migration import index_build
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.table_lock import Pacing, TableLockNotTaken
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from migration import live_table
+from migration.table import live_table
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

@@ -16,13 +16,15 @@ from app_integration import database_engine, default_client, use_data_keys, use_
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
-from migration import guarding, live_table, plan, service_keys
-from migration.backfill import Backfill
-from migration.ranges import Ranges
-from migration.row_statements import RowStatements
-from migration.table_lock import Pacing
-from migration.token_writer import TokenWriter
-from migration.verification import Verification
+from migration import guarding, plan
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import Ranges
+from migration.passes.verification import Verification
+from migration.rows import service_keys
+from migration.rows.row_statements import RowStatements
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]

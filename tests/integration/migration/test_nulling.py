@@ -10,10 +10,10 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from migration.nulling import Nulling
-from migration.plaintext_pass import Renewed
-from migration.ranges import PassProgress, Ranges
-from migration.row_cipher import RowCipher
+from migration.passes.nulling import Nulling
+from migration.passes.plaintext_pass import Renewed
+from migration.passes.ranges import PassProgress, Ranges
+from migration.rows.row_cipher import RowCipher
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import (

@@ -10,11 +10,12 @@ from typing import Final, LiteralString
 import pytest
 from psycopg import Connection
 
-from migration import column_rules, live_table, outlook, sample
-from migration.estimate import Estimator, Speed
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.outlook import Outlook
+from migration.forecast import outlook, sample
+from migration.forecast.estimate import Estimator, Speed
+from migration.forecast.outlook import Outlook
 from migration.stage import Stage
+from migration.table import column_rules, live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 from psycopg import Connection
 
-from migration.nulling import Nulling
-from migration.plaintext_pass import PlaintextPass
-from migration.ranges import Ranges
-from migration.restoration import Restoration
+from migration.passes.nulling import Nulling
+from migration.passes.plaintext_pass import PlaintextPass
+from migration.passes.ranges import Ranges
+from migration.passes.restoration import Restoration
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.model_writer import ModelWriter, Phase

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from migration.nulling import Nulling
-from migration.plaintext_pass import Renewed
-from migration.ranges import PassProgress, Ranges
-from migration.restoration import PlaintextNotStored, Restoration
+from migration.passes.nulling import Nulling
+from migration.passes.plaintext_pass import Renewed
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.restoration import PlaintextNotStored, Restoration
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import (

@@ -12,9 +12,9 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Literal
 
-from migration import room
-from migration.migrated_table import MigratedColumn, MigratedTable
-from migration.room import Room
+from migration.forecast import room
+from migration.forecast.room import Room
+from migration.table.migrated_table import MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

@@ -8,9 +8,10 @@ from typing import Final, LiteralString
 import pytest
 from psycopg import Connection
 
-from migration import live_table, sample
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.sample import Plaintexts, Sample
+from migration.forecast import sample
+from migration.forecast.sample import Plaintexts, Sample
+from migration.table import live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

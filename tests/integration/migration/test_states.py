@@ -13,10 +13,10 @@ from psycopg.sql import SQL
 
 from migration import guarding, states
 from migration.guard import definition, triggers
-from migration.migrated_table import MigratedColumn, MigratedTable
 from migration.stage import Stage
 from migration.states import MigrationMoved, State
-from migration.table_lock import Pacing, TableLockNotTaken
+from migration.table.migrated_table import MigratedColumn, MigratedTable
+from migration.table.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

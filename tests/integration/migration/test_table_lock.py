@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from migration import table_lock
-from migration.migrated_table import MigratedTable
-from migration.table_lock import Pacing, TableLockNotTaken
+from migration.table import table_lock
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")

@@ -10,11 +10,12 @@ from typing import Final
 import pytest
 from psycopg import Connection
 
-from migration import replica_lag, states, worker
+from migration import states
 from migration.pace import Pace
-from migration.ranges import Ranges
-from migration.throttle import Limits, Reading, Throttle
-from migration.token_writer import Written
+from migration.passes import replica_lag, worker
+from migration.passes.ranges import Ranges
+from migration.passes.throttle import Limits, Reading, Throttle
+from migration.rows.token_writer import Written
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.replica import NAME as REPLICA
 from tests.support.databases.replica import Replica, streaming_replica

@@ -10,7 +10,7 @@ import pytest
 from psycopg import Connection
 
 from app_integration.errors import EncryptionError
-from migration.ranges import PassProgress
+from migration.passes.ranges import PassProgress
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import WITH_PLAINTEXT, TypedSite

@@ -17,15 +17,17 @@ from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.orm_values import token_from_bytes
 from app_integration.integrations.plaintext import Phase
-from migration import guarding, live_table, plan, service_keys, states
-from migration.backfill import Backfill
+from migration import guarding, plan, states
 from migration.guard import triggers
-from migration.migrated_table import MigratedTable
-from migration.ranges import Ranges
-from migration.row_statements import RowStatements
-from migration.table_lock import Pacing
-from migration.token_writer import TokenWriter
-from migration.verification import Verification
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import Ranges
+from migration.passes.verification import Verification
+from migration.rows import service_keys
+from migration.rows.row_statements import RowStatements
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 ROWS: Final = 20

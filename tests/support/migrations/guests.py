@@ -15,12 +15,13 @@ from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from migration import live_table, ranges
 from migration.guard import bypasses, triggers
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.token_writer import TokenWriter
+from migration.passes import ranges
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.models import cipher_parts, index_parts
 
 #: Name of the migration.

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection
 
 from migration.guard import bypasses
-from migration.ranges import Ranges
+from migration.passes.ranges import Ranges
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests, writers
 from tests.support.migrations.guests import GUESTS, MIGRATION

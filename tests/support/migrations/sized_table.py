@@ -11,15 +11,16 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import guarding, live_table
-from migration.backfill import Backfill
-from migration.live_table import LiveTable
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.ranges import Ranges
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.table_lock import Pacing
-from migration.token_writer import TokenWriter
+from migration import guarding
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import Ranges
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.table_lock import Pacing
 from tests.support.models import cipher_parts, index_parts
 
 NAME = "measured"

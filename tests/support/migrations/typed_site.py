@@ -12,18 +12,19 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import live_table, ranges
-from migration.backfill import Backfill
 from migration.guard import bypasses, triggers
 from migration.guard.triggers import Mode
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.opened_rows import OpenedRows
-from migration.plaintext_pass import PlaintextPass, Renewed
-from migration.ranges import PassProgress, Ranges
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.rows import Rows
-from migration.token_writer import TokenWriter
+from migration.passes import ranges
+from migration.passes.backfill import Backfill
+from migration.passes.plaintext_pass import PlaintextPass, Renewed
+from migration.passes.ranges import PassProgress, Ranges
+from migration.rows.opened_rows import OpenedRows
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.rows.rows import Rows
+from migration.rows.token_writer import TokenWriter
+from migration.table import live_table
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.typed_values import COLUMNS, iter_rows
 from tests.support.models import cipher_parts, index_parts

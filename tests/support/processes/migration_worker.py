@@ -20,9 +20,9 @@ from typing import Any, Final
 import psycopg
 
 from migration import index_build
-from migration.backfill import Backfill
-from migration.ranges import Ranges
-from migration.table_lock import Pacing
+from migration.passes.backfill import Backfill
+from migration.passes.ranges import Ranges
+from migration.table.table_lock import Pacing
 from tests.support.migrations import guests
 from tests.support.migrations.guests import GUESTS, MIGRATION
 

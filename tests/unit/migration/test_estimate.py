@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from migration.estimate import Estimate, Estimator, Speed
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.sample import Checkpoints, Files, Plaintexts, Sample
+from migration.forecast.estimate import Estimate, Estimator, Speed
+from migration.forecast.sample import Checkpoints, Files, Plaintexts, Sample
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 TABLE: Final = MigratedTable(
     "public",

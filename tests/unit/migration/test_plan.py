@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from migration import live_checks, plan
-from migration.live_table import LiveColumn, LiveTable
-from migration.migrated_table import IndexedColumns, MigratedColumn
+from migration import plan
+from migration.table import live_checks
+from migration.table.live_table import LiveColumn, LiveTable
+from migration.table.migrated_table import IndexedColumns, MigratedColumn
 from vault.declare.errors import DeclarationError
 from vault.declare.load import load
 from vault.declare.schema.migration import MigrationPlan

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from migration import room
-from migration.estimate import Estimate
-from migration.room import Room
+from migration.forecast import room
+from migration.forecast.estimate import Estimate
+from migration.forecast.room import Room
 
 GB: Final = 1_000_000_000
 GIB: Final = 1 << 30

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from migration import worker
 from migration.pace import Pace
-from migration.throttle import Reading
+from migration.passes import worker
+from migration.passes.throttle import Reading
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from migration.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedTable
 
 #: An index on an expression names its columns among its dependencies only.
 _RULES: Final[LiteralString] = """

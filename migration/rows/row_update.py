@@ -12,12 +12,12 @@ from typing import Any, Final
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from migration import row_cursor
-from migration.key_text import key_types
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
-from migration.predicates import all_of
-from migration.rows import Rows
+from migration.rows import row_cursor
+from migration.rows.rows import Rows
+from migration.table.key_text import key_types
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
+from migration.table.predicates import all_of
 
 #: Assignments of an array's element, ``{1}``, to a column, ``{0}``.
 FILL: Final = SQL("{0} = coalesce(v.{1}, u.{0})")

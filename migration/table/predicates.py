@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from migration.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedTable
 
 
 def all_of(conditions: Iterable[Composable]) -> Composed:

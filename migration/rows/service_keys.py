@@ -12,8 +12,8 @@ from app_integration.client import Client
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from migration.migrated_table import MigratedTable
-from migration.row_cipher import RowCipher
+from migration.rows.row_cipher import RowCipher
+from migration.table.migrated_table import MigratedTable
 from vault.declare.schema.migration import MigrationPlan
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Final
 
 from app_integration.errors import StrongroomError
-from migration import ranges
-from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
-from migration.ranges import PassProgress, Ranges
+from migration.passes import ranges
+from migration.passes.ranges import PassProgress, Ranges
 from migration.states import MigrationMoved
+from migration.table.migrated_table import MigratedTable
 
 #: Rows of a range, which one worker holds at a time.
 RANGE: Final = 20_000

@@ -12,19 +12,19 @@ from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import KeyUnavailable, ServerError
 from migration import plan as plans
-from migration import worker
-from migration.backfill import Backfill
-from migration.migrated_table import MigratedTable
 from migration.migration_context import MigrationContext
-from migration.nulling import Nulling
 from migration.pace import DEFAULT_DUTY, Pace
-from migration.passes import PassKind
-from migration.ranges import PassProgress, Ranges
-from migration.restoration import Restoration
-from migration.row_statements import RowStatements
-from migration.throttle import Limits, Reading, Throttle
-from migration.token_writer import TokenWriter
-from migration.verification import Verification
+from migration.passes import worker
+from migration.passes.backfill import Backfill
+from migration.passes.nulling import Nulling
+from migration.passes.passes import PassKind
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.restoration import Restoration
+from migration.passes.throttle import Limits, Reading, Throttle
+from migration.passes.verification import Verification
+from migration.rows.row_statements import RowStatements
+from migration.rows.token_writer import TokenWriter
+from migration.table.migrated_table import MigratedTable
 
 #: Rows of a batch. Live queries wait longer beside larger ones.
 BATCH: Final = 500

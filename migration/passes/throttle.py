@@ -13,8 +13,9 @@ from typing import Final
 
 from psycopg import Connection
 
-from migration import replica_lag, states
-from migration.replica_lag import Lag
+from migration import states
+from migration.passes import replica_lag
+from migration.passes.replica_lag import Lag
 
 #: Seconds for which a reading is used.
 _INTERVAL: Final = 1.0

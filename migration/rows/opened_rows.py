@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from migration.rows import Rows
+from migration.rows.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

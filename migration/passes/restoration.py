@@ -8,9 +8,9 @@ from typing import Any
 from psycopg import Connection, DataError, IntegrityError
 
 from app_integration.errors import ConfigurationError
-from migration.opened_rows import OpenedRows, is_same
-from migration.plaintext_pass import PlaintextPass
-from migration.rows import Rows
+from migration.passes.plaintext_pass import PlaintextPass
+from migration.rows.opened_rows import OpenedRows, is_same
+from migration.rows.rows import Rows
 
 
 class PlaintextNotStored(ConfigurationError):

@@ -11,9 +11,9 @@ from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
 from app_integration.integrations import orm_values
-from migration.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
-from migration.opened_rows import OpenedRows
-from migration.rows import Rows
+from migration.rows.opened_rows import OpenedRows
+from migration.rows.rows import Rows
+from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 _Bytes: TypeAlias = list[bytes | None]
 

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 from psycopg import Connection
 
-from migration.opened_rows import OpenedRows
-from migration.ranges import Ranges
-from migration.rows import Key, Rows
-from migration.token_writer import READS, TokenWriter
+from migration.passes.ranges import Ranges
+from migration.rows.opened_rows import OpenedRows
+from migration.rows.rows import Key, Rows
+from migration.rows.token_writer import READS, TokenWriter
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from migration.column_rules import ColumnRules
-from migration.estimate import Estimate, Estimator
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
-from migration.sample import Sample
+from migration.forecast.estimate import Estimate, Estimator
+from migration.forecast.sample import Sample
 from migration.stage import Stage
+from migration.table.column_rules import ColumnRules
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
 from vault.declare import durations, sizes
 
 _ALONE: Final = "ACCESS EXCLUSIVE"
@@ -37,7 +37,7 @@ class Lock:
     held: str
 
 
-#: The change of a definition; see :mod:`migration.table_lock`.
+#: The change of a definition; see :mod:`migration.table.table_lock`.
 _DEFINITION: Final = Lock(_ALONE, "for milliseconds; queries wait 20 ms for each attempt at most")
 _BATCH: Final = Lock(_WRITES, "for a batch; its rows are locked while they are written")
 

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from migration.migrated_table import MigratedTable
+from migration.forecast.sample import BLOCK, Sample
 from migration.pace import DEFAULT_DUTY
-from migration.sample import BLOCK, Sample
+from migration.table.migrated_table import MigratedTable
 
 #: Rows a second of one worker that never pauses, on a machine that has other work too.
 DEFAULT_SPEED: Final = 20_000.0

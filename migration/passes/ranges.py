@@ -15,8 +15,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier, Literal
 
-from migration.key_text import key_array
-from migration.migrated_table import MigratedTable
+from migration.table.key_text import key_array
+from migration.table.migrated_table import MigratedTable
 
 #: Statement that creates the table of ranges.
 TABLE: Final[LiteralString] = """

@@ -8,8 +8,8 @@ from psycopg import Connection
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from migration.guard import bypasses
-from migration.ranges import Ranges
-from migration.token_writer import TokenWriter, Written
+from migration.passes.ranges import Ranges
+from migration.rows.token_writer import TokenWriter, Written
 
 #: A batch holds rows while it waits for others. It gives up long before the server looks for a
 #: deadlock, so that no transaction of an application is the victim of one.

@@ -7,9 +7,9 @@ from typing import Final
 
 from psycopg import Connection
 
-from migration.row_cipher import RowCipher
-from migration.row_statements import RowStatements
-from migration.rows import Rows
+from migration.rows.row_cipher import RowCipher
+from migration.rows.row_statements import RowStatements
+from migration.rows.rows import Rows
 
 #: Reads of rows that others change while they are encrypted. What is left then is in the queue of
 #: the guard, or complete.

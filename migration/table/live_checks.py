@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from migration.live_table import TIMES, LiveTable
+from migration.table.live_table import TIMES, LiveTable
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.migration import MigrationPlan
 

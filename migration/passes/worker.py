@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from migration.pace import Pace
-from migration.throttle import Reading
+from migration.passes.throttle import Reading
 
 #: Seconds until a worker that must wait looks again.
 _WAIT: Final = 1.0

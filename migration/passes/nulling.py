@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import Connection
 
-from migration.opened_rows import OpenedRows
-from migration.plaintext_pass import PlaintextPass
+from migration.passes.plaintext_pass import PlaintextPass
+from migration.rows.opened_rows import OpenedRows
 
 
 class Nulling(PlaintextPass):

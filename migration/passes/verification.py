@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from migration.ranges import Ranges
-from migration.rows import Key
-from migration.token_writer import TokenWriter
+from migration.passes.ranges import Ranges
+from migration.rows.rows import Key
+from migration.rows.token_writer import TokenWriter
 
 
 @dataclass(frozen=True, slots=True)

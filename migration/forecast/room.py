@@ -15,8 +15,8 @@ from typing import Final, LiteralString
 
 from psycopg import Connection
 
-from migration.estimate import Estimate
-from migration.migrated_table import MigratedTable
+from migration.forecast.estimate import Estimate
+from migration.table.migrated_table import MigratedTable
 from vault.declare import sizes
 
 #: Rows that the application writes meanwhile are written anew too.

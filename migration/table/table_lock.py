@@ -16,7 +16,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier, Literal
 
 from app_integration.errors import ConfigurationError
-from migration.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedTable
 
 #: Milliseconds of an attempt that waits.
 _WAIT: Final = 20

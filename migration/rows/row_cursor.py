@@ -9,8 +9,8 @@ from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import set_json_loads
 
-from migration import json_text
-from migration.live_table import LiveTable
+from migration.rows import json_text
+from migration.table.live_table import LiveTable
 
 #: A type of an extension, whose binary form the driver does not know.
 _CITEXT: Final = "citext"

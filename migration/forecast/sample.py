@@ -13,8 +13,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedColumn, MigratedTable
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedColumn, MigratedTable
 
 #: Bytes of a block, in which PostgreSQL reads, writes and logs.
 BLOCK: Final = 8192

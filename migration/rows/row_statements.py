@@ -13,13 +13,13 @@ from typing import Any
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from migration import json_text, row_cursor, row_update
-from migration.key_text import key_array, key_types
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
-from migration.predicates import all_of, has_plaintext, is_incomplete
-from migration.row_update import Assigned, RowUpdate
-from migration.rows import Key, Rows
+from migration.rows import json_text, row_cursor, row_update
+from migration.rows.row_update import Assigned, RowUpdate
+from migration.rows.rows import Key, Rows
+from migration.table.key_text import key_array, key_types
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
+from migration.table.predicates import all_of, has_plaintext, is_incomplete
 
 
 class RowStatements:

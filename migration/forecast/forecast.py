@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import column_rules, outlook, room, sample
 from migration import plan as plans
-from migration.estimate import Estimator
-from migration.live_checks import find_problems
-from migration.live_table import LiveTable
+from migration.forecast import outlook, room, sample
+from migration.forecast.estimate import Estimator, Speed
+from migration.forecast.outlook import Outlook
+from migration.forecast.room import Verdict
 from migration.migration_context import MigrationContext
-from migration.outlook import Outlook
-from migration.room import Verdict
+from migration.table import column_rules
+from migration.table.live_checks import find_problems
+from migration.table.live_table import LiveTable
 
 
 class PlanRefused(ConfigurationError):
@@ -63,7 +64,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     table = plans.to_table(context.plan, live)
     found = sample.read(connection, table, live)
     estimator = Estimator(
-        table, found, context.speed, has_data_keys=context.plan.data_keys is not None
+        table, found, Speed(duty=context.duty), has_data_keys=context.plan.data_keys is not None
     )
     rules = column_rules.read(connection, table)
     stages = outlook.build(table, live, found, estimator, rules, quiet_for=context.plan.quiet_for)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from migration.live_table import LiveTable
-from migration.migrated_table import MigratedTable
+from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
 
 
 def key_types(table: MigratedTable, live: LiveTable) -> list[SQL]:

@@ -1,0 +1,1 @@
+"""What a migration does, takes and needs, before it begins."""

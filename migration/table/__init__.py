@@ -1,0 +1,1 @@
+"""Tables of a migration: as they are planned, and as the database has them."""
