@@ -160,15 +160,35 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             row.__dict__[name] = Stored(token, None if self.plaintext is None else binding)
         return row.__dict__[name]  # type: ignore[no-any-return] # Django has no types
 
+    def settle(self, row: Any) -> None:
+        """Load what a save of *row* needs, before Django reads the value of the plaintext field.
+
+        That is assigned with this one, and Django reads it first.
+        """
+        if self.plaintext is None or self.reads_plaintext:
+            return
+        if self.attname not in row.__dict__:
+            getattr(row, self.attname)
+        stored = row.__dict__[self.attname]
+        has_token = isinstance(stored, Stored) and stored.token is not None
+        if self.plaintext.is_nulled and has_token and self.plaintext.column not in row.__dict__:
+            row.__dict__[self.plaintext.column] = None
+            stored.needs_renewal = True
+
     def note_context(self, row: Any) -> None:
         """Note what the token of *row*, which was loaded, is bound to, while its table is migrated.
 
         So that a save writes another token if the context has changed until then. A context that
-        was deferred is loaded, because an assignment to it would hide what it was.
+        was deferred is queried, because an assignment to it would hide what it was.
         """
-        stored = row.__dict__.get(self.attname)
-        if self.plaintext is not None and isinstance(stored, Stored):
+        stored, names = row.__dict__.get(self.attname), self.context_names
+        if self.plaintext is None or not isinstance(stored, Stored):
+            return
+        if {*names} <= {*row.__dict__}:
             stored.binding = self.context_values(row)
+        else:
+            rows = self.model._base_manager.using(row._state.db).filter(pk=row.pk)
+            stored.binding = rows.values_list(*names).get()
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Return a token as the database driver takes it.

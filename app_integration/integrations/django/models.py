@@ -12,7 +12,12 @@ from django.db.models.signals import class_prepared
 
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.django.fields import EncryptedField
-from app_integration.integrations.django.written_fields import SavedValues, add_bound, add_columns
+from app_integration.integrations.django.written_fields import (
+    SavedValues,
+    add_bound,
+    add_columns,
+    settle,
+)
 from app_integration.integrations.orm_values import as_index_values
 
 _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
@@ -82,8 +87,11 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
         """
         if update_fields is not None:
             update_fields = [*add_bound(self.model, update_fields)]
+        rows = [*objs]
+        for each in rows:
+            settle(each)
         created: list[Any] = super().bulk_create(
-            objs, *args, update_fields=update_fields, **options
+            rows, *args, update_fields=update_fields, **options
         )
         return created
 
@@ -127,6 +135,7 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
             update_fields = self._find_loaded_fields(options.get("using"))
         if update_fields is not None:
             update_fields = add_bound(type(self), update_fields)
+        settle(self, update_fields)
         super().save(*args, update_fields=update_fields, **options)
 
     @classmethod

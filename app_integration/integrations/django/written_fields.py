@@ -50,6 +50,20 @@ def add_columns(model: Any, names: Iterable[str]) -> set[str]:
     return given | plaintext | indexes
 
 
+def settle(row: Any, names: Iterable[str] | None = None) -> None:
+    """Load what a save of *row* needs, before Django reads the values of its fields.
+
+    Args:
+        row: The model object.
+        names: The names of the fields that are saved; None for all.
+
+    """
+    given = None if names is None else {*names}
+    for each in row._meta.concrete_fields:
+        if isinstance(each, EncryptedField) and (given is None or _is_among(each, given)):
+            each.settle(row)
+
+
 class SavedValues:
     """A model object whose encrypted attributes are tokens and index values, for a bulk update."""
 
@@ -61,6 +75,7 @@ class SavedValues:
             names: The names of the fields that are written.
 
         """
+        settle(row, names)
         self._row = row
         self._saved = {
             each.attname: each.pre_save(row, add=False) for each in _encrypted(row, names)
