@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,24 +11,39 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from app_integration.errors import ConfigurationError
+from console import migration_control, operate
 from console import migration_view as view
-from console import operate
 from console.escapes import say
+from console.migration_options import (
+    MAX_LAG,
+    Drop,
+    DryRun,
+    Duty,
+    FlagFile,
+    Free,
+    MaxLag,
+    Null,
+    Plan,
+    Postpone,
+    Processes,
+    Role,
+    Wait,
+    Yes,
+)
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
-from console.options import HostEnv, Root, build_duration_parser
-from migration import states, way_back
-from migration import status as migration_status
+from console.options import HostEnv, Root
+from migration import way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
 from migration.guard import bypasses
 from migration.migration_context import MigrationContext
-from migration.pace import DEFAULT_DUTY, MIN_DUTY
+from migration.pace import DEFAULT_DUTY
 from migration.passes import ranges
 from migration.passes.pass_worker import PassWorker
 from migration.passes.passes import PassKind
 from migration.passes.ranges import Ranges
-from migration.passes.throttle import DEFAULT_LAG, Limits
+from migration.passes.throttle import Limits
 from migration.stage import Stage
 from migration.states import State
 
@@ -54,41 +68,14 @@ app = typer.Typer(
     help="Encrypt plaintext columns of a database in use. 'migrate PLAN' is 'migrate run PLAN'.",
 )
 
-Plan = Annotated[
-    Path, typer.Argument(help="the plan of the migration", exists=True, dir_okay=False)
-]
-Role = Annotated[
-    str | None,
-    typer.Option("--role", help="a database role of the service, in place of the default one"),
-]
-Duty = Annotated[
-    float,
-    typer.Option(
-        "--duty", min=MIN_DUTY, max=1, help="the largest part of its time that a worker works"
-    ),
-]
-FlagFile = Annotated[
-    Path | None, typer.Option("--flag-file", help="workers wait while this file exists")
-]
-MaxLag = Annotated[
-    int,
-    typer.Option(
-        "--max-lag",
-        parser=build_duration_parser("--max-lag"),
-        metavar="DURATION",
-        help="workers wait while a replica is further behind",
-    ),
-]
-Free = Annotated[
-    int | None,
-    typer.Option(
-        "--free",
-        min=0,
-        help="megabytes free where the database keeps its files, if that is not here",
-    ),
-]
-_MAX_LAG: Final = f"{DEFAULT_LAG:.0f}s"
-Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+for command in (
+    migration_control.pause,
+    migration_control.resume,
+    migration_control.status,
+    migration_control.throttle,
+):
+    app.command()(command)
 
 
 @app.command()
@@ -96,22 +83,16 @@ def run(
     plan: Plan,
     env: HostEnv,
     role: Role = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, help="the number of processes")
-    ] = 1,
+    workers: Processes = 1,
     duty: Duty = DEFAULT_DUTY,
     flag_file: FlagFile = None,
-    max_lag: MaxLag = _MAX_LAG,  # type: ignore[assignment] # typer parses it
-    wait: Annotated[bool, typer.Option("--wait", help="wait for the quiet time")] = False,
-    postpone: Annotated[
-        bool, typer.Option("--postpone", help="stop before reads may be switched")
-    ] = False,
-    null: Annotated[
-        bool, typer.Option("--null", help="remove the plaintext, after asking")
-    ] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="drop its columns, after asking")] = False,
+    max_lag: MaxLag = MAX_LAG,  # type: ignore[assignment] # typer parses it
+    wait: Wait = False,
+    postpone: Postpone = False,
+    null: Null = False,
+    drop: Drop = False,
     free: Free = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="the same as 'migrate plan'")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -164,61 +145,13 @@ def show_plan(
 
 
 @app.command()
-def status(
-    plan: Plan,
-    env: HostEnv,
-    role: Role = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
-    root: Root = operate.DEFAULT_ROOT,
-) -> None:
-    """Show how far a migration is, who bypasses it, and what happened to it."""
-    with open_migration(plan, env, root, role) as context, context.connect() as connection:
-        found = migration_status.read(context, connection)
-        if as_json:
-            typer.echo(json.dumps(view.document(context.plan, found), indent=2))
-            return
-        for line in view.status_lines(context.plan, found):
-            say(out, line)
-
-
-@app.command()
-def pause(plan: Plan, env: HostEnv, role: Role = None, root: Root = operate.DEFAULT_ROOT) -> None:
-    """Let the workers of a migration wait, wherever they run."""
-    _pause(plan, env, role, root, is_paused=True)
-
-
-@app.command()
-def resume(plan: Plan, env: HostEnv, role: Role = None, root: Root = operate.DEFAULT_ROOT) -> None:
-    """Let the workers of a migration go on."""
-    _pause(plan, env, role, root, is_paused=False)
-
-
-@app.command()
-def throttle(
-    plan: Plan,
-    env: HostEnv,
-    duty: Annotated[
-        float | None,
-        typer.Option("--duty", min=MIN_DUTY, max=1, help="without it, what each was started with"),
-    ] = None,
-    role: Role = None,
-    root: Root = operate.DEFAULT_ROOT,
-) -> None:
-    """Change the largest part of its time that each worker works, wherever it runs."""
-    with open_migration(plan, env, root, role) as context, context.connect() as connection:
-        context.require_state(connection)
-        states.throttle(connection, context.name, duty)
-        say(out, f"{context.name}: duty {'as started' if duty is None else duty}.")
-
-
-@app.command()
 def work(
     plan: Plan,
     env: HostEnv,
     role: Role = None,
     duty: Duty = DEFAULT_DUTY,
     flag_file: FlagFile = None,
-    max_lag: MaxLag = _MAX_LAG,  # type: ignore[assignment] # typer parses it
+    max_lag: MaxLag = MAX_LAG,  # type: ignore[assignment] # typer parses it
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Work on the pass that another command runs, as a further worker, until it is done."""
@@ -243,7 +176,7 @@ def undo(
     role: Role = None,
     duty: Duty = DEFAULT_DUTY,
     flag_file: FlagFile = None,
-    max_lag: MaxLag = _MAX_LAG,  # type: ignore[assignment] # typer parses it
+    max_lag: MaxLag = MAX_LAG,  # type: ignore[assignment] # typer parses it
     yes: Yes = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -313,14 +246,6 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
             return waiting
         time.sleep(max(1.0, (waiting.until - now).total_seconds()))
     return None
-
-
-def _pause(plan: Path, env: str, role: str | None, root: Path, *, is_paused: bool) -> None:
-    with open_migration(plan, env, root, role) as context, context.connect() as connection:
-        context.require_state(connection)
-        changed = states.pause(connection, context.name, is_paused=is_paused)
-        state = "paused" if is_paused else "running"
-        say(out, f"{context.name}: {state}{'' if changed else ' already'}.")
 
 
 def _read(context: MigrationContext) -> State:

@@ -67,12 +67,11 @@ def open_migration(
         engine = client.database_engine(role, url)
         # Keys are stored in transactions of SQLAlchemy, and the rest commits each statement.
         keys = client.database_engine(role, url)
-        pacing = Pacing(time.monotonic, time.sleep, random.random)
         yield MigrationContext(
             plan,
             partial(_connect, engine),
             lambda table: service_keys.open_cipher(client, keys, plan, table),
-            pacing,
+            Pacing(time.monotonic, time.sleep, random.random),
             duty,
             None if free is None else free * _MEGABYTE,
         )

@@ -24,6 +24,16 @@ from app_integration.integrations.orm_values import (
 from app_integration.integrations.plaintext import Plaintext
 
 
+def _to_plaintext(field_id: str, plaintext: str | None, phase: str | None) -> Plaintext | None:
+    if plaintext is not None:
+        return Plaintext(plaintext, phase or "")
+    if phase is not None:
+        raise ConfigurationError(
+            f"{field_id}: the phase {phase} needs a plaintext field; name it with plaintext="
+        )
+    return None
+
+
 class EncryptedField(models.Field):  # type: ignore[misc] # as above
     """A model field that is a plain value on the object and an encrypted token in the database."""
 
@@ -69,12 +79,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.context = tuple(context)
         self.index = index
         self.key = key
-        self.plaintext = None if plaintext is None else Plaintext(plaintext, phase or "")
+        self.plaintext = _to_plaintext(field_id, plaintext, phase)
         self._declared_field: DeclaredField | None = None
-        if plaintext is None and phase is not None:
-            raise ConfigurationError(
-                f"{field_id}: the phase {phase} needs a plaintext field; name it with plaintext="
-            )
 
     def get_internal_type(self) -> str:
         """Return ``BinaryField``, because the database stores bytes."""
