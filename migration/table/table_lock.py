@@ -93,8 +93,8 @@ def change(
 
 def _lock(connection: Connection, table: MigratedTable, *, waits: bool) -> None:
     name = Identifier(table.schema, table.name)
-    if waits:
-        connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_WAIT)))
+    # Also without waiting here, because the change itself may need a lock on another table.
+    connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_WAIT)))
     ending = SQL("") if waits else SQL(" NOWAIT")
     connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE{}").format(name, ending))
 

@@ -96,6 +96,19 @@ def test_rejected_statement_changes_nothing(connection: Connection) -> None:
     assert "note_token" not in columns(connection)
 
 
+def test_change_does_not_wait_for_another_table_with_the_lock(
+    connection: Connection, database: OwnDatabase
+) -> None:
+    connection.execute("CREATE TABLE payers (id int); SET statement_timeout = '5s'")
+    with database.connect() as reader, reader.transaction():
+        reader.execute("TABLE payers")
+        with pytest.raises(TableLockNotTaken):
+            table_lock.change(
+                connection, ORDERS, lambda held: held.execute("LOCK TABLE payers"), pacing({}, 3)
+            )
+    connection.execute("DROP TABLE payers")
+
+
 def add(connection: Connection) -> None:
     connection.execute(ADD)
 
