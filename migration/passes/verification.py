@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from migration.passes.ranges import Ranges
-from migration.rows.rows import Key
+from migration.rows.rows import Key, Rows
 from migration.rows.token_writer import TokenWriter
 
 
@@ -22,7 +22,8 @@ class Checked:
     Attributes:
         rows: Rows that were checked.
         wrong: Keys of those whose token or index value was not of their plaintext. Those that
-            nobody changed meanwhile have new ones.
+            nobody changed meanwhile have new ones, but not those whose token has a
+            value and that have no plaintext.
 
     """
 
@@ -63,9 +64,15 @@ class Verification:
             )
             wrong = sorted(self._writer.cipher.find_mismatches(rows)) if rows else []
             if wrong:
-                self._writer.replace(connection, rows.choose(wrong))
+                self._replace(connection, rows.choose(wrong))
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
             self._ranges.save(
                 connection, claimed.number, last, len(rows), wrong=len(wrong), is_done=is_done
             )
             return Checked(len(rows), tuple(rows.keys[at] for at in wrong))
+
+    def _replace(self, connection: Connection, rows: Rows) -> None:
+        # A token without plaintext may be all that has its value.
+        alone = self._writer.cipher.find_tokens_alone(rows)
+        if replaced := [at for at in range(len(rows)) if at not in alone]:
+            self._writer.replace(connection, rows.choose(replaced))

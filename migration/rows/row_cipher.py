@@ -126,6 +126,23 @@ class RowCipher:
             found |= self._mismatched_index_values(index, rows)
         return found
 
+    def find_tokens_alone(self, rows: Rows) -> set[int]:
+        """Return the positions of the rows that have a value in a token, and no plaintext of it.
+
+        Raises:
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        values = self.open(rows).values
+        return {
+            at
+            for name in self._table.plaintexts
+            for at, (stored, value) in enumerate(
+                zip(rows.columns[name], values.columns[name], strict=True)
+            )
+            if stored is None and value is not None
+        }
+
     def _encrypt_column(self, column: MigratedColumn, rows: Rows) -> _Bytes:
         field, stored = self._fields[column.plaintext], rows.columns[column.token]
         values = [
