@@ -141,10 +141,13 @@ class Course:
 
     def _null(self) -> None:
         context = self._context
-        with context.connect() as connection:
-            table = self._read_table(connection)
+        with context.lock() as connection:
+            context.require_stage(connection, Stage.SWITCHED)
+            live = context.read_table(connection)
+            table = plans.to_table(context.plan, live)
             switch.check_guard(connection, context.name, table)
             forecast.require_room(forecast.read(context, connection).nulling)
+            plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
             try:

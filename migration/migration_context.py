@@ -15,6 +15,7 @@ from migration import plan as plans
 from migration import states
 from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
+from migration.stage import Stage
 from migration.states import State
 from migration.table import live_table
 from migration.table.live_table import LiveTable
@@ -130,6 +131,22 @@ class MigrationContext:
             raise MigrationMissing(
                 f"migration {self.name}: this database has none of that name; it was not begun, or"
                 " was undone"
+            )
+        return state
+
+    def require_stage(self, connection: Connection, stage: Stage) -> State:
+        """Return the state of the migration, which is in *stage*.
+
+        Raises:
+            MigrationMissing: If it was not begun.
+            MigrationMoved: If it is in another stage.
+            PlanChanged: If it was begun with another plan.
+
+        """
+        state = self.require_state(connection)
+        if state.stage is not stage:
+            raise states.MigrationMoved(
+                f"migration {self.name}: it is not {stage} any more; look at its state"
             )
         return state
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, LiteralString, NoReturn
 
 from psycopg import Connection
-from psycopg.errors import CheckViolation, DependentObjectsStillExist
+from psycopg.errors import CheckViolation, DependentObjectsStillExist, QueryCanceled
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
@@ -19,6 +19,11 @@ from migration.table.table_lock import Pacing
 NO_PLAINTEXT: Final = "strongroom_no_plaintext"
 #: Constraint that each row has the plaintexts that it must have.
 HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
+
+_LEFT: Final[LiteralString] = """
+    SELECT FROM pg_constraint
+    WHERE conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND conname = ANY (%s)
+"""
 
 
 class PlaintextLeft(StrongroomError):
@@ -44,43 +49,107 @@ def allow_null(connection: Connection, table: MigratedTable, columns: Iterable[s
         connection.execute(_alter(table, "ALTER COLUMN {} DROP NOT NULL", name))
 
 
-def require_values(
-    connection: Connection, table: MigratedTable, columns: Sequence[str], pacing: Pacing
+def clear_leftovers(
+    connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
 ) -> None:
-    """Make *columns* NOT NULL while the table is in use.
+    """Remove the rules that a killed command left: reads are switched, and any value is allowed.
 
-    A validated constraint proves it first, so that the last change reads no row.
+    Else writes of the application, and the passes, would be refused.
+
+    Args:
+        connection: A connection that commits each statement.
+        table: The table, in the stage ``switched``.
+        live: The same table, as it is in the database.
+        pacing: Time and chance between attempts to lock the table.
+
+    Raises:
+        TableLockNotTaken: If others held the table all the time. Call it again.
+
+    """
+    required = find_required(table, live)
+
+    def make(held: Connection) -> None:
+        allow_null(held, table, required)
+        for name in (NO_PLAINTEXT, HAS_PLAINTEXT):
+            held.execute(_without(table, name))
+
+    names = (table.schema, table.name, [NO_PLAINTEXT, HAS_PLAINTEXT])
+    if required or connection.execute(_LEFT, names).fetchone() is not None:
+        table_lock.change(connection, table, make, pacing)
+
+
+def require_values(
+    connection: Connection,
+    table: MigratedTable,
+    columns: Sequence[str],
+    pacing: Pacing,
+    finish: Callable[[Connection], object],
+) -> None:
+    """Prove that each token has its plaintext, and make *columns* NOT NULL.
+
+    The table is in use meanwhile. A validated constraint proves it first, so that the last change
+    reads no row.
 
     Args:
         connection: A connection that commits each statement.
         table: The table.
         columns: Plaintext columns.
         pacing: Time and chance between attempts to lock the table.
+        finish: Called in the transaction that ends the proof.
 
     Raises:
-        PlaintextMissing: If a row has no value in one of them.
+        PlaintextMissing: If a row has no value in one of them, or none of its token.
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    if not columns:
-        return
-    _prove(connection, table, HAS_PLAINTEXT, _all_of(columns, "{} IS NOT NULL"), pacing)
+    has_values = SQL(" AND ").join(
+        SQL("{} IS NOT NULL").format(Identifier(each.plaintext))
+        if each.plaintext in columns
+        else SQL("({} IS NULL OR {} IS NOT NULL)").format(
+            Identifier(each.token), Identifier(each.plaintext)
+        )
+        for each in table.columns
+    )
+    _prove(connection, table, HAS_PLAINTEXT, has_values, pacing)
 
     def require(held: Connection) -> None:
         for name in columns:
             held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", name))
         held.execute(_without(table, HAS_PLAINTEXT))
+        finish(held)
 
     try:
         _validate(connection, table, HAS_PLAINTEXT)
     except CheckViolation:
         table_lock.change(connection, table, _remover(table, HAS_PLAINTEXT), pacing)
         raise PlaintextMissing(
-            f"{table.schema}.{table.name}: rows have no value in one of {', '.join(columns)}, which"
-            " were NOT NULL; deploy the version that writes plaintext and tokens, and repeat the"
-            " command"
+            f"{table.schema}.{table.name}: rows have no value in one of"
+            f" {', '.join(table.plaintexts)}, and have its token, or it was NOT NULL; deploy the"
+            " version that writes plaintext and tokens, and repeat the command"
         ) from None
     table_lock.change(connection, table, require, pacing)
+
+
+def check_values(connection: Connection, table: MigratedTable) -> None:
+    """Check that no row has a token without its plaintext, which would be lost with the token.
+
+    Raises:
+        PlaintextMissing: If a row has one.
+
+    """
+    conditions = SQL(" OR ").join(
+        SQL("({} IS NULL AND {} IS NOT NULL)").format(
+            Identifier(each.plaintext), Identifier(each.token)
+        )
+        for each in table.columns
+    )
+    if _exists(connection, table, conditions):
+        raise PlaintextMissing(
+            f"{table.schema}.{table.name}: rows have a token and no plaintext, as a version writes"
+            " them that removes plaintext; deploy the version that writes both everywhere. If it"
+            " is indexed, switch once more and undo that, which restores them; else write these"
+            " rows again by the application"
+        )
 
 
 def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
@@ -102,9 +171,11 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
     _prove(connection, table, NO_PLAINTEXT, condition, pacing)
     try:
         _validate(connection, table, NO_PLAINTEXT)
-    except CheckViolation:
+    except (CheckViolation, QueryCanceled) as error:
         # Else nobody could write these rows.
         table_lock.change(connection, table, _remover(table, NO_PLAINTEXT), pacing)
+        if isinstance(error, QueryCanceled):
+            raise
         _raise_left(table)
 
 
@@ -118,9 +189,7 @@ def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
     conditions = SQL(" OR ").join(
         SQL("{} IS NOT NULL").format(Identifier(name)) for name in _plaintexts(table)
     )
-    query = SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(_on(table), conditions)
-    found = connection.execute(query).fetchone()
-    return bool(found and found[0])
+    return _exists(connection, table, conditions)
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
@@ -131,7 +200,7 @@ def drop(connection: Connection, table: MigratedTable) -> None:
 
     """
     columns = SQL(", ").join(
-        SQL("DROP COLUMN {}").format(Identifier(name)) for name in _plaintexts(table)
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in _plaintexts(table)
     )
     try:
         connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
@@ -140,6 +209,12 @@ def drop(connection: Connection, table: MigratedTable) -> None:
             f"{table.schema}.{table.name}: {error.diag.message_detail or error}; change or drop"
             " that, and repeat the command"
         ) from None
+
+
+def _exists(connection: Connection, table: MigratedTable, condition: Composed) -> bool:
+    query = SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(_on(table), condition)
+    found = connection.execute(query).fetchone()
+    return bool(found and found[0])
 
 
 def _prove(

@@ -93,7 +93,7 @@ def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
     Raises:
         NoWayBack: If the plaintext columns were dropped.
         RowsStayWrong: If the plaintext of some rows cannot be restored.
-        PlaintextMissing: If a column that was NOT NULL lacks a value.
+        PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its plaintext.
         MigrationBusy: If another command changes the stage now.
         MigrationMoved: If another command changed it meanwhile.
         TableLockNotTaken: If others held the table all the time. Call it again.
@@ -131,22 +131,33 @@ def _restore(
     context: MigrationContext, table: MigratedTable, state: State, run: RunWorkers
 ) -> None:
     """Write the plaintext of each row again."""
+
+    def finish(held: Connection) -> None:
+        ranges.forget(held, context.name)
+        states.advance(held, context.name, Stage.SWITCHED, Stage.INDEXED)
+
+    with context.lock() as connection:
+        context.require_stage(connection, Stage.SWITCHED)
+        live = context.read_table(connection)
+        plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
         try:
-            plaintext_columns.require_values(connection, table, state.required, context.pacing)
+            plaintext_columns.require_values(
+                connection, table, state.required, context.pacing, finish
+            )
         except plaintext_columns.PlaintextMissing:
             # So that the next command restores it by another pass.
             ranges.forget(connection, context.name)
             raise
-        with connection.transaction():
-            ranges.forget(connection, context.name)
-            states.advance(connection, context.name, Stage.SWITCHED, Stage.INDEXED)
 
 
 def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> None:
     """Let the guard queue what it refused, so that a version without tokens can write."""
     with context.lock() as connection, connection.transaction():
+        if state.stage is Stage.INDEXED:
+            # From there a switch and a restoration still bring the values back.
+            plaintext_columns.check_values(connection, table)
         for statement in triggers.functions(table, context.name, Mode.QUEUE):
             connection.execute(statement)
         guard = definition.read(connection, table, context.name)
@@ -169,4 +180,5 @@ def _remove(context: MigrationContext, table: MigratedTable) -> None:
         states.end(held, context.name, Stage.GUARDED)
 
     with context.lock() as connection:
+        plaintext_columns.check_values(connection, table)
         table_lock.change(connection, table, make, context.pacing)

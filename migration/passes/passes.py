@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import Final
 
 from app_integration.errors import StrongroomError
+from migration import states
 from migration.migration_context import MigrationContext
 from migration.passes import ranges
 from migration.passes.ranges import PassProgress, Ranges
-from migration.states import MigrationMoved
+from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
 
 #: Rows of a range, which one worker holds at a time.
@@ -57,8 +58,8 @@ def run_until_right(
 
     Raises:
         RowsStayWrong: If the second pass of this command found rows wrong, too.
-        MigrationMoved: If another command began a pass of another kind meanwhile.
         MigrationBusy: If another command begins a pass now.
+        MigrationMoved: If another command changed the stage, or began a pass of another kind.
 
     """
     progress = _run(context, table, kind, run)
@@ -81,9 +82,9 @@ def _run(
     with context.connect() as connection:
         progress = pass_.read_progress(connection)
     if not progress.is_done:
-        raise MigrationMoved(
-            f"migration {context.name}: another command began a pass that undoes this one"
-            f" ({kind}); look at its status"
+        # Without ranges nothing is wrong, and nothing is proved.
+        raise states.MigrationMoved(
+            f"migration {context.name}: another command ended this pass ({kind}); look at its state"
         )
     return progress
 
@@ -91,12 +92,17 @@ def _run(
 def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ranges:
     """Return the last pass of *kind*, or the one after it if that found rows wrong.
 
+    Passes of other kinds end, because one that removes plaintext and one that restores it undo what
+    the other has done.
+
     Raises:
         MigrationBusy: If another command begins a pass now.
+        MigrationMissing: If the migration was undone.
+        MigrationMoved: If it is not in the stage of such a pass.
 
     """
-    with context.lock() as connection:
-        # Else it would be continued behind rows that the pass of this kind changes back.
+    with context.lock() as connection, connection.transaction():
+        context.require_stage(connection, _STAGES[kind])
         ranges.forget_others(connection, context.name, kind)
         number = ranges.last_number(connection, context.name, kind)
         last = ranges_of(context.name, kind, number)
@@ -113,14 +119,21 @@ def ranges_of(migration: str, kind: PassKind, number: int) -> Ranges:
     return Ranges(migration, f"{kind} {number}")
 
 
+_STAGES: Final = {
+    PassKind.BACKFILL: Stage.DUAL_WRITING,
+    PassKind.VERIFY: Stage.BACKFILLED,
+    PassKind.NULL: Stage.SWITCHED,
+    PassKind.RESTORE: Stage.SWITCHED,
+}
 _REMEDIES: Final = {
     PassKind.BACKFILL: (
         "Other sessions hold or change them all the time: end long transactions, and repeat the"
         " command"
     ),
     PassKind.VERIFY: (
-        "A writer brings tokens that are not of their plaintext: look for another field, context"
-        " or key in its code, and repeat the command"
+        "A writer brings tokens that are not of their plaintext, or removes plaintext too early:"
+        " look for another field, context or key in its code, and repeat the command. Rows that"
+        " have a token and no plaintext were left: write them again by the application"
     ),
     PassKind.NULL: (
         "Their tokens do not open, so their plaintext was kept: look at these rows, write them"

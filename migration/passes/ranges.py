@@ -62,8 +62,7 @@ _OPEN: Final[LiteralString] = """
     SELECT pass FROM strongroom_migration.ranges WHERE migration = %s AND done_at IS NULL LIMIT 1
 """
 _FORGET_OTHERS: Final[LiteralString] = """
-    DELETE FROM strongroom_migration.ranges
-    WHERE migration = %s AND split_part(pass, ' ', 1) <> %s
+    DELETE FROM strongroom_migration.ranges WHERE migration = %s AND split_part(pass, ' ', 1) <> %s
 """
 _FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.ranges WHERE migration = %s"
 
@@ -194,11 +193,6 @@ def last_number(connection: Connection, migration: str, kind: str) -> int:
     return int(found[0]) if found else 0
 
 
-def forget_others(connection: Connection, migration: str, kind: str) -> None:
-    """Delete the ranges of the passes of *migration* that are not of *kind*."""
-    connection.execute(_FORGET_OTHERS, (migration, kind))
-
-
 def find_open(connection: Connection, migration: str) -> str | None:
     """Return the name of the pass of *migration* that is not done, None if there is none."""
     found = connection.execute(_OPEN, (migration,)).fetchone()
@@ -208,6 +202,14 @@ def find_open(connection: Connection, migration: str) -> str | None:
 def forget(connection: Connection, migration: str) -> None:
     """Delete the ranges of all passes of *migration*."""
     connection.execute(_FORGET, (migration,))
+
+
+def forget_others(connection: Connection, migration: str, kind: str) -> None:
+    """Delete the ranges of the passes of *migration* that are not of *kind*.
+
+    It waits for the batches that hold them.
+    """
+    connection.execute(_FORGET_OTHERS, (migration, kind))
 
 
 def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:

@@ -179,8 +179,8 @@ class Hotel:
         )
 
 
-@pytest.fixture
-def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+def open_hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    """Yield a hotel with a table of its own."""
     with database.connect() as connection:
         connection.execute(_SETUP)
     hotel = Hotel(database)
@@ -189,6 +189,11 @@ def hotel(database: OwnDatabase) -> Iterator[Hotel]:
     with database.connect() as connection:
         connection.execute("DROP TABLE guests CASCADE")
         connection.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    yield from open_hotel(database)
 
 
 def test_course_ends_without_plaintext(hotel: Hotel) -> None:
@@ -390,7 +395,7 @@ def test_command_ends_if_another_undoes_its_pass(hotel: Hotel) -> None:
     with hotel.connect() as connection:
         table = plan.to_table(hotel.context().plan, hotel.context().read_table(connection))
     hotel.between = lambda _: passes.begin(hotel.context(), table, PassKind.NULL)
-    with pytest.raises(states.MigrationMoved, match="began a pass that undoes this one"):
+    with pytest.raises(states.MigrationMoved, match="another command ended this pass"):
         hotel.undo()
 
 
