@@ -14,7 +14,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app_integration import database_engine, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.integrations.sqlalchemy import (
-    Encrypted,
     EncryptedRow,
     Index,
     create_index_keys,
@@ -22,6 +21,7 @@ from app_integration.integrations.sqlalchemy import (
 )
 from examples.gaara_store.keys import Keys
 from examples.gaara_store.tables import Base
+from examples.gaara_store.user_phases import PHASE, PLAINTEXT, personal_column
 
 CONNECT_TIMEOUT: Final = 3  # seconds
 POOL_TIMEOUT: Final = 5.0  # seconds to wait for a connection that another request uses
@@ -44,9 +44,10 @@ class User(EncryptedRow, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     username: Mapped[str] = mapped_column(String(40), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    email = Encrypted("users.email", index=Index(CUSTOMERS, normalise="email"))
-    phone = Encrypted("users.phone")
-    address = Encrypted("users.address")
+    # As Encrypted("users.email", index=...), unless the table is migrated from plaintext.
+    email = personal_column("email", PHASE, Index(CUSTOMERS, normalise="email"))
+    phone = personal_column("phone", PHASE)
+    address = personal_column("address", PHASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,10 @@ class Users:
         A user name belongs to one user. Several users may share an e-mail address.
         """
         with Session(self._engine) as session:
-            if "@" in login:
+            if "@" in login and PHASE != PLAINTEXT:
                 return find(session, User.email, login)
-            return list(session.scalars(select(User).where(User.username == login)))
+            column = User.email if "@" in login else User.username
+            return list(session.scalars(select(User).where(column == login)))
 
     def profile(self, user_id: UUID) -> Profile | None:
         """Return the decrypted data of *user_id*, or None if there is no such user."""

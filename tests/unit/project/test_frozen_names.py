@@ -152,7 +152,7 @@ VARIABLES: Final = {
         """
     ),
     "examples": words("DJANGO_SETTINGS_MODULE SECRETS_BACKEND")
-    | words("STRONGROOM_STORE_HOST STRONGROOM_STORE_PORT"),
+    | words("STRONGROOM_STORE_HOST STRONGROOM_STORE_PHASE STRONGROOM_STORE_PORT"),
 }
 #: String constants that look like a variable: what programs inherit, keys of WSGI and Flask.
 NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH SSL_CERT_FILE")
