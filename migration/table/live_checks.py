@@ -22,7 +22,7 @@ TYPES: Final = {
     "dict": ("json", "jsonb"),
     "list": ("json", "jsonb"),
 }
-#: Types of a key, whose text names the same row in every session.
+#: Types of a key, whose text names the same row in every session, and of what tokens are bound to.
 _KEY_TYPES: Final = frozenset(
     {
         *("smallint", "integer", "bigint", "numeric", "boolean", "uuid"),
@@ -77,6 +77,8 @@ def _find_context_problems(name: str, plan: MigrationPlan, live: LiveTable) -> I
         yield _unknown(name, "context", live)
     elif not column.is_required:
         yield f"the context {name} may be NULL, and NULL cannot be bound; make it NOT NULL"
+    if column is not None and name not in live.key and column.base_type not in _KEY_TYPES:
+        yield f"the context {name} is {column.type} (expected {join_names(_KEY_TYPES)})"
     if name in plan.columns:
         yield f"{name} is bound to its own token; leave it out of the context or of the columns"
 

@@ -136,6 +136,13 @@ def test_plan_that_does_not_fit_the_table_is_refused(parts: dict[str, Any], mess
     assert found.startswith(message)
 
 
+def test_context_that_the_driver_reads_as_bytes_is_refused() -> None:
+    tier = LiveColumn("tier", "shop.tier", is_required=True)
+    live = replace(LIVE, columns={**LIVE.columns, "tier": tier})
+    (found,) = problems(live, context=("id", "tier"))
+    assert found.startswith("the context tier is shop.tier (expected ")
+
+
 def test_context_without_the_key_is_refused() -> None:
     live = replace(
         LIVE, columns={**LIVE.columns, "tenant": LiveColumn("tenant", "text", is_required=True)}
