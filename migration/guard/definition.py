@@ -16,14 +16,16 @@ from psycopg import Connection
 from migration.guard.triggers import SCHEMA, TRIGGERS, function_names
 from migration.table.migrated_table import MigratedTable
 
+# With the schema always, because else the names would depend on the session.
 _TRIGGERS: Final[LiteralString] = """
-    SELECT tree.relation::regclass::text, wanted.name, pg_get_triggerdef(found.oid),
+    SELECT format('%%I.%%I', n.nspname, c.relname), wanted.name, pg_get_triggerdef(found.oid),
         found.tgenabled, found.xmin::text
     FROM (
         SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS relation
         UNION
         SELECT relid FROM pg_partition_tree(format('%%I.%%I', %(schema)s::text, %(table)s::text))
     ) AS tree
+    JOIN pg_class AS c ON c.oid = tree.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN unnest(%(names)s::text[]) AS wanted (name)
     LEFT JOIN pg_trigger AS found ON found.tgrelid = tree.relation AND found.tgname = wanted.name
     ORDER BY 1, 2
@@ -40,8 +42,9 @@ class Definition:
     """What the database has of a guard.
 
     Attributes:
-        triggers: By table or partition, and name of the trigger: its event, condition and function.
-            It is empty if there is no such trigger, or it does not fire for each writer.
+        triggers: By table or partition, with its schema, and name of the trigger: its event,
+            condition and function. It is empty if there is no such trigger, or it does not fire for
+            each writer.
         functions: By name: text and owner.
         versions: By the same names: the transaction that wrote it last. Who switches a trigger off
             and on again leaves another one.

@@ -225,15 +225,15 @@ def test_backfilled_row_is_not_queued(connection: Connection) -> None:
 TAMPERING: dict[str, tuple[LiteralString, str]] = {
     "disabled trigger": (
         "ALTER TABLE people DISABLE TRIGGER zzz_strongroom_after_insert",
-        "trigger zzz_strongroom_after_insert on people is off or missing",
+        "trigger zzz_strongroom_after_insert on public.people is off or missing",
     ),
     "trigger that replicas skip": (
         "ALTER TABLE people ENABLE TRIGGER zzz_strongroom_before_update",
-        "trigger zzz_strongroom_before_update on people is off or missing",
+        "trigger zzz_strongroom_before_update on public.people is off or missing",
     ),
     "dropped trigger": (
         "DROP TRIGGER zzz_strongroom_after_update ON people",
-        "trigger zzz_strongroom_after_update on people is off or missing",
+        "trigger zzz_strongroom_after_update on public.people is off or missing",
     ),
     "narrower trigger": (
         """
@@ -241,7 +241,7 @@ TAMPERING: dict[str, tuple[LiteralString, str]] = {
         WHEN (false) EXECUTE FUNCTION strongroom_migration.people_after_update();
         ALTER TABLE people ENABLE ALWAYS TRIGGER zzz_strongroom_after_update
         """,
-        "trigger zzz_strongroom_after_update on people was changed",
+        "trigger zzz_strongroom_after_update on public.people was changed",
     ),
     "replaced function": (
         """
@@ -316,7 +316,7 @@ def test_changed_guard_of_a_partition_is_found(connection: Connection) -> None:
     connection.execute("ALTER TABLE events_3 DISABLE TRIGGER zzz_strongroom_before_update")
     now = definition.read(connection, EVENTS, "events")
     assert list(definition.find_changes(installed, now)) == [
-        "trigger zzz_strongroom_before_update on events_3 is off or missing"
+        "trigger zzz_strongroom_before_update on public.events_3 is off or missing"
     ]
 
 

@@ -157,7 +157,7 @@ def test_guard_that_was_off_for_one_write_is_found(connection: Connection) -> No
         connection.execute(SQL(f"ALTER TABLE users {way} TRIGGER {triggers.BEFORE_UPDATE}"))
     now = definition.read(connection, USERS, NAME)
     assert list(definition.find_changes(installed, now)) == [
-        f"trigger {triggers.BEFORE_UPDATE} on users was switched off or replaced meanwhile"
+        f"trigger {triggers.BEFORE_UPDATE} on public.users was switched off or replaced meanwhile"
     ]
 
 
