@@ -16,6 +16,7 @@ from app_integration.errors import StrongroomError
 from console import operate
 from console.service_client import open_service_client
 from console.service_database import driver_connection, read_url
+from migration import error_text
 from migration import plan as plans
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
@@ -87,8 +88,7 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
             " not see it"
         ) from None
     except psycopg.Error as error:
-        # Not the whole text, because PostgreSQL puts the values of a row into its detail.
-        reason = error.diag.message_primary or type(error).__name__
+        reason = error_text.describe(error)
         raise MigrationFailed(f"migration {plan.migration}: the database: {reason}") from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection, DataError, IntegrityError
 
 from app_integration.errors import ConfigurationError
+from migration import error_text
 from migration.passes.plaintext_pass import PlaintextPass
 from migration.rows.opened_rows import OpenedRows, is_same
 from migration.rows.rows import Rows
@@ -93,5 +94,6 @@ def _only_where(is_changed: Sequence[bool], values: Sequence[Any]) -> list[Any]:
 
 def _describe(error: DataError | IntegrityError) -> str:
     """Return the message of *error* without its details, which have values."""
-    reason = error.diag.message_primary or error
-    return f"{reason}; give the column a type and constraints that allow the value"
+    return (
+        f"{error_text.describe(error)}; give the column a type and constraints that allow the value"
+    )

@@ -1,0 +1,28 @@
+"""Text of the database's errors, without values of rows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+
+from migration.guard.triggers import REFUSED
+
+#: SQLSTATEs whose messages quote what is no value of a type.
+_QUOTING: Final = frozenset({"22007", "22008", "22P02"})
+#: SQLSTATE whose messages quote a number, or name a type alone.
+_OUT_OF_RANGE: Final = "22003"
+#: The server's function that raises what a function in PL/pgSQL says, such as a trigger.
+_RAISING: Final = "exec_stmt_raise"
+
+
+def describe(error: psycopg.Error) -> str:
+    """Return what *error* says, without its details, which have values."""
+    text, state = error.diag.message_primary, error.sqlstate
+    if text is None or state is None:
+        return type(error).__name__
+    is_raised = error.diag.source_function == _RAISING and state != REFUSED
+    is_number = state == _OUT_OF_RANGE and any(map(str.isdigit, text))
+    if state in _QUOTING or is_number or is_raised:
+        return f"{type(error).__name__} (SQLSTATE {state}), whose text may have a value"
+    return text
