@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import ConfigurationError
 from migration import plaintext_columns, states
-from migration.guard import definition
+from migration.guard import bypasses, definition
 from migration.stage import Stage
 from migration.table import table_lock
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
+from migration.table.predicates import is_incomplete
 from migration.table.table_lock import Pacing
 
 
 class GuardChanged(ConfigurationError):
     """The guard is not as it was installed, so that it proves nothing. Nothing was changed."""
+
+
+class TokensMissing(ConfigurationError):
+    """Rows came without a token after the passes. Nothing was changed."""
 
 
 def switch(
@@ -39,14 +45,21 @@ def switch(
     Raises:
         GuardChanged: If somebody changed the guard, or switched it off meanwhile.
         MigrationMoved: If the migration is in another stage.
+        TokensMissing: If a long transaction brought no token, or a partition was attached that has
+            none. Nothing was changed.
         TableLockNotTaken: If others held the table all the time. Nothing was changed.
 
     """
     required = plaintext_columns.find_required(table, live)
+    if live.is_partitioned and _has_incomplete_row(connection, table):
+        raise TokensMissing(f"migration {name}: rows lack a token; repeat the passes")
 
     def make(held: Connection) -> None:
         # While nobody else can change the table.
         check_guard(held, name, table)
+        # What was written before the guard refused, and committed after the passes, is there now.
+        if bypasses.is_pending(held, name):
+            raise TokensMissing(f"migration {name}: writes are reported; repeat the passes")
         plaintext_columns.allow_null(held, table, required)
         states.note_required(held, name, required)
         states.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
@@ -70,3 +83,11 @@ def check_guard(connection: Connection, name: str, table: MigratedTable) -> None
             f"migration {name}: {'; '.join(changes)}. Writes may have passed it: undo the migration"
             " to its begin, and run it again"
         )
+
+
+def _has_incomplete_row(connection: Connection, table: MigratedTable) -> bool:
+    query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(
+        Identifier(table.schema, table.name), is_incomplete(table, "u")
+    )
+    found = connection.execute(query).fetchone()
+    return bool(found and found[0])

@@ -65,8 +65,9 @@ _WRITERS: Final[LiteralString] = """
     WHERE migration = %s
     GROUP BY writer, application, operation ORDER BY max(last) DESC, writer, application, operation
 """
-
-
+_PENDING: Final[LiteralString] = """
+    SELECT EXISTS (SELECT FROM strongroom_migration.bypasses WHERE migration = %s)
+"""
 _FORGET: Final[LiteralString] = """
     WITH known AS (
         DELETE FROM strongroom_migration.bypassing_writers WHERE migration = %(migration)s
@@ -119,6 +120,12 @@ def take(connection: Connection, migration: str, limit: int) -> list[list[str]]:
 
     """
     return [key for (key,) in connection.execute(_TAKE, (migration, limit))]
+
+
+def is_pending(connection: Connection, migration: str) -> bool:
+    """Return whether the queue has reports of *migration*."""
+    found = connection.execute(_PENDING, (migration,)).fetchone()
+    return bool(found and found[0])
 
 
 def forget(connection: Connection, migration: str) -> None:

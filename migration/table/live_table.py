@@ -129,6 +129,11 @@ class LiveTable:
     rows: int = 0
 
     @property
+    def is_partitioned(self) -> bool:
+        """Return whether it is a partitioned table."""
+        return self.kind == "p"
+
+    @property
     def times(self) -> frozenset[str]:
         """Return the columns of the key that are dates or times."""
         return frozenset(name for name in self.key if self.columns[name].base_type in TIMES)

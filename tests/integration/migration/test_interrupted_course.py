@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.errors import QueryCanceled
+from psycopg.sql import SQL
 
-from migration import plaintext_columns, states
+from migration import error_text, plaintext_columns, states, switch
 from migration import plan as plans
+from migration.guard import triggers
 from migration.passes import passes
 from migration.passes.passes import PassKind
 from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
-from tests.integration.migration.test_course import Hotel, open_hotel
+from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -118,6 +121,60 @@ def test_command_killed_before_its_proof_leaves_a_way_back_and_on(
             hotel.advance(Stage.NULLED)
     assert hotel.undo() is Stage.INDEXED
     assert hotel.plaintexts() == expected
+
+
+def test_write_of_a_long_transaction_gets_its_token_before_the_switch(hotel: Hotel) -> None:
+    hotel.advance(Stage.GUARDED)
+    with hotel.database.connect() as late, late.transaction():
+        late.execute("INSERT INTO guests (id, email) VALUES (%s, 'late@example.com')", (ROWS + 1,))
+        hotel.advance(Stage.VERIFIED)
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.opened() == hotel.plaintexts()
+
+
+def test_attached_partition_gets_its_tokens_before_the_switch(hotel: Hotel) -> None:
+    hotel.execute("ALTER TABLE guests RENAME TO old_guests")
+    hotel.execute(
+        "CREATE TABLE guests (id int PRIMARY KEY, email varchar(80), visits int)"
+        " PARTITION BY RANGE (id)"
+    )
+    hotel.execute("CREATE TABLE guests_1 PARTITION OF guests FOR VALUES FROM (1) TO (100)")
+    hotel.execute("INSERT INTO guests (id, email) VALUES (1, 'first@example.com')")
+    hotel.advance(Stage.INDEXED)
+    hotel.execute("CREATE TABLE guests_2 (LIKE guests INCLUDING ALL)")
+    hotel.execute("INSERT INTO guests_2 (id, email) VALUES (100, 'attached@example.com')")
+    hotel.execute("ALTER TABLE guests ATTACH PARTITION guests_2 FOR VALUES FROM (100) TO (200)")
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.opened() == hotel.plaintexts()
+    hotel.execute("DROP TABLE old_guests")
+
+
+def test_guard_that_was_off_is_found_by_a_session_with_another_path(hotel: Hotel) -> None:
+    hotel.advance(Stage.INDEXED)
+    for way in ("DISABLE", "ENABLE ALWAYS"):
+        hotel.execute(SQL(f"ALTER TABLE guests {way} TRIGGER {triggers.AFTER_INSERT}"))
+    with hotel.connect() as connection:
+        connection.execute("SET search_path = pg_catalog")
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+        hotel.advance(Stage.SWITCHED)
+    with hotel.connect() as connection:
+        connection.execute("RESET search_path")
+
+
+def test_error_of_the_database_has_no_value(hotel: Hotel) -> None:
+    hotel.advance(Stage.GUARDED)
+    hotel.execute(
+        "CREATE FUNCTION check_guest() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE 'bad address %%', NEW.email; END$$"
+    )
+    hotel.execute(
+        "CREATE TRIGGER check_guest BEFORE UPDATE ON guests FOR EACH ROW"
+        " EXECUTE FUNCTION check_guest()"
+    )
+    with pytest.raises(psycopg.Error) as caught:
+        hotel.advance(Stage.BACKFILLED)
+    assert "@example.com" not in error_text.describe(caught.value)
+    assert "P0001" in error_text.describe(caught.value)
 
 
 def hotel_table(hotel: Hotel) -> MigratedTable:
