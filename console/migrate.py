@@ -187,7 +187,8 @@ def undo(
         step = way_back.next_step(_read(context).stage)
         if not yes:
             typer.confirm(f"Is this so: {step.before}?", abort=True)
-        way_back.go_back(context, Workers(context, command, 1, duty, limits, out).run)
+        running = Workers(context, command, 1, duty, limits, out)
+        way_back.go_back(context, running.run, step)
         say(out, f"{step.to or 'undone'}: {step.then}.")
 
 

@@ -177,7 +177,11 @@ class Course:
             states.advance(held, context.name, Stage.NULLED, Stage.DROPPED)
 
         with context.lock() as connection:
-            table_lock.change(connection, self._read_table(connection), make, context.pacing)
+            context.require_stage(connection, Stage.NULLED)
+            live = context.read_table(connection)
+            table = plans.to_table(context.plan, live)
+            plaintext_columns.ensure_refused(connection, table, live, context.pacing)
+            table_lock.change(connection, table, make, context.pacing)
 
     def _run_passes(self, kind: PassKind, before: Stage, to: Stage) -> None:
         context = self._context

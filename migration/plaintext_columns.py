@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, LiteralString, NoReturn
 
 from psycopg import Connection
@@ -179,6 +180,26 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
         _raise_left(table)
 
 
+def ensure_refused(
+    connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
+) -> None:
+    """Let the database refuse plaintext again, if somebody dropped the constraint.
+
+    See :func:`refuse_plaintext` for the arguments and errors.
+
+    Args:
+        connection: A connection that commits each statement.
+        table: The table, in the stage ``nulled``.
+        live: The same table, as it is in the database, perhaps without some plaintext columns.
+        pacing: Time and chance between attempts to lock the table.
+
+    """
+    left = tuple(each for each in table.columns if each.plaintext in live.columns)
+    names = (table.schema, table.name, [NO_PLAINTEXT])
+    if left and connection.execute(_LEFT, names).fetchone() is None:
+        refuse_plaintext(connection, replace(table, columns=left), pacing)
+
+
 def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
     """Let rows have a plaintext again. The caller's transaction holds the table alone."""
     connection.execute(_without(table, NO_PLAINTEXT))
@@ -225,11 +246,11 @@ def _prove(
         _on(table), Identifier(name), condition
     )
 
-    def replace(held: Connection) -> None:
+    def renew(held: Connection) -> None:
         held.execute(_without(table, name))
         held.execute(add)
 
-    table_lock.change(connection, table, replace, pacing)
+    table_lock.change(connection, table, renew, pacing)
 
 
 def _validate(connection: Connection, table: MigratedTable, name: str) -> None:
@@ -257,7 +278,8 @@ def _all_of(columns: Iterable[str], condition: LiteralString) -> Composed:
 def _raise_left(table: MigratedTable) -> NoReturn:
     raise PlaintextLeft(
         f"{table.schema}.{table.name}: rows have plaintext, which an application still writes;"
-        " deploy the version that writes tokens alone everywhere, and repeat the command"
+        " deploy the version that writes tokens alone everywhere, and repeat the command; once it"
+        " is nulled, undo that first"
     )
 
 

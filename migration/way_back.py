@@ -83,12 +83,15 @@ def next_step(stage: Stage) -> BackStep:
     return _REMOVED if stage is Stage.GUARDED else _TOLERANT
 
 
-def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
+def go_back(
+    context: MigrationContext, run: RunWorkers, confirmed: BackStep | None = None
+) -> BackStep:
     """Make the next step back, and return it.
 
     Args:
         context: What each step needs.
         run: Runs the workers of a pass.
+        confirmed: The step whose condition a person confirmed; None for any.
 
     Raises:
         NoWayBack: If the plaintext columns were dropped.
@@ -103,6 +106,10 @@ def go_back(context: MigrationContext, run: RunWorkers) -> BackStep:
         state = context.require_state(connection)
         table = plans.to_table(context.plan, context.read_table(connection))
     step = next_step(state.stage)
+    if confirmed not in (None, step):
+        raise states.MigrationMoved(
+            f"migration {context.name}: another command went back meanwhile; look at its state"
+        )
     if step is _ACCEPTED:
         _accept(context, table)
     elif step is _RESTORED:

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.errors import QueryCanceled
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
-from migration import error_text, plaintext_columns, states, switch
+from migration import error_text, plaintext_columns, states, switch, way_back
 from migration import plan as plans
 from migration.guard import triggers
 from migration.passes import passes
@@ -175,6 +175,35 @@ def test_error_of_the_database_has_no_value(hotel: Hotel) -> None:
         hotel.advance(Stage.BACKFILLED)
     assert "@example.com" not in error_text.describe(caught.value)
     assert "P0001" in error_text.describe(caught.value)
+
+
+def test_second_undo_does_not_go_further_than_was_confirmed(hotel: Hotel) -> None:
+    hotel.advance(Stage.INDEXED)
+    confirmed = way_back.next_step(Stage.INDEXED)
+    assert hotel.undo() is Stage.GUARDED
+    with pytest.raises(states.MigrationMoved, match="went back meanwhile"):
+        way_back.go_back(hotel.context(), hotel.run, confirmed)
+    assert ("email_token", False) in hotel.columns()
+
+
+def test_column_that_a_team_dropped_itself_does_not_strand_the_drop(hotel: Hotel) -> None:
+    hotel.advance(Stage.NULLED)
+    hotel.execute("ALTER TABLE guests DROP COLUMN email CASCADE")
+    hotel.advance(Stage.DROPPED)
+    assert len(hotel.opened()) == ROWS
+
+
+def test_drop_is_refused_if_plaintext_was_let_in_again(hotel: Hotel) -> None:
+    hotel.advance(Stage.NULLED)
+    hotel.execute(
+        SQL("ALTER TABLE guests DROP CONSTRAINT {}").format(
+            Identifier(plaintext_columns.NO_PLAINTEXT)
+        )
+    )
+    hotel.write_both(1, "kept@example.com")
+    with pytest.raises(plaintext_columns.PlaintextLeft):
+        hotel.advance(Stage.DROPPED)
+    assert hotel.plaintexts()[1] == "kept@example.com"
 
 
 def hotel_table(hotel: Hotel) -> MigratedTable:
