@@ -48,6 +48,10 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
     for name in plan.new_columns:
         if name in live.columns:
             yield f"the table has a column {name} already; name another one in the plan"
+    for name in dict.fromkeys((plan.table, *context, *plan.columns, *plan.new_columns)):
+        if "%" in name:
+            # The driver takes it for a parameter.
+            yield f"the name {name} has a %, which this command cannot write; rename it first"
 
 
 def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:

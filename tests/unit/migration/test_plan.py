@@ -58,6 +58,13 @@ def test_plan_names_new_columns_by_the_old_ones(tmp_path: Path) -> None:
     assert table.inexact == {"balance"}
 
 
+def test_name_that_the_driver_misreads_is_a_problem() -> None:
+    live = replace(LIVE, columns={**LIVE.columns, "tax%by": LiveColumn("tax%by", "text")})
+    columns = {"tax%by": {"field": "users.tax", "token": "tax_token"}}
+    (found,) = problems(live, columns=columns)
+    assert "tax%by has a %" in found
+
+
 @pytest.mark.parametrize(
     ("parts", "line", "message"),
     [
