@@ -156,6 +156,8 @@ class Course:
             plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
+            context.require_stage(connection, Stage.SWITCHED)
+            switch.check_guard(connection, context.name, table)
             try:
                 plaintext_columns.refuse_plaintext(connection, table, context.pacing)
             except plaintext_columns.PlaintextLeft:

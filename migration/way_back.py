@@ -149,6 +149,7 @@ def _restore(
         plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
+        context.require_stage(connection, Stage.SWITCHED)
         try:
             plaintext_columns.require_values(
                 connection, table, state.required, context.pacing, finish

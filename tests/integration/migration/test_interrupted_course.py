@@ -186,6 +186,18 @@ def test_second_undo_does_not_go_further_than_was_confirmed(hotel: Hotel) -> Non
     assert ("email_token", False) in hotel.columns()
 
 
+def test_guard_that_was_off_while_plaintext_was_removed_is_found(hotel: Hotel) -> None:
+    hotel.advance(Stage.SWITCHED)
+
+    def switch_off(_: PassKind) -> None:
+        for way in ("DISABLE", "ENABLE ALWAYS"):
+            hotel.execute(SQL(f"ALTER TABLE guests {way} TRIGGER {triggers.AFTER_INSERT}"))
+
+    hotel.between = switch_off
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+        hotel.advance(Stage.NULLED)
+
+
 def test_column_that_a_team_dropped_itself_does_not_strand_the_drop(hotel: Hotel) -> None:
     hotel.advance(Stage.NULLED)
     hotel.execute("ALTER TABLE guests DROP COLUMN email CASCADE")
