@@ -88,8 +88,7 @@ def require_values(
 ) -> None:
     """Prove that each token has its plaintext, and make *columns* NOT NULL.
 
-    The table is in use meanwhile. A validated constraint proves it first, so that the last change
-    reads no row.
+    A validated constraint proves it first, so that the last change reads no row.
 
     Args:
         connection: A connection that commits each statement.
@@ -103,19 +102,11 @@ def require_values(
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    has_values = SQL(" AND ").join(
-        SQL("{} IS NOT NULL").format(Identifier(each.plaintext))
-        if each.plaintext in columns
-        else SQL("({} IS NULL OR {} IS NOT NULL)").format(
-            Identifier(each.token), Identifier(each.plaintext)
-        )
-        for each in table.columns
-    )
-    _prove(connection, table, HAS_PLAINTEXT, has_values, pacing)
+    _prove(connection, table, HAS_PLAINTEXT, _has_values(table, columns), pacing)
 
     def require(held: Connection) -> None:
-        for name in columns:
-            held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", name))
+        for each in columns:
+            held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", each))
         held.execute(_without(table, HAS_PLAINTEXT))
         finish(held)
 
@@ -129,6 +120,18 @@ def require_values(
             " version that writes plaintext and tokens, and repeat the command"
         ) from None
     table_lock.change(connection, table, require, pacing)
+
+
+def _has_values(table: MigratedTable, required: Sequence[str]) -> Composed:
+    """Return the condition that a row has the *required* plaintexts, and those of its tokens."""
+    return SQL(" AND ").join(
+        SQL("{} IS NOT NULL").format(Identifier(each.plaintext))
+        if each.plaintext in required
+        else SQL("({} IS NULL OR {} IS NOT NULL)").format(
+            Identifier(each.token), Identifier(each.plaintext)
+        )
+        for each in table.columns
+    )
 
 
 def check_values(connection: Connection, table: MigratedTable) -> None:

@@ -25,11 +25,7 @@ class TokensMissing(ConfigurationError):
 
 
 def switch(
-    connection: Connection,
-    name: str,
-    table: MigratedTable,
-    live: LiveTable,
-    pacing: Pacing,
+    connection: Connection, name: str, table: MigratedTable, live: LiveTable, pacing: Pacing
 ) -> None:
     """Let applications read tokens, if the guard is as it was installed.
 

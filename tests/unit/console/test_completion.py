@@ -42,7 +42,10 @@ def test_script_for_bash_is_printed_and_completes_a_command() -> None:
         ("strongroom environments d", ["diff"]),
         (
             "strongroom schema ",
-            ["service", "environment", "policy-tests", "anomalies", "monitoring", "rollout"],
+            [
+                *("service", "environment", "policy-tests", "anomalies", "monitoring"),
+                *("rollout", "migration"),
+            ],
         ),
     ],
 )
