@@ -19,7 +19,7 @@ __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "wait_until"]
 
 ROOT: Final = Path(__file__).parents[3]
 HOST: Final = "127.0.0.1"
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 30.0  # longer than the SDK's deadline
 
