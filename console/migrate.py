@@ -33,7 +33,7 @@ from console.migration_options import (
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import HostEnv, Root
-from migration import way_back
+from migration import plaintext_columns, way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
 from migration.guard import bypasses
@@ -228,8 +228,7 @@ def _confirm_loss(context: MigrationContext, to: Stage) -> None:
         )
     elif to is Stage.DROPPED:
         with context.connect() as connection:
-            live = context.read_table(connection)
-        lost = [each for name in context.plan.columns for each in live.dependents.get(name, ())]
+            lost = plaintext_columns.find_lost(context.read_table(connection), context.plan.columns)
         also = f", and with them {', '.join(lost)}" if lost else ""
         typer.confirm(
             f"Drop {columns} of {table}{also}? There is no way back after it.", abort=True

@@ -11,6 +11,7 @@ from psycopg.errors import CheckViolation, DependentObjectsStillExist, QueryCanc
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
+from migration.guard import triggers
 from migration.table import table_lock
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
@@ -20,6 +21,11 @@ from migration.table.table_lock import Pacing
 NO_PLAINTEXT: Final = "strongroom_no_plaintext"
 #: Constraint that each row has the plaintexts that it must have.
 HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
+#: Names of what the migration adds to the table.
+_ADDED: Final = (
+    *(NO_PLAINTEXT, HAS_PLAINTEXT),
+    *(triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT),
+)
 
 _LEFT: Final[LiteralString] = """
     SELECT FROM pg_constraint
@@ -37,6 +43,12 @@ class PlaintextMissing(StrongroomError):
 
 class ColumnNeeded(ConfigurationError):
     """Something in the database needs a plaintext column. Nothing was changed."""
+
+
+def find_lost(live: LiveTable, columns: Iterable[str]) -> list[str]:
+    """Return what is lost with plaintext *columns*, each once, but for what the migration added."""
+    found = dict.fromkeys(each for name in columns for each in live.dependents.get(name, ()))
+    return [each for each in found if not any(own in each for own in _ADDED)]
 
 
 def find_required(table: MigratedTable, live: LiveTable) -> list[str]:

@@ -399,6 +399,20 @@ def test_command_ends_if_another_undoes_its_pass(hotel: Hotel) -> None:
         hotel.undo()
 
 
+def test_lost_with_the_column_is_only_what_the_migration_did_not_add(hotel: Hotel) -> None:
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    context = hotel.context()
+    with context.connect() as connection:
+        live = context.read_table(connection)
+    assert {"guests_email_key", plaintext_columns.NO_PLAINTEXT} <= {
+        each.split()[1] for each in live.dependents["email"]
+    }
+    assert plaintext_columns.find_lost(live, ["email", "email"]) == [
+        "constraint guests_email_key on table guests"
+    ]
+
+
 def test_view_on_the_column_keeps_it(hotel: Hotel) -> None:
     hotel.execute("CREATE VIEW mails AS SELECT email FROM guests")
     hotel.advance(Stage.NULLED)
