@@ -13,6 +13,7 @@ import pytest
 from tests.support.polling import wait_until
 
 SCRIPT: Final = Path(__file__).parents[3] / "examples/gaara_store/rollout/rollout.sh"
+WATCHED: Final = "strongroom rollout watch"
 WATCH: Final = (
     "--service gaara-store --env prod --new green --old blue --prometheus http://p --for 10m "
     "--interval 15s --rules mine.yaml"
@@ -76,7 +77,7 @@ def test_watch_that_ends_well_stops_the_old_colour(machine: Machine) -> None:
     assert machine.calls == [
         "systemctl start strongroom-gaara-store-green-agent gaara-store-green",
         "nginx -s reload",
-        f"strongroom rollout watch {WATCH}",
+        f"{WATCHED} {WATCH}",
         "systemctl stop gaara-store-blue strongroom-gaara-store-blue-agent",
     ]
 
@@ -94,7 +95,7 @@ def test_script_that_is_interrupted_sends_requests_back(machine: Machine) -> Non
     process = machine.start("green")
     try:
         calls = machine.folder / "calls"
-        wait_until(lambda: calls.exists() and "strongroom" in calls.read_text(), "the watch")
+        wait_until(lambda: calls.exists() and WATCHED in calls.read_text(), "the watch")
         process.send_signal(signal.SIGTERM)
     finally:
         printed, _ = process.communicate(timeout=30)
