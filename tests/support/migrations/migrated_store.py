@@ -83,7 +83,11 @@ class MigratedStore:
         """Start the version *phase* beside the one that serves, and move the traffic to it."""
         begun = time.perf_counter()
         new = _version(self.deployment, phase, self.plan.parent)
-        new.start()
+        try:
+            new.start()
+        except BaseException:
+            new.stop()
+            raise
         old = self.router.move(new)
         assert old.stop() == 0, old.log
         self.seconds.append((f"deploy {phase}", time.perf_counter() - begun))
