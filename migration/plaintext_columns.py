@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from migration.guard import triggers
-from migration.table import table_lock
+from migration.table import constraints, live_table, predicates, table_lock
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
@@ -21,16 +21,12 @@ from migration.table.table_lock import Pacing
 NO_PLAINTEXT: Final = "strongroom_no_plaintext"
 #: Constraint that each row has the plaintexts that it must have.
 HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
+_CONSTRAINTS: Final = (NO_PLAINTEXT, HAS_PLAINTEXT)
 #: Names of what the migration adds to the table.
 _ADDED: Final = (
-    *(NO_PLAINTEXT, HAS_PLAINTEXT),
+    *_CONSTRAINTS,
     *(triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT),
 )
-
-_LEFT: Final[LiteralString] = """
-    SELECT FROM pg_constraint
-    WHERE conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND conname = ANY (%s)
-"""
 
 
 class PlaintextLeft(StrongroomError):
@@ -53,7 +49,7 @@ def find_lost(live: LiveTable, columns: Iterable[str]) -> list[str]:
 
 def find_required(table: MigratedTable, live: LiveTable) -> list[str]:
     """Return the plaintext columns that are NOT NULL."""
-    return [name for name in _plaintexts(table) if live.columns[name].is_required]
+    return [name for name in table.plaintexts if live.columns[name].is_required]
 
 
 def allow_null(connection: Connection, table: MigratedTable, columns: Iterable[str]) -> None:
@@ -83,11 +79,10 @@ def clear_leftovers(
 
     def make(held: Connection) -> None:
         allow_null(held, table, required)
-        for name in (NO_PLAINTEXT, HAS_PLAINTEXT):
-            held.execute(_without(table, name))
+        for name in _CONSTRAINTS:
+            constraints.drop(held, table, name)
 
-    names = (table.schema, table.name, [NO_PLAINTEXT, HAS_PLAINTEXT])
-    if required or connection.execute(_LEFT, names).fetchone() is not None:
+    if required or constraints.exist(connection, table, _CONSTRAINTS):
         table_lock.change(connection, table, make, pacing)
 
 
@@ -114,18 +109,18 @@ def require_values(
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    _prove(connection, table, HAS_PLAINTEXT, _has_values(table, columns), pacing)
+    constraints.add(connection, table, HAS_PLAINTEXT, _has_values(table, columns), pacing)
 
     def require(held: Connection) -> None:
         for each in columns:
             held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", each))
-        held.execute(_without(table, HAS_PLAINTEXT))
+        constraints.drop(held, table, HAS_PLAINTEXT)
         finish(held)
 
     try:
-        _validate(connection, table, HAS_PLAINTEXT)
+        constraints.validate(connection, table, HAS_PLAINTEXT)
     except CheckViolation:
-        table_lock.change(connection, table, _remover(table, HAS_PLAINTEXT), pacing)
+        constraints.remove(connection, table, HAS_PLAINTEXT, pacing)
         raise PlaintextMissing(
             f"{table.schema}.{table.name}: rows have no value in one of"
             f" {', '.join(table.plaintexts)}, and have its token, or it was NOT NULL; deploy the"
@@ -136,7 +131,7 @@ def require_values(
 
 def _has_values(table: MigratedTable, required: Sequence[str]) -> Composed:
     """Return the condition that a row has the *required* plaintexts, and those of its tokens."""
-    return SQL(" AND ").join(
+    return predicates.all_of(
         SQL("{} IS NOT NULL").format(Identifier(each.plaintext))
         if each.plaintext in required
         else SQL("({} IS NULL OR {} IS NOT NULL)").format(
@@ -153,13 +148,13 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
         PlaintextMissing: If a row has one.
 
     """
-    conditions = SQL(" OR ").join(
+    lost = predicates.any_of(
         SQL("({} IS NULL AND {} IS NOT NULL)").format(
             Identifier(each.plaintext), Identifier(each.token)
         )
         for each in table.columns
     )
-    if _exists(connection, table, conditions):
+    if live_table.has_row(connection, table.schema, table.name, lost):
         raise PlaintextMissing(
             f"{table.schema}.{table.name}: rows have a token and no plaintext, as a version writes"
             " them that removes plaintext; deploy the version that writes both everywhere. If it"
@@ -183,13 +178,15 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
     """
     if has_plaintext(connection, table):
         _raise_left(table)
-    condition = _all_of(_plaintexts(table), "{} IS NULL")
-    _prove(connection, table, NO_PLAINTEXT, condition, pacing)
+    has_none = predicates.all_of(
+        SQL("{} IS NULL").format(Identifier(name)) for name in table.plaintexts
+    )
+    constraints.add(connection, table, NO_PLAINTEXT, has_none, pacing)
     try:
-        _validate(connection, table, NO_PLAINTEXT)
+        constraints.validate(connection, table, NO_PLAINTEXT)
     except (CheckViolation, QueryCanceled) as error:
         # Else nobody could write these rows.
-        table_lock.change(connection, table, _remover(table, NO_PLAINTEXT), pacing)
+        constraints.remove(connection, table, NO_PLAINTEXT, pacing)
         if isinstance(error, QueryCanceled):
             raise
         _raise_left(table)
@@ -210,22 +207,19 @@ def ensure_refused(
 
     """
     left = tuple(each for each in table.columns if each.plaintext in live.columns)
-    names = (table.schema, table.name, [NO_PLAINTEXT])
-    if left and connection.execute(_LEFT, names).fetchone() is None:
+    if left and not constraints.exist(connection, table, [NO_PLAINTEXT]):
         refuse_plaintext(connection, replace(table, columns=left), pacing)
 
 
 def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
     """Let rows have a plaintext again. The caller's transaction holds the table alone."""
-    connection.execute(_without(table, NO_PLAINTEXT))
+    constraints.drop(connection, table, NO_PLAINTEXT)
 
 
 def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
     """Return whether a row has a plaintext."""
-    conditions = SQL(" OR ").join(
-        SQL("{} IS NOT NULL").format(Identifier(name)) for name in _plaintexts(table)
-    )
-    return _exists(connection, table, conditions)
+    condition = predicates.has_plaintext(table, "u")
+    return live_table.has_row(connection, table.schema, table.name, condition)
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
@@ -236,7 +230,7 @@ def drop(connection: Connection, table: MigratedTable) -> None:
 
     """
     columns = SQL(", ").join(
-        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in _plaintexts(table)
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in table.plaintexts
     )
     try:
         connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
@@ -247,47 +241,8 @@ def drop(connection: Connection, table: MigratedTable) -> None:
         ) from None
 
 
-def _exists(connection: Connection, table: MigratedTable, condition: Composed) -> bool:
-    query = SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(_on(table), condition)
-    found = connection.execute(query).fetchone()
-    return bool(found and found[0])
-
-
-def _prove(
-    connection: Connection, table: MigratedTable, name: str, condition: Composed, pacing: Pacing
-) -> None:
-    """Add the constraint *name*, which holds for each write from now on."""
-    add = SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({}) NOT VALID").format(
-        _on(table), Identifier(name), condition
-    )
-
-    def renew(held: Connection) -> None:
-        held.execute(_without(table, name))
-        held.execute(add)
-
-    table_lock.change(connection, table, renew, pacing)
-
-
-def _validate(connection: Connection, table: MigratedTable, name: str) -> None:
-    connection.execute(
-        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(_on(table), Identifier(name))
-    )
-
-
-def _remover(table: MigratedTable, name: str) -> Callable[[Connection], object]:
-    return lambda held: held.execute(_without(table, name))
-
-
-def _without(table: MigratedTable, name: str) -> Composed:
-    return SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(_on(table), Identifier(name))
-
-
 def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed:
     return SQL("ALTER TABLE {} {}").format(_on(table), SQL(change).format(Identifier(column)))
-
-
-def _all_of(columns: Iterable[str], condition: LiteralString) -> Composed:
-    return SQL(" AND ").join(SQL(condition).format(Identifier(name)) for name in columns)
 
 
 def _raise_left(table: MigratedTable) -> NoReturn:
@@ -296,10 +251,6 @@ def _raise_left(table: MigratedTable) -> NoReturn:
         " deploy the version that writes tokens alone everywhere, and repeat the command; once it"
         " is nulled, undo that first"
     )
-
-
-def _plaintexts(table: MigratedTable) -> list[str]:
-    return [each.plaintext for each in table.columns]
 
 
 def _on(table: MigratedTable) -> Identifier:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from psycopg import Connection
-from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import ConfigurationError
 from migration import plaintext_columns, states
 from migration.guard import bypasses, definition
 from migration.stage import Stage
-from migration.table import table_lock
+from migration.table import live_table, table_lock
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.predicates import is_incomplete
@@ -82,8 +81,5 @@ def check_guard(connection: Connection, name: str, table: MigratedTable) -> None
 
 
 def _has_incomplete_row(connection: Connection, table: MigratedTable) -> bool:
-    query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(
-        Identifier(table.schema, table.name), is_incomplete(table, "u")
-    )
-    found = connection.execute(query).fetchone()
-    return bool(found and found[0])
+    condition = is_incomplete(table, "u")
+    return live_table.has_row(connection, table.schema, table.name, condition)

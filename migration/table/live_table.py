@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
+from psycopg.sql import SQL, Composed, Identifier
 
 #: Types whose equality is that of their bytes. Others, such as ``numeric``, call some different
 #: bytes equal, or have no equality.
@@ -162,3 +163,17 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
         column: tuple(objects) for column, objects in connection.execute(_DEPENDENTS, named)
     }
     return LiveTable(columns, key, dependents, **table)
+
+
+def has_row(connection: Connection, schema: str, name: str, condition: Composed) -> bool:
+    """Return whether a row of *schema*.*name* meets a condition, in which its alias is ``u``.
+
+    Raises:
+        psycopg.Error: If the server rejects the query.
+
+    """
+    query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(
+        Identifier(schema, name), condition
+    )
+    found = connection.execute(query).fetchone()
+    return bool(found and found[0])

@@ -17,6 +17,7 @@ from migration.guard import triggers
 from migration.passes import passes
 from migration.passes.passes import PassKind
 from migration.stage import Stage
+from migration.table import constraints
 from migration.table.migrated_table import MigratedTable
 from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
 from tests.support.databases.own_database import OwnDatabase
@@ -110,13 +111,13 @@ def test_command_killed_before_its_proof_leaves_a_way_back_and_on(
     hotel.advance(Stage.SWITCHED)
     for step in (lambda: hotel.advance(Stage.NULLED), hotel.undo):
         with monkeypatch.context() as patched:
-            patched.setattr(plaintext_columns, "_validate", die)
+            patched.setattr(constraints, "validate", die)
             with pytest.raises(error):
                 step()
     hotel.advance(Stage.NULLED)
     assert hotel.undo() is Stage.SWITCHED
     with monkeypatch.context() as patched:
-        patched.setattr(plaintext_columns, "_validate", die)
+        patched.setattr(constraints, "validate", die)
         with pytest.raises(error):
             hotel.advance(Stage.NULLED)
     assert hotel.undo() is Stage.INDEXED
