@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -53,6 +53,10 @@ _Out = Annotated[
 _Host = Annotated[str | None, typer.Option("--host", help="host of a new secret-id")]
 
 
+#: Options of evidence and handover, which an environment on AWS does not have.
+_VAULT_ONLY: Final = ("--audit-log", "--store", "--prometheus", "--out", "--host", "--wrap-ttl")
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     """Options that say what is done. See the help of each."""
@@ -82,12 +86,12 @@ class _Options:
         if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
             raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
 
-    def check_aws(self, kind: Kind | None, others: Mapping[str, object]) -> None:
+    def check_aws(self, kind: Kind | None, *others: object) -> None:
         """Check that the options are those for an environment on AWS.
 
         Args:
             kind: The value of ``--kind``.
-            others: Options for Vault only → their values; one that was not passed is empty.
+            others: The values of :data:`_VAULT_ONLY`; one that was not passed is empty.
 
         Raises:
             BadParameter: If one is for Vault only.
@@ -97,8 +101,9 @@ class _Options:
             raise typer.BadParameter(
                 "on AWS, a function rotates: pass a name to begin a rotation, or --status"
             )
-        others = {"--kind": kind not in {None, *KINDS}, **others}
-        if passed := [option for option, value in others.items() if value]:
+        wrong = "--kind" if kind not in {None, *KINDS} else ""
+        given = zip(("--kind", *_VAULT_ONLY), (wrong, *others), strict=True)
+        if passed := [option for option, value in given if value]:
             raise typer.BadParameter(
                 f"on AWS, a function rotates secrets only: leave out {', '.join(passed)}"
             )
@@ -132,9 +137,7 @@ def rotate(
     options.check(name, kind)
     environment, view = operate.resolve_environment(env), RotationView(out)
     if operate.load_declaration().environment(environment).aws is not None:
-        evidence = {"--audit-log": audit_log, "--store": store, "--prometheus": prometheus}
-        handed_over = {"--out": folder, "--host": host, "--wrap-ttl": wrap_ttl}
-        options.check_aws(kind, {**evidence, **handed_over})
+        options.check_aws(kind, audit_log, store, prometheus, folder, host, wrap_ttl)
         rotate_on_aws(out, environment, service, name)
         return
     logs = tuple(audit_log or ())
