@@ -25,25 +25,12 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
 from migration.table.table_lock import Pacing
+from tests.support.databases.guarded_members import DATA_KEYS, INDEX_KEYS, PLAN
 from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 ROWS: Final = 500
-DATA_KEYS, INDEX_KEYS = "members_data_keys", "members_index_keys"
-PLAN: Final = {
-    "migration": "members",
-    "service": "gaara-store",
-    "table": "members",
-    "context": ("member_id", "club"),
-    "attributes": {"member_id": "id"},
-    "columns": {
-        "email": {"field": "members.email", "index": {"rows": 100_000, "normalise": "email"}},
-        "born": {"field": "members.born", "type": "date"},
-    },
-    "data_keys": DATA_KEYS,
-    "index_keys": INDEX_KEYS,
-}
 AT_ONCE: Final = Pacing(lambda: 0.0, lambda _: None, lambda: 0.0, patience=0.0)
 
 

@@ -31,8 +31,8 @@ from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 ROWS: Final = 20
-_DATA_KEYS, _INDEX_KEYS = "members_data_keys", "members_index_keys"
-_PLAN: Final = {
+DATA_KEYS, INDEX_KEYS = "members_data_keys", "members_index_keys"
+PLAN: Final = {
     "migration": "members",
     "service": "gaara-store",
     "table": "members",
@@ -42,8 +42,8 @@ _PLAN: Final = {
         "email": {"field": "members.email", "index": {"rows": 100_000, "normalise": "email"}},
         "born": {"field": "members.born", "type": "date"},
     },
-    "data_keys": _DATA_KEYS,
-    "index_keys": _INDEX_KEYS,
+    "data_keys": DATA_KEYS,
+    "index_keys": INDEX_KEYS,
 }
 _AT_ONCE: Final = Pacing(lambda: 0.0, lambda _: None, lambda: 0.0, patience=0.0)
 _CREATE: Final = """
@@ -87,7 +87,7 @@ class GuardedMembers:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._plan = MigrationPlan.model_validate(_PLAN)
+        self._plan = MigrationPlan.model_validate(PLAN)
 
     def begin(self) -> None:
         """Create the table with its rows, install the guard, and let it refuse."""
@@ -105,8 +105,8 @@ class GuardedMembers:
         client = default_client.get_default_client()
         self._cipher = service_keys.open_cipher(client, self.engine, self._plan, table)
         # As the application has them, with caches of its own.
-        use_data_keys(TableDataKeys(self.engine, _DATA_KEYS))
-        use_index_keys(TableIndexKeys(self.engine, _INDEX_KEYS))
+        use_data_keys(TableDataKeys(self.engine, DATA_KEYS))
+        use_index_keys(TableIndexKeys(self.engine, INDEX_KEYS))
 
     def backfill(self) -> None:
         """Encrypt each row that has no token, and verify all."""
@@ -126,7 +126,7 @@ class GuardedMembers:
     def drop(self) -> None:
         """Drop all of it."""
         with self.engine.begin() as connection:
-            connection.execute(text(f"DROP TABLE IF EXISTS members, {_DATA_KEYS}, {_INDEX_KEYS}"))
+            connection.execute(text(f"DROP TABLE IF EXISTS members, {DATA_KEYS}, {INDEX_KEYS}"))
             connection.execute(text("DROP SCHEMA IF EXISTS strongroom_migration CASCADE"))
 
     def read(self, key: UUID) -> StoredMember:

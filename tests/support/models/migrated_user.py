@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, ForeignKey, String, create_engine
+from sqlalchemy import Engine, ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from app_integration import use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.plaintext import Phase
 from app_integration.integrations.sqlalchemy import (
     CompoundIndex,
@@ -23,6 +20,7 @@ from app_integration.integrations.sqlalchemy import (
     create_index_keys,
 )
 from app_integration.testing import MemoryApplication
+from tests.support.databases.memory_keys import memory_key_tables
 
 ROWS: Final = 1_000_000
 
@@ -76,15 +74,8 @@ CLASSES: Final = {phase: user_class(phase) for phase in Phase}
 @contextmanager
 def user_tables(vault: MemoryApplication) -> Iterator[Engine]:
     """Create the tables of the classes and of keys, in a database in memory, for the block."""
-    vault.make_key("index")
-    engine = create_engine("sqlite://")
-    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    owner = CLASSES[Phase.DUAL_WRITING]
-    owner.metadata.create_all(engine)
-    create_index_keys(owner)
-    yield engine
-    engine.dispose()
+    with memory_key_tables(vault) as engine:
+        owner = CLASSES[Phase.DUAL_WRITING]
+        owner.metadata.create_all(engine)
+        create_index_keys(owner)
+        yield engine

@@ -9,14 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine
 
-from app_integration import use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.testing import Fault, MemoryApplication
 from tests.support.databases import django_project
+from tests.support.databases.memory_keys import memory_key_tables
 
 django_project.set_up()
 
@@ -55,21 +52,14 @@ class Person(EncryptedModel):
 @pytest.fixture
 def table(vault: MemoryApplication) -> Iterator[None]:
     """Create the model's table and the tables of keys."""
-    vault.make_key("index")
-    engine = create_engine("sqlite://")
-    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    with connection.schema_editor() as editor:
-        editor.create_model(Person)
-    assert create_index_keys(Person)
-    assert create_index_keys(Person) == []
-    yield
-    with connection.schema_editor() as editor:
-        editor.delete_model(Person)
-    engine.dispose()
+    with memory_key_tables(vault):
+        with connection.schema_editor() as editor:
+            editor.create_model(Person)
+        assert create_index_keys(Person)
+        assert create_index_keys(Person) == []
+        yield
+        with connection.schema_editor() as editor:
+            editor.delete_model(Person)
 
 
 pytestmark = pytest.mark.usefixtures("table")

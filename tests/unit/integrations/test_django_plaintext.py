@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine
 
-from app_integration import use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration import use_data_keys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.plaintext import Phase
 from app_integration.testing import Fault, MemoryApplication
 from tests.support.databases import django_project
+from tests.support.databases.memory_keys import memory_key_tables
 
 django_project.set_up()
 
@@ -109,22 +109,15 @@ class PlainVisit(models.Model):  # type: ignore[misc] # noqa: DJ008 (Django has 
 @pytest.fixture(autouse=True)
 def _tables(vault: MemoryApplication) -> Iterator[None]:
     """Create the tables of the models and of keys."""
-    vault.make_key("index")
-    engine = create_engine("sqlite://")
-    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    with connection.schema_editor() as editor:
-        editor.create_model(DUAL)
-        editor.create_model(Visit)
-    create_index_keys(DUAL)
-    yield
-    with connection.schema_editor() as editor:
-        editor.delete_model(Visit)
-        editor.delete_model(DUAL)
-    engine.dispose()
+    with memory_key_tables(vault):
+        with connection.schema_editor() as editor:
+            editor.create_model(DUAL)
+            editor.create_model(Visit)
+        create_index_keys(DUAL)
+        yield
+        with connection.schema_editor() as editor:
+            editor.delete_model(Visit)
+            editor.delete_model(DUAL)
 
 
 @pytest.fixture(params=[*Phase])

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
-    create_engine,
     insert,
     select,
     text,
@@ -32,8 +31,7 @@ from sqlalchemy.orm import (
     mapped_column,
 )
 
-from app_integration import declare_index, use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration import declare_index, use_data_keys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.integrations.sqlalchemy import (
@@ -49,6 +47,7 @@ from app_integration.integrations.sqlalchemy import (
     renew,
 )
 from app_integration.testing import Fault, MemoryApplication
+from tests.support.databases.memory_keys import memory_key_tables
 
 ROWS = 1_000_000
 
@@ -85,18 +84,11 @@ class Note(EncryptedRow, Base):
 @pytest.fixture
 def engine(vault: MemoryApplication) -> Iterator[Engine]:
     """Yield an in-memory database with the tables of keys."""
-    vault.make_key("index")
-    engine = create_engine("sqlite://")
-    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    Base.metadata.create_all(engine)
-    assert create_index_keys(Person) == ["people.email", "people.name_born"]
-    assert create_index_keys(Person, Employee) == []
-    yield engine
-    engine.dispose()
+    with memory_key_tables(vault) as engine:
+        Base.metadata.create_all(engine)
+        assert create_index_keys(Person) == ["people.email", "people.name_born"]
+        assert create_index_keys(Person, Employee) == []
+        yield engine
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Site:
     """One row, changed by sessions of two versions of the application in turn."""
 
     def __init__(self, engine: Engine, seed: int, versions: tuple[Phase, Phase]) -> None:
-        self.engine, self.versions = engine, versions
+        self.engine, self.versions, self.checks = engine, versions, 0
         self.chance = random.Random(seed)  # noqa: S311 (an order of steps)
         self.phase = versions[0]
         self.expected = self.flushed = self.committed = Expected(
@@ -68,14 +68,18 @@ class Site:
         self.stored = self.read()
         self.commit()
 
-    def run(self) -> None:
-        """Make random changes, each as often as its place in the list says."""
+    def run(self) -> int:
+        """Make random changes, and return how many flushes were checked.
+
+        Each is as frequent as its place in the list says.
+        """
         steps: list[Callable[[], None]] = [self.assign] * 6 + [self.move] * 3 + [self.look] * 4
         steps += [self.flush, self.commit, self.roll_back, self.expire, self.refresh, self.renew]
         steps += [self.merge, self.deploy, self.change_another]
         for _ in range(STEPS):
             self.chance.choice(steps)()
         self.commit()
+        return self.checks
 
     def assign(self) -> None:
         name, value = self.chance.choice(["email", "phone"]), self.chance.choice(VALUES)
@@ -161,6 +165,7 @@ class Site:
         return self.session.execute(text(query)).one()
 
     def check(self) -> None:
+        self.checks += 1
         before, self.stored = self.stored, self.read()
         now, expected = self.stored, self.expected
         assert (UUID(now.id), UUID(now.owner_id)) == (expected.id, expected.owner_id)
@@ -188,4 +193,4 @@ def test_rule_of_the_guard_holds_after_each_flush(
     vault: MemoryApplication, versions: tuple[Phase, Phase], seed: int
 ) -> None:
     with user_tables(vault) as engine:
-        Site(engine, seed, versions).run()
+        assert Site(engine, seed, versions).run() > STEPS // 10
