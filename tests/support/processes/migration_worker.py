@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from migration import index_build
 from migration.passes.backfill import Backfill
@@ -48,8 +49,12 @@ def work(url: str, batch: int, started: Pipe) -> None:
         backfill = Backfill(ranges, keys.writer(connection), batch)
         started.send(connection.info.backend_pid)
         while True:
-            written = backfill.run_batch(connection), backfill.redo(connection)
-            if written == (None, None) and not ranges.read_progress(connection).left:
+            written = backfill.run_batch(connection)
+            try:
+                redone = backfill.redo(connection)
+            except LockNotAvailable:  # as the command does, because a writer holds a row for long
+                continue
+            if written is redone is None and not ranges.read_progress(connection).left:
                 break
 
 
