@@ -77,6 +77,7 @@ class Sweep:
         found: The places of secrets, as ``file:line``.
         size: The searched bytes.
         needles: The number of searched texts.
+        noted: Hashes of the texts that are noted once.
 
     """
 
@@ -85,11 +86,19 @@ class Sweep:
     found: list[str] = field(default_factory=list)
     size: int = 0
     needles: int = 0
+    noted: set[int] = field(default_factory=set, repr=False)
 
     def note(self, name: str, text: str) -> None:
         """Add *text* to the file *name* of the evidence."""
         with (self.folder / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{text}\n")
+
+    def note_once(self, name: str, text: str) -> None:
+        """Add *text* to the file *name*, unless the file has it: most objects outlive a test."""
+        digest = hash(text)
+        if digest not in self.noted:
+            self.noted.add(digest)
+            self.note(name, text)
 
     def add_secret(self, value: str) -> None:
         """Search for *value* too, if it is as random as a secret."""
@@ -271,12 +280,19 @@ def _note_processes(sweep: Sweep) -> None:
 
 
 def _note_objects(sweep: Sweep) -> None:
-    for each in gc.get_objects():
-        if str(type(each).__module__).partition(".")[0] in OWN:
+    found = gc.get_objects()
+    # Few classes have nearly all of a million objects.
+    own = {each for each in set(map(type, found)) if _is_own(each)}
+    for each in found:
+        if type(each) in own:
             try:
-                sweep.note("reprs", repr(each))
+                sweep.note_once("reprs", repr(each))
             except Exception as error:  # noqa: BLE001 (incomplete objects of tests)
-                sweep.note("reprs", f"{type(each).__name__}: {error!r}")
+                sweep.note_once("reprs", f"{type(each).__name__}: {error!r}")
+
+
+def _is_own(kind: type) -> bool:
+    return str(kind.__module__).partition(".")[0] in OWN
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
