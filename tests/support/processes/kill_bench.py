@@ -20,7 +20,13 @@ import psycopg
 
 from app_integration.names import Environment, Scope
 from app_integration.sources.vault import VaultSource
-from tests.support.processes.kill_worker import ADOPTED, USER_PASSWORD, Job, NamespacedSession
+from tests.support.processes.kill_worker import (
+    ADOPTED,
+    USER_PASSWORD,
+    Job,
+    NamespacedSession,
+    quick_stretching,
+)
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import ROOT_TOKEN, dev_server, root
 from vault.runtime.servers.accounts import SUPERUSER
@@ -118,7 +124,7 @@ def kill_bench(deployment: Deployment) -> Iterator[Bench]:
         f"postgresql://{SUPERUSER}:{(passwords / 'database-superuser').read_text().strip()}"
         f"@127.0.0.1:{deployment.ports.database}/postgres"
     )
-    with dev_server() as address:
+    with dev_server() as address, quick_stretching():
         settings = {
             "address": address,
             "token": ROOT_TOKEN,
