@@ -7,6 +7,8 @@ export STRONGROOM_RUNTIME := $(RUNTIME)
 endif
 # Processes that share the test files: logical, all cores; 0, this process alone.
 WORKERS ?= logical
+# Else each of the thousand processes that tests start would compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
 # Exit code of pytest if ARGS selects no test of a pass.
 NO_TEST := 5
 BIN := .venv/bin
