@@ -68,8 +68,10 @@ from console import (
     environments,
     iam_policies,
     ledger,
+    local_commands,
     logs,
     migrate,
+    plan_commands,
     policies,
     rollout,
 )
@@ -400,7 +402,8 @@ def test_exit_codes_are_listed() -> None:
     assert {
         anomalies.FOUND,
         backup.FAULTY,
-        cli.CHANGES,
+        local_commands.NOT_RUNNING,
+        plan_commands.CHANGES,
         devices.FAULTY,
         verify.FAULTY,
         environments.DIFFERS,
@@ -433,7 +436,7 @@ def test_host_with_a_wrong_option_exits_64() -> None:
 def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "open_plan_session", lambda *_: nullcontext())
+    monkeypatch.setattr(plan_commands, "open_plan_session", lambda *_: nullcontext())
     monkeypatch.setattr(environment_plan, "build_environment_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 

@@ -6,7 +6,7 @@ import inspect
 import tomllib
 from pathlib import Path
 
-from console import cli
+from console import local_commands
 from console.new_repository import _render
 from vault.declare.load import PROJECT
 from vault.runtime.docker import tool_image
@@ -30,7 +30,7 @@ def test_context_has_what_the_dockerfile_copies_and_nothing_that_was_made(tmp_pa
 def test_command_builds_the_image_that_the_compose_file_names() -> None:
     template = _render("docker-compose.yml.j2", {"name": "x", "example": False})
     assert f"${{STRONGROOM_TOOL_IMAGE:-{tool_image.NAME}}}" in template
-    assert inspect.signature(cli.image).parameters["tag"].default == tool_image.NAME
+    assert inspect.signature(local_commands.image).parameters["tag"].default == tool_image.NAME
 
 
 def test_build_gets_the_version_and_the_image_with_the_dependencies() -> None:
