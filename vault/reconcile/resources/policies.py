@@ -10,7 +10,7 @@ from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.hcl.policy_rules import policies_equal
 from vault.reconcile.resources import Fields, ReadSession, read_data
-from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark
+from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,8 @@ class Policy:
             return None
         text = data["policy"].strip()
         return {
-            "policy": PolicyText(text),
+            # Without the mark, so that equal texts need not be parsed.
+            "policy": PolicyText(strip_mark(text)),
             MARKED_BY: read_mark(text, f"{self.kind} {self.name}"),
             "version": data.get("version"),
         }
