@@ -21,7 +21,10 @@ Role = Annotated[
 Duty = Annotated[
     float,
     typer.Option(
-        "--duty", min=MIN_DUTY, max=1, help="the largest part of its time that a worker works"
+        "--duty",
+        min=MIN_DUTY,
+        max=1,
+        help="the largest part of its time that a worker works; with 1 it never slows down",
     ),
 ]
 FlagFile = Annotated[

@@ -48,10 +48,11 @@ class Pace:
     def observe(self, seconds: float) -> None:
         """Slow down or speed up by the duration of a probe that was just made.
 
-        The median of the last probes decides, so that a single slow one changes nothing.
+        The median of the last probes decides, so that a single slow one changes nothing. A worker
+        that may work all the time is never slowed down.
         """
         self._seen.append(seconds)
-        if statistics.median(self._seen) > self._limit:
+        if self._most < 1 and statistics.median(self._seen) > self._limit:
             self.duty = max(MIN_DUTY, self.duty * _DECREASE)
         else:
             self.duty = min(self._most, self.duty * _INCREASE)

@@ -38,6 +38,17 @@ def test_worker_never_stops_for_good() -> None:
     assert pace(*[1.0] * 100).duty == MIN_DUTY
 
 
+def test_worker_that_may_work_all_the_time_is_not_slowed_down() -> None:
+    assert pace(*[SLOW] * 20, duty=1.0).duty == 1
+
+
+def test_worker_that_may_no_longer_work_all_the_time_slows_down() -> None:
+    found = pace(*[SLOW] * 20, duty=1.0)
+    found.limit_duty(0.5)
+    found.observe(SLOW)
+    assert found.duty < 0.5
+
+
 def test_limit_applies_at_once_and_can_be_lifted() -> None:
     found = pace(duty=0.5)
     found.limit_duty(0.2)
