@@ -24,6 +24,7 @@ from migration.guard import bypasses, triggers
 from migration.passes import ranges
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
+from migration.passes.verification import Verification
 from migration.rows.row_cipher import RowCipher
 from migration.rows.row_statements import RowStatements
 from migration.rows.rows import Rows
@@ -85,7 +86,8 @@ def create(connection: Connection, name: str, rows: int) -> MigratedTable:
     for statement in triggers.install(table, name):
         connection.execute(statement)
     connection.execute(SQL("VACUUM ANALYZE {}").format(Identifier(name)))
-    Ranges(name, "backfill").create(connection, table, RANGE)
+    for each in ("backfill", "verify"):
+        Ranges(name, each).create(connection, table, RANGE)
     return table
 
 
@@ -127,6 +129,7 @@ class Worker:
         statements = RowStatements(table, live_table.read(connection, "public", table.name))
         writer = TokenWriter(statements, cipher)
         self._backfill = Backfill(Ranges(table.name, "backfill"), writer, batch)
+        self._verification = Verification(Ranges(table.name, "verify"), writer, batch)
         self._connection = connection
 
     def run(self, batches: int) -> int:
@@ -143,3 +146,15 @@ class Worker:
                 raise SystemExit("the table has too few rows left; create a larger one")
             rows += written.rows
         return rows
+
+    def read_back(self, batches: int) -> None:
+        """Read and check some batches that were written.
+
+        Raises:
+            SystemExit: If a row is wrong.
+
+        """
+        for _ in range(batches):
+            checked = self._verification.run_batch(self._connection)
+            if checked is None or checked.wrong:
+                raise SystemExit("a row has a token of another value")
