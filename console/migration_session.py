@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 
 _MEGABYTE: Final = 1_000_000
+#: A role's or database's limit is for queries of the application. Constraints and indexes read the
+#: whole table.
+_PATIENT: Final[LiteralString] = "SET statement_timeout = 0"
 
 
 class MigrationFailed(StrongroomError):
@@ -97,6 +100,7 @@ def _connect(engine: Engine) -> Iterator[psycopg.Connection]:
     try:
         with driver_connection(engine) as connection:
             connection.autocommit = True
+            connection.execute(_PATIENT)
             yield connection
     except psycopg.OperationalError:
         # Else the next one might be another broken one of the pool.

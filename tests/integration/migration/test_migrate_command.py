@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import text
 
 from app_integration import database_engine, default_client, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from console.migration_session import open_migration
 from migration.stage import Stage
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
@@ -171,6 +173,26 @@ def test_bypassing_writer_is_named(site: Site) -> None:
     assert "(old shop): UPDATE without a token, 1 times" in site.run("run", code=2)
     (writer,) = site.status()["writers"]
     assert writer["application"] == "old shop"
+
+
+@pytest.fixture
+def short_statements(deployment: Deployment) -> Iterator[None]:
+    """Let statements of new sessions take 5 s at most, if they set nothing else."""
+    accounts = deployment.local.service("gaara-store").access.require_database()
+    name = Identifier(accounts.roles.database)
+    with accounts.superuser.connect() as superuser:
+        superuser.execute(SQL("ALTER DATABASE {} SET statement_timeout = '5s'").format(name))
+        yield
+        superuser.execute(SQL("ALTER DATABASE {} RESET statement_timeout").format(name))
+
+
+@pytest.mark.usefixtures("short_statements")
+def test_statements_that_read_the_whole_table_may_take_long(site: Site) -> None:
+    with (
+        open_migration(site.file, "dev", site.root, None) as context,
+        context.connect() as connection,
+    ):
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
 @pytest.mark.parametrize(
