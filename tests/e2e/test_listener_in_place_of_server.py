@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -135,17 +136,23 @@ def test_listener_in_place_of_the_secrets_server_gets_no_byte(
 
 def test_agent_that_logs_in_again_sends_a_listener_no_byte(shell: Shell) -> None:
     assert shell("up").returncode == 0
-    kill(shell, "vault")
     folder = shell.layout.agent(Scope("gaara-store", Environment.DEV))
-    before = read_state(folder)
-    assert before is not None
-    assert before.pid is not None
+    # Before the server ends, because the agent may end with it.
+    pid = wait_until(lambda: running_agent(folder), "a running agent", 60)
+    kill(shell, "vault")
     with listen(shell.ports.vault) as listener:
-        psutil.Process(before.pid).kill()
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
         wait_until(lambda: failed_start(folder) is not None, "the agent's next login", 60)
         assert (listener.connections, listener.received) == (0, b"")
     assert "api.sock" in (failed_start(folder) or "")
     assert shell("up").returncode == 0
+
+
+def running_agent(folder: Path) -> int | None:
+    """Return the process id of the agent of *folder*, None if it does not run."""
+    state = read_state(folder)
+    return state.pid if state else None
 
 
 def failed_start(folder: Path) -> str | None:
