@@ -8,7 +8,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 from psycopg import Connection
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
@@ -214,6 +214,41 @@ def test_write_to_a_partition_is_queued(
     found = connection.execute("SELECT guest_token FROM events").fetchall()
     assert found == [(None,)]
     assert sum(each[-1] for each in writers(connection, EVENTS)) == reports
+
+
+@pytest.mark.parametrize("year", [1, 3])
+def test_write_that_names_a_partition_is_queued(connection: Connection, year: int) -> None:
+    connection.execute("RESET SESSION AUTHORIZATION")
+    connection.execute("CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3)")
+    connection.execute("INSERT INTO events VALUES (3, 3, '{}', 'g3')")
+    connection.execute(SQL("UPDATE {} SET guest = '[]'").format(Identifier(f"events_{year}")))
+    found = connection.execute("SELECT guest_token FROM events WHERE year = %s", (year,)).fetchall()
+    assert found == [(None,)]
+    assert [count for _, _, count in writers(connection, EVENTS)] == [1]
+
+
+def test_report_is_rolled_back_with_its_write_and_made_again(connection: Connection) -> None:
+    connection.execute("SAVEPOINT before")
+    connection.execute(BYPASSES["update"])
+    connection.execute("ROLLBACK TO SAVEPOINT before")
+    assert writers(connection, PEOPLE) == []
+    connection.execute("SET SESSION AUTHORIZATION old_importer")
+    connection.execute(BYPASSES["update"])
+    assert writers(connection, PEOPLE) == [("old_importer", "nightly import", 1)]
+
+
+def test_each_writer_of_one_transaction_is_named(connection: Connection) -> None:
+    connection.execute(BYPASSES["update"])
+    connection.execute("SET application_name = 'console'")
+    connection.execute(BYPASSES["update of the other column"])
+    connection.execute(BYPASSES["insert"])
+    connection.execute("RESET SESSION AUTHORIZATION")
+    found = bypasses.read_writers(connection, "people")
+    assert [(each.application, each.operation, each.writes) for each in found] == [
+        ("console", "INSERT", 1),
+        ("console", "UPDATE", 1),
+        ("nightly import", "UPDATE", 1),
+    ]
 
 
 def test_backfilled_row_is_not_queued(connection: Connection) -> None:
