@@ -20,6 +20,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.errors import LockNotAvailable
 
+from app_integration.errors import StrongroomError
 from migration import index_build
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
@@ -71,7 +72,8 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(url, autocommit=True, application_name=APPLICATION) as connection:
         try:
             yield connection
-        except psycopg.OperationalError:
+        # A key is unavailable too, if the server crashes while it is read.
+        except (psycopg.OperationalError, StrongroomError):
             if connection.closed:
                 raise SystemExit(LOST) from None
             raise
