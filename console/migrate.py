@@ -1,4 +1,4 @@
-"""Commands ``migrate``: plaintext columns to encrypted ones, while the application runs."""
+"""Commands ``migrate``: columns to encrypted ones, or to other tokens, while applications run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    help="Encrypt plaintext columns of a database in use. 'migrate PLAN' is 'migrate run PLAN'.",
+    help="Encrypt columns of a database in use, or encrypt them in another way. 'migrate PLAN' is"
+    " 'migrate run PLAN'.",
 )
 
 
@@ -111,7 +112,9 @@ def run(
         if not yes:
             _confirm_loss(context, to)
         running = Workers(context, command, workers, duty, limits, out)
-        course = Course(context, running.run, lambda stage: say(out, view.entered(stage)))
+        course = Course(
+            context, running.run, lambda stage: say(out, view.entered(context.plan, stage))
+        )
         waiting = _advance(course, context, to, wait=wait)
         if to is Stage.DROPPED:
             say(out, view.backups_left(context.plan, _read(context).since))
@@ -186,10 +189,10 @@ def undo(
     with open_migration(plan, env, root, role) as context:
         step = way_back.next_step(_read(context).stage)
         if not yes:
-            typer.confirm(f"Is this so: {step.before}?", abort=True)
+            typer.confirm(f"Is this so: {_fill(step.before, context)}?", abort=True)
         running = Workers(context, command, 1, duty, limits, out)
         way_back.go_back(context, running.run, step)
-        say(out, f"{step.to or 'undone'}: {step.then}.")
+        say(out, f"{step.to or 'undone'}: {_fill(step.then, context)}.")
 
 
 def _find_target(*, postpone: bool, null: bool, drop: bool) -> Stage:
@@ -203,7 +206,7 @@ def _find_target(*, postpone: bool, null: bool, drop: bool) -> Stage:
 
 
 def _check_order(context: MigrationContext, to: Stage) -> None:
-    """Check that what takes plaintext away follows the stage before it.
+    """Check that what takes old values away follows the stage before it.
 
     Each of them needs another version of the application.
     """
@@ -219,7 +222,8 @@ def _check_order(context: MigrationContext, to: Stage) -> None:
 
 
 def _confirm_loss(context: MigrationContext, to: Stage) -> None:
-    columns, table = ", ".join(context.plan.columns), context.plan.table
+    old, table = context.plan.old_columns, context.plan.table
+    columns = ", ".join(old)
     if to is Stage.NULLED:
         typer.confirm(
             f"Does each instance of the application write no {columns} of {table} any more, and may"
@@ -228,7 +232,7 @@ def _confirm_loss(context: MigrationContext, to: Stage) -> None:
         )
     elif to is Stage.DROPPED:
         with context.connect() as connection:
-            lost = plaintext_columns.find_lost(context.read_table(connection), context.plan.columns)
+            lost = plaintext_columns.find_lost(context.read_table(connection), old)
         also = f", and with them {', '.join(lost)}" if lost else ""
         typer.confirm(
             f"Drop {columns} of {table}{also}? There is no way back after it.", abort=True
@@ -246,6 +250,10 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
             return waiting
         time.sleep(max(1.0, (waiting.until - now).total_seconds()))
     return None
+
+
+def _fill(text: str, context: MigrationContext) -> str:
+    return text.format(old=context.plan.old_values)
 
 
 def _read(context: MigrationContext) -> State:

@@ -14,44 +14,46 @@ from migration.stage import Stage
 from migration.status import Status
 from vault.declare.schema.migration import MigrationPlan
 
-#: What a stage means, and what to do in it.
+#: What a stage means, and what to do in it; ``{old}`` stands for what the old columns have.
 _STAGES: Final = {
     Stage.GUARDED: (
-        "new columns and guard are there. Deploy the version that writes plaintext and tokens"
+        "new columns and guard are there. Deploy the version that writes {old} and new tokens"
         " (phase dual-writing)"
     ),
-    Stage.DUAL_WRITING: "the guard refuses a change of plaintext that brings no token",
-    Stage.BACKFILLED: "each row has its tokens",
-    Stage.VERIFIED: "each token was decrypted, and is of its plaintext",
+    Stage.DUAL_WRITING: "the guard refuses a change of {old} that brings no new token",
+    Stage.BACKFILLED: "each row has its new tokens",
+    Stage.VERIFIED: "each new token was decrypted, and has the value of its {old}",
     Stage.INDEXED: "the blind indexes have database indexes. Run the command to switch",
     Stage.SWITCHED: (
-        "deploy the version that reads tokens (phase switched), then the one that removes"
-        " plaintext as it writes (phase nulling); then run the command with --null"
+        "deploy the version that reads new tokens (phase switched), then the one that removes"
+        " {old} as it writes (phase nulling); then run the command with --null"
     ),
     Stage.NULLED: (
-        "no row has plaintext, and the database refuses it. Deploy the version without the"
-        " plaintext columns; then run the command with --drop"
+        "no row has {old}, and the database accepts none. Deploy the version without the old"
+        " columns; then run the command with --drop"
     ),
-    Stage.DROPPED: "the plaintext columns are gone",
+    Stage.DROPPED: "the old columns are gone",
 }
 
 
-def entered(stage: Stage) -> str:
-    """Return the line about a stage that was entered."""
-    return f"{stage}: {_STAGES[stage]}."
+def entered(plan: MigrationPlan, stage: Stage) -> str:
+    """Return the line about a stage of *plan* that was entered."""
+    return f"{stage}: {_STAGES[stage].format(old=plan.old_values)}."
 
 
 def waits(waiting: Waiting, writers: Iterable[BypassingWriter]) -> Iterator[str]:
     """Yield the lines about a migration that does not go on now."""
     yield (
-        f"It waits until {_time(waiting.until)} for a time without a writer that brings no token."
+        f"It waits until {_time(waiting.until)} for a time without a writer that brings no new"
+        " token."
     )
     yield from map(_writer, writers)
 
 
 def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
-    """Return the line about backups that have the plaintext."""
-    line = f"Backups and logs of the database from before {_time(dropped)} have the plaintext"
+    """Return the line about backups that have what was dropped."""
+    line = f"Backups and logs of the database from before {_time(dropped)} have the"
+    line = f"{line} {plan.old_values}"
     if plan.backups_kept_for is None:
         return f"{line}; delete them, or declare backups_kept_for in the plan."
     return f"{line}, until {_time(dropped + timedelta(seconds=plan.backups_kept_for))}."
@@ -81,7 +83,7 @@ def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:
     if state is None:
         yield f"{plan.migration}: not begun, or undone."
     else:
-        yield f"{plan.migration}: {entered(state.stage)} Since {_time(state.since)}."
+        yield f"{plan.migration}: {entered(plan, state.stage)} Since {_time(state.since)}."
         if state.is_paused:
             yield "Its workers are paused."
         if state.duty is not None:

@@ -1,4 +1,4 @@
-"""Changes of the plaintext columns after reads are switched: NULL allowed, demanded, dropped."""
+"""Changes of the old columns after reads are switched: NULL allowed, demanded, dropped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
 
-#: Constraint that no row has a plaintext.
+#: Constraint that no row has a value in an old column.
 NO_PLAINTEXT: Final = "strongroom_no_plaintext"
-#: Constraint that each row has the plaintexts that it must have.
+#: Constraint that each row has the old values that it must have.
 HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
 _CONSTRAINTS: Final = (NO_PLAINTEXT, HAS_PLAINTEXT)
 #: Names of what the migration adds to the table.
@@ -30,26 +30,26 @@ _ADDED: Final = (
 
 
 class PlaintextLeft(StrongroomError):
-    """Rows have a plaintext. Writes of plaintext are not refused."""
+    """Rows have a value in an old column. Writes of such values are not refused."""
 
 
 class PlaintextMissing(StrongroomError):
-    """Rows lack a plaintext that they must have."""
+    """Rows lack an old value that they must have."""
 
 
 class ColumnNeeded(ConfigurationError):
-    """Something in the database needs a plaintext column. Nothing was changed."""
+    """Something in the database needs an old column. Nothing was changed."""
 
 
 def find_lost(live: LiveTable, columns: Iterable[str]) -> list[str]:
-    """Return what is lost with plaintext *columns*, each once, but for what the migration added."""
+    """Return what is lost with old *columns*, each once, but for what the migration added."""
     found = dict.fromkeys(each for name in columns for each in live.dependents.get(name, ()))
     return [each for each in found if not any(own in each for own in _ADDED)]
 
 
 def find_required(table: MigratedTable, live: LiveTable) -> list[str]:
-    """Return the plaintext columns that are NOT NULL."""
-    return [name for name in table.plaintexts if live.columns[name].is_required]
+    """Return the old columns that are NOT NULL."""
+    return [name for name in table.old_columns if live.columns[name].is_required]
 
 
 def allow_null(connection: Connection, table: MigratedTable, columns: Iterable[str]) -> None:
@@ -93,14 +93,14 @@ def require_values(
     pacing: Pacing,
     finish: Callable[[Connection], object],
 ) -> None:
-    """Prove that each token has its plaintext, and make *columns* NOT NULL.
+    """Prove that each token has its old value, and make *columns* NOT NULL.
 
     A validated constraint proves it first, so that the last change reads no row.
 
     Args:
         connection: A connection that commits each statement.
         table: The table.
-        columns: Plaintext columns.
+        columns: Old columns.
         pacing: Time and chance between attempts to lock the table.
         finish: Called in the transaction that ends the proof.
 
@@ -122,27 +122,28 @@ def require_values(
     except CheckViolation:
         constraints.remove(connection, table, HAS_PLAINTEXT, pacing)
         raise PlaintextMissing(
-            f"{table.schema}.{table.name}: rows have no value in one of"
-            f" {', '.join(table.plaintexts)}, and have its token, or it was NOT NULL; deploy the"
-            " version that writes plaintext and tokens, and repeat the command"
+            f"{table.schema}.{table.name}: rows have no value in {', '.join(table.old_columns)},"
+            " and have its token, or it was NOT NULL; deploy the version that writes"
+            f" {table.old_values} and new tokens, and repeat the command"
         ) from None
     table_lock.change(connection, table, require, pacing)
 
 
 def _has_values(table: MigratedTable, required: Sequence[str]) -> Composed:
-    """Return the condition that a row has the *required* plaintexts, and those of its tokens."""
-    return predicates.all_of(
-        SQL("{} IS NOT NULL").format(Identifier(each.plaintext))
-        if each.plaintext in required
-        else SQL("({} IS NULL OR {} IS NOT NULL)").format(
+    """Return the condition that a row has the *required* values, and the old ones of its tokens."""
+    of_tokens = (
+        SQL("({} IS NULL OR {} IS NOT NULL)").format(
             Identifier(each.token), Identifier(each.plaintext)
         )
         for each in table.columns
+        if each.plaintext not in required
     )
+    present = (SQL("{} IS NOT NULL").format(Identifier(name)) for name in required)
+    return predicates.all_of((*present, *of_tokens))
 
 
 def check_values(connection: Connection, table: MigratedTable) -> None:
-    """Check that no row has a token without its plaintext, which would be lost with the token.
+    """Check that no row has a token without its old value, which would be lost with the token.
 
     Raises:
         PlaintextMissing: If a row has one.
@@ -156,19 +157,19 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
     )
     if live_table.has_row(connection, table.schema, table.name, lost):
         raise PlaintextMissing(
-            f"{table.schema}.{table.name}: rows have a token and no plaintext, as a version writes"
-            " them that removes plaintext; deploy the version that writes both everywhere. If it"
-            " is indexed, switch once more and undo that, which restores them; else write these"
-            " rows again by the application"
+            f"{table.schema}.{table.name}: rows have a token and no {table.old_values}, as a"
+            f" version writes them that removes {table.old_values}; deploy the version that writes"
+            " both everywhere. If it is indexed, switch once more and undo that, which restores"
+            " them; else write these rows again by the application"
         )
 
 
 def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
-    """Let the database refuse each row with a plaintext, if there is none.
+    """Let the database refuse each row with a value in an old column, if there is none.
 
     Args:
         connection: A connection that commits each statement.
-        table: The table, from whose rows a pass has removed the plaintext.
+        table: The table, from whose rows a pass has removed the old values.
         pacing: Time and chance between attempts to lock the table.
 
     Raises:
@@ -179,7 +180,7 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
     if has_plaintext(connection, table):
         _raise_left(table)
     has_none = predicates.all_of(
-        SQL("{} IS NULL").format(Identifier(name)) for name in table.plaintexts
+        SQL("{} IS NULL").format(Identifier(name)) for name in table.old_columns
     )
     constraints.add(connection, table, NO_PLAINTEXT, has_none, pacing)
     try:
@@ -195,42 +196,43 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
 def ensure_refused(
     connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
 ) -> None:
-    """Let the database refuse plaintext again, if somebody dropped the constraint.
+    """Let the database refuse old values again, if somebody dropped the constraint.
 
     See :func:`refuse_plaintext` for the arguments and errors.
 
     Args:
         connection: A connection that commits each statement.
         table: The table, in the stage ``nulled``.
-        live: The same table, as it is in the database, perhaps without some plaintext columns.
+        live: The same table, as it is in the database, perhaps without some old columns.
         pacing: Time and chance between attempts to lock the table.
 
     """
     left = tuple(each for each in table.columns if each.plaintext in live.columns)
-    if left and not constraints.exist(connection, table, [NO_PLAINTEXT]):
-        refuse_plaintext(connection, replace(table, columns=left), pacing)
+    indexes = tuple(each for each in table.old_indexes if each.column in live.columns)
+    if (left or indexes) and not constraints.exist(connection, table, [NO_PLAINTEXT]):
+        refuse_plaintext(connection, replace(table, columns=left, old_indexes=indexes), pacing)
 
 
 def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
-    """Let rows have a plaintext again. The caller's transaction holds the table alone."""
+    """Let rows have old values again. The caller's transaction holds the table alone."""
     constraints.drop(connection, table, NO_PLAINTEXT)
 
 
 def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
-    """Return whether a row has a plaintext."""
+    """Return whether a row has a value in an old column."""
     condition = predicates.has_plaintext(table, "u")
     return live_table.has_row(connection, table.schema, table.name, condition)
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
-    """Drop the plaintext columns. The caller's transaction holds the table alone.
+    """Drop the old columns. The caller's transaction holds the table alone.
 
     Raises:
         ColumnNeeded: If a view or the like needs one of them.
 
     """
     columns = SQL(", ").join(
-        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in table.plaintexts
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in table.old_columns
     )
     try:
         connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
@@ -247,9 +249,9 @@ def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed
 
 def _raise_left(table: MigratedTable) -> NoReturn:
     raise PlaintextLeft(
-        f"{table.schema}.{table.name}: rows have plaintext, which an application still writes;"
-        " deploy the version that writes tokens alone everywhere, and repeat the command; once it"
-        " is nulled, undo that first"
+        f"{table.schema}.{table.name}: rows have {table.old_values}, which an application still"
+        " writes; deploy the version that writes new tokens alone everywhere, and repeat the"
+        " command; once it is nulled, undo that first"
     )
 
 

@@ -11,11 +11,12 @@ from migration.table.migrated_table import IndexedColumns, MigratedColumn, Migra
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import FieldError, join_names, suggest
-from vault.declare.schema.migration import MigrationPlan
+from vault.declare.schema.migration import MigratedField, MigrationPlan, OldEncryption
 from vault.declare.schema.model import ServiceDeclaration
 
 _PUBLIC: Final = "public"
 _DEFAULT_KEY: Final = MigrationPlan.model_fields["key"].default
+_DEFAULT_OLD_KEY: Final = OldEncryption.model_fields["key"].default
 #: The Transit key that wraps the keys of blind indexes.
 INDEX_KEY: Final = "index"
 _NEEDED: Final = frozenset({"encrypt", "decrypt"})
@@ -59,11 +60,24 @@ def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
         schema,
         name,
         live.key,
-        tuple(MigratedColumn(each, tokens[each], context) for each in plan.columns),
-        tuple(IndexedColumns(column, (each,)) for each, column in plan.index_columns.items()),
+        tuple(
+            MigratedColumn(name, tokens[name], context, _find_old_context(each, live))
+            for name, each in plan.columns.items()
+        ),
+        _to_indexes(plan.index_columns),
         live.inexact,
         live.times,
+        _to_indexes(plan.old_index_columns),
+        plan.old_values,
     )
+
+
+def _find_old_context(column: MigratedField, live: LiveTable) -> tuple[str, ...] | None:
+    return None if column.encrypted is None else column.encrypted.context or live.key
+
+
+def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumns, ...]:
+    return tuple(IndexedColumns(column, (name,)) for name, column in columns.items())
 
 
 def _find_errors(data: Mapping[str, Any], declared: Declaration) -> Iterator[FieldError]:
@@ -82,14 +96,27 @@ def _find_service_errors(
     data: Mapping[str, Any], service: ServiceDeclaration
 ) -> Iterator[FieldError]:
     yield from _find_key_errors(data.get("key", _DEFAULT_KEY), "key", service)
-    columns = data.get("columns")
-    for name, column in columns.items() if isinstance(columns, Mapping) else ():
-        if isinstance(column, Mapping) and "index" in column:
-            yield from _find_key_errors(INDEX_KEY, f"columns.{name}.index", service)
-            break
+    for where, key in _find_needed_keys(data.get("columns")):
+        yield from _find_key_errors(key, where, service)
     if service.database is None:
         what = f"is {service.service}, which declares no database"
         yield FieldError(("service",), what, "a service with a database")
+
+
+def _find_needed_keys(columns: object) -> Iterator[tuple[str, object]]:
+    """Yield where *columns* need a key, and its name; that of blind indexes once."""
+    indexed = None
+    for name, column in columns.items() if isinstance(columns, Mapping) else ():
+        parts = {f"columns.{name}": column}
+        old = column.get("encrypted") if isinstance(column, Mapping) else None
+        if isinstance(old, Mapping):
+            parts[f"columns.{name}.encrypted"] = old
+            yield f"columns.{name}.encrypted.key", old.get("key", _DEFAULT_OLD_KEY)
+        for where, part in parts.items():
+            if indexed is None and isinstance(part, Mapping) and "index" in part:
+                indexed = f"{where}.index"
+    if indexed is not None:
+        yield indexed, INDEX_KEY
 
 
 def _find_key_errors(name: object, where: str, service: ServiceDeclaration) -> Iterator[FieldError]:

@@ -12,11 +12,11 @@ class Stage(StrEnum):
         GUARDED: Columns of tokens and guard are there; some writers may not encrypt yet.
         DUAL_WRITING: No writer bypassed for the declared time, and the guard refuses those that do.
         BACKFILLED: No row lacks a token or index value.
-        VERIFIED: A pass over all rows found each token to be of its plaintext.
+        VERIFIED: A pass over all rows found each token to be of its old value.
         INDEXED: The columns of blind indexes have their database indexes.
-        SWITCHED: Applications read tokens; plaintext is still written.
-        NULLED: The plaintext columns have no values.
-        DROPPED: The plaintext columns are gone, and with them the way back.
+        SWITCHED: Applications read new tokens; the old columns are still written.
+        NULLED: The old columns have no values.
+        DROPPED: The old columns are gone, and with them the way back.
 
     """
 

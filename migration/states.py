@@ -91,7 +91,7 @@ class State:
         is_paused: Whether workers wait.
         duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
             started with.
-        required: Plaintext columns that were NOT NULL before reads were switched.
+        required: Old columns that were NOT NULL before reads were switched.
 
     """
 
@@ -183,7 +183,7 @@ def throttle(connection: Connection, name: str, duty: float | None) -> bool:
 
 
 def note_required(connection: Connection, name: str, columns: Sequence[str]) -> None:
-    """Store which plaintext columns were NOT NULL, for the way back."""
+    """Store which old columns were NOT NULL, for the way back."""
     connection.execute(_REQUIRED, (list(columns), name))
 
 

@@ -28,7 +28,7 @@ def switch(
 ) -> None:
     """Let applications read tokens, if the guard is as it was installed.
 
-    From now on a plaintext column may be NULL.
+    From now on an old column may be NULL.
 
     Args:
         connection: A connection that commits each statement.

@@ -23,12 +23,12 @@ from migration.table.migrated_table import MigratedTable
 
 
 class NoWayBack(ConfigurationError):
-    """The plaintext columns are gone. Nothing was changed."""
+    """The old columns are gone. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackStep:
-    """One step of the way back.
+    """One step of the way back. In its texts, ``{old}`` stands for what the old columns have.
 
     Attributes:
         to: The stage after it; None if nothing of the migration is left.
@@ -44,22 +44,22 @@ class BackStep:
 
 _ACCEPTED: Final = BackStep(
     Stage.SWITCHED,
-    "each instance of the application reads tokens",
-    "deploy the version that writes plaintext and tokens (phase switched), and undo the rest",
+    "each instance of the application reads new tokens",
+    "deploy the version that writes {old} and new tokens (phase switched), and undo the rest",
 )
 _RESTORED: Final = BackStep(
     Stage.INDEXED,
-    "each instance of the application writes plaintext and tokens (phase switched or dual-writing)",
-    "let the application read plaintext (phase dual-writing)",
+    "each instance of the application writes {old} and new tokens (phase switched or dual-writing)",
+    "let the application read {old} (phase dual-writing)",
 )
 _TOLERANT: Final = BackStep(
     Stage.GUARDED,
-    "each instance of the application reads plaintext",
-    "deploy the version without encrypted columns, and undo the rest",
+    "each instance of the application reads {old}",
+    "deploy the version without the new columns, and undo the rest",
 )
 _REMOVED: Final = BackStep(
     None,
-    "no instance of the application names the columns of tokens and indexes",
+    "no instance of the application names the new columns",
     "the table is as it was before the migration",
 )
 
@@ -68,13 +68,12 @@ def next_step(stage: Stage) -> BackStep:
     """Return the step back from *stage*.
 
     Raises:
-        NoWayBack: If the plaintext columns were dropped.
+        NoWayBack: If the old columns were dropped.
 
     """
     if stage is Stage.DROPPED:
         raise NoWayBack(
-            "the plaintext columns were dropped; a plan that decrypts back, or a backup, has the"
-            " values"
+            "the old columns were dropped; a backup has them, and the new tokens have their values"
         )
     if stage is Stage.NULLED:
         return _ACCEPTED
@@ -95,8 +94,8 @@ def go_back(
 
     Raises:
         NoWayBack: If the plaintext columns were dropped.
-        RowsStayWrong: If the plaintext of some rows cannot be restored.
-        PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its plaintext.
+        RowsStayWrong: If the old values of some rows cannot be restored.
+        PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its old value.
         MigrationBusy: If another command changes the stage now.
         MigrationMoved: If another command changed it meanwhile.
         TableLockNotTaken: If others held the table all the time. Call it again.
@@ -122,11 +121,11 @@ def go_back(
 
 
 def _accept(context: MigrationContext, table: MigratedTable) -> None:
-    """Let rows have a plaintext again, so that a version that writes it can be deployed."""
+    """Let rows have old values again, so that a version that writes them can be deployed."""
 
     def make(held: Connection) -> None:
         plaintext_columns.accept_plaintext(held, table)
-        # So that a command that goes on again looks for plaintext by another pass.
+        # So that a command that goes on again looks for old values by another pass.
         ranges.forget(held, context.name)
         states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
 
@@ -137,7 +136,7 @@ def _accept(context: MigrationContext, table: MigratedTable) -> None:
 def _restore(
     context: MigrationContext, table: MigratedTable, state: State, run: RunWorkers
 ) -> None:
-    """Write the plaintext of each row again."""
+    """Write the old values of each row again."""
 
     def finish(held: Connection) -> None:
         ranges.forget(held, context.name)

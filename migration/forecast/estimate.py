@@ -135,7 +135,7 @@ class Estimator:
         self._is_long = sample.row + self._missing > _LONG
 
     def backfill(self) -> Estimate:
-        """Return what it takes to encrypt each row that has plaintext."""
+        """Return what it takes to encrypt each row that has an old value."""
         files = self._sample.files
         # Tokens out of line also fill the free space of the blocks that have such values already.
         changed = files.whole if self._is_long else files.main
@@ -163,7 +163,7 @@ class Estimator:
         return self.backfill() + self.verification() + self.index_build()
 
     def nulling(self) -> Estimate:
-        """Return what it takes to replace each token and take its plaintext away.
+        """Return what it takes to replace each token and take its old value away.
 
         It comes after the backfill, whose old versions may still be there.
         """
@@ -175,7 +175,7 @@ class Estimator:
         return self._estimate(row, files.whole + grown)
 
     def _estimate(self, row: float, changed: int) -> Estimate:
-        """Return what it takes to write each row with plaintext once.
+        """Return what it takes to write each row with an old value once.
 
         Args:
             row: Bytes of the new version of a row, with the values that it does not take over.
@@ -219,6 +219,19 @@ class Estimator:
         """Return after how many checkpoints the server logs whole blocks, with the one before."""
         known = self._sample.checkpoints
         return 1 + int(seconds / known.seconds + wal / (known.size * _CHECKPOINT_PART))
+
+
+def value_size(size: float, *, has_data_keys: bool) -> float:
+    """Return the bytes of the value in a token of *size* bytes.
+
+    Args:
+        size: Bytes of a token, or the average of many.
+        has_data_keys: Whether the token refers to a table of data keys, and carries none.
+
+    """
+    if has_data_keys:
+        return max(0.0, size - _KEYRING_TOKEN)
+    return max(0.0, (size - _TEXT_PREFIX) * 3 / 4 - _TEXT_TOKEN)
 
 
 def _token_size(size: float, *, has_data_keys: bool) -> float:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
-from migration.forecast import outlook, room, sample
+from migration.forecast import estimate, outlook, room, sample
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.forecast.room import Verdict
+from migration.forecast.sample import Sample
 from migration.migration_context import MigrationContext
 from migration.table import column_rules
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
+from vault.declare.schema.migration import MigrationPlan, OldEncryption
 
 
 class PlanRefused(ConfigurationError):
@@ -33,7 +35,7 @@ class Forecast:
     Attributes:
         outlook: What its stages do and take.
         before_switch: Whether there is room for the passes before the switch.
-        nulling: Whether there is room for the pass that removes plaintext.
+        nulling: Whether there is room for the pass that removes old values.
 
     """
 
@@ -54,7 +56,7 @@ def check_plan(context: MigrationContext, live: LiveTable) -> None:
 
 
 def read(context: MigrationContext, connection: Connection) -> Forecast:
-    """Return the forecast of a migration that has its plaintext columns.
+    """Return the forecast of a migration that has its old columns.
 
     Raises:
         psycopg.Error: If the server rejects a query.
@@ -62,7 +64,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     """
     live = context.read_table(connection)
     table = plans.to_table(context.plan, live)
-    found = sample.read(connection, table, live)
+    found = _without_old_tokens(context.plan, sample.read(connection, table, live))
     estimator = Estimator(
         table, found, Speed(duty=context.duty), has_data_keys=context.plan.data_keys is not None
     )
@@ -73,8 +75,22 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     return Forecast(
         stages,
         room.decide("all before the switch", estimator.before_switch(), kept, free),
-        room.decide("the removal of plaintext", estimator.nulling(), kept, free),
+        room.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
     )
+
+
+def _without_old_tokens(plan: MigrationPlan, found: Sample) -> Sample:
+    """Return *found* with the sizes of values, and not of the old tokens that have them."""
+    old = {name: each.encrypted for name, each in plan.columns.items()}
+    values = {
+        name: each if how is None else replace(each, size=_value_size(each.size, how))
+        for name, each, how in ((name, each, old[name]) for name, each in found.plaintexts.items())
+    }
+    return replace(found, plaintexts=values)
+
+
+def _value_size(size: float, how: OldEncryption) -> float:
+    return estimate.value_size(size, has_data_keys=how.data_keys is not None)
 
 
 def require_room(verdict: Verdict) -> None:

@@ -92,8 +92,8 @@ class Outlook:
         rows: The number of its rows, about.
         size: Its size in bytes, with indexes.
         steps: The stages, in order.
-        rules: The rules of its plaintext columns.
-        dependents: What depends on a plaintext column, by its name.
+        rules: The rules of its old columns.
+        dependents: What depends on an old column, by its name.
 
     """
 
@@ -112,7 +112,7 @@ class Outlook:
         yield from self.column_lines()
 
     def column_lines(self) -> Iterator[str]:
-        """Yield the lines about the plaintext columns with rules or dependents."""
+        """Yield the lines about the old columns with rules or dependents."""
         for rules in self.rules:
             notes = [*_describe_rules(rules), *self._describe_dependents(rules.column)]
             if notes:
@@ -153,7 +153,7 @@ def build(
         live: The same table as it is in the database.
         sample: Its sample.
         estimator: Estimates what the passes take.
-        rules: The rules of its plaintext columns.
+        rules: The rules of its old columns.
         quiet_for: Seconds without a writer that does not encrypt.
 
     """
@@ -168,20 +168,23 @@ def build(
 def _first_steps(
     table: MigratedTable, live: LiveTable, estimator: Estimator, quiet_for: int
 ) -> Iterator[Step]:
-    """Yield the steps while plaintext is what applications read."""
+    """Yield the steps while the old columns are what applications read."""
     added = f"the columns {', '.join(table.written)} and the guard are added"
-    yield Step(Stage.GUARDED, f"{added}; it queues writes that bring no token", (_DEFINITION,))
+    yield Step(Stage.GUARDED, f"{added}; it queues writes that bring no new token", (_DEFINITION,))
     yield Step(
         Stage.DUAL_WRITING,
-        f"the guard refuses writes that bring no token, after {durations.render(quiet_for)}"
+        f"the guard refuses writes that bring no new token, after {durations.render(quiet_for)}"
         " without one",
     )
     yield Step(
-        Stage.BACKFILLED, "each row without tokens is encrypted", (_BATCH,), estimator.backfill()
+        Stage.BACKFILLED,
+        "each row without new tokens is encrypted",
+        (_BATCH,),
+        estimator.backfill(),
     )
     yield Step(
         Stage.VERIFIED,
-        "each token is decrypted and compared with its plaintext",
+        f"each new token is decrypted and compared with its {table.old_values}",
         (Lock(_READS, "for a batch; rows that are wrong are written again"),),
         estimator.verification(),
     )
@@ -202,18 +205,18 @@ def _index_step(table: MigratedTable, live: LiveTable, estimator: Estimator) -> 
 def _last_steps(
     table: MigratedTable, estimator: Estimator, rules: list[ColumnRules]
 ) -> Iterator[Step]:
-    """Yield the steps that take plaintext away."""
-    columns = ", ".join(each.plaintext for each in table.columns)
+    """Yield the steps that take the old columns away."""
+    columns = ", ".join(table.old_columns)
     required = ", ".join(each.column for each in rules if each.is_required)
     lifted = f"; NOT NULL is lifted from {required}" if required else ""
     yield Step(
         Stage.SWITCHED,
-        f"applications read tokens, and go on writing plaintext{lifted}",
+        f"applications read new tokens, and go on writing {table.old_values}{lifted}",
         (_DEFINITION,) if required else (),
     )
     yield Step(
         Stage.NULLED,
-        f"each token is opened, and {columns} set NULL where it opens; then a constraint keeps"
+        f"each new token is opened, and {columns} set NULL where it opens; then a constraint keeps"
         " them NULL",
         (_BATCH, _DEFINITION, Lock(_MAINTAINS, "for one scan that checks the constraint")),
         estimator.nulling(),
@@ -235,17 +238,17 @@ def _describe_rules(rules: ColumnRules) -> Iterator[str]:
         )
     if rules.unique:
         yield (
-            f"unique by {', '.join(rules.unique)}: that ends when plaintext is no longer written,"
+            f"unique by {', '.join(rules.unique)}: that ends when the column is no longer written,"
             " because different values share a value of a blind index"
         )
     for name in rules.references:
         yield (
-            f"{name}: it ends when plaintext is no longer written, and its drop locks the other"
+            f"{name}: it ends when the column is no longer written, and its drop locks the other"
             " table"
         )
     for name in rules.referrers:
         yield (
-            f"{name} refers to it: drop that foreign key before plaintext is set NULL, which it"
+            f"{name} refers to it: drop that foreign key before the column is set NULL, which it"
             " refuses or carries over to its rows"
         )
 

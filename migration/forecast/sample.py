@@ -89,7 +89,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class Plaintexts:
-    """Values of a plaintext column.
+    """Values of an old column.
 
     Attributes:
         part: Part of the filled rows that have one, from 0 to 1.
@@ -107,11 +107,11 @@ class Sample:
 
     Attributes:
         rows: The number of its rows.
-        filled: The number of those that have any plaintext, which a pass writes.
+        filled: The number of those that have any old value, which a pass writes.
         row: Bytes of a filled row, on average, with values that are stored out of line.
         written: Bytes of its tokens and index values, on average; 0 before the migration.
         is_scattered: Whether rows that follow each other in the key lie far from each other.
-        plaintexts: The values of each plaintext column.
+        plaintexts: The values of each old column.
         files: Its files.
         checkpoints: When the server begins a checkpoint.
 

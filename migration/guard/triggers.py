@@ -137,7 +137,7 @@ def _refuse(table: MigratedTable, migration: str) -> Composed:
         f"migration {migration}: a write to {table.schema}.{table.name} changed one of {columns}"
         " and brought no new token; its user is "
     )
-    hint = "Write through the version of the application that encrypts these columns."
+    hint = "Write through the version of the application that brings new tokens."
     return SQL(
         "RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {} || session_user, HINT = {};"
     ).format(Literal(REFUSED), Literal(message), Literal(hint))

@@ -23,9 +23,9 @@ class PassKind(StrEnum):
 
     Attributes:
         BACKFILL: Encrypts the rows that lack a token or index value.
-        VERIFY: Decrypts each token, and replaces those that are not of their plaintext.
-        NULL: Removes the plaintext whose token opens.
-        RESTORE: Writes the plaintext that is not the token's.
+        VERIFY: Decrypts each token, and replaces those that are not of their old value.
+        NULL: Removes the old value whose token opens.
+        RESTORE: Writes the old value that is not the token's.
 
     """
 
@@ -40,7 +40,7 @@ RunWorkers = Callable[[PassKind, Ranges], object]
 
 
 class RowsStayWrong(StrongroomError):
-    """A repeated pass found rows wrong. They have their plaintext."""
+    """A repeated pass found rows wrong. They have their old values."""
 
 
 def run_until_right(
@@ -70,7 +70,7 @@ def run_until_right(
         return progress
     raise RowsStayWrong(
         f"migration {context.name}: {progress.wrong} of {progress.rows} rows were wrong again in"
-        f" a repeated pass ({kind}). {_REMEDIES[kind]}"
+        f" a repeated pass ({kind}). {_REMEDIES[kind].format(old=table.old_values)}"
     )
 
 
@@ -92,8 +92,8 @@ def _run(
 def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ranges:
     """Return the last pass of *kind*, or the one after it if that found rows wrong.
 
-    Passes of other kinds end, because one that removes plaintext and one that restores it undo what
-    the other has done.
+    Passes of other kinds end, because one that removes old values and one that restores them undo
+    what the other has done.
 
     Raises:
         MigrationBusy: If another command begins a pass now.
@@ -125,22 +125,23 @@ _STAGES: Final = {
     PassKind.NULL: Stage.SWITCHED,
     PassKind.RESTORE: Stage.SWITCHED,
 }
+#: What to do; ``{old}`` stands for what the old columns have.
 _REMEDIES: Final = {
     PassKind.BACKFILL: (
         "Other sessions hold or change them all the time: end long transactions, and repeat the"
         " command"
     ),
     PassKind.VERIFY: (
-        "A writer brings tokens that are not of their plaintext, or removes plaintext too early:"
-        " look for another field, context or key in its code, and repeat the command. Rows that"
-        " have a token and no plaintext were left: write them again by the application"
+        "A writer brings tokens that are not of their {old}, or removes {old} too early: look for"
+        " another field, context or key in its code, and repeat the command. Rows that have a token"
+        " and no {old} were left: write them again by the application"
     ),
     PassKind.NULL: (
-        "Their tokens do not open, so their plaintext was kept: look at these rows, write them"
+        "Their tokens do not open, so their {old} stayed: look at these rows, write them"
         " again by the application, and repeat the command"
     ),
     PassKind.RESTORE: (
-        "Their tokens do not open, or an application removes plaintext still: deploy the version"
+        "Their tokens do not open, or an application removes {old} still: deploy the version"
         " that writes both, and repeat the command"
     ),
 }

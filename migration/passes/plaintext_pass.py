@@ -91,13 +91,14 @@ class PlaintextPass(ABC):
 
     @abstractmethod
     def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
-        """Return by plaintext column whether to change it, for each row."""
+        """Return by old column whether to change it, for each row."""
 
     @abstractmethod
     def _write(
         self,
         connection: Connection,
         opened: OpenedRows,
+        changes: Mapping[str, Sequence[bool]],
         written: Sequence[Sequence[bytes | None]],
     ) -> Collection[int]:
         """Write rows, and return the positions of those that were still as they were read.
@@ -105,6 +106,7 @@ class PlaintextPass(ABC):
         Args:
             connection: A connection.
             opened: The rows.
+            changes: By old column whether it changes, for each row.
             written: For each written column of the table, the bytes for each row.
 
         """
@@ -135,5 +137,5 @@ class PlaintextPass(ABC):
         opened = opened.choose(chosen)
         changes = {name: [each[at] for at in chosen] for name, each in changes.items()}
         written = self._cipher.renew(opened, changes)
-        done = self._write(connection, opened, written)
+        done = self._write(connection, opened, changes, written)
         return len(done), [key for at, key in enumerate(opened.rows.keys) if at not in done]

@@ -1,6 +1,6 @@
-"""Pass that decrypts every row, and proves that each token is of its plaintext.
+"""Pass that decrypts every row, and proves that each token is of its old value.
 
-The guard proves that each change brought a new token. That it is a token *of this* plaintext, only
+The guard proves that each change brought a new token. That it is a token *of this* value, only
 decryption shows.
 """
 
@@ -21,9 +21,9 @@ class Checked:
 
     Attributes:
         rows: Rows that were checked.
-        wrong: Keys of those whose token or index value was not of their plaintext. Those that
+        wrong: Keys of those whose token or index value was not of their old value. Those that
             nobody changed meanwhile have new ones, but not those whose token has a
-            value and that have no plaintext.
+            value and that have no old one.
 
     """
 
@@ -72,7 +72,7 @@ class Verification:
             return Checked(len(rows), tuple(rows.keys[at] for at in wrong))
 
     def _replace(self, connection: Connection, rows: Rows) -> None:
-        # A token without plaintext may be all that has its value.
+        # A token without an old value may be all that has its value.
         alone = self._writer.cipher.find_tokens_alone(rows)
         if replaced := [at for at in range(len(rows)) if at not in alone]:
             self._writer.replace(connection, rows.choose(replaced))

@@ -14,8 +14,8 @@ class OpenedRows:
 
     Attributes:
         rows: The rows as they were read.
-        values: The same rows with the values of tokens in place of the plaintexts.
-        failed: Positions of those that have a token that does not open, or a plaintext without a
+        values: The same rows with the values of tokens in place of the old columns'.
+        failed: Positions of those that have a token that does not open, or an old value without a
             token.
 
     """
@@ -23,11 +23,6 @@ class OpenedRows:
     rows: Rows
     values: Rows
     failed: frozenset[int]
-
-    def find_changed(self, plaintext: str) -> list[bool]:
-        """Return for each row whether the value of its token differs from *plaintext*, a column."""
-        pairs = zip(self.rows.columns[plaintext], self.values.columns[plaintext], strict=True)
-        return [not is_same(stored, value) for stored, value in pairs]
 
     def choose(self, positions: Iterable[int]) -> OpenedRows:
         """Return the rows at *positions*."""

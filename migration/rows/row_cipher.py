@@ -1,4 +1,4 @@
-"""Encryption of the rows of a migrated table, and the proof that tokens are of their plaintexts."""
+"""Encryption of the rows of a migrated table, and the proof that tokens are of their sources."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from app_integration.encryption.blind_index.index import BlindIndex
-from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
-from app_integration.integrations import orm_values
-from migration.rows.opened_rows import OpenedRows
+from migration.rows.opened_rows import OpenedRows, is_same
 from migration.rows.rows import Rows
+from migration.rows.source_cipher import SourceCipher, from_bytes, to_bytes
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 _Bytes: TypeAlias = list[bytes | None]
@@ -26,16 +25,19 @@ class RowCipher:
         table: MigratedTable,
         fields: Mapping[str, DeclaredField],
         indexes: Mapping[str, BlindIndex],
+        sources: SourceCipher | None = None,
     ) -> None:
         """Create a cipher. No request is sent.
 
         Args:
             table: The table.
-            fields: The declared field of each plaintext column, whose context has the names of
-                the column's, in order.
+            fields: The declared field of each column that is migrated, whose context has the names
+                of the column's, in order.
             indexes: The blind index of each index column.
+            sources: Reads and writes the old columns; None if all of them have plaintext.
 
         """
+        self._sources = sources or SourceCipher(table)
         self._table = table
         self._fields = fields
         self._indexes = indexes
@@ -43,7 +45,7 @@ class RowCipher:
     def encrypt(self, rows: Rows, *, anew: bool = False) -> list[_Bytes]:
         """Return what to write into each written column of the table, for each of *rows*.
 
-        It is None where the row has no plaintext, or has a token or index value already. Each token
+        It is None where the row has no old value, or has a token or index value already. Each token
         is decrypted and compared before it is returned, so that a fault of this machine is found
         before it is stored.
 
@@ -53,13 +55,19 @@ class RowCipher:
 
         Raises:
             EncryptionError: If a value cannot be encrypted or bound.
-            DecryptionFailed: If a new token does not decrypt to its plaintext.
+            DecryptionFailed: If a new token does not decrypt to its value.
+            OldTokenInvalid: If an old token does not decrypt.
             KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
 
         """
+        rows = self._sources.decrypt(rows)
         if anew:
             nothing = dict.fromkeys(self._table.written, [None] * len(rows))
             rows = replace(rows, columns={**rows.columns, **nothing})
+        return self._encrypt(rows)
+
+    def _encrypt(self, rows: Rows) -> list[_Bytes]:
+        """Return what :meth:`encrypt` does, for rows with values in place of old columns."""
         tokens = [self._encrypt_column(each, rows) for each in self._table.columns]
         return tokens + [self._index_column(each, rows) for each in self._table.indexes]
 
@@ -76,7 +84,7 @@ class RowCipher:
             stored, plaintexts = rows.columns[column.token], rows.columns[column.plaintext]
             context = [rows.columns[name] for name in column.context]
             opened = self._fields[column.plaintext].decrypt_many(
-                list(map(_from_bytes, stored)), *context
+                list(map(from_bytes, stored)), *context
             )
             values[column.plaintext] = opened.results
             pairs = enumerate(zip(stored, plaintexts, strict=True))
@@ -85,6 +93,38 @@ class RowCipher:
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
 
+    def find_changes(self, opened: OpenedRows) -> dict[str, list[bool]]:
+        """Return by old column whether its value differs from that of the token, for each row.
+
+        An old token that does not decrypt differs.
+
+        Raises:
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        sources = self._sources.open(opened.rows)
+        return {
+            name: [
+                at in sources.failed.get(name, ()) or not is_same(old, value)
+                for at, (old, value) in enumerate(
+                    zip(sources.rows.columns[name], opened.values.columns[name], strict=True)
+                )
+            ]
+            for name in self._table.plaintexts
+        }
+
+    def restore(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
+        """Return what to write into each old column of the table, for each row of *opened*.
+
+        See :meth:`SourceCipher.encrypt` for the errors.
+
+        Args:
+            opened: Rows of which none failed.
+            changes: By old column, whether it gets the value of its token.
+
+        """
+        return self._sources.encrypt(opened.values, changes)
+
     def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Bytes]:
         """Return what to write into each written column of the table, for each row of *opened*.
 
@@ -92,7 +132,7 @@ class RowCipher:
 
         Args:
             opened: Rows of which none failed.
-            changes: By plaintext column, whether a row gets a fresh token of its value. It keeps
+            changes: By old column, whether a row gets a fresh token of its value. It keeps
                 the token that it has otherwise, and index values that are right.
 
         """
@@ -104,14 +144,14 @@ class RowCipher:
             wrong = self._mismatched_index_values(index, opened.values)
             stored = enumerate(kept[index.column])
             kept[index.column] = [None if at in wrong else value for at, value in stored]
-        new = self.encrypt(replace(opened.values, columns=kept))
+        new = self._encrypt(replace(opened.values, columns=kept))
         return [
             [one if one is not None else other for one, other in zip(kept[name], made, strict=True)]
             for name, made in zip(self._table.written, new, strict=True)
         ]
 
     def find_mismatches(self, rows: Rows) -> set[int]:
-        """Return the positions of the rows whose tokens or index values are not of their plaintext.
+        """Return the positions of the rows whose tokens or index values are not of their old value.
 
         Raises:
             KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
@@ -119,15 +159,14 @@ class RowCipher:
         """
         opened = self.open(rows)
         found = set(opened.failed)
-        for column in self._table.columns:
-            changed = opened.find_changed(column.plaintext)
+        for changed in self.find_changes(opened).values():
             found.update(at for at, is_changed in enumerate(changed) if is_changed)
         for index in self._table.indexes:
-            found |= self._mismatched_index_values(index, rows)
+            found |= self._mismatched_index_values(index, opened.values)
         return found
 
     def find_tokens_alone(self, rows: Rows) -> set[int]:
-        """Return the positions of the rows that have a value in a token, and no plaintext of it.
+        """Return the positions of the rows that have a value in a token, and no old one.
 
         Raises:
             KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
@@ -157,10 +196,10 @@ class RowCipher:
             raise
         if field.decrypt_many(tokens, *context).values() != values:
             raise DecryptionFailed(
-                f"{field.binding.field}: a new token does not decrypt to its plaintext; nothing of"
+                f"{field.binding.field}: a new token does not decrypt to its value; nothing of"
                 " this batch was written. Check this machine's memory"
             )
-        return [None if token is None else _to_bytes(token) for token in tokens]
+        return list(map(to_bytes, tokens))
 
     def _raise_for_row(self, column: MigratedColumn, values: Sequence[object], rows: Rows) -> None:
         """Raise an error that names the first row whose value cannot be encrypted."""
@@ -195,11 +234,3 @@ class RowCipher:
 
 def _is_among(stored: Any, candidates: Sequence[bytes]) -> bool:
     return stored in candidates if candidates else stored is None
-
-
-def _to_bytes(token: Token) -> bytes:
-    return token.encode("ascii") if isinstance(token, str) else token
-
-
-def _from_bytes(stored: bytes | None) -> Token | None:
-    return None if stored is None else orm_values.token_from_bytes(stored)

@@ -1,4 +1,4 @@
-"""Statements that read rows of a migrated table, and write their tokens and plaintexts.
+"""Statements that read rows of a migrated table, and write their tokens and old columns.
 
 A row is written only if it is still the version that was read.
 """
@@ -58,11 +58,11 @@ class RowStatements:
         # Without the length of the type, as a cast to it would cut silently.
         restored = [
             Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
-            for name in table.plaintexts
+            for name in table.old_columns
         ]
         self._fill = RowUpdate(table, live, filled)
         self._replace = RowUpdate(table, live, replaced)
-        self._null = RowUpdate(table, live, replaced, table.plaintexts)
+        self._null = RowUpdate(table, live, replaced, table.old_columns)
         self._restore = RowUpdate(table, live, [*replaced, *restored])
 
     def read_range(
@@ -83,7 +83,7 @@ class RowStatements:
             until: Key of the last row; None for the table's last.
             limit: The number of rows.
             incomplete: Whether to read only rows that lack a token or index value.
-            plaintext: Whether to read only rows that have a plaintext.
+            plaintext: Whether to read only rows that have a value in an old column.
 
         """
         conditions: list[Composable] = [self._incomplete] if incomplete else []
@@ -151,7 +151,7 @@ class RowStatements:
     def null(
         self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
     ) -> Collection[int]:
-        """Write tokens and index values as :meth:`replace` does, and no plaintext.
+        """Write tokens and index values as :meth:`replace` does, and NULL into old columns.
 
         Returns:
             The positions of the rows that were still as they were read.
@@ -164,22 +164,22 @@ class RowStatements:
         connection: Connection,
         rows: Rows,
         written: Sequence[Sequence[bytes | None]],
-        plaintexts: Sequence[Sequence[Any]],
+        restored: Sequence[Sequence[Any]],
     ) -> dict[int, tuple[Any, ...]]:
-        """Write tokens and index values as :meth:`replace` does, and plaintexts.
+        """Write tokens and index values as :meth:`replace` does, and old columns.
 
         Args:
             connection: A connection.
             rows: The rows.
             written: For each written column of the table, the bytes for each row.
-            plaintexts: For each plaintext column, the value for each row; None leaves it as it is.
+            restored: For each old column, the value for each row; None leaves it as it is.
 
         Returns:
-            By the position of each row that was still as it was read, its plaintexts as the table
+            By the position of each row that was still as it was read, its old columns as the table
             has them now, because a type may round or cut.
 
         """
-        values = [list(map(_to_parameter, each)) for each in plaintexts]
+        values = [list(map(_to_parameter, each)) for each in restored]
         return self._restore.read(connection, rows, [*written, *values])
 
     def _read(

@@ -82,7 +82,7 @@ class RowUpdate:
         self._waiting = _compose(name, assignments, source, is_as_read)
         self._skipping = SQL("{} RETURNING v.number - 1, {}").format(
             _compose(name, assignments, _free_rows(name, source, is_as_read), is_as_read),
-            row_cursor.select_list(table.plaintexts, live),
+            row_cursor.select_list(table.old_columns, live),
         )
 
     def count(self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]) -> int:
@@ -99,13 +99,13 @@ class RowUpdate:
     def read(
         self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
     ) -> dict[int, tuple[Any, ...]]:
-        """Update *rows*, and return the plaintexts of those that were still as they were read.
+        """Update *rows*, and return the old columns of those that were still as they were read.
 
         A row that another transaction is changing is not waited for, but counts as changed: two
         transactions that hold rows and wait for more may wait for each other.
 
         Returns:
-            By the position of each updated row, its plaintexts as the table has them now.
+            By the position of each updated row, its old columns as the table has them now.
 
         """
         with row_cursor.open_cursor(connection) as cursor:

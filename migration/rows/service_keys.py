@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
 
 from app_integration.client import Client
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from migration.rows.row_cipher import RowCipher
-from migration.table.migrated_table import MigratedTable
-from vault.declare.schema.migration import MigrationPlan
+from migration.rows.source_cipher import SourceCipher
+from migration.table.migrated_table import MigratedColumn, MigratedTable
+from vault.declare.schema.migration import BlindIndexColumn, MigrationPlan, OldEncryption
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from app_integration.encryption.cipher import FieldCipher
+
+#: A Transit key, and the table of data keys that it wraps; None if tokens carry their data keys.
+_Keys: TypeAlias = tuple[str, str | None]
 
 #: Types of fields by the names that a plan has for them.
 TYPES: Final[Mapping[str, type]] = {
@@ -32,7 +39,7 @@ def open_cipher(
     """Return the cipher of the rows of *table*.
 
     Tables of keys that are missing are created, and so is the first key of an index: this is the
-    migration that fills its column.
+    migration that fills its column. Those of old tokens and old indexes must exist.
 
     Args:
         client: A client of the service, of which nothing was encrypted yet.
@@ -46,39 +53,80 @@ def open_cipher(
 
     """
     if plan.data_keys is not None:
-        data_keys = TableDataKeys(engine, plan.data_keys)
-        data_keys.create()
-        client.use_data_keys(data_keys)
-    cipher = client.cipher(plan.key)
-    context = {
-        each.plaintext: [plan.attributes.get(name, name) for name in each.context]
-        for each in table.columns
-    }
-    fields = {
-        name: cipher.field(each.field, context[name], TYPES[each.type])
+        TableDataKeys(engine, plan.data_keys).create()
+    old_keys = {
+        name: (each.encrypted.key, each.encrypted.data_keys)
         for name, each in plan.columns.items()
+        if each.encrypted is not None
     }
-    return RowCipher(table, fields, _open_indexes(client, engine, plan))
+    new_keys = plan.key, plan.data_keys
+    ciphers = _open_ciphers(client, engine, (*old_keys.values(), new_keys))
+    fields = {each.plaintext: _declare_new(ciphers[new_keys], plan, each) for each in table.columns}
+    old_fields = {
+        each.plaintext: _declare_old(ciphers[old_keys[each.plaintext]], plan, each)
+        for each in table.columns
+        if each.plaintext in old_keys
+    }
+    new, old = _open_indexes(client, engine, plan)
+    return RowCipher(table, fields, new, SourceCipher(table, old_fields, old))
 
 
-def _open_indexes(client: Client, engine: Engine, plan: MigrationPlan) -> dict[str, BlindIndex]:
-    """Return the blind index of each index column."""
-    if not plan.index_columns:
-        return {}
+def _open_ciphers(
+    client: Client, engine: Engine, wanted: Iterable[_Keys]
+) -> dict[_Keys, FieldCipher]:
+    """Return the ciphers of *wanted*; the client keeps the table of the last."""
+    found = {}
+    for keys in wanted:
+        key, data_keys = keys
+        client.use_data_keys(None if data_keys is None else TableDataKeys(engine, data_keys))
+        found[keys] = client.cipher(key)
+    return found
+
+
+def _declare_new(cipher: FieldCipher, plan: MigrationPlan, column: MigratedColumn) -> DeclaredField:
+    """Return the field of the new tokens of *column*."""
+    declared = plan.columns[column.plaintext]
+    context = [plan.attributes.get(name, name) for name in column.context]
+    return cipher.field(declared.field, context, TYPES[declared.type])
+
+
+def _declare_old(cipher: FieldCipher, plan: MigrationPlan, column: MigratedColumn) -> DeclaredField:
+    """Return the field of the old tokens of *column*, which has such tokens."""
+    declared = plan.columns[column.plaintext]
+    old = declared.encrypted or OldEncryption()
+    attributes = plan.attributes if old.attributes is None else old.attributes
+    context = [attributes.get(name, name) for name in column.old_context or ()]
+    return cipher.field(old.field or declared.field, context, TYPES[declared.type])
+
+
+def _open_indexes(
+    client: Client, engine: Engine, plan: MigrationPlan
+) -> tuple[dict[str, BlindIndex], dict[str, BlindIndex]]:
+    """Return the blind index of each new index column, and of each old one."""
+    if not (plan.index_columns or plan.old_index_columns):
+        return {}, {}
     index_keys = TableIndexKeys(engine, plan.index_keys)
     index_keys.create()
     client.use_index_keys(index_keys)
-    indexes = {
-        plan.index_columns[name]: client.indexes.index(
-            each.index.name or each.field,
-            rows=each.index.rows,
-            distinct=each.index.distinct,
-            normalise=each.index.normalise,
-            low_entropy=each.index.low_entropy,
-        )
-        for name, each in plan.columns.items()
-        if each.index is not None
-    }
-    for index in indexes.values():
+    new, old = dict[str, BlindIndex](), dict[str, BlindIndex]()
+    for name, each in plan.columns.items():
+        if each.index is not None:
+            new[plan.index_columns[name]] = _declare_index(client, each.index, each.field)
+        if each.encrypted is not None and each.encrypted.index is not None:
+            field = each.encrypted.field or each.field
+            declared = _declare_index(client, each.encrypted.index, field)
+            old[plan.old_index_columns[name]] = declared
+    for index in new.values():
         index.create()
-    return indexes
+    return new, old
+
+
+def _declare_index(client: Client, index: BlindIndexColumn, field: str) -> BlindIndex:
+    name = index.name or field
+    return client.indexes.find(name) or client.indexes.index(
+        name,
+        rows=index.rows,
+        distinct=index.distinct,
+        normalise=index.normalise,
+        low_entropy=index.low_entropy,
+    )

@@ -1,4 +1,4 @@
-"""Rules that the database keeps for plaintext columns, and that no column of tokens can keep."""
+"""Rules that the database keeps for old columns, and that no column of new tokens keeps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _RULES: Final[LiteralString] = """
 
 @dataclass(frozen=True, slots=True)
 class ColumnRules:
-    """Rules of one plaintext column.
+    """Rules of one old column.
 
     Attributes:
         column: Its name.
@@ -65,12 +65,13 @@ class ColumnRules:
 
 
 def read(connection: Connection, table: MigratedTable) -> list[ColumnRules]:
-    """Return the rules of each plaintext column of *table*.
+    """Return the rules of each old column of *table*.
 
     Raises:
         psycopg.Error: If the server rejects the query.
 
     """
-    plaintext = [each.plaintext for each in table.columns]
     with connection.cursor(row_factory=class_row(ColumnRules)) as cursor:
-        return cursor.execute(_RULES, (table.schema, table.name, plaintext)).fetchall()
+        return cursor.execute(
+            _RULES, (table.schema, table.name, list(table.old_columns))
+        ).fetchall()

@@ -29,6 +29,8 @@ _KEY_TYPES: Final = frozenset(
         *("text", "character varying", "citext", *TIMES),
     }
 )
+#: Type of the columns of tokens and index values.
+_BYTES: Final = "bytea"
 _TABLES: Final = ("r", "p")  # in pg_class.relkind: tables, and partitioned ones
 
 
@@ -41,17 +43,26 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
             f"context has not the key's column {join_names(missing)}; add it, because a token must"
             " not be valid in another row"
         )
-    for name in context:
+    contexts = dict.fromkeys((*context, *_iter_old_context(plan)))
+    for name in contexts:
         yield from _find_context_problems(name, plan, live)
     for name in plan.columns:
         yield from _find_column_problems(name, plan, live)
+    for name in plan.old_index_columns.values():
+        yield from _find_bytes_problems(name, live)
     for name in plan.new_columns:
         if name in live.columns:
             yield f"the table has a column {name} already; name another one in the plan"
-    for name in dict.fromkeys((plan.table, *context, *plan.columns, *plan.new_columns)):
+    for name in dict.fromkeys((plan.table, *contexts, *plan.old_columns, *plan.new_columns)):
         if "%" in name:
             # The driver takes it for a parameter.
             yield f"the name {name} has a %, which this command cannot write; rename it first"
+
+
+def _iter_old_context(plan: MigrationPlan) -> Iterator[str]:
+    for column in plan.columns.values():
+        if column.encrypted is not None:
+            yield from column.encrypted.context or ()
 
 
 def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
@@ -92,7 +103,9 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
     if column is None:
         yield _unknown(name, "columns", live)
         return
-    if column.base_type not in TYPES[declared.type]:
+    if declared.encrypted is not None:
+        yield from _find_bytes_problems(name, live)
+    elif column.base_type not in TYPES[declared.type]:
         yield (
             f"the column {name} is {column.type}, but its field is {declared.type} (expected"
             f" {join_names(TYPES[declared.type])}, or another type of the field)"
@@ -101,6 +114,15 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
         yield f"the column {name} is generated from others; migrate those"
     if name in live.key:
         yield f"the column {name} is part of the primary key, which tokens are bound to"
+
+
+def _find_bytes_problems(name: str, live: LiveTable) -> Iterator[str]:
+    """Yield why the column *name* has no tokens or index values."""
+    column = live.columns.get(name)
+    if column is None:
+        yield _unknown(name, "columns", live)
+    elif column.type != _BYTES:
+        yield f"the column {name} is {column.type}, and is to be encrypted (expected {_BYTES})"
 
 
 def _unknown(name: str, where: str, live: LiveTable) -> str:

@@ -1,4 +1,4 @@
-"""A table whose plaintext columns are migrated, and the columns that take their place."""
+"""A table whose columns are migrated, and the columns that take their place."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MigratedColumn:
-    """A plaintext column and the column of its tokens.
+    """A column that is migrated, and the column of the tokens that take its place.
 
     Attributes:
-        plaintext: Name of the plaintext column.
-        token: Name of the column of tokens.
-        context: Columns to whose values each token is bound, the primary key among them.
+        plaintext: Name of the old column. It has plaintext, or tokens that are encrypted anew.
+        token: Name of the column of new tokens.
+        context: Columns to whose values each new token is bound, the primary key among them.
+        old_context: Columns to whose values each old token is bound; None for plaintext.
 
     """
 
     plaintext: str
     token: str
     context: tuple[str, ...]
+    old_context: tuple[str, ...] | None = None
 
     @property
     def bound(self) -> tuple[str, ...]:
@@ -29,11 +31,11 @@ class MigratedColumn:
 
 @dataclass(frozen=True, slots=True)
 class IndexedColumns:
-    """A blind index and the plaintext columns that it covers.
+    """A blind index and the old columns whose values it covers.
 
     Attributes:
         column: Name of the column of index values.
-        of: Names of the plaintext columns.
+        of: Names of the old columns.
 
     """
 
@@ -54,6 +56,8 @@ class MigratedTable:
         inexact: Columns whose type or collation calls different bytes equal, or cannot compare
             them: ``citext``, ``numeric``, ``json``.
         times: Columns of the key that are dates or times.
+        old_indexes: The blind indexes of old tokens, which end with them.
+        old_values: What the old columns have, for messages: ``plaintext`` or ``old tokens``.
 
     """
 
@@ -64,11 +68,18 @@ class MigratedTable:
     indexes: tuple[IndexedColumns, ...] = ()
     inexact: frozenset[str] = frozenset()
     times: frozenset[str] = frozenset()
+    old_indexes: tuple[IndexedColumns, ...] = ()
+    old_values: str = "plaintext"
 
     @property
     def plaintexts(self) -> tuple[str, ...]:
-        """Return the plaintext columns."""
+        """Return the columns that are migrated: of plaintext, or of old tokens."""
         return tuple(each.plaintext for each in self.columns)
+
+    @property
+    def old_columns(self) -> tuple[str, ...]:
+        """Return the columns that are dropped: those that are migrated, and their old indexes."""
+        return (*self.plaintexts, *(each.column for each in self.old_indexes))
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -79,8 +90,10 @@ class MigratedTable:
     @property
     def read(self) -> tuple[str, ...]:
         """Return all columns that a migration reads, each once, the key first."""
-        context = (name for each in self.columns for name in each.context)
-        return tuple(dict.fromkeys((*self.key, *context, *self.plaintexts, *self.written)))
+        context = (
+            name for each in self.columns for name in (*each.context, *(each.old_context or ()))
+        )
+        return tuple(dict.fromkeys((*self.key, *context, *self.old_columns, *self.written)))
 
     def describe_row(self, key: Sequence[str]) -> str:
         """Return the name of the row that has *key*, for messages."""

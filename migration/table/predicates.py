@@ -20,12 +20,12 @@ def any_of(conditions: Iterable[Composable]) -> Composed:
 
 
 def lacks(row: str, column: str, sources: Iterable[str]) -> Composed:
-    """Return the condition that a row has no token or index value of what it has plaintext of.
+    """Return the condition that a row has no token or index value of the old values that it has.
 
     Args:
         row: Alias of the row: ``u`` or ``NEW``.
         column: The column of tokens or index values.
-        sources: The plaintext columns that it is of.
+        sources: The old columns that it is of.
 
     """
     missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column))
@@ -33,14 +33,14 @@ def lacks(row: str, column: str, sources: Iterable[str]) -> Composed:
 
 
 def is_incomplete(table: MigratedTable, row: str) -> Composed:
-    """Return the condition that *row* has a plaintext without its token or index value."""
+    """Return the condition that *row* has an old value without its token or index value."""
     tokens = (lacks(row, each.token, (each.plaintext,)) for each in table.columns)
     return any_of((*tokens, *(lacks(row, each.column, each.of) for each in table.indexes)))
 
 
 def has_plaintext(table: MigratedTable, row: str) -> Composed:
-    """Return the condition that *row* has a value in a plaintext column."""
-    return any_of(_has_value(row, each.plaintext) for each in table.columns)
+    """Return the condition that *row* has a value in an old column."""
+    return any_of(_has_value(row, name) for name in table.old_columns)
 
 
 def _has_value(row: str, column: str) -> Composed:

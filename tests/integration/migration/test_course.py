@@ -356,7 +356,7 @@ def test_row_whose_token_does_not_open_keeps_its_plaintext(hotel: Hotel) -> None
     expected = hotel.plaintexts()
     hotel.advance(Stage.SWITCHED)
     spoil(hotel)
-    with pytest.raises(passes.RowsStayWrong, match="their plaintext was kept"):
+    with pytest.raises(passes.RowsStayWrong, match="their plaintext stayed"):
         hotel.advance(Stage.NULLED)
     left = {guest: email for guest, email in hotel.plaintexts().items() if email is not None}
     assert left == {7: expected[7]}

@@ -94,7 +94,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
     site.write()
     assert "indexed:" in site.run("run", "--wait", "--postpone", "--workers", "2", "--duty", "1")
     assert "becomes nulled only after switched" in site.run("run", "--null", code=1)
-    assert "switched: deploy the version that reads tokens" in site.run("run")
+    assert "switched: deploy the version that reads new tokens" in site.run("run")
     assert "nulled: no row has plaintext" in site.run("run", "--null", "--yes", "--duty", "1")
     dropped = site.run("run", "--drop", "--yes")
     assert "Backups and logs of the database from before" in dropped
@@ -105,7 +105,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
         *("indexed", "switched", "nulled", "dropped"),
     ]
     assert names() == {"id", "name_token", "name_index"}
-    assert "a plan that decrypts back" in site.run("undo", "--yes", code=1)
+    assert "a backup has them" in site.run("undo", "--yes", code=1)
 
 
 def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
@@ -125,7 +125,7 @@ def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
 def test_way_back_leaves_the_table_as_it_was(site: Site) -> None:
     site.run("run", "--wait", "--duty", "1")
     assert "indexed: let the application read plaintext" in site.run("undo", "--yes")
-    assert "guarded: deploy the version without" in site.run("undo", "--yes")
+    assert "guarded: deploy the version without the new columns" in site.run("undo", "--yes")
     assert "undone: the table is as it was" in site.run("undo", "--yes")
     assert "it was not begun, or was undone" in site.run("undo", "--yes", code=1)
     assert names() == {"id", "name"}

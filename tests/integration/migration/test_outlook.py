@@ -73,12 +73,12 @@ def test_rules_of_each_column_are_told(members: Outlook) -> None:
         "email",
         "NOT NULL: it is lifted at the switch; the way back sets it again",
         (
-            "unique by members_email_key, members_folded: that ends when plaintext is no longer"
+            "unique by members_email_key, members_folded: that ends when the column is no longer"
             " written, because different values share a value of a blind index"
         ),
         (
             "letters_recipient_fkey of club.letters refers to it: drop that foreign key before"
-            " plaintext is set NULL, which it refuses or carries over to its rows"
+            " the column is set NULL, which it refuses or carries over to its rows"
         ),
         f"{GONE}constraint letters_recipient_fkey on table club.letters",
         f"{GONE}constraint members_email_key on table club.members",
@@ -92,7 +92,7 @@ def test_rules_of_each_column_are_told(members: Outlook) -> None:
             " that leave the column out; drop it before"
         ),
         (
-            "members_town_fkey: it ends when plaintext is no longer written, and its drop locks"
+            "members_town_fkey: it ends when the column is no longer written, and its drop locks"
             " the other table"
         ),
         f"{GONE}constraint members_town_fkey on table club.members",
@@ -116,7 +116,7 @@ def test_each_stage_says_its_locks_and_what_it_takes(members: Outlook) -> None:
     assert lines[0].startswith("club.members: about 10000 rows, ")
     assert lines[1] == (
         "guarded: the columns email_token, town_token, notes_token, email_index and the guard are"
-        " added; it queues writes that bring no token"
+        " added; it queues writes that bring no new token"
     )
     assert lines[2] == (
         "  ACCESS EXCLUSIVE for milliseconds; queries wait 20 ms for each attempt at most"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from migration.forecast import estimate
 from migration.forecast.estimate import Estimate, Estimator, Speed
 from migration.forecast.sample import Checkpoints, Files, Plaintexts, Sample
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
@@ -33,6 +34,13 @@ SAMPLE: Final = Sample(
 
 def estimator(**changed: Any) -> Estimator:
     return Estimator(TABLE, replace(SAMPLE, **changed), Speed(), has_data_keys=True)
+
+
+@pytest.mark.parametrize(("size", "has_data_keys"), [(53.0, True), (204.0, False)])
+def test_value_in_an_old_token_is_estimated_from_its_size(size: float, has_data_keys: bool) -> None:
+    found = estimate.value_size(size, has_data_keys=has_data_keys)
+    assert found == pytest.approx(20, abs=3)
+    assert estimate.value_size(1.0, has_data_keys=has_data_keys) == 0.0
 
 
 def test_duty_and_speed_make_the_time() -> None:

@@ -58,6 +58,71 @@ def test_plan_names_new_columns_by_the_old_ones(tmp_path: Path) -> None:
     assert table.inexact == {"balance"}
 
 
+OLD: dict[str, Any] = {
+    "email": {
+        "encrypted": {"context": ("tenant",), "index": {"rows": 100_000, "name": "users.old"}},
+        "field": "users.email",
+        "token": "email_2",
+        "index": {"rows": 100_000, "normalise": "email", "column": "lookup_2"},
+    }
+}
+TOKENS = replace(
+    LIVE,
+    columns={
+        **LIVE.columns,
+        "email": LiveColumn("email", "bytea"),
+        "email_index": LiveColumn("email_index", "bytea"),
+        "tenant": LiveColumn("tenant", "text", is_required=True),
+    },
+)
+
+
+def old(**changes: Any) -> dict[str, Any]:
+    """Return the columns of a plan that re-encrypts, whose old encryption is changed."""
+    return {"email": {**OLD["email"], "encrypted": {**OLD["email"]["encrypted"], **changes}}}
+
+
+def test_plan_that_reencrypts_names_old_and_new_columns() -> None:
+    found = MigrationPlan.model_validate({**PLAN, "columns": OLD})
+    assert found.new_columns == ("email_2", "lookup_2")
+    assert found.old_columns == ("email", "email_index")
+    assert found.old_values == "old tokens"
+    table = plan.to_table(found, TOKENS)
+    assert table.columns == (MigratedColumn("email", "email_2", ("id",), ("tenant",)),)
+    assert table.old_indexes == (IndexedColumns("email_index", ("email",)),)
+    assert table.read == ("id", "tenant", "email", "email_index", "email_2", "lookup_2")
+    assert problems(TOKENS, columns=OLD) == []
+
+
+def test_plan_of_plaintext_is_stored_as_before_there_were_others() -> None:
+    stored = MigrationPlan.model_validate(PLAN).model_dump(mode="json")
+    assert stored["columns"]["email"].keys() == {"field", "type", "token", "index"}
+    plain = {**OLD, "phone": {"field": "users.phone"}}
+    mixed = MigrationPlan.model_validate({**PLAN, "columns": plain})
+    assert mixed.old_values == "plaintext and old tokens"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"email": LiveColumn("email", "text")}, "the column email is text, and is to be encryp"),
+        ({"email_index": None}, "columns: the table has no column 'email_index'"),
+        (
+            {"email_index": LiveColumn("email_index", "text")},
+            "the column email_index is text, and is to be encrypted",
+        ),
+        ({"tenant": LiveColumn("tenant", "text")}, "the context tenant may be NULL"),
+    ],
+)
+def test_table_without_the_old_tokens_of_the_plan_is_refused(
+    changed: dict[str, LiveColumn | None], message: str
+) -> None:
+    columns = {**TOKENS.columns, **changed}
+    live = replace(TOKENS, columns={name: each for name, each in columns.items() if each})
+    (found,) = problems(live, columns=OLD)
+    assert found.startswith(message)
+
+
 def test_name_that_the_driver_misreads_is_a_problem() -> None:
     live = replace(LIVE, columns={**LIVE.columns, "tax%by": LiveColumn("tax%by", "text")})
     columns = {"tax%by": {"field": "users.tax", "token": "tax_token"}}
@@ -82,6 +147,26 @@ def test_name_that_the_driver_misreads_is_a_problem() -> None:
             {"columns": {"email": {"field": "a", "token": "email"}}},
             5,
             "columns names the column 'email' twice (expected each column once",
+        ),
+        (
+            {"columns": old(context=["id"], key="piii")},
+            15,
+            "columns.email.encrypted.key needs the key 'piii', which gaara-store does not declare",
+        ),
+        (
+            {"columns": old(context=["id"], key="audit")},
+            15,
+            "needs the key 'audit', with which gaara-store may not decrypt",
+        ),
+        (
+            {"columns": old(context=["id"], index={"rows": 9, "column": "lookup_2"})},
+            5,
+            "columns names the column 'lookup_2' twice",
+        ),
+        (
+            {"columns": old(context=["id"], index={"rows": 100_000})},
+            5,
+            "columns declares the index 'users.email' in two ways (expected a name of its own",
         ),
     ],
 )

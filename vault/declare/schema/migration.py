@@ -1,4 +1,6 @@
-"""Model of a migration's plan: the plaintext columns of a table, and the encrypted ones.
+"""Model of a migration's plan: the old columns of a table, and the encrypted ones.
+
+Old columns have plaintext, or tokens that are to be encrypted in another way.
 
 The plan names what is in the database and what the application declares in its code. Both are
 compared with the live table before anything is changed.
@@ -6,7 +8,7 @@ compared with the live table before anything is changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
@@ -58,7 +60,7 @@ FieldType = Literal[
 
 
 class BlindIndexColumn(Section):
-    """A column with the blind index of a plaintext column, as the application declares it."""
+    """A column with the blind index of an encrypted column, as the application declares it."""
 
     column: ColumnName | None = Field(None, description="its name; <column>_index by default")
     name: IndexName | None = Field(None, description="its id; that of the field by default")
@@ -74,9 +76,33 @@ class BlindIndexColumn(Section):
     low_entropy: bool = Field(False, description="true or false, as in the application")
 
 
-class PlaintextColumn(Section):
-    """A plaintext column, and what takes its place."""
+class OldEncryption(Section):
+    """How a column is encrypted today whose tokens are to be encrypted in another way."""
 
+    field: FieldId | None = Field(None, description="the id of its field; by default the new one")
+    key: PartName = Field("pii", description="the service's Transit key")
+    context: Distinct[ColumnName] | None = Field(
+        None, description="a list of the columns that its tokens are bound to; by default the key"
+    )
+    attributes: Mapping[ColumnName, AttributeName] | None = Field(
+        None, description="names in the application, as in the plan; by default those of the plan"
+    )
+    data_keys: ColumnName | None = Field(
+        None, description="the table of its data keys; without one each token carries its data key"
+    )
+    index: BlindIndexColumn | None = Field(
+        None, description="a mapping with rows, for the old blind index, or left out"
+    )
+
+
+class MigratedField(Section):
+    """A column that is migrated, and what takes its place."""
+
+    encrypted: OldEncryption | None = Field(
+        None,
+        description="a mapping such as {key: pii} for a column of tokens; left out for plaintext",
+        exclude_if=lambda value: value is None,
+    )
     field: FieldId = Field(description="the id of the field in the application: users.email")
     type: FieldType = Field("str", description="the type of the field in the application")
     token: ColumnName | None = Field(
@@ -100,7 +126,7 @@ class MigrationPlan(Section):
         description="entries like 'user_id: owner', for a column of the context that has another"
         " name in the application",
     )
-    columns: Mapping[ColumnName, PlaintextColumn] = Field(
+    columns: Mapping[ColumnName, MigratedField] = Field(
         description="entries like 'email: {field: users.email, index: {rows: 1000000}}'",
         min_length=1,
     )
@@ -112,18 +138,37 @@ class MigrationPlan(Section):
         DAY, description="a duration such as 1d without a writer that does not encrypt"
     )
     backups_kept_for: Annotated[int, Within("1d", "3650d")] | None = Field(
-        None, description="a duration such as 35d; backups from before the drop have the plaintext"
+        None,
+        description="a duration such as 35d; backups from before the drop have the old columns",
     )
 
     @field_validator("columns")
     @classmethod
     def _has_each_column_once(
-        cls, value: Mapping[str, PlaintextColumn]
-    ) -> Mapping[str, PlaintextColumn]:
-        names = [*value, *_token_columns(value).values(), *_index_columns(value).values()]
+        cls, value: Mapping[str, MigratedField]
+    ) -> Mapping[str, MigratedField]:
+        names = [
+            *(*value, *_old_index_columns(value).values()),
+            *(*_token_columns(value).values(), *_index_columns(value).values()),
+        ]
         again = next((name for name in names if names.count(name) > 1), None)
         if again is not None:
             raise InvalidValue(f"names the column {again!r} twice", "each column once")
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _declares_an_index_in_one_way(
+        cls, value: Mapping[str, MigratedField]
+    ) -> Mapping[str, MigratedField]:
+        known: dict[str, BlindIndexColumn] = {}
+        for column in value.values():
+            for name, index in _declared_indexes(column):
+                declared = index.model_copy(update={"column": None, "name": None})
+                if known.setdefault(name, declared) != declared:
+                    raise InvalidValue(
+                        f"declares the index {name!r} in two ways", "a name of its own for each"
+                    )
         return value
 
     @property
@@ -132,23 +177,59 @@ class MigrationPlan(Section):
         return (*self.token_columns.values(), *self.index_columns.values())
 
     @property
+    def old_columns(self) -> tuple[str, ...]:
+        """Return the columns that are dropped: those that are migrated, and their old indexes."""
+        return (*self.columns, *self.old_index_columns.values())
+
+    @property
     def token_columns(self) -> dict[str, str]:
-        """Return the column of tokens of each plaintext column."""
+        """Return the column of tokens of each column that is migrated."""
         return _token_columns(self.columns)
 
     @property
     def index_columns(self) -> dict[str, str]:
-        """Return the column of index values of each plaintext column that has one."""
+        """Return the column of index values of each migrated column that gets one."""
         return _index_columns(self.columns)
 
+    @property
+    def old_index_columns(self) -> dict[str, str]:
+        """Return the column of old index values of each migrated column that has one."""
+        return _old_index_columns(self.columns)
 
-def _token_columns(columns: Mapping[str, PlaintextColumn]) -> dict[str, str]:
+    @property
+    def old_values(self) -> str:
+        """Return what the old columns have, for messages: ``plaintext`` or ``old tokens``."""
+        are_encrypted = {each.encrypted is not None for each in self.columns.values()}
+        names = {False: "plaintext", True: "old tokens"}
+        return " and ".join(names[each] for each in sorted(are_encrypted))
+
+
+def _token_columns(columns: Mapping[str, MigratedField]) -> dict[str, str]:
     return {name: each.token or f"{name}_token" for name, each in columns.items()}
 
 
-def _index_columns(columns: Mapping[str, PlaintextColumn]) -> dict[str, str]:
+def _index_columns(columns: Mapping[str, MigratedField]) -> dict[str, str]:
+    return _name_columns({name: each.index for name, each in columns.items()})
+
+
+def _old_index_columns(columns: Mapping[str, MigratedField]) -> dict[str, str]:
+    return _name_columns(
+        {name: each.encrypted.index for name, each in columns.items() if each.encrypted is not None}
+    )
+
+
+def _name_columns(indexes: Mapping[str, BlindIndexColumn | None]) -> dict[str, str]:
     return {
-        name: each.index.column or f"{name}_index"
-        for name, each in columns.items()
-        if each.index is not None
+        name: index.column or f"{name}_index"
+        for name, index in indexes.items()
+        if index is not None
     }
+
+
+def _declared_indexes(column: MigratedField) -> Iterator[tuple[str, BlindIndexColumn]]:
+    """Yield the id and the declaration of each blind index of *column*."""
+    old = column.encrypted
+    if column.index is not None:
+        yield column.index.name or column.field, column.index
+    if old is not None and old.index is not None:
+        yield old.index.name or old.field or column.field, old.index

@@ -235,6 +235,8 @@ FULL: Final[Mapping[Kind, Any]] = {
             token: email_secret
             index: {column: email_find, name: users.email, rows: 1000, distinct: 900,
               normalise: email, low_entropy: false}
+            encrypted: {field: users.mail, key: pii, context: [user id], attributes: {user id: id},
+              data_keys: data_keys, index: {column: mail_find, name: users.mail, rows: 1000}}
         data_keys: data_keys
         index_keys: index_keys
         quiet_for: 1d

@@ -1,0 +1,150 @@
+"""Values of the columns that are migrated: plaintext as it is stored, or old tokens decrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app_integration.encryption import core
+from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.encryption.core import Token
+from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.tokens import associated_data
+from app_integration.errors import StrongroomError
+from app_integration.integrations import orm_values
+from migration.rows.rows import Rows
+from migration.table.migrated_table import MigratedColumn, MigratedTable
+
+
+class OldTokenInvalid(StrongroomError):
+    """An old token does not decrypt as the plan says. Nothing of the batch was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Rows with the values of their old columns.
+
+    Attributes:
+        rows: The rows, with the values of old tokens in place of these.
+        failed: By old column, the positions of the rows whose token there does not decrypt.
+
+    """
+
+    rows: Rows
+    failed: Mapping[str, frozenset[int]]
+
+
+class SourceCipher:
+    """Reads and writes old columns as an application does that knows nothing of the migration."""
+
+    def __init__(
+        self,
+        table: MigratedTable,
+        fields: Mapping[str, DeclaredField] | None = None,
+        indexes: Mapping[str, BlindIndex] | None = None,
+    ) -> None:
+        """Create a cipher. No request is sent.
+
+        Args:
+            table: The table.
+            fields: The declared field of each column of old tokens, whose context has the names of
+                the column's old context, in order. Other columns have plaintext.
+            indexes: The blind index of each column of old index values.
+
+        """
+        self._table = table
+        self._fields = fields or {}
+        self._indexes = indexes or {}
+
+    def decrypt(self, rows: Rows) -> Rows:
+        """Return *rows* with the values of old tokens in place of these.
+
+        Raises:
+            OldTokenInvalid: If one does not decrypt. It names the row.
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        sources = self.open(rows)
+        for name, failed in sources.failed.items():
+            for at in sorted(failed):
+                row = self._table.describe_row(rows.keys[at])
+                raise OldTokenInvalid(
+                    f"{row}, column {name}: its token does not decrypt as the plan says that it is"
+                    " encrypted; look for another field, context, key or table of data keys, or"
+                    " write the row again by the application, and repeat the command"
+                )
+        return sources.rows
+
+    def open(self, rows: Rows) -> Sources:
+        """Return *rows* with the values of old tokens in place of these, and what does not decrypt.
+
+        Raises:
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        columns, failed = dict(rows.columns), dict[str, frozenset[int]]()
+        for column, field, context in self._encrypted(rows):
+            tokens = list(map(from_bytes, rows.columns[column.plaintext]))
+            _fetch_keys(field, tokens)
+            opened = field.decrypt_many(tokens, *context)
+            columns[column.plaintext] = opened.results
+            failed[column.plaintext] = frozenset(opened.failed)
+        return Sources(replace(rows, columns=columns), failed)
+
+    def encrypt(self, values: Rows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
+        """Return what to write into each old column of the table, for each row of *values*.
+
+        Args:
+            values: Rows with values in place of old columns.
+            changes: By old column, whether it is written. It is None for the rows in which it
+                stays as it is.
+
+        Raises:
+            EncryptionError: If a value cannot be encrypted or bound.
+            KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
+
+        """
+        chosen = {
+            name: [value if is_written else None for value, is_written in zip(*pair, strict=True)]
+            for name, pair in (
+                (name, (values.columns[name], each)) for name, each in changes.items()
+            )
+        }
+        written: dict[str, list[Any]] = dict(chosen)
+        for column, field, context in self._encrypted(values):
+            tokens = field.encrypt_many(chosen[column.plaintext], *context)
+            written[column.plaintext] = list(map(to_bytes, tokens))
+        for index in self._table.old_indexes:
+            sources = (chosen[name] for name in index.of)
+            written[index.column] = self._indexes[index.column].values(*sources)
+        return [written[name] for name in self._table.old_columns]
+
+    def _encrypted(
+        self, rows: Rows
+    ) -> Iterator[tuple[MigratedColumn, DeclaredField, list[Sequence[Any]]]]:
+        """Yield each column of old tokens with its field, and the values that bind its tokens."""
+        for column in self._table.columns:
+            if column.old_context is not None:
+                context = [rows.columns[name] for name in column.old_context]
+                yield column, self._fields[column.plaintext], context
+
+
+def to_bytes(token: Token | None) -> bytes | None:
+    """Return *token* as a column stores it."""
+    return token.encode("ascii") if isinstance(token, str) else token
+
+
+def from_bytes(stored: bytes | None) -> Token | None:
+    """Return the token that a column stores."""
+    return None if stored is None else orm_values.token_from_bytes(stored)
+
+
+def _fetch_keys(field: DeclaredField, tokens: Sequence[Token | None]) -> None:
+    """Unwrap the data keys that *tokens* carry, in few requests.
+
+    After a rewrap each token carries a wrapped key of its own, and would send a request of its own.
+    """
+    texts = (token for token in tokens if isinstance(token, str))
+    parsed = (core.parse_token_or_none(token, associated_data.NO_FIELD) for token in texts)
+    field.cipher.keyring.read_keys(each.name for each in parsed if each is not None)

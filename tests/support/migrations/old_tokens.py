@@ -1,0 +1,275 @@
+"""Table of patients whose tokens are encrypted in another way, and its application's writes."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.declared_field import DeclaredField
+from migration import way_back
+from migration.course import Course
+from migration.migration_context import MigrationContext
+from migration.passes.pass_worker import PassWorker, Watch
+from migration.passes.passes import PassKind
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.throttle import Limits
+from migration.rows.row_cipher import RowCipher
+from migration.rows.source_cipher import SourceCipher
+from migration.stage import Stage
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.models import cipher_parts, index_parts
+from vault.declare.schema.migration import MigrationPlan
+
+ROWS: Final = 120
+_SETUP: Final = """
+    CREATE TABLE patients (
+        id int PRIMARY KEY, ward text NOT NULL, email bytea NOT NULL, email_index bytea, visits int
+    )
+"""
+_INDEX: Final = {"rows": 100_000, "normalise": "email"}
+_NEW_INDEX: Final = {**_INDEX, "column": "lookup_2"}
+_PLAN: Final = {
+    "migration": "patients",
+    "service": "clinic",
+    "table": "patients",
+    "quiet_for": "1s",
+}
+#: How plans re-encrypt: what they say of the old tokens, and of the new ones beside their field.
+KINDS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+    "key": ({"key": "archive"}, {}),
+    "mode": ({}, {"data_keys": "data_keys"}),
+    "context": ({"context": ("id",)}, {"context": ("id", "ward")}),
+    "index": ({"data_keys": "data_keys"}, {"data_keys": "data_keys"}),
+}
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """How an application encrypts one column.
+
+    Attributes:
+        field: The declared field of its tokens.
+        index: Its blind index.
+        context: The columns that its tokens are bound to.
+
+    """
+
+    field: DeclaredField
+    index: BlindIndex
+    context: tuple[str, ...]
+
+    def written(self, row: Mapping[str, Any], value: str | None) -> tuple[Any, Any]:
+        """Return token and index value of *value*, as the columns store them."""
+        token = self.field.encrypt(value, *(row[name] for name in self.context))
+        return token.encode() if isinstance(token, str) else token, self.index.value(value)
+
+    def opened(self, row: Mapping[str, Any], stored: bytes | None) -> Any:
+        """Return the value of the token *stored*."""
+        token = stored.decode() if stored is not None and stored.startswith(b"sr") else stored
+        return self.field.decrypt(token, *(row[name] for name in self.context))
+
+
+class Quiet(Watch):
+    """A watch that shows nothing."""
+
+    def show(self, progress: PassProgress) -> None:
+        pass
+
+    def show_hold(self, reason: str | None) -> None:
+        assert reason is None
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+@dataclass
+class Clinic:
+    """An application of patients, whose encrypted column is encrypted in another way.
+
+    Attributes:
+        database: The database of its table.
+        kind: How; one of :data:`KINDS`.
+        watch: Is told how the passes go on.
+        between: Called after each pass.
+        values: The value of each patient, as the application wrote it last.
+
+    """
+
+    database: OwnDatabase
+    kind: str
+    watch: Watch = field(default_factory=Quiet)
+    between: Callable[[PassKind], object] = field(default=lambda _: None)
+    values: dict[int, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        old, new = KINDS[self.kind]
+        index = {"index": {**_INDEX, "normalise": "exact", "name": "patients.email.old"}}
+        columns = {
+            "email": {
+                "encrypted": {**old, **index},
+                "field": "patients.email",
+                "token": "email_2",
+                "index": _NEW_INDEX,
+            }
+        }
+        self.plan = MigrationPlan.model_validate({**new, **_PLAN, "columns": columns})
+        world, indexes = cipher_parts.World(), index_parts.World().process()
+        self.old = self._encryption(world, indexes, old, "patients.email.old", "exact")
+        self.new = self._encryption(world, indexes, new, "patients.email", "email")
+        self._idle: list[Connection] = []
+
+    @staticmethod
+    def _encryption(
+        world: cipher_parts.World,
+        indexes: BlindIndexes,
+        declared: Mapping[str, Any],
+        index: str,
+        normalise: str,
+    ) -> Encryption:
+        context = tuple(declared.get("context", ("id",)))
+        cipher = FieldCipher(
+            world.service,
+            cipher_parts.STORE,
+            declared.get("key", "pii"),
+            data_keys=world.rows if "data_keys" in declared else None,
+        )
+        field_ = cipher.field("patients.email", context)
+        return Encryption(field_, indexes.index(index, rows=100_000, normalise=normalise), context)
+
+    def create(self) -> None:
+        """Create the table, with a token in each row."""
+        self.execute(_SETUP)
+        for patient in range(1, ROWS + 1):
+            self.write_old(patient, f"Patient{patient}@example.com")
+
+    def drop(self) -> None:
+        """Drop what :meth:`create` created, and what migrations left."""
+        self.execute("DROP TABLE patients CASCADE")
+        self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+        for connection in self._idle:
+            connection.close()
+
+    def context(self) -> MigrationContext:
+        """Return what each step of the migration needs."""
+        pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
+        return MigrationContext(self.plan, self.connect, self.open_cipher, pacing)
+
+    def open_cipher(self, table: MigratedTable) -> RowCipher:
+        """Return a cipher as the service's keys make it."""
+        sources = SourceCipher(table, {"email": self.old.field}, {"email_index": self.old.index})
+        return RowCipher(table, {"email": self.new.field}, {"lookup_2": self.new.index}, sources)
+
+    def run(self, kind: PassKind, pass_: Ranges) -> None:
+        """Run the workers of a pass, as a command does."""
+        PassWorker(self.context(), self.watch, Limits(), duty=1.0, batch=25).run(kind, pass_)
+        self.between(kind)
+
+    def advance(self, to: Stage) -> None:
+        """Go on to the stage *to*, and wait for a quiet second."""
+        end = time.monotonic() + 30
+        while Course(self.context(), self.run, lambda _: None).advance(to) is not None:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def undo(self) -> Stage | None:
+        """Go one step back, and return the stage after it."""
+        return way_back.go_back(self.context(), self.run).to
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection that commits each statement."""
+        connection = self._idle.pop() if self._idle else self.database.connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def execute(self, statement: Any, *values: object) -> list[Any]:
+        """Execute one statement, and return its rows."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def write_old(self, patient: int, email: str | None) -> None:
+        """Write as the version before the migration: the old token alone."""
+        self._write(patient, email, ("email", "email_index"), ())
+
+    def write_both(self, patient: int, email: str | None) -> None:
+        """Write as in the phases ``dual-writing`` and ``switched``."""
+        self._write(patient, email, ("email", "email_index"), ("email_2", "lookup_2"))
+
+    def write_new(self, patient: int, email: str | None) -> None:
+        """Write as in the phase ``nulling``: the new token, and NULL into the old columns."""
+        row = {"id": patient, "ward": f"w{patient}"}
+        written = dict(zip(("email_2", "lookup_2"), self.new.written(row, email), strict=True))
+        self._store(patient, email, {**row, "email": None, "email_index": None, **written})
+
+    def _write(
+        self, patient: int, email: str | None, old: tuple[str, ...], new: tuple[str, ...]
+    ) -> None:
+        row: dict[str, Any] = {"id": patient, "ward": f"w{patient}"}
+        written = dict(zip(old, self.old.written(row, email), strict=True))
+        if new:
+            written |= zip(new, self.new.written(row, email), strict=True)
+        self._store(patient, email, {**row, **written})
+
+    def _store(self, patient: int, email: str | None, row: Mapping[str, Any]) -> None:
+        names = [Identifier(name) for name in row]
+        statement = SQL(
+            "INSERT INTO patients ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
+        ).format(
+            SQL(", ").join(names),
+            SQL(", ").join([SQL("%s")] * len(row)),
+            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(name) for name in names),
+        )
+        self.execute(statement, *row.values())
+        self.values[patient] = email
+
+    def read(self, encryption: Encryption, token: str, index: str) -> dict[int, Any]:
+        """Return the value of each patient's token, whose index value is checked."""
+        found = {}
+        names = SQL(", ").join(Identifier(name) for name in (token, index))
+        for patient, ward, stored, value in self.execute(
+            SQL("SELECT id, ward, {} FROM patients").format(names)
+        ):
+            found[patient] = opened = encryption.opened({"id": patient, "ward": ward}, stored)
+            assert value == encryption.index.value(opened), patient
+        return found
+
+    def read_old(self) -> dict[int, Any]:
+        """Return the values of the old tokens."""
+        return self.read(self.old, "email", "email_index")
+
+    def read_new(self) -> dict[int, Any]:
+        """Return the values of the new tokens."""
+        return self.read(self.new, "email_2", "lookup_2")
+
+    def columns(self) -> list[tuple[str, bool]]:
+        """Return the columns, and whether they are NOT NULL."""
+        return self.execute(
+            "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'patients'::regclass"
+            " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        )
+
+
+@contextmanager
+def open_clinic(database: OwnDatabase, kind: str) -> Iterator[Clinic]:
+    """Yield a clinic with a table of its own."""
+    clinic = Clinic(database, kind)
+    clinic.create()
+    try:
+        yield clinic
+    finally:
+        clinic.drop()
