@@ -74,7 +74,7 @@ class Client:
             self._exit_stack.callback(aws.close)
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
-        self._ciphers: dict[str, FieldCipher] = {}
+        self._ciphers: dict[tuple[str, bool], FieldCipher] = {}
         self._indexes: BlindIndexes | None = None
         self.key_services = KeyServices(
             settings,
@@ -194,24 +194,31 @@ class Client:
         """
         return self._async_secrets
 
-    def cipher(self, key: str) -> FieldCipher:
-        """Return the field cipher for the service's Transit key *key*."""
-        if (cached := self.peek_cipher(key)) is not None:
+    def cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher:
+        """Return the field cipher for the service's Transit key *key*.
+
+        Args:
+            key: The short name of the key.
+            self_contained: Whether its tokens carry their data keys, also if there is a store.
+
+        """
+        if (cached := self.peek_cipher(key, self_contained=self_contained)) is not None:
             return cached
         with self._lock:
-            if key not in self._ciphers:
+            if (key, self_contained) not in self._ciphers:
                 from app_integration.encryption.cipher import FieldCipher
 
-                self._ciphers[key] = FieldCipher(
+                self._ciphers[key, self_contained] = FieldCipher(
                     self.key_services.open(key),
                     self.settings.scope,
                     key_name=key,
                     data_keys=self._key_stores.get_data_keys(),
+                    self_contained=self_contained,
                     limits=self.settings.limits,
                     clock=self.clock,
                     report=_record_key_check,
                 )
-            return self._ciphers[key]
+            return self._ciphers[key, self_contained]
 
     def files(self, key: str | None = "pii") -> FileCipher:
         """Return the file cipher whose files the service's Transit key *key* can decrypt.
@@ -226,9 +233,9 @@ class Client:
 
         return FileCipher(self.key_services.open_recipient, self.settings.scope, key)
 
-    def peek_cipher(self, key: str) -> FieldCipher | None:
-        """Return the field cipher for *key*; None if it is not built yet."""
-        return self._ciphers.get(key)
+    def peek_cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher | None:
+        """Return the field cipher that :meth:`cipher` returns; None if it is not built yet."""
+        return self._ciphers.get((key, self_contained))
 
     @property
     def indexes(self) -> BlindIndexes:

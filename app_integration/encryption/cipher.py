@@ -77,6 +77,7 @@ class FieldCipher(CipherCore):
         key_name: str = "pii",
         *,
         data_keys: DataKeyStore | None = None,
+        self_contained: bool = False,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[int], bytes] = os.urandom,
@@ -90,6 +91,8 @@ class FieldCipher(CipherCore):
             scope: The service and the environment.
             key_name: The short name of the wrapping key.
             data_keys: The store of wrapped data keys; None writes self-contained tokens.
+            self_contained: Whether to write self-contained tokens although there is a store, from
+                which keyring tokens are read.
             limits: The limits of each data key; None uses the defaults.
             clock: Returns monotonic seconds.
             random: Returns that many unpredictable bytes.
@@ -112,7 +115,10 @@ class FieldCipher(CipherCore):
             report=report,
         )
         super().__init__(
-            keyring, writes_keyring_tokens=data_keys is not None, clock=clock, random=random
+            keyring,
+            writes_keyring_tokens=data_keys is not None and not self_contained,
+            clock=clock,
+            random=random,
         )
         self.rewrapper = Rewrapper(self)
         self.encrypt_field: EncryptField = fast_path.compile_encrypt_field(self)

@@ -40,7 +40,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     descriptor_class = EncryptedAttribute
     empty_strings_allowed = True
     #: A change of them changes no column, so its migration runs no SQL.
-    non_db_attrs = (*models.Field.non_db_attrs, "phase", "plaintext")
+    non_db_attrs = (*models.Field.non_db_attrs, "phase", "plaintext", "self_contained")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         key: str = "pii",
         plaintext: str | None = None,
         phase: str | None = None,
+        self_contained: bool = False,
         **options: Any,
     ) -> None:
         """Declare the field; no request is sent yet.
@@ -67,6 +68,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
                 before this one, with the name of its column (``db_column``).
             phase: ``dual-writing``, ``switched`` or ``nulling``, with *plaintext*. See
                 :class:`~app_integration.integrations.plaintext.Phase`.
+            self_contained: Whether its tokens carry their data keys, although others of the
+                application refer to a table of data keys.
             options: Django's own field options, such as ``null``.
 
         Raises:
@@ -79,6 +82,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.context = tuple(context)
         self.index = index
         self.key = key
+        self.self_contained = self_contained
         self.plaintext = _to_plaintext(field_id, plaintext, phase)
         self._declared_field: DeclaredField | None = None
 
@@ -90,6 +94,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         """Return name, path, args and kwargs, from which a migration rebuilds the field."""
         name, path, args, options = super().deconstruct()
         own: dict[str, Any] = {"context": self.context, "index": self.index, "key": self.key}
+        if self.self_contained:
+            own["self_contained"] = True
         if self.plaintext is not None:
             own |= {"plaintext": self.plaintext.column, "phase": str(self.plaintext.phase)}
         return name, path, [self.field_id, self.kind, *args], {**options, **own}
@@ -113,7 +119,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     @property
     def declared_field(self) -> DeclaredField:
         """Return the declared field, with the keys of the default client."""
-        cipher = default_client.get_default_client().cipher(self.key)
+        client = default_client.get_default_client()
+        cipher = client.cipher(self.key, self_contained=self.self_contained)
         if self._declared_field is None or self._declared_field.cipher is not cipher:
             self._declared_field = cipher.field(self.field_id, self.context_names, self.kind)
         return self._declared_field

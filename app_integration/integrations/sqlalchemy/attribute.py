@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper, mapped_column
+from sqlalchemy.orm.attributes import flag_modified
 
 from app_integration import default_client
 from app_integration.encryption.core import Token
@@ -46,6 +47,7 @@ class Encrypted:
         key: str = "pii",
         column: str | None = None,
         plaintext: Plaintext | None = None,
+        self_contained: bool = False,
     ) -> None:
         """Declare the attribute; no request is sent yet.
 
@@ -59,6 +61,8 @@ class Encrypted:
             key: The name of the service's Transit key.
             column: The name of the column of tokens; by default that of the attribute.
             plaintext: The plaintext column, while the table is migrated, and the phase.
+            self_contained: Whether its tokens carry their data keys, although others of the
+                application refer to a table of data keys.
 
         """
         self.field = field
@@ -70,6 +74,7 @@ class Encrypted:
         self._index = index
         self._nullable = nullable
         self._key = key
+        self._self_contained = self_contained
         self._declared_field: DeclaredField | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -124,6 +129,8 @@ class Encrypted:
         if value is None:
             known_values(row).pop(self.name, None)
             self._write(row, None, None)
+            # Another process may have given the row a token since it was loaded.
+            flag_modified(row, self.token_name)
             return
         # Encoded here only so that a value of a wrong type raises now and not at the flush.
         self.declared_field(type(row)).encode_value(value)
@@ -185,7 +192,8 @@ class Encrypted:
 
     def declared_field(self, owner: type) -> DeclaredField:
         """Return the declared field, with the keys of the default client."""
-        cipher = default_client.get_default_client().cipher(self._key)
+        client = default_client.get_default_client()
+        cipher = client.cipher(self._key, self_contained=self._self_contained)
         if self._declared_field is None or self._declared_field.cipher is not cipher:
             self._declared_field = cipher.field(self.field, self.context_names(owner), self._kind)
         return self._declared_field

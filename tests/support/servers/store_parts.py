@@ -154,8 +154,8 @@ class LocalClient:
         self._cipher = FieldCipher(keys, SCOPE)
         self._indexes: BlindIndexes | None = None
 
-    def cipher(self, key: str) -> FieldCipher:
-        assert key == "pii"
+    def cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher:
+        assert (key, self_contained) == ("pii", False)
         return self._cipher
 
     @property

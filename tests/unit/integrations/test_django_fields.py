@@ -49,6 +49,17 @@ class Person(EncryptedModel):
         app_label = "people"
 
 
+class Letter(EncryptedModel):
+    """A model of which one field keeps the tokens that carry their data keys."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    before = EncryptedField("letters.text", db_column="text", self_contained=True)
+    after = EncryptedField("letters.text", db_column="text_2")
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "people"
+
+
 @pytest.fixture
 def table(vault: MemoryApplication) -> Iterator[None]:
     """Create the model's table and the tables of keys."""
@@ -237,6 +248,15 @@ def test_unsaved_object_returns_assigned_values() -> None:
     assert (person.email, person.name) == ("ada@example.com", None)
     with pytest.raises(EncryptionError, match="a value of type int"):
         Person(email=7)
+
+
+def test_self_contained_field_writes_tokens_that_carry_their_data_key() -> None:
+    letter: Any = Letter(before="Dear Ada", after="Dear Ada")
+    before, after = (Letter._meta.get_field(name) for name in ("before", "after"))
+    assert isinstance(before.pre_save(letter, True).token, str)
+    assert isinstance(after.pre_save(letter, True).token, bytes)
+    assert before.clone().deconstruct()[3]["self_contained"] is True
+    assert "self_contained" not in after.deconstruct()[3]
 
 
 def test_migration_writer_serializes_the_fields() -> None:

@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -81,6 +82,16 @@ class Note(EncryptedRow, Base):
     text = Encrypted("notes.text", context=["id", "buyer"])
 
 
+class Letter(EncryptedRow, Base):
+    """A class of which one column keeps the tokens that carry their data keys."""
+
+    __tablename__ = "letters"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    before = Encrypted("letters.text", column="text", self_contained=True)
+    after = Encrypted("letters.text", column="text_2")
+
+
 @pytest.fixture
 def engine(vault: MemoryApplication) -> Iterator[Engine]:
     """Yield an in-memory database with the tables of keys."""
@@ -103,6 +114,30 @@ def ada() -> Person:
 
 def stored(session: Session, column: str) -> list[object]:
     return list(session.scalars(text(f"SELECT {column} FROM people")))
+
+
+def test_self_contained_attribute_writes_tokens_that_carry_their_data_key(engine: Engine) -> None:
+    with Session(engine) as session:
+        letter: Any = Letter(before="Dear Ada", after="Dear Ada")
+        session.add(letter)
+        session.commit()
+        assert isinstance(letter.before_token, str)
+        assert isinstance(letter.after_token, bytes)
+        letter.before_token = letter.after_token  # as if its application had written it
+        session.commit()
+        assert (letter.before, letter.after) == ("Dear Ada", "Dear Ada")
+
+
+def test_assigned_none_is_written_over_a_token_that_was_not_loaded(engine: Engine) -> None:
+    with Session(engine) as session, Session(engine) as other:
+        session.add(person := Person(email="ada@example.com"))
+        session.commit()
+        assert person.name is None
+        other.get_one(Person, person.id).name = "Ada"
+        other.commit()
+        person.name = None
+        session.commit()
+        assert stored(session, "name") == [None]
 
 
 def test_saved_values_are_read_back_and_stored_encrypted(session: Session) -> None:

@@ -924,7 +924,7 @@ SIGNATURES: Final = {
     "encryption.keys.stores.table:TableDataKeys": "engine, name=",
     "integrations.django.fields:BlindIndexField": "name, *, of, **options",
     "integrations.django.fields:EncryptedField": (
-        "field_id, kind=, *, context=, index=, key=, plaintext=, phase=, **options"
+        "field_id, kind=, *, context=, index=, key=, plaintext=, phase=, self_contained=, **options"
     ),
     "integrations.django.service:init": "model, path=",
     "integrations.django.service:metrics": "request",
@@ -938,7 +938,7 @@ SIGNATURES: Final = {
         "name, of, *, rows, distinct=, normalise=, low_entropy="
     ),
     "integrations.sqlalchemy:Encrypted": (
-        "field, kind=, *, context=, index=, nullable=, key=, column=, plaintext="
+        "field, kind=, *, context=, index=, nullable=, key=, column=, plaintext=, self_contained="
     ),
     "integrations.sqlalchemy:Index": "rows, distinct=, normalise=, low_entropy=, column=",
     "integrations.sqlalchemy:Plaintext": "column, phase, type=",

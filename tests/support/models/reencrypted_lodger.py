@@ -1,0 +1,91 @@
+"""Mapped classes of a table whose tokens are encrypted in another way, one for each version."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index
+
+DATA_KEYS, INDEX_KEYS = "lodger_data_keys", "lodger_index_keys"
+_ROWS: Final = 100_000
+_OLD_INDEX: Final = {"rows": _ROWS}
+_NEW_INDEX: Final = {"rows": _ROWS, "column": "lookup_2"}
+_OLD: Final = {"field": "lodgers.name", "data_keys": DATA_KEYS, "index": _OLD_INDEX}
+_NEW: Final = {"field": "lodgers.name", "token": "name_2", "index": _NEW_INDEX}
+#: How the table is migrated: what its plan says of the old tokens, of the new ones, and of both.
+PLANS: Final[dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]] = {
+    "key": (_OLD, _NEW, {"key": "index", "data_keys": DATA_KEYS}),
+    "mode": ({"index": _OLD_INDEX}, _NEW, {"data_keys": DATA_KEYS}),
+    "index": (
+        _OLD,
+        {**_NEW, "field": "lodgers.name.2", "index": {**_NEW_INDEX, "normalise": "casefold"}},
+        {"data_keys": DATA_KEYS},
+    ),
+}
+#: The versions of the application in their order.
+VERSIONS: Final = ("before", "dual-writing", "switched", "nulling", "after")
+
+
+def read_attribute(version: str) -> str:
+    """Return the encrypted attribute that *version* reads."""
+    return "name_old" if version in VERSIONS[:2] else "name_new"
+
+
+def lodger_class(kind: str, version: str) -> Any:
+    """Return the mapped class of one version of the application.
+
+    Args:
+        kind: How the table is migrated; one of :data:`PLANS`.
+        version: One of :data:`VERSIONS`.
+
+    """
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Lodger(EncryptedRow, Base):
+        __tablename__ = "lodgers"
+
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        visits: Mapped[int] = mapped_column(default=0)
+        if version != "after":
+            name_old = _old_attribute(kind)
+        if version != "before":
+            name_new = _new_attribute(kind)
+
+        @property
+        def name(self) -> Any:
+            return getattr(self, read_attribute(version))
+
+        @name.setter
+        def name(self, value: Any) -> None:
+            if version != "after":
+                self.name_old = None if version == "nulling" else value
+            if version != "before":
+                self.name_new = value
+
+    return Lodger
+
+
+def _old_attribute(kind: str) -> Encrypted:
+    return Encrypted(
+        "lodgers.name",
+        index=Index(_ROWS, column="name_index"),
+        nullable=True,
+        column="name",
+        self_contained=kind == "mode",
+    )
+
+
+def _new_attribute(kind: str) -> Encrypted:
+    _, new, plan = PLANS[kind]
+    return Encrypted(
+        new["field"],
+        index=Index(_ROWS, normalise=new["index"].get("normalise", "exact"), column="lookup_2"),
+        nullable=True,
+        key=plan.get("key", "pii"),
+        column="name_2",
+    )
