@@ -160,6 +160,18 @@ class House:
             assert "indexed:" in self.run("run", "--wait", "--postpone", "--duty", "1")
 
 
+@contextmanager
+def open_house(house: House) -> Iterator[None]:
+    """Create the table of *house* for the block."""
+    try:
+        house.create()
+        yield
+    finally:
+        with house.engine.begin() as connection:
+            for statement in _DROP:
+                connection.execute(text(statement))
+
+
 @pytest.fixture(params=[*PLANS])
 def house(
     request: pytest.FixtureRequest,
@@ -168,15 +180,10 @@ def house(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[House]:
-    engine, file = database_engine(), tmp_path / "lodgers.yaml"
-    house = House(request.param, engine, file, deployment.layout.root, monkeypatch, capsys)
-    try:
-        house.create()
+    file, root = tmp_path / "lodgers.yaml", deployment.layout.root
+    house = House(request.param, database_engine(), file, root, monkeypatch, capsys)
+    with open_house(house):
         yield house
-    finally:
-        with engine.begin() as connection:
-            for statement in _DROP:
-                connection.execute(text(statement))
 
 
 def check_old_tokens(house: House) -> None:

@@ -1,0 +1,143 @@
+"""Two encrypted fields of one value in Django, while tokens are encrypted in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import pytest
+
+from app_integration import database_engine
+from tests.integration.migration.test_reencryption_command import House, open_house
+from tests.support.databases import django_project
+from tests.support.models.reencrypted_lodger import VERSIONS, read_attribute
+from tests.support.servers.deployment import Deployment
+
+django_project.set_up()
+
+from django.db import models  # noqa: E402 (Django must be set up first)
+
+from app_integration.integrations.django import (  # noqa: E402 (as above)
+    BlindIndexField,
+    EncryptedField,
+    EncryptedModel,
+    find,
+)
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+
+
+def lodger_model(version: str) -> Any:
+    """Return the model of one version of the application."""
+
+    class Lodger(EncryptedModel):
+        id = models.UUIDField(primary_key=True, default=uuid4)
+        visits = models.IntegerField(default=0)
+        if version != "after":
+            name_old: Any = EncryptedField(
+                "lodgers.name", index="name_index", null=True, db_column="name"
+            )
+            name_index = BlindIndexField("lodgers.name", of=["name_old"], rows=100_000)
+        if version != "before":
+            name_new: Any = EncryptedField(
+                "lodgers.name", index="lookup_2", null=True, key="index", db_column="name_2"
+            )
+            lookup_2 = BlindIndexField("lodgers.name", of=["name_new"], rows=100_000)
+
+        class Meta:
+            app_label = f"lodgers_{version.replace('-', '_')}"
+            db_table = "lodgers"
+            managed = False
+
+        @property
+        def name(self) -> Any:
+            return getattr(self, read_attribute(version))
+
+        @name.setter
+        def name(self, value: Any) -> None:
+            if version != "after":
+                self.name_old = None if version == "nulling" else value
+            if version != "before":
+                self.name_new = value
+
+        def save(self, *args: Any, **options: Any) -> None:
+            # A row may have been loaded before the other column was filled or emptied.
+            self.name = self.name
+            super().save(*args, **options)
+
+    return Lodger
+
+
+MODELS: Final = {version: lodger_model(version) for version in VERSIONS}
+
+
+@pytest.fixture
+def house(
+    deployment: Deployment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[House]:
+    file, root = tmp_path / "lodgers.yaml", deployment.layout.root
+    house = House("key", database_engine(), file, root, monkeypatch, capsys)
+    with open_house(house), closing(house.engine.raw_connection()) as raw:
+        connection: Any = raw.driver_connection
+        with django_project.connected(connection.info):
+            yield house
+
+
+def write(house: House, version: str, *, stale: Any = None) -> UUID:
+    """Create, change and clear rows by *version*, and save one that was loaded earlier."""
+    model = MODELS[version]
+    first, second, third, *_ = model.objects.order_by("id")
+    row = model.objects.create(name=f"New of {version}")
+    house.values[row.pk] = row.name
+    first.name = f"Changed by {version}"
+    first.save()
+    house.values[first.pk] = first.name
+    assert first in find(model.objects, read_attribute(version), first.name)
+    second.visits += 1
+    second.save()
+    second.visits += 1
+    second.save(update_fields=["visits"])
+    third.name = None
+    third.save()
+    house.values[third.pk] = None
+    bulk = model(name=f"Bulk of {version}")
+    model.objects.bulk_create([bulk])
+    house.values[bulk.pk] = bulk.name
+    if stale is not None:
+        stale.visits += 1
+        stale.save()
+        house.values[stale.pk] = stale.name
+    key: UUID = row.pk
+    return key
+
+
+def test_models_write_two_tokens_of_each_value(house: House) -> None:
+    house.run("run", code=2)
+    write(house, "before")
+    key = write(house, "dual-writing")
+    stale = MODELS["dual-writing"].objects.order_by("-id").first()
+    assert "indexed:" in house.run("run", "--wait", "--postpone", "--duty", "1")
+    write(house, "dual-writing", stale=stale)
+    write(house, "switched")
+    assert read("dual-writing") == read("switched") == house.values
+    house.run("run")
+    write(house, "switched")
+    stale = MODELS["nulling"].objects.get(pk=key)
+    write(house, "nulling")
+    assert read("switched") == house.values
+    house.run("run", "--null", "--yes", "--duty", "1")
+    write(house, "nulling", stale=stale)
+    write(house, "after")
+    house.run("run", "--drop", "--yes")
+    write(house, "after")
+    assert read("after") == house.values
+
+
+def read(version: str) -> dict[UUID, Any]:
+    return {row.pk: row.name for row in MODELS[version].objects.all()}
