@@ -15,6 +15,7 @@ from migration.guard import bypasses, triggers
 from migration.migration_context import MigrationContext
 from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
+from migration.rows import source_sample
 from migration.stage import Stage
 from migration.table import table_lock
 from migration.table.migrated_table import MigratedTable
@@ -72,6 +73,7 @@ class Course:
 
         Raises:
             PlanRefused: If the plan does not fit the table. Nothing was changed.
+            OldTokenInvalid: If an old token does not decrypt as the plan says.
             NoRoom: If the server has no room for what the next pass writes.
             KeyUnavailable: If a key cannot be created, stored or read now.
             AccessDenied: If this identity may not use the service's keys.
@@ -105,7 +107,9 @@ class Course:
             forecast.require_room(forecast.read(context, connection).before_switch)
             table = plans.to_table(context.plan, live)
             # The application encrypts from then on, and creates no key of an index.
-            context.open_cipher(table)
+            cipher = context.open_cipher(table)
+            if table.has_old_tokens:
+                cipher.check_old_tokens(source_sample.read(connection, table, live))
             guarding.begin(connection, context.name, context.document, table, context.pacing)
 
     def _refuse(self) -> Waiting | None:

@@ -93,6 +93,16 @@ class RowCipher:
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
 
+    def check_old_tokens(self, rows: Rows) -> None:
+        """Check that the old tokens of *rows* decrypt, if they have such.
+
+        Raises:
+            OldTokenInvalid: If one does not. It names the row.
+            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
+
+        """
+        self._sources.decrypt(rows)
+
     def find_changes(self, opened: OpenedRows) -> dict[str, list[bool]]:
         """Return by old column whether its value differs from that of the token, for each row.
 

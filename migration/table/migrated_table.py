@@ -82,6 +82,11 @@ class MigratedTable:
         return (*self.plaintexts, *(each.column for each in self.old_indexes))
 
     @property
+    def has_old_tokens(self) -> bool:
+        """Return whether a column is migrated that has tokens."""
+        return any(each.old_context is not None for each in self.columns)
+
+    @property
     def written(self) -> tuple[str, ...]:
         """Return the columns of tokens and index values."""
         tokens = (each.token for each in self.columns)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Final
 
 import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 
+from app_integration.encryption.cipher import FieldCipher
 from migration import plaintext_columns
 from migration.guard import bypasses
 from migration.passes.passes import PassKind, RowsStayWrong
@@ -17,6 +19,7 @@ from migration.rows.source_cipher import OldTokenInvalid
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic, Quiet, open_clinic
+from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -87,6 +90,56 @@ def test_way_back_from_each_stage_has_what_was_written_meanwhile(
     clinic.advance(Stage.GUARDED)
 
 
+def test_plaintext_and_tokens_of_several_types_are_in_one_plan(other_key: Clinic) -> None:
+    columns = {
+        **{name: each.model_dump() for name, each in other_key.plan.columns.items()},
+        "phone": {"field": "patients.phone"},
+        "born": {"field": "patients.born", "type": "date", "token": "born_2", "encrypted": {}},
+    }
+    plan = {**other_key.plan.model_dump(exclude={"quiet_for"}), "columns": columns}
+    other_key.plan = MigrationPlan.model_validate({**plan, "quiet_for": "1s"})
+    declare = other_key.new.field.cipher
+    assert isinstance(declare, FieldCipher)
+    born = declare.field("patients.born", ("id",), date)
+    other_key.fields |= {"phone": declare.field("patients.phone", ("id",)), "born": born}
+    other_key.old_fields["born"] = born
+    other_key.execute("ALTER TABLE patients ADD phone varchar(20), ADD born bytea")
+    days = {patient: date(1980, 1, 1) + timedelta(patient) for patient in range(1, ROWS + 1, 2)}
+    for patient, day in days.items():
+        token = str(born.encrypt(day, patient)).encode()
+        other_key.execute(
+            "UPDATE patients SET phone = %s, born = %s WHERE id = %s", f"0{patient}", token, patient
+        )
+
+    def check(column: str) -> None:
+        stored = other_key.execute(f"SELECT id, {column} FROM patients WHERE {column} IS NOT NULL")
+        assert {patient: born.decrypt(token.decode(), patient) for patient, token in stored} == days
+
+    other_key.advance(Stage.SWITCHED)
+    check("born_2")
+    other_key.advance(Stage.NULLED)
+    assert other_key.execute("SELECT count(phone), count(born) FROM patients") == [(0, 0)]
+    assert [other_key.undo(), other_key.undo()] == [Stage.SWITCHED, Stage.INDEXED]
+    check("born")
+    phones = other_key.execute("SELECT id, phone FROM patients WHERE phone IS NOT NULL")
+    assert dict(phones) == {patient: f"0{patient}" for patient in days}
+    for stage in (Stage.SWITCHED, Stage.NULLED, Stage.DROPPED):
+        other_key.advance(stage)
+    check("born_2")
+    assert other_key.read_new() == other_key.values
+
+
+def test_required_old_index_is_required_again_on_the_way_back(other_key: Clinic) -> None:
+    other_key.execute("ALTER TABLE patients ALTER email_index SET NOT NULL")
+    before = other_key.columns()
+    other_key.advance(Stage.NULLED)
+    other_key.write_new(1, "Late@example.com")
+    while other_key.undo() is not None:
+        pass
+    assert other_key.columns() == before
+    assert other_key.read_old() == other_key.values
+
+
 def test_new_token_of_another_value_is_replaced(clinic: Clinic) -> None:
     clinic.advance(Stage.BACKFILLED)
     token, _ = clinic.new.written({"id": 7, "ward": "w7"}, "wrong@example.com")
@@ -108,16 +161,21 @@ def test_row_whose_new_token_does_not_open_keeps_its_old_one(other_key: Clinic) 
     assert other_key.read_new() == other_key.values
 
 
-@pytest.mark.parametrize("before", [None, Stage.BACKFILLED])
+def test_plan_of_other_tokens_is_refused_before_anything_is_changed(other_key: Clinic) -> None:
+    before, other_key.old_fields = other_key.columns(), other_key.fields
+    with pytest.raises(OldTokenInvalid, match="row 1, column email: its token does not decrypt"):
+        other_key.advance(Stage.GUARDED)
+    assert other_key.columns() == before
+
+
+@pytest.mark.parametrize("before", [Stage.GUARDED, Stage.BACKFILLED])
 def test_old_token_that_does_not_open_ends_the_command_and_is_named(
-    other_key: Clinic, before: Stage | None
+    other_key: Clinic, before: Stage
 ) -> None:
-    if before is None:
-        other_key.execute(_SPOIL)
-    else:
-        other_key.advance(before)
-        # As a faulty application would bring it, past the guard.
-        other_key.execute(_SPOIL.replace("SET ", "SET email_2 = (SELECT email_2 FROM one), "))
+    other_key.advance(before)
+    # As a faulty application would bring it: later with a new token, past the guard.
+    token = "" if before is Stage.GUARDED else "email_2 = (SELECT email_2 FROM one), "
+    other_key.execute(_SPOIL.replace("SET ", f"SET {token}"))
     for _ in range(2):
         with pytest.raises(OldTokenInvalid) as caught:
             other_key.advance(Stage.SWITCHED)

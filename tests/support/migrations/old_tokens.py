@@ -104,6 +104,11 @@ class Clinic:
         watch: Is told how the passes go on.
         between: Called after each pass.
         values: The value of each patient, as the application wrote it last.
+        plan: The plan.
+        old: How the application encrypts before the migration.
+        new: How it encrypts after it.
+        fields: The declared field of each column's new tokens.
+        old_fields: The declared field of each column's old tokens.
 
     """
 
@@ -128,6 +133,7 @@ class Clinic:
         world, indexes = cipher_parts.World(), index_parts.World().process()
         self.old = self._encryption(world, indexes, old, "patients.email.old", "exact")
         self.new = self._encryption(world, indexes, new, "patients.email", "email")
+        self.fields, self.old_fields = {"email": self.new.field}, {"email": self.old.field}
         self._idle: list[Connection] = []
 
     @staticmethod
@@ -168,8 +174,8 @@ class Clinic:
 
     def open_cipher(self, table: MigratedTable) -> RowCipher:
         """Return a cipher as the service's keys make it."""
-        sources = SourceCipher(table, {"email": self.old.field}, {"email_index": self.old.index})
-        return RowCipher(table, {"email": self.new.field}, {"lookup_2": self.new.index}, sources)
+        sources = SourceCipher(table, self.old_fields, {"email_index": self.old.index})
+        return RowCipher(table, self.fields, {"lookup_2": self.new.index}, sources)
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
         """Run the workers of a pass, as a command does."""
