@@ -199,16 +199,20 @@ def _fill_columns(row: Any) -> None:
 
 
 def _update_indexes(row: Any) -> None:
-    """Set the index values of *row* to those of its current values."""
+    """Set the index values of *row* to those of its current values.
+
+    That of a value that is written is written too, even if it is the one that was loaded: another
+    process may have changed both meanwhile.
+    """
     attributes = encrypted_attributes(type(row))
     for column in index_columns(type(row)):
         of = [attributes.get(name) for name in column.of]
-        if not any(each is not None and each.plaintext is not None for each in of):
+        if any(map(partial(_is_written, row), column.of)):
+            plaintext_column.write(row, column.column, column.compute(row))
+        elif not any(each is not None and each.plaintext is not None for each in of):
             value = column.compute(row)
             if getattr(row, column.column) != value:
                 setattr(row, column.column, value)
-        elif any(map(partial(_is_written, row), column.of)):
-            plaintext_column.write(row, column.column, column.compute(row))
 
 
 def _is_written(row: Any, name: str) -> bool:

@@ -140,6 +140,18 @@ def test_assigned_none_is_written_over_a_token_that_was_not_loaded(engine: Engin
         assert stored(session, "name") == [None]
 
 
+def test_value_that_another_process_changed_meanwhile_is_found_again(engine: Engine) -> None:
+    with Session(engine) as session, Session(engine) as other:
+        session.add(person := ada())
+        session.commit()
+        assert person.email == "Ada@Example.com"
+        other.get_one(Person, person.id).email = "other@example.com"
+        other.commit()
+        person.email = "Ada@Example.com"  # its index value is the one that was loaded
+        session.commit()
+        assert find(session, Person.email, "ada@example.com") == [person]
+
+
 def test_saved_values_are_read_back_and_stored_encrypted(session: Session) -> None:
     session.add(ada())
     session.commit()
