@@ -195,13 +195,7 @@ class Client:
         return self._async_secrets
 
     def cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher:
-        """Return the field cipher for the service's Transit key *key*.
-
-        Args:
-            key: The short name of the key.
-            self_contained: Whether its tokens carry their data keys, also if there is a store.
-
-        """
+        """Return the field cipher for the Transit key *key*. See :class:`FieldCipher`."""
         if (cached := self.peek_cipher(key, self_contained=self_contained)) is not None:
             return cached
         with self._lock:

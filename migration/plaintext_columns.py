@@ -123,8 +123,7 @@ def require_values(
         constraints.remove(connection, table, HAS_PLAINTEXT, pacing)
         raise PlaintextMissing(
             f"{table.schema}.{table.name}: rows have no value in {', '.join(table.old_columns)},"
-            " and have its token, or it was NOT NULL; deploy the version that writes"
-            f" {table.old_values} and new tokens, and repeat the command"
+            " and have its token, or it was NOT NULL; deploy the version that writes both first"
         ) from None
     table_lock.change(connection, table, require, pacing)
 

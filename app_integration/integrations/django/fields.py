@@ -66,10 +66,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             key: The name of the service's Transit key.
             plaintext: The name of the plaintext field, while the table is migrated. Declare that
                 before this one, with the name of its column (``db_column``).
-            phase: ``dual-writing``, ``switched`` or ``nulling``, with *plaintext*. See
-                :class:`~app_integration.integrations.plaintext.Phase`.
-            self_contained: Whether its tokens carry their data keys, although others of the
-                application refer to a table of data keys.
+            phase: Its :class:`~app_integration.integrations.plaintext.Phase`, with *plaintext*.
+            self_contained: Whether its tokens carry their data keys, although there is a table.
             options: Django's own field options, such as ``null``.
 
         Raises:
@@ -94,8 +92,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         """Return name, path, args and kwargs, from which a migration rebuilds the field."""
         name, path, args, options = super().deconstruct()
         own: dict[str, Any] = {"context": self.context, "index": self.index, "key": self.key}
-        if self.self_contained:
-            own["self_contained"] = True
+        own |= {"self_contained": True} if self.self_contained else {}
         if self.plaintext is not None:
             own |= {"plaintext": self.plaintext.column, "phase": str(self.plaintext.phase)}
         return name, path, [self.field_id, self.kind, *args], {**options, **own}
