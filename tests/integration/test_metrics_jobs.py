@@ -47,6 +47,8 @@ AS_USER: Final = f"""
 import os, sys
 import _strptime, duckdb, encodings.idna, encodings.utf_8_sig, prometheus_client
 import console.cli
+from console.commands import COMMANDS, Commands
+[*Commands(COMMANDS).values()]
 os.setgroups([{METRICS}])
 os.setgid({USER})
 os.setuid({USER})
