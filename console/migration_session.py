@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
+from sqlalchemy import event
 
 from app_integration.errors import StrongroomError
 from console import operate
@@ -69,6 +70,7 @@ def open_migration(
     with open_service_client(plan.service, env, root) as client, _database_errors(plan):
         url = read_url(client).render_as_string()
         engine = client.database_engine(role, url)
+        event.listen(engine, "connect", _set_patience)
         # Keys are stored in transactions of SQLAlchemy, and the rest commits each statement.
         keys = client.database_engine(role, url)
         yield MigrationContext(
@@ -95,12 +97,16 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
         raise MigrationFailed(f"migration {plan.migration}: the database: {reason}") from None
 
 
+def _set_patience(connection: psycopg.Connection, _record: object) -> None:
+    connection.execute(_PATIENT)
+    connection.commit()
+
+
 @contextmanager
 def _connect(engine: Engine) -> Iterator[psycopg.Connection]:
     try:
         with driver_connection(engine) as connection:
             connection.autocommit = True
-            connection.execute(_PATIENT)
             yield connection
     except psycopg.OperationalError:
         # Else the next one might be another broken one of the pool.

@@ -12,7 +12,7 @@ from migration.forecast import estimate, outlook, room, sample
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.forecast.room import Verdict
-from migration.forecast.sample import Sample
+from migration.forecast.sample import Plaintexts, Sample
 from migration.migration_context import MigrationContext
 from migration.table import column_rules
 from migration.table.live_checks import find_problems
@@ -81,16 +81,18 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
 
 def _without_old_tokens(plan: MigrationPlan, found: Sample) -> Sample:
     """Return *found* with the sizes of values, and not of the old tokens that have them."""
-    old = {name: each.encrypted for name, each in plan.columns.items()}
     values = {
-        name: each if how is None else replace(each, size=_value_size(each.size, how))
-        for name, each, how in ((name, each, old[name]) for name, each in found.plaintexts.items())
+        name: _without_old_token(each, plan.columns[name].encrypted)
+        for name, each in found.plaintexts.items()
     }
     return replace(found, plaintexts=values)
 
 
-def _value_size(size: float, how: OldEncryption) -> float:
-    return estimate.value_size(size, has_data_keys=how.data_keys is not None)
+def _without_old_token(column: Plaintexts, old: OldEncryption | None) -> Plaintexts:
+    if old is None:
+        return column
+    size = estimate.value_size(column.size, has_data_keys=old.data_keys is not None)
+    return replace(column, size=size)
 
 
 def require_room(verdict: Verdict) -> None:

@@ -54,21 +54,22 @@ def open_cipher(
     """
     if plan.data_keys is not None:
         TableDataKeys(engine, plan.data_keys).create()
-    old_keys = {
-        name: (each.encrypted.key, each.encrypted.data_keys)
-        for name, each in plan.columns.items()
-        if each.encrypted is not None
-    }
+    encrypted = {name: each.encrypted for name, each in plan.columns.items()}
+    old = {name: each for name, each in encrypted.items() if each is not None}
     new_keys = plan.key, plan.data_keys
-    ciphers = _open_ciphers(client, engine, (*old_keys.values(), new_keys))
-    fields = {each.plaintext: _declare_new(ciphers[new_keys], plan, each) for each in table.columns}
+    ciphers = _open_ciphers(client, engine, (*map(_keys, old.values()), new_keys))
+    columns = {each.plaintext: each for each in table.columns}
+    fields = {name: _declare_new(ciphers[new_keys], plan, each) for name, each in columns.items()}
     old_fields = {
-        each.plaintext: _declare_old(ciphers[old_keys[each.plaintext]], plan, each)
-        for each in table.columns
-        if each.plaintext in old_keys
+        name: _declare_old(ciphers[_keys(each)], plan, each, columns[name])
+        for name, each in old.items()
     }
-    new, old = _open_indexes(client, engine, plan)
-    return RowCipher(table, fields, new, SourceCipher(table, old_fields, old))
+    new_indexes, old_indexes = _open_indexes(client, engine, plan)
+    return RowCipher(table, fields, new_indexes, SourceCipher(table, old_fields, old_indexes))
+
+
+def _keys(old: OldEncryption) -> _Keys:
+    return old.key, old.data_keys
 
 
 def _open_ciphers(
@@ -90,10 +91,11 @@ def _declare_new(cipher: FieldCipher, plan: MigrationPlan, column: MigratedColum
     return cipher.field(declared.field, context, TYPES[declared.type])
 
 
-def _declare_old(cipher: FieldCipher, plan: MigrationPlan, column: MigratedColumn) -> DeclaredField:
-    """Return the field of the old tokens of *column*, which has such tokens."""
+def _declare_old(
+    cipher: FieldCipher, plan: MigrationPlan, old: OldEncryption, column: MigratedColumn
+) -> DeclaredField:
+    """Return the field of the old tokens of *column*."""
     declared = plan.columns[column.plaintext]
-    old = declared.encrypted or OldEncryption()
     attributes = plan.attributes if old.attributes is None else old.attributes
     context = [attributes.get(name, name) for name in column.old_context or ()]
     return cipher.field(old.field or declared.field, context, TYPES[declared.type])

@@ -106,10 +106,11 @@ class SourceCipher:
 
         """
         chosen = {
-            name: [value if is_written else None for value, is_written in zip(*pair, strict=True)]
-            for name, pair in (
-                (name, (values.columns[name], each)) for name, each in changes.items()
-            )
+            name: [
+                value if is_written else None
+                for value, is_written in zip(values.columns[name], each, strict=True)
+            ]
+            for name, each in changes.items()
         }
         written: dict[str, list[Any]] = dict(chosen)
         for column, field, context in self._encrypted(values):

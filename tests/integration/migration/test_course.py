@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
 import pytest
-from psycopg import Connection
 from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
@@ -22,15 +18,13 @@ from migration.forecast import forecast
 from migration.guard import triggers
 from migration.migration_context import MigrationContext
 from migration.passes import passes
-from migration.passes.pass_worker import PassWorker
 from migration.passes.passes import PassKind
-from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.throttle import Limits
+from migration.passes.ranges import PassProgress
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
-from migration.table.table_lock import Pacing
 from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.course_driver import CourseDriver, Quiet
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan
 
@@ -57,19 +51,6 @@ _SETUP: Final = f"""
 _BACK: Final = [Stage.SWITCHED, Stage.NULLED]
 
 
-class Quiet:
-    """A watch that shows nothing."""
-
-    def show(self, progress: PassProgress) -> None:
-        pass
-
-    def show_hold(self, reason: str | None) -> None:
-        assert reason is None
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
-
-
 class Leaving(Quiet):
     """A watch with which a worker is interrupted after its second batch."""
 
@@ -79,12 +60,13 @@ class Leaving(Quiet):
 
 
 @dataclass
-class Hotel:
+class Hotel(CourseDriver):
     """An application of guests, whose table is migrated."""
 
-    database: OwnDatabase
+    batch = 50
 
     def __post_init__(self) -> None:
+        self.plan = MigrationPlan.model_validate(PLAN)
         cipher = FieldCipher(
             cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
         )
@@ -92,51 +74,13 @@ class Hotel:
         indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
         self.index = indexes.index("guests.email", rows=100_000, normalise="email")
         self.index.create()
-        self.passes: list[str] = []
-        self.stages: list[Stage] = []
-        self.between: Callable[[PassKind], object] = lambda _: None
-        self.watch = Quiet()
-        self._idle: list[Connection] = []
 
     def context(self, **changes: object) -> MigrationContext:
-        pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
         plan = MigrationPlan.model_validate({**PLAN, **changes})
-        return MigrationContext(plan, self.connect, self.open_cipher, pacing)
+        return replace(super().context(), plan=plan)
 
     def open_cipher(self, table: MigratedTable) -> RowCipher:
         return RowCipher(table, {"email": self.email}, {"email_index": self.index})
-
-    def run(self, kind: PassKind, pass_: Ranges) -> None:
-        self.passes.append(kind)
-        PassWorker(self.context(), self.watch, Limits(), duty=1.0, batch=50).run(kind, pass_)
-        self.between(kind)
-
-    def advance(self, to: Stage) -> None:
-        """Go on to the stage *to*, and wait for a quiet second."""
-        end = time.monotonic() + 30
-        while Course(self.context(), self.run, self.stages.append).advance(to) is not None:
-            assert time.monotonic() < end
-            time.sleep(0.1)
-
-    def undo(self) -> Stage | None:
-        return way_back.go_back(self.context(), self.run).to
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        connection = self._idle.pop() if self._idle else self.database.connect()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-
-    def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
-
-    def execute(self, statement: Any, *values: object) -> list[Any]:
-        with self.connect() as connection:
-            cursor = connection.execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
 
     def token(self, guest: int, email: str) -> tuple[object, object]:
         return self.email.encrypt(email, guest), self.index.value(email)

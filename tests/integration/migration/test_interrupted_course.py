@@ -166,7 +166,7 @@ def test_error_of_the_database_has_no_value(hotel: Hotel) -> None:
     hotel.advance(Stage.GUARDED)
     hotel.execute(
         "CREATE FUNCTION check_guest() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN RAISE 'bad address %%', NEW.email; END$$"
+        " $$BEGIN RAISE 'bad address %', NEW.email; END$$"
     )
     hotel.execute(
         "CREATE TRIGGER check_guest BEFORE UPDATE ON guests FOR EACH ROW"

@@ -18,7 +18,8 @@ from migration.passes.ranges import PassProgress
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic, Quiet, open_clinic
+from tests.support.migrations.course_driver import Quiet
+from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic, open_clinic
 from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = pytest.mark.requires("embedded")

@@ -13,7 +13,7 @@ import pytest
 from app_integration import database_engine
 from tests.integration.migration.test_reencryption_command import House, open_house
 from tests.support.databases import django_project
-from tests.support.models.reencrypted_lodger import VERSIONS, read_attribute
+from tests.support.models.reencrypted_lodger import VERSIONS, name_property, read_attribute
 from tests.support.servers.deployment import Deployment
 
 django_project.set_up()
@@ -52,16 +52,7 @@ def lodger_model(version: str) -> Any:
             db_table = "lodgers"
             managed = False
 
-        @property
-        def name(self) -> Any:
-            return getattr(self, read_attribute(version))
-
-        @name.setter
-        def name(self, value: Any) -> None:
-            if version != "after":
-                self.name_old = None if version == "nulling" else value
-            if version != "before":
-                self.name_new = value
+        name = name_property(version)
 
         def save(self, *args: Any, **options: Any) -> None:
             # A row may have been loaded before the other column was filled or emptied.

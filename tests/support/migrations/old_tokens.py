@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.declared_field import DeclaredField
-from migration import way_back
-from migration.course import Course
-from migration.migration_context import MigrationContext
-from migration.passes.pass_worker import PassWorker, Watch
-from migration.passes.passes import PassKind
-from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.throttle import Limits
 from migration.rows.row_cipher import RowCipher
 from migration.rows.source_cipher import SourceCipher
-from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
-from migration.table.table_lock import Pacing
 from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.course_driver import CourseDriver
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan
 
@@ -81,30 +70,13 @@ class Encryption:
         return self.field.decrypt(token, *(row[name] for name in self.context))
 
 
-class Quiet(Watch):
-    """A watch that shows nothing."""
-
-    def show(self, progress: PassProgress) -> None:
-        pass
-
-    def show_hold(self, reason: str | None) -> None:
-        assert reason is None
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
-
-
 @dataclass
-class Clinic:
+class Clinic(CourseDriver):
     """An application of patients, whose encrypted column is encrypted in another way.
 
     Attributes:
-        database: The database of its table.
         kind: How; one of :data:`KINDS`.
-        watch: Is told how the passes go on.
-        between: Called after each pass.
         values: The value of each patient, as the application wrote it last.
-        plan: The plan.
         old: How the application encrypts before the migration.
         new: How it encrypts after it.
         fields: The declared field of each column's new tokens.
@@ -112,10 +84,9 @@ class Clinic:
 
     """
 
-    database: OwnDatabase
+    batch = 25
+
     kind: str
-    watch: Watch = field(default_factory=Quiet)
-    between: Callable[[PassKind], object] = field(default=lambda _: None)
     values: dict[int, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,7 +105,6 @@ class Clinic:
         self.old = self._encryption(world, indexes, old, "patients.email.old", "exact")
         self.new = self._encryption(world, indexes, new, "patients.email", "email")
         self.fields, self.old_fields = {"email": self.new.field}, {"email": self.old.field}
-        self._idle: list[Connection] = []
 
     @staticmethod
     def _encryption(
@@ -164,49 +134,12 @@ class Clinic:
         """Drop what :meth:`create` created, and what migrations left."""
         self.execute("DROP TABLE patients CASCADE")
         self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
-        for connection in self._idle:
-            connection.close()
-
-    def context(self) -> MigrationContext:
-        """Return what each step of the migration needs."""
-        pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
-        return MigrationContext(self.plan, self.connect, self.open_cipher, pacing)
+        self.close()
 
     def open_cipher(self, table: MigratedTable) -> RowCipher:
         """Return a cipher as the service's keys make it."""
         sources = SourceCipher(table, self.old_fields, {"email_index": self.old.index})
         return RowCipher(table, self.fields, {"lookup_2": self.new.index}, sources)
-
-    def run(self, kind: PassKind, pass_: Ranges) -> None:
-        """Run the workers of a pass, as a command does."""
-        PassWorker(self.context(), self.watch, Limits(), duty=1.0, batch=25).run(kind, pass_)
-        self.between(kind)
-
-    def advance(self, to: Stage) -> None:
-        """Go on to the stage *to*, and wait for a quiet second."""
-        end = time.monotonic() + 30
-        while Course(self.context(), self.run, lambda _: None).advance(to) is not None:
-            assert time.monotonic() < end
-            time.sleep(0.1)
-
-    def undo(self) -> Stage | None:
-        """Go one step back, and return the stage after it."""
-        return way_back.go_back(self.context(), self.run).to
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """Yield a connection that commits each statement."""
-        connection = self._idle.pop() if self._idle else self.database.connect()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-
-    def execute(self, statement: Any, *values: object) -> list[Any]:
-        """Execute one statement, and return its rows."""
-        with self.connect() as connection:
-            cursor = connection.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
 
     def write_old(self, patient: int, email: str | None) -> None:
         """Write as the version before the migration: the old token alone."""

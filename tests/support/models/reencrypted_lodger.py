@@ -34,6 +34,21 @@ def read_attribute(version: str) -> str:
     return "name_old" if version in VERSIONS[:2] else "name_new"
 
 
+def name_property(version: str) -> Any:
+    """Return the property that reads one of the two attributes and writes both."""
+
+    def read(row: Any) -> Any:
+        return getattr(row, read_attribute(version))
+
+    def write(row: Any, value: Any) -> None:
+        if version != "after":
+            row.name_old = None if version == "nulling" else value
+        if version != "before":
+            row.name_new = value
+
+    return property(read, write)
+
+
 def lodger_class(kind: str, version: str) -> Any:
     """Return the mapped class of one version of the application.
 
@@ -56,16 +71,7 @@ def lodger_class(kind: str, version: str) -> Any:
         if version != "before":
             name_new = _new_attribute(kind)
 
-        @property
-        def name(self) -> Any:
-            return getattr(self, read_attribute(version))
-
-        @name.setter
-        def name(self, value: Any) -> None:
-            if version != "after":
-                self.name_old = None if version == "nulling" else value
-            if version != "before":
-                self.name_new = value
+        name = name_property(version)
 
     return Lodger
 

@@ -1,0 +1,113 @@
+"""Application whose table is migrated, with the commands of its migration."""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from psycopg import Connection
+
+from migration import way_back
+from migration.course import Course
+from migration.migration_context import MigrationContext
+from migration.passes.pass_worker import PassWorker, Watch
+from migration.passes.passes import PassKind
+from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.throttle import Limits
+from migration.rows.row_cipher import RowCipher
+from migration.stage import Stage
+from migration.table.migrated_table import MigratedTable
+from migration.table.table_lock import Pacing
+from tests.support.databases.own_database import OwnDatabase
+from vault.declare.schema.migration import MigrationPlan
+
+
+class Quiet(Watch):
+    """A watch that shows nothing."""
+
+    def show(self, progress: PassProgress) -> None:
+        pass
+
+    def show_hold(self, reason: str | None) -> None:
+        assert reason is None
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+@dataclass
+class CourseDriver(ABC):
+    """An application whose table is migrated.
+
+    Attributes:
+        database: The database of its table.
+        plan: The plan.
+        passes: The passes that were run.
+        stages: The stages that were entered.
+        watch: Is told how the passes go on.
+        between: Called after each pass.
+
+    """
+
+    #: Rows of a batch.
+    batch: ClassVar[int]
+
+    database: OwnDatabase
+    plan: MigrationPlan = field(init=False)
+    passes: list[str] = field(init=False, default_factory=list)
+    stages: list[Stage] = field(init=False, default_factory=list)
+    watch: Watch = field(kw_only=True, default_factory=Quiet)
+    between: Callable[[PassKind], object] = field(kw_only=True, default=lambda _: None)
+    _idle: list[Connection] = field(init=False, default_factory=list)
+
+    @abstractmethod
+    def open_cipher(self, table: MigratedTable) -> RowCipher:
+        """Return a cipher as the service's keys make it."""
+
+    def context(self) -> MigrationContext:
+        """Return what each step of the migration needs."""
+        pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
+        return MigrationContext(self.plan, self.connect, self.open_cipher, pacing)
+
+    def run(self, kind: PassKind, pass_: Ranges) -> None:
+        """Run the workers of a pass, as a command does."""
+        self.passes.append(kind)
+        worker = PassWorker(self.context(), self.watch, Limits(), duty=1.0, batch=self.batch)
+        worker.run(kind, pass_)
+        self.between(kind)
+
+    def advance(self, to: Stage) -> None:
+        """Go on to the stage *to*, and wait for a quiet second."""
+        end = time.monotonic() + 30
+        while Course(self.context(), self.run, self.stages.append).advance(to) is not None:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def undo(self) -> Stage | None:
+        """Go one step back, and return the stage after it."""
+        return way_back.go_back(self.context(), self.run).to
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection that commits each statement."""
+        connection = self._idle.pop() if self._idle else self.database.connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close its connections."""
+        for connection in self._idle:
+            connection.close()
+
+    def execute(self, statement: Any, *values: object) -> list[Any]:
+        """Execute one statement, and return its rows."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
