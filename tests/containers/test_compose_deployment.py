@@ -46,6 +46,7 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.docker.compose import LABEL, TITLES, sort_by_dependency
 from vault.runtime.docker.compose_init import ComposeInit
+from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import open_engine
 from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
@@ -68,8 +69,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     local = LocalDeployment(layout, Ports(*free_ports(6)), load(), ContainersOf(ROOT))
     stack = Stack(local)
     try:
-        up = stack.compose("up", "--wait", "--build")
-        assert up.returncode == 0, up.stderr
+        for done in (stack.build(), stack.compose("up", "--wait")):
+            assert done.returncode == 0, done.stderr
         yield stack
     finally:
         stack.compose("down", "--volumes")
@@ -437,6 +438,18 @@ def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> N
     assert "an image is not available" in done.stderr
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_image_is_the_same_for_each_deployment_of_the_code(tmp_path: Path) -> None:
+    require_images()
+    found = set()
+    for name in ("one", "two"):
+        layout = Layout(tmp_path / name / ".strongroom")
+        project = ContainerRuntime(layout, Ports(), (), ROOT).project
+        project.ensure_images(project.file())
+        with open_engine() as engine:
+            found.add(engine.images.get("strongroom:local").id)
+    assert len(found) == 1
 
 
 def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path: Path) -> None:

@@ -30,9 +30,16 @@ class Stack:
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``docker compose`` as a user would."""
+        return self._compose("--project-name", self.servers.project.name, *arguments)
+
+    def build(self) -> subprocess.CompletedProcess[str]:
+        """Build the image under the file's own name, as a user does who names no other project."""
+        return self._compose("build", "--quiet")
+
+    def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
         return subprocess.run(
-            ["docker", "compose", "--project-name", self.servers.project.name, *arguments],  # noqa: S607
+            ["docker", "compose", *arguments],  # noqa: S607
             cwd=ROOT,
             env={**os.environ, **ports},
             stdin=subprocess.DEVNULL,

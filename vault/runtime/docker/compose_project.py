@@ -50,10 +50,14 @@ class ComposeProject:
             StartFailed: If it fails. The error contains the end of its output.
 
         """
+        self._run_as(self.name, *arguments)
+
+    def _run_as(self, name: str, *arguments: str) -> None:
+        """Do what :meth:`run` does, as the project *name*."""
         run_compose(
             f"docker compose {arguments[0]}",
             *_ONE_FILE,
-            *("--project-name", self.name),
+            *("--project-name", name),
             *arguments,
             folder=self.folder,
             variables=self._variables(),
@@ -71,6 +75,11 @@ class ComposeProject:
     def ensure_images(self, file: ComposeFile) -> None:
         """Build the images of *file* from the current code, and pull those that are missing.
 
+        They are built under the file's own name, because compose writes the project's into an
+        image: another deployment of the same code would replace it by one with another id, and
+        the next ``up`` here would recreate the containers, with which a dev-mode server loses
+        its data.
+
         Raises:
             NoEngine: If an image is not available.
 
@@ -78,7 +87,7 @@ class ComposeProject:
         try:
             if file.needs_tool:
                 tool_image.ensure()
-            self.run("build", "--quiet")
+            self._run_as(file.name, "build", "--quiet")
             self.run("pull", "--policy=missing", "--ignore-buildable", "--quiet")
         except StartFailed as failed:
             raise NoEngine(
