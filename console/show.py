@@ -12,8 +12,6 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.compiler.formats import BY_SUFFIX
 from app_integration.client import Client
@@ -230,6 +228,9 @@ def _connect(deployed: ServiceDeployment, client: Client, database: Database) ->
 
     The call has an address if the service has no secret ``database-url``.
     """
+    from sqlalchemy import text  # noqa: PLC0415 (status and down need none of it)
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (as above)
+
     url = None
     if "database-url" not in deployed.declaration.secrets(deployed.scope):
         url = f"postgresql+psycopg://{HOST}:{deployed.ports.database}/{database.name}"

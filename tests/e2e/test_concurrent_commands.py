@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from agent.unit_state import read_state, state_file
 from app_integration.names import Environment, Scope
 from tests.support.polling import wait_until
+from tests.support.processes import forked_command
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
@@ -42,7 +42,7 @@ class Clone(Shell):
         """Start ``strongroom`` with *arguments*."""
         ports = {setting(name): str(port) for name, port in self.ports.by_name().items()}
         return subprocess.Popen(
-            [sys.executable, "-m", "console", *arguments, "--root", str(self.layout.root)],
+            [*forked_command.command(), *arguments, "--root", str(self.layout.root)],
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Final
 import pytest
 
 from app_integration.testing.ports import free_ports
+from tests.support.processes import forked_command
 from tests.support.servers.deployment import Deployment
 from vault.declare import load
 from vault.declare.repository import FILE
@@ -76,7 +78,8 @@ class Workspace:
     def __post_init__(self) -> None:
         # Without -P, because the agents import models from the repository, the workspace.
         self._script(".venv/bin/python", f'exec {sys.executable} "$@"')
-        self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
+        program = shlex.join(forked_command.command(safe_path=True))
+        self._script(".venv/bin/strongroom", f'exec {program} "$@"')
         (self.folder / ".venv/bin/bao").symlink_to(openbao_path())
         for name in LINKED:
             (self.folder / name).symlink_to(ROOT / name)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
+from tests.support.processes import forked_command
 from tests.support.servers.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
@@ -54,7 +54,7 @@ class Pair:
         """Run the command, and return its exit code and both outputs."""
         credentials = ("--credentials", self.credential(role)) if role else ()
         done = subprocess.run(
-            [sys.executable, "-m", "console", "environments", "diff", *arguments, *credentials],
+            [*forked_command.command(), "environments", "diff", *arguments, *credentials],
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
 from examples.gaara_store.config import StoreConfig
 from tests.support.polling import wait_until
+from tests.support.processes import forked_command
 from tests.support.processes.running_store import ROOT, Person, RunningStore
 from vault.declare import load
 from vault.runtime.layout import Layout
@@ -45,7 +45,7 @@ class Migration:
         """Run ``strongroom`` with *arguments*."""
         ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
         return subprocess.run(
-            [sys.executable, "-m", "console", *arguments, "--root", str(self.local.layout.root)],
+            [*forked_command.command(), *arguments, "--root", str(self.local.layout.root)],
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.cli import main
+from tests.support.processes import forked_command
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -31,7 +32,7 @@ def strongroom(deployment: Deployment) -> Run:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         root = ("--root", str(deployment.layout.root))
-        command = [sys.executable, "-m", "console", *arguments, *root]
+        command = [*forked_command.command(), *arguments, *root]
         return subprocess.run(
             command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from app_integration.testing.ports import free_ports
+from tests.support.processes import forked_command
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 
@@ -34,7 +35,7 @@ class Shell:
         Args:
             root: Folder of the deployment.
             variables: The environment.
-            project: Folder of the clone whose command is run.
+            project: Folder of the clone whose command is run. That of this one is forked.
 
         """
         self._project = project
@@ -43,8 +44,10 @@ class Shell:
         self.variables = dict(variables or {})
 
     def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        is_own = self._project == ROOT
+        program = forked_command.command() if is_own else [sys.executable, "-m", "console"]
         return subprocess.run(
-            self._command(*arguments),
+            [*program, *self._arguments(*arguments)],
             cwd=self._project,
             env=self._environment(),
             input=typed,
@@ -67,7 +70,7 @@ class Shell:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command, with unbuffered output."""
         return subprocess.Popen(
-            self._command(*arguments),
+            [sys.executable, "-m", "console", *self._arguments(*arguments)],
             cwd=self._project,
             env={**self._environment(), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -75,9 +78,8 @@ class Shell:
             text=True,
         )
 
-    def _command(self, command: str, *arguments: str) -> list[str]:
-        root = str(self.layout.root)
-        return [sys.executable, "-m", "console", command, "--root", root, *arguments]
+    def _arguments(self, command: str, *arguments: str) -> list[str]:
+        return [command, "--root", str(self.layout.root), *arguments]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

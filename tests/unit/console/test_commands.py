@@ -26,6 +26,7 @@ print(*(name for name in sys.modules if name in {watched}), file=sys.stderr)
         (["cost", "--help"], {"console.cost"}),
         (["plan", "--help"], {"console.plan_commands"}),
         (["policies", "test", "--help"], {"console.policies"}),
+        (["status", "--help"], set()),
     ],
 )
 def test_only_the_named_command_is_imported(arguments: list[str], imported: set[str]) -> None:
