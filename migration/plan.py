@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
+from migration.table import column_encryption
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from vault.declare import load
@@ -36,7 +40,7 @@ def read(path: Path, declared: Declaration | None) -> MigrationPlan:
     """
     doc = load.read_document(path)
     errors = () if declared is None else _find_errors(doc.data, declared)
-    load.check_document(MigrationPlan, doc, errors)
+    load.check_document(MigrationPlan, doc, chain(errors, _find_unchanged(doc.data)))
     return MigrationPlan.model_validate(doc.data)
 
 
@@ -78,6 +82,21 @@ def _find_old_context(column: MigratedField, live: LiveTable) -> tuple[str, ...]
 
 def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumns, ...]:
     return tuple(IndexedColumns(column, (name,)) for name, column in columns.items())
+
+
+def _find_unchanged(data: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Yield why columns of a valid plan need no migration."""
+    try:
+        plan = MigrationPlan.model_validate(data)
+    except ValidationError:
+        return  # which is reported beside this check
+    for name in column_encryption.find_unchanged(plan):
+        yield FieldError(
+            ("columns", name, "encrypted"),
+            "is how the plan encrypts, so the table would be rewritten for nothing",
+            "another key, field, context, table of data keys or index; a new version of the same"
+            " key needs a rewrap, not a migration",
+        )
 
 
 def _find_errors(data: Mapping[str, Any], declared: Declaration) -> Iterator[FieldError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from migration.table import column_encryption
 from migration.table.live_table import TIMES, LiveTable
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.migration import MigrationPlan
@@ -48,6 +49,11 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
         yield from _find_context_problems(name, plan, live)
     for name in plan.columns:
         yield from _find_column_problems(name, plan, live)
+    for name in column_encryption.find_unchanged(plan, live.key):
+        yield (
+            f"the column {name} is encrypted as the plan encrypts, so the table would be rewritten"
+            " for nothing; leave it out of the columns"
+        )
     for name in plan.old_index_columns.values():
         yield from _find_bytes_problems(name, live)
     for name in plan.new_columns:

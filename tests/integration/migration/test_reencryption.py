@@ -95,26 +95,38 @@ def test_plaintext_and_tokens_of_several_types_are_in_one_plan(other_key: Clinic
     columns = {
         **{name: each.model_dump() for name, each in other_key.plan.columns.items()},
         "phone": {"field": "patients.phone"},
-        "born": {"field": "patients.born", "type": "date", "token": "born_2", "encrypted": {}},
+        "born": {
+            "field": "patients.born",
+            "type": "date",
+            "token": "born_2",
+            "encrypted": {"key": "archive"},
+        },
     }
     plan = {**other_key.plan.model_dump(exclude={"quiet_for"}), "columns": columns}
     other_key.plan = MigrationPlan.model_validate({**plan, "quiet_for": "1s"})
-    declare = other_key.new.field.cipher
-    assert isinstance(declare, FieldCipher)
-    born = declare.field("patients.born", ("id",), date)
-    other_key.fields |= {"phone": declare.field("patients.phone", ("id",)), "born": born}
-    other_key.old_fields["born"] = born
+    new, old = other_key.new.field.cipher, other_key.old.field.cipher
+    assert isinstance(new, FieldCipher)
+    assert isinstance(old, FieldCipher)
+    born = {
+        column: cipher.field("patients.born", ("id",), date)
+        for column, cipher in (("born", old), ("born_2", new))
+    }
+    other_key.fields |= {"phone": new.field("patients.phone", ("id",)), "born": born["born_2"]}
+    other_key.old_fields["born"] = born["born"]
     other_key.execute("ALTER TABLE patients ADD phone varchar(20), ADD born bytea")
     days = {patient: date(1980, 1, 1) + timedelta(patient) for patient in range(1, ROWS + 1, 2)}
     for patient, day in days.items():
-        token = str(born.encrypt(day, patient)).encode()
+        token = str(born["born"].encrypt(day, patient)).encode()
         other_key.execute(
             "UPDATE patients SET phone = %s, born = %s WHERE id = %s", f"0{patient}", token, patient
         )
 
     def check(column: str) -> None:
         stored = other_key.execute(f"SELECT id, {column} FROM patients WHERE {column} IS NOT NULL")
-        assert {patient: born.decrypt(token.decode(), patient) for patient, token in stored} == days
+        opened = {
+            patient: born[column].decrypt(token.decode(), patient) for patient, token in stored
+        }
+        assert opened == days
 
     other_key.advance(Stage.SWITCHED)
     check("born_2")

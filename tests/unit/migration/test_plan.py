@@ -179,6 +179,69 @@ def test_invalid_plan_is_refused_with_its_line(
     assert (error.line, message in error.text) == (line, True), str(error)
 
 
+SAME: dict[str, Any] = {"field": "users.email", "token": "email_2"}
+_INDEX: dict[str, Any] = {"rows": 9, "normalise": "email"}
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "column", "parts"),
+    [
+        ({}, {}, {}),
+        ({"field": "users.email", "key": "pii"}, {}, {"key": "pii"}),
+        ({"data_keys": "data_keys"}, {}, {"data_keys": "data_keys"}),
+        ({"context": ["tenant", "id"]}, {}, {"context": ["id", "tenant"]}),
+        ({"attributes": {"id": "owner"}}, {}, {"attributes": {"id": "owner"}}),
+        ({"index": _INDEX}, {"index": {**_INDEX, "name": "users.email", "column": "found"}}, {}),
+    ],
+)
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_plan_that_would_rewrite_tokens_for_nothing_is_refused(
+    tmp_path: Path,
+    encrypted: dict[str, Any],
+    column: dict[str, Any],
+    parts: dict[str, Any],
+    *,
+    is_declared: bool,
+) -> None:
+    columns = {"email": {"encrypted": encrypted, **SAME, **column}}
+    with pytest.raises(DeclarationError) as caught:
+        plan.read(write(tmp_path, columns=columns, **parts), load() if is_declared else None)
+    (error,) = caught.value.errors
+    assert (error.file, error.line) == (str(tmp_path / "users.yaml"), 7)
+    assert error.text.startswith(
+        "columns.email.encrypted is how the plan encrypts, so the table would be rewritten for"
+        " nothing (expected another key, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "column", "parts"),
+    [
+        ({"field": "users.mail"}, {}, {}),
+        ({"key": "index"}, {}, {}),
+        ({}, {}, {"data_keys": "data_keys"}),
+        ({"data_keys": "old_keys"}, {}, {"data_keys": "data_keys"}),
+        ({"context": ["id"]}, {}, {"context": ["id", "tenant"]}),
+        ({"attributes": {}}, {}, {"attributes": {"id": "owner"}}),
+        ({"index": {**_INDEX, "name": "old"}}, {"index": {**_INDEX, "column": "found"}}, {}),
+        ({}, {"index": _INDEX}, {}),
+        ({"index": _INDEX}, {}, {}),
+    ],
+)
+def test_plan_that_differs_in_one_respect_is_read(
+    tmp_path: Path, encrypted: dict[str, Any], column: dict[str, Any], parts: dict[str, Any]
+) -> None:
+    columns = {"email": {"encrypted": encrypted, **SAME, **column}}
+    found = plan.read(write(tmp_path, columns=columns, **parts), load())
+    assert found.old_values == "old tokens"
+
+
+def test_context_that_is_the_key_is_no_other_one() -> None:
+    columns = {"email": {"encrypted": {"context": ("id",)}, **SAME}}
+    (found,) = problems(TOKENS, columns=columns)
+    assert found.startswith("the column email is encrypted as the plan encrypts")
+
+
 def test_live_table_as_planned_has_no_problem() -> None:
     assert problems() == []
 
