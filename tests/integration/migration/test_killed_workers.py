@@ -21,25 +21,32 @@ from tests.support.processes.migration_worker import LOST, Worker, build_index
 pytestmark = pytest.mark.requires("embedded")
 
 ROWS: Final = 4000
-KILLS: Final = 12
+KILLS: Final = {"plaintext": 12, "tokens": 8}
 BATCH: Final = 5  # so that ranges are left until the end
 LONGEST: Final = 0.15  # seconds
 
 
 @pytest.fixture
-def site(database: OwnDatabase) -> Iterator[KillSite]:
-    with kill_site(database, ROWS) as running:
+def kind() -> str:
+    return "plaintext"
+
+
+@pytest.fixture
+def site(database: OwnDatabase, kind: str) -> Iterator[KillSite]:
+    with kill_site(database, ROWS, kind) as running:
         yield running
 
 
+@pytest.mark.parametrize("kind", [*KILLS])
 def test_killed_workers_leave_no_wrong_row_and_each_bypass_reported_once(site: KillSite) -> None:
-    chance = random.Random(20261128)  # noqa: S311 (moments of kills, not keys)
+    kills, chance = KILLS[site.kind], random.Random(20261128)  # noqa: S311 (moments of kills, not keys)
     with site.writing():
-        assert site.kill_workers(KILLS, BATCH, chance, LONGEST) > KILLS / 2
+        assert site.kill_workers(kills, BATCH, chance, LONGEST) > kills / 2
     site.finish()
     site.check()
 
 
+@pytest.mark.parametrize("kind", [*KILLS])
 def test_crashed_server_leaves_no_wrong_row(site: KillSite) -> None:
     with site.connect("witness") as connection:
         (worker,) = site.start(1, BATCH)

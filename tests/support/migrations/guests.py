@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from functools import partial
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,10 +20,13 @@ from migration.guard import bypasses, triggers
 from migration.passes import ranges
 from migration.rows.row_cipher import RowCipher
 from migration.rows.row_statements import RowStatements
+from migration.rows.source_cipher import SourceCipher
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.models import cipher_parts, index_parts
+
+Key: TypeAlias = tuple[int, str]
 
 #: Name of the migration.
 MIGRATION: Final = "guests"
@@ -49,13 +53,29 @@ _SETUP: LiteralString = """
 """
 
 
-def create(connection: Connection, rows: int) -> None:
-    """Create the guarded table, with *rows* rows that have no token."""
+def original(number: int) -> tuple[str | None, date | None]:
+    """Return e-mail address and date of birth that guest *number* has at first."""
+    email = None if number == EMPTY else f"Guest{number}@example.com"
+    return email, None if number % 2 else date(1980, 1, 1) + timedelta(number)
+
+
+def create(
+    connection: Connection, rows: int, prepare: Callable[[Connection], object] = lambda _: None
+) -> None:
+    """Create the guarded table, with *rows* rows that have no token.
+
+    Args:
+        connection: A connection that commits each statement.
+        rows: The number of rows.
+        prepare: Called with the connection before the table is guarded.
+
+    """
     connection.execute("CREATE SCHEMA strongroom_migration")
     connection.execute(bypasses.TABLES)
     connection.execute(ranges.TABLE)
     with psycopg.ClientCursor(connection) as cursor:
         cursor.execute(_SETUP, (rows,))
+    prepare(connection)
     for statement in triggers.install(GUESTS, MIGRATION):
         connection.execute(statement)
 
@@ -70,6 +90,7 @@ class GuestKeys:
     """Keys of one process, and what it encrypts with them.
 
     Attributes:
+        table: The migrated table.
         field: Declares a field whose tokens are bound to the key of a guest.
         email: The field of e-mail addresses.
         born: The field of dates of birth.
@@ -78,6 +99,8 @@ class GuestKeys:
 
     """
 
+    table: MigratedTable = GUESTS
+
     def __init__(self, cipher: FieldCipher, indexes: BlindIndexes) -> None:
         self.field = partial(cipher.field, context=("id", "branch"))
         self.email = cipher.field("guests.email", ("id", "branch"))
@@ -85,11 +108,28 @@ class GuestKeys:
         self.index = indexes.index("guests.email", rows=100_000, normalise="email")
         self.index.create()
         fields = {"email": self.email, "born": self.born}
-        self.cipher = RowCipher(GUESTS, fields, {"email_index": self.index})
+        self.cipher = RowCipher(self.table, fields, {"email_index": self.index}, self.sources())
+
+    def sources(self) -> SourceCipher:
+        """Return what reads and writes the old columns."""
+        return SourceCipher(self.table)
+
+    def written(self, email: str, key: Key) -> dict[str, Any]:
+        """Return what the version before the migration writes of *email*."""
+        assert key
+        return {"email": email}
+
+    def opened(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """Return the values of the old columns of rows, which have these *columns*."""
+        return {name: list(columns[name]) for name in self.table.plaintexts}
+
+    def encrypt_old(self, connection: Connection) -> None:
+        """Bring the plaintexts of a new table into the form in which it has them."""
+        assert not connection.closed
 
     def statements(self, connection: Connection) -> RowStatements:
-        live = live_table.read(connection, GUESTS.schema, GUESTS.name)
-        return RowStatements(GUESTS, live)
+        live = live_table.read(connection, self.table.schema, self.table.name)
+        return RowStatements(self.table, live)
 
     def writer(self, connection: Connection) -> TokenWriter:
         return TokenWriter(self.statements(connection), self.cipher)
@@ -110,7 +150,9 @@ def open_engine(url: str) -> Engine:
     return create_engine(named, poolclass=NullPool)
 
 
-def table_keys(engine: Engine) -> GuestKeys:
+def table_keys(
+    engine: Engine, build: Callable[[FieldCipher, BlindIndexes], GuestKeys] = GuestKeys
+) -> GuestKeys:
     """Return keys in tables of the database, which each process wraps with the same key."""
     service = cipher_parts.KeyService()
     service._keys = [AESGCM(bytes(32))]
@@ -118,4 +160,4 @@ def table_keys(engine: Engine) -> GuestKeys:
     data_keys.create()
     index_keys.create()
     cipher = FieldCipher(service, cipher_parts.STORE, data_keys=data_keys)
-    return GuestKeys(cipher, BlindIndexes(service, index_keys, cipher_parts.STORE))
+    return build(cipher, BlindIndexes(service, index_keys, cipher_parts.STORE))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from typing import Final
 
@@ -20,6 +21,7 @@ from migration.passes.ranges import Ranges
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests, writers
 from tests.support.migrations.guests import GUESTS, MIGRATION
+from tests.support.migrations.reencrypted_guests import KINDS
 from tests.support.processes import migration_worker
 from tests.support.processes.migration_worker import Worker
 
@@ -36,7 +38,9 @@ class KillSite:
         database: Its database.
         url: URL of the database.
         rows: The number of guests.
+        kind: How their columns are migrated; one of ``KINDS``.
         keys: Keys of this process.
+        has_writers: Whether rows were written beside the workers.
         bypassing: Writes that did not encrypt, by application and operation.
 
     """
@@ -44,7 +48,9 @@ class KillSite:
     database: OwnDatabase
     url: str
     rows: int
+    kind: str
     keys: guests.GuestKeys
+    has_writers: bool = False
     bypassing: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
@@ -59,6 +65,7 @@ class KillSite:
     @contextmanager
     def writing(self, count: int = 2) -> Iterator[None]:
         """Run *count* writers during the block, and count the writes that did not encrypt."""
+        self.has_writers = True
         stopped, names = threading.Event(), [f"writer {at}" for at in range(count)]
         with ThreadPoolExecutor(count) as threads:
             running = [
@@ -105,7 +112,8 @@ class KillSite:
         """Start *count* workers at once."""
         with ThreadPoolExecutor(count) as threads:
             started = [
-                threads.submit(Worker, migration_worker.work, self.url, batch) for _ in range(count)
+                threads.submit(Worker, migration_worker.work, self.url, self.kind, batch)
+                for _ in range(count)
             ]
             return [each.result() for each in started]
 
@@ -116,7 +124,10 @@ class KillSite:
             assert each.process.exitcode == 0
 
     def check(self) -> None:
-        """Check that each token and index value is of its plaintext, and each bypass is reported.
+        """Check that each token and index value is what an undisturbed run writes.
+
+        Each is of its old value, which is the first one or that of a writer, and each bypass is
+        reported once.
 
         Raises:
             AssertionError: If one is not.
@@ -128,24 +139,45 @@ class KillSite:
             rows = statements.read_range(connection, None, None, 2 * self.rows, incomplete=False)
             assert len(rows) == self.rows
             read, bound = rows.columns, (rows.columns["id"], rows.columns["branch"])
+            values = self.keys.opened(read)
             for name, declared in (("email", self.keys.email), ("born", self.keys.born)):
                 opened = declared.decrypt_many(read[f"{name}_token"], *bound)
-                assert opened.values() == list(read[name])
-            assert list(map(self.keys.index.value, read["email"])) == list(read["email_index"])
+                assert opened.values() == values[name]
+            assert list(map(self.keys.index.value, values["email"])) == list(read["email_index"])
+            self._check_values(read["id"], values["email"], values["born"])
             found = bypasses.read_writers(connection, MIGRATION)
             assert self.ranges.read_progress(connection).left == 0
         assert {(each.application, each.operation): each.writes for each in found} == self.bypassing
 
+    def _check_values(
+        self, numbers: Sequence[int], emails: Sequence[str | None], days: Sequence[date | None]
+    ) -> None:
+        for number, email, born in zip(numbers, emails, days, strict=True):
+            if (email, born) != guests.original(number):
+                assert self.has_writers, number
+                # Who inserts a row again writes no date.
+                assert email is not None, number
+                assert email.startswith("new"), number
+                assert born in (guests.original(number)[1], None), number
+
 
 @contextmanager
-def kill_site(database: OwnDatabase, rows: int) -> Iterator[KillSite]:
-    """Create a table of *rows* guests in *database* for the block, divided into ranges."""
+def kill_site(database: OwnDatabase, rows: int, kind: str = "plaintext") -> Iterator[KillSite]:
+    """Create a table of *rows* guests in *database* for the block, divided into ranges.
+
+    Args:
+        database: The database.
+        rows: The number of guests.
+        kind: How their columns are migrated; one of ``KINDS``.
+
+    """
     password, port = database.superuser.password().reveal(), database.superuser.port
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/{database.name}"
+    keys = guests.table_keys(guests.open_engine(url), KINDS[kind])
     with database.connect() as connection:
-        guests.create(connection, rows)
+        guests.create(connection, rows, keys.encrypt_old)
         Ranges(MIGRATION, "backfill").create(connection, GUESTS, -(-rows // _RANGES))
-    yield KillSite(database, url, rows, guests.table_keys(guests.open_engine(url)))
+    yield KillSite(database, url, rows, kind, keys)
     # Not the same connection, because the server may have crashed meanwhile.
     with database.connect() as connection:
         guests.drop(connection)

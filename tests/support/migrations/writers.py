@@ -6,13 +6,13 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, LiteralString, TypeAlias
+from typing import Any, Final
 
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
-from tests.support.migrations.guests import GuestKeys
+from tests.support.migrations.guests import GuestKeys, Key
 
-Key: TypeAlias = tuple[int, str]
 _WRITES: Final = 50  # of each writer, at least
 
 
@@ -42,26 +42,22 @@ def write(
             writes += 1
             number = choose.randrange(1, rows)
             key, email = (number, f"b{number % 3}"), f"new{choose.random()}@example.com"
-            action = choose.choice((write_both, write_plaintext, touch, replace))
+            action = choose.choice((write_both, write_old, touch, replace))
             bypassing += action(connection, keys, key, email)
     return bypassing
 
 
 def write_both(connection: Connection, keys: GuestKeys, key: Key, email: str) -> Counter[str]:
-    """Write plaintext, token and index value."""
-    written = (email, keys.email.encrypt(email, *key), keys.index.value(email), *key)
-    connection.execute(
-        "UPDATE guests SET email = %s, email_token = %s, email_index = %s"
-        " WHERE (id, branch) = (%s, %s)",
-        written,
-    )
+    """Write old and new columns."""
+    token, value = keys.email.encrypt(email, *key), keys.index.value(email)
+    new = {"email_token": token, "email_index": value}
+    _update(connection, key, {**keys.written(email, key), **new})
     return Counter()
 
 
-def write_plaintext(connection: Connection, _: GuestKeys, key: Key, email: str) -> Counter[str]:
-    """Write plaintext alone."""
-    statement: LiteralString = "UPDATE guests SET email = %s WHERE (id, branch) = (%s, %s)"
-    return Counter(UPDATE=connection.execute(statement, (email, *key)).rowcount)
+def write_old(connection: Connection, keys: GuestKeys, key: Key, email: str) -> Counter[str]:
+    """Write old columns alone."""
+    return Counter(UPDATE=_update(connection, key, keys.written(email, key)))
 
 
 def touch(connection: Connection, _: GuestKeys, key: Key, __: str) -> Counter[str]:
@@ -70,11 +66,20 @@ def touch(connection: Connection, _: GuestKeys, key: Key, __: str) -> Counter[st
     return Counter()
 
 
-def replace(connection: Connection, _: GuestKeys, key: Key, email: str) -> Counter[str]:
-    """Delete a row and insert it again without tokens, in one transaction."""
+def replace(connection: Connection, keys: GuestKeys, key: Key, email: str) -> Counter[str]:
+    """Delete a row and insert it again without new tokens, in one transaction."""
+    row = {"id": key[0], "branch": key[1], **keys.written(email, key)}
+    insert = SQL("INSERT INTO guests ({}) VALUES ({})").format(
+        SQL(", ").join(map(Identifier, row)), SQL(", ").join([SQL("%s")] * len(row))
+    )
     with connection.transaction():
         deleted = connection.execute("DELETE FROM guests WHERE (id, branch) = (%s, %s)", key)
-        inserted = deleted.rowcount and connection.execute(
-            "INSERT INTO guests (id, branch, email) VALUES (%s, %s, %s)", (*key, email)
-        )
+        inserted = deleted.rowcount and connection.execute(insert, list(row.values()))
     return Counter(INSERT=1) if inserted else Counter()
+
+
+def _update(connection: Connection, key: Key, columns: dict[str, Any]) -> int:
+    """Update one row, and return the number of rows that were there."""
+    changes = SQL(", ").join(SQL("{} = %s").format(Identifier(name)) for name in columns)
+    statement = SQL("UPDATE guests SET {} WHERE (id, branch) = (%s, %s)").format(changes)
+    return connection.execute(statement, [*columns.values(), *key]).rowcount

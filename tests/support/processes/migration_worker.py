@@ -27,6 +27,7 @@ from migration.passes.ranges import Ranges
 from migration.table.table_lock import Pacing
 from tests.support.migrations import guests
 from tests.support.migrations.guests import GUESTS, MIGRATION
+from tests.support.migrations.reencrypted_guests import KINDS
 
 #: ``application_name`` of a worker.
 APPLICATION: Final = "backfill"
@@ -35,16 +36,17 @@ LOST: Final = 3
 _PACING: Final = Pacing(time.monotonic, time.sleep, random.random)
 
 
-def work(url: str, batch: int, started: Pipe) -> None:
+def work(url: str, kind: str, batch: int, started: Pipe) -> None:
     """Backfill guests, and encrypt what bypasses left, until this process is killed or has an end.
 
     Args:
         url: URL of the database.
+        kind: How the columns are migrated; one of ``KINDS``.
         batch: Rows of one batch.
         started: Gets the process id of the server's backend before the first batch.
 
     """
-    keys = guests.table_keys(guests.open_engine(url))
+    keys = guests.table_keys(guests.open_engine(url), KINDS[kind])
     with _connect(url) as connection:
         ranges = Ranges(MIGRATION, "backfill")
         backfill = Backfill(ranges, keys.writer(connection), batch)
