@@ -15,7 +15,7 @@ from migration.table.migrated_table import IndexedColumns, MigratedColumn, Migra
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import FieldError, join_names, suggest
-from vault.declare.schema.migration import MigratedField, MigrationPlan, OldEncryption
+from vault.declare.schema.migration import MigrationPlan, OldEncryption
 from vault.declare.schema.model import ServiceDeclaration
 
 _PUBLIC: Final = "public"
@@ -65,7 +65,7 @@ def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
         name,
         live.key,
         tuple(
-            MigratedColumn(name, tokens[name], context, _find_old_context(each, live))
+            _to_column(name, tokens[name], context, each.encrypted, live)
             for name, each in plan.columns.items()
         ),
         _to_indexes(plan.index_columns),
@@ -76,8 +76,14 @@ def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
     )
 
 
-def _find_old_context(column: MigratedField, live: LiveTable) -> tuple[str, ...] | None:
-    return None if column.encrypted is None else column.encrypted.context or live.key
+def _to_column(
+    name: str, token: str, context: tuple[str, ...], old: OldEncryption | None, live: LiveTable
+) -> MigratedColumn:
+    if old is None:
+        return MigratedColumn(name, token, context)
+    old_context = live.key if old.context is None else old.context
+    constants = tuple(old.constants.values())
+    return MigratedColumn(name, token, context, old_context, constants, has_text=old.text)
 
 
 def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumns, ...]:

@@ -13,6 +13,7 @@ from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.keys.stores.table import TableDataKeys
+from app_integration.encryption.tokens.associated_data import Binding
 from migration.rows.row_cipher import RowCipher
 from migration.rows.source_cipher import SourceCipher
 from migration.table.migrated_table import MigratedColumn, MigratedTable
@@ -98,7 +99,8 @@ def _declare_old(
     declared = plan.columns[column.plaintext]
     attributes = plan.attributes if old.attributes is None else old.attributes
     context = [attributes.get(name, name) for name in column.old_context or ()]
-    return cipher.field(old.field or declared.field, context, TYPES[declared.type])
+    binding = Binding(old.resolve_field(declared.field), [*context, *old.constants])
+    return DeclaredField(cipher, binding, TYPES[declared.type])
 
 
 def _open_indexes(

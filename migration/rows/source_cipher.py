@@ -49,7 +49,8 @@ class SourceCipher:
         Args:
             table: The table.
             fields: The declared field of each column of old tokens, whose context has the names of
-                the column's old context, in order. Other columns have plaintext.
+                the column's old context, in order, and then of its constants. Other columns have
+                plaintext.
             indexes: The blind index of each column of old index values.
 
         """
@@ -71,8 +72,8 @@ class SourceCipher:
                 row = self._table.describe_row(rows.keys[at])
                 raise OldTokenInvalid(
                     f"{row}, column {name}: its token does not decrypt as the plan says that it is"
-                    " encrypted; look for another field, context, key or table of data keys, or"
-                    " write the row again by the application, and repeat the command"
+                    " encrypted; look for another field, type, context, key or table of data keys,"
+                    " or write the row again by the application, and repeat the command"
                 )
         return sources.rows
 
@@ -85,7 +86,8 @@ class SourceCipher:
         """
         columns, failed = dict(rows.columns), dict[str, frozenset[int]]()
         for column, field, context in self._encrypted(rows):
-            tokens = list(map(from_bytes, rows.columns[column.plaintext]))
+            stored = rows.columns[column.plaintext]
+            tokens = stored if column.has_text else list(map(from_bytes, stored))
             _fetch_keys(field, tokens)
             opened = field.decrypt_many(tokens, *context)
             columns[column.plaintext] = opened.results
@@ -115,7 +117,7 @@ class SourceCipher:
         written: dict[str, list[Any]] = dict(chosen)
         for column, field, context in self._encrypted(values):
             tokens = field.encrypt_many(chosen[column.plaintext], *context)
-            written[column.plaintext] = list(map(to_bytes, tokens))
+            written[column.plaintext] = tokens if column.has_text else list(map(to_bytes, tokens))
         for index in self._table.old_indexes:
             sources = (chosen[name] for name in index.of)
             written[index.column] = self._indexes[index.column].values(*sources)
@@ -128,6 +130,7 @@ class SourceCipher:
         for column in self._table.columns:
             if column.old_context is not None:
                 context = [rows.columns[name] for name in column.old_context]
+                context += ([value] * len(rows) for value in column.old_constants)
                 yield column, self._fields[column.plaintext], context
 
 

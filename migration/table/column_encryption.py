@@ -18,19 +18,23 @@ class ColumnEncryption:
     """How tokens of a column are made. Those that are made in one way have equal ones.
 
     Attributes:
-        field: The id of the field.
+        field: The id of the field; None for tokens that have none.
+        is_text: Whether a column of text has them.
         key: The Transit key.
         data_keys: The table of data keys; None if each token carries its data key.
         context: The columns that tokens are bound to, with their names in the application; for the
             primary key, as long as that is not known, those that have another name there.
+        constants: What else they are bound to, by name.
         index: The blind index, without the name of its column.
 
     """
 
-    field: str
+    field: str | None
+    is_text: bool
     key: str
     data_keys: str | None
     context: tuple[bool, frozenset[tuple[str, str]]]
+    constants: Mapping[str, str | int | bool]
     index: BlindIndexColumn | None
 
 
@@ -53,9 +57,11 @@ def find_unchanged(plan: MigrationPlan, key: Sequence[str] = ()) -> Iterator[str
 def _read_new(plan: MigrationPlan, column: MigratedField, key: Sequence[str]) -> ColumnEncryption:
     return ColumnEncryption(
         column.field,
+        False,
         plan.key,
         plan.data_keys,
-        _name_context(plan.context or key, plan.attributes),
+        _name_context(plan.context, key, plan.attributes),
+        {},
         _name_index(column.index, column.field),
     )
 
@@ -63,21 +69,23 @@ def _read_new(plan: MigrationPlan, column: MigratedField, key: Sequence[str]) ->
 def _read_old(
     plan: MigrationPlan, new_field: str, old: OldEncryption, key: Sequence[str]
 ) -> ColumnEncryption:
-    field = old.field or new_field
     attributes = plan.attributes if old.attributes is None else old.attributes
     return ColumnEncryption(
-        field,
+        old.resolve_field(new_field),
+        old.text,
         old.key,
         old.data_keys,
-        _name_context(old.context or key, attributes),
-        _name_index(old.index, field),
+        _name_context(old.context, key, attributes),
+        old.constants,
+        _name_index(old.index, old.field or new_field),
     )
 
 
 def _name_context(
-    columns: Sequence[str], attributes: Mapping[str, str]
+    context: Sequence[str] | None, key: Sequence[str], attributes: Mapping[str, str]
 ) -> tuple[bool, frozenset[tuple[str, str]]]:
-    if not columns:
+    columns = key if context is None else context
+    if context is None and not key:
         return False, frozenset(attributes.items())
     return True, frozenset((name, attributes.get(name, name)) for name in columns)
 

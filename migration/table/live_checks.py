@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from migration.table import column_encryption
-from migration.table.live_table import TIMES, LiveTable
+from migration.table.live_table import TIMES, LiveColumn, LiveTable
 from vault.declare.errors import join_names, suggest
-from vault.declare.schema.migration import MigrationPlan
+from vault.declare.schema.migration import MigrationPlan, OldEncryption
 
 #: Types of plaintext columns whose values the driver returns as the type of the field.
 TYPES: Final = {
@@ -55,7 +55,7 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
             " for nothing; leave it out of the columns"
         )
     for name in plan.old_index_columns.values():
-        yield from _find_bytes_problems(name, live)
+        yield from _find_index_problems(name, live)
     for name in plan.new_columns:
         if name in live.columns:
             yield f"the table has a column {name} already; name another one in the plan"
@@ -110,7 +110,7 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
         yield _unknown(name, "columns", live)
         return
     if declared.encrypted is not None:
-        yield from _find_bytes_problems(name, live)
+        yield from _find_token_problems(column, declared.encrypted)
     elif column.base_type not in TYPES[declared.type]:
         yield (
             f"the column {name} is {column.type}, but its field is {declared.type} (expected"
@@ -122,13 +122,27 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
         yield f"the column {name} is part of the primary key, which tokens are bound to"
 
 
-def _find_bytes_problems(name: str, live: LiveTable) -> Iterator[str]:
-    """Yield why the column *name* has no tokens or index values."""
+def _find_token_problems(column: LiveColumn, old: OldEncryption) -> Iterator[str]:
+    """Yield why *column* has no old tokens."""
+    if old.text and column.base_type not in TYPES["str"]:
+        yield (
+            f"the column {column.name} is {column.type}, and has tokens as text (expected"
+            f" {join_names(TYPES['str'])}, or a plan without text)"
+        )
+    elif not old.text and column.type != _BYTES:
+        yield (
+            f"the column {column.name} is {column.type}, and has no text: true in the plan"
+            f" (expected {_BYTES}, or text: true for tokens as text)"
+        )
+
+
+def _find_index_problems(name: str, live: LiveTable) -> Iterator[str]:
+    """Yield why the column *name* has no index values."""
     column = live.columns.get(name)
     if column is None:
         yield _unknown(name, "columns", live)
     elif column.type != _BYTES:
-        yield f"the column {name} is {column.type}, and is to be encrypted (expected {_BYTES})"
+        yield f"the column {name} is {column.type} (expected {_BYTES} for index values)"
 
 
 def _unknown(name: str, where: str, live: LiveTable) -> str:

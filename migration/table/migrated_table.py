@@ -15,6 +15,8 @@ class MigratedColumn:
         token: Name of the column of new tokens.
         context: Columns to whose values each new token is bound, the primary key among them.
         old_context: Columns to whose values each old token is bound; None for plaintext.
+        old_constants: Values to which each old token is bound after those.
+        has_text: Whether the old column has its tokens as text, and not as bytes.
 
     """
 
@@ -22,6 +24,8 @@ class MigratedColumn:
     token: str
     context: tuple[str, ...]
     old_context: tuple[str, ...] | None = None
+    old_constants: tuple[str | int | bool, ...] = ()
+    has_text: bool = False
 
     @property
     def bound(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Binding:
     """Bindings of one declared field, whose context's names are declared.
 
     Attributes:
-        field: The field's id.
+        field: The field's id; None for tokens of no declared field.
         names: The names of its context, in the order in which values are passed.
         order: The indices of *names*, in the order of the encoded entries.
         start: The bytes that all bindings of the field begin with: the field, and the number of
@@ -69,11 +69,11 @@ class Binding:
 
     __slots__ = ("field", "names", "order", "start")
 
-    def __init__(self, field: str, names: Sequence[str]) -> None:
+    def __init__(self, field: str | None, names: Sequence[str]) -> None:
         """Encode the constant part of the field's bindings.
 
         Args:
-            field: The field's id.
+            field: The field's id; None for tokens of no declared field.
             names: The names of its context, 0 to 32 different ones.
 
         Raises:

@@ -13,6 +13,7 @@ from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.tokens.associated_data import Binding
 from migration.rows.row_cipher import RowCipher
 from migration.rows.source_cipher import SourceCipher
 from migration.table.migrated_table import MigratedTable
@@ -24,7 +25,7 @@ from vault.declare.schema.migration import MigrationPlan
 ROWS: Final = 120
 _SETUP: Final = """
     CREATE TABLE patients (
-        id int PRIMARY KEY, ward text NOT NULL, email bytea NOT NULL, email_index bytea, visits int
+        id int PRIMARY KEY, ward text NOT NULL, email {} NOT NULL, email_index bytea, visits int
     )
 """
 _INDEX: Final = {"rows": 100_000, "normalise": "email"}
@@ -35,12 +36,23 @@ _PLAN: Final = {
     "table": "patients",
     "quiet_for": "1s",
 }
+_CONSTANTS: Final[Mapping[str, str | int]] = {"use": "email", "version": 2}
 #: How plans re-encrypt: what they say of the old tokens, and of the new ones beside their field.
 KINDS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "key": ({"key": "archive"}, {}),
     "mode": ({}, {"data_keys": "data_keys"}),
     "context": ({"context": ("id",)}, {"context": ("id", "ward")}),
     "index": ({"data_keys": "data_keys"}, {"data_keys": "data_keys"}),
+    "text": (
+        {
+            "has_field": False,
+            "text": True,
+            "context": ("ward",),
+            "attributes": {"ward": "room"},
+            "constants": _CONSTANTS,
+        },
+        {"data_keys": "data_keys"},
+    ),
 }
 
 
@@ -68,6 +80,25 @@ class Encryption:
         """Return the value of the token *stored*."""
         token = stored.decode() if stored is not None and stored.startswith(b"sr") else stored
         return self.field.decrypt(token, *(row[name] for name in self.context))
+
+
+class UndeclaredEncryption(Encryption):
+    """Encryption by calls of ``encrypt_field``, whose tokens a column of text has."""
+
+    def written(self, row: Mapping[str, Any], value: str | None) -> tuple[Any, Any]:
+        token = self._cipher().encrypt_field(value, self._bind(row))
+        assert token is None or isinstance(token, str)
+        return token, self.index.value(value)
+
+    def opened(self, row: Mapping[str, Any], stored: bytes | None) -> Any:
+        return self._cipher().decrypt_field(stored, self._bind(row))
+
+    def _cipher(self) -> FieldCipher:
+        assert isinstance(self.field.cipher, FieldCipher)
+        return self.field.cipher
+
+    def _bind(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"room": row["ward"], **_CONSTANTS}
 
 
 @dataclass
@@ -121,12 +152,17 @@ class Clinic(CourseDriver):
             declared.get("key", "pii"),
             data_keys=world.rows if "data_keys" in declared else None,
         )
+        if declared.get("text"):
+            field_ = DeclaredField(cipher, Binding(None, ("room", *_CONSTANTS)), str)
+            index_ = indexes.index(index, rows=100_000, normalise=normalise)
+            return UndeclaredEncryption(field_, index_, context)
         field_ = cipher.field("patients.email", context)
         return Encryption(field_, indexes.index(index, rows=100_000, normalise=normalise), context)
 
     def create(self) -> None:
         """Create the table, with a token in each row."""
-        self.execute(_SETUP)
+        kind = "text" if self.kind == "text" else "bytea"
+        self.execute(SQL(_SETUP).format(SQL(kind)))
         for patient in range(1, ROWS + 1):
             self.write_old(patient, f"Patient{patient}@example.com")
 

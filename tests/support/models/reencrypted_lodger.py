@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app_integration import decrypt_field, encrypt_field
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index
 
 DATA_KEYS, INDEX_KEYS = "lodger_data_keys", "lodger_index_keys"
@@ -23,6 +24,16 @@ PLANS: Final[dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]] =
         _OLD,
         {**_NEW, "field": "lodgers.name.2", "index": {**_NEW_INDEX, "normalise": "casefold"}},
         {"data_keys": DATA_KEYS},
+    ),
+    "text": (
+        {
+            "has_field": False,
+            "text": True,
+            "attributes": {"id": "lodger"},
+            "constants": {"use": "name"},
+        },
+        _NEW,
+        {},
     ),
 }
 #: The versions of the application in their order.
@@ -49,6 +60,21 @@ def name_property(version: str) -> Any:
     return property(read, write)
 
 
+def text_property() -> Any:
+    """Return the property of a column of text, whose tokens calls of the SDK encrypt."""
+
+    def bind(row: Any) -> dict[str, Any]:
+        return {"lodger": row.id, "use": "name"}
+
+    def read(row: Any) -> Any:
+        return decrypt_field(row.name_text, context=bind(row))
+
+    def write(row: Any, value: Any) -> None:
+        row.name_text = encrypt_field(value, context=bind(row))
+
+    return property(read, write)
+
+
 def lodger_class(kind: str, version: str) -> Any:
     """Return the mapped class of one version of the application.
 
@@ -66,7 +92,10 @@ def lodger_class(kind: str, version: str) -> Any:
 
         id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
         visits: Mapped[int] = mapped_column(default=0)
-        if version != "after":
+        if version != "after" and kind == "text":
+            name_text: Mapped[str | None] = mapped_column("name")
+            name_old = text_property()
+        elif version != "after":
             name_old = _old_attribute(kind)
         if version != "before":
             name_new = _new_attribute(kind)

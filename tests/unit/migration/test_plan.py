@@ -66,6 +66,7 @@ OLD: dict[str, Any] = {
         "index": {"rows": 100_000, "normalise": "email", "column": "lookup_2"},
     }
 }
+SAME: dict[str, Any] = {"field": "users.email", "token": "email_2"}
 TOKENS = replace(
     LIVE,
     columns={
@@ -102,14 +103,40 @@ def test_plan_of_plaintext_is_stored_as_before_there_were_others() -> None:
     assert mixed.old_values == "plaintext and old tokens"
 
 
+def test_plan_of_tokens_without_field_names_what_binds_them() -> None:
+    constants = {"use": "email", "version": 2, "is_new": True}
+    encrypted = {"has_field": False, "text": True, "context": (), "constants": constants}
+    columns = {"email": {"encrypted": encrypted, **SAME}}
+    found = MigrationPlan.model_validate({**PLAN, "columns": columns})
+    (column,) = plan.to_table(found, LIVE).columns
+    assert (column.old_context, column.has_text) == ((), True)
+    assert column.old_constants == ("email", 2, True)
+    assert problems(columns=columns) == []
+    (found_problem,) = problems(TOKENS, columns=columns)
+    assert found_problem == (
+        "the column email is bytea, and has tokens as text (expected character varying, citext"
+        " or text, or a plan without text)"
+    )
+
+
+def test_plan_of_old_tokens_is_stored_as_before_there_were_others() -> None:
+    columns = {"email": {"encrypted": {"key": "old"}, **SAME}}
+    stored = MigrationPlan.model_validate({**PLAN, "columns": columns}).model_dump(mode="json")
+    before = {"field", "key", "context", "attributes", "data_keys", "index"}
+    assert stored["columns"]["email"]["encrypted"].keys() == before
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"email": LiveColumn("email", "text")}, "the column email is text, and is to be encryp"),
+        (
+            {"email": LiveColumn("email", "text")},
+            "the column email is text, and has no text: true in the plan (expected bytea",
+        ),
         ({"email_index": None}, "columns: the table has no column 'email_index'"),
         (
             {"email_index": LiveColumn("email_index", "text")},
-            "the column email_index is text, and is to be encrypted",
+            "the column email_index is text (expected bytea",
         ),
         ({"tenant": LiveColumn("tenant", "text")}, "the context tenant may be NULL"),
     ],
@@ -168,6 +195,16 @@ def test_name_that_the_driver_misreads_is_a_problem() -> None:
             5,
             "columns declares the index 'users.email' in two ways (expected a name of its own",
         ),
+        (
+            {"columns": old(context=["id"], has_field=False, field="users.mail")},
+            15,
+            "columns.email.encrypted.has_field is false beside a field (expected one of both",
+        ),
+        (
+            {"columns": old(context=["id"], text=True, data_keys="data_keys")},
+            16,
+            "columns.email.encrypted.data_keys is given for a column of text (expected no table",
+        ),
     ],
 )
 def test_invalid_plan_is_refused_with_its_line(
@@ -179,7 +216,6 @@ def test_invalid_plan_is_refused_with_its_line(
     assert (error.line, message in error.text) == (line, True), str(error)
 
 
-SAME: dict[str, Any] = {"field": "users.email", "token": "email_2"}
 _INDEX: dict[str, Any] = {"rows": 9, "normalise": "email"}
 
 
@@ -226,6 +262,10 @@ def test_plan_that_would_rewrite_tokens_for_nothing_is_refused(
         ({"index": {**_INDEX, "name": "old"}}, {"index": {**_INDEX, "column": "found"}}, {}),
         ({}, {"index": _INDEX}, {}),
         ({"index": _INDEX}, {}, {}),
+        ({"has_field": False}, {}, {}),
+        ({"text": True}, {}, {}),
+        ({"context": []}, {}, {}),
+        ({"constants": {"use": "email"}}, {}, {}),
     ],
 )
 def test_plan_that_differs_in_one_respect_is_read(

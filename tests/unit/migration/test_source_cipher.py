@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.tokens.associated_data import Binding
 from migration.rows.rows import Rows
 from migration.rows.source_cipher import OldTokenInvalid, SourceCipher
 from migration.table.migrated_table import MigratedColumn, MigratedTable
@@ -67,3 +70,54 @@ def test_restored_columns_are_those_that_change() -> None:
     email, phone = cipher.encrypt(values, {"email": [True, False], "phone": [False, True]})
     assert field.decrypt(email[0], 0) == "ada@example.com"
     assert (email[1], phone) == (None, [None, "01"])
+
+
+def undeclared(cipher: FieldCipher, names: list[str]) -> DeclaredField:
+    """Return the field of tokens that ``encrypt_field`` returns without a field's id."""
+    return DeclaredField(cipher, Binding(None, names), str)
+
+
+@pytest.mark.parametrize("has_text", [True, False])
+@pytest.mark.parametrize("has_constants", [True, False])
+@pytest.mark.parametrize("context", [(), ("id",)])
+def test_tokens_without_field_are_read_and_written_as_an_application_does(
+    context: tuple[str, ...], *, has_constants: bool, has_text: bool
+) -> None:
+    cipher = World().text_process() if has_text else World().process()
+    constants: dict[str, Any] = {"use": "email", "version": 2} if has_constants else {}
+    column = MigratedColumn(
+        "email", "email_2", ("id",), context, tuple(constants.values()), has_text=has_text
+    )
+    field = undeclared(cipher, [*(f"user_{name}" for name in context), *constants])
+    sources = SourceCipher(replace(TABLE, columns=(column,)), {"email": field})
+
+    def bound(at: int) -> dict[str, Any] | None:
+        return {**{f"user_{name}": at for name in context}, **constants} or None
+
+    emails = [f"user{at}@example.com" for at in range(COUNT)]
+    tokens = [cipher.encrypt_field(email, bound(at)) for at, email in enumerate(emails)]
+    opened = sources.decrypt(rows([*tokens, None]))
+    assert opened.columns["email"] == [*emails, None]
+    (restored,) = sources.encrypt(opened, {"email": [True] * COUNT + [False]})
+    assert restored.pop() is None
+    assert {type(token) for token in restored} == {str if has_text else bytes}
+    assert [cipher.decrypt_field(each, bound(at)) for at, each in enumerate(restored)] == emails
+
+
+@pytest.mark.parametrize("wrong", ["", "ada@example.com", "tökén", "sr3.", 7, b"sr3."])
+def test_text_that_is_no_token_is_named(wrong: Any) -> None:
+    column = MigratedColumn("email", "email_2", ("id",), (), (), has_text=True)
+    cipher = World().text_process()
+    sources = SourceCipher(replace(TABLE, columns=(column,)), {"email": undeclared(cipher, [])})
+    token = cipher.encrypt_field("ada@example.com")
+    assert sources.decrypt(rows([token])).columns["email"] == ["ada@example.com"]
+    with pytest.raises(OldTokenInvalid, match=r"row 1, column email: its token does not decrypt"):
+        sources.decrypt(rows([token, wrong]))
+
+
+def test_token_without_field_of_another_type_is_named() -> None:
+    column = MigratedColumn("email", "email_2", ("id",), ("id",))
+    cipher = World().process()
+    sources = SourceCipher(replace(TABLE, columns=(column,)), {"email": undeclared(cipher, ["id"])})
+    with pytest.raises(OldTokenInvalid, match=r"look for another field, type, context"):
+        sources.decrypt(rows([cipher.encrypt_field(7, {"id": 0})]))

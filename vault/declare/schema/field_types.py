@@ -126,6 +126,16 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     if not values:
         raise InvalidValue("is an empty list", "at least one entry")
+    return _each_once(values)
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return *values* unchanged.
+
+    Raises:
+        InvalidValue: If one occurs more than once.
+
+    """
     again = next((value for value in values if values.count(value) > 1), None)
     if again is not None:
         raise InvalidValue(f"contains {format_value(str(again))} twice", "each entry once")
@@ -290,6 +300,12 @@ RenderInterval = Annotated[int, Within("1s", "1d")]
 HealthTime = Annotated[int, Within("1s", "10m")]
 
 _Entry = TypeVar("_Entry")
+#: List of any length, with each entry once.
+EachOnce = Annotated[
+    tuple[_Entry, ...],
+    AfterValidator(_each_once),
+    Field(json_schema_extra={"uniqueItems": True}),
+]
 #: List with at least one entry, and each entry once.
 Distinct = Annotated[
     tuple[_Entry, ...],

@@ -11,12 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from vault.declare.durations import DAY
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, PartName, ServiceName, Within
+from vault.declare.schema.field_types import (
+    Distinct,
+    EachOnce,
+    PartName,
+    ServiceName,
+    SettingValue,
+    Within,
+)
 from vault.declare.schema.index_keys import IndexName
 from vault.declare.schema.text_types import Matching
 
@@ -53,6 +60,7 @@ FieldId = Annotated[
 AttributeName = Annotated[
     str, Matching(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a name in Python, such as owner")
 ]
+ContextName = Annotated[str, Matching(r"[!-~]{1,63}", "a name in a context, such as user_id")]
 #: As the application declares it: ``Encrypted("users.born", date)``.
 FieldType = Literal[
     "str", "bytes", "int", "bool", "Decimal", "date", "datetime", "UUID", "dict", "list"
@@ -80,12 +88,28 @@ class OldEncryption(Section):
     """How a column is encrypted today whose tokens are to be encrypted in another way."""
 
     field: FieldId | None = Field(None, description="the id of its field; by default the new one")
+    has_field: bool = Field(
+        True,
+        description="true or false: whether its tokens are bound to a field's id, as those of"
+        " encrypt_field(value, context) are not",
+        exclude_if=lambda value: value,
+    )
+    text: bool = Field(
+        False,
+        description="true or false: whether the column is text or varchar, in place of bytea",
+        exclude_if=lambda value: not value,
+    )
     key: PartName = Field("pii", description="the service's Transit key")
-    context: Distinct[ColumnName] | None = Field(
+    context: EachOnce[ColumnName] | None = Field(
         None, description="a list of the columns that its tokens are bound to; by default the key"
     )
-    attributes: Mapping[ColumnName, AttributeName] | None = Field(
+    attributes: Mapping[ColumnName, ContextName] | None = Field(
         None, description="names in the application, as in the plan; by default those of the plan"
+    )
+    constants: Mapping[ContextName, SettingValue] = Field(
+        {},
+        description="entries like 'use: email', for what each token is bound to beside columns",
+        exclude_if=lambda value: not value,
     )
     data_keys: ColumnName | None = Field(
         None, description="the table of its data keys; without one each token carries its data key"
@@ -93,6 +117,31 @@ class OldEncryption(Section):
     index: BlindIndexColumn | None = Field(
         None, description="a mapping with rows, for the old blind index, or left out"
     )
+
+    @field_validator("has_field")
+    @classmethod
+    def _has_the_field_that_it_names(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and info.data.get("field") is not None:
+            raise InvalidValue("is false beside a field", "one of both")
+        return value
+
+    @field_validator("data_keys")
+    @classmethod
+    def _stores_bytes_as_bytes(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("text"):
+            raise InvalidValue(
+                "is given for a column of text", "no table, because its tokens would be bytes"
+            )
+        return value
+
+    def resolve_field(self, new: str) -> str | None:
+        """Return the id of the field of old tokens, None if they have none.
+
+        Args:
+            new: The id of the field of new tokens.
+
+        """
+        return (self.field or new) if self.has_field else None
 
 
 class MigratedField(Section):

@@ -237,6 +237,9 @@ FULL: Final[Mapping[Kind, Any]] = {
               normalise: email, low_entropy: false}
             encrypted: {field: users.mail, key: pii, context: [user id], attributes: {user id: id},
               data_keys: data_keys, index: {column: mail_find, name: users.mail, rows: 1000}}
+          phone:
+            encrypted: {has_field: false, text: true, context: [], constants: {use: phone, at: 7}}
+            field: users.phone
         data_keys: data_keys
         index_keys: index_keys
         quiet_for: 1d
@@ -279,6 +282,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     ),
     "DatabaseName": (["shop", "a_1", "a" * 63], ["", "Shop", "1a", "a-b", "a" * 64, 7], []),
     "DatabaseUser": (["_shop", "a-b", "a" * 63], ["", "Shop App", "1a", "a" * 64], []),
+    "EachOnce": ([[], ["one"], ["one", "two"]], ["one", ["one", "one"], [7]], []),
     "Distinct": ([["a"], ["a", "b"]], [[], ["a", "a"], "a", [1]], []),
     "EnvironmentName": (
         ["dev", "prod-eu", "a" * 20],
@@ -411,7 +415,7 @@ TYPES: Final = {
     for module in MODULES
     for name, value in vars(module).items()
     if get_origin(value) is Annotated and not name.startswith("_")
-} | {"Distinct": field_types.Distinct[str]}
+} | {"Distinct": field_types.Distinct[str], "EachOnce": field_types.EachOnce[str]}
 #: Types whose schema accepts exactly what the type accepts.
 EXACT: Final = sorted(name for name, (*_, beyond) in EXAMPLES.items() if not beyond)
 
