@@ -81,13 +81,14 @@ class Workers:
 
 
 class Bar:
-    """Bar of a pass, with its rows."""
+    """Bar of a pass, with its rows; without a terminal, lines about what holds its worker."""
 
     def __init__(self, bars: Progress, title: str) -> None:
         """Add the bar to *bars*."""
         self._bars = bars
         self._title = title
         self._task = bars.add_task(title, total=None, rows=0)
+        self._is_held = False
 
     def show(self, progress: PassProgress) -> None:
         """Show how far the pass is."""
@@ -98,8 +99,17 @@ class Bar:
 
     def show_hold(self, reason: str | None) -> None:
         """Show why the worker waits; None if it works."""
+        if self._bars.disable:
+            self._log_hold(reason)
         held = "" if reason is None else f", held: {escape(escape_unprintable(reason))}"
         self._bars.update(self._task, description=f"{self._title}{held}")
+
+    def _log_hold(self, reason: str | None) -> None:
+        """Print a line if the worker was let go on, or is held and was not."""
+        if self._is_held != (reason is not None):
+            self._is_held = reason is not None
+            held = "goes on" if reason is None else f"is held: {reason}"
+            say(self._bars.console, f"{self._title} {held}.")
 
     def warn(self, message: str) -> None:
         """Show what a person should know."""
@@ -108,7 +118,7 @@ class Bar:
 
 @contextmanager
 def show_progress(out: Console, kind: PassKind) -> Iterator[Bar]:
-    """Yield a bar, which is not shown if *out* is no terminal."""
+    """Yield a bar, which prints lines about holds alone if *out* is no terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -70,6 +70,10 @@ _EXIST: Final[LiteralString] = "SELECT to_regclass('strongroom_migration.migrati
 _EVENT: Final[LiteralString] = """
     INSERT INTO strongroom_migration.events (migration, event) VALUES (%s, %s)
 """
+_PAUSING_USER: Final[LiteralString] = """
+    SELECT by FROM strongroom_migration.events WHERE migration = %s AND event = 'paused'
+    ORDER BY number DESC LIMIT 1
+"""
 _EVENTS: Final[LiteralString] = """
     SELECT at, by, event FROM strongroom_migration.events WHERE migration = %s ORDER BY number
 """
@@ -162,6 +166,12 @@ def pause(connection: Connection, name: str, *, is_paused: bool) -> bool:
     if changed:
         connection.execute(_EVENT, (name, "paused" if is_paused else "resumed"))
     return changed
+
+
+def find_pausing_user(connection: Connection, name: str) -> str | None:
+    """Return the user of the session that paused the migration *name* last, None if none did."""
+    found = connection.execute(_PAUSING_USER, (name,)).fetchone()
+    return None if found is None else str(found[0])
 
 
 def throttle(connection: Connection, name: str, duty: float | None) -> bool:

@@ -113,7 +113,8 @@ class Throttle:
         if state is None:
             reason: str | None = f"migration {self._name} is not there any more"
         elif state.is_paused:
-            reason = "the migration is paused"
+            user = states.find_pausing_user(connection, self._name)
+            reason = f"the migration is paused by {user}"
         else:
             reason = self._find_reason(lags or [])
         duty = None if state is None else state.duty

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +164,29 @@ def test_paused_migration_says_so(site: Site) -> None:
     assert "tenants: duty as started." in site.run("throttle")
     assert site.status()["duty"] is None
     assert "no pass runs now" in site.run("work")
+
+
+def test_paused_pass_is_told_in_a_log_and_so_is_its_end(site: Site) -> None:
+    site.write(quiet_for="1h")
+    site.run("run", code=2)
+    site.write()
+    site.run("pause")
+    command = [sys.executable, "-m", "console", "migrate", "run", str(site.file), "--env", "dev"]
+    command += ["--root", str(site.root), "--wait", "--postpone", "--duty", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        printed = []
+        for line in running.stdout:
+            printed.append(line.strip())
+            if "is held: the migration is paused" in line:
+                site.run("resume")
+    assert running.returncode == 0
+    (user,) = {each["by"] for each in site.status()["events"] if each["event"] == "paused"}
+    told = [line for line in printed if "held" in line or "goes on" in line]
+    assert told == [
+        f"backfill is held: the migration is paused by {user}.",
+        "backfill goes on.",
+    ]
 
 
 def test_bypassing_writer_is_named(site: Site) -> None:

@@ -118,7 +118,7 @@ def test_paused_worker_waits_until_it_is_resumed(run: Run) -> None:
     states.pause(run.connection, NAME, is_paused=True)
     resume = partial(states.pause, run.connection, NAME, is_paused=False)
     assert run.start(Limits(), resume) == ROWS
-    assert run.held == [("the migration is paused", 0)] * HOLDS
+    assert run.held == [("the migration is paused by postgres", 0)] * HOLDS
 
 
 def test_file_holds_the_worker_while_it_exists(run: Run, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_throttle_is_read_once_a_second(run: Run) -> None:
     run.now += 0.9
     assert throttle.read(run.other) == Reading()
     run.now += 0.1
-    assert throttle.read(run.other) == Reading("the migration is paused")
+    assert throttle.read(run.other) == Reading("the migration is paused by postgres")
 
 
 def test_migration_that_is_gone_holds_its_workers(run: Run) -> None:
