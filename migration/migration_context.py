@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
-from migration import states
+from migration import session_check, states
 from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
@@ -83,9 +83,11 @@ class MigrationContext:
 
         Raises:
             MigrationBusy: If another command does.
+            SessionNotKept: If the lock would not hold, because a pooler changes the session.
 
         """
         with self.connect() as connection:
+            session_check.check(connection, self.connect)
             if not _scalar(connection, _LOCK, self.name):
                 raise MigrationBusy(
                     f"migration {self.name}: another command changes its stage now; look at its"
