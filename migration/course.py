@@ -78,15 +78,18 @@ class Course:
             KeyUnavailable: If a key cannot be created, stored or read now.
             AccessDenied: If this identity may not use the service's keys.
             PlanChanged: If the migration was begun with another plan.
+            TableChanged: If a column was renamed or changed meanwhile.
             GuardChanged: If the guard is not as it was installed.
             RowsStayWrong: If a repeated pass found rows wrong.
             MigrationBusy: If another command changes the stage now.
+            SessionNotKept: If the database is behind a pooler that works by transactions.
             TableLockNotTaken: If others held the table all the time. Call it again.
             psycopg.Error: If the server rejects a statement.
 
         """
         stage = self._read_stage()
         while stage is None or stage.is_before(to):
+            self._check_table()
             step = self._begin if stage is None else self._steps[stage]
             if waiting := step():
                 return waiting
@@ -98,6 +101,10 @@ class Course:
         with self._context.connect() as connection:
             state = self._context.read_state(connection)
         return None if state is None else state.stage
+
+    def _check_table(self) -> None:
+        with self._context.connect() as connection:
+            self._context.read_unchanged_table(connection)
 
     def _begin(self) -> None:
         context = self._context

@@ -17,7 +17,7 @@ from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
 from migration.states import State
-from migration.table import live_table
+from migration.table import live_checks, live_table
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
@@ -43,6 +43,10 @@ class MigrationMissing(ConfigurationError):
 
 class PlanChanged(ConfigurationError):
     """The plan is not the one that the migration was begun with. Nothing was changed."""
+
+
+class TableChanged(ConfigurationError):
+    """A column is not as the migration needs it any more. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,26 @@ class MigrationContext:
 
         """
         return live_table.read(connection, *plans.split_table(self.plan))
+
+    def read_unchanged_table(self, connection: Connection) -> LiveTable:
+        """Return the table, whose columns nobody renamed or changed since the migration began.
+
+        Raises:
+            PlanChanged: If it was begun with another plan.
+            TableChanged: If a column was renamed, changed or dropped before the old columns have no
+                values.
+            psycopg.errors.UndefinedTable: If there is no table.
+
+        """
+        state, live = self.read_state(connection), self.read_table(connection)
+        if state is None or not state.stage.is_before(Stage.NULLED):
+            return live
+        if changes := list(live_checks.find_changes(self.plan, live)):
+            raise TableChanged(
+                f"migration {self.name}: it is {state.stage}, and the table changed:"
+                f" {'; '.join(changes)}; change it back, and repeat the command"
+            )
+        return live
 
     def read_state(self, connection: Connection) -> State | None:
         """Return the state of the migration, None if it was not begun.

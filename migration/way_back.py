@@ -94,16 +94,18 @@ def go_back(
 
     Raises:
         NoWayBack: If the plaintext columns were dropped.
+        TableChanged: If a column was renamed or changed meanwhile.
         RowsStayWrong: If the old values of some rows cannot be restored.
         PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its old value.
         MigrationBusy: If another command changes the stage now.
+        SessionNotKept: If the database is behind a pooler that works by transactions.
         MigrationMoved: If another command changed it meanwhile.
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
     with context.connect() as connection:
         state = context.require_state(connection)
-        table = plans.to_table(context.plan, context.read_table(connection))
+        table = plans.to_table(context.plan, context.read_unchanged_table(connection))
     step = next_step(state.stage)
     if confirmed not in (None, step):
         raise states.MigrationMoved(

@@ -59,10 +59,11 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     """Return the forecast of a migration that has its old columns.
 
     Raises:
+        TableChanged: If a column was renamed or changed since the migration began.
         psycopg.Error: If the server rejects a query.
 
     """
-    live = context.read_table(connection)
+    live = context.read_unchanged_table(connection)
     table = plans.to_table(context.plan, live)
     found = _without_old_tokens(context.plan, sample.read(connection, table, live))
     estimator = Estimator(

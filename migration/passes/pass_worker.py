@@ -90,13 +90,14 @@ class PassWorker:
         """Work until no range of the pass is left.
 
         Raises:
+            TableChanged: If a column was renamed or changed before.
             StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
             psycopg.Error: If the server rejects a statement, or stays unavailable.
 
         """
         context = self._context
         with context.connect() as connection:
-            live = context.read_table(connection)
+            live = context.read_unchanged_table(connection)
         table = plans.to_table(context.plan, live)
         writer = TokenWriter(RowStatements(table, live), context.open_cipher(table))
         batches = _build(kind, pass_, writer, self._batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from migration.table import column_encryption
@@ -44,31 +45,44 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
             f"context has not the key's column {join_names(missing)}; add it, because a token must"
             " not be valid in another row"
         )
-    contexts = dict.fromkeys((*context, *_iter_old_context(plan)))
-    for name in contexts:
-        yield from _find_context_problems(name, plan, live)
-    for name in plan.columns:
-        yield from _find_column_problems(name, plan, live)
+    yield from _find_source_problems(plan, live)
     for name in column_encryption.find_unchanged(plan, live.key):
         yield (
             f"the column {name} is encrypted as the plan encrypts, so the table would be rewritten"
             " for nothing; leave it out of the columns"
         )
-    for name in plan.old_index_columns.values():
-        yield from _find_index_problems(name, live)
     for name in plan.new_columns:
         if name in live.columns:
             yield f"the table has a column {name} already; name another one in the plan"
-    for name in dict.fromkeys((plan.table, *contexts, *plan.old_columns, *plan.new_columns)):
+    for name in dict.fromkeys(
+        (plan.table, *_list_contexts(plan, live), *plan.old_columns, *plan.new_columns)
+    ):
         if "%" in name:
             # The driver takes it for a parameter.
             yield f"the name {name} has a %, which this command cannot write; rename it first"
 
 
-def _iter_old_context(plan: MigrationPlan) -> Iterator[str]:
-    for column in plan.columns.values():
-        if column.encrypted is not None:
-            yield from column.encrypted.context or ()
+def find_changes(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    """Yield what was changed of the columns of *live*, on which *plan* has begun."""
+    yield from _find_source_problems(plan, live)
+    for name in plan.new_columns:
+        yield from _find_bytes_problems(name, live)
+
+
+def _find_source_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    """Yield why values of the table cannot be read as *plan* says."""
+    for name in _list_contexts(plan, live):
+        yield from _find_context_problems(name, plan, live)
+    for name in plan.columns:
+        yield from _find_column_problems(name, plan, live)
+    for name in plan.old_index_columns.values():
+        yield from _find_bytes_problems(name, live)
+
+
+def _list_contexts(plan: MigrationPlan, live: LiveTable) -> list[str]:
+    """Return the columns to which new and old tokens are bound, each once."""
+    old = (each.encrypted.context or () for each in plan.columns.values() if each.encrypted)
+    return list(dict.fromkeys(chain(plan.context or live.key, *old)))
 
 
 def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
@@ -136,13 +150,13 @@ def _find_token_problems(column: LiveColumn, old: OldEncryption) -> Iterator[str
         )
 
 
-def _find_index_problems(name: str, live: LiveTable) -> Iterator[str]:
-    """Yield why the column *name* has no index values."""
+def _find_bytes_problems(name: str, live: LiveTable) -> Iterator[str]:
+    """Yield why the column *name* has no index values, or new tokens."""
     column = live.columns.get(name)
     if column is None:
         yield _unknown(name, "columns", live)
     elif column.type != _BYTES:
-        yield f"the column {name} is {column.type} (expected {_BYTES} for index values)"
+        yield f"the column {name} is {column.type} (expected {_BYTES})"
 
 
 def _unknown(name: str, where: str, live: LiveTable) -> str:

@@ -70,10 +70,22 @@ class PooledConnection:
         self._session: Connection | None = None
 
     def execute(self, *statement: Any, **options: Any) -> Any:
-        if self._session is not None:
-            return self._session.execute(*statement, **options)
-        with self._pooler.session() as session:
+        with self._use() as session:
             return session.execute(*statement, **options)
+
+    @contextmanager
+    def cursor(self, **options: Any) -> Iterator[Any]:
+        with self._use() as session, session.cursor(**options) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _use(self) -> Iterator[Connection]:
+        """Yield the session of the transaction, or one for a single statement."""
+        if self._session is not None:
+            yield self._session
+            return
+        with self._pooler.session() as session:
+            yield session
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -1,0 +1,103 @@
+"""Columns that somebody renamed or changed in the course of a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from migration import plan
+from migration.forecast import forecast
+from migration.guard.triggers import TRIGGERS
+from migration.migration_context import TableChanged
+from migration.passes import passes
+from migration.passes.passes import PassKind
+from migration.stage import Stage
+from tests.integration.migration.test_course import Hotel, open_hotel
+from tests.support.databases.own_database import OwnDatabase
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: The stages that have old columns with values.
+STAGES: Final = [each for each in Stage if each.is_before(Stage.NULLED)]
+_RENAME: Final = "ALTER TABLE guests RENAME {} TO {}"
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    yield from open_hotel(database)
+
+
+def reach(hotel: Hotel, stage: Stage) -> None:
+    """Go on to *stage*, with the guard's quiet second only where it is needed."""
+    hotel.advance(Stage.GUARDED)
+    if stage is not Stage.GUARDED:
+        hotel.advance(stage)
+
+
+def check_refused(hotel: Hotel, call: Callable[[], object], *texts: str) -> None:
+    """Check that *call* is refused with *texts*, and changes nothing."""
+    before = hotel.columns(), read_stage(hotel), hotel.execute("SELECT * FROM guests ORDER BY id")
+    with pytest.raises(TableChanged) as caught:
+        call()
+    for text in texts:
+        assert text in str(caught.value)
+    after = hotel.columns(), read_stage(hotel), hotel.execute("SELECT * FROM guests ORDER BY id")
+    assert after == before
+
+
+def read_stage(hotel: Hotel) -> Stage:
+    with hotel.connect() as connection:
+        return hotel.context().require_state(connection).stage
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_renamed_plaintext_is_named_with_the_stage_until_it_is_renamed_back(
+    hotel: Hotel, stage: Stage
+) -> None:
+    expected = hotel.plaintexts()
+    reach(hotel, stage)
+    hotel.execute(_RENAME.format("email", "mail"))
+    texts = (
+        f"migration guests: it is {stage}, and the table changed:",
+        "columns: the table has no column 'email' (expected",
+        "did you mean 'mail'?); change it back, and repeat the command",
+    )
+    for call in (lambda: hotel.advance(Stage.NULLED), hotel.undo):
+        check_refused(hotel, call, *texts)
+    with hotel.connect() as connection, pytest.raises(TableChanged):
+        forecast.read(hotel.context(), connection)
+    hotel.execute(_RENAME.format("mail", "email"))
+    hotel.advance(Stage.NULLED)
+    assert hotel.opened() == expected
+
+
+@pytest.mark.parametrize("stage", [Stage.BACKFILLED, Stage.SWITCHED])
+def test_plaintext_of_another_type_is_named_with_the_stage(hotel: Hotel, stage: Stage) -> None:
+    reach(hotel, stage)
+    # PostgreSQL refuses it as long as a trigger names the column.
+    for trigger in TRIGGERS:
+        hotel.execute(f"DROP TRIGGER {trigger} ON guests")
+    hotel.execute("ALTER TABLE guests ALTER email TYPE bytea USING convert_to(email, 'utf8')")
+    texts = (f"it is {stage}, and", "the column email is bytea, but its field is str")
+    for call in (lambda: hotel.advance(Stage.NULLED), hotel.undo):
+        check_refused(hotel, call, *texts)
+
+
+@pytest.mark.parametrize("column", ["email_token", "email_index"])
+def test_new_column_that_is_gone_is_named(hotel: Hotel, column: str) -> None:
+    reach(hotel, Stage.DUAL_WRITING)
+    hotel.execute(_RENAME.format(column, "other"))
+    texts = ("it is dual-writing, and", f"columns: the table has no column {column!r}")
+    for call in (lambda: hotel.advance(Stage.SWITCHED), hotel.undo):
+        check_refused(hotel, call, *texts)
+
+
+def test_worker_that_joins_a_pass_finds_the_change(hotel: Hotel) -> None:
+    reach(hotel, Stage.DUAL_WRITING)
+    with hotel.connect() as connection:
+        table = plan.to_table(hotel.plan, hotel.context().read_table(connection))
+    pass_ = passes.begin(hotel.context(), table, PassKind.BACKFILL)
+    hotel.execute(_RENAME.format("email", "mail"))
+    check_refused(hotel, lambda: hotel.run(PassKind.BACKFILL, pass_), "no column 'email'")
