@@ -153,6 +153,17 @@ def test_required_old_index_is_required_again_on_the_way_back(other_key: Clinic)
     assert other_key.read_old() == other_key.values
 
 
+def test_old_tokens_in_varchar_are_written_again_as_text(database: OwnDatabase) -> None:
+    with open_clinic(database, "text") as clinic:
+        clinic.execute("ALTER TABLE patients ALTER email TYPE varchar(400)")
+        clinic.advance(Stage.NULLED)
+        clinic.write_new(1, "Late@example.com")
+        assert [clinic.undo(), clinic.undo()] == [Stage.SWITCHED, Stage.INDEXED]
+        assert clinic.read_old() == clinic.values
+        tokens = clinic.execute("SELECT email FROM patients WHERE email NOT LIKE 'sr3.%'")
+        assert tokens == []
+
+
 def test_new_token_of_another_value_is_replaced(clinic: Clinic) -> None:
     clinic.advance(Stage.BACKFILLED)
     token, _ = clinic.new.written({"id": 7, "ward": "w7"}, "wrong@example.com")

@@ -48,11 +48,14 @@ def test_another_field_id_is_rejected_with_the_grammar(field: str) -> None:
     ],
     ids=["none", "one", "in another order", "most"],
 )
-def test_declared_names_bind_as_the_mapping_does(names: list[str], values: list[Any]) -> None:
-    binding = Binding("users.email", names)
+@pytest.mark.parametrize("field", ["users.email", None])
+def test_declared_names_bind_as_the_mapping_does(
+    field: str | None, names: list[str], values: list[Any]
+) -> None:
+    binding = Binding(field, names)
     context = dict(zip(names, values, strict=True)) or None
-    assert binding.start + binding.entries(values) == associated_data.encode("users.email", context)
-    assert (binding.field, binding.names) == ("users.email", tuple(names))
+    assert binding.start + binding.entries(values) == associated_data.encode(field, context)
+    assert (binding.field, binding.names) == (field, tuple(names))
 
 
 @pytest.mark.parametrize(
