@@ -39,6 +39,7 @@ class Client:
     Attributes:
         settings: Settings of the application.
         key_services: The services that wrap its keys.
+        ciphers: The field ciphers that are built, by key, without those that are self-contained.
 
     """
 
@@ -74,7 +75,8 @@ class Client:
             self._exit_stack.callback(aws.close)
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
-        self._ciphers: dict[tuple[str, bool], FieldCipher] = {}
+        self.ciphers: dict[str, FieldCipher] = {}
+        self._self_contained: dict[str, FieldCipher] = {}
         self._indexes: BlindIndexes | None = None
         self.key_services = KeyServices(
             settings,
@@ -199,10 +201,11 @@ class Client:
         if (cached := self.peek_cipher(key, self_contained=self_contained)) is not None:
             return cached
         with self._lock:
-            if (key, self_contained) not in self._ciphers:
+            ciphers = self._self_contained if self_contained else self.ciphers
+            if key not in ciphers:
                 from app_integration.encryption.cipher import FieldCipher
 
-                self._ciphers[key, self_contained] = FieldCipher(
+                ciphers[key] = FieldCipher(
                     self.key_services.open(key),
                     self.settings.scope,
                     key_name=key,
@@ -212,7 +215,7 @@ class Client:
                     clock=self.clock,
                     report=_record_key_check,
                 )
-            return self._ciphers[key, self_contained]
+            return ciphers[key]
 
     def files(self, key: str | None = "pii") -> FileCipher:
         """Return the file cipher whose files the service's Transit key *key* can decrypt.
@@ -229,7 +232,7 @@ class Client:
 
     def peek_cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher | None:
         """Return the field cipher that :meth:`cipher` returns; None if it is not built yet."""
-        return self._ciphers.get((key, self_contained))
+        return (self._self_contained if self_contained else self.ciphers).get(key)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -256,7 +259,7 @@ class Client:
         """Keep wrapped data keys in *store* from now on. Objects built before keep their store."""
         with self._lock:
             self._key_stores.data_keys = store
-            self._ciphers = {}
+            self.ciphers, self._self_contained = {}, {}
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from app_integration.settings import Settings
 
 _lock = threading.Lock()
-_current: Client | None = None
+#: The process's client; None if it is not built yet. Other modules only read it, and only where a
+#: call of :func:`peek_default_client` would be a noticeable part of the time.
+current: Client | None = None
 
 
 def _reset_lock() -> None:
@@ -35,21 +37,21 @@ def get_default_client() -> Client:
         ConfigurationError: If a variable is missing or wrong.
 
     """
-    global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
-    if (client := _current) is not None:
+    global current  # noqa: PLW0603 (the one process-wide object, behind a lock)
+    if (client := current) is not None:
         return client
     from app_integration.client import Client
     from app_integration.settings import from_environment
 
     with _lock:
-        if _current is None:
-            _current = Client(from_environment())
-        return _current
+        if current is None:
+            current = Client(from_environment())
+        return current
 
 
 def peek_default_client() -> Client | None:
     """Return the process's client; None if it is not built yet. It never blocks."""
-    return _current
+    return current
 
 
 def configure(
@@ -66,20 +68,20 @@ def configure(
         clock: Monotonic, in seconds.
 
     """
-    global _current  # noqa: PLW0603 (as above)
+    global current  # noqa: PLW0603 (as above)
     from app_integration.client import Client
 
     close()
     with _lock:
-        _current = client = Client(settings, session=session, clock=clock)
+        current = client = Client(settings, session=session, clock=clock)
     return client
 
 
 def close() -> None:
     """Close the process's client. The next use builds a new one."""
-    global _current
+    global current
     with _lock:
-        client, _current = _current, None
+        client, current = current, None
     if client is not None:
         client.close()
 

@@ -32,7 +32,11 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
         EncryptionError: If *value* or *context* has another type, or no data key is available.
 
     """
-    return default_client.get_default_client().cipher(key).encrypt_field(value, context)
+    client = default_client.current
+    cipher = None if client is None else client.ciphers.get(key)
+    if cipher is None:
+        cipher = default_client.get_default_client().cipher(key)
+    return cipher.encrypt_field(value, context)
 
 
 def decrypt_field(
@@ -50,7 +54,11 @@ def decrypt_field(
         KeyUnavailable: If its data key cannot be unwrapped now.
 
     """
-    return default_client.get_default_client().cipher(key).decrypt_field(token, context)
+    client = default_client.current
+    cipher = None if client is None else client.ciphers.get(key)
+    if cipher is None:
+        cipher = default_client.get_default_client().cipher(key)
+    return cipher.decrypt_field(token, context)
 
 
 async def aencrypt_field(

@@ -16,7 +16,8 @@ from typing import Any, Final, TypeAlias
 
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.bulk_aad import compute_aads, header_of, split
-from app_integration.encryption.core import FieldCore, Token
+from app_integration.encryption.core import FieldCore
+from app_integration.encryption.parsed_token import LARGEST, Token
 from app_integration.encryption.tokens import envelope, keyring_token, value_codec
 from app_integration.errors import DecryptionFailed, EncryptionError
 
@@ -54,7 +55,9 @@ def encrypt(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[T
     return tokens
 
 
-def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch[Any]:
+def decrypt(
+    field: FieldCore, tokens: Sequence[Any], columns: _Columns, decrypt_one: Callable[..., Any]
+) -> Batch[Any]:
     """Decrypt each token; the value of None is None.
 
     Data keys that are not cached are unwrapped together, in few requests.
@@ -63,6 +66,7 @@ def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch
         field: The declared field.
         tokens: Tokens of that field, or None.
         columns: The context's values, one sequence for each name.
+        decrypt_one: Decrypts one token, which :attr:`DeclaredField.decrypt` does.
 
     Raises:
         InvalidContext: If a context value is of a type or size that cannot be bound.
@@ -82,8 +86,8 @@ def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch
                 found += _with_nulls(piece, bound, partial(_decrypt_dense_rows, field, keys=keys))
             else:
                 found += _decrypt_piece(field, piece, bound, header, keys)
-        except value_codec.DECODING_ERRORS:
-            results = [_decrypt_row(field, *row) for row in zip(piece, *bound, strict=True)]
+        except (LookupError, *value_codec.DECODING_ERRORS):
+            results = [_decrypt_row(decrypt_one, *row) for row in zip(piece, *bound, strict=True)]
             failed += [start + at for at, result in enumerate(results) if result is _FAILED]
             found += [None if result is _FAILED else result for result in results]
     return Batch(found, tuple(failed), f"decrypting {field.binding.field}")
@@ -197,10 +201,12 @@ def _decrypt_piece(
     """Decrypt all tokens of a piece.
 
     Raises:
-        LookupError, ValueError, InvalidTag: If the piece must be decrypted row by row; one of
-            ``value_codec.DECODING_ERRORS``.
+        LookupError, ValueError, InvalidTag: If the piece must be decrypted row by row; a
+            LookupError or one of ``value_codec.DECODING_ERRORS``.
 
     """
+    if not header:
+        return _decrypt_texts(field, tokens, columns)
     if isinstance(header, list) and len(header) != len(tokens):
         raise ValueError  # because not all of them are keyring tokens
     alike = isinstance(header, bytes)
@@ -212,6 +218,29 @@ def _decrypt_piece(
     return list(map(value_codec.DECODERS[field.code], plain))
 
 
+def _decrypt_texts(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> list[Any]:
+    """Decrypt all tokens of a piece, if they are texts of one data key. See :func:`_decrypt_piece`.
+
+    A piece under several data keys is decrypted row by row.
+    """
+    cipher = field.cipher
+    size = cipher.text_start
+    if set(map(type, tokens)) != {str} or max(map(len, tokens)) > LARGEST:
+        raise ValueError
+    (start,) = set(map(itemgetter(slice(size)), tokens))
+    cached, unseal, decode, code, aad, _, layout = cipher.keyring.constants[start]
+    if code != field.code or cipher.clock() >= cached.expires_at:
+        raise ValueError
+    cached.was_used = True
+    before, place, nonce, sealed = layout
+    raw = list(map(envelope.decode_part, map(itemgetter(slice(size, None)), tokens)))
+    if set(map(itemgetter(place), raw)) != {before}:
+        raise ValueError
+    authenticated = list(compute_aads(field.binding, aad, columns, len(tokens)))
+    nonces, ciphertexts = map(itemgetter(nonce), raw), map(itemgetter(sealed), raw)
+    return list(map(decode, list(map(unseal, nonces, ciphertexts, authenticated))))
+
+
 def _decrypt_dense_rows(
     field: FieldCore, tokens: Sequence[Any], columns: _Columns, keys: dict[bytes, _Cipher]
 ) -> list[Any]:
@@ -219,9 +248,9 @@ def _decrypt_dense_rows(
     return _decrypt_piece(field, tokens, columns, _headers(tokens), keys)
 
 
-def _decrypt_row(field: FieldCore, token: Any, *context: Any) -> Any:
+def _decrypt_row(decrypt_one: Callable[..., Any], token: Any, *context: Any) -> Any:
     try:
-        return field.decrypt_on_slow_path(token, *context)
+        return decrypt_one(token, *context)
     except DecryptionFailed:
         return _FAILED
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app_integration.encryption import fast_path
+from app_integration.encryption import fast_decryption, fast_encryption
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.core import CipherCore, Token, parse_token_or_none
+from app_integration.encryption.core import CipherCore
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.encryption.fast_path import EncryptField
+from app_integration.encryption.fast_decryption import DecryptField
+from app_integration.encryption.fast_encryption import EncryptField
 from app_integration.encryption.keys.active_key import (
     Background,
     Report,
@@ -20,6 +21,7 @@ from app_integration.encryption.keys.active_key import (
     run_in_thread,
 )
 from app_integration.encryption.keys.keyring import Keyring, WrapScope
+from app_integration.encryption.parsed_token import Token, parse_token_or_none
 from app_integration.encryption.rewrap import RewrapAction, Rewrapper
 from app_integration.encryption.tokens import associated_data as bindings
 from app_integration.encryption.tokens import encryption_context as contexts
@@ -66,6 +68,13 @@ class FieldCipher(CipherCore):
             the token is bound to. It raises ``EncryptionError`` if the value or context cannot be
             encrypted or bound, ``KeyUnavailable`` if there is no data key within its limits and
             none can be wrapped, and ``AccessDenied`` if this identity may not wrap data keys.
+        decrypt_field: ``decrypt_field(token, context=None, *, field=None)`` returns the value that
+            *token*, text or bytes, was made from, as its own type, or None for None. *context* and
+            *field* are those that the value was encrypted with. It raises ``DecryptionFailed`` if
+            *token* is not a token, was altered, or belongs to another context, service or
+            environment, ``InvalidContext`` if *context* contains a value of a type or size that
+            cannot be bound, ``KeyUnavailable`` if the data key is not cached and cannot be
+            unwrapped now, and ``AccessDenied`` if this identity may not unwrap data keys.
         rewrapper: Moves tokens to a new version of the wrapping key.
 
     """
@@ -121,7 +130,8 @@ class FieldCipher(CipherCore):
             random=random,
         )
         self.rewrapper = Rewrapper(self)
-        self.encrypt_field: EncryptField = fast_path.compile_encrypt_field(self)
+        self.encrypt_field: EncryptField = fast_encryption.compile_encrypt_field(self)
+        self.decrypt_field: DecryptField = fast_decryption.compile_decrypt_field(self)
 
     def field(self, field_id: str, context: Sequence[str] = (), kind: type = str) -> DeclaredField:
         """Return the declared field *field_id*, the fast path for many values of one column.
@@ -140,28 +150,6 @@ class FieldCipher(CipherCore):
 
         """
         return DeclaredField(self, Binding(field_id, context), kind)
-
-    def decrypt_field(
-        self, token: Token | None, context: Context | None = None, *, field: str | None = None
-    ) -> Any:
-        """Return the value that *token* was made from, as its own type, or None for None.
-
-        Args:
-            token: The token, text or bytes.
-            context: The context that the value was encrypted with.
-            field: The id of the declared field that the value was encrypted for, if any.
-
-        Raises:
-            DecryptionFailed: If *token* is not a token, was altered, or belongs to another context,
-                service or environment.
-            InvalidContext: If *context* contains a value of a type or size that cannot be bound.
-            KeyUnavailable: If the data key is not cached and cannot be unwrapped now.
-            AccessDenied: If this identity may not unwrap data keys.
-
-        """
-        if token is None:
-            return None
-        return self.open(token, bindings.encode(field, context))
 
     def encrypt_many(self, items: Sequence[tuple[Any, Context | None]]) -> list[Token | None]:
         """Encrypt each (value, context) and return the tokens, in order.
@@ -216,7 +204,7 @@ class FieldCipher(CipherCore):
     async def adecrypt_field(
         self, token: Token | None, context: Context | None = None, *, field: str | None = None
     ) -> Any:
-        """Decrypt *token* without blocking the event loop. See :meth:`decrypt_field`.
+        """Decrypt *token* without blocking the event loop. See :attr:`decrypt_field`.
 
         The call runs in a thread only if the token's data key is not cached, because it then sends
         a request.
@@ -270,7 +258,7 @@ class FieldCipher(CipherCore):
     ) -> Token | None:
         """Decrypt *token* and encrypt its value under a new nonce and this process's data key.
 
-        The new token is of the kind that this cipher writes. See :meth:`decrypt_field` and
+        The new token is of the kind that this cipher writes. See :attr:`decrypt_field` and
         :attr:`encrypt_field` for the errors.
         """
         value = self.decrypt_field(token, context, field=field)

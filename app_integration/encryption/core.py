@@ -7,22 +7,26 @@ The fast path, the bulk path and rewrapping depend on these two classes only. ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app_integration.encryption.keys.cache import CachedKey
-from app_integration.encryption.keys.data_key import DataKey
-from app_integration.encryption.keys.keyring import KeyName, Keyring, SelfContained
+from app_integration.encryption.keys.keyring import Keyring
 from app_integration.encryption.keys.usage_limits import UsageLimits
+from app_integration.encryption.parsed_token import (
+    ParsedToken,
+    Token,
+    parse_token,
+    parse_token_or_none,
+)
 from app_integration.encryption.tokens import associated_data as bindings
 from app_integration.encryption.tokens import envelope, keyring_token, value_codec
 from app_integration.encryption.tokens.associated_data import Binding
-from app_integration.errors import DecryptionFailed, EncryptionError, raise_decryption_failed
+from app_integration.errors import EncryptionError, raise_decryption_failed
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
     from app_integration.encryption.tokens.encryption_context import Context
 
-Token: TypeAlias = str | bytes
 _Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
 #: Type that a field may be declared with → its type code. JSON is a dict or a list.
@@ -48,6 +52,8 @@ class CipherCore:
         keyring: The data keys that the cipher encrypts and decrypts with.
         active_key: The source of the data key for the next encryption.
         message_size: Bytes of plaintext that count as one message of a data key.
+        text_start: Characters in the start of the self-contained token that the slow path decrypted
+            last. It depends on the length of the wrapped data key, which rarely differs.
         clock: Returns monotonic seconds.
         random: Returns that many unpredictable bytes.
 
@@ -78,6 +84,7 @@ class CipherCore:
             keyring.keyring_keys if writes_keyring_tokens else keyring.self_contained_keys
         )
         self.message_size = min(self.active_key.message_size, value_codec.MAX_SIZE)
+        self.text_start = 0
 
     def encrypt_on_slow_path(
         self, value: object, context: Context | None = None, *, field: str | None = None
@@ -90,6 +97,17 @@ class CipherCore:
             return None
         value_type, plaintext = value_codec.encode(value)
         return self.seal(value_type, plaintext, bindings.encode(field, context))
+
+    def decrypt_on_slow_path(
+        self, token: Token | None, context: Context | None = None, *, field: str | None = None
+    ) -> Any:
+        """Return the value that *token* was made from, or None for None.
+
+        This path accepts every token and works in every state of the keys.
+        """
+        if token is None:
+            return None
+        return self.open(token, bindings.encode(field, context))
 
     def has_cached_key(self, token: Token | None) -> bool:
         """Return whether *token* can be decrypted, or rejected, without a request."""
@@ -118,7 +136,20 @@ class CipherCore:
         parsed = parse_token(token, binding)
         if value_type not in (None, parsed.value_type):
             raise_decryption_failed()
-        return parsed.decrypt(self.keyring.read_key(parsed.name).key)
+        cached = self.keyring.read_key(parsed.name)
+        value = parsed.decrypt(cached.key)
+        if parsed.has_constants:
+            self._provide_constants(parsed, cached)
+        return value
+
+    def _provide_constants(self, parsed: ParsedToken, cached: CachedKey) -> None:
+        """Let the fast path decrypt other tokens like *parsed*, which is authentic."""
+        start = cached.starts.get(parsed.value_type)
+        if start is None:
+            start, constants = parsed.make_constants(cached)
+            self.keyring.put_constants(parsed.name, cached, parsed.value_type, start, constants)
+        if isinstance(start, str):
+            self.text_start = len(start)
 
 
 class FieldCore:
@@ -224,63 +255,3 @@ class FieldCore:
         cached = self.cipher.keyring.read_key(parts.number)
         prefixes = self.binding.prefixes(parts.header)
         return (cached, cached.key.decrypt, parts.header, *prefixes)
-
-
-class ParsedToken(NamedTuple):
-    """Unverified parts of a token, and the associated data that it must authenticate."""
-
-    name: KeyName
-    value_type: int
-    nonce: bytes
-    sealed: bytes
-    aad: bytes
-
-    def decrypt(self, key: DataKey) -> Any:
-        """Decrypt the token with *key* and return its value.
-
-        Raises:
-            DecryptionFailed: If the token is not authentic under *key*.
-
-        """
-        return value_codec.decode(self.value_type, key.open(self.nonce, self.sealed, self.aad))
-
-
-def parse_token(token: object, binding: bytes) -> ParsedToken:
-    """Split *token* into its parts, without verifying anything.
-
-    Args:
-        token: The token, text or bytes.
-        binding: The encoded field and context that the token must be bound to.
-
-    Raises:
-        DecryptionFailed: If *token* is malformed, or is of version 2 while *binding* contains a
-            declared field. Version 2 had no declared fields.
-
-    """
-    if isinstance(token, bytes | bytearray | memoryview):
-        keyring_parts = keyring_token.parse(bytes(token))
-        aad = keyring_parts.header + binding
-        return ParsedToken(
-            keyring_parts.number,
-            keyring_parts.value_type,
-            keyring_parts.nonce,
-            keyring_parts.sealed,
-            aad,
-        )
-    parts = envelope.parse(token)
-    if parts.version == envelope.VERSION:
-        aad = parts.get_associated_data() + binding
-    elif binding.startswith(bindings.NO_FIELD):
-        aad = parts.get_associated_data() + binding[len(bindings.NO_FIELD) :]
-    else:
-        raise_decryption_failed()
-    name = SelfContained(parts.version, parts.wrapped, parts.commitment)
-    return ParsedToken(name, parts.value_type, parts.nonce, parts.sealed, aad)
-
-
-def parse_token_or_none(token: object, binding: bytes) -> ParsedToken | None:
-    """Split *token* into its parts, or return None if it is malformed. See :func:`parse_token`."""
-    try:
-        return parse_token(token, binding)
-    except DecryptionFailed:
-        return None

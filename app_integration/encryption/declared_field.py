@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from app_integration.encryption import bulk, dataframes, fast_path
+from app_integration.encryption import bulk, dataframes, fast_decryption, fast_encryption
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.core import CipherCore, FieldCore, Token
-from app_integration.encryption.fast_path import Decrypt, Encrypt
+from app_integration.encryption.core import CipherCore, FieldCore
+from app_integration.encryption.fast_decryption import Decrypt
+from app_integration.encryption.fast_encryption import Encrypt
+from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens.associated_data import Binding
 
 
@@ -46,13 +48,13 @@ class DeclaredField(FieldCore):
         """
         super().__init__(cipher, binding, kind)
         self.encrypt: Encrypt = self.encrypt_on_slow_path
-        self.decrypt: Decrypt = fast_path.compile_decrypt(self)
+        self.decrypt: Decrypt = fast_decryption.compile_decrypt(self)
         if cipher.writes_keyring_tokens:
-            self.encrypt = fast_path.compile_encrypt(self)
+            self.encrypt = fast_encryption.compile_encrypt(self)
         if len(binding.names) == 1:
-            self.decrypt = fast_path.compile_decrypt_one_entry(self)
+            self.decrypt = fast_decryption.compile_decrypt_one_entry(self)
             if cipher.writes_keyring_tokens:
-                self.encrypt = fast_path.compile_encrypt_one_entry(self)
+                self.encrypt = fast_encryption.compile_encrypt_one_entry(self)
 
     def encrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Token | None]:
         """Encrypt each item and return the tokens, in order; the token of None is None.
@@ -83,7 +85,7 @@ class DeclaredField(FieldCore):
             KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
-        return bulk.decrypt(self, tokens, context)
+        return bulk.decrypt(self, tokens, context, self.decrypt)
 
     def encrypt_column(self, items: Any, *context: Any) -> Any:
         """Encrypt a list or a NumPy, pandas, Polars or Arrow column; return a column of tokens.

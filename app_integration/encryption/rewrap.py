@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import Final
 
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.core import CipherCore, Token
+from app_integration.encryption.core import CipherCore
 from app_integration.encryption.keys.data_key import MAX_WRAPPED, SIZE
 from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.encryption.tokens.envelope import Envelope
 from app_integration.errors import (

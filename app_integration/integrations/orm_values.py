@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from app_integration.encryption.core import Token
+from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.errors import DecryptionFailed, EncryptionError
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app_integration.encryption import core
 from app_integration.encryption.blind_index.index import BlindIndex
-from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.parsed_token import Token, parse_token_or_none
 from app_integration.encryption.tokens import associated_data
 from app_integration.errors import StrongroomError
 from app_integration.integrations import orm_values
@@ -150,5 +149,5 @@ def _fetch_keys(field: DeclaredField, tokens: Sequence[Token | None]) -> None:
     After a rewrap each token carries a wrapped key of its own, and would send a request of its own.
     """
     texts = (token for token in tokens if isinstance(token, str))
-    parsed = (core.parse_token_or_none(token, associated_data.NO_FIELD) for token in texts)
+    parsed = (parse_token_or_none(token, associated_data.NO_FIELD) for token in texts)
     field.cipher.keyring.read_keys(each.name for each in parsed if each is not None)

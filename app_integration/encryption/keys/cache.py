@@ -6,6 +6,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Any
 
 from app_integration.encryption.keys.data_key import DataKey
 
@@ -19,14 +20,19 @@ class CachedKey:
         key: The data key.
         expires_at: Seconds on the keyring's clock. It lies in the past as soon as the cache dropped
             the key.
+        starts: Value type → the start of the key's tokens, if the cache has constants for it.
+        was_used: Whether code that looks up constants used the key since the cache last considered
+            it for removal.
 
     """
 
-    __slots__ = ("expires_at", "key")
+    __slots__ = ("expires_at", "key", "starts", "was_used")
 
     def __init__(self, key: DataKey, expires_at: float) -> None:
         self.key = key
         self.expires_at = expires_at
+        self.starts: dict[int, str | bytes] = {}
+        self.was_used = False
 
 
 class DataKeyCache:
@@ -34,6 +40,13 @@ class DataKeyCache:
 
     A dropped key cannot be wiped: Python and OpenSSL free the memory of its bytes and key schedule,
     but do not overwrite it. The cache only removes its references.
+
+    Attributes:
+        constants: The start that all tokens of one data key and value type share → the constants to
+            decrypt them with, which contain the key. They are dropped together with the key, so
+            code that looks them up for each token keeps no key longer. It is the same dict for
+            ever, and may be read without the lock.
+
     """
 
     def __init__(self, entries: int, max_age: float) -> None:
@@ -47,6 +60,7 @@ class DataKeyCache:
         self._entries = entries
         self._max_age = max_age
         self._keys: OrderedDict[Hashable, CachedKey] = OrderedDict()
+        self.constants: dict[str | bytes, Any] = {}
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -57,6 +71,7 @@ class DataKeyCache:
         for cached in self._keys.values():
             cached.expires_at = -math.inf
         self._keys = OrderedDict()
+        self.constants.clear()
         self._lock = threading.Lock()
 
     def get(self, name: Hashable, now: float) -> CachedKey | None:
@@ -66,7 +81,7 @@ class DataKeyCache:
             if cached is None:
                 return None
             if now >= cached.expires_at:
-                del self._keys[name]
+                self._drop(name)
                 return None
             self._keys.move_to_end(name)
             return cached
@@ -79,12 +94,53 @@ class DataKeyCache:
         """
         cached = CachedKey(key, now + self._max_age)
         with self._lock:
+            if name in self._keys:
+                self._drop(name)
+            if len(self._keys) >= self._entries:
+                self._drop(self._find_unused(now)).expires_at = -math.inf
             self._keys[name] = cached
-            self._keys.move_to_end(name)
-            if len(self._keys) > self._entries:
-                _, dropped = self._keys.popitem(last=False)
-                dropped.expires_at = -math.inf
             oldest = next(iter(self._keys))
             if now >= self._keys[oldest].expires_at:
-                del self._keys[oldest]
+                self._drop(oldest)
+        return cached
+
+    def put_constants(
+        self, name: Hashable, cached: CachedKey, value_type: int, start: str | bytes, constants: Any
+    ) -> None:
+        """Store the constants of tokens that begin with *start*, until their key is dropped.
+
+        Stores nothing if the cache dropped the key meanwhile.
+
+        Args:
+            name: The name of the key.
+            cached: Its entry.
+            value_type: The type of the tokens' values.
+            start: The start of the tokens, which no token of another key or type has.
+            constants: What decrypts them.
+
+        """
+        with self._lock:
+            if self._keys.get(name) is cached:
+                cached.starts[value_type] = start
+                self.constants[start] = constants
+
+    def _find_unused(self, now: float) -> Hashable:
+        """Return the name of the least recently used key. The caller holds the lock.
+
+        A key that was used by its constants is moved to the end once, because such a use does not
+        take the lock and cannot move it.
+        """
+        for _ in range(len(self._keys)):
+            name, cached = next(iter(self._keys.items()))
+            if not cached.was_used or now >= cached.expires_at:
+                break
+            cached.was_used = False
+            self._keys.move_to_end(name)
+        return next(iter(self._keys))
+
+    def _drop(self, name: Hashable) -> CachedKey:
+        """Remove the key *name* with its constants. The caller holds the lock."""
+        cached = self._keys.pop(name)
+        for start in cached.starts.values():
+            self.constants.pop(start, None)
         return cached

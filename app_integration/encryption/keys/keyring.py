@@ -70,6 +70,8 @@ class Keyring:
     Attributes:
         self_contained_keys: The source of data keys for self-contained tokens.
         keyring_keys: The source of data keys for keyring tokens, which need a store.
+        constants: What decrypts tokens that begin in the same way. See :class:`DataKeyCache`.
+        put_constants: Stores such constants.
 
     """
 
@@ -113,6 +115,7 @@ class Keyring:
             self._generate_keyring, limits, clock, background, self._is_stored, report
         )
         self._read = DataKeyCache(limits.data_key_cache, limits.data_key_age)
+        self.constants, self.put_constants = self._read.constants, self._read.put_constants
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 

@@ -21,6 +21,7 @@ from app_integration.errors import InvalidContext, InvalidName
 
 _FIELD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}", re.ASCII)
 NO_FIELD: Final = b"\x00"
+ONE_ENTRY: Final = NO_FIELD + b"\x01"  # no declared field, and a context of one entry
 
 
 def encode_field(field: str | None) -> bytes:

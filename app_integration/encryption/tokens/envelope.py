@@ -48,8 +48,18 @@ _PREFIXES: Final = {f"sr{version}.": version for version in TEXT_PURPOSES}
 _LABEL_PART: Final = bytes((len(LABEL),)) + LABEL
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 #: Characters of the standard alphabet become one that base64 never contains, so they are rejected.
-_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING: Final = (b"", b"===", b"==", b"=")
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#: Length of a base64 text modulo 4 → the characters that it may end with, and the padding after
+#: them. The last of 2 characters has 4 bits that belong to no byte, the last of 3 has 2; they are 0
+#: in the canonical encoding. No text has a length of 1.
+PADDING_AFTER: Final[tuple[dict[int, bytes], ...]] = (
+    dict.fromkeys(_ALPHABET, b""),
+    {},
+    dict.fromkeys(_ALPHABET[::16], b"=="),
+    dict.fromkeys(_ALPHABET[::4], b"="),
+)
 
 
 class Envelope(NamedTuple):
@@ -90,14 +100,14 @@ def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce:
         nonce: 12 bytes that *key* never used.
 
     """
-    authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
+    authenticated, text, rest = key.frames.get(value_type) or make_frame(key, value_type)
     raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
     # This is _to_text in line, to save a call. rstrip removes the line end with the padding.
     return text + b2a_base64(raw).translate(_TO_URL).rstrip(b"=\n").decode()
 
 
-def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
-    """Return the parts that all tokens of one data key and type share.
+def make_frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
+    """Compute and cache the parts that all tokens of one data key and type share.
 
     They are the associated data up to the binding, the first characters of the text, and the bytes
     that come next. Three bytes make four characters, so whole triples are encoded once for all
@@ -135,6 +145,19 @@ def parse(token: object) -> Envelope:
     )
 
 
+def decode_part(text: str) -> bytes:
+    """Return the bytes of *text*, which begins at a fourth character after a token's prefix.
+
+    Raises:
+        ValueError: If *text* is not in the alphabet.
+        LookupError: If it is empty, or not the canonical encoding of any bytes.
+
+    """
+    standard = text.encode().translate(FROM_URL)
+    padding = PADDING_AFTER[len(standard) & 3][standard[-1]]
+    return a2b_base64(standard + padding, strict_mode=True)
+
+
 def _to_text(raw: bytes) -> str:
     return b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
@@ -147,7 +170,7 @@ def _from_text(token: object) -> tuple[int, bytes]:
     if not isinstance(token, str) or len(token) > _MAX_TEXT or token[:_PREFIX] not in _PREFIXES:
         raise_decryption_failed()
     try:
-        text = token[_PREFIX:].encode("ascii").translate(_FROM_URL)
+        text = token[_PREFIX:].encode("ascii").translate(FROM_URL)
         text += _PADDING[len(text) % 4]
         raw = a2b_base64(text)
     except ValueError:

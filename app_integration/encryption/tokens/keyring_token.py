@@ -51,10 +51,14 @@ def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce:
         nonce: 12 bytes that *key* never used.
 
     """
-    first = key.headers.get(value_type)
-    if first is None:
-        first = key.headers[value_type] = header(value_type, key.number)
+    first = key.headers.get(value_type) or make_header(key, value_type)
     return first + nonce + key.encrypt(nonce, plaintext, first + binding)
+
+
+def make_header(key: DataKey, value_type: int) -> bytes:
+    """Compute and cache the first five bytes of each token of this type under *key*."""
+    first = key.headers[value_type] = header(value_type, key.number)
+    return first
 
 
 def parse(token: bytes) -> KeyringToken:

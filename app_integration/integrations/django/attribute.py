@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models.query_utils import DeferredAttribute
 
-from app_integration.encryption.core import Token
+from app_integration.encryption.parsed_token import Token
 from app_integration.errors import EncryptionError
 from app_integration.integrations.orm_values import KnownValue, known_values
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapper, mapped_column
 from sqlalchemy.orm.attributes import flag_modified
 
 from app_integration import default_client
-from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.parsed_token import Token
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.integrations.orm_values import KnownValue, known_values
 from app_integration.integrations.plaintext import Plaintext

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
-from app_integration.encryption.core import Token
+from app_integration.encryption.parsed_token import Token
 from app_integration.integrations.orm_values import token_from_bytes, token_to_bytes
 
 

@@ -1,9 +1,9 @@
-"""Compiled encryption and decryption: closures that keep all constants in local names.
+"""Compiled encryption: closures that keep all constants in local names.
 
-They cover ``encrypt`` and ``decrypt`` of a declared field, and ``encrypt_field`` for a value of a
-known type, a context of one entry and a usable data key. Each is a single function, because an
-attribute lookup costs as much as an addition, and a call a tenth of the encryption itself. Every
-other case takes the slow path, which also raises the errors; both produce the same tokens.
+They cover ``encrypt`` of a declared field, and ``encrypt_field`` for a value of a known type, a
+context of one entry and a usable data key. Each is a single function, because an attribute lookup
+costs as much as an addition, and a call a tenth of the encryption itself. Every other case takes
+the slow path, which also raises the errors; both produce the same tokens.
 """
 
 from __future__ import annotations
@@ -12,34 +12,24 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias
 
-from app_integration.encryption.core import (
-    CipherCore,
-    DecryptionState,
-    EncryptionState,
-    FieldCore,
-    Token,
-)
-from app_integration.encryption.keys.cache import CachedKey
+from app_integration.encryption.core import CipherCore, EncryptionState, FieldCore
 from app_integration.encryption.keys.usage_limits import UsageLimits
+from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.encryption.tokens import envelope, keyring_token, value_codec
-from app_integration.encryption.tokens.associated_data import NO_FIELD
-from app_integration.errors import raise_decryption_failed
+from app_integration.encryption.tokens.associated_data import ONE_ENTRY
 
 Encrypt: TypeAlias = Callable[..., "Token | None"]
-Decrypt: TypeAlias = Callable[..., Any]
 
 #: Raised on the fast path for a value that the slow path must encrypt, or reject with a message.
 _FALLBACK: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
 #: The same for ``encrypt_field``, whose value and context may be of any type.
 _FALLBACK_ANY: Final = (StopIteration, LookupError, TypeError, ValueError, RecursionError)
-_ONE: Final = NO_FIELD + b"\x01"  # no declared field, one entry
 
 #: The state before the first value. It has always expired, so the first call takes the slow path.
 _NO_USAGE: Final = UsageLimits(messages=1, size=1, now=-inf, age=0)
 _NO_KEY: Final[Any] = None
 _NO_ENCRYPTION_STATE: Final[EncryptionState] = (_NO_USAGE, _NO_KEY, b"", b"", ())
-_NO_DECRYPTION_STATE: Final[DecryptionState] = (CachedKey(_NO_KEY, -inf), _NO_KEY, b"", b"", ())
 
 
 def compile_encrypt(field: FieldCore) -> Encrypt:
@@ -66,31 +56,6 @@ def compile_encrypt(field: FieldCore) -> Encrypt:
         return token
 
     return encrypt
-
-
-def compile_decrypt(field: FieldCore) -> Decrypt:
-    """Return ``decrypt`` for a declared field whose context has any number of entries."""
-    clock, slow_path, decode = (
-        field.cipher.clock,
-        field.decrypt_on_slow_path,
-        value_codec.DECODERS[field.code],
-    )
-    entries, state = field.binding.entries, _NO_DECRYPTION_STATE
-
-    def decrypt(token: Any, *context: Any) -> Any:
-        nonlocal state
-        cached, unseal, header, prefix, _ = state
-        if type(token) is bytes and token[:5] == header and clock() < cached.expires_at:
-            aad = prefix + entries(context)
-            try:
-                return decode(unseal(token[5:17], token[17:], aad))
-            except value_codec.DECODING_ERRORS:
-                raise_decryption_failed()
-        value = slow_path(token, *context)
-        state = field.get_decryption_state(token) or state
-        return value
-
-    return decrypt
 
 
 def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
@@ -131,41 +96,6 @@ def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
     return encrypt
 
 
-def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
-    """Return ``decrypt`` for a declared field whose context has one entry.
-
-    It encodes a non-negative integer in line, because most contexts are the id of a row.
-    """
-    clock, slow_path, decode = (
-        field.cipher.clock,
-        field.decrypt_on_slow_path,
-        value_codec.DECODERS[field.code],
-    )
-    (name,) = field.binding.names
-    state = _NO_DECRYPTION_STATE
-
-    def decrypt(token: Any, bound: Any) -> Any:
-        nonlocal state
-        cached, unseal, header, prefix, heads = state
-        if type(token) is bytes and token[:5] == header and clock() < cached.expires_at:
-            try:
-                if type(bound) is int and bound >= 0:
-                    size = (bound.bit_length() >> 3) + 1
-                    aad = heads[size] + bound.to_bytes(size, "big")
-                else:
-                    aad = prefix + contexts.encode_entry(name, bound)
-                return decode(unseal(token[5:17], token[17:], aad))
-            except IndexError:
-                pass  # because the number has more than 8 bytes; the slow path decrypts it
-            except value_codec.DECODING_ERRORS:
-                raise_decryption_failed()
-        value = slow_path(token, bound)
-        state = field.get_decryption_state(token) or state
-        return value
-
-    return decrypt
-
-
 class EncryptField(Protocol):
     """Signature of ``FieldCipher.encrypt_field``."""
 
@@ -201,7 +131,7 @@ def compile_encrypt_field(cipher: CipherCore) -> EncryptField:
                 bound = context[name]
                 _, encode, known = kinds[type(bound)]
                 bound = encode(bound)
-                binding = _ONE + known[name][len(bound)] + bound
+                binding = ONE_ENTRY + known[name][len(bound)] + bound
                 usage = current.usage
                 if len(plaintext) <= message_size and clock() < usage.fast_path_until:
                     usage.consume_one()
