@@ -17,10 +17,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from app_integration import decrypt_field, default_client, encrypt_field
 from app_integration.auth.methods import StaticToken
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.declared_field import DeclaredField
@@ -28,6 +31,7 @@ from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.testing.application import in_memory
 from app_integration.testing.dev_server import real_server
 from benchmarks import encryption_peers as peers
 from benchmarks.memory_keys import MemoryRows, MemoryService
@@ -64,13 +68,14 @@ def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
 @contextmanager
 def encrypt_locally(rows: int = 50_000) -> Iterator[Iterator[Case]]:
     """Yield the SDK's cases that need no server."""
-    yield chain(fields(), columns(rows))
+    yield chain(fields(), public_functions(), columns(rows))
 
 
 def _cases(
     session: CountingSession, address: str, token: str, rows: int, keys: int
 ) -> Iterator[Case]:
     yield from fields()
+    yield from public_functions()
     yield from columns(rows)
     yield from uncached(session, rows, keys)
     floors = Floors()
@@ -117,6 +122,30 @@ def fields() -> Iterator[Case]:
     yield Case("declared field, encrypt", bound, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
     yield Case("declared field, decrypt", opened, floors.decrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
     yield Case("encrypt_field, text token", long, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=3.2)
+
+
+def public_functions() -> Iterator[Case]:
+    """Yield the cases of ``decrypt_field`` as an application calls it, with a cached data key."""
+    floor = Floors().decrypt
+    with TemporaryDirectory() as folder, in_memory(SHOP.service, Path(folder)) as application:
+        # A client with the real clock, because that of the server in memory is slower.
+        client = default_client.configure(application.client.settings, session=application.operator)
+        for name, bar, store in (("text token", 3.2, None), ("33 bytes", 2.6, MemoryRows())):
+            client.use_data_keys(store)
+            token = encrypt_field(VALUE, context={"user_id": 100_000})
+            run = partial(_decrypt, token, {"user_id": 100_000})
+            yield Case(f"decrypt_field, {name}", run, floor, "AES-GCM", calls=_SINGLE, bar=bar)
+        field = client.cipher("pii", self_contained=True).field("users.email", ["user_id"])
+        token = field.encrypt(VALUE, 100_000)
+        run = partial(_run_for_each, field.decrypt, token, [100_000] * len(_IDS))
+        name = "declared field, decrypt text"
+        yield Case(name, run, floor, "AES-GCM", calls=_SINGLE, bar=3.2)
+
+
+def _decrypt(token: str | bytes, context: dict[str, int], times: int) -> None:
+    """Decrypt *token* that many times."""
+    for _ in range(times):
+        decrypt_field(token, context=context)
 
 
 def _run_for_each(
