@@ -86,6 +86,13 @@ def token_to_bytes(token: object) -> bytes:
     )
 
 
+def tokens_from_bytes(column: Sequence[bytes | None]) -> list[Token | None]:
+    """Return the tokens in the values of a column, in few calls. See :func:`token_from_bytes`."""
+    if any(each is not None and each[:2] == _TEXT_PREFIX for each in column):
+        return [None if each is None else token_from_bytes(each) for each in column]
+    return list(column)
+
+
 def token_from_bytes(stored: bytes) -> Token:
     """Return the token in the column value *stored*. Reverses :func:`token_to_bytes`."""
     return stored.decode("ascii", "replace") if stored.startswith(_TEXT_PREFIX) else stored

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Final
 
 from migration.rows.rows import Rows
+
+#: Types of which two equal values are the same.
+_EXACT: Final = frozenset({str, bytes, NoneType})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,16 @@ class OpenedRows:
         chosen = list(positions)
         failed = frozenset(at for at, position in enumerate(chosen) if position in self.failed)
         return OpenedRows(self.rows.choose(chosen), self.values.choose(chosen), failed)
+
+
+def find_differences(ones: Sequence[Any], others: Sequence[Any]) -> list[bool]:
+    """Return whether two columns differ, for each row. See :func:`is_same`.
+
+    Columns mostly are equal and of text, and a comparison of both takes a tenth of the time.
+    """
+    if _EXACT.issuperset(map(type, ones)) and list(ones) == list(others):
+        return [False] * len(ones)
+    return [not is_same(one, other) for one, other in zip(ones, others, strict=True)]
 
 
 def is_same(one: object, other: object) -> bool:

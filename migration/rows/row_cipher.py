@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
-from migration.rows.opened_rows import OpenedRows, is_same
+from migration.rows.opened_rows import OpenedRows, find_differences
 from migration.rows.rows import Rows
-from migration.rows.source_cipher import SourceCipher, from_bytes, to_bytes
+from migration.rows.source_cipher import SourceCipher, to_stored, to_tokens
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 _Bytes: TypeAlias = list[bytes | None]
@@ -83,12 +83,11 @@ class RowCipher:
         for column in self._table.columns:
             stored, plaintexts = rows.columns[column.token], rows.columns[column.plaintext]
             context = [rows.columns[name] for name in column.context]
-            opened = self._fields[column.plaintext].decrypt_many(
-                list(map(from_bytes, stored)), *context
-            )
+            opened = self._fields[column.plaintext].decrypt_many(to_tokens(stored), *context)
             values[column.plaintext] = opened.results
-            pairs = enumerate(zip(stored, plaintexts, strict=True))
-            failed.update(at for at, (one, other) in pairs if one is None and other is not None)
+            if None in stored:
+                pairs = enumerate(zip(stored, plaintexts, strict=True))
+                failed.update(at for at, (one, other) in pairs if one is None and other is not None)
             failed.update(opened.failed)
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
@@ -113,15 +112,14 @@ class RowCipher:
 
         """
         sources = self._sources.open(opened.rows)
-        return {
-            name: [
-                at in sources.failed.get(name, ()) or not is_same(old, value)
-                for at, (old, value) in enumerate(
-                    zip(sources.rows.columns[name], opened.values.columns[name], strict=True)
-                )
-            ]
+        changes = {
+            name: find_differences(sources.rows.columns[name], opened.values.columns[name])
             for name in self._table.plaintexts
         }
+        for name, failed in sources.failed.items():
+            for at in failed:
+                changes[name][at] = True
+        return changes
 
     def restore(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
         """Return what to write into each old column of the table, for each row of *opened*.
@@ -209,7 +207,7 @@ class RowCipher:
                 f"{field.binding.field}: a new token does not decrypt to its value; nothing of"
                 " this batch was written. Check this machine's memory"
             )
-        return list(map(to_bytes, tokens))
+        return to_stored(tokens)
 
     def _raise_for_row(self, column: MigratedColumn, values: Sequence[object], rows: Rows) -> None:
         """Raise an error that names the first row whose value cannot be encrypted."""
@@ -231,14 +229,21 @@ class RowCipher:
         return self._indexes[index.column].values(*sources)
 
     def _mismatched_index_values(self, index: IndexedColumns, rows: Rows) -> set[int]:
-        candidates = self._indexes[index.column].candidates
-        sources = (rows.columns[name] for name in index.of)
+        """Return the positions of the rows whose value of *index* is not of their values.
+
+        Most have that of the version that is written now. Any other live version is right too.
+        """
+        blind_index, sources = (
+            self._indexes[index.column],
+            [rows.columns[name] for name in index.of],
+        )
+        stored, expected = rows.columns[index.column], blind_index.values(*sources)
+        pairs = enumerate(zip(stored, expected, strict=True))
+        others = [at for at, (one, other) in pairs if one != other]
         return {
             at
-            for at, (stored, *values) in enumerate(
-                zip(rows.columns[index.column], *sources, strict=True)
-            )
-            if not _is_among(stored, candidates(*values))
+            for at in others
+            if not _is_among(stored[at], blind_index.candidates(*(each[at] for each in sources)))
         }
 
 

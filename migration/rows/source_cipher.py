@@ -86,7 +86,7 @@ class SourceCipher:
         columns, failed = dict(rows.columns), dict[str, frozenset[int]]()
         for column, field, context in self._encrypted(rows):
             stored = rows.columns[column.plaintext]
-            tokens = stored if column.has_text else list(map(from_bytes, stored))
+            tokens = stored if column.has_text else to_tokens(stored)
             _fetch_keys(field, tokens)
             opened = field.decrypt_many(tokens, *context)
             columns[column.plaintext] = opened.results
@@ -116,7 +116,7 @@ class SourceCipher:
         written: dict[str, list[Any]] = dict(chosen)
         for column, field, context in self._encrypted(values):
             tokens = field.encrypt_many(chosen[column.plaintext], *context)
-            written[column.plaintext] = tokens if column.has_text else list(map(to_bytes, tokens))
+            written[column.plaintext] = tokens if column.has_text else to_stored(tokens)
         for index in self._table.old_indexes:
             sources = (chosen[name] for name in index.of)
             written[index.column] = self._indexes[index.column].values(*sources)
@@ -133,14 +133,14 @@ class SourceCipher:
                 yield column, self._fields[column.plaintext], context
 
 
-def to_bytes(token: Token | None) -> bytes | None:
-    """Return *token* as a column stores it."""
-    return token.encode("ascii") if isinstance(token, str) else token
+def to_stored(tokens: Sequence[Token | None]) -> list[bytes | None]:
+    """Return *tokens* as a column stores them."""
+    return [each.encode("ascii") if isinstance(each, str) else each for each in tokens]
 
 
-def from_bytes(stored: bytes | None) -> Token | None:
-    """Return the token that a column stores."""
-    return None if stored is None else orm_values.token_from_bytes(stored)
+def to_tokens(stored: Sequence[bytes | None]) -> list[Token | None]:
+    """Return the tokens that a column stores."""
+    return orm_values.tokens_from_bytes(stored)
 
 
 def _fetch_keys(field: DeclaredField, tokens: Sequence[Token | None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NoReturn
 
 from app_integration.encryption.blind_index.normalise import NORMALISERS, Normaliser
@@ -99,7 +100,10 @@ class BlindIndex:
             ValueError: If the sequences differ in length.
 
         """
-        messages = [self._encode_message(row) for row in zip(*columns, strict=True)]
+        if len(columns) == len(self._parts) == 1:
+            messages = list(map(partial(_encode, self._parts[0]), columns[0]))
+        else:
+            messages = [self._encode_message(row) for row in zip(*columns, strict=True)]
         if messages.count(None) == len(messages):
             return [None] * len(messages)
         compute = self._versions.current().value
