@@ -130,3 +130,54 @@ def test_canonical_encoding_is_parsed() -> None:
 def test_other_encoding_is_rejected(token: object) -> None:
     with pytest.raises(DecryptionFailed):
         envelope.parse(token)
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def decode_or_none(part: str) -> bytes | None:
+    try:
+        return envelope.decode_part(part)
+    except (ValueError, LookupError):
+        return None
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_part_of_a_text_has_one_encoding(size: int) -> None:
+    raw = bytes(range(250, 250 - size, -1))
+    part = urlsafe_b64encode(raw).decode().rstrip("=")
+    assert envelope.decode_part(part) == raw
+    changed = [
+        part[:at] + each + part[at + 1 :]
+        for at in range(len(part))
+        for each in ALPHABET + "+/=.! \n\x00ü\ud800"
+    ]
+    for other in (
+        *changed,
+        part + "=",
+        part + "==",
+        part + "\n",
+        part + "A",
+        "=" + part,
+        part[:-1],
+    ):
+        found = decode_or_none(other)
+        assert found is None or urlsafe_b64encode(found).decode().rstrip("=") == other
+
+
+def test_part_of_no_or_one_character_is_an_error() -> None:
+    with pytest.raises(IndexError):
+        envelope.decode_part("")
+    with pytest.raises(KeyError):
+        envelope.decode_part("A")
+
+
+def test_constants_of_a_key_are_computed_once_for_each_type() -> None:
+    key = DataKey(bytes(32), b"\xfb" * 64, TEXT_PURPOSES[3])
+    authenticated, start, before = envelope.make_frame(key, 2)
+    assert key.frames == {2: (authenticated, start, before)}
+    token = envelope.seal(key, 2, b"sand", b"binding", NONCE)
+    assert token.startswith(start)
+    assert (len(start), len(before)) == (136, 1)
+    assert envelope.decode_part(token[len(start) :])[:13] == before + NONCE
+    assert authenticated == LABEL + b"\x03\x02" + key.commitment
