@@ -1,4 +1,4 @@
-"""Commands ``migrate``: columns to encrypted ones, or to other tokens, while applications run."""
+"""Commands ``migrate``: columns to tokens, to others, or to plaintext, while applications run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from console import migration_view as view
 from console.escapes import say
 from console.migration_options import (
     MAX_LAG,
+    Decrypt,
     Drop,
     DryRun,
     Duty,
@@ -65,8 +66,8 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    help="Encrypt columns of a database in use, or encrypt them in another way. 'migrate PLAN' is"
-    " 'migrate run PLAN'.",
+    help="Encrypt columns of a database in use, encrypt them in another way, or decrypt them."
+    " 'migrate PLAN' is 'migrate run PLAN'.",
 )
 
 
@@ -90,6 +91,7 @@ def run(
     max_lag: MaxLag = MAX_LAG,  # type: ignore[assignment] # typer parses it
     wait: Wait = False,
     postpone: Postpone = False,
+    decrypt: Decrypt = False,
     null: Null = False,
     drop: Drop = False,
     free: Free = None,
@@ -109,8 +111,11 @@ def run(
     command = worker_command(plan, env, role, duty, limits, root)
     with open_migration(plan, env, root, role, free, duty) as context:
         _check_order(context, to)
+        is_exposed = _check_decryption(context, decrypt=decrypt)
         if not yes:
             _confirm_loss(context, to)
+            if is_exposed:
+                typer.confirm(f"{view.readable(context.plan)}. Decrypt them?", abort=True)
         running = Workers(context, command, workers, duty, limits, out)
         course = Course(
             context, running.run, lambda stage: say(out, view.entered(context.plan, stage))
@@ -143,7 +148,7 @@ def show_plan(
         if as_json:
             typer.echo(json.dumps(view.plan_document(found), indent=2))
             return
-        for line in view.plan_lines(found):
+        for line in view.plan_lines(context.plan, found):
             say(out, line)
 
 
@@ -221,6 +226,31 @@ def _check_order(context: MigrationContext, to: Stage) -> None:
         )
 
 
+def _check_decryption(context: MigrationContext, *, decrypt: bool) -> bool:
+    """Check that a person wants plaintext; return whether this command may write the first of it.
+
+    The application writes it from the begin on, and the backfill does for all other rows.
+    """
+    plan = context.plan
+    if not plan.is_decrypting:
+        if decrypt:
+            raise ConfigurationError(
+                f"migration {context.name}: no column of the plan is decrypted; run the command"
+                " without --decrypt"
+            )
+        return False
+    with context.connect() as connection:
+        state = context.read_state(connection)
+    if state is not None and not state.stage.is_before(Stage.BACKFILLED):
+        return False
+    if not decrypt:
+        raise ConfigurationError(
+            f"migration {context.name}: {view.readable(plan)}. Pass --decrypt if that is what you"
+            " want, until each row is decrypted"
+        )
+    return True
+
+
 def _confirm_loss(context: MigrationContext, to: Stage) -> None:
     old, table = context.plan.old_columns, context.plan.table
     columns = ", ".join(old)
@@ -244,7 +274,7 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
         with context.connect() as connection:
             writers = bypasses.read_writers(connection, context.name)
             now = context.read_time(connection)
-        for line in view.waits(waiting, writers):
+        for line in view.waits(context.plan, waiting, writers):
             say(out, line)
         if not wait:
             return waiting
@@ -253,7 +283,7 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
 
 
 def _fill(text: str, context: MigrationContext) -> str:
-    return text.format(old=context.plan.old_values)
+    return text.format(old=context.plan.old_values, new=context.plan.new_values)
 
 
 def _read(context: MigrationContext) -> State:

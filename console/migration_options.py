@@ -54,4 +54,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="wait for the quiet time")]
 Postpone = Annotated[bool, typer.Option("--postpone", help="stop before reads may be switched")]
 Null = Annotated[bool, typer.Option("--null", help="remove the old values, after asking")]
 Drop = Annotated[bool, typer.Option("--drop", help="drop its columns, after asking")]
+Decrypt = Annotated[
+    bool, typer.Option("--decrypt", help="write tokens' values as plaintext, after asking")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="the same as 'migrate plan'")]

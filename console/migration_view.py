@@ -14,18 +14,19 @@ from migration.stage import Stage
 from migration.status import Status
 from vault.declare.schema.migration import MigrationPlan
 
-#: What a stage means, and what to do in it; ``{old}`` stands for what the old columns have.
+#: What a stage means, and what to do in it; ``{old}`` and ``{new}`` stand for what the old and the
+#: new columns have.
 _STAGES: Final = {
     Stage.GUARDED: (
-        "new columns and guard are there. Deploy the version that writes {old} and new tokens"
+        "new columns and guard are there. Deploy the version that writes {old} and {new}"
         " (phase dual-writing)"
     ),
-    Stage.DUAL_WRITING: "the guard refuses a change of {old} that brings no new token",
-    Stage.BACKFILLED: "each row has its new tokens",
-    Stage.VERIFIED: "each new token was decrypted, and has the value of its {old}",
+    Stage.DUAL_WRITING: "the guard refuses a change of {old} that brings no {one}",
+    Stage.BACKFILLED: "each row has its {new}",
+    Stage.VERIFIED: "each row was decrypted, and its {old} and {new} have the same values",
     Stage.INDEXED: "the blind indexes have database indexes. Run the command to switch",
     Stage.SWITCHED: (
-        "deploy the version that reads new tokens (phase switched), then the one that removes"
+        "deploy the version that reads {new} (phase switched), then the one that removes"
         " {old} as it writes (phase nulling); then run the command with --null"
     ),
     Stage.NULLED: (
@@ -38,16 +39,28 @@ _STAGES: Final = {
 
 def entered(plan: MigrationPlan, stage: Stage) -> str:
     """Return the line about a stage of *plan* that was entered."""
-    return f"{stage}: {_STAGES[stage].format(old=plan.old_values)}."
+    text = _STAGES[stage].format(old=plan.old_values, new=plan.new_values, one=plan.new_value)
+    return f"{stage}: {text}."
 
 
-def waits(waiting: Waiting, writers: Iterable[BypassingWriter]) -> Iterator[str]:
-    """Yield the lines about a migration that does not go on now."""
-    yield (
-        f"It waits until {_time(waiting.until)} for a time without a writer that brings no new"
-        " token."
+def readable(plan: MigrationPlan) -> str:
+    """Return the sentence about what a plan that decrypts makes readable."""
+    columns = ", ".join(plan.value_columns.values())
+    return (
+        f"The values of {columns} will be readable in the table {plan.table}, in the write-ahead"
+        " log, on replicas and in backups"
     )
-    yield from map(_writer, writers)
+
+
+def waits(
+    plan: MigrationPlan, waiting: Waiting, writers: Iterable[BypassingWriter]
+) -> Iterator[str]:
+    """Yield the lines about a migration of *plan* that does not go on now."""
+    yield (
+        f"It waits until {_time(waiting.until)} for a time without a writer that brings no"
+        f" {plan.new_value}."
+    )
+    yield from (_writer(plan, each) for each in writers)
 
 
 def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
@@ -59,8 +72,10 @@ def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
     return f"{line}, until {_time(dropped + timedelta(seconds=plan.backups_kept_for))}."
 
 
-def plan_lines(forecast: Forecast) -> Iterator[str]:
-    """Yield the lines of the forecast of a migration."""
+def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:
+    """Yield the lines of the forecast of a migration of *plan*."""
+    if plan.is_decrypting:
+        yield f"{readable(plan)}."
     yield from forecast.outlook.lines()
     yield f"{forecast.before_switch.text}."
     yield f"{forecast.nulling.text}."
@@ -97,7 +112,7 @@ def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:
             f"Pass {status.running}: {done} of {progress.ranges} ranges, {progress.rows} rows,"
             f" {progress.wrong} wrong."
         )
-    yield from map(_writer, status.writers)
+    yield from (_writer(plan, each) for each in status.writers)
     for event in status.events:
         yield f"  {_time(event.at)}  {event.event}  by {event.by}"
 
@@ -117,10 +132,11 @@ def document(plan: MigrationPlan, status: Status) -> dict[str, Any]:
     }
 
 
-def _writer(writer: BypassingWriter) -> str:
+def _writer(plan: MigrationPlan, writer: BypassingWriter) -> str:
+    brought = "plaintext" if plan.is_decrypting else "a token"
     application = writer.application or "without a name"
     return (
-        f"  {writer.writer} ({application}): {writer.operation} without a token,"
+        f"  {writer.writer} ({application}): {writer.operation} without {brought},"
         f" {writer.writes} times, last at {_time(writer.last)}"
     )
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import psycopg
 
-from migration.guard.triggers import REFUSED
-
+#: SQLSTATE of a write that the guard refused.
+REFUSED: Final = "SR001"
 #: SQLSTATEs whose messages quote what is no value of a type.
 _QUOTING: Final = frozenset({"22007", "22008", "22P02"})
 #: SQLSTATE whose messages quote a number, or name a type alone.

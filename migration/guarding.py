@@ -141,7 +141,7 @@ def _check_schema(connection: Connection) -> None:
 
 
 def _add_columns(table: MigratedTable) -> Iterator[Composed]:
-    for column in table.written:
-        yield SQL("ALTER TABLE {} ADD COLUMN {} bytea").format(
-            Identifier(table.schema, table.name), Identifier(column)
+    for column, type_ in table.added.items():
+        yield SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+            Identifier(table.schema, table.name), Identifier(column), SQL(type_)
         )

@@ -25,7 +25,7 @@ _CONSTRAINTS: Final = (NO_PLAINTEXT, HAS_PLAINTEXT)
 #: Names of what the migration adds to the table.
 _ADDED: Final = (
     *_CONSTRAINTS,
-    *(triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT),
+    *(triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT, triggers.ADD_HASH),
 )
 
 
@@ -156,10 +156,10 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
     )
     if live_table.has_row(connection, table.schema, table.name, lost):
         raise PlaintextMissing(
-            f"{table.schema}.{table.name}: rows have a token and no {table.old_values}, as a"
-            f" version writes them that removes {table.old_values}; deploy the version that writes"
-            " both everywhere. If it is indexed, switch once more and undo that, which restores"
-            " them; else write these rows again by the application"
+            f"{table.schema}.{table.name}: rows have {table.new_values} and no {table.old_values},"
+            f" as a version writes them that removes {table.old_values}; deploy the version that"
+            " writes both everywhere. If it is indexed, switch once more and undo that, which"
+            " restores them; else write these rows again by the application"
         )
 
 
@@ -224,14 +224,15 @@ def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
-    """Drop the old columns. The caller's transaction holds the table alone.
+    """Drop the old columns and hashes. The caller's transaction holds the table alone.
 
     Raises:
         ColumnNeeded: If a view or the like needs one of them.
 
     """
     columns = SQL(", ").join(
-        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name)) for name in table.old_columns
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name))
+        for name in (*table.old_columns, *table.hashes)
     )
     try:
         connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
@@ -249,8 +250,8 @@ def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed
 def _raise_left(table: MigratedTable) -> NoReturn:
     raise PlaintextLeft(
         f"{table.schema}.{table.name}: rows have {table.old_values}, which an application still"
-        " writes; deploy the version that writes new tokens alone everywhere, and repeat the"
-        " command; once it is nulled, undo that first"
+        f" writes; deploy the version that writes {table.new_values} alone everywhere, and repeat"
+        " the command; once it is nulled, undo that first"
     )
 
 

@@ -11,11 +11,17 @@ from pydantic import ValidationError
 
 from migration.table import column_encryption
 from migration.table.live_table import LiveTable
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import (
+    DecryptedColumn,
+    IndexedColumns,
+    MigratedColumn,
+    MigratedTable,
+)
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import FieldError, join_names, suggest
-from vault.declare.schema.migration import MigrationPlan, OldEncryption
+from vault.declare.schema.migrated_field import OldEncryption
+from vault.declare.schema.migration import MigrationPlan
 from vault.declare.schema.model import ServiceDeclaration
 
 _PUBLIC: Final = "public"
@@ -59,31 +65,37 @@ def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
 
     """
     schema, name = split_table(plan)
-    context, tokens = plan.context or live.key, plan.token_columns
     return MigratedTable(
         schema,
         name,
         live.key,
-        tuple(
-            _to_column(name, tokens[name], context, each.encrypted, live)
-            for name, each in plan.columns.items()
-        ),
+        tuple(_to_column(plan, each, live) for each in plan.columns),
         _to_indexes(plan.index_columns),
         live.inexact,
         live.times,
         _to_indexes(plan.old_index_columns),
         plan.old_values,
+        plan.new_values,
+        plan.new_value,
     )
 
 
-def _to_column(
-    name: str, token: str, context: tuple[str, ...], old: OldEncryption | None, live: LiveTable
-) -> MigratedColumn:
-    if old is None:
-        return MigratedColumn(name, token, context)
-    old_context = live.key if old.context is None else old.context
-    constants = tuple(old.constants.values())
-    return MigratedColumn(name, token, context, old_context, constants, has_text=old.text)
+def _to_column(plan: MigrationPlan, name: str, live: LiveTable) -> MigratedColumn:
+    declared, new = plan.columns[name], plan.value_columns[name]
+    if declared.encrypted is None:
+        return MigratedColumn(name, new, plan.context or live.key)
+    old, decrypted = declared.encrypted, None
+    if plan.is_decrypting:
+        decrypted = DecryptedColumn(declared.type_of_column, plan.hash_columns[name])
+    return MigratedColumn(
+        name,
+        new,
+        () if plan.is_decrypting else plan.context or live.key,
+        live.key if old.context is None else old.context,
+        tuple(old.constants.values()),
+        has_text=old.text,
+        decrypted=decrypted,
+    )
 
 
 def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumns, ...]:
@@ -120,12 +132,20 @@ def _find_errors(data: Mapping[str, Any], declared: Declaration) -> Iterator[Fie
 def _find_service_errors(
     data: Mapping[str, Any], service: ServiceDeclaration
 ) -> Iterator[FieldError]:
-    yield from _find_key_errors(data.get("key", _DEFAULT_KEY), "key", service)
-    for where, key in _find_needed_keys(data.get("columns")):
+    columns = data.get("columns")
+    if not _is_decrypting(columns):
+        yield from _find_key_errors(data.get("key", _DEFAULT_KEY), "key", service)
+    for where, key in _find_needed_keys(columns):
         yield from _find_key_errors(key, where, service)
     if service.database is None:
         what = f"is {service.service}, which declares no database"
         yield FieldError(("service",), what, "a service with a database")
+
+
+def _is_decrypting(columns: object) -> bool:
+    """Return whether no column of a plan gets new tokens, so that it needs no new key."""
+    found = list(columns.values()) if isinstance(columns, Mapping) else []
+    return bool(found) and all(isinstance(each, Mapping) and "plaintext" in each for each in found)
 
 
 def _find_needed_keys(columns: object) -> Iterator[tuple[str, object]]:

@@ -28,7 +28,9 @@ class NoWayBack(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class BackStep:
-    """One step of the way back. In its texts, ``{old}`` stands for what the old columns have.
+    """One step of the way back.
+
+    In its texts, ``{old}`` and ``{new}`` stand for what the old and the new columns have.
 
     Attributes:
         to: The stage after it; None if nothing of the migration is left.
@@ -44,12 +46,12 @@ class BackStep:
 
 _ACCEPTED: Final = BackStep(
     Stage.SWITCHED,
-    "each instance of the application reads new tokens",
-    "deploy the version that writes {old} and new tokens (phase switched), and undo the rest",
+    "each instance of the application reads {new}",
+    "deploy the version that writes {old} and {new} (phase switched), and undo the rest",
 )
 _RESTORED: Final = BackStep(
     Stage.INDEXED,
-    "each instance of the application writes {old} and new tokens (phase switched or dual-writing)",
+    "each instance of the application writes {old} and {new} (phase switched or dual-writing)",
     "let the application read {old} (phase dual-writing)",
 )
 _TOLERANT: Final = BackStep(
@@ -73,7 +75,7 @@ def next_step(stage: Stage) -> BackStep:
     """
     if stage is Stage.DROPPED:
         raise NoWayBack(
-            "the old columns were dropped; a backup has them, and the new tokens have their values"
+            "the old columns were dropped; a backup has them, and the new columns have their values"
         )
     if stage is Stage.NULLED:
         return _ACCEPTED
@@ -175,9 +177,9 @@ def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> 
 
 
 def _remove(context: MigrationContext, table: MigratedTable) -> None:
-    """Drop the guard, and the columns of tokens and indexes."""
+    """Drop the guard, and the columns that the migration added."""
     columns = SQL(", ").join(
-        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(each)) for each in table.written
+        SQL("DROP COLUMN IF EXISTS {}").format(Identifier(each)) for each in table.added
     )
 
     def make(held: Connection) -> None:

@@ -27,6 +27,8 @@ _TEXT_PREFIX: Final = 4
 _COLUMN: Final = 8
 #: Bytes of a blind index's value: the version of its key and at most 32 bits.
 _INDEX_VALUE: Final = 5
+#: Bytes of the hash of a token, with which plaintext is written.
+_HASH: Final = 32
 #: Bytes of a row above which PostgreSQL stores values out of line.
 _LONG: Final = 2000
 #: Free space in blocks of rows, of values out of line, and in split blocks of an index.
@@ -121,7 +123,7 @@ class Estimator:
         self._speed = speed
         self._indexes = len(table.indexes)
         self._tokens = [
-            each.part * (_token_size(each.size, has_data_keys=has_data_keys) + _COLUMN)
+            each.part * (_new_size(table, each.size, has_data_keys=has_data_keys) + _COLUMN)
             for each in sample.plaintexts.values()
         ]
         self._new = sum(self._tokens) + self._indexes * (_INDEX_VALUE + _COLUMN)
@@ -232,6 +234,13 @@ def value_size(size: float, *, has_data_keys: bool) -> float:
     if has_data_keys:
         return max(0.0, size - _KEYRING_TOKEN)
     return max(0.0, (size - _TEXT_PREFIX) * 3 / 4 - _TEXT_TOKEN)
+
+
+def _new_size(table: MigratedTable, size: float, *, has_data_keys: bool) -> float:
+    """Return the bytes that take the place of a value of *size* bytes."""
+    if table.is_decrypted:
+        return size + _HASH + _COLUMN
+    return _token_size(size, has_data_keys=has_data_keys)
 
 
 def _token_size(size: float, *, has_data_keys: bool) -> float:

@@ -17,7 +17,8 @@ from migration.migration_context import MigrationContext
 from migration.table import column_rules
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
-from vault.declare.schema.migration import MigrationPlan, OldEncryption
+from vault.declare.schema.migrated_field import OldEncryption
+from vault.declare.schema.migration import MigrationPlan
 
 
 class PlanRefused(ConfigurationError):

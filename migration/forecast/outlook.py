@@ -39,6 +39,10 @@ class Lock:
 
 #: The change of a definition; see :mod:`migration.table.table_lock`.
 _DEFINITION: Final = Lock(_ALONE, "for milliseconds; queries wait 20 ms for each attempt at most")
+_DECRYPTS: Final = (
+    "each row without its plaintext is decrypted, so that its values are readable in the database,"
+    " its log, its replicas and its backups"
+)
 _BATCH: Final = Lock(_WRITES, "for a batch; its rows are locked while they are written")
 
 
@@ -169,22 +173,24 @@ def _first_steps(
     table: MigratedTable, live: LiveTable, estimator: Estimator, quiet_for: int
 ) -> Iterator[Step]:
     """Yield the steps while the old columns are what applications read."""
-    added = f"the columns {', '.join(table.written)} and the guard are added"
-    yield Step(Stage.GUARDED, f"{added}; it queues writes that bring no new token", (_DEFINITION,))
+    added = f"the columns {', '.join(table.added)} and the guard are added"
+    yield Step(
+        Stage.GUARDED, f"{added}; it queues writes that bring no {table.new_value}", (_DEFINITION,)
+    )
     yield Step(
         Stage.DUAL_WRITING,
-        f"the guard refuses writes that bring no new token, after {durations.render(quiet_for)}"
-        " without one",
+        f"the guard refuses writes that bring no {table.new_value}, after"
+        f" {durations.render(quiet_for)} without one",
     )
     yield Step(
         Stage.BACKFILLED,
-        "each row without new tokens is encrypted",
+        _DECRYPTS if table.is_decrypted else "each row without new tokens is encrypted",
         (_BATCH,),
         estimator.backfill(),
     )
     yield Step(
         Stage.VERIFIED,
-        f"each new token is decrypted and compared with its {table.old_values}",
+        _comparison(table),
         (Lock(_READS, "for a batch; rows that are wrong are written again"),),
         estimator.verification(),
     )
@@ -211,13 +217,12 @@ def _last_steps(
     lifted = f"; NOT NULL is lifted from {required}" if required else ""
     yield Step(
         Stage.SWITCHED,
-        f"applications read new tokens, and go on writing {table.old_values}{lifted}",
+        f"applications read {table.new_values}, and go on writing {table.old_values}{lifted}",
         (_DEFINITION,) if required else (),
     )
     yield Step(
         Stage.NULLED,
-        f"each new token is opened, and {columns} set NULL where it opens; then a constraint keeps"
-        " them NULL",
+        f"{_removal(table, columns)}; then a constraint keeps them NULL",
         (_BATCH, _DEFINITION, Lock(_MAINTAINS, "for one scan that checks the constraint")),
         estimator.nulling(),
     )
@@ -226,6 +231,18 @@ def _last_steps(
         f"{columns} and the guard are dropped, after which there is no way back",
         (_DEFINITION,),
     )
+
+
+def _comparison(table: MigratedTable) -> str:
+    if table.is_decrypted:
+        return "each old token is decrypted and compared with its plaintext"
+    return f"each new token is decrypted and compared with its {table.old_values}"
+
+
+def _removal(table: MigratedTable, columns: str) -> str:
+    if table.is_decrypted:
+        return f"{columns} are set NULL where the row has its plaintext"
+    return f"each new token is opened, and {columns} set NULL where it opens"
 
 
 def _describe_rules(rules: ColumnRules) -> Iterator[str]:

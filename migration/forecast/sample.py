@@ -109,7 +109,7 @@ class Sample:
         rows: The number of its rows.
         filled: The number of those that have any old value, which a pass writes.
         row: Bytes of a filled row, on average, with values that are stored out of line.
-        written: Bytes of its tokens and index values, on average; 0 before the migration.
+        written: Bytes of its new columns, on average; 0 before the migration.
         is_scattered: Whether rows that follow each other in the key lie far from each other.
         plaintexts: The values of each old column.
         files: Its files.
@@ -193,7 +193,7 @@ def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
         SQL(", ").join(Identifier("u", each.plaintext) for each in table.columns),
         Literal(_HEADER),
         _widths(live.columns),
-        _widths(name for name in table.written if name in live.columns),
+        _widths(name for name in table.added if name in live.columns),
         sizes,
         Identifier(table.schema, table.name),
         Literal(100 * part),

@@ -2,6 +2,10 @@
 
 Tokens are random. So a write that changed a plaintext, or what its token is bound to, and left the
 bytes of the token as they were, did not encrypt. No key is needed to see it.
+
+An equal plaintext has equal bytes. So where tokens are decrypted, the row has the hash of the token
+that its plaintext was written with: a write that changed a token, and did not name the plaintext,
+left a hash of another token.
 """
 
 from __future__ import annotations
@@ -11,11 +15,23 @@ from collections.abc import Iterable, Iterator
 from psycopg.sql import SQL, Composed, Identifier
 
 from migration.table.migrated_table import MigratedColumn, MigratedTable
-from migration.table.predicates import all_of, any_of, is_incomplete, lacks
+from migration.table.predicates import all_of, any_of, is_incomplete, is_of_another_token, lacks
 
 
 def stale(table: MigratedTable, column: MigratedColumn) -> Composed:
-    """Return the condition that an update kept the token of a value that it changed."""
+    """Return the condition that an update kept the token of a value that it changed.
+
+    If tokens are decrypted: that it kept the plaintext of a token that it changed.
+    """
+    if column.decrypted is not None:
+        token_hash = column.decrypted.token_hash
+        present = (
+            SQL("NEW.{} IS NOT NULL").format(Identifier(each))
+            for each in (column.token, token_hash)
+        )
+        # A row that waits for its backfill is left alone, as long as its token stays.
+        changed = _changed(table, (column.plaintext, token_hash))
+        return all_of((changed, is_of_another_token("NEW", column), any_of(present)))
     # The tokens first, because those of a correct writer differ.
     return SQL("NEW.{token} = OLD.{token} AND {}").format(
         _changed(table, column.bound), token=Identifier(column.token)

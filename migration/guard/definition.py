@@ -13,7 +13,12 @@ from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 
-from migration.guard.triggers import SCHEMA, TRIGGERS, function_names
+from migration.guard.triggers import (
+    SCHEMA,
+    function_names,
+    hash_function_names,
+    trigger_names,
+)
 from migration.table.migrated_table import MigratedTable
 
 # With the schema always, because else the names would depend on the session.
@@ -78,8 +83,9 @@ def read(connection: Connection, table: MigratedTable, migration: str) -> Defini
         psycopg.Error: If the server rejects a query.
 
     """
-    names = {"schema": table.schema, "table": table.name, "names": list(TRIGGERS)}
-    functions = {"schema": SCHEMA, "names": list(function_names(migration))}
+    names = {"schema": table.schema, "table": table.name, "names": list(trigger_names(table))}
+    called = (*function_names(migration), *hash_function_names(table, migration))
+    functions = {"schema": SCHEMA, "names": list(called)}
     found = connection.execute(_TRIGGERS, names).fetchall()
     bodies = connection.execute(_FUNCTIONS, functions).fetchall()
     return Definition(

@@ -5,6 +5,9 @@ each call costs as much as half the update. What a later trigger of somebody els
 after the update. A trigger *before* an insert would see rows that ``ON CONFLICT`` never inserts.
 The functions run with the rights of their owner, because writers may not touch the queue;
 ``session_user`` is still the writer.
+
+Where tokens are decrypted, a trigger for each plaintext column stores the hash of the row's token
+with it. It fires for updates that name the column, also with an equal value.
 """
 
 from __future__ import annotations
@@ -15,19 +18,21 @@ from typing import Final, TypeAlias
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from migration.error_text import REFUSED
 from migration.guard import conditions
 from migration.table.key_text import key_array
 from migration.table.migrated_table import MigratedColumn, MigratedTable
+from migration.table.predicates import hash_token
 
 #: Schema of everything that a migration keeps in the database.
 SCHEMA: Final = "strongroom_migration"
-#: SQLSTATE of a refused write.
-REFUSED: Final = "SR001"
 # Triggers run in the order of their names, so that the first sees what other triggers changed.
 BEFORE_UPDATE: Final = "zzz_strongroom_before_update"
 AFTER_UPDATE: Final = "zzz_strongroom_after_update"
 AFTER_INSERT: Final = "zzz_strongroom_after_insert"
-TRIGGERS: Final = (BEFORE_UPDATE, AFTER_UPDATE, AFTER_INSERT)
+_TRIGGERS: Final = (BEFORE_UPDATE, AFTER_UPDATE, AFTER_INSERT)
+#: Begins the names of the triggers that store hashes, which come before those that compare them.
+ADD_HASH: Final = "zzz_strongroom_add_hash"
 
 _Statement: TypeAlias = Callable[[MigratedTable, MigratedColumn], Composed]
 
@@ -57,7 +62,8 @@ def install(table: MigratedTable, migration: str) -> Iterator[Composed]:
     yield _trigger(table, BEFORE_UPDATE, "BEFORE UPDATE", bypassing, before)
     yield _trigger(table, AFTER_UPDATE, "AFTER UPDATE", late, after_update)
     yield _trigger(table, AFTER_INSERT, "AFTER INSERT", inserted, after_insert)
-    for name in TRIGGERS:
+    yield from _hash_triggers(table, migration)
+    for name in trigger_names(table):
         # Plain triggers do not fire for a replica's writes.
         yield SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(_on(table), Identifier(name))
 
@@ -74,8 +80,17 @@ def functions(table: MigratedTable, migration: str, mode: Mode) -> Iterator[Comp
     yield _function(after_update, late)
     yield _function(after_insert, SQL("{} RETURN NULL;").format(report))
     for name in function_names(migration):
-        # Else who may create a trigger on a table of its own could void the tokens of this one.
-        yield SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(Identifier(SCHEMA, name))
+        yield _revoke(name)
+
+
+def trigger_names(table: MigratedTable) -> tuple[str, ...]:
+    """Return the names of the guard's triggers."""
+    return (*_TRIGGERS, *(f"{ADD_HASH}_{at}" for at in range(len(table.hashes))))
+
+
+def hash_function_names(table: MigratedTable, migration: str) -> tuple[str, ...]:
+    """Return the names of the functions that store hashes, in the order of the columns."""
+    return tuple(f"{migration}_add_hash_{at}" for at in range(len(table.hashes)))
 
 
 def function_names(migration: str) -> tuple[str, str, str]:
@@ -85,10 +100,44 @@ def function_names(migration: str) -> tuple[str, str, str]:
 
 def drop(table: MigratedTable, migration: str) -> Iterator[Composed]:
     """Yield the statements that remove the guard, as far as it exists."""
-    for name in TRIGGERS:
+    for name in trigger_names(table):
         yield SQL("DROP TRIGGER IF EXISTS {} ON {}").format(Identifier(name), _on(table))
-    for name in function_names(migration):
+    for name in (*function_names(migration), *hash_function_names(table, migration)):
         yield SQL("DROP FUNCTION IF EXISTS {}()").format(Identifier(SCHEMA, name))
+
+
+def _hash_triggers(table: MigratedTable, migration: str) -> Iterator[Composed]:
+    """Yield the statements that create the triggers which store hashes, and their functions."""
+    decrypted = [each for each in table.columns if each.decrypted is not None]
+    triggers = trigger_names(table)[len(_TRIGGERS) :]
+    functions = hash_function_names(table, migration)
+    for column, name, function in zip(decrypted, triggers, functions, strict=True):
+        yield _function(function, _store_hash(column))
+        yield _revoke(function)
+        # A column list, because a writer vouches for a plaintext by naming it.
+        yield SQL(
+            "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OF {} ON {} FOR EACH ROW"
+            " EXECUTE FUNCTION {}()"
+        ).format(
+            Identifier(name), Identifier(column.token), _on(table), Identifier(SCHEMA, function)
+        )
+
+
+def _store_hash(column: MigratedColumn) -> Composed:
+    if column.decrypted is None:
+        raise ValueError(f"{column.plaintext}: its new column has tokens; it has no hash")
+    # A row that moves to another partition is inserted there with the hash that it has.
+    return SQL(
+        "IF TG_OP = 'UPDATE' OR NEW.{0} IS NULL THEN NEW.{0} := CASE WHEN NEW.{1} IS NOT NULL"
+        " THEN {2} END; END IF; RETURN NEW;"
+    ).format(
+        *map(Identifier, (column.decrypted.token_hash, column.token)), hash_token("NEW", column)
+    )
+
+
+def _revoke(function: str) -> Composed:
+    # Else who may create a trigger on a table of its own could void the tokens of this one.
+    return SQL("REVOKE ALL ON FUNCTION {}() FROM PUBLIC").format(Identifier(SCHEMA, function))
 
 
 def _trigger(
@@ -135,9 +184,9 @@ def _refuse(table: MigratedTable, migration: str) -> Composed:
     columns = ", ".join(each.plaintext for each in table.columns)
     message = (
         f"migration {migration}: a write to {table.schema}.{table.name} changed one of {columns}"
-        " and brought no new token; its user is "
+        f" and brought no {table.new_value}; its user is "
     )
-    hint = "Write through the version of the application that brings new tokens."
+    hint = f"Write through the version of the application that brings {table.new_values}."
     return SQL(
         "RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {} || session_user, HINT = {};"
     ).format(Literal(REFUSED), Literal(message), Literal(hint))
@@ -149,6 +198,8 @@ def _each(table: MigratedTable, statement: _Statement) -> Composed:
 
 def _written(table: MigratedTable, column: MigratedColumn) -> Iterator[str]:
     yield column.token
+    if column.decrypted is not None:
+        yield column.decrypted.token_hash
     for index in table.indexes_of(column):
         yield index.column
 

@@ -68,9 +68,10 @@ def run_until_right(
         progress = _run(context, table, kind, run)
     if not progress.wrong:
         return progress
+    old, new = table.old_values, table.new_values
     raise RowsStayWrong(
         f"migration {context.name}: {progress.wrong} of {progress.rows} rows were wrong again in"
-        f" a repeated pass ({kind}). {_REMEDIES[kind].format(old=table.old_values)}"
+        f" a repeated pass ({kind}). {_REMEDIES[kind].format(old=old, new=new)}"
     )
 
 
@@ -125,23 +126,23 @@ _STAGES: Final = {
     PassKind.NULL: Stage.SWITCHED,
     PassKind.RESTORE: Stage.SWITCHED,
 }
-#: What to do; ``{old}`` stands for what the old columns have.
+#: What to do; ``{old}`` and ``{new}`` stand for what the old and the new columns have.
 _REMEDIES: Final = {
     PassKind.BACKFILL: (
         "Other sessions hold or change them all the time: end long transactions, and repeat the"
         " command"
     ),
     PassKind.VERIFY: (
-        "A writer brings tokens that are not of their {old}, or removes {old} too early: look for"
-        " another field, context or key in its code, and repeat the command. Rows that have a token"
-        " and no {old} were left: write them again by the application"
+        "A writer brings {new} of other values than their {old}, or removes {old} too early: look"
+        " for another field, context or key in its code, and repeat the command. Rows that have"
+        " {new} and no {old} were left: write them again by the application"
     ),
     PassKind.NULL: (
-        "Their tokens do not open, so their {old} stayed: look at these rows, write them"
+        "Their {new} cannot be read, so their {old} stayed: look at these rows, write them"
         " again by the application, and repeat the command"
     ),
     PassKind.RESTORE: (
-        "Their tokens do not open, or an application removes {old} still: deploy the version"
+        "Their {new} cannot be read, or an application removes {old} still: deploy the version"
         " that writes both, and repeat the command"
     ),
 }

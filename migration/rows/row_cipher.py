@@ -14,7 +14,8 @@ from migration.rows.rows import Rows
 from migration.rows.source_cipher import SourceCipher, to_stored, to_tokens
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
-_Bytes: TypeAlias = list[bytes | None]
+#: What is written into a column: tokens, index values, or plaintext.
+_Column: TypeAlias = list[Any]
 
 
 class RowCipher:
@@ -31,7 +32,7 @@ class RowCipher:
 
         Args:
             table: The table.
-            fields: The declared field of each column that is migrated, whose context has the names
+            fields: The declared field of each column that gets tokens, whose context has the names
                 of the column's, in order.
             indexes: The blind index of each index column.
             sources: Reads and writes the old columns; None if all of them have plaintext.
@@ -42,12 +43,12 @@ class RowCipher:
         self._fields = fields
         self._indexes = indexes
 
-    def encrypt(self, rows: Rows, *, anew: bool = False) -> list[_Bytes]:
+    def encrypt(self, rows: Rows, *, anew: bool = False) -> list[_Column]:
         """Return what to write into each written column of the table, for each of *rows*.
 
-        It is None where the row has no old value, or has a token or index value already. Each token
-        is decrypted and compared before it is returned, so that a fault of this machine is found
-        before it is stored.
+        It is None where the row has no old value, or has a token or index value already. Where
+        tokens are decrypted, it is the plaintext. Each new token is decrypted and compared before
+        it is returned, so that a fault of this machine is found before it is stored.
 
         Args:
             rows: The rows.
@@ -66,7 +67,7 @@ class RowCipher:
             rows = replace(rows, columns={**rows.columns, **nothing})
         return self._encrypt(rows)
 
-    def _encrypt(self, rows: Rows) -> list[_Bytes]:
+    def _encrypt(self, rows: Rows) -> list[_Column]:
         """Return what :meth:`encrypt` does, for rows with values in place of old columns."""
         tokens = [self._encrypt_column(each, rows) for each in self._table.columns]
         return tokens + [self._index_column(each, rows) for each in self._table.indexes]
@@ -82,12 +83,14 @@ class RowCipher:
         failed: set[int] = set()
         for column in self._table.columns:
             stored, plaintexts = rows.columns[column.token], rows.columns[column.plaintext]
+            pairs = enumerate(zip(stored, plaintexts, strict=True))
+            failed.update(at for at, (one, other) in pairs if one is None and other is not None)
+            if column.decrypted is not None:
+                values[column.plaintext] = list(stored)
+                continue
             context = [rows.columns[name] for name in column.context]
             opened = self._fields[column.plaintext].decrypt_many(to_tokens(stored), *context)
             values[column.plaintext] = opened.results
-            if None in stored:
-                pairs = enumerate(zip(stored, plaintexts, strict=True))
-                failed.update(at for at, (one, other) in pairs if one is None and other is not None)
             failed.update(opened.failed)
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
@@ -133,7 +136,7 @@ class RowCipher:
         """
         return self._sources.encrypt(opened.values, changes)
 
-    def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Bytes]:
+    def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Column]:
         """Return what to write into each written column of the table, for each row of *opened*.
 
         See :meth:`encrypt` for the errors.
@@ -190,7 +193,9 @@ class RowCipher:
             if stored is None and value is not None
         }
 
-    def _encrypt_column(self, column: MigratedColumn, rows: Rows) -> _Bytes:
+    def _encrypt_column(self, column: MigratedColumn, rows: Rows) -> _Column:
+        if column.decrypted is not None:
+            return list(rows.columns[column.plaintext])
         field, stored = self._fields[column.plaintext], rows.columns[column.token]
         values = [
             value if token is None else None
@@ -220,7 +225,7 @@ class RowCipher:
                 row = self._table.describe_row(rows.keys[at])
                 raise EncryptionError(f"{row}, column {column.plaintext}: {error}") from None
 
-    def _index_column(self, index: IndexedColumns, rows: Rows) -> _Bytes:
+    def _index_column(self, index: IndexedColumns, rows: Rows) -> _Column:
         stored = rows.columns[index.column]
         sources = [
             [value if each is None else None for each, value in zip(stored, column, strict=True)]

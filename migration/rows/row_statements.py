@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from migration.rows import json_text, row_cursor, row_update
 from migration.rows.row_update import Assigned, RowUpdate
 from migration.rows.rows import Key, Rows
+from migration.rows.stored_values import CheckedUpdate
 from migration.table.key_text import key_array, key_types
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
@@ -52,7 +53,7 @@ class RowStatements:
         self._incomplete = is_incomplete(table, "u")
         self._has_plaintext = has_plaintext(table, "u")
         filled, replaced = (
-            [Assigned(name, SQL("bytea"), each) for name in table.written]
+            [Assigned(name, SQL(type_), each) for name, type_ in _written_types(table)]
             for each in (row_update.FILL, row_update.REPLACE)
         )
         # Without the length of the type, as a cast to it would cut silently.
@@ -60,10 +61,11 @@ class RowStatements:
             Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
             for name in table.old_columns
         ]
-        self._fill = RowUpdate(table, live, filled)
-        self._replace = RowUpdate(table, live, replaced)
-        self._null = RowUpdate(table, live, replaced, table.old_columns)
-        self._restore = RowUpdate(table, live, [*replaced, *restored])
+        self._fill, self._replace, self._null = (
+            RowUpdate(table, live, each, cleared, returned=table.written)
+            for each, cleared in ((filled, ()), (replaced, ()), (replaced, table.old_columns))
+        )
+        self._restore = RowUpdate(table, live, [*replaced, *restored], returned=table.old_columns)
 
     def read_range(
         self,
@@ -121,35 +123,42 @@ class RowStatements:
         self,
         connection: Connection,
         rows: Rows,
-        written: Sequence[Sequence[bytes | None]],
+        written: Sequence[Sequence[Any]],
         *,
         waits: bool,
     ) -> int:
         """Write tokens and index values; return how many rows were still as they were read.
 
+        Where tokens are decrypted, it is plaintext that is written.
+
         Args:
             connection: A connection.
             rows: The rows.
-            written: For each written column of the table, the bytes for each row; None leaves the
+            written: For each written column of the table, the value for each row; None leaves the
                 column of a row as it is.
             waits: Whether to wait for rows that others hold. Else they count as changed.
 
+        Raises:
+            PlaintextNotStored: If a column does not take a plaintext, or not as it is.
+
         """
+        if self.table.is_decrypted:
+            return self._write_plaintext(self._fill, connection, rows, written, waits=waits)
         if waits:
             return self._fill.count(connection, rows, written)
         return len(self._fill.read(connection, rows, written))
 
-    def replace(
-        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
-    ) -> int:
+    def replace(self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]) -> int:
         """Write tokens and index values, also None; return how many rows were still as read.
 
-        Rows that others hold count as changed.
+        Rows that others hold count as changed. See :meth:`write` for the errors.
         """
+        if self.table.is_decrypted:
+            return self._write_plaintext(self._replace, connection, rows, written, waits=False)
         return len(self._replace.read(connection, rows, written))
 
     def null(
-        self, connection: Connection, rows: Rows, written: Sequence[Sequence[bytes | None]]
+        self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]
     ) -> Collection[int]:
         """Write tokens and index values as :meth:`replace` does, and NULL into old columns.
 
@@ -157,30 +166,44 @@ class RowStatements:
             The positions of the rows that were still as they were read.
 
         """
-        return self._null.read(connection, rows, written).keys()
+        return self._null.read(connection, rows, _to_parameters(written)).keys()
 
     def restore(
-        self,
-        connection: Connection,
-        rows: Rows,
-        written: Sequence[Sequence[bytes | None]],
-        restored: Sequence[Sequence[Any]],
+        self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
     ) -> dict[int, tuple[Any, ...]]:
         """Write tokens and index values as :meth:`replace` does, and old columns.
 
         Args:
             connection: A connection.
             rows: The rows.
-            written: For each written column of the table, the bytes for each row.
-            restored: For each old column, the value for each row; None leaves it as it is.
+            values: For each written column of the table, the value for each row; then for each old
+                column, in which None leaves it as it is.
 
         Returns:
             By the position of each row that was still as it was read, its old columns as the table
             has them now, because a type may round or cut.
 
         """
-        values = [list(map(_to_parameter, each)) for each in restored]
-        return self._restore.read(connection, rows, [*written, *values])
+        return self._restore.read(connection, rows, _to_parameters(values))
+
+    def _write_plaintext(
+        self,
+        update: RowUpdate,
+        connection: Connection,
+        rows: Rows,
+        written: Sequence[Sequence[Any]],
+        *,
+        waits: bool,
+    ) -> int:
+        """Write plaintext, and check that it is stored as it is. See :meth:`write`."""
+
+        def write(
+            connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
+        ) -> dict[int, tuple[Any, ...]]:
+            return update.read(connection, rows, _to_parameters(values), waits=waits)
+
+        checked = CheckedUpdate(self.table, self.table.written, write)
+        return len(checked.write(connection, rows, written))
 
     def _read(
         self, connection: Connection, condition: Composed, values: Sequence[Any] = ()
@@ -200,6 +223,17 @@ class RowStatements:
                 parts = zip(key, self._key_types, strict=True)
                 bound = SQL(", ").join(SQL("{}::{}").format(text, kind) for text, kind in parts)
                 yield SQL("({}) {} ({})").format(self._key, operator, bound)
+
+
+def _written_types(table: MigratedTable) -> Iterator[tuple[str, LiteralString]]:
+    """Yield each written column with the type of its values on their way."""
+    types = {each.token: each.base_type for each in table.columns}
+    for name in table.written:
+        yield name, types.get(name, "bytea")
+
+
+def _to_parameters(values: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(map(_to_parameter, each)) for each in values]
 
 
 def _to_parameter(value: Any) -> Any:

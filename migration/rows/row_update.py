@@ -50,6 +50,8 @@ class RowUpdate:
         live: LiveTable,
         assigned: Sequence[Assigned],
         cleared: Iterable[str] = (),
+        *,
+        returned: Sequence[str],
     ) -> None:
         """Compose the statement.
 
@@ -58,6 +60,7 @@ class RowUpdate:
             live: The same table as it is in the database.
             assigned: The columns that are written, in the order of the values.
             cleared: Columns that become NULL.
+            returned: The columns that :meth:`read` returns.
 
         """
         self._table = table
@@ -80,10 +83,12 @@ class RowUpdate:
         assignments = (*_assign(assigned, values), *map(_clear, cleared))
         name = Identifier(table.schema, table.name)
         self._waiting = _compose(name, assignments, source, is_as_read)
-        self._skipping = SQL("{} RETURNING v.number - 1, {}").format(
-            _compose(name, assignments, _free_rows(name, source, is_as_read), is_as_read),
-            row_cursor.select_list(table.old_columns, live),
+        free = _free_rows(name, source, is_as_read)
+        returning = SQL(" RETURNING v.number - 1, {}").format(
+            row_cursor.select_list(returned, live)
         )
+        self._skipping = _compose(name, assignments, free, is_as_read) + returning
+        self._waiting_read = self._waiting + returning
 
     def count(self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]) -> int:
         """Update *rows*, and return how many were still as they were read.
@@ -97,19 +102,31 @@ class RowUpdate:
         return connection.execute(self._waiting, self._parameters(rows, values)).rowcount
 
     def read(
-        self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
+        self,
+        connection: Connection,
+        rows: Rows,
+        values: Sequence[Sequence[Any]],
+        *,
+        waits: bool = False,
     ) -> dict[int, tuple[Any, ...]]:
-        """Update *rows*, and return the old columns of those that were still as they were read.
+        """Update *rows*, and return columns of those that were still as they were read.
 
         A row that another transaction is changing is not waited for, but counts as changed: two
         transactions that hold rows and wait for more may wait for each other.
 
+        Args:
+            connection: A connection.
+            rows: The rows.
+            values: For each assigned column, the value for each row.
+            waits: Whether to wait for such rows, though.
+
         Returns:
-            By the position of each updated row, its old columns as the table has them now.
+            By the position of each updated row, its returned columns as the table has them now.
 
         """
+        statement = self._waiting_read if waits else self._skipping
         with row_cursor.open_cursor(connection) as cursor:
-            found = cursor.execute(self._skipping, self._parameters(rows, values))
+            found = cursor.execute(statement, self._parameters(rows, values))
             return {at: tuple(stored) for at, *stored in found}
 
     def _parameters(self, rows: Rows, values: Sequence[Sequence[Any]]) -> list[list[Any]]:

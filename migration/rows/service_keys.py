@@ -17,7 +17,8 @@ from app_integration.encryption.tokens.associated_data import Binding
 from migration.rows.row_cipher import RowCipher
 from migration.rows.source_cipher import SourceCipher
 from migration.table.migrated_table import MigratedColumn, MigratedTable
-from vault.declare.schema.migration import BlindIndexColumn, MigrationPlan, OldEncryption
+from vault.declare.schema.migrated_field import BlindIndexColumn, OldEncryption
+from vault.declare.schema.migration import MigrationPlan
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -57,10 +58,15 @@ def open_cipher(
         TableDataKeys(engine, plan.data_keys).create()
     encrypted = {name: each.encrypted for name, each in plan.columns.items()}
     old = {name: each for name, each in encrypted.items() if each is not None}
-    new_keys = plan.key, plan.data_keys
-    ciphers = _open_ciphers(client, engine, (*map(_keys, old.values()), new_keys))
+    # Of the last keys, the client keeps the table.
+    new_keys = () if plan.is_decrypting else ((plan.key, plan.data_keys),)
+    ciphers = _open_ciphers(client, engine, (*map(_keys, old.values()), *new_keys))
     columns = {each.plaintext: each for each in table.columns}
-    fields = {name: _declare_new(ciphers[new_keys], plan, each) for name, each in columns.items()}
+    fields = {
+        name: _declare_new(ciphers[keys], plan, each)
+        for name, each in columns.items()
+        for keys in new_keys
+    }
     old_fields = {
         name: _declare_old(ciphers[_keys(each)], plan, each, columns[name])
         for name, each in old.items()

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vault.declare.schema.migration import (
-    BlindIndexColumn,
-    MigratedField,
-    MigrationPlan,
-    OldEncryption,
-)
+from vault.declare.schema.migrated_field import BlindIndexColumn, MigratedField, OldEncryption
+from vault.declare.schema.migration import MigrationPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +44,9 @@ def find_unchanged(plan: MigrationPlan, key: Sequence[str] = ()) -> Iterator[str
     """
     for name, column in plan.columns.items():
         old = column.encrypted
-        if old is not None and _read_old(plan, column.field, old, key) == _read_new(
-            plan, column, key
-        ):
+        if old is None or plan.is_decrypting:
+            continue
+        if _read_old(plan, column.field, old, key) == _read_new(plan, column, key):
             yield name
 
 

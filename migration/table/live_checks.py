@@ -9,7 +9,8 @@ from typing import Final
 from migration.table import column_encryption
 from migration.table.live_table import TIMES, LiveColumn, LiveTable
 from vault.declare.errors import join_names, suggest
-from vault.declare.schema.migration import MigrationPlan, OldEncryption
+from vault.declare.schema.migrated_field import MAX_NAME, MigratedField, OldEncryption
+from vault.declare.schema.migration import MigrationPlan
 
 #: Types of plaintext columns whose values the driver returns as the type of the field.
 TYPES: Final = {
@@ -24,6 +25,8 @@ TYPES: Final = {
     "dict": ("json", "jsonb"),
     "list": ("json", "jsonb"),
 }
+#: Short names of types.
+_ALIASES: Final = {"varchar": "character varying", "timestamptz": "timestamp with time zone"}
 #: Types of a key, whose text names the same row in every session, and of what tokens are bound to.
 _KEY_TYPES: Final = frozenset(
     {
@@ -54,6 +57,8 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
     for name in plan.new_columns:
         if name in live.columns:
             yield f"the table has a column {name} already; name another one in the plan"
+        if len(name.encode()) > MAX_NAME:
+            yield f"the name {name} has more than {MAX_NAME} bytes; name a shorter one in the plan"
     for name in dict.fromkeys(
         (plan.table, *_list_contexts(plan, live), *plan.old_columns, *plan.new_columns)
     ):
@@ -65,8 +70,13 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
 def find_changes(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
     """Yield what was changed of the columns of *live*, on which *plan* has begun."""
     yield from _find_source_problems(plan, live)
-    for name in plan.new_columns:
+    for name in (*plan.index_columns.values(), *plan.hash_columns.values()):
         yield from _find_bytes_problems(name, live)
+    for column, name in plan.value_columns.items():
+        if plan.is_decrypting:
+            yield from _find_plaintext_problems(name, plan.columns[column], live)
+        else:
+            yield from _find_bytes_problems(name, live)
 
 
 def _find_source_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
@@ -125,6 +135,7 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
         return
     if declared.encrypted is not None:
         yield from _find_token_problems(column, declared.encrypted)
+        yield from _find_type_problems(name, declared)
     elif column.base_type not in TYPES[declared.type]:
         yield (
             f"the column {name} is {column.type}, but its field is {declared.type} (expected"
@@ -148,6 +159,26 @@ def _find_token_problems(column: LiveColumn, old: OldEncryption) -> Iterator[str
             f"the column {column.name} is {column.type}, and has no text: true in the plan"
             f" (expected {_BYTES}, or text: true for tokens as text)"
         )
+
+
+def _find_type_problems(name: str, declared: MigratedField) -> Iterator[str]:
+    """Yield why the plaintext column that takes the place of *name* cannot have its values."""
+    wanted = TYPES[declared.type]
+    base = declared.type_of_column.partition("(")[0].strip()
+    if declared.plaintext is not None and _ALIASES.get(base, base) not in wanted:
+        yield (
+            f"the column {declared.plaintext} would be {base}, but the field of {name} is"
+            f" {declared.type} (expected {join_names(wanted)})"
+        )
+
+
+def _find_plaintext_problems(name: str, declared: MigratedField, live: LiveTable) -> Iterator[str]:
+    """Yield why the column *name*, which was added, cannot have plaintext any more."""
+    column, wanted = live.columns.get(name), TYPES[declared.type]
+    if column is None:
+        yield _unknown(name, "columns", live)
+    elif column.base_type not in wanted:
+        yield f"the column {name} is {column.type} (expected {join_names(wanted)})"
 
 
 def _find_bytes_problems(name: str, live: LiveTable) -> Iterator[str]:

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, LiteralString
+
+#: Type of the columns of tokens, index values and hashes.
+_BYTES: Final = "bytea"
+
+
+@dataclass(frozen=True, slots=True)
+class DecryptedColumn:
+    """What a column of plaintext has beside its name that takes the place of tokens.
+
+    Attributes:
+        type: Its type, as PostgreSQL reads it: ``varchar(80)``.
+        token_hash: Name of the column with the hash of the token that the plaintext was written
+            with, by which the guard knows whether it is of the token that is there.
+
+    """
+
+    type: LiteralString
+    token_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +31,12 @@ class MigratedColumn:
 
     Attributes:
         plaintext: Name of the old column. It has plaintext, or tokens that are encrypted anew.
-        token: Name of the column of new tokens.
+        token: Name of the column of new tokens; of plaintext, if old tokens are decrypted.
         context: Columns to whose values each new token is bound, the primary key among them.
         old_context: Columns to whose values each old token is bound; None for plaintext.
         old_constants: Values to which each old token is bound after those.
         has_text: Whether the old column has its tokens as text, and not as bytes.
+        decrypted: What its plaintext column has; None if it gets tokens.
 
     """
 
@@ -26,6 +46,12 @@ class MigratedColumn:
     old_context: tuple[str, ...] | None = None
     old_constants: tuple[str | int | bool, ...] = ()
     has_text: bool = False
+    decrypted: DecryptedColumn | None = None
+
+    @property
+    def base_type(self) -> LiteralString:
+        """Return the type of the new column without its length: ``varchar``."""
+        return _BYTES if self.decrypted is None else self.decrypted.type.partition("(")[0].strip()
 
     @property
     def bound(self) -> tuple[str, ...]:
@@ -62,6 +88,8 @@ class MigratedTable:
         times: Columns of the key that are dates or times.
         old_indexes: The blind indexes of old tokens, which end with them.
         old_values: What the old columns have, for messages: ``plaintext`` or ``old tokens``.
+        new_values: What the new columns have, for messages: ``new tokens`` or ``plaintext``.
+        new_value: What a writer must bring, for messages: ``new token`` or ``plaintext``.
 
     """
 
@@ -74,6 +102,8 @@ class MigratedTable:
     times: frozenset[str] = frozenset()
     old_indexes: tuple[IndexedColumns, ...] = ()
     old_values: str = "plaintext"
+    new_values: str = "new tokens"
+    new_value: str = "new token"
 
     @property
     def plaintexts(self) -> tuple[str, ...]:
@@ -91,8 +121,27 @@ class MigratedTable:
         return any(each.old_context is not None for each in self.columns)
 
     @property
+    def is_decrypted(self) -> bool:
+        """Return whether tokens become plaintext, in all of the columns."""
+        return any(each.decrypted is not None for each in self.columns)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Return the columns of hashes of tokens, which only the guard writes."""
+        decrypted = (each.decrypted for each in self.columns)
+        return tuple(each.token_hash for each in decrypted if each is not None)
+
+    @property
+    def added(self) -> dict[str, LiteralString]:
+        """Return the columns that the migration adds, with their types."""
+        types = {
+            each.token: each.decrypted.type for each in self.columns if each.decrypted is not None
+        }
+        return {name: types.get(name, _BYTES) for name in (*self.written, *self.hashes)}
+
+    @property
     def written(self) -> tuple[str, ...]:
-        """Return the columns of tokens and index values."""
+        """Return the columns of tokens, or of plaintext, and of index values."""
         tokens = (each.token for each in self.columns)
         return (*tokens, *(each.column for each in self.indexes))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from migration.table.migrated_table import MigratedTable
+from migration.table.migrated_table import MigratedColumn, MigratedTable
 
 
 def all_of(conditions: Iterable[Composable]) -> Composed:
@@ -34,13 +34,51 @@ def lacks(row: str, column: str, sources: Iterable[str]) -> Composed:
 
 def is_incomplete(table: MigratedTable, row: str) -> Composed:
     """Return the condition that *row* has an old value without its token or index value."""
-    tokens = (lacks(row, each.token, (each.plaintext,)) for each in table.columns)
+    tokens = (_lacks_value(row, each) for each in table.columns)
     return any_of((*tokens, *(lacks(row, each.column, each.of) for each in table.indexes)))
 
 
 def has_plaintext(table: MigratedTable, row: str) -> Composed:
     """Return the condition that *row* has a value in an old column."""
     return any_of(_has_value(row, name) for name in table.old_columns)
+
+
+def is_of_another_token(row: str, column: MigratedColumn) -> Composed:
+    """Return the condition that the plaintext of *row* was not written with the token that it has.
+
+    Args:
+        row: Alias of the row: ``u`` or ``NEW``.
+        column: A column that is decrypted.
+
+    """
+    if column.decrypted is None:
+        raise ValueError(f"{column.plaintext}: its new column has tokens; it has no hash")
+    return SQL("{}.{} IS DISTINCT FROM {}").format(
+        SQL(row), Identifier(column.decrypted.token_hash), hash_token(row, column)
+    )
+
+
+def hash_token(row: str, column: MigratedColumn) -> Composed:
+    """Return the hash of the old token of *row*.
+
+    Args:
+        row: Alias of the row: ``u`` or ``NEW``.
+        column: A column that is decrypted.
+
+    """
+    token = SQL("{}.{}").format(SQL(row), Identifier(column.plaintext))
+    if column.has_text:
+        token = SQL("pg_catalog.convert_to({}, 'UTF8')").format(token)
+    return SQL("pg_catalog.sha256({})").format(token)
+
+
+def _lacks_value(row: str, column: MigratedColumn) -> Composed:
+    """Return the condition that *row* has an old value, and not the new one of it."""
+    if column.decrypted is None:
+        return lacks(row, column.token, (column.plaintext,))
+    missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column.token))
+    other = any_of((missing, is_of_another_token(row, column)))
+    return all_of((_has_value(row, column.plaintext), other))
 
 
 def _has_value(row: str, column: str) -> Composed:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
+from migration import error_text
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
 from migration.rows.row_statements import RowStatements
@@ -164,7 +165,7 @@ def test_write_without_token_is_refused_with_its_writer(
     message = "its user is old_importer"
     with pytest.raises(psycopg.Error, match=message) as caught, connection.transaction():
         connection.execute(statement)
-    assert caught.value.sqlstate == triggers.REFUSED
+    assert caught.value.sqlstate == error_text.REFUSED
     assert connection.execute("TABLE people").fetchall() == before
 
 

@@ -83,7 +83,7 @@ def test_restoration_proves_that_each_token_has_its_plaintext(hotel: Hotel) -> N
 def test_verification_keeps_a_token_that_is_all_that_has_its_value(hotel: Hotel) -> None:
     hotel.advance(Stage.BACKFILLED)
     hotel.write_token(1, "early@example.com")
-    with pytest.raises(passes.RowsStayWrong, match="have a token and no plaintext were left"):
+    with pytest.raises(passes.RowsStayWrong, match="have new tokens and no plaintext were left"):
         hotel.advance(Stage.SWITCHED)
     assert hotel.opened()[1] == "early@example.com"
 
@@ -91,7 +91,7 @@ def test_verification_keeps_a_token_that_is_all_that_has_its_value(hotel: Hotel)
 def test_token_without_plaintext_is_not_dropped_by_the_way_back(hotel: Hotel) -> None:
     hotel.advance(Stage.INDEXED)
     hotel.write_token(1, "early@example.com")
-    with pytest.raises(plaintext_columns.PlaintextMissing, match="a token and no plaintext"):
+    with pytest.raises(plaintext_columns.PlaintextMissing, match="new tokens and no plaintext"):
         hotel.undo()
     hotel.advance(Stage.SWITCHED)
     while hotel.undo() is not None:

@@ -14,7 +14,8 @@ from psycopg import Connection
 from migration.passes.nulling import Nulling
 from migration.passes.plaintext_pass import Renewed
 from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.restoration import PlaintextNotStored, Restoration
+from migration.passes.restoration import Restoration
+from migration.rows.stored_values import PlaintextNotStored
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import (

@@ -11,7 +11,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL
 
-from migration import guarding, states
+from migration import error_text, guarding, states
 from migration.guard import definition, triggers
 from migration.stage import Stage
 from migration.states import MigrationMoved, State
@@ -113,7 +113,7 @@ def test_guard_refuses_only_after_a_quiet_time(connection: Connection) -> None:
     assert list(definition.find_changes(refusing.guard, now)) == []
     with pytest.raises(psycopg.Error, match="brought no new token") as caught:
         connection.execute("UPDATE users SET email = 'b@example.com'")
-    assert caught.value.sqlstate == triggers.REFUSED
+    assert caught.value.sqlstate == error_text.REFUSED
 
 
 def test_of_two_commands_one_moves_the_stage(connection: Connection) -> None:

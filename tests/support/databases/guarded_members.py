@@ -17,8 +17,7 @@ from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.orm_values import token_from_bytes
 from app_integration.integrations.plaintext import Phase
-from migration import guarding, plan, states
-from migration.guard import triggers
+from migration import error_text, guarding, plan, states
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.passes.verification import Verification
@@ -168,7 +167,7 @@ class GuardedMembers:
         for change in ("email = 'bypass@example.com'", "born = '1999-09-09'"):
             with pytest.raises(DBAPIError, match="brought no new token") as caught:
                 self._change(key, change)
-            assert cast("Any", caught.value.orig).sqlstate == triggers.REFUSED
+            assert cast("Any", caught.value.orig).sqlstate == error_text.REFUSED
         assert self.read(key) == before
 
     def _change(self, key: UUID, change: str) -> None:

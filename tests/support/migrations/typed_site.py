@@ -117,7 +117,7 @@ class TypedSite:
             update(connection, key, {**values, **self.encrypted(key, values)})
         connection.execute("ALTER TABLE travellers DISABLE TRIGGER USER")
         connection.execute("UPDATE travellers SET " + damage + " WHERE id = 12")
-        for name in triggers.TRIGGERS:
+        for name in triggers.trigger_names(TRAVELLERS):
             statement = SQL("ALTER TABLE travellers ENABLE ALWAYS TRIGGER {}")
             connection.execute(statement.format(Identifier(name)))
 

@@ -344,3 +344,98 @@ def test_context_without_the_key_is_refused() -> None:
     )
     (found,) = problems(live, context=("tenant",))
     assert found.startswith("context has not the key's column id")
+
+
+def decrypting(**parts: Any) -> dict[str, Any]:
+    return {
+        "columns": {
+            "email_token": {
+                "encrypted": {"index": {"rows": 100_000, "column": "email_index"}},
+                "field": "users.email",
+                "plaintext": "email_2",
+                **parts,
+            }
+        }
+    }
+
+
+DECRYPTABLE = replace(
+    LIVE,
+    columns={
+        **LIVE.columns,
+        "email_token": LiveColumn("email_token", "bytea"),
+        "email_index": LiveColumn("email_index", "bytea"),
+    },
+)
+
+
+def test_plan_that_decrypts_needs_no_new_key(tmp_path: Path) -> None:
+    found = plan.read(write(tmp_path, **decrypting(column_type="varchar(80)"), key="pii"), load())
+    assert (found.is_decrypting, found.old_values, found.new_values) == (
+        True,
+        "old tokens",
+        "plaintext",
+    )
+    table = plan.to_table(found, DECRYPTABLE)
+    assert table.added == {"email_2": "varchar(80)", "email_2_token_hash": "bytea"}
+    assert (table.old_columns, table.read) == (
+        ("email_token", "email_index"),
+        ("id", "email_token", "email_index", "email_2"),
+    )
+    assert not list(live_checks.find_problems(found, DECRYPTABLE))
+
+
+@pytest.mark.parametrize(
+    ("type_", "column_type", "expected"),
+    [("str", None, "text"), ("Decimal", None, "numeric"), ("dict", "json", "json")],
+)
+def test_type_of_a_plaintext_column_is_named_or_that_of_the_field(
+    type_: str, column_type: str | None, expected: str
+) -> None:
+    parts = decrypting(type=type_, **({"column_type": column_type} if column_type else {}))
+    table = plan.to_table(MigrationPlan.model_validate({**PLAN, **parts}), DECRYPTABLE)
+    assert table.added["email_2"] == expected
+
+
+def test_key_of_tokens_that_are_decrypted_must_be_declared(tmp_path: Path) -> None:
+    parts = decrypting(encrypted={"key": "unknown"})
+    with pytest.raises(DeclarationError, match="needs the key 'unknown'"):
+        plan.read(write(tmp_path, **parts), load())
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({"encrypted": None}, "to be decrypted .expected encrypted"),
+        ({"token": "email_3"}, "to be decrypted and encrypted"),
+        ({"index": {"rows": 5}}, "to be decrypted and encrypted"),
+        ({"plaintext": None, "column_type": "text"}, "with a type of plaintext"),
+        ({"plaintext": "email_token"}, "names the column 'email_token' twice"),
+        ({"column_type": "text; DROP TABLE users"}, "a type of PostgreSQL"),
+        ({"column_type": "varchar(0)"}, "a type of PostgreSQL"),
+    ],
+)
+def test_plan_that_decrypts_is_checked(tmp_path: Path, parts: dict[str, Any], reason: str) -> None:
+    columns = decrypting(**parts)["columns"]["email_token"]
+    given = {name: value for name, value in columns.items() if value is not None}
+    with pytest.raises(DeclarationError, match=reason):
+        plan.read(write(tmp_path, columns={"email_token": given}), load())
+
+
+def test_plan_encrypts_or_decrypts(tmp_path: Path) -> None:
+    columns = {**decrypting()["columns"], "phone": {"field": "users.phone"}}
+    with pytest.raises(DeclarationError, match="encrypts some columns and decrypts others"):
+        plan.read(write(tmp_path, columns=columns), load())
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({"column_type": "integer"}, "email_2 would be integer, but the field of email_token is"),
+        ({"plaintext": "balance"}, "the table has a column balance already"),
+        ({"plaintext": "x" * 60}, "has more than 63 bytes"),
+    ],
+)
+def test_plaintext_column_must_fit_the_table(parts: dict[str, Any], reason: str) -> None:
+    (problem,) = problems(DECRYPTABLE, **decrypting(**parts))
+    assert reason in problem

@@ -310,7 +310,7 @@ COMMANDS: Final = {
     "migrate plan": "PLAN --env --role --duty --free --json --root",
     "migrate resume": "PLAN --env --role --root",
     "migrate run": "PLAN --env --role --workers --duty --flag-file --max-lag --wait --postpone "
-    "--null --drop --free --dry-run --yes --root",
+    "--decrypt --null --drop --free --dry-run --yes --root",
     "migrate status": "PLAN --env --role --json --root",
     "migrate throttle": "PLAN --env --duty --role --root",
     "migrate undo": "PLAN --env --role --duty --flag-file --max-lag --yes --root",

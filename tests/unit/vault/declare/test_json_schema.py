@@ -247,6 +247,7 @@ FULL: Final[Mapping[Kind, Any]] = {
     """),
 }
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
+DECRYPTED: Final = {"plaintext": "phone", "column_type": "varchar(20)"}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
 VALIDATORS: Final = {kind: Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
 
@@ -495,7 +496,9 @@ def _places(data: Any) -> Iterator[tuple[Any, Any]]:
 
 
 LEAVES: Final = [
-    container[key] for data in (*FULL.values(), SHARED_DATABASE) for container, key in _places(data)
+    container[key]
+    for data in (*FULL.values(), SHARED_DATABASE, DECRYPTED)
+    for container, key in _places(data)
 ]
 OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b", "a\n", 10**7]
 
@@ -536,7 +539,9 @@ def _without_nulls(data: Any) -> Any:
 def test_schema_accepts_a_file_with_every_key(kind: Kind) -> None:
     json_schema.MODELS[kind].model_validate(as_model_input(FULL[kind]))
     assert [error.message for error in VALIDATORS[kind].iter_errors(FULL[kind])] == []
-    keys = {key for container, key in _places([FULL[kind], SHARED_DATABASE]) if container}
+    keys = {
+        key for container, key in _places([FULL[kind], SHARED_DATABASE, DECRYPTED]) if container
+    }
     declared = {name for each in _objects(SCHEMAS[kind]) for name in each["properties"]}
     assert declared <= keys
 

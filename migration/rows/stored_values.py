@@ -1,0 +1,108 @@
+"""Values as a table stores them, compared with those that were to be written.
+
+A type may refuse a value, round it or cut it. The batch is not written then, and its row is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection, DataError, IntegrityError
+
+from app_integration.errors import ConfigurationError
+from migration import error_text
+from migration.rows.opened_rows import is_same
+from migration.rows.rows import Rows
+from migration.table.migrated_table import MigratedTable
+
+
+class PlaintextNotStored(ConfigurationError):
+    """A value that its column does not take. Nothing of the batch was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedUpdate:
+    """An update of rows whose values must be stored as they are.
+
+    Attributes:
+        table: The table.
+        names: The columns that are compared.
+        update: Writes rows with the values of each written column, and returns by the position of
+            each row that was still as it was read the columns *names* as the table has them now.
+
+    """
+
+    table: MigratedTable
+    names: Sequence[str]
+    update: Callable[[Connection, Rows, Sequence[Sequence[Any]]], Mapping[int, Sequence[Any]]]
+
+    def write(
+        self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
+    ) -> Collection[int]:
+        """Write *rows*, and return the positions of those that were still as they were read.
+
+        Args:
+            connection: A connection.
+            rows: The rows.
+            values: For each written column, the values of the rows; the last are those of the
+                columns that are compared, in which None leaves the row's as it is.
+
+        Raises:
+            PlaintextNotStored: If a column does not take a value, or not as it is.
+
+        """
+        try:
+            with connection.transaction():
+                stored = self.update(connection, rows, values)
+        except (DataError, IntegrityError) as error:
+            self._raise_for_row(connection, rows, values)
+            name = f"{self.table.schema}.{self.table.name}"
+            raise PlaintextNotStored(f"{name}: {_describe(error)}") from None
+        self._check(rows, values[-len(self.names) :], stored)
+        return stored.keys()
+
+    def _raise_for_row(
+        self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
+    ) -> None:
+        """Raise an error that names the first row that cannot be written after those before it."""
+        with connection.transaction(force_rollback=True):
+            for at in range(len(rows)):
+                try:
+                    with connection.transaction():
+                        one = [[each[at]] for each in values]
+                        self.update(connection, rows.choose([at]), one)
+                except (DataError, IntegrityError) as error:
+                    row = self.table.describe_row(rows.keys[at])
+                    raise PlaintextNotStored(f"{row}: {_describe(error)}") from None
+
+    def _check(
+        self,
+        rows: Rows,
+        written: Iterable[Sequence[Any]],
+        stored: Mapping[int, Sequence[Any]],
+    ) -> None:
+        """Check that the table has the values, because a type may round or cut them silently.
+
+        Raises:
+            PlaintextNotStored: If it has not.
+
+        """
+        columns = list(zip(self.names, written, strict=True))
+        for at, found in stored.items():
+            for (name, values), value in zip(columns, found, strict=True):
+                expected = rows.columns[name][at] if values[at] is None else values[at]
+                if not is_same(value, expected):
+                    row = self.table.describe_row(rows.keys[at])
+                    raise PlaintextNotStored(
+                        f"{row}, column {name}: it would keep another value than its token has;"
+                        " give it a type, and the table triggers, that keep it as it is"
+                    )
+
+
+def _describe(error: DataError | IntegrityError) -> str:
+    """Return the message of *error* without its details, which have values."""
+    return (
+        f"{error_text.describe(error)}; give the column a type and constraints that allow the value"
+    )

@@ -1,0 +1,236 @@
+"""Course of a migration from tokens to plaintext and back, beside the application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+import psycopg
+import pytest
+from psycopg.errors import CheckViolation
+from psycopg.sql import SQL, Identifier
+
+from migration import plaintext_columns, switch
+from migration.guard import bypasses, triggers
+from migration.passes.passes import PassKind, RowsStayWrong
+from migration.passes.ranges import PassProgress
+from migration.rows.source_cipher import OldTokenInvalid
+from migration.rows.stored_values import PlaintextNotStored
+from migration.stage import Stage
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.course_driver import Quiet
+from tests.support.migrations.decrypted_tokens import (
+    COLUMNS,
+    ROWS,
+    Registry,
+    make_values,
+    open_registry,
+)
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: Gives member 7 a token of member 8.
+_SPOIL: Final = """
+    WITH one AS (SELECT * FROM members WHERE id = 8)
+    UPDATE members SET remark_token = (SELECT remark_token FROM one) WHERE id = 7
+"""
+
+
+class Leaving(Quiet):
+    """A watch with which a worker is interrupted after its second batch."""
+
+    def show(self, progress: PassProgress) -> None:
+        if progress.rows > 25:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def registry(database: OwnDatabase) -> Iterator[Registry]:
+    with open_registry(database) as registry:
+        yield registry
+
+
+def test_course_ends_without_tokens(registry: Registry) -> None:
+    registry.advance(Stage.GUARDED)
+    registry.write_both(1, make_values(301))
+    registry.write_old(2, make_values(302))
+    registry.write_old(ROWS + 1, make_values(303))
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_old() == registry.read_new() == registry.values
+    registry.write_both(3, make_values(304))
+    registry.write_new(4, make_values(305))
+    registry.write_new(ROWS + 2, make_values(306))
+    registry.write_new(5, dict.fromkeys(COLUMNS))
+    registry.advance(Stage.NULLED)
+    assert registry.read_new() == registry.values
+    assert registry.execute("SELECT count(email_token), count(email_index) FROM members") == [
+        (0, 0)
+    ]
+    with pytest.raises(CheckViolation, match=plaintext_columns.NO_PLAINTEXT):
+        registry.write_both(6, make_values(6))
+    registry.advance(Stage.DROPPED)
+    registry.execute("UPDATE members SET visits = 1")
+    names = [name for name, *_ in registry.columns()]
+    assert names == ["id", "visits", *COLUMNS]
+    assert registry.read_new() == registry.values
+
+
+@pytest.mark.parametrize("furthest", [each for each in Stage if each is not Stage.DROPPED])
+def test_way_back_from_each_stage_has_what_was_written_meanwhile(
+    registry: Registry, furthest: Stage
+) -> None:
+    registry.execute("ALTER TABLE members ALTER email_index SET DEFAULT NULL")
+    before = registry.columns()
+    registry.advance(Stage.GUARDED)
+    registry.advance(furthest)
+    write = registry.write_new if furthest is Stage.NULLED else registry.write_both
+    for number in (1, ROWS + 1):
+        write(number, make_values(number + 300))
+    while registry.undo() is not None:
+        pass
+    assert registry.read_old() == registry.values
+    assert registry.columns() == before
+    registry.advance(Stage.GUARDED)
+
+
+def test_equal_value_under_another_token_is_no_bypass(registry: Registry) -> None:
+    for stage in (Stage.GUARDED, Stage.DUAL_WRITING, Stage.BACKFILLED, Stage.SWITCHED):
+        registry.advance(stage)
+        for _ in range(2):
+            registry.write_both(1, registry.values[1])
+        with registry.connect() as connection:
+            assert not bypasses.read_writers(connection, "members")
+    assert registry.read_old() == registry.read_new() == registry.values
+
+
+@pytest.mark.parametrize("value", ["late@example.com", "Member9@example.com", None])
+def test_writer_of_tokens_alone_is_named_and_then_refused(
+    registry: Registry, value: str | None
+) -> None:
+    registry.advance(Stage.GUARDED)
+    registry.write_both(9, {"email": "Member9@example.com"})
+    with registry.database.connect() as connection:
+        connection.execute("SET application_name = 'old club'")
+        token = registry.encrypt(9, {"email": value})["email_token"]
+        connection.execute("UPDATE members SET email_token = %s WHERE id = 9", (token,))
+        registry.values[9]["email"] = value
+        found = connection.execute("SELECT email, email_token_hash FROM members WHERE id = 9")
+        assert found.fetchall() == [(None, None)]
+        (writer,) = bypasses.read_writers(connection, "members")
+    assert (writer.application, writer.operation, writer.writes) == ("old club", "UPDATE", 1)
+    registry.execute(
+        "UPDATE members SET email_index = %s WHERE id = 9", registry.index.value(value)
+    )
+    for stage in (Stage.DUAL_WRITING, Stage.INDEXED, Stage.SWITCHED):
+        registry.advance(stage)
+        with pytest.raises(psycopg.Error, match="brought no plaintext"):
+            registry.execute("UPDATE members SET email_token = %s WHERE id = 1", b"bypass")
+        with pytest.raises(psycopg.Error, match="brought no plaintext"):
+            registry.execute("INSERT INTO members (id, email_token) VALUES (999, 'bypass')")
+    assert registry.read_old() == registry.read_new() == registry.values
+
+
+def test_row_that_is_not_yet_decrypted_takes_other_writes(registry: Registry) -> None:
+    registry.advance(Stage.DUAL_WRITING)
+    registry.execute("UPDATE members SET visits = visits + 1")
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_new() == registry.values
+
+
+def test_plaintext_of_another_value_is_replaced_before_the_switch(registry: Registry) -> None:
+    registry.advance(Stage.BACKFILLED)
+    registry.execute("UPDATE members SET email = 'wrong@example.com' WHERE id = 7")
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_new() == registry.values
+
+
+def test_plaintext_without_a_token_ends_the_command_before_the_switch(registry: Registry) -> None:
+    registry.advance(Stage.BACKFILLED)
+    registry.execute("UPDATE members SET email = 'new', email_token = NULL WHERE id = 7")
+    with pytest.raises(RowsStayWrong, match="have plaintext and no old tokens"):
+        registry.advance(Stage.SWITCHED)
+    assert registry.execute("SELECT email FROM members WHERE id = 7") == [("new",)]
+    registry.write_both(7, registry.values[7])
+    registry.advance(Stage.SWITCHED)
+
+
+@pytest.mark.parametrize("before", [Stage.INDEXED, Stage.SWITCHED])
+def test_trigger_that_was_off_is_found(registry: Registry, before: Stage) -> None:
+    registry.advance(before)
+    trigger = f"{triggers.ADD_HASH}_1"
+    registry.execute(SQL("ALTER TABLE members DISABLE TRIGGER {}").format(Identifier(trigger)))
+    registry.execute(
+        SQL("ALTER TABLE members ENABLE ALWAYS TRIGGER {}").format(Identifier(trigger))
+    )
+    with pytest.raises(switch.GuardChanged, match=f"{trigger} on public.members was switched off"):
+        registry.advance(Stage.NULLED)
+
+
+@pytest.mark.parametrize("before", [Stage.GUARDED, Stage.BACKFILLED])
+def test_token_that_does_not_open_ends_the_command_and_is_named(
+    registry: Registry, before: Stage
+) -> None:
+    registry.advance(before)
+    # As a faulty application would bring it: later with plaintext, past the guard.
+    token = "" if before is Stage.GUARDED else "remark = 'x', "
+    registry.execute(_SPOIL.replace("SET ", f"SET {token}"))
+    for _ in range(2):
+        with pytest.raises(OldTokenInvalid) as caught:
+            registry.advance(Stage.SWITCHED)
+        assert "public.members, row 7, column remark_token: its token does not" in str(caught.value)
+    registry.write_both(7, make_values(7))
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_new() == registry.values
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("email", "x" * 41, "value too long"),
+        ("age", 2**31, "integer out of range"),
+        ("balance", Decimal("0.125"), "column balance: it would keep another value"),
+        ("balance", Decimal(10) ** 10, "numeric field overflow"),
+        ("remark", "secret\0", "0x00"),
+    ],
+)
+def test_value_that_does_not_fit_ends_the_command_and_its_row_is_named(
+    registry: Registry, column: str, value: Any, reason: str
+) -> None:
+    registry.write_old(30, {column: value})
+    registry.advance(Stage.GUARDED)
+    for _ in range(2):
+        with pytest.raises(PlaintextNotStored, match=reason) as caught:
+            registry.advance(Stage.SWITCHED)
+        assert "public.members, row 30" in str(caught.value)
+        assert str(value).strip("\0") not in str(caught.value)
+    registry.write_both(30, make_values(30))
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_new() == registry.values
+
+
+@pytest.mark.parametrize("interrupted", [PassKind.BACKFILL, PassKind.VERIFY, PassKind.NULL])
+def test_interrupted_pass_is_continued(registry: Registry, interrupted: PassKind) -> None:
+    before = {
+        PassKind.BACKFILL: Stage.DUAL_WRITING,
+        PassKind.VERIFY: Stage.BACKFILLED,
+        PassKind.NULL: Stage.SWITCHED,
+    }[interrupted]
+    registry.advance(before)
+    registry.watch = Leaving()
+    with pytest.raises(KeyboardInterrupt):
+        registry.advance(Stage.NULLED)
+    registry.watch = Quiet()
+    registry.advance(Stage.NULLED)
+    assert registry.read_new() == registry.values
+
+
+def test_interrupted_restoration_is_continued(registry: Registry) -> None:
+    registry.advance(Stage.SWITCHED)
+    registry.write_new(1, make_values(301))
+    registry.watch = Leaving()
+    with pytest.raises(KeyboardInterrupt):
+        registry.undo()
+    registry.watch = Quiet()
+    assert registry.undo() is Stage.INDEXED
+    assert registry.read_old() == registry.read_new() == registry.values

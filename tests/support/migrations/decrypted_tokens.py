@@ -1,0 +1,236 @@
+"""Table of members whose tokens become plaintext again, and its application's writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.sql import SQL, Identifier
+from psycopg.types.json import Jsonb
+
+from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.declared_field import DeclaredField
+from migration.rows.row_cipher import RowCipher
+from migration.rows.service_keys import TYPES
+from migration.rows.source_cipher import SourceCipher
+from migration.table.migrated_table import MigratedTable
+from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.course_driver import CourseDriver
+from tests.support.models import cipher_parts, index_parts
+from vault.declare.schema.migration import MigrationPlan
+
+ROWS: Final = 120
+#: By plaintext column: the type of its field, and its type in PostgreSQL if that is named.
+COLUMNS: Final[Mapping[str, tuple[str, str | None]]] = {
+    "email": ("str", "varchar(40)"),
+    "remark": ("str", None),
+    "age": ("int", "integer"),
+    "balance": ("Decimal", "numeric(12, 2)"),
+    "photo": ("bytes", None),
+    "is_active": ("bool", None),
+    "born": ("date", None),
+    "seen": ("datetime", None),
+    "card": ("UUID", None),
+    "settings": ("dict", None),
+    "tags": ("list", "json"),
+}
+_REMARKS: Final = (
+    "Größe",
+    "日本語 \N{GRINNING FACE}",
+    "",
+    " ' \\ % \t\n",
+    "e\N{COMBINING ACUTE ACCENT}",
+)
+_INDEX: Final = "email_index"
+#: A column whose tokens are text, and carry their data keys.
+_TEXT: Final = "remark"
+
+
+def make_values(number: int) -> dict[str, Any]:
+    """Return a value of each column; in some rows it is None."""
+    values = {
+        "email": f"Member{number}@example.com",
+        "remark": _REMARKS[number % len(_REMARKS)],
+        "age": number - 50,
+        "balance": Decimal(number * 101) / 100,
+        "photo": bytes([number % 256, 0, 255]),
+        "is_active": number % 2 == 0,
+        "born": date(1980, 1, 1) + timedelta(number),
+        "seen": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number, microseconds=number),
+        "card": UUID(int=number),
+        "settings": {"ä": [number, None, 0.5]},
+        "tags": [number, "b"],
+    }
+    empty = list(values)[number % len(values)]
+    return {**values, empty: None}
+
+
+@dataclass
+class Registry(CourseDriver):
+    """An application of members, whose encrypted columns become plaintext.
+
+    Attributes:
+        values: The values of each member, as the application wrote them last.
+        fields: The declared field of each column of tokens.
+        index: The blind index of the e-mail addresses.
+
+    """
+
+    batch = 25
+
+    values: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        world, indexes = cipher_parts.World(), index_parts.World().process()
+        cipher = FieldCipher(world.service, cipher_parts.STORE, data_keys=world.rows)
+        ciphers = dict.fromkeys(COLUMNS, cipher)
+        ciphers[_TEXT] = FieldCipher(world.service, cipher_parts.STORE)
+        self.fields: dict[str, DeclaredField] = {
+            f"{name}_token": ciphers[name].field(f"members.{name}", ("id",), TYPES[kind])
+            for name, (kind, _) in COLUMNS.items()
+        }
+        self.index: BlindIndex = indexes.index("members.email", rows=100_000, normalise="email")
+        self.plan = make_plan(COLUMNS)
+
+    def create(self) -> None:
+        """Create the table, with tokens in each row."""
+        tokens = SQL(", ").join(
+            SQL("{} {}").format(
+                Identifier(f"{name}_token"), SQL("text" if name == _TEXT else "bytea")
+            )
+            for name in COLUMNS
+        )
+        self.execute(
+            SQL(
+                "CREATE TABLE members (id int PRIMARY KEY, visits int NOT NULL DEFAULT 0, {} bytea,"
+                " {})"
+            ).format(Identifier(_INDEX), tokens)
+        )
+        for number in range(1, ROWS + 1):
+            self.write_old(number, make_values(number))
+
+    def drop(self) -> None:
+        """Drop what :meth:`create` created, and what migrations left."""
+        self.execute("DROP TABLE members CASCADE")
+        self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+        self.close()
+
+    def open_cipher(self, table: MigratedTable) -> RowCipher:
+        """Return a cipher as the service's keys make it."""
+        return RowCipher(table, {}, {}, SourceCipher(table, self.fields, {_INDEX: self.index}))
+
+    def write_old(self, number: int, values: Mapping[str, Any]) -> None:
+        """Write as the version before the migration: tokens alone."""
+        self._store(number, values, self.encrypt(number, values))
+
+    def write_both(self, number: int, values: Mapping[str, Any]) -> None:
+        """Write as in the phases ``dual-writing`` and ``switched``."""
+        self._store(number, values, {**self.encrypt(number, values), **_adapt(values)})
+
+    def write_new(self, number: int, values: Mapping[str, Any]) -> None:
+        """Write as in the phase ``nulling``: plaintext, and NULL into the old columns."""
+        nothing = dict.fromkeys(self.encrypt(number, values))
+        self._store(number, values, {**nothing, **_adapt(values)})
+
+    def encrypt(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return fresh tokens of *values*, and the index value, as the columns store them."""
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            token = self.fields[f"{name}_token"].encrypt(value, number)
+            found[f"{name}_token"] = token
+        if "email" in values:
+            found[_INDEX] = self.index.value(values["email"])
+        return found
+
+    def read_old(self) -> dict[int, dict[str, Any]]:
+        """Return what the tokens decrypt to. Index values are checked."""
+        found = {}
+        for number, index, *tokens in self._select([_INDEX, *self.fields]):
+            found[number] = {
+                name.removesuffix("_token"): each.decrypt(token, number)
+                for (name, each), token in zip(self.fields.items(), tokens, strict=True)
+            }
+            assert index == self.index.value(found[number]["email"]), number
+        return found
+
+    def read_new(self) -> dict[int, dict[str, Any]]:
+        """Return the plaintext columns."""
+        return {
+            number: dict(zip(COLUMNS, values, strict=True))
+            for number, *values in self._select(COLUMNS)
+        }
+
+    def columns(self) -> list[tuple[str, str, bool]]:
+        """Return the columns, their types, and whether they are NOT NULL."""
+        return self.execute(
+            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+            " WHERE attrelid = 'members'::regclass AND attnum > 0 AND NOT attisdropped"
+            " ORDER BY attnum"
+        )
+
+    def _select(self, names: Any) -> list[Any]:
+        return self.execute(
+            SQL("SELECT id, {} FROM members").format(SQL(", ").join(map(Identifier, names)))
+        )
+
+    def _store(self, number: int, values: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        row = {"id": number, **row}
+        names = [Identifier(name) for name in row]
+        statement = SQL(
+            "INSERT INTO members ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
+        ).format(
+            SQL(", ").join(names),
+            SQL(", ").join([SQL("%s")] * len(row)),
+            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(name) for name in names),
+        )
+        self.execute(statement, *row.values())
+        self.values[number] = {**self.values.get(number, dict.fromkeys(COLUMNS)), **values}
+
+
+def make_plan(columns: Mapping[str, tuple[str, str | None]]) -> MigrationPlan:
+    """Return the plan that decrypts the tokens of *columns*."""
+    declared: dict[str, dict[str, Any]] = {}
+    for name, (kind, type_) in columns.items():
+        encrypted: dict[str, Any] = {"text": True} if name == _TEXT else {"data_keys": "data_keys"}
+        if name == "email":
+            encrypted["index"] = {"rows": 100_000, "normalise": "email", "column": _INDEX}
+        declared[f"{name}_token"] = {
+            "encrypted": encrypted,
+            "field": f"members.{name}",
+            "type": kind,
+            "plaintext": name,
+            **({} if type_ is None else {"column_type": type_}),
+        }
+    return MigrationPlan.model_validate(
+        {
+            "migration": "members",
+            "service": "club",
+            "table": "members",
+            "columns": declared,
+            "quiet_for": "1s",
+        }
+    )
+
+
+@contextmanager
+def open_registry(database: OwnDatabase) -> Iterator[Registry]:
+    """Yield a registry with a table of its own."""
+    registry = Registry(database)
+    registry.create()
+    try:
+        yield registry
+    finally:
+        registry.drop()
+
+
+def _adapt(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: Jsonb(value) if isinstance(value, dict | list) else value
+        for name, value in values.items()
+    }
