@@ -29,7 +29,7 @@ def stale(table: MigratedTable, column: MigratedColumn) -> Composed:
             SQL("NEW.{} IS NOT NULL").format(Identifier(each))
             for each in (column.token, token_hash)
         )
-        # A row that waits for its backfill is left alone, as long as its token stays.
+        # First, because a hash takes time, and a write of other columns needs none.
         changed = _changed(table, (column.plaintext, token_hash))
         return all_of((changed, is_of_another_token("NEW", column), any_of(present)))
     # The tokens first, because those of a correct writer differ.

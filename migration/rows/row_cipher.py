@@ -11,7 +11,7 @@ from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
 from migration.rows.opened_rows import OpenedRows, find_differences
 from migration.rows.rows import Rows
-from migration.rows.source_cipher import SourceCipher, to_stored, to_tokens
+from migration.rows.source_cipher import SourceCipher, raise_for_row, to_stored, to_tokens
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 #: What is written into a column: tokens, index values, or plaintext.
@@ -205,7 +205,7 @@ class RowCipher:
         try:
             tokens = field.encrypt_many(values, *context)
         except EncryptionError:
-            self._raise_for_row(column, values, rows)
+            raise_for_row(field, values, context, self._table.name_cells(column, rows.keys))
             raise
         if field.decrypt_many(tokens, *context).values() != values:
             raise DecryptionFailed(
@@ -213,17 +213,6 @@ class RowCipher:
                 " this batch was written. Check this machine's memory"
             )
         return to_stored(tokens)
-
-    def _raise_for_row(self, column: MigratedColumn, values: Sequence[object], rows: Rows) -> None:
-        """Raise an error that names the first row whose value cannot be encrypted."""
-        field = self._fields[column.plaintext]
-        for at, value in enumerate(values):
-            context = [rows.columns[name][at] for name in column.context]
-            try:
-                field.encrypt(value, *context)
-            except EncryptionError as error:
-                row = self._table.describe_row(rows.keys[at])
-                raise EncryptionError(f"{row}, column {column.plaintext}: {error}") from None
 
     def _index_column(self, index: IndexedColumns, rows: Rows) -> _Column:
         stored = rows.columns[index.column]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.parsed_token import Token, parse_token_or_none
 from app_integration.encryption.tokens import associated_data
-from app_integration.errors import StrongroomError
+from app_integration.errors import EncryptionError, StrongroomError
 from app_integration.integrations import orm_values
 from migration.rows.rows import Rows
 from migration.table.migrated_table import MigratedColumn, MigratedTable
@@ -102,7 +102,7 @@ class SourceCipher:
                 stays as it is.
 
         Raises:
-            EncryptionError: If a value cannot be encrypted or bound.
+            EncryptionError: If a value cannot be encrypted or bound. It names the row.
             KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
 
         """
@@ -115,7 +115,12 @@ class SourceCipher:
         }
         written: dict[str, list[Any]] = dict(chosen)
         for column, field, context in self._encrypted(values):
-            tokens = field.encrypt_many(chosen[column.plaintext], *context)
+            try:
+                tokens = field.encrypt_many(chosen[column.plaintext], *context)
+            except EncryptionError:
+                cells = self._table.name_cells(column, values.keys)
+                raise_for_row(field, chosen[column.plaintext], context, cells)
+                raise
             written[column.plaintext] = tokens if column.has_text else to_stored(tokens)
         for index in self._table.old_indexes:
             sources = (chosen[name] for name in index.of)
@@ -131,6 +136,31 @@ class SourceCipher:
                 context = [rows.columns[name] for name in column.old_context]
                 context += ([value] * len(rows) for value in column.old_constants)
                 yield column, self._fields[column.plaintext], context
+
+
+def raise_for_row(
+    field: DeclaredField,
+    values: Sequence[object],
+    context: Sequence[Sequence[Any]],
+    cells: Iterable[str],
+) -> None:
+    """Raise an error that names the first of *cells* whose value cannot be encrypted.
+
+    Args:
+        field: The declared field of the values.
+        values: The value of each row.
+        context: For each column of the context, the value of each row.
+        cells: The name of each value, for messages.
+
+    Raises:
+        EncryptionError: If there is such a value.
+
+    """
+    for at, (value, cell) in enumerate(zip(values, cells, strict=True)):
+        try:
+            field.encrypt(value, *(each[at] for each in context))
+        except EncryptionError as error:
+            raise EncryptionError(f"{cell}: {error}") from None
 
 
 def to_stored(tokens: Sequence[Token | None]) -> list[bytes | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
@@ -156,6 +156,11 @@ class MigratedTable:
     def describe_row(self, key: Sequence[str]) -> str:
         """Return the name of the row that has *key*, for messages."""
         return f"{self.schema}.{self.name}, row {', '.join(key)}"
+
+    def name_cells(self, column: MigratedColumn, keys: Iterable[Sequence[str]]) -> Iterator[str]:
+        """Yield the name of the old *column* in each row that has one of *keys*, for messages."""
+        for key in keys:
+            yield f"{self.describe_row(key)}, column {column.plaintext}"
 
     def indexes_of(self, column: MigratedColumn) -> tuple[IndexedColumns, ...]:
         """Return the blind indexes that cover *column*."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 from psycopg.sql import SQL, Identifier
 
+from app_integration.errors import EncryptionError
 from migration import plaintext_columns, switch
 from migration.guard import bypasses, triggers
 from migration.passes.passes import PassKind, RowsStayWrong
@@ -207,6 +208,24 @@ def test_value_that_does_not_fit_ends_the_command_and_its_row_is_named(
     registry.write_both(30, make_values(30))
     registry.advance(Stage.SWITCHED)
     assert registry.read_new() == registry.values
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("settings", "'null'"), ("balance", "'NaN'"), ("settings", "'7'")]
+)
+def test_plaintext_that_no_token_can_have_ends_the_way_back_and_its_row_is_named(
+    registry: Registry, column: str, value: LiteralString
+) -> None:
+    registry.advance(Stage.SWITCHED)
+    registry.execute(
+        SQL("UPDATE members SET {} = {} WHERE id = 30").format(Identifier(column), SQL(value))
+    )
+    for _ in range(2):
+        with pytest.raises(EncryptionError, match=f"row 30, column {column}_token"):
+            registry.undo()
+    registry.write_both(30, make_values(30))
+    assert registry.undo() is Stage.INDEXED
+    assert registry.read_old() == registry.values
 
 
 @pytest.mark.parametrize("interrupted", [PassKind.BACKFILL, PassKind.VERIFY, PassKind.NULL])

@@ -10,7 +10,12 @@ import pytest
 from migration.forecast import estimate
 from migration.forecast.estimate import Estimate, Estimator, Speed
 from migration.forecast.sample import Checkpoints, Files, Plaintexts, Sample
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import (
+    DecryptedColumn,
+    IndexedColumns,
+    MigratedColumn,
+    MigratedTable,
+)
 
 TABLE: Final = MigratedTable(
     "public",
@@ -104,3 +109,15 @@ def test_empty_table_takes_nothing_but_an_index() -> None:
     plain = replace(TABLE, indexes=())
     sample = replace(SAMPLE, rows=0, filled=0, row=0.0, plaintexts=nothing, files=files)
     assert Estimator(plain, sample, Speed(), has_data_keys=True).index_build() == Estimate()
+
+
+def test_plaintext_takes_less_than_a_token_and_more_than_its_value() -> None:
+    decrypted = DecryptedColumn("text", "email_token_hash")
+    table = replace(
+        TABLE,
+        columns=(MigratedColumn("email", "email_2", (), ("id",), decrypted=decrypted),),
+        indexes=(),
+    )
+    tokens = Estimator(replace(TABLE, indexes=()), SAMPLE, Speed(), has_data_keys=False)
+    found = Estimator(table, SAMPLE, Speed(), has_data_keys=False).backfill()
+    assert SAMPLE.filled * (SAMPLE.row + 20 + 32) < found.heap < tokens.backfill().heap
