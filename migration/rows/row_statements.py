@@ -61,11 +61,13 @@ class RowStatements:
             Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
             for name in table.old_columns
         ]
-        self._fill, self._replace, self._null = (
-            RowUpdate(table, live, each, cleared, returned=table.written)
-            for each, cleared in ((filled, ()), (replaced, ()), (replaced, table.old_columns))
-        )
-        self._restore = RowUpdate(table, live, [*replaced, *restored], returned=table.old_columns)
+        # Plaintext is compared with what was to be stored. Tokens need not travel back.
+        returned = table.written if table.is_decrypted else table.old_columns
+        old = table.old_columns
+        self._fill = RowUpdate(table, live, filled, returned=returned)
+        self._replace = RowUpdate(table, live, replaced, returned=returned)
+        self._null = RowUpdate(table, live, replaced, old, returned=old)
+        self._restore = RowUpdate(table, live, [*replaced, *restored], returned=old)
 
     def read_range(
         self,
