@@ -19,11 +19,13 @@ from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.cache import CachedKey, DataKeyCache
 from app_integration.encryption.keys.data_key import TEXT_PURPOSES, DataKey
 from app_integration.encryption.parsed_token import LARGEST
-from app_integration.errors import DecryptionFailed, StrongroomError
+from app_integration.encryption.tokens import envelope
+from app_integration.errors import DecryptionFailed, InvalidContext, StrongroomError
 from app_integration.settings import Limits
 from tests.support.models.cipher_parts import World
 
 KINDS = ["text", "keyring"]
+PAIR = ["user_id", "a"]
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 OUTSIDE = "+/=.! \n\x00ü\ud800"
 CONTEXTS: list[Any] = [
@@ -77,17 +79,17 @@ def unreachable(token: object, *_: Any, **__: Any) -> Any:
 class Pair:
     """A cipher with a cached data key, and its four ways of decrypting on the fast path."""
 
-    def __init__(self, kind: str, value: Any = "sand") -> None:
-        self.world = World()
-        self.cipher = make(kind, self.world)
+    def __init__(self, kind: str, value: Any = "sand", world: World | None = None) -> None:
+        self.cipher = make(kind, world or World())
         self.one = self.cipher.field("users.email", ["user_id"], type(value))
-        self.two = self.cipher.field("users.email", ["user_id", "a"], type(value))
+        self.two = self.cipher.field("users.email", PAIR, type(value))
         self.token: Any = self.cipher.encrypt_field(value, {"user_id": 7})
         self.bound: Any = self.one.encrypt(value, 7)
         self.bound_twice: Any = self.two.encrypt(value, 7, 1)
-        assert self.cipher.decrypt_field(self.token, {"user_id": 7}) == value
-        assert self.one.decrypt(self.bound, 7) == value
-        assert self.two.decrypt(self.bound_twice, 7, 1) == value
+        for _ in range(2):  # the first takes the slow path, and the second encodes the context
+            assert self.cipher.decrypt_field(self.token, {"user_id": 7}) == value
+            assert self.one.decrypt(self.bound, 7) == value
+            assert self.two.decrypt(self.bound_twice, 7, 1) == value
 
     def ways(self, token: Any) -> Iterator[tuple[tuple[object, ...], tuple[object, ...]]]:
         """Yield what the fast and the slow path make of *token*."""
@@ -139,6 +141,31 @@ def test_every_single_change_of_a_token_is_refused_with_the_one_message(kind: st
         assert outcome(pair.cipher.decrypt_field, each, {"user_id": 7}) == refused
     for each in islice(mutations(pair.bound), 0, None, 7):
         assert outcome(pair.one.decrypt, each, 7) == refused
+
+
+@pytest.mark.parametrize("inserted", ["!!!!", "====", "\n\n\n\n", "++++", "AAAA", "----"])
+def test_characters_inserted_into_a_text_are_refused(inserted: str) -> None:
+    pair = Pair("text")
+    for at in range(len(pair.token) + 1):
+        token = pair.token[:at] + inserted + pair.token[at:]
+        with pytest.raises(DecryptionFailed):
+            pair.cipher.decrypt_field(token, {"user_id": 7})
+        bound = pair.bound[:at] + inserted + pair.bound[at:]
+        with pytest.raises(DecryptionFailed):
+            pair.one.decrypt(bound, 7)
+        assert pair.one.decrypt_many([pair.bound, bound], [7, 7]).failed == (1,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_context_that_equals_the_last_one_is_not_taken_for_it(kind: str) -> None:
+    cipher = make(kind, World())
+    token = cipher.encrypt_field("sand", {"user_id": 1})
+    for other in ({"user_id": True}, {"user": 1}, {"user_id": 1.0}, {"user_id": "1"}):
+        for _ in range(2):
+            assert cipher.decrypt_field(token, {"user_id": 1}) == "sand"
+        fast = outcome(cipher.decrypt_field, token, other)
+        assert fast == outcome(cipher.decrypt_on_slow_path, token, other)
+        assert fast[0] in (DecryptionFailed, InvalidContext)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -239,6 +266,7 @@ def test_text_column_is_decrypted_as_its_rows_are() -> None:
         (7, tokens[7][:-1]),
         (8, tokens[8][:start]),
         (9, ""),
+        (11, tokens[11][:136] + ("A" if tokens[11][136] != "A" else "B") + tokens[11][137:]),
         (49, other.encrypt("row", 1)),
     ):
         batch = field.decrypt_many([*tokens[:at], wrong, *tokens[at + 1 :]], range(50))
@@ -248,6 +276,30 @@ def test_text_column_is_decrypted_as_its_rows_are() -> None:
     assert field.decrypt_many(tokens, range(50)).values() == values
     tokens[6] = other.encrypt("row 6", 6)
     assert field.decrypt_many(tokens, range(50)).values() == values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_column_of_another_type_is_refused(kind: str) -> None:
+    cipher = make(kind, World())
+    field, other = (cipher.field("users.email", ["user_id"], each) for each in (str, bytes))
+    tokens = other.encrypt_many([b"sand"] * 3, range(3))
+    for _ in range(2):
+        assert other.decrypt_many(tokens, range(3)).values() == [b"sand"] * 3
+        assert field.decrypt_many(tokens, range(3)).failed == (0, 1, 2)
+        assert outcome(field.decrypt, tokens[0], 0)[0] is DecryptionFailed
+
+
+def test_token_of_version_2_takes_the_slow_path() -> None:
+    world = World()
+    reader = world.text_process()
+    (wrapped,) = world.service.wrap([bytes(32)], reader.keyring.scope.bound)
+    key = DataKey(bytes(32), wrapped, TEXT_PURPOSES[2])
+    shape = envelope.Envelope(2, 1, wrapped, key.commitment, bytes(12), b"")
+    sealed = key.encrypt(shape.nonce, b"sand", shape.get_associated_data() + b"\x00")
+    token = shape._replace(sealed=sealed).with_wrapped_key(wrapped)
+    for _ in range(2):
+        assert reader.decrypt_field(token) == "sand"
+    assert reader.keyring.constants == {}
 
 
 def test_data_keys_of_other_lengths_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,19 +349,25 @@ def test_mutated_token_is_decided_as_on_the_slow_path(
             assert fast == slow
 
 
+@pytest.mark.parametrize("way", ["decrypt_field", "one", "two", "many"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_expired_key_is_read_again(kind: str) -> None:
+def test_expired_key_is_read_again(kind: str, way: str) -> None:
     world, clock = World(), Clock()
-    token = make(kind, world).encrypt_field("sand", {"user_id": 7})
+    pair = Pair(kind, world=world)
     reader = make(kind, world, clock=clock, limits=Limits(data_key_age=60))
-    field = reader.field("users.email", ["user_id"])
+    one, two = reader.field("users.email", ["user_id"]), reader.field("users.email", PAIR)
+    decrypt: dict[str, Callable[[], Any]] = {
+        "decrypt_field": lambda: reader.decrypt_field(pair.token, {"user_id": 7}),
+        "one": lambda: one.decrypt(pair.bound, 7),
+        "two": lambda: two.decrypt(pair.bound_twice, 7, 1),
+        "many": lambda: one.decrypt_many([pair.bound], [7]).values()[0],
+    }
+    world.service.requests.clear()
     for now, requests in ((0, 1), (59.9, 1), (60, 2), (119.9, 2), (120, 3)):
         clock.now = now
-        for _ in range(2):
-            assert reader.decrypt_field(token, {"user_id": 7}) == "sand"
-            assert outcome(field.decrypt, token, 7)[0] is DecryptionFailed
-        assert world.service.requests[1:] == [("unwrap", 1)] * requests
-        assert len(reader.keyring.constants) == 1
+        for _ in range(3):
+            assert decrypt[way]() == "sand"
+        assert world.service.requests == [("unwrap", 1)] * requests
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -363,7 +421,7 @@ def test_cache_evicts_the_oldest_if_all_keys_were_used() -> None:
 def test_cache_evicts_an_expired_key_although_it_was_used() -> None:
     cache = DataKeyCache(2, 60)
     put(cache, "a", 0).was_used = True
-    put(cache, "b", 30).was_used = True
+    put(cache, "b", 30)
     put(cache, "c", 61)
     assert names(cache) == {"b", "c"}
 
