@@ -5,8 +5,9 @@ ENV ?= dev
 ifdef RUNTIME
 export STRONGROOM_RUNTIME := $(RUNTIME)
 endif
-# Processes that share the test files: logical, all cores; 0, this process alone.
-WORKERS ?= logical
+# Processes that share the test files: 0, this process alone. More than there are cores, because
+# tests wait for servers for a quarter of their time.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 # Else each of the thousand processes that tests start would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 # Exit code of pytest if ARGS selects no test of a pass.
