@@ -32,7 +32,7 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
         EncryptionError: If *value* or *context* has another type, or no data key is available.
 
     """
-    client = default_client.current
+    client = default_client.current  # in line here and below: two calls are 5 % of the time
     cipher = None if client is None else client.ciphers.get(key)
     if cipher is None:
         cipher = default_client.get_default_client().cipher(key)

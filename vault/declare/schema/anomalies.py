@@ -17,7 +17,11 @@ from pydantic import AfterValidator, Field
 
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Count, Distinct, Within
+from vault.declare.schema.field_types import (
+    Count,
+    Within,
+)
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.text_types import Matching, check_placeholders, json_text
 
 #: Names in braces that a pattern may contain: the jobs of a deployment, the environment, mounts.

@@ -12,7 +12,10 @@ from pydantic import AfterValidator, Field
 from vault.declare import durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, Within
+from vault.declare.schema.field_types import (
+    Within,
+)
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.monitoring import RunbookUrl, Severity
 from vault.declare.schema.text_types import Matching
 

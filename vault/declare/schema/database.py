@@ -24,11 +24,11 @@ from vault.declare.errors import InvalidValue, format_value, suggest
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     DatabaseName,
-    Distinct,
     LeaseTime,
     PartName,
     ServiceName,
 )
+from vault.declare.schema.list_types import Distinct
 
 #: Database role whose users read every table of the owner, and change nothing. It is the only
 #: access that an owner can admit another service to.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -115,31 +115,6 @@ class Within:
         if not durations.parse(self.low) <= seconds <= durations.parse(self.high):
             raise InvalidValue(f"is {text}", self.expected)
         return seconds
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return *values* unchanged.
-
-    Raises:
-        InvalidValue: If there are no values, or one occurs more than once.
-
-    """
-    if not values:
-        raise InvalidValue("is an empty list", "at least one entry")
-    return _each_once(values)
-
-
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return *values* unchanged.
-
-    Raises:
-        InvalidValue: If one occurs more than once.
-
-    """
-    again = next((value for value in values if values.count(value) > 1), None)
-    if again is not None:
-        raise InvalidValue(f"contains {format_value(str(again))} twice", "each entry once")
-    return values
 
 
 def _environment(value: object) -> names.Environment:
@@ -298,17 +273,3 @@ WrapTime = Annotated[int, Within("1s", "1h")]
 QuotaTime = Annotated[int, Within("1s", "1h")]
 RenderInterval = Annotated[int, Within("1s", "1d")]
 HealthTime = Annotated[int, Within("1s", "10m")]
-
-_Entry = TypeVar("_Entry")
-#: List of any length, with each entry once.
-EachOnce = Annotated[
-    tuple[_Entry, ...],
-    AfterValidator(_each_once),
-    Field(json_schema_extra={"uniqueItems": True}),
-]
-#: List with at least one entry, and each entry once.
-Distinct = Annotated[
-    tuple[_Entry, ...],
-    AfterValidator(_distinct),
-    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
-]

@@ -17,10 +17,10 @@ from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     SCHEME,
     Address,
-    Distinct,
     PartName,
     split_address,
 )
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.text_types import Matching
 
 #: Auth methods with which a service can log in. Each is a key of :class:`ServiceLogin`.

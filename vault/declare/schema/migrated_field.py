@@ -9,8 +9,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import EachOnce, PartName, SettingValue
+from vault.declare.schema.field_types import (
+    PartName,
+    SettingValue,
+)
 from vault.declare.schema.index_keys import IndexName
+from vault.declare.schema.list_types import EachOnce
 from vault.declare.schema.text_types import Matching
 
 #: Bytes of a name in PostgreSQL.

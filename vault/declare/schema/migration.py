@@ -17,7 +17,12 @@ from pydantic import Field, field_validator
 from vault.declare.durations import DAY
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, PartName, ServiceName, Within
+from vault.declare.schema.field_types import (
+    PartName,
+    ServiceName,
+    Within,
+)
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.migrated_field import (
     COLUMN,
     AttributeName,

@@ -26,7 +26,6 @@ from vault.declare.schema.field_types import (
     AnyPath,
     AuditKeepTime,
     DatabaseEndpoint,
-    Distinct,
     EnvironmentName,
     HealthTime,
     ImportString,
@@ -44,6 +43,7 @@ from vault.declare.schema.field_types import (
     WrapTime,
 )
 from vault.declare.schema.index_keys import IndexDeclaration, IndexName
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.logins import (
     AbsolutePath,
     AgentMethod,

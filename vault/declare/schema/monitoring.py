@@ -15,12 +15,12 @@ from vault.declare.errors import InvalidValue, describe_type, format_value, join
 from vault.declare.schema.anomalies import Text
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
-    Distinct,
     EnvironmentName,
     HostPort,
     ServiceName,
     Within,
 )
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.logins import AbsolutePath
 from vault.declare.schema.text_types import Matching
 

@@ -16,7 +16,7 @@ from vault.declare.schema.adopted import (
     not_given_error,
 )
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct
+from vault.declare.schema.list_types import Distinct
 
 _SIZE: Final = 2
 

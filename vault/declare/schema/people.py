@@ -11,7 +11,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from vault.declare import durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, LeaseTime, QuotaTime, TokenPeriod
+from vault.declare.schema.field_types import (
+    LeaseTime,
+    QuotaTime,
+    TokenPeriod,
+)
+from vault.declare.schema.list_types import Distinct
 
 
 class Person(Section):

@@ -15,7 +15,10 @@ from app_integration.mounts import Mounts
 from app_integration.names import Environment
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Distinct, EnvironmentName
+from vault.declare.schema.field_types import (
+    EnvironmentName,
+)
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.text_types import check_placeholders, json_text
 
 #: Names in braces that a path may contain: the environment, and the fields of :class:`Mounts`.

@@ -14,11 +14,11 @@ from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import (
     Command,
-    Distinct,
     EnvironmentName,
     RetireTime,
     RotationPeriod,
 )
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.text_types import json_text
 
 #: Characters of a generated secret. With the minimum length of 32 characters each alphabet gives

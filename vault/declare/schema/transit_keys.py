@@ -8,7 +8,12 @@ from pydantic import Field, field_validator
 
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import HookSection, Section
-from vault.declare.schema.field_types import Command, Distinct, RetireTime, RotationPeriod
+from vault.declare.schema.field_types import (
+    Command,
+    RetireTime,
+    RotationPeriod,
+)
+from vault.declare.schema.list_types import Distinct
 
 
 class KeyHooks(HookSection):

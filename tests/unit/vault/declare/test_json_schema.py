@@ -23,6 +23,7 @@ from vault.declare.schema import (
     database,
     field_types,
     json_schema,
+    list_types,
     logins,
     monitoring,
     mounts,
@@ -416,7 +417,7 @@ TYPES: Final = {
     for module in MODULES
     for name, value in vars(module).items()
     if get_origin(value) is Annotated and not name.startswith("_")
-} | {"Distinct": field_types.Distinct[str], "EachOnce": field_types.EachOnce[str]}
+} | {"Distinct": list_types.Distinct[str], "EachOnce": list_types.EachOnce[str]}
 #: Types whose schema accepts exactly what the type accepts.
 EXACT: Final = sorted(name for name, (*_, beyond) in EXAMPLES.items() if not beyond)
 
