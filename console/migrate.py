@@ -34,7 +34,7 @@ from console.migration_options import (
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import HostEnv, Root
-from migration import plaintext_columns, way_back
+from migration import old_columns, way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
 from migration.guard import bypasses
@@ -262,7 +262,7 @@ def _confirm_loss(context: MigrationContext, to: Stage) -> None:
         )
     elif to is Stage.DROPPED:
         with context.connect() as connection:
-            lost = plaintext_columns.find_lost(context.read_table(connection), old)
+            lost = old_columns.find_lost(context.read_table(connection), old)
         also = f", and with them {', '.join(lost)}" if lost else ""
         typer.confirm(
             f"Drop {columns} of {table}{also}? There is no way back after it.", abort=True

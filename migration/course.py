@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from migration import guarding, index_build, plaintext_columns, states, switch
+from migration import guarding, index_build, old_columns, states, switch
 from migration import plan as plans
 from migration.forecast import forecast
 from migration.guard import bypasses, triggers
@@ -164,14 +164,14 @@ class Course:
             table = plans.to_table(context.plan, live)
             switch.check_guard(connection, context.name, table)
             forecast.require_room(forecast.read(context, connection).nulling)
-            plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
+            old_columns.clear_leftovers(connection, table, live, context.pacing)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
             context.require_stage(connection, Stage.SWITCHED)
             switch.check_guard(connection, context.name, table)
             try:
-                plaintext_columns.refuse_plaintext(connection, table, context.pacing)
-            except plaintext_columns.PlaintextLeft:
+                old_columns.refuse_plaintext(connection, table, context.pacing)
+            except old_columns.PlaintextLeft:
                 # So that the next command removes it by another pass.
                 ranges.forget(connection, context.name)
                 raise
@@ -184,7 +184,7 @@ class Course:
             table = self._read_table(held)
             for statement in triggers.drop(table, context.name):
                 held.execute(statement)
-            plaintext_columns.drop(held, table)
+            old_columns.drop(held, table)
             bypasses.forget(held, context.name)
             ranges.forget(held, context.name)
             states.advance(held, context.name, Stage.NULLED, Stage.DROPPED)
@@ -193,7 +193,7 @@ class Course:
             context.require_stage(connection, Stage.NULLED)
             live = context.read_table(connection)
             table = plans.to_table(context.plan, live)
-            plaintext_columns.ensure_refused(connection, table, live, context.pacing)
+            old_columns.ensure_refused(connection, table, live, context.pacing)
             table_lock.change(connection, table, make, context.pacing)
 
     def _run_passes(self, kind: PassKind, before: Stage, to: Stage) -> None:

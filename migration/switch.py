@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import plaintext_columns, states
+from migration import old_columns, states
 from migration.guard import bypasses, definition
 from migration.stage import Stage
 from migration.table import live_table, table_lock
@@ -45,7 +45,7 @@ def switch(
         TableLockNotTaken: If others held the table all the time. Nothing was changed.
 
     """
-    required = plaintext_columns.find_required(table, live)
+    required = old_columns.find_required(table, live)
     if live.is_partitioned and _has_incomplete_row(connection, table):
         raise TokensMissing(f"migration {name}: rows lack a token; repeat the passes")
 
@@ -55,7 +55,7 @@ def switch(
         # What was written before the guard refused, and committed after the passes, is there now.
         if bypasses.is_pending(held, name):
             raise TokensMissing(f"migration {name}: writes are reported; repeat the passes")
-        plaintext_columns.allow_null(held, table, required)
+        old_columns.allow_null(held, table, required)
         states.note_required(held, name, required)
         states.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
 

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import ConfigurationError
-from migration import plaintext_columns, states
+from migration import old_columns, states
 from migration import plan as plans
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
@@ -128,7 +128,7 @@ def _accept(context: MigrationContext, table: MigratedTable) -> None:
     """Let rows have old values again, so that a version that writes them can be deployed."""
 
     def make(held: Connection) -> None:
-        plaintext_columns.accept_plaintext(held, table)
+        old_columns.accept_plaintext(held, table)
         # So that a command that goes on again looks for old values by another pass.
         ranges.forget(held, context.name)
         states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
@@ -149,15 +149,13 @@ def _restore(
     with context.lock() as connection:
         context.require_stage(connection, Stage.SWITCHED)
         live = context.read_table(connection)
-        plaintext_columns.clear_leftovers(connection, table, live, context.pacing)
+        old_columns.clear_leftovers(connection, table, live, context.pacing)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
         context.require_stage(connection, Stage.SWITCHED)
         try:
-            plaintext_columns.require_values(
-                connection, table, state.required, context.pacing, finish
-            )
-        except plaintext_columns.PlaintextMissing:
+            old_columns.require_values(connection, table, state.required, context.pacing, finish)
+        except old_columns.PlaintextMissing:
             # So that the next command restores it by another pass.
             ranges.forget(connection, context.name)
             raise
@@ -168,7 +166,7 @@ def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> 
     with context.lock() as connection, connection.transaction():
         if state.stage is Stage.INDEXED:
             # From there a switch and a restoration still bring the values back.
-            plaintext_columns.check_values(connection, table)
+            old_columns.check_values(connection, table)
         for statement in triggers.functions(table, context.name, Mode.QUEUE):
             connection.execute(statement)
         guard = definition.read(connection, table, context.name)
@@ -191,5 +189,5 @@ def _remove(context: MigrationContext, table: MigratedTable) -> None:
         states.end(held, context.name, Stage.GUARDED)
 
     with context.lock() as connection:
-        plaintext_columns.check_values(connection, table)
+        old_columns.check_values(connection, table)
         table_lock.change(connection, table, make, context.pacing)

@@ -167,7 +167,7 @@ def _read_plaintexts(
 ) -> Iterator[tuple[str, Plaintexts]]:
     pairs = zip(table.columns, values[::2], values[1::2], strict=True)
     for column, count, size in pairs:
-        yield column.plaintext, Plaintexts(count / max(filled, 1), size)
+        yield column.old, Plaintexts(count / max(filled, 1), size)
 
 
 def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
@@ -190,7 +190,7 @@ def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
     ).format(
         values,
         SQL(", ").join(Identifier("u", name) for name in table.key),
-        SQL(", ").join(Identifier("u", each.plaintext) for each in table.columns),
+        SQL(", ").join(Identifier("u", each.old) for each in table.columns),
         Literal(_HEADER),
         _widths(live.columns),
         _widths(name for name in table.added if name in live.columns),
@@ -208,5 +208,5 @@ def _widths(names: Iterable[str]) -> Composed:
 
 def _octets(column: MigratedColumn, live: LiveTable) -> Composed:
     """Return the bytes of a plaintext, about as they are encrypted."""
-    kind = SQL("") if live.columns[column.plaintext].base_type == "bytea" else SQL("::text")
-    return SQL("octet_length(u.{}{})").format(Identifier(column.plaintext), kind)
+    kind = SQL("") if live.columns[column.old].base_type == "bytea" else SQL("::text")
+    return SQL("octet_length(u.{}{})").format(Identifier(column.old), kind)

@@ -26,15 +26,14 @@ def stale(table: MigratedTable, column: MigratedColumn) -> Composed:
     if column.decrypted is not None:
         token_hash = column.decrypted.token_hash
         present = (
-            SQL("NEW.{} IS NOT NULL").format(Identifier(each))
-            for each in (column.token, token_hash)
+            SQL("NEW.{} IS NOT NULL").format(Identifier(each)) for each in (column.new, token_hash)
         )
         # First, because a hash takes time, and a write of other columns needs none.
-        changed = _changed(table, (column.plaintext, token_hash))
+        changed = _changed(table, (column.old, token_hash))
         return all_of((changed, is_of_another_token("NEW", column), any_of(present)))
     # The tokens first, because those of a correct writer differ.
     return SQL("NEW.{token} = OLD.{token} AND {}").format(
-        _changed(table, column.bound), token=Identifier(column.token)
+        _changed(table, column.bound), token=Identifier(column.new)
     )
 
 
@@ -58,8 +57,8 @@ def bypassing_insert(table: MigratedTable) -> Composed:
 
 def _iter_lost(table: MigratedTable) -> Iterator[Composed]:
     for column in table.columns:
-        missing = lacks("NEW", column.token, (column.plaintext,))
-        yield all_of((missing, _had_or_changed(table, column.token, column.bound)))
+        missing = lacks("NEW", column.new, (column.old,))
+        yield all_of((missing, _had_or_changed(table, column.new, column.bound)))
     for index in table.indexes:
         missing = lacks("NEW", index.column, index.of)
         yield all_of((missing, _had_or_changed(table, index.column, index.of)))

@@ -118,21 +118,17 @@ def _hash_triggers(table: MigratedTable, migration: str) -> Iterator[Composed]:
         yield SQL(
             "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OF {} ON {} FOR EACH ROW"
             " EXECUTE FUNCTION {}()"
-        ).format(
-            Identifier(name), Identifier(column.token), _on(table), Identifier(SCHEMA, function)
-        )
+        ).format(Identifier(name), Identifier(column.new), _on(table), Identifier(SCHEMA, function))
 
 
 def _store_hash(column: MigratedColumn) -> Composed:
     if column.decrypted is None:
-        raise ValueError(f"{column.plaintext}: its new column has tokens; it has no hash")
+        raise ValueError(f"{column.old}: its new column has tokens; it has no hash")
     # A row that moves to another partition is inserted there with the hash that it has.
     return SQL(
         "IF TG_OP = 'UPDATE' OR NEW.{0} IS NULL THEN NEW.{0} := CASE WHEN NEW.{1} IS NOT NULL"
         " THEN {2} END; END IF; RETURN NEW;"
-    ).format(
-        *map(Identifier, (column.decrypted.token_hash, column.token)), hash_token("NEW", column)
-    )
+    ).format(*map(Identifier, (column.decrypted.token_hash, column.new)), hash_token("NEW", column))
 
 
 def _revoke(function: str) -> Composed:
@@ -181,7 +177,7 @@ def _queue(table: MigratedTable, migration: str) -> Composed:
 
 
 def _refuse(table: MigratedTable, migration: str) -> Composed:
-    columns = ", ".join(each.plaintext for each in table.columns)
+    columns = ", ".join(each.old for each in table.columns)
     message = (
         f"migration {migration}: a write to {table.schema}.{table.name} changed one of {columns}"
         f" and brought no {table.new_value}; its user is "
@@ -197,7 +193,7 @@ def _each(table: MigratedTable, statement: _Statement) -> Composed:
 
 
 def _written(table: MigratedTable, column: MigratedColumn) -> Iterator[str]:
-    yield column.token
+    yield column.new
     if column.decrypted is not None:
         yield column.decrypted.token_hash
     for index in table.indexes_of(column):

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import Connection
 
-from migration.passes.plaintext_pass import PlaintextPass
+from migration.passes.renewing_pass import RenewingPass
 from migration.rows.opened_rows import OpenedRows
 
 
-class Nulling(PlaintextPass):
+class Nulling(RenewingPass):
     """Nulling of one table: a row keeps its tokens' values, and loses the old ones."""
 
-    _needs_plaintext = True
+    _needs_old_value = True
 
     def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
         table, columns = self._statements.table, opened.rows.columns
@@ -26,7 +26,7 @@ class Nulling(PlaintextPass):
                     strict=True,
                 )
             ]
-            for name in table.plaintexts
+            for name in table.migrated
         }
 
     def _write(

@@ -6,15 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import Connection
 
-from migration.passes.plaintext_pass import PlaintextPass
+from migration.passes.renewing_pass import RenewingPass
 from migration.rows.opened_rows import OpenedRows
 from migration.rows.stored_values import CheckedUpdate
 
 
-class Restoration(PlaintextPass):
+class Restoration(RenewingPass):
     """Restoration of one table: each old value that differs from its token's becomes that."""
 
-    _needs_plaintext = False
+    _needs_old_value = False
 
     def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
         return self._cipher.find_changes(opened)
@@ -26,7 +26,7 @@ class Restoration(PlaintextPass):
         changes: Mapping[str, Sequence[bool]],
         written: Sequence[Sequence[bytes | None]],
     ) -> Collection[int]:
-        """Write rows. See :meth:`PlaintextPass._write`.
+        """Write rows. See :meth:`RenewingPass._write`.
 
         Raises:
             PlaintextNotStored: If a column does not take a value, or not as it is.

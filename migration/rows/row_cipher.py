@@ -82,15 +82,15 @@ class RowCipher:
         values: dict[str, list[Any]] = {}
         failed: set[int] = set()
         for column in self._table.columns:
-            stored, plaintexts = rows.columns[column.token], rows.columns[column.plaintext]
+            stored, plaintexts = rows.columns[column.new], rows.columns[column.old]
             pairs = enumerate(zip(stored, plaintexts, strict=True))
             failed.update(at for at, (one, other) in pairs if one is None and other is not None)
             if column.decrypted is not None:
-                values[column.plaintext] = list(stored)
+                values[column.old] = list(stored)
                 continue
             context = [rows.columns[name] for name in column.context]
-            opened = self._fields[column.plaintext].decrypt_many(to_tokens(stored), *context)
-            values[column.plaintext] = opened.results
+            opened = self._fields[column.old].decrypt_many(to_tokens(stored), *context)
+            values[column.old] = opened.results
             failed.update(opened.failed)
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
@@ -117,7 +117,7 @@ class RowCipher:
         sources = self._sources.open(opened.rows)
         changes = {
             name: find_differences(sources.rows.columns[name], opened.values.columns[name])
-            for name in self._table.plaintexts
+            for name in self._table.migrated
         }
         for name, failed in sources.failed.items():
             for at in failed:
@@ -149,8 +149,8 @@ class RowCipher:
         """
         kept = dict(opened.values.columns)
         for column in self._table.columns:
-            pairs = zip(kept[column.token], changes[column.plaintext], strict=True)
-            kept[column.token] = [None if is_renewed else token for token, is_renewed in pairs]
+            pairs = zip(kept[column.new], changes[column.old], strict=True)
+            kept[column.new] = [None if is_renewed else token for token, is_renewed in pairs]
         for index in self._table.indexes:
             wrong = self._mismatched_index_values(index, opened.values)
             stored = enumerate(kept[index.column])
@@ -186,7 +186,7 @@ class RowCipher:
         values = self.open(rows).values
         return {
             at
-            for name in self._table.plaintexts
+            for name in self._table.migrated
             for at, (stored, value) in enumerate(
                 zip(rows.columns[name], values.columns[name], strict=True)
             )
@@ -195,11 +195,11 @@ class RowCipher:
 
     def _encrypt_column(self, column: MigratedColumn, rows: Rows) -> _Column:
         if column.decrypted is not None:
-            return list(rows.columns[column.plaintext])
-        field, stored = self._fields[column.plaintext], rows.columns[column.token]
+            return list(rows.columns[column.old])
+        field, stored = self._fields[column.old], rows.columns[column.new]
         values = [
             value if token is None else None
-            for value, token in zip(rows.columns[column.plaintext], stored, strict=True)
+            for value, token in zip(rows.columns[column.old], stored, strict=True)
         ]
         context = [rows.columns[name] for name in column.context]
         try:

@@ -20,7 +20,7 @@ from migration.rows.stored_values import CheckedUpdate
 from migration.table.key_text import key_array, key_types
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
-from migration.table.predicates import all_of, has_plaintext, is_incomplete
+from migration.table.predicates import all_of, has_old_value, is_incomplete
 
 
 class RowStatements:
@@ -51,7 +51,7 @@ class RowStatements:
         )
         self._columns = row_cursor.select_list(table.read, live)
         self._incomplete = is_incomplete(table, "u")
-        self._has_plaintext = has_plaintext(table, "u")
+        self._has_old_value = has_old_value(table, "u")
         filled, replaced = (
             [Assigned(name, SQL(type_), each) for name, type_ in _written_types(table)]
             for each in (row_update.FILL, row_update.REPLACE)
@@ -91,7 +91,7 @@ class RowStatements:
 
         """
         conditions: list[Composable] = [self._incomplete] if incomplete else []
-        conditions += [self._has_plaintext] if plaintext else []
+        conditions += [self._has_old_value] if plaintext else []
         conditions += self._within(after, until)
         where = SQL("WHERE {}").format(all_of(conditions)) if conditions else SQL("")
         return self._read(
@@ -229,7 +229,7 @@ class RowStatements:
 
 def _written_types(table: MigratedTable) -> Iterator[tuple[str, LiteralString]]:
     """Yield each written column with the type of its values on their way."""
-    types = {each.token: each.base_type for each in table.columns}
+    types = {each.new: each.base_type for each in table.columns}
     for name in table.written:
         yield name, types.get(name, "bytea")
 

@@ -61,7 +61,7 @@ def open_cipher(
     # Of the last keys, the client keeps the table.
     new_keys = () if plan.is_decrypting else ((plan.key, plan.data_keys),)
     ciphers = _open_ciphers(client, engine, (*map(_keys, old.values()), *new_keys))
-    columns = {each.plaintext: each for each in table.columns}
+    columns = {each.old: each for each in table.columns}
     fields = {
         name: _declare_new(ciphers[keys], plan, each)
         for name, each in columns.items()
@@ -93,7 +93,7 @@ def _open_ciphers(
 
 def _declare_new(cipher: FieldCipher, plan: MigrationPlan, column: MigratedColumn) -> DeclaredField:
     """Return the field of the new tokens of *column*."""
-    declared = plan.columns[column.plaintext]
+    declared = plan.columns[column.old]
     context = [plan.attributes.get(name, name) for name in column.context]
     return cipher.field(declared.field, context, TYPES[declared.type])
 
@@ -102,7 +102,7 @@ def _declare_old(
     cipher: FieldCipher, plan: MigrationPlan, old: OldEncryption, column: MigratedColumn
 ) -> DeclaredField:
     """Return the field of the old tokens of *column*."""
-    declared = plan.columns[column.plaintext]
+    declared = plan.columns[column.old]
     attributes = plan.attributes if old.attributes is None else old.attributes
     context = [attributes.get(name, name) for name in column.old_context or ()]
     binding = Binding(old.resolve_field(declared.field), [*context, *old.constants])

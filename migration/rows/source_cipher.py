@@ -85,12 +85,12 @@ class SourceCipher:
         """
         columns, failed = dict(rows.columns), dict[str, frozenset[int]]()
         for column, field, context in self._encrypted(rows):
-            stored = rows.columns[column.plaintext]
+            stored = rows.columns[column.old]
             tokens = stored if column.has_text else to_tokens(stored)
             _fetch_keys(field, tokens)
             opened = field.decrypt_many(tokens, *context)
-            columns[column.plaintext] = opened.results
-            failed[column.plaintext] = frozenset(opened.failed)
+            columns[column.old] = opened.results
+            failed[column.old] = frozenset(opened.failed)
         return Sources(replace(rows, columns=columns), failed)
 
     def encrypt(self, values: Rows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
@@ -116,12 +116,12 @@ class SourceCipher:
         written: dict[str, list[Any]] = dict(chosen)
         for column, field, context in self._encrypted(values):
             try:
-                tokens = field.encrypt_many(chosen[column.plaintext], *context)
+                tokens = field.encrypt_many(chosen[column.old], *context)
             except EncryptionError:
                 cells = self._table.name_cells(column, values.keys)
-                raise_for_row(field, chosen[column.plaintext], context, cells)
+                raise_for_row(field, chosen[column.old], context, cells)
                 raise
-            written[column.plaintext] = tokens if column.has_text else to_stored(tokens)
+            written[column.old] = tokens if column.has_text else to_stored(tokens)
         for index in self._table.old_indexes:
             sources = (chosen[name] for name in index.of)
             written[index.column] = self._indexes[index.column].values(*sources)
@@ -135,7 +135,7 @@ class SourceCipher:
             if column.old_context is not None:
                 context = [rows.columns[name] for name in column.old_context]
                 context += ([value] * len(rows) for value in column.old_constants)
-                yield column, self._fields[column.plaintext], context
+                yield column, self._fields[column.old], context
 
 
 def raise_for_row(

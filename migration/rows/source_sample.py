@@ -12,7 +12,7 @@ from migration.rows.rows import Rows
 from migration.table.key_text import key_array
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
-from migration.table.predicates import has_plaintext
+from migration.table.predicates import has_old_value
 
 _ROWS: Final = 100
 
@@ -34,7 +34,7 @@ def read(connection: Connection, table: MigratedTable, live: LiveTable) -> Rows:
         key_array(table, "u"),
         row_cursor.select_list(names, live),
         Identifier(table.schema, table.name),
-        has_plaintext(table, "u"),
+        has_old_value(table, "u"),
         Literal(_ROWS),
     )
     with row_cursor.open_cursor(connection) as cursor:

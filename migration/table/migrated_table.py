@@ -30,8 +30,8 @@ class MigratedColumn:
     """A column that is migrated, and the column of the tokens that take its place.
 
     Attributes:
-        plaintext: Name of the old column. It has plaintext, or tokens that are encrypted anew.
-        token: Name of the column of new tokens; of plaintext, if old tokens are decrypted.
+        old: Name of the old column. It has plaintext, or tokens that are encrypted anew.
+        new: Name of the column of new tokens; of plaintext, if old tokens are decrypted.
         context: Columns to whose values each new token is bound, the primary key among them.
         old_context: Columns to whose values each old token is bound; None for plaintext.
         old_constants: Values to which each old token is bound after those.
@@ -40,8 +40,8 @@ class MigratedColumn:
 
     """
 
-    plaintext: str
-    token: str
+    old: str
+    new: str
     context: tuple[str, ...]
     old_context: tuple[str, ...] | None = None
     old_constants: tuple[str | int | bool, ...] = ()
@@ -56,7 +56,7 @@ class MigratedColumn:
     @property
     def bound(self) -> tuple[str, ...]:
         """Return the columns that a change of which needs a new token."""
-        return (self.plaintext, *self.context)
+        return (self.old, *self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ class MigratedTable:
     new_value: str = "new token"
 
     @property
-    def plaintexts(self) -> tuple[str, ...]:
+    def migrated(self) -> tuple[str, ...]:
         """Return the columns that are migrated: of plaintext, or of old tokens."""
-        return tuple(each.plaintext for each in self.columns)
+        return tuple(each.old for each in self.columns)
 
     @property
     def old_columns(self) -> tuple[str, ...]:
         """Return the columns that are dropped: those that are migrated, and their old indexes."""
-        return (*self.plaintexts, *(each.column for each in self.old_indexes))
+        return (*self.migrated, *(each.column for each in self.old_indexes))
 
     @property
     def has_old_tokens(self) -> bool:
@@ -135,14 +135,14 @@ class MigratedTable:
     def added(self) -> dict[str, LiteralString]:
         """Return the columns that the migration adds, with their types."""
         types = {
-            each.token: each.decrypted.type for each in self.columns if each.decrypted is not None
+            each.new: each.decrypted.type for each in self.columns if each.decrypted is not None
         }
         return {name: types.get(name, _BYTES) for name in (*self.written, *self.hashes)}
 
     @property
     def written(self) -> tuple[str, ...]:
         """Return the columns of tokens, or of plaintext, and of index values."""
-        tokens = (each.token for each in self.columns)
+        tokens = (each.new for each in self.columns)
         return (*tokens, *(each.column for each in self.indexes))
 
     @property
@@ -160,8 +160,8 @@ class MigratedTable:
     def name_cells(self, column: MigratedColumn, keys: Iterable[Sequence[str]]) -> Iterator[str]:
         """Yield the name of the old *column* in each row that has one of *keys*, for messages."""
         for key in keys:
-            yield f"{self.describe_row(key)}, column {column.plaintext}"
+            yield f"{self.describe_row(key)}, column {column.old}"
 
     def indexes_of(self, column: MigratedColumn) -> tuple[IndexedColumns, ...]:
         """Return the blind indexes that cover *column*."""
-        return tuple(each for each in self.indexes if column.plaintext in each.of)
+        return tuple(each for each in self.indexes if column.old in each.of)

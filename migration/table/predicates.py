@@ -38,7 +38,7 @@ def is_incomplete(table: MigratedTable, row: str) -> Composed:
     return any_of((*tokens, *(lacks(row, each.column, each.of) for each in table.indexes)))
 
 
-def has_plaintext(table: MigratedTable, row: str) -> Composed:
+def has_old_value(table: MigratedTable, row: str) -> Composed:
     """Return the condition that *row* has a value in an old column."""
     return any_of(_has_value(row, name) for name in table.old_columns)
 
@@ -52,7 +52,7 @@ def is_of_another_token(row: str, column: MigratedColumn) -> Composed:
 
     """
     if column.decrypted is None:
-        raise ValueError(f"{column.plaintext}: its new column has tokens; it has no hash")
+        raise ValueError(f"{column.old}: its new column has tokens; it has no hash")
     return SQL("{}.{} IS DISTINCT FROM {}").format(
         SQL(row), Identifier(column.decrypted.token_hash), hash_token(row, column)
     )
@@ -66,7 +66,7 @@ def hash_token(row: str, column: MigratedColumn) -> Composed:
         column: A column that is decrypted.
 
     """
-    token = SQL("{}.{}").format(SQL(row), Identifier(column.plaintext))
+    token = SQL("{}.{}").format(SQL(row), Identifier(column.old))
     if column.has_text:
         token = SQL("pg_catalog.convert_to({}, 'UTF8')").format(token)
     return SQL("pg_catalog.sha256({})").format(token)
@@ -75,10 +75,10 @@ def hash_token(row: str, column: MigratedColumn) -> Composed:
 def _lacks_value(row: str, column: MigratedColumn) -> Composed:
     """Return the condition that *row* has an old value, and not the new one of it."""
     if column.decrypted is None:
-        return lacks(row, column.token, (column.plaintext,))
-    missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column.token))
+        return lacks(row, column.new, (column.old,))
+    missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column.new))
     other = any_of((missing, is_of_another_token(row, column)))
-    return all_of((_has_value(row, column.plaintext), other))
+    return all_of((_has_value(row, column.old), other))
 
 
 def _has_value(row: str, column: str) -> Composed:

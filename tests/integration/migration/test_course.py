@@ -12,7 +12,7 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import migration_context, plaintext_columns, plan, states, switch, way_back
+from migration import migration_context, old_columns, plan, states, switch, way_back
 from migration.course import Course
 from migration.forecast import forecast
 from migration.guard import triggers
@@ -154,7 +154,7 @@ def test_course_ends_without_plaintext(hotel: Hotel) -> None:
     expected |= {3: "new3@example.com", 4: "new4@example.com", ROWS + 1: "born@example.com"}
     hotel.advance(Stage.NULLED)
     assert set(hotel.plaintexts().values()) == {None}
-    with pytest.raises(CheckViolation, match=plaintext_columns.NO_PLAINTEXT):
+    with pytest.raises(CheckViolation, match=old_columns.NO_PLAINTEXT):
         hotel.write_both(5, "late@example.com")
     hotel.advance(Stage.DROPPED)
     hotel.execute("UPDATE guests SET visits = visits + 1")
@@ -312,7 +312,7 @@ def test_row_whose_token_does_not_open_keeps_its_plaintext(hotel: Hotel) -> None
 def test_application_that_writes_plaintext_still_is_not_refused(hotel: Hotel) -> None:
     hotel.advance(Stage.SWITCHED)
     hotel.between = lambda _: hotel.write_both(9, "both@example.com")
-    with pytest.raises(plaintext_columns.PlaintextLeft, match="still writes"):
+    with pytest.raises(old_columns.PlaintextLeft, match="still writes"):
         hotel.advance(Stage.NULLED)
     hotel.write_both(9, "still@example.com")
     hotel.between = lambda _: None
@@ -349,10 +349,10 @@ def test_lost_with_the_column_is_only_what_the_migration_did_not_add(hotel: Hote
     context = hotel.context()
     with context.connect() as connection:
         live = context.read_table(connection)
-    assert {"guests_email_key", plaintext_columns.NO_PLAINTEXT} <= {
+    assert {"guests_email_key", old_columns.NO_PLAINTEXT} <= {
         each.split()[1] for each in live.dependents["email"]
     }
-    assert plaintext_columns.find_lost(live, ["email", "email"]) == [
+    assert old_columns.find_lost(live, ["email", "email"]) == [
         "constraint guests_email_key on table guests"
     ]
 
@@ -360,7 +360,7 @@ def test_lost_with_the_column_is_only_what_the_migration_did_not_add(hotel: Hote
 def test_view_on_the_column_keeps_it(hotel: Hotel) -> None:
     hotel.execute("CREATE VIEW mails AS SELECT email FROM guests")
     hotel.advance(Stage.NULLED)
-    with pytest.raises(plaintext_columns.ColumnNeeded, match="view mails depends on column email"):
+    with pytest.raises(old_columns.ColumnNeeded, match="view mails depends on column email"):
         hotel.advance(Stage.DROPPED)
     hotel.execute("DROP VIEW mails")
     hotel.advance(Stage.DROPPED)

@@ -12,7 +12,7 @@ from psycopg.errors import CheckViolation
 from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import EncryptionError
-from migration import plaintext_columns, switch
+from migration import old_columns, switch
 from migration.guard import bypasses, triggers
 from migration.passes.passes import PassKind, RowsStayWrong
 from migration.passes.ranges import PassProgress
@@ -68,7 +68,7 @@ def test_course_ends_without_tokens(registry: Registry) -> None:
     assert registry.execute("SELECT count(email_token), count(email_index) FROM members") == [
         (0, 0)
     ]
-    with pytest.raises(CheckViolation, match=plaintext_columns.NO_PLAINTEXT):
+    with pytest.raises(CheckViolation, match=old_columns.NO_PLAINTEXT):
         registry.write_both(6, make_values(6))
     registry.advance(Stage.DROPPED)
     registry.execute("UPDATE members SET visits = 1")

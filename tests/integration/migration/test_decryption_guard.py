@@ -162,7 +162,7 @@ BYPASSES: Final[dict[str, LiteralString]] = {
 
 @pytest.mark.parametrize("statement", CORRECT.values(), ids=CORRECT)
 @pytest.mark.parametrize("mode", Mode)
-def test_write_that_names_the_plaintext_passes(
+def test_write_that_names_the_renewing_passes(
     connection: Connection, mode: Mode, statement: LiteralString
 ) -> None:
     if mode is Mode.REFUSE:
@@ -329,7 +329,7 @@ def test_merge_names_the_columns_of_all_its_actions(connection: Connection) -> N
     assert found == [("ada", b"e2")]
 
 
-def test_generated_column_of_a_plaintext_passes(connection: Connection) -> None:
+def test_generated_column_of_a_renewing_passes(connection: Connection) -> None:
     own(connection, "ALTER TABLE people ADD folded text GENERATED ALWAYS AS (lower(email)) STORED")
     connection.execute(CORRECT["update"])
     assert reports(connection) == 0

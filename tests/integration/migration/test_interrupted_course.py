@@ -11,7 +11,7 @@ import pytest
 from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Identifier
 
-from migration import error_text, plaintext_columns, states, switch, way_back
+from migration import error_text, old_columns, states, switch, way_back
 from migration import plan as plans
 from migration.guard import triggers
 from migration.passes import passes
@@ -73,7 +73,7 @@ def test_nulling_ends_when_another_command_restores(hotel: Hotel) -> None:
 def test_restoration_proves_that_each_token_has_its_plaintext(hotel: Hotel) -> None:
     hotel.advance(Stage.SWITCHED)
     hotel.between = lambda _: hotel.write_token(1, "nulling@example.com")
-    with pytest.raises(plaintext_columns.PlaintextMissing):
+    with pytest.raises(old_columns.PlaintextMissing):
         hotel.undo()
     hotel.between = lambda _: None
     assert hotel.undo() is Stage.INDEXED
@@ -91,7 +91,7 @@ def test_verification_keeps_a_token_that_is_all_that_has_its_value(hotel: Hotel)
 def test_token_without_plaintext_is_not_dropped_by_the_way_back(hotel: Hotel) -> None:
     hotel.advance(Stage.INDEXED)
     hotel.write_token(1, "early@example.com")
-    with pytest.raises(plaintext_columns.PlaintextMissing, match="new tokens and no plaintext"):
+    with pytest.raises(old_columns.PlaintextMissing, match="new tokens and no plaintext"):
         hotel.undo()
     hotel.advance(Stage.SWITCHED)
     while hotel.undo() is not None:
@@ -209,12 +209,10 @@ def test_column_that_a_team_dropped_itself_does_not_strand_the_drop(hotel: Hotel
 def test_drop_is_refused_if_plaintext_was_let_in_again(hotel: Hotel) -> None:
     hotel.advance(Stage.NULLED)
     hotel.execute(
-        SQL("ALTER TABLE guests DROP CONSTRAINT {}").format(
-            Identifier(plaintext_columns.NO_PLAINTEXT)
-        )
+        SQL("ALTER TABLE guests DROP CONSTRAINT {}").format(Identifier(old_columns.NO_PLAINTEXT))
     )
     hotel.write_both(1, "kept@example.com")
-    with pytest.raises(plaintext_columns.PlaintextLeft):
+    with pytest.raises(old_columns.PlaintextLeft):
         hotel.advance(Stage.DROPPED)
     assert hotel.plaintexts()[1] == "kept@example.com"
 

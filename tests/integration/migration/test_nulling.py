@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from migration.passes.nulling import Nulling
-from migration.passes.plaintext_pass import Renewed
 from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.renewing_pass import Renewed
 from migration.rows.row_cipher import RowCipher
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
@@ -156,7 +156,7 @@ def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: 
 
 
 def stored_tokens(connection: Connection) -> set[bytes]:
-    names = SQL(", ").join(Identifier(each.token) for each in TRAVELLERS.columns)
+    names = SQL(", ").join(Identifier(each.new) for each in TRAVELLERS.columns)
     rows = connection.execute(SQL("SELECT {} FROM travellers").format(names))
     return {token for row in rows for token in row if token is not None}
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 
 from migration.passes.nulling import Nulling
-from migration.passes.plaintext_pass import PlaintextPass
 from migration.passes.ranges import Ranges
+from migration.passes.renewing_pass import RenewingPass
 from migration.passes.restoration import Restoration
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
@@ -59,7 +59,7 @@ def test_restoration_beside_writers_leaves_no_older_plaintext(
 
 
 def run_beside_writers(
-    site: TypedSite, connection: Connection, kind: type[PlaintextPass], phase: Phase
+    site: TypedSite, connection: Connection, kind: type[RenewingPass], phase: Phase
 ) -> dict[Key, dict[str, Any]]:
     """Run passes while writers write and one after them, and return the values of all rows."""
     stopped, rows = threading.Event(), site.decrypted(connection)
@@ -86,7 +86,7 @@ def run_beside_writers(
     return {key: values for each in writers for key, values in each.rows.items()}
 
 
-def work(site: TypedSite, kind: type[PlaintextPass], ranges: Ranges) -> None:
+def work(site: TypedSite, kind: type[RenewingPass], ranges: Ranges) -> None:
     """Run a worker until no range is left."""
     with site.connect() as connection:
         worker = kind(ranges, site.writer(connection), 20)

@@ -11,7 +11,7 @@ import pytest
 from psycopg.errors import CheckViolation
 
 from app_integration.encryption.cipher import FieldCipher
-from migration import plaintext_columns
+from migration import old_columns
 from migration.guard import bypasses
 from migration.passes.passes import PassKind, RowsStayWrong
 from migration.passes.ranges import PassProgress
@@ -65,7 +65,7 @@ def test_course_ends_without_old_tokens(clinic: Clinic) -> None:
     clinic.advance(Stage.NULLED)
     assert clinic.read_new() == clinic.values
     assert clinic.execute("SELECT count(email), count(email_index) FROM patients") == [(0, 0)]
-    with pytest.raises(CheckViolation, match=plaintext_columns.NO_PLAINTEXT):
+    with pytest.raises(CheckViolation, match=old_columns.NO_PLAINTEXT):
         clinic.write_both(6, "late@example.com")
     clinic.values[6] = "Patient6@example.com"
     clinic.advance(Stage.DROPPED)

@@ -12,8 +12,8 @@ import pytest
 from psycopg import Connection
 
 from migration.passes.nulling import Nulling
-from migration.passes.plaintext_pass import Renewed
 from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.renewing_pass import Renewed
 from migration.passes.restoration import Restoration
 from migration.rows.stored_values import PlaintextNotStored
 from tests.support.databases.own_database import OwnDatabase

@@ -121,7 +121,7 @@ class GuestKeys:
 
     def opened(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """Return the values of the old columns of rows, which have these *columns*."""
-        return {name: list(columns[name]) for name in self.table.plaintexts}
+        return {name: list(columns[name]) for name in self.table.migrated}
 
     def encrypt_old(self, connection: Connection) -> None:
         """Bring the plaintexts of a new table into the form in which it has them."""

@@ -79,7 +79,7 @@ class SizedTable:
 
     def create(self) -> None:
         """Create it, fill it with random text, and let no vacuum work on it."""
-        columns = [Identifier(each.plaintext) for each in self.table.columns]
+        columns = [Identifier(each.old) for each in self.table.columns]
         self._connection.execute(
             SQL(
                 "CREATE TABLE {} (id {} PRIMARY KEY, {}, made timestamptz DEFAULT now())"
@@ -123,7 +123,7 @@ class SizedTable:
         """Take each plaintext away, and write other bytes in place of its token."""
         parts = [
             SQL("{0} = NULL, {1} = set_byte({1}, 20, 255 - get_byte({1}, 20))").format(
-                Identifier(each.plaintext), Identifier(each.token)
+                Identifier(each.old), Identifier(each.new)
             )
             for each in self.table.columns
         ]
@@ -161,9 +161,7 @@ class SizedTable:
         indexes = BlindIndexes(index_parts.KeyService(), index_parts.Rows(), index_parts.SHOP)
         index = indexes.index("c0", rows=100_000)
         index.create()
-        fields = {
-            each.plaintext: cipher.field(each.plaintext, ("id",)) for each in self.table.columns
-        }
+        fields = {each.old: cipher.field(each.old, ("id",)) for each in self.table.columns}
         return RowCipher(self.table, fields, {"c0_index": index})
 
     def _sizes(self) -> tuple[int, ...]:

@@ -16,8 +16,8 @@ from migration.guard import bypasses, triggers
 from migration.guard.triggers import Mode
 from migration.passes import ranges
 from migration.passes.backfill import Backfill
-from migration.passes.plaintext_pass import PlaintextPass, Renewed
 from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.renewing_pass import Renewed, RenewingPass
 from migration.rows.opened_rows import OpenedRows
 from migration.rows.row_cipher import RowCipher
 from migration.rows.row_statements import RowStatements
@@ -98,7 +98,7 @@ class TypedSite:
     def run(
         self,
         connection: Connection,
-        kind: type[PlaintextPass],
+        kind: type[RenewingPass],
         name: str,
         cipher: RowCipher | None = None,
     ) -> tuple[list[Renewed], PassProgress]:

@@ -1,4 +1,4 @@
-"""Pass that opens the tokens of rows, and changes their plaintexts under fresh tokens.
+"""Pass that opens the tokens of rows, and changes their old values under fresh tokens.
 
 From the switch on the token is authoritative: the guard proves that it is at least as new as the
 plaintext. A fresh token of the same value is what the guard asks of each change, so that it needs
@@ -39,11 +39,11 @@ class Renewed:
     left: int
 
 
-class PlaintextPass(ABC):
+class RenewingPass(ABC):
     """Pass over one table, by any number of workers, each with a connection of its own."""
 
     #: Whether only rows that have a plaintext are read.
-    _needs_plaintext: ClassVar[bool]
+    _needs_old_value: ClassVar[bool]
 
     def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
         """Create a pass. Nothing is read.
@@ -78,7 +78,7 @@ class PlaintextPass(ABC):
                 claimed.until,
                 self._batch,
                 incomplete=False,
-                plaintext=self._needs_plaintext,
+                plaintext=self._needs_old_value,
             )
             done = self._process(connection, rows)
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None

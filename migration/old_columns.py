@@ -131,11 +131,9 @@ def require_values(
 def _has_values(table: MigratedTable, required: Sequence[str]) -> Composed:
     """Return the condition that a row has the *required* values, and the old ones of its tokens."""
     of_tokens = (
-        SQL("({} IS NULL OR {} IS NOT NULL)").format(
-            Identifier(each.token), Identifier(each.plaintext)
-        )
+        SQL("({} IS NULL OR {} IS NOT NULL)").format(Identifier(each.new), Identifier(each.old))
         for each in table.columns
-        if each.plaintext not in required
+        if each.old not in required
     )
     present = (SQL("{} IS NOT NULL").format(Identifier(name)) for name in required)
     return predicates.all_of((*present, *of_tokens))
@@ -149,9 +147,7 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
 
     """
     lost = predicates.any_of(
-        SQL("({} IS NULL AND {} IS NOT NULL)").format(
-            Identifier(each.plaintext), Identifier(each.token)
-        )
+        SQL("({} IS NULL AND {} IS NOT NULL)").format(Identifier(each.old), Identifier(each.new))
         for each in table.columns
     )
     if live_table.has_row(connection, table.schema, table.name, lost):
@@ -176,7 +172,7 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    if has_plaintext(connection, table):
+    if has_old_value(connection, table):
         _raise_left(table)
     has_none = predicates.all_of(
         SQL("{} IS NULL").format(Identifier(name)) for name in table.old_columns
@@ -206,7 +202,7 @@ def ensure_refused(
         pacing: Time and chance between attempts to lock the table.
 
     """
-    left = tuple(each for each in table.columns if each.plaintext in live.columns)
+    left = tuple(each for each in table.columns if each.old in live.columns)
     indexes = tuple(each for each in table.old_indexes if each.column in live.columns)
     if (left or indexes) and not constraints.exist(connection, table, [NO_PLAINTEXT]):
         refuse_plaintext(connection, replace(table, columns=left, old_indexes=indexes), pacing)
@@ -217,9 +213,9 @@ def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
     constraints.drop(connection, table, NO_PLAINTEXT)
 
 
-def has_plaintext(connection: Connection, table: MigratedTable) -> bool:
+def has_old_value(connection: Connection, table: MigratedTable) -> bool:
     """Return whether a row has a value in an old column."""
-    condition = predicates.has_plaintext(table, "u")
+    condition = predicates.has_old_value(table, "u")
     return live_table.has_row(connection, table.schema, table.name, condition)
 
 
