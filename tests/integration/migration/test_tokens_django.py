@@ -1,4 +1,4 @@
-"""An encrypted and a plain field of one value in Django, while tokens become plaintext."""
+"""Two fields of one value in Django, while tokens become other ones or plaintext."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app_integration import database_engine
-from tests.integration.migration.test_decryption_command import OpenHouse
-from tests.integration.migration.test_reencryption_command import open_house
 from tests.support.databases import django_project
-from tests.support.models.reencrypted_lodger import VERSIONS
+from tests.support.migrations.lodgers import House, open_house
+from tests.support.models.migrated_lodger import VERSIONS, name_property, read_attribute
+from tests.support.processes.command import CommandLine
 from tests.support.servers.deployment import Deployment
 
 django_project.set_up()
@@ -25,28 +24,14 @@ from app_integration.integrations.django import (  # noqa: E402 (as above)
     BlindIndexField,
     EncryptedField,
     EncryptedModel,
+    find,
 )
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 
-def name_property(version: str) -> Any:
-    """Return the property that reads one of the two fields and writes both."""
-
-    def read(row: Any) -> Any:
-        return row.name_old if version in VERSIONS[:2] else row.name_plain
-
-    def write(row: Any, value: Any) -> None:
-        if version != "after":
-            row.name_old = None if version == "nulling" else value
-        if version != "before":
-            row.name_plain = value
-
-    return property(read, write)
-
-
-def lodger_model(version: str) -> Any:
-    """Return the model of one version of the application."""
+def lodger_model(kind: str, version: str) -> Any:
+    """Return the model of one version of the application, whose plan is that of *kind*."""
 
     class Lodger(EncryptedModel):
         id = models.UUIDField(primary_key=True, default=uuid4)
@@ -56,11 +41,16 @@ def lodger_model(version: str) -> Any:
                 "lodgers.name", index="name_index", null=True, db_column="name"
             )
             name_index = BlindIndexField("lodgers.name", of=["name_old"], rows=100_000)
-        if version != "before":
-            name_plain = models.CharField(max_length=80, null=True)
+        if version != "before" and kind == "plaintext":
+            name_new: Any = models.CharField(max_length=80, null=True, db_column="name_plain")
+        elif version != "before":
+            name_new = EncryptedField(
+                "lodgers.name", index="lookup_2", null=True, key="index", db_column="name_2"
+            )
+            lookup_2 = BlindIndexField("lodgers.name", of=["name_new"], rows=100_000)
 
         class Meta:
-            app_label = f"open_lodgers_{version.replace('-', '_')}"
+            app_label = f"lodgers_{kind}_{version.replace('-', '_')}"
             db_table = "lodgers"
             managed = False
 
@@ -74,33 +64,39 @@ def lodger_model(version: str) -> Any:
     return Lodger
 
 
-MODELS: Final = {version: lodger_model(version) for version in VERSIONS}
+MODELS: Final = {
+    kind: {version: lodger_model(kind, version) for version in VERSIONS}
+    for kind in ("key", "plaintext")
+}
 
 
-@pytest.fixture
+@pytest.fixture(params=[*MODELS])
 def house(
+    request: pytest.FixtureRequest,
     deployment: Deployment,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[OpenHouse]:
-    file, root = tmp_path / "lodgers.yaml", deployment.layout.root
-    house = OpenHouse("plaintext", database_engine(), file, root, monkeypatch, capsys)
-    with open_house(house), closing(house.engine.raw_connection()) as raw:
+    command_line: CommandLine,
+) -> Iterator[House]:
+    with (
+        open_house(request.param, deployment, tmp_path, command_line) as house,
+        closing(house.engine.raw_connection()) as raw,
+    ):
         connection: Any = raw.driver_connection
         with django_project.connected(connection.info):
             yield house
 
 
-def write(house: OpenHouse, version: str, *, stale: Any = None) -> UUID:
+def write(house: House, version: str, *, stale: Any = None) -> UUID:
     """Create, change and clear rows by *version*, and save one that was loaded earlier."""
-    model = MODELS[version]
+    model = MODELS[house.kind][version]
     first, second, third, *_ = model.objects.order_by("id")
     row = model.objects.create(name=f"New of {version}")
     house.values[row.pk] = row.name
     first.name = f"Changed by {version}"
     first.save()
     house.values[first.pk] = first.name
+    if house.kind != "plaintext" or read_attribute(version) == "name_old":
+        assert first in find(model.objects, read_attribute(version), first.name)
     second.visits += 1
     second.save()
     second.visits += 1
@@ -119,28 +115,28 @@ def write(house: OpenHouse, version: str, *, stale: Any = None) -> UUID:
     return key
 
 
-def test_models_write_plaintext_and_token_of_each_value(house: OpenHouse) -> None:
-    house.run("run", "--decrypt", "--yes", code=2)
+def test_models_write_both_fields_of_each_value(house: House) -> None:
+    house.run("run", *house.consent, code=2)
     write(house, "before")
     key = write(house, "dual-writing")
-    stale = MODELS["dual-writing"].objects.order_by("-id").first()
-    options = ("--decrypt", "--yes", "--wait", "--postpone", "--duty", "1")
+    stale = MODELS[house.kind]["dual-writing"].objects.order_by("-id").first()
+    options = (*house.consent, "--wait", "--postpone", "--duty", "1")
     assert "indexed:" in house.run("run", *options)
     write(house, "dual-writing", stale=stale)
     write(house, "switched")
-    assert read("dual-writing") == read("switched") == house.values
+    assert read(house, "dual-writing") == read(house, "switched") == house.values
     house.run("run")
     write(house, "switched")
-    stale = MODELS["nulling"].objects.get(pk=key)
+    stale = MODELS[house.kind]["nulling"].objects.get(pk=key)
     write(house, "nulling")
-    assert read("switched") == house.values
+    assert read(house, "switched") == house.values
     house.run("run", "--null", "--yes", "--duty", "1")
     write(house, "nulling", stale=stale)
     write(house, "after")
     house.run("run", "--drop", "--yes")
     write(house, "after")
-    assert read("after") == house.values
+    assert read(house, "after") == house.values
 
 
-def read(version: str) -> dict[UUID, Any]:
-    return {row.pk: row.name for row in MODELS[version].objects.all()}
+def read(house: House, version: str) -> dict[UUID, Any]:
+    return {row.pk: row.name for row in MODELS[house.kind][version].objects.all()}

@@ -1,18 +1,17 @@
-"""Command ``migrate`` from old tokens to new ones, beside two versions of a mapped class."""
+"""Table of lodgers whose tokens become other ones or plaintext, and the command that does it."""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 from uuid import UUID, uuid4
 
-import pytest
 import yaml
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from app_integration import database_engine, use_data_keys, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.sqlalchemy import create_index_keys, find
-from tests.support.models.reencrypted_lodger import (
+from tests.support.models.migrated_lodger import (
     DATA_KEYS,
     INDEX_KEYS,
     PLANS,
@@ -29,10 +28,8 @@ from tests.support.models.reencrypted_lodger import (
     lodger_class,
     read_attribute,
 )
-from tests.support.processes.command import run_command
+from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
-
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 ROWS: Final = 60
 _WRITES: Final = 30  # of each version, at least
@@ -53,12 +50,20 @@ class House:
 
     """
 
+    #: Options without which the command changes nothing.
+    consent: ClassVar[tuple[str, ...]] = ()
+    #: What a bypassing writer did not bring, and what its table gets.
+    brought: ClassVar[str] = "a token"
+    new_values: ClassVar[str] = "new tokens"
+    #: The columns that are added, and those of them that stay.
+    added: ClassVar[tuple[str, ...]] = ("name_2", "lookup_2")
+    kept: ClassVar[tuple[str, ...]] = added
+
     kind: str
     engine: Engine
     file: Path
     root: Path
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
+    command_line: CommandLine
     values: dict[UUID, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,8 +105,8 @@ class House:
         """Run the command, check its exit code, and return what it printed."""
         place = ("--env", "dev", "--root", str(self.root))
         command = ("migrate", arguments[0], str(self.file), *place, *arguments[1:])
-        assert run_command(self.monkeypatch, *command) == code
-        printed = self.capsys.readouterr()
+        assert run_command(self.command_line.monkeypatch, *command) == code
+        printed = self.command_line.capsys.readouterr()
         return " ".join((printed.err if code == 1 else printed.out).split())
 
     def add(self, version: str, name: str | None) -> None:
@@ -120,9 +125,15 @@ class House:
             row.visits += 1
             session.commit()
             self.values[key] = name
-            attribute = read_attribute(version)
-            if name is not None and (attribute != "name_old" or "name_index" in self.old_columns):
-                assert row in find(session, getattr(owner, attribute), name)
+            if name is not None and (rows := self.find(session, version, name)) is not None:
+                assert row in rows
+
+    def find(self, session: Session, version: str, name: str) -> Sequence[Any] | None:
+        """Return the lodgers with *name*, as *version* finds them; None if it has no index."""
+        attribute = read_attribute(version)
+        if attribute == "name_old" and "name_index" not in self.old_columns:
+            return None
+        return find(session, getattr(self.versions[version], attribute), name)
 
     def read(self, version: str) -> dict[UUID, str | None]:
         with Session(self.engine) as session:
@@ -158,97 +169,69 @@ class House:
 
     def begin(self) -> None:
         """Go on until the guard refuses the version before, which is reported first."""
-        self.run("run", code=2)
+        self.run("run", *self.consent, code=2)
         with self.beside("before", "dual-writing"):
             pass
-        assert "without a token" in self.run("status")
+        assert f"without {self.brought}" in self.run("status")
+        options = (*self.consent, "--wait", "--postpone", "--duty", "1")
         with self.beside("dual-writing"):
-            assert "indexed:" in self.run("run", "--wait", "--postpone", "--duty", "1")
+            assert "indexed:" in self.run("run", *options)
+
+    def check_old_tokens(self) -> None:
+        """Check that a process of the version before opens the old tokens.
+
+        Without a table of data keys it opens those that carry theirs.
+        """
+        with self.engine.connect() as connection:
+            query = text("SELECT name FROM lodgers WHERE name IS NOT NULL")
+            tokens = connection.scalars(query).all()
+        assert tokens
+        assert {type(each) for each in tokens} == {str if self.kind == "text" else bytes}
+        starts = ("sr3.", b"sr3.")
+        assert {each[:4] in starts for each in tokens} == {self.kind in ("mode", "text")}
+        assert self.read("before") == self.values
+
+
+class OpenHouse(House):
+    """A table of lodgers whose names become plaintext."""
+
+    consent = ("--decrypt", "--yes")
+    brought = new_values = "plaintext"
+    added = ("name_plain", "name_plain_token_hash")
+    kept = ("name_plain",)
+
+    def write(self, version: str, key: UUID, name: str | None) -> None:
+        # First an equal value: with a fresh token, or without one.
+        super().write(version, key, self.values[key])
+        super().write(version, key, name)
+
+    def find(self, session: Session, version: str, name: str) -> Sequence[Any] | None:
+        if read_attribute(version) == "name_old":
+            return super().find(session, version, name)
+        owner = self.versions[version]
+        return session.scalars(select(owner).where(owner.name_new == name)).all()
 
 
 @contextmanager
-def open_house(house: House) -> Iterator[None]:
-    """Create the table of *house* for the block."""
+def open_house(
+    kind: str, deployment: Deployment, folder: Path, command_line: CommandLine
+) -> Iterator[House]:
+    """Yield a house with a table of its own.
+
+    Args:
+        kind: How its tokens are migrated; one of :data:`PLANS`.
+        deployment: The deployment that its database is in.
+        folder: Gets the plan.
+        command_line: Runs the command.
+
+    """
+    house_class = OpenHouse if kind == "plaintext" else House
+    file, root = folder / "lodgers.yaml", deployment.layout.root
+    house = house_class(kind, database_engine(), file, root, command_line)
     try:
         house.create()
-        yield
+        yield house
     finally:
         with house.engine.begin() as connection:
             for statement in _DROP:
                 connection.execute(text(statement))
-
-
-@pytest.fixture(params=[*PLANS])
-def house(
-    request: pytest.FixtureRequest,
-    deployment: Deployment,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[House]:
-    file, root = tmp_path / "lodgers.yaml", deployment.layout.root
-    house = House(request.param, database_engine(), file, root, monkeypatch, capsys)
-    with open_house(house):
-        yield house
-
-
-def check_old_tokens(house: House) -> None:
-    """Check that a process of the version before opens the old tokens, which has no data keys."""
-    with house.engine.connect() as connection:
-        tokens = connection.scalars(text("SELECT name FROM lodgers WHERE name IS NOT NULL")).all()
-    assert tokens
-    assert {type(each) for each in tokens} == {str if house.kind == "text" else bytes}
-    starts = ("sr3.", b"sr3.")
-    assert {each[:4] in starts for each in tokens} == {house.kind in ("mode", "text")}
-    assert house.read("before") == house.values
-
-
-def test_tokens_are_replaced_beside_each_two_versions(house: House) -> None:
-    shown = house.run("plan")
-    assert "the columns name_2, lookup_2 and the guard are added" in shown
-    assert "decrypted and compared with its old tokens" in shown
-    assert f"{', '.join(house.old_columns)} and the guard are dropped" in shown
-    assert "the removal of old tokens needs" in shown
-    house.begin()
-    check_old_tokens(house)
-    with house.beside("dual-writing", "switched"):
-        assert "switched: deploy the version that reads new tokens" in house.run("run")
-    assert house.read("switched") == house.read("before") == house.values
-    with house.beside("switched", "nulling"):
-        pass
-    with house.beside("nulling"):
-        nulled = house.run("run", "--null", "--yes", "--duty", "1")
-    assert "nulled: no row has old tokens" in nulled
-    with house.beside("nulling", "after"):
-        pass
-    with house.beside("after"):
-        dropped = house.run("run", "--drop", "--yes")
-    assert "have the old tokens" in dropped
-    assert house.columns() == {"id", "visits", "name_2", "lookup_2"}
-    assert house.read("after") == house.values
-
-
-def test_way_back_has_what_each_version_wrote(house: House) -> None:
-    house.begin()
-    house.run("run")
-    with house.beside("switched", "nulling"):
-        pass
-    house.run("run", "--null", "--yes", "--duty", "1")
-    with house.beside("nulling", "after"):
-        pass
-    assert "writes old tokens and new tokens (phase switched)" in house.run("undo", "--yes")
-    with house.beside("switched", "nulling"):
-        pass
-    with house.beside("switched"):
-        assert "let the application read old tokens" in house.run("undo", "--yes", "--duty", "1")
-    check_old_tokens(house)
-    with house.beside("dual-writing", "switched"):
-        pass
-    house.run("undo", "--yes")
-    with house.beside("before", "dual-writing"):
-        pass
-    assert "undone: the table is as it was" in house.run("undo", "--yes")
-    with house.beside("before"):
-        pass
-    check_old_tokens(house)
-    assert house.columns() == {"id", "visits", *house.old_columns}

@@ -1,11 +1,13 @@
-"""Mapped classes of a table whose tokens are encrypted in another way, one for each version."""
+"""Mapped classes of a table whose tokens become other ones or plaintext, one for each version."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.attributes import flag_modified
 
 from app_integration import decrypt_field, encrypt_field
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index
@@ -35,18 +37,30 @@ PLANS: Final[dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]] =
         _NEW,
         {},
     ),
+    "plaintext": (
+        {"data_keys": DATA_KEYS, "index": _OLD_INDEX},
+        {"field": "lodgers.name", "plaintext": "name_plain", "column_type": "varchar(80)"},
+        {},
+    ),
 }
 #: The versions of the application in their order.
 VERSIONS: Final = ("before", "dual-writing", "switched", "nulling", "after")
 
 
 def read_attribute(version: str) -> str:
-    """Return the encrypted attribute that *version* reads."""
+    """Return the attribute that *version* reads."""
     return "name_old" if version in VERSIONS[:2] else "name_new"
 
 
-def name_property(version: str) -> Any:
-    """Return the property that reads one of the two attributes and writes both."""
+def name_property(version: str, *, is_marked: bool = False) -> Any:
+    """Return the property that reads one of the two attributes and writes both.
+
+    Args:
+        version: One of :data:`VERSIONS`.
+        is_marked: Whether it marks the new attribute as modified. SQLAlchemy would leave an equal
+            plaintext out of the statement, and the guard would take it for forgotten.
+
+    """
 
     def read(row: Any) -> Any:
         return getattr(row, read_attribute(version))
@@ -56,6 +70,8 @@ def name_property(version: str) -> Any:
             row.name_old = None if version == "nulling" else value
         if version != "before":
             row.name_new = value
+            if is_marked:
+                flag_modified(row, "name_new")
 
     return property(read, write)
 
@@ -100,7 +116,7 @@ def lodger_class(kind: str, version: str) -> Any:
         if version != "before":
             name_new = _new_attribute(kind)
 
-        name = name_property(version)
+        name = name_property(version, is_marked=kind == "plaintext")
 
     return Lodger
 
@@ -115,8 +131,10 @@ def _old_attribute(kind: str) -> Encrypted:
     )
 
 
-def _new_attribute(kind: str) -> Encrypted:
+def _new_attribute(kind: str) -> Any:
     _, new, plan = PLANS[kind]
+    if kind == "plaintext":
+        return mapped_column("name_plain", String(80), nullable=True)
     return Encrypted(
         new["field"],
         index=Index(_ROWS, normalise=new["index"].get("normalise", "exact"), column="lookup_2"),
