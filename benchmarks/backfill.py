@@ -4,9 +4,10 @@
 
 The floor claims, reads and updates the same rows in the same batches, but writes random bytes of
 the same sizes. Each new token is decrypted in the process, and compared, before it is written. The
-case that reads back also has the pass that comes after it, which decrypts each row once more; it
-has no bar. The mean counts, and not the fastest turn, because some batches wait for the server's
-checkpoints.
+case that reads back also compares what the table has with what was written, before the batch is
+committed. The one with the verification has the pass that comes later, which reads and decrypts
+each row once more; it has no bar. The mean counts, and not the fastest turn, because some batches
+wait for the server's checkpoints.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from psycopg import Connection
 
 from benchmarks import people_table as people
 from benchmarks.people_table import BATCH, RandomBytes, Worker
-from benchmarks.ratio import Case, Run, measure, report
+from benchmarks.ratio import Case, measure, report
 from tests.support.databases.own_database import OwnDatabase
 
 ROWS: Final = 1_000_000
 #: Share of the floor's speed.
 SPEED: Final = 0.55
+SPEED_READ_BACK: Final = 0.5
 #: Times the speed of one worker.
 GAIN: Final = 1.5
 _SLICE: Final = 4  # batches of one turn
@@ -40,28 +42,32 @@ _PARTS: Final = 10  # of a large table
 
 
 @contextmanager
-def one_worker(rows: int = 500_000) -> Iterator[Iterator[Case]]:
-    """Yield the case of one worker, on tables of *rows* rows."""
+def one_worker(
+    rows: int = 500_000,
+    name: str = "backfill",
+    speed: float | None = SPEED,
+    *,
+    reads_back: bool = False,
+    verifies: bool = False,
+) -> Iterator[Iterator[Case]]:
+    """Yield the case *name* of one worker, on tables of *rows* rows."""
     with people.database() as database, database.connect() as connection:
-        encrypted, random = (people.create(connection, name, rows) for name in ("one", "random"))
-        subject = _sliced(Worker(connection, encrypted, people.build_cipher(encrypted)))
-        floor = _sliced(Worker(connection, random, people.build_cipher(random, RandomBytes)))
-        yield iter([Case("backfill", subject, floor, "random bytes", 1 / SPEED, calls=1)])
-
-
-@contextmanager
-def read_back(rows: int) -> Iterator[Iterator[Case]]:
-    """Yield the case of one worker that reads back what it wrote."""
-    with people.database() as database, database.connect() as connection:
-        encrypted, random = (people.create(connection, name, rows) for name in ("one", "random"))
-        worker = Worker(connection, encrypted, people.build_cipher(encrypted))
-        floor = _sliced(Worker(connection, random, people.build_cipher(random, RandomBytes)))
+        encrypted, random = (people.create(connection, each, rows) for each in ("one", "random"))
+        cipher = people.build_cipher(encrypted)
+        worker = Worker(connection, encrypted, cipher, reads_back=reads_back)
+        other = Worker(connection, random, people.build_cipher(random, RandomBytes))
 
         def subject(times: int) -> None:
             worker.run(times * _SLICE)
-            worker.read_back(times * _SLICE)
+            if verifies:
+                worker.verify(times * _SLICE)
 
-        yield iter([Case("backfill, read back", subject, floor, "random bytes", calls=1)])
+        def floor(times: int) -> None:
+            other.run(times * _SLICE)
+
+        bar = None if speed is None else 1 / speed
+
+        yield iter([Case(name, subject, floor, "random bytes", bar, calls=1)])
 
 
 @contextmanager
@@ -74,10 +80,6 @@ def two_workers(rows: int) -> Iterator[Iterator[Case]]:
         workers = [_start(database, "shared", stack) for _ in range(2)]
         both, one = partial(_share, workers), partial(_share, workers[:1])
         yield iter([Case("backfill, two workers", both, one, "one worker", 1 / GAIN, calls=1)])
-
-
-def _sliced(worker: Worker) -> Run:
-    return lambda times: worker.run(times * _SLICE)
 
 
 def _share(workers: list[Pipe], times: int) -> None:
@@ -144,7 +146,11 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=ROWS)
     rows = parser.parse_args().rows
     found, turns = [], rows // (BATCH * _SLICE)
-    for open_cases in (one_worker, read_back):
+    for open_cases in (
+        one_worker,
+        partial(one_worker, name="backfill, read back", speed=SPEED_READ_BACK, reads_back=True),
+        partial(one_worker, name="backfill and verification", speed=None, verifies=True),
+    ):
         with open_cases(rows) as cases:
             found += [measure(each, turns, choose=fmean) for each in cases]
     with two_workers(rows) as cases:

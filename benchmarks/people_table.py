@@ -124,9 +124,16 @@ class Worker:
     """A worker on the table of people *name*."""
 
     def __init__(
-        self, connection: Connection, table: MigratedTable, cipher: RowCipher, batch: int = BATCH
+        self,
+        connection: Connection,
+        table: MigratedTable,
+        cipher: RowCipher,
+        batch: int = BATCH,
+        *,
+        reads_back: bool = False,
     ) -> None:
-        statements = RowStatements(table, live_table.read(connection, "public", table.name))
+        live = live_table.read(connection, "public", table.name)
+        statements = RowStatements(table, live, reads_back=reads_back)
         writer = TokenWriter(statements, cipher)
         self._backfill = Backfill(Ranges(table.name, "backfill"), writer, batch)
         self._verification = Verification(Ranges(table.name, "verify"), writer, batch)
@@ -147,7 +154,7 @@ class Worker:
             rows += written.rows
         return rows
 
-    def read_back(self, batches: int) -> None:
+    def verify(self, batches: int) -> None:
         """Read and check some batches that were written.
 
         Raises:

@@ -99,7 +99,8 @@ class PassWorker:
         with context.connect() as connection:
             live = context.read_unchanged_table(connection)
         table = plans.to_table(context.plan, live)
-        writer = TokenWriter(RowStatements(table, live), context.open_cipher(table))
+        statements = RowStatements(table, live, reads_back=context.plan.read_back)
+        writer = TokenWriter(statements, context.open_cipher(table))
         batches = _build(kind, pass_, writer, self._batch)
         clock, sleep = context.pacing.clock, context.pacing.sleep
         throttle = Throttle(context.name, self._limits, clock, self._watch.warn)

@@ -29,7 +29,7 @@ class Restoration(RenewingPass):
         """Write rows. See :meth:`RenewingPass._write`.
 
         Raises:
-            PlaintextNotStored: If a column does not take a value, or not as it is.
+            ValueNotStored: If a column does not take a value, or not as it is.
 
         """
         restored = self._cipher.restore(opened, changes)

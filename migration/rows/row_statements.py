@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from migration.rows import json_text, row_cursor, row_update
-from migration.rows.row_update import Assigned, RowUpdate
+from migration.rows.row_update import Assigned, RowUpdate, StoredRows
 from migration.rows.rows import Key, Rows
 from migration.rows.stored_values import CheckedUpdate
 from migration.table.key_text import key_array, key_types
@@ -31,15 +31,18 @@ class RowStatements:
 
     """
 
-    def __init__(self, table: MigratedTable, live: LiveTable) -> None:
+    def __init__(self, table: MigratedTable, live: LiveTable, *, reads_back: bool = False) -> None:
         """Compose the statements.
 
         Args:
             table: The table.
             live: The same table as it is in the database.
+            reads_back: Whether what is stored of each token and index value is compared with what
+                was written. Plaintext always is.
 
         """
         self.table = table
+        self._reads_back = reads_back or table.is_decrypted
         self._key_types = key_types(table, live)
         self._key = SQL(", ").join(Identifier("u", name) for name in table.key)
         self._key_text = key_array(table, "u")
@@ -61,8 +64,8 @@ class RowStatements:
             Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
             for name in table.old_columns
         ]
-        # Plaintext is compared with what was to be stored. Tokens need not travel back.
-        returned = table.written if table.is_decrypted else table.old_columns
+        # Tokens need not travel back where they are not compared.
+        returned = table.written if self._reads_back else table.old_columns
         old = table.old_columns
         self._fill = RowUpdate(table, live, filled, returned=returned)
         self._replace = RowUpdate(table, live, replaced, returned=returned)
@@ -141,23 +144,23 @@ class RowStatements:
             waits: Whether to wait for rows that others hold. Else they count as changed.
 
         Raises:
-            PlaintextNotStored: If a column does not take a plaintext, or not as it is.
+            ValueNotStored: If a column does not take a value, or not as it is.
 
         """
-        if self.table.is_decrypted:
-            return self._write_plaintext(self._fill, connection, rows, written, waits=waits)
+        if self._reads_back:
+            return self._write_and_compare(self._fill, connection, rows, written, waits=waits)
         if waits:
             return self._fill.count(connection, rows, written)
-        return len(self._fill.read(connection, rows, written))
+        return len(self._fill.read(connection, rows, written).positions)
 
     def replace(self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]) -> int:
         """Write tokens and index values, also None; return how many rows were still as read.
 
         Rows that others hold count as changed. See :meth:`write` for the errors.
         """
-        if self.table.is_decrypted:
-            return self._write_plaintext(self._replace, connection, rows, written, waits=False)
-        return len(self._replace.read(connection, rows, written))
+        if self._reads_back:
+            return self._write_and_compare(self._replace, connection, rows, written, waits=False)
+        return len(self._replace.read(connection, rows, written).positions)
 
     def null(
         self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]
@@ -168,11 +171,11 @@ class RowStatements:
             The positions of the rows that were still as they were read.
 
         """
-        return self._null.read(connection, rows, _to_parameters(written)).keys()
+        return self._null.read(connection, rows, _to_parameters(written)).positions
 
     def restore(
         self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
-    ) -> dict[int, tuple[Any, ...]]:
+    ) -> StoredRows:
         """Write tokens and index values as :meth:`replace` does, and old columns.
 
         Args:
@@ -182,13 +185,13 @@ class RowStatements:
                 column, in which None leaves it as it is.
 
         Returns:
-            By the position of each row that was still as it was read, its old columns as the table
-            has them now, because a type may round or cut.
+            The rows that were still as they were read, with their old columns, because a type may
+            round or cut.
 
         """
         return self._restore.read(connection, rows, _to_parameters(values))
 
-    def _write_plaintext(
+    def _write_and_compare(
         self,
         update: RowUpdate,
         connection: Connection,
@@ -197,12 +200,13 @@ class RowStatements:
         *,
         waits: bool,
     ) -> int:
-        """Write plaintext, and check that it is stored as it is. See :meth:`write`."""
+        """Write values, and check that they are stored as they are. See :meth:`write`."""
+        to_parameters = _to_parameters if self.table.is_decrypted else _as_they_are
 
         def write(
             connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
-        ) -> dict[int, tuple[Any, ...]]:
-            return update.read(connection, rows, _to_parameters(values), waits=waits)
+        ) -> StoredRows:
+            return update.read(connection, rows, to_parameters(values), waits=waits)
 
         checked = CheckedUpdate(self.table, self.table.written, write)
         return len(checked.write(connection, rows, written))
@@ -232,6 +236,10 @@ def _written_types(table: MigratedTable) -> Iterator[tuple[str, LiteralString]]:
     types = {each.new: each.base_type for each in table.columns}
     for name in table.written:
         yield name, types.get(name, "bytea")
+
+
+def _as_they_are(values: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    return values
 
 
 def _to_parameters(values: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -41,6 +41,20 @@ class Assigned:
     assignment: SQL
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """Rows that were updated, as the table has them now.
+
+    Attributes:
+        positions: Their positions among those that were to be updated.
+        columns: For each returned column, the value of each of them.
+
+    """
+
+    positions: Sequence[int] = ()
+    columns: Sequence[Sequence[Any]] = ()
+
+
 class RowUpdate:
     """One UPDATE of many rows, each with values of its own."""
 
@@ -108,7 +122,7 @@ class RowUpdate:
         values: Sequence[Sequence[Any]],
         *,
         waits: bool = False,
-    ) -> dict[int, tuple[Any, ...]]:
+    ) -> StoredRows:
         """Update *rows*, and return columns of those that were still as they were read.
 
         A row that another transaction is changing is not waited for, but counts as changed: two
@@ -120,14 +134,12 @@ class RowUpdate:
             values: For each assigned column, the value for each row.
             waits: Whether to wait for such rows, though.
 
-        Returns:
-            By the position of each updated row, its returned columns as the table has them now.
-
         """
         statement = self._waiting_read if waits else self._skipping
         with row_cursor.open_cursor(connection) as cursor:
-            found = cursor.execute(statement, self._parameters(rows, values))
-            return {at: tuple(stored) for at, *stored in found}
+            found = cursor.execute(statement, self._parameters(rows, values)).fetchall()
+        positions, *columns = zip(*found, strict=True) if found else [()]
+        return StoredRows(positions, columns)
 
     def _parameters(self, rows: Rows, values: Sequence[Sequence[Any]]) -> list[list[Any]]:
         keys = (list(rows.columns[name]) for name in self._table.key)

@@ -5,7 +5,7 @@ A type may refuse a value, round it or cut it. The batch is not written then, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,14 @@ from psycopg import Connection, DataError, IntegrityError
 
 from app_integration.errors import ConfigurationError
 from migration import error_text
-from migration.rows.opened_rows import is_same
+from migration.rows.opened_rows import find_differences
+from migration.rows.row_update import StoredRows
 from migration.rows.rows import Rows
 from migration.table.migrated_table import MigratedTable
 
 
-class PlaintextNotStored(ConfigurationError):
-    """A value that its column does not take. Nothing of the batch was written."""
+class ValueNotStored(ConfigurationError):
+    """A value or token that its column does not take. Nothing of the batch was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,14 @@ class CheckedUpdate:
     Attributes:
         table: The table.
         names: The columns that are compared.
-        update: Writes rows with the values of each written column, and returns by the position of
-            each row that was still as it was read the columns *names* as the table has them now.
+        update: Writes rows with the values of each written column, and returns the columns *names*
+            of those that were still as they were read.
 
     """
 
     table: MigratedTable
     names: Sequence[str]
-    update: Callable[[Connection, Rows, Sequence[Sequence[Any]]], Mapping[int, Sequence[Any]]]
+    update: Callable[[Connection, Rows, Sequence[Sequence[Any]]], StoredRows]
 
     def write(
         self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
@@ -50,7 +51,7 @@ class CheckedUpdate:
                 columns that are compared, in which None leaves the row's as it is.
 
         Raises:
-            PlaintextNotStored: If a column does not take a value, or not as it is.
+            ValueNotStored: If a column does not take a value, or not as it is.
 
         """
         try:
@@ -59,9 +60,10 @@ class CheckedUpdate:
         except (DataError, IntegrityError) as error:
             self._raise_for_row(connection, rows, values)
             name = f"{self.table.schema}.{self.table.name}"
-            raise PlaintextNotStored(f"{name}: {_describe(error)}") from None
-        self._check(rows, values[-len(self.names) :], stored)
-        return stored.keys()
+            raise ValueNotStored(f"{name}: {_describe(error)}") from None
+        if stored.positions:
+            self._check(rows, values[-len(self.names) :], stored)
+        return stored.positions
 
     def _raise_for_row(
         self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]
@@ -75,30 +77,27 @@ class CheckedUpdate:
                         self.update(connection, rows.choose([at]), one)
                 except (DataError, IntegrityError) as error:
                     row = self.table.describe_row(rows.keys[at])
-                    raise PlaintextNotStored(f"{row}: {_describe(error)}") from None
+                    raise ValueNotStored(f"{row}: {_describe(error)}") from None
 
-    def _check(
-        self,
-        rows: Rows,
-        written: Iterable[Sequence[Any]],
-        stored: Mapping[int, Sequence[Any]],
-    ) -> None:
+    def _check(self, rows: Rows, written: Sequence[Sequence[Any]], stored: StoredRows) -> None:
         """Check that the table has the values, because a type may round or cut them silently.
 
         Raises:
-            PlaintextNotStored: If it has not.
+            ValueNotStored: If it has not.
 
         """
-        columns = list(zip(self.names, written, strict=True))
-        for at, found in stored.items():
-            for (name, values), value in zip(columns, found, strict=True):
-                expected = rows.columns[name][at] if values[at] is None else values[at]
-                if not is_same(value, expected):
-                    row = self.table.describe_row(rows.keys[at])
-                    raise PlaintextNotStored(
-                        f"{row}, column {name}: it would keep another value than its token has;"
-                        " give it a type, and the table triggers, that keep it as it is"
-                    )
+        for name, values, column in zip(self.names, written, stored.columns, strict=True):
+            before = rows.columns[name]
+            expected = [
+                before[at] if (value := values[at]) is None else value for at in stored.positions
+            ]
+            differences = find_differences(column, expected)
+            if any(differences):
+                row = self.table.describe_row(rows.keys[stored.positions[differences.index(True)]])
+                raise ValueNotStored(
+                    f"{row}, column {name}: it would keep another value than was written; give it"
+                    " a type, and the table triggers, that keep it as it is"
+                )
 
 
 def _describe(error: DataError | IntegrityError) -> str:

@@ -72,7 +72,9 @@ def test_backfill_encrypts_each_row(site: Site) -> None:
         assert remaining(site, connection) == (0, 0)
 
 
-def test_backfill_beside_writers_leaves_no_wrong_row(site: Site) -> None:
+@pytest.mark.parametrize("reads_back", [False, True])
+def test_backfill_beside_writers_leaves_no_wrong_row(site: Site, *, reads_back: bool) -> None:
+    site.keys.reads_back = reads_back
     stopped = threading.Event()
     with site.connect() as connection, ThreadPoolExecutor(4) as threads:
         site.ranges.create(connection, GUESTS, 300)

@@ -51,6 +51,10 @@ _SETUP: Final = f"""
 _BACK: Final = [Stage.SWITCHED, Stage.NULLED]
 
 
+def changed_plan(**changes: object) -> MigrationPlan:
+    return MigrationPlan.model_validate({**PLAN, **changes})
+
+
 class Leaving(Quiet):
     """A watch with which a worker is interrupted after its second batch."""
 
@@ -66,7 +70,7 @@ class Hotel(CourseDriver):
     batch = 50
 
     def __post_init__(self) -> None:
-        self.plan = MigrationPlan.model_validate(PLAN)
+        self.plan = changed_plan()
         cipher = FieldCipher(
             cipher_parts.KeyService(), cipher_parts.STORE, data_keys=cipher_parts.Rows()
         )
@@ -76,8 +80,9 @@ class Hotel(CourseDriver):
         self.index.create()
 
     def context(self, **changes: object) -> MigrationContext:
-        plan = MigrationPlan.model_validate({**PLAN, **changes})
-        return replace(super().context(), plan=plan)
+        if changes:
+            return replace(super().context(), plan=changed_plan(**changes))
+        return super().context()
 
     def open_cipher(self, table: MigratedTable) -> RowCipher:
         return RowCipher(table, {"email": self.email}, {"email_index": self.index})

@@ -17,7 +17,7 @@ from migration.guard import bypasses, triggers
 from migration.passes.passes import PassKind, RowsStayWrong
 from migration.passes.ranges import PassProgress
 from migration.rows.source_cipher import OldTokenInvalid
-from migration.rows.stored_values import PlaintextNotStored
+from migration.rows.stored_values import ValueNotStored
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import Quiet
@@ -201,7 +201,7 @@ def test_value_that_does_not_fit_ends_the_command_and_its_row_is_named(
     registry.write_old(30, {column: value})
     registry.advance(Stage.GUARDED)
     for _ in range(2):
-        with pytest.raises(PlaintextNotStored, match=reason) as caught:
+        with pytest.raises(ValueNotStored, match=reason) as caught:
             registry.advance(Stage.SWITCHED)
         assert "public.members, row 30" in str(caught.value)
         assert str(value).strip("\0") not in str(caught.value)

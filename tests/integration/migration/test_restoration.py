@@ -15,7 +15,7 @@ from migration.passes.nulling import Nulling
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Renewed
 from migration.passes.restoration import Restoration
-from migration.rows.stored_values import PlaintextNotStored
+from migration.rows.stored_values import ValueNotStored
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import (
@@ -116,7 +116,7 @@ def test_value_that_its_column_does_not_take_is_named(
     connection.execute("ALTER TABLE travellers ADD CONSTRAINT no_vip CHECK (NOT vip)")
     typed_site.update(connection, KEY, site.encrypted(KEY, {"vip": None}))
     typed_site.update(connection, KEY, site.encrypted(KEY, {column: value}))
-    with pytest.raises(PlaintextNotStored, match=r"^public\.travellers, row 9, north") as caught:
+    with pytest.raises(ValueNotStored, match=r"^public\.travellers, row 9, north") as caught:
         restore(site, connection)
     assert message in str(caught.value)
     assert "Failing row" not in str(caught.value)
@@ -131,7 +131,7 @@ def test_value_that_only_another_row_forbids_is_named(
     for number in (9, 12):
         key = number, typed_site.branch_of(number)
         typed_site.update(connection, key, site.encrypted(key, {"email": "ada@example.com"}))
-    with pytest.raises(PlaintextNotStored, match=r"row 12, north: duplicate key") as caught:
+    with pytest.raises(ValueNotStored, match=r"row 12, north: duplicate key") as caught:
         restore(site, connection)
     assert "ada@example.com" not in str(caught.value)
     assert typed_site.plaintexts_left(connection) == 0

@@ -96,10 +96,12 @@ class GuestKeys:
         born: The field of dates of birth.
         index: The blind index of e-mail addresses.
         cipher: Encrypts and checks rows.
+        reads_back: Whether each batch is compared with what the table has.
 
     """
 
     table: MigratedTable = GUESTS
+    reads_back = False
 
     def __init__(self, cipher: FieldCipher, indexes: BlindIndexes) -> None:
         self.field = partial(cipher.field, context=("id", "branch"))
@@ -129,7 +131,7 @@ class GuestKeys:
 
     def statements(self, connection: Connection) -> RowStatements:
         live = live_table.read(connection, self.table.schema, self.table.name)
-        return RowStatements(self.table, live)
+        return RowStatements(self.table, live, reads_back=self.reads_back)
 
     def writer(self, connection: Connection) -> TokenWriter:
         return TokenWriter(self.statements(connection), self.cipher)

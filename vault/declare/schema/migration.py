@@ -80,6 +80,11 @@ class MigrationPlan(Section):
     quiet_for: Annotated[int, Within("1s", "30d")] = Field(
         DAY, description="a duration such as 1d without a writer that does not encrypt"
     )
+    read_back: bool = Field(
+        False,
+        description="whether each batch is committed only if the table has what was written;"
+        " without it, the pass before the switch finds what it has not",
+    )
     backups_kept_for: Annotated[int, Within("1d", "3650d")] | None = Field(
         None,
         description="a duration such as 35d; backups from before the drop have the old columns",

@@ -244,6 +244,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         data_keys: data_keys
         index_keys: index_keys
         quiet_for: 1d
+        read_back: true
         backups_kept_for: 35d
     """),
 }

@@ -1,0 +1,52 @@
+"""Backfill of a table whose own trigger changes what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from migration.passes.passes import RowsStayWrong
+from migration.rows.stored_values import ValueNotStored
+from migration.stage import Stage
+from tests.integration.migration.test_course import Hotel, changed_plan, open_hotel
+from tests.support.databases.own_database import OwnDatabase
+
+pytestmark = pytest.mark.requires("embedded")
+
+_CHANGING: Final = """
+    CREATE OR REPLACE FUNCTION changing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.id = 70 THEN NEW.{} := '\\x00'; END IF; RETURN NEW;
+    END $$;
+    CREATE TRIGGER changing BEFORE UPDATE ON guests
+        FOR EACH ROW EXECUTE FUNCTION changing()
+"""
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    yield from open_hotel(database)
+
+
+@pytest.mark.parametrize("column", ["email_token", "email_index"])
+def test_batch_that_is_read_back_ends_before_the_table_keeps_something_else(
+    hotel: Hotel, column: str
+) -> None:
+    hotel.execute(_CHANGING.format(column))
+    hotel.advance(Stage.GUARDED)
+    hotel.plan = changed_plan(read_back=True)
+    with pytest.raises(ValueNotStored, match=f"row 70, column {column}: it would keep another"):
+        hotel.advance(Stage.SWITCHED)
+    assert len(hotel.execute("SELECT id FROM guests WHERE email_token IS NOT NULL")) == hotel.batch
+    hotel.execute("DROP TRIGGER changing ON guests")
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.passes == ["backfill", "backfill", "verify"]
+    assert hotel.opened() == hotel.plaintexts()
+
+
+def test_batch_that_is_not_read_back_is_verified_later(hotel: Hotel) -> None:
+    hotel.execute(_CHANGING.format("email_token"))
+    with pytest.raises(RowsStayWrong, match="1 of 300 rows"):
+        hotel.advance(Stage.SWITCHED)
+    assert hotel.passes == ["backfill", "verify", "verify"]
