@@ -19,12 +19,11 @@ from migration.guard import triggers
 from migration.migration_context import MigrationContext
 from migration.passes import passes
 from migration.passes.passes import PassKind
-from migration.passes.ranges import PassProgress
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.course_driver import CourseDriver, Quiet
+from tests.support.migrations.course_driver import CourseDriver
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan
 
@@ -53,14 +52,6 @@ _BACK: Final = [Stage.SWITCHED, Stage.NULLED]
 
 def changed_plan(**changes: object) -> MigrationPlan:
     return MigrationPlan.model_validate({**PLAN, **changes})
-
-
-class Leaving(Quiet):
-    """A watch with which a worker is interrupted after its second batch."""
-
-    def show(self, progress: PassProgress) -> None:
-        if progress.rows > 50:
-            raise KeyboardInterrupt
 
 
 @dataclass
@@ -328,13 +319,11 @@ def test_application_that_writes_plaintext_still_is_not_refused(hotel: Hotel) ->
 def test_pass_is_not_continued_after_one_that_undoes_it(hotel: Hotel) -> None:
     expected = hotel.plaintexts()
     hotel.advance(Stage.SWITCHED)
-    hotel.watch = Leaving()
-    with pytest.raises(KeyboardInterrupt):
+    with hotel.interrupted():
         hotel.undo()
-    with pytest.raises(KeyboardInterrupt):
+    with hotel.interrupted():
         hotel.advance(Stage.NULLED)
     assert None in hotel.plaintexts().values()
-    hotel.watch = Quiet()
     assert hotel.undo() is Stage.INDEXED
     assert hotel.plaintexts() == expected
 

@@ -14,13 +14,11 @@ from psycopg.sql import SQL, Identifier
 from app_integration.errors import EncryptionError
 from migration import old_columns, switch
 from migration.guard import bypasses, triggers
-from migration.passes.passes import PassKind, RowsStayWrong
-from migration.passes.ranges import PassProgress
+from migration.passes.passes import RowsStayWrong
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.rows.stored_values import ValueNotStored
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.course_driver import Quiet
 from tests.support.migrations.decrypted_tokens import (
     COLUMNS,
     ROWS,
@@ -36,14 +34,6 @@ _SPOIL: Final = """
     WITH one AS (SELECT * FROM members WHERE id = 8)
     UPDATE members SET remark_token = (SELECT remark_token FROM one) WHERE id = 7
 """
-
-
-class Leaving(Quiet):
-    """A watch with which a worker is interrupted after its second batch."""
-
-    def show(self, progress: PassProgress) -> None:
-        if progress.rows > 25:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -228,18 +218,11 @@ def test_plaintext_that_no_token_can_have_ends_the_way_back_and_its_row_is_named
     assert registry.read_old() == registry.values
 
 
-@pytest.mark.parametrize("interrupted", [PassKind.BACKFILL, PassKind.VERIFY, PassKind.NULL])
-def test_interrupted_pass_is_continued(registry: Registry, interrupted: PassKind) -> None:
-    before = {
-        PassKind.BACKFILL: Stage.DUAL_WRITING,
-        PassKind.VERIFY: Stage.BACKFILLED,
-        PassKind.NULL: Stage.SWITCHED,
-    }[interrupted]
+@pytest.mark.parametrize("before", [Stage.DUAL_WRITING, Stage.BACKFILLED, Stage.SWITCHED])
+def test_interrupted_pass_is_continued(registry: Registry, before: Stage) -> None:
     registry.advance(before)
-    registry.watch = Leaving()
-    with pytest.raises(KeyboardInterrupt):
+    with registry.interrupted():
         registry.advance(Stage.NULLED)
-    registry.watch = Quiet()
     registry.advance(Stage.NULLED)
     assert registry.read_new() == registry.values
 
@@ -247,9 +230,7 @@ def test_interrupted_pass_is_continued(registry: Registry, interrupted: PassKind
 def test_interrupted_restoration_is_continued(registry: Registry) -> None:
     registry.advance(Stage.SWITCHED)
     registry.write_new(1, make_values(301))
-    registry.watch = Leaving()
-    with pytest.raises(KeyboardInterrupt):
+    with registry.interrupted():
         registry.undo()
-    registry.watch = Quiet()
     assert registry.undo() is Stage.INDEXED
     assert registry.read_old() == registry.read_new() == registry.values

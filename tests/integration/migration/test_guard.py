@@ -10,13 +10,13 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from migration import error_text
 from migration.guard import bypasses, definition, triggers
 from migration.guard.triggers import Mode
 from migration.rows.row_statements import RowStatements
 from migration.table import live_table
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
+from tests.support.databases.refused_write import check_refused
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -161,12 +161,7 @@ def test_write_without_token_is_refused_with_its_writer(
     connection: Connection, statement: LiteralString
 ) -> None:
     refuse(connection, PEOPLE)
-    before = connection.execute("TABLE people").fetchall()
-    message = "its user is old_importer"
-    with pytest.raises(psycopg.Error, match=message) as caught, connection.transaction():
-        connection.execute(statement)
-    assert caught.value.sqlstate == error_text.REFUSED
-    assert connection.execute("TABLE people").fetchall() == before
+    check_refused(connection, "people", statement, "its user is old_importer")
 
 
 def test_copied_rows_are_queued(connection: Connection) -> None:

@@ -13,12 +13,10 @@ from psycopg.errors import CheckViolation
 from app_integration.encryption.cipher import FieldCipher
 from migration import old_columns
 from migration.guard import bypasses
-from migration.passes.passes import PassKind, RowsStayWrong
-from migration.passes.ranges import PassProgress
+from migration.passes.passes import RowsStayWrong
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.course_driver import Quiet
 from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic, open_clinic
 from vault.declare.schema.migration import MigrationPlan
 
@@ -29,14 +27,6 @@ _SPOIL: Final = """
     WITH one AS (SELECT * FROM patients WHERE id = 8)
     UPDATE patients SET email = (SELECT email FROM one) WHERE id = 7
 """
-
-
-class Leaving(Quiet):
-    """A watch with which a worker is interrupted after its second batch."""
-
-    def show(self, progress: PassProgress) -> None:
-        if progress.rows > 25:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(params=[*KINDS])
@@ -229,18 +219,11 @@ def test_writer_of_old_tokens_alone_is_named_and_then_refused(clinic: Clinic) ->
     assert clinic.read_new() == clinic.values
 
 
-@pytest.mark.parametrize("interrupted", [PassKind.BACKFILL, PassKind.VERIFY, PassKind.NULL])
-def test_interrupted_pass_is_continued(clinic: Clinic, interrupted: PassKind) -> None:
-    before = {
-        PassKind.BACKFILL: Stage.DUAL_WRITING,
-        PassKind.VERIFY: Stage.BACKFILLED,
-        PassKind.NULL: Stage.SWITCHED,
-    }[interrupted]
+@pytest.mark.parametrize("before", [Stage.DUAL_WRITING, Stage.BACKFILLED, Stage.SWITCHED])
+def test_interrupted_pass_is_continued(clinic: Clinic, before: Stage) -> None:
     clinic.advance(before)
-    clinic.watch = Leaving()
-    with pytest.raises(KeyboardInterrupt):
+    with clinic.interrupted():
         clinic.advance(Stage.NULLED)
-    clinic.watch = Quiet()
     clinic.advance(Stage.NULLED)
     assert clinic.read_new() == clinic.values
 
@@ -248,9 +231,7 @@ def test_interrupted_pass_is_continued(clinic: Clinic, interrupted: PassKind) ->
 def test_interrupted_restoration_is_continued(clinic: Clinic) -> None:
     clinic.advance(Stage.SWITCHED)
     clinic.write_new(1, "late@example.com")
-    clinic.watch = Leaving()
-    with pytest.raises(KeyboardInterrupt):
+    with clinic.interrupted():
         clinic.undo()
-    clinic.watch = Quiet()
     assert clinic.undo() is Stage.INDEXED
     assert clinic.read_old() == clinic.read_new() == clinic.values

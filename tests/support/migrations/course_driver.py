@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pytest
 from psycopg import Connection
 
 from migration import way_back
@@ -38,6 +39,17 @@ class Quiet(Watch):
 
     def warn(self, message: str) -> None:
         raise AssertionError(message)
+
+
+class Leaving(Quiet):
+    """A watch with which a worker is interrupted after its second batch."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+
+    def show(self, progress: PassProgress) -> None:
+        if progress.rows > self._batch:
+            raise KeyboardInterrupt
 
 
 @dataclass
@@ -91,6 +103,14 @@ class CourseDriver(ABC):
     def undo(self) -> Stage | None:
         """Go one step back, and return the stage after it."""
         return way_back.go_back(self.context(), self.run).to
+
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Interrupt the block in its first pass over the table."""
+        self.watch = Leaving(self.batch)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+        self.watch = Quiet()
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
