@@ -122,8 +122,9 @@ def require_values(
     except CheckViolation:
         constraints.remove(connection, table, HAS_PLAINTEXT, pacing)
         raise PlaintextMissing(
-            f"{table.schema}.{table.name}: rows have no value in {', '.join(table.old_columns)},"
-            " and have its token, or it was NOT NULL; deploy the version that writes both first"
+            f"{table.schema}.{table.name}: rows have {table.new_values} and no {table.old_values}"
+            f" in {', '.join(table.old_columns)}, or one of these was NOT NULL and has no value;"
+            " deploy the version that writes both first"
         ) from None
     table_lock.change(connection, table, require, pacing)
 

@@ -73,7 +73,9 @@ def test_nulling_ends_when_another_command_restores(hotel: Hotel) -> None:
 def test_restoration_proves_that_each_token_has_its_plaintext(hotel: Hotel) -> None:
     hotel.advance(Stage.SWITCHED)
     hotel.between = lambda _: hotel.write_token(1, "nulling@example.com")
-    with pytest.raises(old_columns.PlaintextMissing):
+    with pytest.raises(
+        old_columns.PlaintextMissing, match="new tokens and no plaintext in email, or"
+    ):
         hotel.undo()
     hotel.between = lambda _: None
     assert hotel.undo() is Stage.INDEXED
