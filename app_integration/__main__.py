@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "migrate-keys": "app_integration.host_commands.migrate_keys",
     "rewrap-file": "app_integration.host_commands.rewrap_file",
     "rewrap-keys": "app_integration.host_commands.rewrap_keys",
+    "run": "app_integration.program.command",
 }
 
 

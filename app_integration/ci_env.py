@@ -19,10 +19,10 @@ from app_integration.auth.ci_job import JWT_VARIABLE, build_job_method
 from app_integration.auth.methods import AuthMethod
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import check_secret_value, variable_name
+from app_integration.names import check_secret_value
 from app_integration.secret import Secret
-from app_integration.secret_store.declared_names import check_declared, read_declared
 from app_integration.secret_store.required import check_required
+from app_integration.secret_store.secret_variables import name_variables
 from app_integration.session.session import open_session
 from app_integration.settings import Settings, from_environment
 from app_integration.sources.from_settings import build_policy_rule
@@ -108,7 +108,7 @@ def run(
             token is revoked.
 
     """
-    names, login = _name_variables(settings, wanted), build_job_method(settings, variables)
+    names, login = name_variables(settings, wanted), build_job_method(settings, variables)
     with _hold_signals():
         values = _read(settings, names, login)
     if variables.get("GITHUB_ACTIONS") == "true":
@@ -129,29 +129,6 @@ def mask(values: Iterable[Secret]) -> Iterator[str]:
         for line in re.split(r"[\r\n]+", value.reveal()):
             if line.strip():
                 yield f"::add-mask::{line.replace('%', '%25')}"
-
-
-def _name_variables(settings: Settings, wanted: Collection[str]) -> dict[str, str]:
-    """Return secret → variable, for the *wanted* secrets or else all declared ones.
-
-    Raises:
-        ConfigurationError: If a name is invalid or not declared, if two have the same variable, or
-            if there is no name.
-
-    """
-    declared = read_declared(settings.declaration, settings.scope)
-    if declared is not None:
-        wanted = wanted or sorted(declared)
-        for name in wanted:
-            check_declared(name, declared)
-    if not wanted:
-        raise ConfigurationError(
-            "no secret is named: pass --name, or set STRONGROOM_DECLARATION to a list of names"
-        )
-    names = {name: variable_name(name) for name in wanted}
-    if len({*names.values()}) < len(names):
-        raise ConfigurationError(f"two of {', '.join(names)} have the same variable; leave one out")
-    return names
 
 
 def _read(settings: Settings, names: Iterable[str], login: AuthMethod) -> dict[str, Secret]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -56,17 +56,29 @@ class ChildApplication:
     """Application that this process starts.
 
     It has a process group of its own, so that a terminal's Ctrl-C reaches it once: as the signal
-    that this process passes on. If this process is killed, it gets SIGTERM.
+    that this process passes on. If this process is killed, it gets SIGTERM on Linux.
+
+    Attributes:
+        variables: Its environment variables; None for those of this process.
+
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(
+        self, command: Sequence[str], *, has_terminal: bool = False, has_threads: bool = False
+    ) -> None:
         """Start nothing yet.
 
         Args:
             command: The program and its arguments.
+            has_terminal: Whether it reads the terminal of this process, and so stays in its group.
+            has_threads: Whether this process has more than one thread. Then nothing may run between
+                fork and exec, and the application lives on if this process is killed.
 
         """
+        self.variables: Mapping[str, str | bytes] | None = None
         self._command = list(command)
+        self._has_terminal = has_terminal
+        self._hook = None if has_threads else parent_death_hook(signal.SIGTERM)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,11 +99,11 @@ class ChildApplication:
 
         """
         self._kill_group()  # of the one before, which may have left a worker on the same port
-        hook = parent_death_hook(signal.SIGTERM)
         self._process = subprocess.Popen(
             self._command,
-            process_group=0,
-            preexec_fn=hook,  # noqa: PLW1509 (this process has one thread)
+            env=self.variables,
+            process_group=None if self._has_terminal else 0,
+            preexec_fn=self._hook,  # noqa: PLW1509 (this process has one thread)
         )
 
     def poll(self) -> int | None:
@@ -121,7 +133,7 @@ class ChildApplication:
 
     def _kill_group(self) -> None:
         """Kill what an application that has ended left in its process group."""
-        if self._process is not None:
+        if self._process is not None and not self._has_terminal:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -255,6 +255,7 @@ HOST_COMMANDS: Final = {
     "rewrap-file": "--service --env --recipient --identity --key -h --help",
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below"
     " -h --help",
+    "run": "--service --env --name --file --restart-on-change -h --help",
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {

@@ -1,0 +1,132 @@
+"""Command ``python -m app_integration run``: a program with the secrets of its service.
+
+They are variables of the program, or files that its variables name. This process stays beside it:
+it passes signals on, and can restart the program with new values.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.client import Client
+from app_integration.config.application import ChildApplication
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.host_commands.options import parser, read_settings
+from app_integration.program.secret_variables import SecretPlaces
+from app_integration.program.supervision import Supervision, has_terminal
+from app_integration.secret_store.declared_names import check_declared
+from app_integration.secret_store.secret_variables import name_variables
+from app_integration.settings import Settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program after ``--`` with the secrets of a service.
+
+    Returns:
+        The exit code of the program, as a shell reports it; 1 if it was not started.
+
+    """
+    made = _parser()
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    options, command = made.parse_args(arguments[:split]), arguments[split + 1 :]
+    if not command:
+        made.error("expected -- and a command")
+    try:
+        settings = read_settings(options)
+        places = find_places(settings, options.name, options.file)
+        return run(settings, places, command, restarts=options.restart_on_change)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"{made.prog}: {named}{error.strerror}", file=sys.stderr)  # noqa: T201 (a command's output)
+    except StrongroomError as error:
+        print(f"{made.prog}: {error}", file=sys.stderr)  # noqa: T201 (a command's output)
+    return 1
+
+
+def _parser() -> ArgumentParser:
+    made = parser("run", "Run a program with the secrets of its service.")
+    made.usage = "%(prog)s [options] -- COMMAND …"
+    made.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="a secret; all in STRONGROOM_DECLARATION if none is named",
+    )
+    made.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a secret in a private file, whose path is in its variable with _FILE at the end",
+    )
+    made.add_argument(
+        "--restart-on-change",
+        action="store_true",
+        help="restart the program when a secret has a new value",
+    )
+    return made
+
+
+def run(settings: Settings, places: SecretPlaces, command: Sequence[str], *, restarts: bool) -> int:
+    """Run *command*, and return its exit code, as a shell reports it.
+
+    Args:
+        settings: Settings of the service.
+        places: Where the program finds its secrets.
+        command: The program and its arguments.
+        restarts: Whether it is restarted when one of them has a new value.
+
+    Raises:
+        OSError: If it cannot be started, or a file not be written.
+        StrongroomError: If a secret cannot be read, or a variable not hold it.
+
+    """
+    terminal = has_terminal()
+    with ExitStack() as stack:
+        secrets = stack.enter_context(closing(Client(settings))).secrets
+        stack.callback(places.remove_files)
+
+        def deliver() -> Mapping[str, str | bytes]:
+            secrets.require(places.names)
+            values = {name: secrets.get(name) for name in places.names}
+            variables = places.build_variables(os.environ, values)
+            places.write_files(values)
+            return variables
+
+        program = ChildApplication(command, has_terminal=terminal, has_threads=True)
+        supervision = Supervision(program, deliver, has_terminal=terminal)
+        if restarts:
+            secrets.require(places.names)  # so that these values are those before a change
+            for name in places.names:
+                secrets.on_change(name, lambda _: supervision.restart())
+        return supervision.run()
+
+
+def find_places(settings: Settings, named: Sequence[str], files: Sequence[str]) -> SecretPlaces:
+    """Return where the program finds each secret.
+
+    Args:
+        settings: Settings of the service.
+        named: Secrets; empty for all that are declared.
+        files: Entries ``NAME=PATH``.
+
+    Raises:
+        ConfigurationError: If an entry has no ``=``, a secret or path is named twice, a secret is
+            not declared, or two have the same variable.
+
+    """
+    pairs = [entry.partition("=") for entry in files]
+    paths = {name: Path(path).absolute() for name, _, path in pairs}
+    is_whole = all(separator and path for _, separator, path in pairs)
+    if not is_whole or len({*paths.values()}) < len(pairs):
+        raise ConfigurationError("--file takes NAME=PATH, with each name and path once")
+    is_listed = bool(named) or settings.declaration is None
+    names = name_variables(settings, [*dict.fromkeys([*named, *paths])] if is_listed else ())
+    for name in paths:
+        check_declared(name, names)
+    return SecretPlaces(names, paths)

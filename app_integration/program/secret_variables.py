@@ -1,0 +1,95 @@
+"""Variables and private files in which a program finds the secrets of its service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.private_file import write_private
+from app_integration.errors import ConfigurationError
+from app_integration.names import check_secret_value
+from app_integration.secret import Secret
+
+#: Linux takes this many bytes of one variable, with its name, "=" and the NUL at its end.
+MAX_VARIABLE: Final = 32 * 4096
+#: Variables of this package, of servers and of their clients. They lead to credentials.
+_OURS: Final = ("STRONGROOM_", "VAULT_", "BAO_")
+_BACKEND: Final = "SECRETS_BACKEND"
+_FILE: Final = "_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretPlaces:
+    """Where a program finds each secret.
+
+    Attributes:
+        names: Secret → variable.
+        files: Secret → absolute path of its file. The variable has another name then, ``…_FILE``,
+            and the path.
+
+    """
+
+    names: Mapping[str, str]
+    files: Mapping[str, Path]
+
+    def build_variables(
+        self, variables: Mapping[str, str], values: Mapping[str, Secret]
+    ) -> dict[str, str | bytes]:
+        """Return the variables of the program.
+
+        Args:
+            variables: Those of this process. Ours are left out.
+            values: The value of each secret.
+
+        Raises:
+            ConfigurationError: If a value is too long for a variable.
+            InvalidName: If no variable can hold it.
+
+        """
+        added = {
+            self.names[name]: _to_variable(name, self.names[name], value)
+            for name, value in values.items()
+            if name not in self.files
+        }
+        paths = {f"{self.names[name]}{_FILE}": str(path) for name, path in self.files.items()}
+        return {**scrub(variables), **paths, **added}
+
+    def write_files(self, values: Mapping[str, Secret]) -> None:
+        """Write the files, each readable by its owner only.
+
+        Raises:
+            OSError: If one cannot be written.
+
+        """
+        for name, path in self.files.items():
+            write_private(path, values[name].reveal())
+
+    def remove_files(self) -> None:
+        """Remove the files that exist."""
+        for path in self.files.values():
+            with suppress(OSError):  # so that the others go, too
+                path.unlink(missing_ok=True)
+
+
+def scrub(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return *variables* without ours."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(_OURS) and name != _BACKEND
+    }
+
+
+def _to_variable(name: str, variable: str, value: Secret) -> bytes:
+    """Return the bytes of *value*, as UTF-8 whatever the locale is."""
+    check_secret_value(name, value)
+    data = value.reveal().encode()
+    if len(variable) + len(data) + 2 > MAX_VARIABLE:
+        raise ConfigurationError(
+            f"the secret {name} has {len(data)} bytes, and a variable holds"
+            f" {MAX_VARIABLE} with its name; pass --file {name}=PATH"
+        )
+    return data
