@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import filterfalse
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from vault.dotenv import words
 
 
 class Kind(StrEnum):
@@ -38,30 +43,6 @@ class Verdict:
     reason: str
 
 
-_SECRET_WORD: Final = re.compile(
-    "APIKEY|AUTH|CREDENTIALS?|KEYS?|PASS|PASSPHRASE|PASSWD|PASSWORDS?|PEPPER|PIN|PRIVATE|PW|PWD"
-    "|SALT|SECRETS?|SIGNATURE|TOKENS?"
-)
-#: Last words of a name that describes a secret, but is not one itself, such as TOKEN_TTL.
-_ATTRIBUTE_WORD: Final = re.compile(
-    "ALGORITHM|BACKEND|COUNT|DAYS|DIR|ENABLED|EXPIRES|EXPIRY|FILE|HEADER|HOST|HOURS|ID|ISSUER"
-    "|LENGTH|LEVEL|LIFETIME|MAX|METHOD|MIN|MINUTES|MODE|NAME|PATH|PORT|PREFIX|PROVIDER|REQUIRED"
-    "|ROUNDS|SECONDS|SIZE|TIMEOUT|TTL|TYPE|URI|URL|USER|USERNAME|VERSION"
-)
-#: Last words of the name of a setting, unless the value looks random.
-_SETTING_WORD: Final = re.compile(
-    "ADDR|ADDRESS|ALGORITHM|BACKEND|BUCKET|COUNT|DATABASE|DAYS|DB|DEBUG|DIR|DOMAIN|EMAIL|ENABLED"
-    "|ENV|ENVIRONMENT|FILE|FORMAT|FROM|HOSTS?|HOURS|INTERVAL|ISSUER|LANG|LANGUAGE|LENGTH|LEVEL"
-    "|LIFETIME|LIMIT|LOCALE|LOG|MAX|METHOD|MIN|MINUTES|MODE|NAME|NAMESPACE|ORIGINS?|PATH|PORT"
-    "|PREFIX|PROTOCOL|PROVIDER|REGION|REQUIRED|RETRIES|ROUNDS|SECONDS|SENDER|SIZE|TESTING|THREADS"
-    "|TIMEOUT|TIMEZONE|TTL|TYPE|TZ|USER|USERNAME|VERSION|WORKERS|ZONE"
-)
-
-_BOOLEAN: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
-_NUMBER: Final = re.compile(r"[-+]?\d{1,6}(?:\.\d{1,6})?", re.ASCII)
-_ADDRESS: Final = re.compile(
-    r"(?:localhost|(?:\d{1,3}\.){3}\d{1,3}|(?:[a-z0-9-]+\.)+[a-z]{2,})(?::\d{1,5})?", re.ASCII
-)
 _SECRET_PATTERNS: Final = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), "contains a private key"),
     (
@@ -107,36 +88,73 @@ def _by_value(value: str) -> Verdict | None:
 
 
 def _by_secret_name(name: str, value: str) -> Verdict | None:
-    if not _has_secret_word(name):
+    normalised, parts = _normalise(name), _split(name)
+    if not words.SECRET_MENTION.search(normalised):
         return None
-    *_, last = words = name.upper().split("_")
-    about = _ATTRIBUTE_WORD.fullmatch(last)
-    if (about and _is_never_secret(value)) or _BOOLEAN.fullmatch(value + ""):
+    plain, last = value + "", parts[-1] if parts else ""
+    if _describes_secret(parts, last, plain):
         return Verdict(Kind.SETTING, "it only describes a secret")
-    if about or "PUBLIC" in words or not _SECRET_WORD.fullmatch(last):
+    may_describe = words.BOOLEAN.fullmatch(plain) or words.FILE.fullmatch(last)
+    if may_describe or "PUBLIC" in normalised or not words.SECRET_WORD.fullmatch(last):
         return Verdict(None, "its name mentions a secret, but may only describe it")
     return Verdict(Kind.SECRET, "its name says so")
 
 
+def _describes_secret(parts: Sequence[str], last: str, plain: str) -> bool:
+    """Return whether the value *plain* is of the kind that the name announces, and no secret."""
+    if words.BOOLEAN.fullmatch(plain):
+        return any(map(words.SWITCH.fullmatch, parts)) or _matches(words.SWITCH_END, last)
+    if words.QUANTITY.fullmatch(last) or words.COUNTED.fullmatch("_".join(parts)):
+        return _matches(words.NUMBER, plain)
+    if words.PLACE.fullmatch(last):
+        return _matches(words.ADDRESS, plain) or _matches(words.PLAIN_URL, plain)
+    return _matches(words.FILE, last) and _matches(words.PATH, plain) and not _looks_random(plain)
+
+
 def _by_setting(name: str, value: str) -> Verdict:
-    url = _url(value + "")
-    if _is_never_secret(value) or (url is not None and url.hostname):
+    parts, plain = _split(name), value + ""
+    if _is_never_secret(parts, plain):
         return Verdict(Kind.SETTING, "its value is a number, a switch or an address")
-    if _looks_random(value):
+    if _looks_random(plain):
         return Verdict(None, "its value looks random")
-    if _SETTING_WORD.fullmatch(name.upper().rpartition("_")[2]):
+    may_have_password = words.USER_AND_PASSWORD.search(plain)
+    if parts and words.SETTING.fullmatch(parts[-1]) and not may_have_password:
         return Verdict(Kind.SETTING, "its name says so")
+    if words.PATH.fullmatch(plain):
+        return Verdict(Kind.SETTING, "its value is a path")
     return Verdict(None, "neither its name nor its value decides")
 
 
+def _is_never_secret(parts: Sequence[str], plain: str) -> bool:
+    """Return whether the value *plain* has a form that no secret under such a name has."""
+    url = _url(plain)
+    if url is not None and url.hostname:
+        return True
+    if words.NUMBER.fullmatch(plain) and any(map(words.SETTING.fullmatch, parts)):
+        return True
+    forms = (words.BOOLEAN, words.CHOICE, words.SHORT_NUMBER, words.ADDRESS)
+    return any(_matches(form, plain) for form in forms)
+
+
+def _split(name: str) -> list[str]:
+    """Return the words of *name* in upper case, without numbers and innocent words."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    parts = (part.strip("0123456789") for part in re.split(r"[^A-Z0-9]+", _normalise(parted)))
+    return [part for part in parts if part]
+
+
+def _normalise(name: str) -> str:
+    """Return *name* in upper case, without accents and without words that look like secrets."""
+    letters = unicodedata.normalize("NFKD", name.upper().replace("Ł", "L").replace("Ø", "O"))
+    return words.INNOCENT.sub("_", "".join(filterfalse(unicodedata.combining, letters)))
+
+
 def _has_secret_word(name: str) -> bool:
-    return any(map(_SECRET_WORD.fullmatch, re.split(r"[_.-]", name.upper())))
+    return any(map(words.SECRET_WORD.fullmatch, _split(name)))
 
 
-def _is_never_secret(value: str) -> bool:
-    """Return whether *value* is a switch, a number or an address, forms that no secret has."""
-    plain = value + ""
-    return any(form.fullmatch(plain) for form in (_BOOLEAN, _NUMBER, _ADDRESS))
+def _matches(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.fullmatch(text) is not None
 
 
 def _url(value: str) -> SplitResult | None:
