@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,10 +21,11 @@ from vault.declare.errors import suggest
 from vault.declare.repository import Repository
 from vault.declare.schema.model import ServiceDeclaration
 from vault.dotenv import swap
+from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.parse import DotenvFile
-from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
+from vault.dotenv.plan import Ask, ImportPlan, build_import_plan
 from vault.dotenv.provided import DATABASE, provided_to_new
 
 #: Answer to the question for the application's folder, for a service without a config.
@@ -140,7 +141,8 @@ class EnvCreation:
                 f"{text}; to create it from {file.path}, pass --create with --owner and "
                 f"--description, or declare it with: strongroom new service {service}"
             )
-        self._print(summarise(self._plan_new(file, lambda *_: Kind.SKIP)))
+        plan = self._plan_new(file, lambda *_: Kind.SKIP)
+        self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))
         typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
 
     def _plan_new(self, file: DotenvFile, ask: Ask | None) -> ImportPlan:
@@ -206,19 +208,21 @@ def new_service(
     )
 
 
-def summarise(plan: ImportPlan) -> str:
+def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
     """Return one line about what *plan* makes of the file.
 
     Args:
         plan: The import.
+        unclear: Variables that the plan skips because their kind is not known yet.
 
     """
-    unclear = len(plan.variables(Kind.SKIP))
+    skipped = [name for name in plan.variables(Kind.SKIP) if name not in unclear]
     variables = ", ".join(each.name for each in plan.replaced.values())
     counts = [
         f"{len(plan.secrets)} secrets",
         f"{len(plan.variables(Kind.SETTING))} settings",
         *([f"{variables} of this machine's servers"] if plan.replaced else []),
-        *([f"{unclear} unclear"] if unclear else []),
+        *([f"skipped {', '.join(skipped)}"] if skipped else []),
+        *([f"{len(unclear)} unclear"] if unclear else []),
     ]
     return f"{plan.scope.service}: {', '.join(counts)}"

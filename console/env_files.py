@@ -26,9 +26,10 @@ from console.questions import has_terminal
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
+from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import declared_variables
-from vault.dotenv.plan import Choices, ImportPlan, build_import_plan
+from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.dotenv.provided import Provided
 from vault.reconcile.credentials import APPLY_ROLE

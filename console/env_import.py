@@ -22,7 +22,8 @@ from console.questions import has_terminal
 from console.show import show_use
 from console.steps import Steps
 from vault.dotenv import parse
-from vault.dotenv.plan import Choices, ImportPlan
+from vault.dotenv.choices import Choices
+from vault.dotenv.plan import ImportPlan
 
 out = Console(soft_wrap=True, highlight=False)
 
@@ -147,6 +148,7 @@ def import_env(
     root: Root = operate.DEFAULT_ROOT,
     secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
     setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="leave this one in the file")] = None,
     finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
     create: Annotated[
         bool, typer.Option("--create", help="in dev: declare the service if it is not, and start")
@@ -161,6 +163,6 @@ def import_env(
     if finish:
         EnvFiles(service, env, root, out).finish_import(file)
         return
-    choices = Choices(frozenset(secret or ()), frozenset(setting or ()))
+    choices = Choices(*(frozenset(each or ()) for each in (secret, setting, skip)))
     options = CreationOptions(create, owner, description, key or (), config)
     EnvImport(scope, root, choices, options).run(file)

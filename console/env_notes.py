@@ -11,6 +11,7 @@ from vault.declare.schema.model import ServiceDeclaration
 from vault.dotenv.classify import Kind
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.text import setting_text
+from vault.dotenv.variable_names import secret_name
 
 #: Format of a config file → the line of its template that has a secret.
 _LINES = {
@@ -56,7 +57,7 @@ def find_local_settings(
 
     """
     for name in plan.variables(Kind.SETTING):
-        value = settings.get(names.secret_name(name))
+        value = settings.get(secret_name(name))
         if value is not None and setting_text(value) != plan.file.variables[name].value.reveal():
             yield (
                 f"{name} is {value} in the config file, as this machine's server needs it; the "

@@ -27,9 +27,10 @@ from tests.support.servers.server_program import server_program
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
+from vault.dotenv.choices import Choices
 from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.export import Exported, export
-from vault.dotenv.plan import Choices, ImportPlan, build_import_plan
+from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, ValuesDiffer, service_reader
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.desired.desired import desired_resources
@@ -301,6 +302,25 @@ def test_second_import_changes_nothing_and_reports_it(shop: Shop) -> None:
     assert shop.lines[-1] == expected
     assert (shop.stored(), [shop.metadata(name) for name in sorted(SECRETS)]) == before
     assert shop.apply() == 0
+
+
+def test_skipped_and_mapped_names_are_imported_and_finished(shop: Shop) -> None:
+    shop.env.write_text("apiKey=hunter2\nSAML2_IDP_x509=hunter3\n2fa-pin='hunter4'\npageSize=20\n")
+    choices = Choices(secrets=frozenset({"SAML2_IDP_x509"}), skipped=frozenset({"2fa-pin"}))
+    for is_first in (True, False):
+        declared = declared_variables(shop.declaration(), shop.scope)
+        file = parse.read(shop.env)
+        known = choices if is_first else Choices(skipped=choices.skipped)
+        plan = build_import_plan(file, declared, known)
+        assert import_.run(plan, shop.target(), shop.lines.append) is is_first
+        assert shop.env.read_text() == "2fa-pin='hunter4'\npageSize=20\n"
+    assert shop.read("api-key") == "hunter2"
+    assert shop.read("saml2-idp-x509") == "hunter3"
+    assert "note: 2fa-pin was skipped: it stays in the file and is not declared" in shop.lines
+    assert shop.declaration().settings(shop.scope)["page-size"] == 20
+    assert "hunter" not in (shop.folder / ".env.example").read_text()
+    assert shop.finish()
+    assert not swap.backup_path(shop.env).exists()
 
 
 def test_import_does_not_write_an_equal_value_again(shop: Shop) -> None:

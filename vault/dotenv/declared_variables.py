@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app_integration import names
 from app_integration.names import Scope
@@ -34,6 +34,19 @@ class DeclaredVariables:
         """Return the secret of *variable* in this environment, or None if there is none."""
         name, source = self.secrets.get(variable, (None, None))
         return name if source and source.exists_in(self.scope.environment) else None
+
+    def under(self, names_in_file: Mapping[str, str]) -> DeclaredVariables:
+        """Return the same secrets and settings, by the names that a file has for their variables.
+
+        Args:
+            names_in_file: Variable → its name in the file.
+
+        """
+        return replace(
+            self,
+            secrets={names_in_file.get(name, name): each for name, each in self.secrets.items()},
+            settings={names_in_file.get(name, name): each for name, each in self.settings.items()},
+        )
 
     @property
     def secret_names(self) -> list[str]:

@@ -10,6 +10,7 @@ from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
 from vault.dotenv.provided import SERVERS
 from vault.dotenv.text import secret_comments, setting_text
+from vault.dotenv.variable_names import declared_form, secret_name
 
 
 def find_notes(
@@ -43,6 +44,8 @@ def find_notes(
             )
         if kinds[name] is Kind.SKIP:
             yield f"{name} was skipped: it stays in the file and is not declared"
+        elif declared_form(name) != name:
+            yield _mapping(name, kinds[name])
     secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
     for line in secret_comments(file, secrets) if secrets else ():
         yield f"the comment on line {line} may contain a secret; the new file omits it"
@@ -52,3 +55,17 @@ def find_notes(
             f"{SERVERS.get(secret, 'server')} of its own, so the file's value is not used; "
             "it stays in the backup only"
         )
+
+
+def _mapping(name: str, kind: Kind) -> str:
+    """Return the remark about a variable whose declared form differs from its name."""
+    declared, form = secret_name(name), declared_form(name)
+    if kind is Kind.SECRET:
+        return (
+            f"{name} becomes the secret {declared}: the service reads it by "
+            f'get_secret("{declared}"), and export-env writes it as {form}'
+        )
+    return (
+        f"{name} becomes the setting {declared}: the file keeps it as {name}, and export-env "
+        f"writes it as {form}"
+    )

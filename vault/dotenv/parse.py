@@ -27,6 +27,7 @@ from vault.declare.errors import FileError
 _NOT_PARSED: Final = (
     "is not NAME=value, or has an open quote or text after a closing quote; correct the line"
 )
+_UPPER_CASE: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -167,11 +168,15 @@ def _statement(binding: Binding) -> Statement:
     return Statement(text, binding.original.line + blank.count("\n"), binding.key)
 
 
+def _safe_name(name: str) -> str:
+    return name if _UPPER_CASE.fullmatch(name) else "the variable"
+
+
 class _Reader:
     """Collector of variables in the order of the file, which expands references.
 
-    Error texts contain neither values nor invalid names, because an invalid name may be part of a
-    value: the second line of a key that is not in quotes looks like a variable.
+    Error texts contain no values, and only names in upper case, because another name may be part of
+    a value: the second line of a key that is not in quotes looks like a variable.
     """
 
     def __init__(self) -> None:
@@ -179,32 +184,10 @@ class _Reader:
 
     def add(self, name: str, raw: str | None, line: int) -> Iterator[str]:
         """Add the variable of the statement ``name=raw``, or return the faults that prevent it."""
-        problem = self._check_name(name)
-        if problem:
-            yield problem
-        elif raw is None:
+        if raw is None:
             yield "is a name without '='; write NAME= for an empty value, or remove it"
         else:
             yield from self._add_value(name, raw, line)
-
-    def _check_name(self, name: str) -> str | None:
-        try:
-            secret = names.secret_name(name)
-        except InvalidName:
-            return "the name of the variable must be upper-case letters, digits and '_'"
-        variable = names.variable_name(secret)
-        if variable == name:
-            return None
-        if variable in self.variables:
-            line = self.variables[variable].line
-            return (
-                f"the variable becomes the secret {secret!r}, as {variable} on line {line} does; "
-                "rename one of the two, or remove it"
-            )
-        return (
-            "the variable would be exported under another name, in upper case and without '_' at "
-            "its ends; rename it here and where the application reads it"
-        )
 
     def _add_value(self, name: str, raw: str, line: int) -> Iterator[str]:
         # Allow the empty name, because no environment has it and its default always applies. The
@@ -212,14 +195,14 @@ class _Reader:
         used = {atom.name for atom in parse_variables(raw) if isinstance(atom, Reference)} - {""}
         if not used <= self.variables.keys():
             yield (
-                f"{name} uses a ${{…}} that is not set above it in this file, so its value came "
-                "from the process environment; write the value out"
+                f"{_safe_name(name)} uses a ${{…}} that is not set above it in this file, so its "
+                "value came from the process environment; write the value out"
             )
             return
         known = {each: self.variables[each].value.reveal() for each in used}
         value = Secret("".join(atom.resolve(known) for atom in parse_variables(raw)))
         try:
-            names.check_secret_value(name, value)
+            names.check_secret_value(_safe_name(name), value)
         except InvalidName as error:
             yield str(error)
             return

@@ -7,18 +7,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from app_integration import names
-from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.edit.service_file import Spec
-from vault.declare.errors import join_names, suggest
+from vault.declare.errors import join_names
 from vault.declare.schema.secret_sources import Derived, SecretSource
+from vault.dotenv.choices import Choices, check_choices
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.notes import find_notes
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
 from vault.dotenv.provided import Provided
+from vault.dotenv.variable_names import check_names, names_in_file, secret_name
 
 #: Asks the operator: variable and reason for the question → ``secret``, ``setting`` or ``skip``.
 Ask = Callable[[str, str], str]
@@ -26,14 +26,6 @@ Ask = Callable[[str, str], str]
 _GIVEN: Final[Spec] = {"source": "given"}
 #: Text that ``str(int(text))`` returns unchanged.
 _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Decisions that the operator passed in advance, by name of the variable."""
-
-    secrets: frozenset[str] = frozenset()
-    settings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +91,20 @@ def build_import_plan(
 
     Raises:
         ConfigurationError: If a choice names no variable, or contradicts another one.
-        InvalidDotenv: If a variable is unclear and *ask* is None, or the declaration does not
-            allow its kind. It lists each such variable with its line.
+        InvalidDotenv: If a name is invalid or two names become the same, a variable is unclear and
+            *ask* is None, or the declaration does not allow its kind. It lists each such variable
+            with its line.
 
     """
     choices, provided = choices or Choices(), provided or Provided()
-    kinds = _decide_kinds(file, declared, _check_choices(choices, file, declared), ask, provided)
+    declared = declared.under(names_in_file(file, choices.skipped))
+    known = {*declared.secrets, *declared.settings}
+    check_choices(choices, file.path, file.variables, known)
+    check_names(file, choices.skipped)
+    kinds = _decide_kinds(file, declared, choices, ask, provided)
     _reject_invalid(file, kinds, declared)
     secrets = {
-        declared.secret_name(name) or names.secret_name(name): file.variables[name]
+        declared.secret_name(name) or secret_name(name): file.variables[name]
         for name, kind in kinds.items()
         if kind is Kind.SECRET
     }
@@ -129,20 +126,6 @@ def build_import_plan(
     )
 
 
-def _check_choices(choices: Choices, file: DotenvFile, declared: DeclaredVariables) -> Choices:
-    both = choices.secrets & choices.settings
-    if both:
-        raise ConfigurationError(
-            f"--secret and --setting are both passed for {join_names(both)}; pass one of them"
-        )
-    variables = {*file.variables, *declared.secrets, *declared.settings}
-    for name in sorted((choices.secrets | choices.settings) - variables):
-        near = suggest(name, [each.lower() for each in variables])
-        hint = f"; did you mean {near.upper()}?" if near else ""
-        raise ConfigurationError(f"{file.path} sets no variable {name!r}{hint}")
-    return choices
-
-
 def _decide_kinds(
     file: DotenvFile,
     declared: DeclaredVariables,
@@ -156,9 +139,10 @@ def _decide_kinds(
         for name, variable in file.variables.items()
     }
     kinds = {name: verdict.kind for name, verdict in verdicts.items() if verdict.kind}
-    guessed = kinds.keys() - choices.settings - declared.settings.keys()
+    guessed = kinds.keys() - choices.settings - choices.skipped - declared.settings.keys()
     _propagate_secrets(file, kinds, (verdicts.keys() - kinds.keys()) | guessed)
     kinds |= _ask_kinds(file, {n: v for n, v in verdicts.items() if n not in kinds}, ask)
+    kinds |= _ask_kinds(file, _contains_skipped(file, kinds, guessed), ask)
     _propagate_secrets(file, kinds, guessed)
     return {name: kinds[name] for name in file.variables}
 
@@ -167,9 +151,9 @@ def _verdict(
     variable: Variable, declared: DeclaredVariables, choices: Choices, provided: Provided
 ) -> Verdict:
     name = variable.name
-    if name in choices.secrets | choices.settings:
-        kind = Kind.SECRET if name in choices.secrets else Kind.SETTING
-        return Verdict(kind, f"--{kind} says so")
+    chosen = choices.kind(name)
+    if chosen:
+        return Verdict(chosen, f"--{chosen} says so")
     if name in declared.secrets:
         return Verdict(Kind.SECRET, "it is declared as one")
     guess = classify(name, variable.value)
@@ -190,6 +174,22 @@ def _propagate_secrets(
     for name in candidates:
         if any(kinds.get(used) is Kind.SECRET for used in file.variables[name].uses):
             kinds[name] = Kind.SECRET
+
+
+def _contains_skipped(
+    file: DotenvFile, kinds: Mapping[str, Kind], guessed: Collection[str]
+) -> dict[str, Verdict]:
+    """Return the guessed settings that contain what was skipped and may be a secret."""
+    secret = {
+        name
+        for name, kind in kinds.items()
+        if kind is Kind.SKIP and classify(name, file.variables[name].value).kind is not Kind.SETTING
+    }
+    return {
+        name: Verdict(None, f"it contains the value of {min(used)}, which is skipped")
+        for name in guessed
+        if kinds[name] is Kind.SETTING and (used := secret & file.variables[name].uses)
+    }
 
 
 def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None) -> dict[str, Kind]:
@@ -245,7 +245,7 @@ def _find_problem(
     """Return why *variable* cannot be of that *kind*, or None if it can."""
     name, (secret, source) = variable.name, declared.secrets.get(variable.name, (None, None))
     if kind is not Kind.SECRET:
-        if secret:
+        if secret and kind is Kind.SETTING:
             return f"{name} is declared as the secret {secret}; do not pass --setting for it"
         used = sorted(each for each in variable.uses if kinds[each] is Kind.SECRET)
         return _contained_secret(name, used[0], declared) if used else None
@@ -264,7 +264,7 @@ def _new_settings(
     file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
 ) -> dict[str, Spec]:
     return {
-        names.secret_name(name): _setting_spec(variable.value.reveal())
+        secret_name(name): _setting_spec(variable.value.reveal())
         for name, variable in file.variables.items()
         if kinds[name] is Kind.SETTING and name not in declared.settings
     }

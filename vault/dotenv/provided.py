@@ -11,6 +11,7 @@ from app_integration import names
 from app_integration.secret import Secret
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
+from vault.dotenv.variable_names import names_in_file, secret_name
 
 DATABASE: Final = "database-url"
 #: Secrets that a local deployment provides, and the server that each belongs to.
@@ -35,13 +36,13 @@ class Provided:
 
     def has(self, variable: Variable) -> bool:
         """Return whether *variable* is one of these secrets."""
-        return names.secret_name(variable.name) in self.values
+        return secret_name(variable.name) in self.values
 
     def replaces(self, variable: Variable) -> bool:
         """Return whether the file's value is not used, because it belongs to another server."""
         if not self.has(variable):
             return False
-        own = self.values[names.secret_name(variable.name)]
+        own = self.values[secret_name(variable.name)]
         return own is None or not _same_server(variable.value, own)
 
 
@@ -54,7 +55,8 @@ def provided_to_new(file: DotenvFile) -> Provided:
         file: The ``.env`` file.
 
     """
-    url = file.variables.get(names.variable_name(DATABASE))
+    name = names_in_file(file, ()).get(names.variable_name(DATABASE), "")
+    url = file.variables.get(name)
     has_database = url is not None and is_postgresql(url.value)
     return Provided({name: None for name in SERVERS if name != DATABASE or has_database})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +18,12 @@ from app_integration.errors import ConfigurationError
 from vault.dotenv import parse
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.parse import Variable
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.provided import Provided
 from vault.dotenv.text import assignment, remove_secrets
+from vault.dotenv.variable_names import names_in_file, secret_name
 from vault.dotenv.worktree import check_ignored
 
 #: Receives one line of progress, which never contains a value.
@@ -90,7 +92,8 @@ def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
     write_private(backup_path(path), plan.file.content, owner=owner)
     say(f"kept the old file as {backup_path(path)}")
     _publish(path, remove_secrets(plan.file, plan.variables(Kind.SECRET)), status)
-    say(f"replaced {path} by a file with its settings only")
+    others = " and skipped variables" if plan.variables(Kind.SKIP) else ""
+    say(f"replaced {path} by a file with its settings{others} only")
     return True
 
 
@@ -126,28 +129,27 @@ def finish(
     if not backup.exists():
         say(f"nothing to finish: {backup} does not exist")
         return False
-    old = parse.read(backup)
-    _check_nothing_lost(old, path, declared)
+    old, now = parse.read(backup), parse.read(path).variables
+    declared = declared.under(names_in_file(old, now))
+    _check_nothing_lost(old, path, now, declared)
     expected = {
-        secret: variable.value
+        secret: variable
         for name, variable in old.variables.items()
-        if (secret := declared.secret_name(name))
+        if (secret := declared.secret_name(name)) and not _is_kept(variable, now)
     }
-    replaced = [
-        secret
-        for secret, value in expected.items()
-        if (provided or Provided()).has(old.variables[names.variable_name(secret)])
-        and not values_equal(read(secret), value)
+    kept = [
+        expected.pop(secret)
+        for secret, variable in list(expected.items())
+        if (provided or Provided()).has(variable) and not values_equal(read(secret), variable.value)
     ]
-    kept = {secret: expected.pop(secret) for secret in replaced}
     hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
-    verify_values(expected, read, hint)
+    verify_values({name: each.value for name, each in expected.items()}, read, hint)
     say(f"{len(expected)} secrets have the same values on the server as in the file")
     if kept:
-        lines = (assignment(names.variable_name(name), value) for name, value in kept.items())
-        write_private(backup, "".join(lines))
+        write_private(backup, "".join(assignment(each.name, each.value) for each in kept))
+        secrets = ", ".join(secret_name(each.name) for each in kept)
         say(
-            f"{backup} keeps {', '.join(kept)} only, whose values are nowhere else; "
+            f"{backup} keeps {secrets} only, whose values are nowhere else; "
             "delete it when you need them no more"
         )
         return True
@@ -156,8 +158,14 @@ def finish(
     return True
 
 
-def _check_nothing_lost(old: parse.DotenvFile, path: Path, declared: DeclaredVariables) -> None:
-    now = parse.read(path).variables
+def _is_kept(variable: Variable, now: Mapping[str, Variable]) -> bool:
+    """Return whether the new file still has *variable*, because it was skipped."""
+    return variable.name in now and values_equal(now[variable.name].value, variable.value)
+
+
+def _check_nothing_lost(
+    old: parse.DotenvFile, path: Path, now: Mapping[str, Variable], declared: DeclaredVariables
+) -> None:
     lost = [
         name
         for name in old.variables

@@ -16,8 +16,9 @@ from console.new_repository import NewRepository
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 from vault.dotenv import parse
+from vault.dotenv.choices import Choices
 from vault.dotenv.parse import InvalidDotenv
-from vault.dotenv.plan import Choices, ImportPlan
+from vault.dotenv.plan import ImportPlan
 
 ENV = "DATABASE_URL=postgres://ada:hunter2@db/labels\nAPI_TOKEN=hunter3\nODD=hunter4\nPORT=80\n"
 ODD = Choices(secrets=frozenset({"ODD"}))
@@ -177,6 +178,21 @@ def test_terminal_is_asked_after_the_file_was_classified(
     config = team.repository.load().service("labels").config
     assert config is not None
     assert config.interpreter(team.repository.root).exists()
+
+
+def test_skipped_variable_is_named_and_not_counted_as_unclear(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_terminal(monkeypatch, present=True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: None)
+    monkeypatch.setattr(typer, "prompt", answering(team, {}))
+    team.env.write_text("apiKey=hunter2\n2fa-pin=hunter3\nODD=hunter4\n")
+    team.create(
+        CreationOptions(owner="ada", description="Prints."),
+        Choices(skipped=frozenset({"2fa-pin"})),
+    )
+    assert team.said[0] == "labels: 1 secrets, 0 settings, skipped 2fa-pin, 1 unclear"
+    assert list(team.repository.load().service("labels").secrets) == ["api-key", "odd"]
 
 
 def test_terminal_is_not_asked_about_a_file_with_a_fault(

@@ -16,7 +16,7 @@ from console import env_import, operate
 from console.env_creation import CreationOptions
 from console.env_import import EnvImport
 from console.local_agent import ValuesMissing
-from vault.dotenv.plan import Choices
+from vault.dotenv.choices import Choices
 
 SCOPE = Scope("labels", Environment.DEV)
 

@@ -298,8 +298,8 @@ COMMANDS: Final = {
     "environments template": "ENV --out",
     "export-env": "--service --env --reason --out --root",
     "image": "--tag",
-    "import-env": "FILE --service --env --root --secret --setting --finish --create --owner "
-    "--description --key --config",
+    "import-env": "FILE --service --env --root --secret --setting --skip --finish --create "
+    "--owner --description --key --config",
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl --colour",

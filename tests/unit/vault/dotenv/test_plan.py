@@ -8,10 +8,11 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
+from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.parse import InvalidDotenv, parse
-from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
+from vault.dotenv.plan import Ask, ImportPlan, build_import_plan
 from vault.dotenv.provided import Provided
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
@@ -193,3 +194,96 @@ def test_choice_of_a_kind_keeps_the_files_value() -> None:
     assert (list(chosen.secrets), chosen.replaced) == (["redis-url"], {})
     setting = planned(text, provided=PROVIDED, settings=frozenset({"REDIS_URL"}))
     assert list(setting.new_settings) == ["redis-url"]
+
+
+MIXED = "SAML2_IDP_x509=hunter2\napiKey=hunter3\napiUrl=https://api.example.com\nPORT_=80\n"
+
+
+def test_names_in_other_forms_are_mapped_with_a_note() -> None:
+    plan = planned(MIXED, secrets=frozenset({"SAML2_IDP_x509"}))
+    assert {name: each.name for name, each in plan.secrets.items()} == {
+        "saml2-idp-x509": "SAML2_IDP_x509",
+        "api-key": "apiKey",
+    }
+    assert list(plan.new_settings) == ["api-url", "port"]
+    assert plan.notes[0] == (
+        "SAML2_IDP_x509 becomes the secret saml2-idp-x509: the service reads it by "
+        'get_secret("saml2-idp-x509"), and export-env writes it as SAML2_IDP_X509'
+    )
+    assert plan.notes[2] == (
+        "apiUrl becomes the setting api-url: the file keeps it as apiUrl, and export-env writes it "
+        "as API_URL"
+    )
+
+
+def test_mapped_name_is_known_as_the_declared_one() -> None:
+    plan = planned("dbPassword=hunter2\nbase_url=https://shop.example.com\n")
+    assert list(plan.secrets) == ["db-password"]
+    assert not plan.new_secrets
+    assert not plan.new_settings
+
+
+def test_two_names_of_one_variable_are_rejected_unless_one_is_skipped() -> None:
+    text = "apiKey=hunter2\nAPI_KEY=hunter3\n"
+    with pytest.raises(InvalidDotenv) as caught:
+        planned(text)
+    assert str(caught.value) == (
+        ".env:2: API_KEY becomes 'api-key', as apiKey on line 1 does; rename one of the two, or "
+        "pass --skip API_KEY, or --skip apiKey"
+    )
+    plan = planned(text, skipped=frozenset({"apiKey"}))
+    assert {name: each.name for name, each in plan.secrets.items()} == {"api-key": "API_KEY"}
+    assert plan.variables(Kind.SKIP) == ["apiKey"]
+
+
+@pytest.mark.parametrize(
+    "name", ["API_TOKEN", "DB_PASSWORD", "BASE_URL", "2FA-ü.x", "DATABASE_URL"]
+)
+def test_skipped_variable_is_neither_declared_nor_imported(name: str) -> None:
+    plan = planned(f"{name}=hunter2\nPORT=80\n", skipped=frozenset({name}))
+    assert (plan.kinds[name], plan.secrets, list(plan.new_settings)) == (Kind.SKIP, {}, ["port"])
+    assert f"{name} was skipped: it stays in the file and is not declared" in plan.notes
+
+
+def test_skipped_variable_that_contains_a_secret_is_rejected() -> None:
+    with pytest.raises(InvalidDotenv, match="LINK contains the value of the secret DB_PASSWORD"):
+        planned("DB_PASSWORD=a\nLINK=x${DB_PASSWORD}\n", skipped=frozenset({"LINK"}))
+
+
+def test_setting_with_the_value_of_a_skipped_secret_is_asked_about() -> None:
+    text = "API_TOKEN=hunter2\nPORT=80\nLINK=https://a.example.com/${API_TOKEN}/${PORT}\n"
+    skipped = frozenset({"API_TOKEN", "PORT"})
+    with pytest.raises(InvalidDotenv) as caught:
+        planned(text, skipped=skipped)
+    assert str(caught.value) == (
+        ".env:3: LINK may be a secret: it contains the value of API_TOKEN, which is skipped; "
+        "pass --secret LINK, or --setting LINK"
+    )
+    assert planned(text, skipped=skipped | {"LINK"}).variables(Kind.SETTING) == []
+    assert list(planned(text, skipped=skipped, settings=frozenset({"LINK"})).new_settings)
+    assert list(planned(text, skipped=frozenset({"PORT"})).secrets) == ["api-token", "link"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (
+            Choices(skipped=frozenset({"apikey"})),
+            ".env sets no variable 'apikey'; did you mean apiKey?",
+        ),
+        (Choices(skipped=frozenset({"JWT_SECRET"})), ".env sets no variable 'JWT_SECRET'"),
+        (
+            Choices(skipped=frozenset({"apiKey"}), secrets=frozenset({"apiKey"})),
+            "--secret and --skip are both passed for apiKey; pass one of them",
+        ),
+        (
+            Choices(skipped=frozenset({"apiKey"}), settings=frozenset({"apiKey"})),
+            "--setting and --skip are both passed for apiKey; pass one of them",
+        ),
+    ],
+)
+def test_skip_of_another_name_is_rejected(choices: Choices, message: str) -> None:
+    file = parse(Path(".env"), b"apiKey=hunter2\n2fa-pin=hunter3\n")
+    with pytest.raises(ConfigurationError) as caught:
+        build_import_plan(file, DECLARED, choices)
+    assert str(caught.value) == message

@@ -12,6 +12,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
 from vault.dotenv import parse, swap
+from vault.dotenv.choices import Choices
 from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
@@ -202,3 +203,43 @@ def test_finish_keeps_a_backup_with_a_variable_that_would_be_lost(env: Path) -> 
     with pytest.raises(ConfigurationError, match="PORT would be lost"):
         finish(env, reads(db_password="hunter22"))
     assert swap.backup_path(env).exists()
+
+
+MIXED = "# Ours\ndbPassword=hunter22\nDATABASE_URL='a b'  # mine\n2fa-pin=hunter3\nbaseUrl=x\n"
+
+
+def test_skipped_and_mapped_variables_survive_swap_and_finish(env: Path) -> None:
+    env.write_text(MIXED)
+    declared = declared_variables(DECLARATION, SCOPE)
+    choices = Choices(skipped=frozenset({"DATABASE_URL", "2fa-pin"}))
+    swap.swap(build_import_plan(parse.read(env), declared, choices), quiet)
+    assert env.read_text() == MIXED.replace("dbPassword=hunter22\n", "")
+    example = swap.example_path(env).read_text()
+    assert 'baseUrl="x"\n' in example
+    assert '# DB_PASSWORD: get_secret("db-password")\n' in example
+    assert swap.finish(env, declared, reads(db_password="hunter22").__getitem__, quiet)
+    assert not swap.backup_path(env).exists()
+
+
+def test_finish_compares_a_mapped_variable_with_the_server(env: Path) -> None:
+    env.write_text("dbPassword=hunter22\n")
+    swap.swap(planned(env), quiet)
+    with pytest.raises(ValuesDiffer, match="db-password"):
+        swap.finish(
+            env,
+            declared_variables(DECLARATION, SCOPE),
+            reads(db_password="hunter23").__getitem__,
+            quiet,
+        )
+    assert swap.backup_path(env).exists()
+
+
+def test_finish_keeps_a_replaced_value_under_the_files_name(env: Path) -> None:
+    env.write_text("databaseUrl=postgres://ada:hunter22@db/shop\n")
+    provided = Provided({"database-url": None})
+    declared = declared_variables(DECLARATION, SCOPE)
+    write = swap.backup_path(env).write_bytes
+    write(env.read_bytes())
+    env.write_text("")
+    swap.finish(env, declared, reads(database_url="postgres://own").__getitem__, quiet, provided)
+    assert swap.backup_path(env).read_text().startswith("databaseUrl=")
