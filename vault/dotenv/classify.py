@@ -89,13 +89,13 @@ def _by_value(value: str) -> Verdict | None:
 
 def _by_secret_name(name: str, value: str) -> Verdict | None:
     normalised, parts = _normalise(name), _split(name)
-    if not words.SECRET_MENTION.search(normalised):
+    if not words.SECRET_MENTION.search(words.INNOCENT.sub("_", normalised)):
         return None
     plain, last = value + "", parts[-1] if parts else ""
     if _describes_secret(parts, last, plain):
         return Verdict(Kind.SETTING, "it only describes a secret")
     may_describe = words.BOOLEAN.fullmatch(plain) or words.FILE.fullmatch(last)
-    if may_describe or "PUBLIC" in normalised or not words.SECRET_WORD.fullmatch(last):
+    if may_describe or "PUBLIC" in normalised or not _is_secret_word(last):
         return Verdict(None, "its name mentions a secret, but may only describe it")
     return Verdict(Kind.SECRET, "its name says so")
 
@@ -137,20 +137,24 @@ def _is_never_secret(parts: Sequence[str], plain: str) -> bool:
 
 
 def _split(name: str) -> list[str]:
-    """Return the words of *name* in upper case, without numbers and innocent words."""
+    """Return the words of *name* in upper case, without numbers."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     parts = (part.strip("0123456789") for part in re.split(r"[^A-Z0-9]+", _normalise(parted)))
     return [part for part in parts if part]
 
 
 def _normalise(name: str) -> str:
-    """Return *name* in upper case, without accents and without words that look like secrets."""
+    """Return *name* in upper case and without accents."""
     letters = unicodedata.normalize("NFKD", name.upper().replace("Ł", "L").replace("Ø", "O"))
-    return words.INNOCENT.sub("_", "".join(filterfalse(unicodedata.combining, letters)))
+    return "".join(filterfalse(unicodedata.combining, letters))
 
 
 def _has_secret_word(name: str) -> bool:
-    return any(map(words.SECRET_WORD.fullmatch, _split(name)))
+    return any(map(_is_secret_word, _split(name)))
+
+
+def _is_secret_word(word: str) -> bool:
+    return _matches(words.SECRET_WORD, word) and not words.INNOCENT.fullmatch(word)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> bool:
