@@ -64,7 +64,9 @@ def get_secret(
         name: Lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
         force_refresh: Send a request even if a cached value is fresh.
         default: Returned unchanged if the server holds no value under *name*. It is not used if the
-            name is denied or the server is unavailable.
+            server is unavailable, nor if the name is denied. In development a denied name, which
+            may only be undeclared, has its default, with a warning, if neither the environment nor
+            ``.env`` has it.
         version: An older version, counted from 1; None for the current one. AWS has no numbers.
         field: A key of the entry other than ``value``, for entries that other tools write.
         as_type: Type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic

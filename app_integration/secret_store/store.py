@@ -69,7 +69,7 @@ class SecretStore:
             scope: The service and environment, for metrics.
             rule: Returns the policy rule that grants a name, for errors; None leaves it out.
             declared: The only names that may be requested; None for any.
-            development: Whether a later source may answer for a name that the server denies.
+            development: Whether a later source, then a default, may answer for a denied name.
             limits: Limits of the cache and of requests.
             ttls: Name → seconds for which the secret is fresh, in place of ``cache_ttl``.
             registry: The registry that each value is added to, for redaction.
@@ -84,10 +84,10 @@ class SecretStore:
         background = clock is time.monotonic
         owner = scope.service if scope is not None else ""
         config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {}, owner)
-        self.fetcher = Fetcher(Chain(sources, development=development), config)
+        self.fetcher = Fetcher(chain := Chain(sources, development=development), config)
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
-        self.releaser = Releaser(self._access_recorder)
+        self.releaser = Releaser(self._access_recorder, has_fallback=chain.has_fallback)
         self._check_required = partial(check_required, rule=rule)
         self._declared = declared
         self._clock = clock
@@ -122,8 +122,8 @@ class SecretStore:
             name: See :func:`app_integration.names.check_secret_name`.
             force_refresh: Whether to send a request although a value is cached and fresh, or there
                 is a negative entry.
-            default: Returned as it is if *name* has no value. It is not returned if the name is
-                denied or the server is unavailable.
+            default: Returned as it is if *name* has no value. It is not returned if the server is
+                unavailable or denies the name; in development only if no later source has it.
             version: A past version; None for the current one.
             field: The key inside the entry; None for the one that holds the value.
             as_type: See :func:`.conversion.convert`; None for a :class:`Secret`.

@@ -20,6 +20,11 @@ class Chain:
         self._sources = sources
         self._development = development
 
+    @property
+    def has_fallback(self) -> bool:
+        """Return whether a further source is tried for a name that the server denies."""
+        return self._development and len(self._sources) > 1
+
     def fetch(
         self,
         name: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections import Counter
@@ -14,6 +15,7 @@ from sqlalchemy import create_engine, text
 
 import app_integration
 from app_integration import (
+    aget_secret,
     decrypt_field,
     default_client,
     encrypt_field,
@@ -29,6 +31,7 @@ from app_integration.errors import (
     SecretNotFound,
     Unreachable,
 )
+from app_integration.secret import REQUIRED
 from app_integration.settings import Limits, from_environment
 from app_integration.testing.ports import free_ports
 from tests.support.servers.deployment import Deployment
@@ -113,6 +116,33 @@ def test_get_secret_unknown_in_development_falls_back_to_environment(
     assert [info and info.source for info in sources] == ["environment", "dotenv"]
 
 
+@pytest.mark.usefixtures("default_client_on_server")
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_get_secret_undeclared_with_default_in_development_asks_environment_first(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_async: bool,
+) -> None:
+    def get(name: str) -> object:
+        if is_async:
+            return asyncio.run(aget_secret(name, default="spare-1"))
+        return get_secret(name, default="spare-1")
+
+    (tmp_path / ".env").write_text("FEATURE_TOKEN=file-1\nOTHER_TOKEN=file-2\n")
+    monkeypatch.setenv("FEATURE_TOKEN", "set-1")
+    assert get("feature-token") == "set-1"
+    assert get("other-token") == "file-2"
+    assert [get("third-token") for _ in range(2)] == ["spare-1"] * 2
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    (warning,) = [text for text in warnings if text.startswith("third-token ")]
+    assert "is denied or not declared, so its default is used" in warning
+    assert 'add path "secret/data/gaara-store/dev/third-token"' in warning
+    for value in ("spare-1", "set-1", "file-1", "file-2"):
+        assert value not in caplog.text
+
+
 def test_get_secret_without_server_in_development_falls_back(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -137,8 +167,9 @@ def test_get_secret_outside_development_has_no_fallback(
     ):
         variables = {**deployment.variables, "VAULT_ADDR": address, "ENVIRONMENT": environment}
         client = Client(replace(from_environment(variables), limits=IMPATIENT))
-        with pytest.raises(expected):
-            client.secrets.get("test-secret")
+        for default in (REQUIRED, ""):
+            with pytest.raises(expected):
+                client.secrets.get("test-secret", default=default)
         client.close()
 
 
@@ -157,7 +188,7 @@ def test_get_secret_deleted_returns_default(deployment: Deployment, service: Cli
 
 def test_get_secret_denied_has_policy_rule(service: Client) -> None:
     with pytest.raises(AccessDenied) as caught:
-        service.secrets.get("payment-key", default="")
+        service.secrets.get("payment-key")
     assert 'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }' in str(
         caught.value
     )

@@ -11,6 +11,7 @@ import pytest
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
+    AuthenticationFailed,
     InvalidName,
     Sealed,
     SecretDeleted,
@@ -135,6 +136,39 @@ def test_default_is_returned_only_for_a_name_without_a_value() -> None:
     for error in (AccessDenied("x"), Unreachable("x"), Sealed("x")):
         with pytest.raises(type(error)):
             Shop(Script(error)).store.get("smtp-password", default="")
+
+
+def test_default_for_a_denied_name_is_returned_after_the_fallback_in_development(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vault = Script(AccessDenied("the rule"))
+    shop = Shop(vault, Script(SecretNotFound("x"), "from file", name="dotenv"))
+    assert [shop.store.get("smtp-password", default="spare") for _ in range(2)] == ["spare"] * 2
+    assert vault.calls == 1
+    assert shop.outcomes() == ["default"] * 2
+    assert caplog.messages == [
+        "smtp-password is denied or not declared, so its default is used: the rule"
+    ]
+    with pytest.raises(AccessDenied, match="the rule"):
+        shop.store.get("smtp-password")
+    shop.clock.now += LIMITS.negative_ttl
+    assert shop.store.get("smtp-password", default="spare") == "from file"
+
+
+@pytest.mark.parametrize("error", [AuthenticationFailed("x"), Unreachable("x"), Sealed("x")])
+def test_default_after_the_fallback_hides_no_other_error(error: StrongroomError) -> None:
+    shop = Shop(Script(error), Script(SecretNotFound("x"), name="dotenv"))
+    with pytest.raises(type(error)):
+        shop.store.get("smtp-password", default="")
+
+
+def test_default_for_a_denied_name_is_not_returned_outside_development(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = Script(SecretNotFound("x"), name="rendered")
+    with pytest.raises(AccessDenied):
+        Shop(Script(AccessDenied("x")), file, development=False).store.get("a", default="")
+    assert not caplog.messages
 
 
 def test_info_names_the_source_of_a_fallback() -> None:
