@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app_integration import names
 from app_integration._internal import aws_variables, kms_keys, server_urls
+from app_integration._internal.limit_variables import read_limits
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.variables import (
     read_choice,
@@ -228,7 +229,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         kms_keys=kms_keys.read_kms_keys(env),
         sources=sources,
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
-        limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
+        limits=_limits(env, scope),
     )
 
 
@@ -245,6 +246,12 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
 
 def _environment(env: Mapping[str, str]) -> Environment:
     return names.parse_environment(require_variable(env, "ENVIRONMENT"))
+
+
+def _limits(env: Mapping[str, str], scope: Scope) -> Limits:
+    limits = DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits()
+    changes: Any = read_limits(env)
+    return replace(limits, **changes)
 
 
 def _sources(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -47,17 +47,6 @@ with open(sys.argv[1], "a") as file:
     file.write(f"{os.getpid()} {os.environ.get('SMTP_PASSWORD')} {open(sys.argv[2]).read()}\\n")
 signal.pause()
 """
-#: The command as it is, for values that are fresh for a second.
-SOON: Final = """
-import os, sys
-from dataclasses import replace
-from app_integration.program.command import find_places, run
-from app_integration.settings import Limits, from_environment
-settings = replace(from_environment(os.environ), limits=Limits(cache_ttl=1.0))
-places = find_places(settings, ["smtp-password", "jwt-secret"], [f"jwt-secret={sys.argv[2]}"])
-command = [sys.executable, "-c", sys.argv[3], *sys.argv[1:3]]
-sys.exit(run(settings, places, command, restarts=True))
-"""
 
 
 @dataclass
@@ -210,7 +199,8 @@ def test_program_reads_the_terminal(runner: Runner) -> None:
 
 def test_program_is_restarted_with_the_new_value(runner: Runner) -> None:
     notes, path = runner.folder / "notes", runner.folder / "jwt"
-    command = [sys.executable, "-P", "-c", SOON, str(notes), str(path), NOTE]
+    options = ("--restart-on-change", "--name", NAME, "--file", f"jwt-secret={path}")
+    command = [*runner.command(*options, program=NOTE), str(notes), str(path)]
     started: list[list[str]] = []
 
     def starts(count: int) -> bool:
@@ -218,7 +208,7 @@ def test_program_is_restarted_with_the_new_value(runner: Runner) -> None:
         return len(started) == count
 
     notes.write_text("")
-    with runner.start(command) as process:
+    with runner.start(command, STRONGROOM_LIMIT_CACHE_TTL="1") as process:
         wait_until(lambda: starts(1), "the first start")
         runner.deployment.write_secret(NAME, "rotated-1")
         wait_until(lambda: starts(2), "the restart")

@@ -1,0 +1,90 @@
+"""Limits of time and memory that a service may change by variables."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+
+_PREFIX: Final = "STRONGROOM_LIMIT_"
+_DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Values that a limit may have.
+
+    Attributes:
+        unit: What is counted, for messages.
+        least: The smallest value.
+        most: The largest value.
+        is_whole: Whether it must be a whole number.
+
+    """
+
+    unit: str
+    least: float
+    most: float
+    is_whole: bool = False
+
+    def parse(self, name: str, text: str) -> float:
+        """Return the value that *text* is.
+
+        Raises:
+            ConfigurationError: If it is no number, or out of the range.
+
+        """
+        try:
+            value = int(text) if self.is_whole else float(text)
+        except ValueError:
+            value = None
+        if value is None or not isfinite(value) or not self.least <= value <= self.most:
+            number = "a whole number" if self.is_whole else "a number"
+            raise ConfigurationError(
+                f"{name} is {text!r}; expected {number}{self.unit} from {self.least:.12g} to"
+                f" {self.most:.12g}"
+            )
+        return value
+
+
+_SHARE: Final = ", the share of a TTL,"
+#: Variable → values of the limit. A shorter cache or a longer deadline suits some services; other
+#: limits keep a server or this process from harm.
+RANGES: Final[Mapping[str, Range]] = {
+    "STRONGROOM_LIMIT_CACHE_ENTRIES": Range(" of secrets", 1, 2**20, is_whole=True),
+    "STRONGROOM_LIMIT_CACHE_TTL": Range(" of seconds", 1, _DAY),
+    "STRONGROOM_LIMIT_DATA_KEY_AGE": Range(" of seconds", 60, 30 * _DAY),
+    "STRONGROOM_LIMIT_DATA_KEY_CACHE": Range(" of data keys", 1, 2**20, is_whole=True),
+    "STRONGROOM_LIMIT_DATA_KEY_MESSAGES": Range(" of values", 1, 2**32, is_whole=True),
+    "STRONGROOM_LIMIT_DEADLINE": Range(" of seconds", 0.1, 300),
+    "STRONGROOM_LIMIT_INDEX_REFRESH": Range(" of seconds", 1, _DAY),
+    "STRONGROOM_LIMIT_LEASE_ROTATE_AT": Range(_SHARE, 0.1, 0.9),
+    "STRONGROOM_LIMIT_NEGATIVE_TTL": Range(" of seconds", 0, 3600),
+    "STRONGROOM_LIMIT_STALE_LIMIT": Range(" of seconds", 0, 7 * _DAY),
+}
+#: Variable → field of ``Limits``.
+FIELDS: Final = {name: name.removeprefix(_PREFIX).lower() for name in RANGES}
+
+
+def read_limits(env: Mapping[str, str]) -> dict[str, float]:
+    """Return the limits that variables change, by their field. An empty variable changes nothing.
+
+    Raises:
+        ConfigurationError: If a variable is unknown, or its value out of the limit's range.
+
+    """
+    for name in env:
+        if name.startswith(_PREFIX) and name not in RANGES:
+            raise _unknown(name)
+    found = ((name, allowed, env.get(name)) for name, allowed in RANGES.items())
+    return {FIELDS[name]: allowed.parse(name, text) for name, allowed, text in found if text}
+
+
+def _unknown(name: str) -> ConfigurationError:
+    near = difflib.get_close_matches(name, RANGES, 1, 0.9)
+    hint = f"did you mean {near[0]}?" if near else f"those that one may: {', '.join(RANGES)}"
+    return ConfigurationError(f"{name}: no variable changes this limit; {hint}")
