@@ -8,7 +8,6 @@ field of type ``SecretStr`` hides it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -16,18 +15,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app_integration._api import secrets
 from app_integration.errors import SecretNotFound
+from app_integration.integrations.marked_fields import (
+    FromStrongroom,
+    MarkedField,
+    Path,
+    find_marked_fields,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class FromStrongroom:
-    """Mark of a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
-
-    Attributes:
-        name: The name of the secret; by default that of the field, with ``-`` for ``_``.
-
-    """
-
-    name: str = ""
+__all__ = ["FromStrongroom", "StrongroomSource"]
 
 
 class StrongroomSource(PydanticBaseSettingsSource):
@@ -48,12 +43,16 @@ class StrongroomSource(PydanticBaseSettingsSource):
             settings_cls: The settings class whose fields are marked.
             get: Returns a secret by its name.
 
+        Raises:
+            ConfigurationError: If a mark is where no single value belongs, as in a list.
+
         """
         super().__init__(settings_cls)
         self._get = get
+        self._marked = find_marked_fields(settings_cls)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the secret of one field, as pydantic-settings requires.
+        """Return the secret of one field of the settings class, as pydantic-settings requires.
 
         Args:
             field: The field with its marks.
@@ -64,19 +63,31 @@ class StrongroomSource(PydanticBaseSettingsSource):
             and False, because the value is not JSON.
 
         """
-        for mark in field.metadata:
-            if isinstance(mark, FromStrongroom):
-                name = mark.name or field_name.replace("_", "-")
-                try:
-                    return self._get(name), field_name, False
-                except SecretNotFound:
-                    break
-        return None, field_name, False
+        marked = next((each for each in self._marked if each.field is field), None)
+        return (None if marked is None else self._read(marked)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the secrets of all marked fields that have one, by field name."""
-        found = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        """Return the secrets of all marked fields that have one, as input of the settings class."""
+        found: dict[str, Any] = {}
+        for marked in self._marked:
+            value = self._read(marked)
+            if value is not None:
+                _put(found, marked.places[0], value)
+        return found
+
+    def _read(self, marked: MarkedField) -> Any:
+        try:
+            return self._get(_get_secret_name(marked))
+        except SecretNotFound:
+            return None
+
+
+def _get_secret_name(marked: MarkedField) -> str:
+    return marked.mark.name or "/".join(marked.names).lower().replace("_", "-")
+
+
+def _put(tree: dict[Any, Any], place: Path, value: Any) -> None:
+    """Set the value at *place*; an index is a key too, because pydantic only subscribes."""
+    for key in place[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[place[-1]] = value

@@ -1,0 +1,186 @@
+"""Fields of a settings class, at any depth, whose values are secrets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from itertools import product
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from pydantic import AliasChoices, AliasPath
+from pydantic.fields import FieldInfo
+
+from app_integration.errors import ConfigurationError
+
+#: Keys, and indexes of an AliasPath, that lead to a value in the input of a settings class.
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromStrongroom:
+    """Mark of a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
+
+    Attributes:
+        name: The name of the secret; by default that of the field in lower case, with ``-`` for
+            ``_``, after those of the fields that it is nested in: ``smtp/password``.
+
+    """
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedField:
+    """A field to be filled with a secret.
+
+    Attributes:
+        mark: Its mark.
+        field: Its description by pydantic.
+        names: Its name, after those of the fields that it is nested in.
+        places: Where pydantic looks for its value; the secret is put in the first.
+
+    """
+
+    mark: FromStrongroom
+    field: FieldInfo
+    names: tuple[str, ...]
+    places: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model with the way to it from the settings class, which is the first of *owners*."""
+
+    kind: Any
+    owners: tuple[Any, ...]
+    names: tuple[str, ...] = ()
+    places: tuple[Path, ...] = ((),)
+
+    def refuse(self, name: str, reason: str) -> ConfigurationError:
+        """Return the error for the field *name* of this model."""
+        way = ".".join((self.owners[0].__name__, *self.names, name))
+        return ConfigurationError(f"{way} cannot be filled with a secret: {reason}")
+
+
+def find_marked_fields(settings: type[Any]) -> list[MarkedField]:
+    """Return the marked fields of a settings class and of the models nested in it.
+
+    Raises:
+        ConfigurationError: If a mark is where no single value belongs: in a list, a dict, a union
+            of models, a recursive model or another marked field.
+
+    """
+    return list(_walk(_Model(settings, (settings,))))
+
+
+def _walk(model: _Model) -> Iterator[MarkedField]:
+    if not getattr(model.kind, "__pydantic_complete__", True) and hasattr(
+        model.kind, "model_rebuild"
+    ):
+        model.kind.model_rebuild()
+    fields: dict[str, FieldInfo] = model.kind.__pydantic_fields__
+    config = _get_config(model.kind)
+    shared = Counter(key for name in fields for key in {*_get_keys(name, fields[name], config)})
+    for name, field in fields.items():
+        kinds, metadata = _split(field.annotation)
+        marks = [each for each in (*field.metadata, *metadata) if isinstance(each, FromStrongroom)]
+        if not marks and not _has_mark(field.annotation, []):
+            continue
+        keys = sorted(_get_keys(name, field, config), key=lambda key: shared[key])
+        if shared[keys[0]] > 1:
+            raise model.refuse(name, "another field has its alias; allow to set both by name")
+        inner = replace(
+            model,
+            names=(*model.names, name),
+            places=tuple(outer + key for outer, key in product(model.places, keys)),
+        )
+        if not marks:
+            yield from _walk(_enter(model, inner, name, kinds))
+        elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
+            raise model.refuse(name, "it has more than one mark; keep one of them")
+        else:
+            yield MarkedField(marks[0], field, inner.names, inner.places)
+
+
+def _enter(model: _Model, inner: _Model, name: str, kinds: list[Any]) -> _Model:
+    """Return the one model that a field without a mark can hold.
+
+    Raises:
+        ConfigurationError: If its type is none of a model, ``Model | None``, and a recursion.
+
+    """
+    if len(kinds) != 1 or not hasattr(kinds[0], "__pydantic_fields__"):
+        raise model.refuse(name, "a mark is in its type; mark the field, or use a single model")
+    if kinds[0] in model.owners:
+        raise model.refuse(name, "its model has a mark and contains itself; mark the field")
+    return replace(inner, kind=kinds[0], owners=(*model.owners, kinds[0]))
+
+
+def _split(annotation: Any) -> tuple[list[Any], list[Any]]:
+    """Return the types that *annotation* unites, without None, and their metadata."""
+    annotation = getattr(annotation, "__value__", annotation)  # of a TypeAliasType
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        kinds, more = _split(inner)
+        return kinds, [*metadata, *more]
+    if get_origin(annotation) in {Union, UnionType}:
+        parts = [_split(each) for each in get_args(annotation)]
+        return [kind for kinds, _ in parts for kind in kinds], [
+            m for _, more in parts for m in more
+        ]
+    return ([] if annotation is type(None) else [annotation]), []
+
+
+def _has_mark(annotation: Any, seen: list[Any]) -> bool:
+    """Return whether a value of the type *annotation* has a marked part.
+
+    Args:
+        annotation: A type, or an element of its metadata.
+        seen: The types that were looked at before; this one is added.
+
+    """
+    annotation = getattr(annotation, "__value__", annotation)
+    if isinstance(annotation, FromStrongroom):
+        return True
+    if any(annotation is each for each in seen):
+        return False
+    seen.append(annotation)
+    return any(_has_mark(part, seen) for part in _get_parts(annotation))
+
+
+def _get_parts(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return [*get_args(annotation), *annotation.__metadata__]
+    fields = getattr(annotation, "__pydantic_fields__", None)
+    if fields is not None:
+        return [part for each in fields.values() for part in (each.annotation, *each.metadata)]
+    # Only these have fields for pydantic. The annotations of other classes are their own affair.
+    if isinstance(annotation, type) and (
+        is_dataclass(annotation) or is_typeddict(annotation) or hasattr(annotation, "_fields")
+    ):
+        return [*get_type_hints(annotation, include_extras=True).values()]
+    return [*get_args(annotation)]
+
+
+def _get_config(kind: Any) -> Any:
+    return getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+
+
+def _get_keys(name: str, field: FieldInfo, config: Any) -> list[Path]:
+    """Return the keys of the field's value in the input of its model, as pydantic looks them up."""
+    alias = field.validation_alias if config.get("validate_by_alias") is not False else None
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias else []
+    keys = [tuple(each.path) if isinstance(each, AliasPath) else (each,) for each in choices]
+    by_name = config.get("validate_by_name", config.get("populate_by_name"))
+    return [*keys, (name,)] if by_name or not keys else keys
