@@ -11,25 +11,28 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
-from app_integration.errors import SecretNotFound
+from app_integration.errors import SecretNotFound, WrongType
 from app_integration.integrations.marked_fields import (
     FromStrongroom,
     MarkedField,
     Path,
     find_marked_fields,
 )
+from app_integration.secret import REDACTED, Secret
 
 __all__ = ["FromStrongroom", "StrongroomSource"]
 
 
-class StrongroomSource(PydanticBaseSettingsSource):
+class StrongroomSource(EnvSettingsSource):
     """A source for ``settings_customise_sources`` that reads one secret for each marked field.
 
-    A field whose secret has no value gets it from the next source or from its default. All other
-    errors of :mod:`app_integration.errors` are raised unchanged.
+    The text of a secret is converted to the field's type as that of an environment variable is. No
+    request is sent for a field that an earlier source has set. A field whose secret has no value
+    gets it from the next source or from its default. All other errors of
+    :mod:`app_integration.errors` are raised unchanged.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class StrongroomSource(PydanticBaseSettingsSource):
             ConfigurationError: If a mark is where no single value belongs, as in a list.
 
         """
-        super().__init__(settings_cls)
+        # The base class converts values. It looks at no variable, as it has none and no delimiter.
+        super().__init__(settings_cls, env_nested_delimiter="")
+        self.env_vars = {}
         self._get = get
         self._marked = find_marked_fields(settings_cls)
 
@@ -60,19 +65,26 @@ class StrongroomSource(PydanticBaseSettingsSource):
 
         Returns:
             The secret, or None if the field has no mark or its secret no value; the field's name;
-            and False, because the value is not JSON.
+            and False, because the field's type decides whether the value is JSON.
 
         """
         marked = next((each for each in self._marked if each.field is field), None)
         return (None if marked is None else self._read(marked)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the secrets of all marked fields that have one, as input of the settings class."""
+        """Return the secrets of all marked fields that have one, as input of the settings class.
+
+        Raises:
+            WrongType: If the type of a field needs JSON, and its secret is none.
+
+        """
         found: dict[str, Any] = {}
         for marked in self._marked:
-            value = self._read(marked)
-            if value is not None:
-                _put(found, marked.places[0], value)
+            if any(_is_set(self.current_state, place) for place in marked.places):
+                continue
+            text = self._read(marked)
+            if text is not None:
+                _put(found, marked.places[0], _hide(self._convert(marked, text)))
         return found
 
     def _read(self, marked: MarkedField) -> Any:
@@ -81,9 +93,57 @@ class StrongroomSource(PydanticBaseSettingsSource):
         except SecretNotFound:
             return None
 
+    def _convert(self, marked: MarkedField, text: Any) -> Any:
+        try:
+            return self.prepare_field_value(marked.names[-1], marked.field, text, False)
+        except ValueError:  # it is raised below, because the parser's error holds the text
+            pass
+        raise WrongType(
+            f"the value of {_get_secret_name(marked)} is no JSON, which the type of the field "
+            f"{'.'.join(marked.names)} needs; write JSON, or mark the field with NoDecode too"
+        )
+
+
+class _HiddenDict(dict[Any, Any]):
+    """The value of a secret that is a JSON object; it hides its value as a Secret does."""
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+    def copy(self) -> _HiddenDict:
+        """Return a copy that is hidden too; pydantic-settings merges sources with it."""
+        return _HiddenDict(self)
+
+
+class _HiddenList(list[Any]):
+    """The value of a secret that is a JSON array; it hides its value as a Secret does."""
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+
+def _hide(value: Any) -> Any:
+    """Return *value* so that a traceback with local variables does not show it."""
+    if isinstance(value, dict):
+        return _HiddenDict(value)
+    if isinstance(value, list):
+        return _HiddenList(value)
+    return Secret(value) if type(value) is str else value  # a Secret stays as it is
+
 
 def _get_secret_name(marked: MarkedField) -> str:
     return marked.mark.name or "/".join(marked.names).lower().replace("_", "-")
+
+
+def _is_set(state: Any, place: Path) -> bool:
+    """Return whether *state* has a value at *place*, or a whole that includes it."""
+    for key in place:
+        if not isinstance(state, dict):
+            return True
+        if key not in state:
+            return False
+        state = state[key]
+    return True
 
 
 def _put(tree: dict[Any, Any], place: Path, value: Any) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from enum import Enum
+from traceback import TracebackException
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pytest
 from pydantic import (
     AliasChoices,
     AliasPath,
     BaseModel,
+    BeforeValidator,
     Field,
+    Json,
     SecretStr,
     ValidationError,
     create_model,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
-from app_integration.errors import AccessDenied, ConfigurationError, SecretNotFound
+from app_integration.errors import AccessDenied, ConfigurationError, SecretNotFound, WrongType
 from app_integration.integrations.pydantic_settings import FromStrongroom, StrongroomSource
 from app_integration.secret import Secret
 
@@ -35,6 +44,8 @@ def get(name: str) -> Secret:
 
 
 class Sourced(BaseSettings):
+    environment_first: ClassVar[bool] = False
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -44,7 +55,10 @@ class Sourced(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (as above)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, StrongroomSource(settings_cls, get), env_settings
+        source = StrongroomSource(settings_cls, get)
+        if cls.environment_first:
+            return init_settings, env_settings, source
+        return init_settings, source, env_settings
 
 
 def make(name: str, config: Any = None, **fields: Any) -> Any:
@@ -265,3 +279,136 @@ def test_fields_that_share_an_alias_are_set_by_name_or_refused() -> None:
     assert shared().model_dump() == {"one": "1", "two": "2"}
     with pytest.raises(ConfigurationError, match=r"Shared\.one.*alias"):
         make("Shared", one=one, two=two)()
+
+
+class Colour(Enum):
+    RED = 1
+
+
+class Account(BaseModel):
+    user: str
+    scopes: list[str] = []
+
+
+def split(text: Any) -> Any:
+    return text.split(",")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "value"),
+    [
+        (list[str], '["a", "b"]', ["a", "b"]),
+        (list[int] | None, "[1, 2]", [1, 2]),
+        (dict[str, int], '{"a": 1}', {"a": 1}),
+        (dict[str, Any], '{"a": {"b": "c"}}', {"a": {"b": "c"}}),
+        (Account, '{"user": "shop", "scopes": ["read"]}', Account(user="shop", scopes=["read"])),
+        (Account | None, '{"user": "shop"}', Account(user="shop")),
+        (list[str] | str, "no JSON", "no JSON"),
+        (Json[list[int]], "[1]", [1]),
+        (Annotated[list[str], NoDecode, BeforeValidator(split)], "a,b", ["a", "b"]),
+        (int, "25", 25),
+        (bool, "true", True),
+    ],
+)
+def test_value_is_converted_as_that_of_an_environment_variable_is(
+    annotation: Any, text: str, value: object
+) -> None:
+    SECRETS.update({"field": text, "part/field": text})
+    marked = Annotated[annotation, FromStrongroom()]
+    assert make("Converted", field=(marked, ...))().field == value
+    part = create_model("Part", field=(marked, ...))
+    assert make("Converted", part=(part, ...))().part.field == value
+
+
+def test_value_is_converted_for_a_strict_class_and_an_enum() -> None:
+    SECRETS.update({"number": "25", "text": "25", "colour": "RED"})
+    strict = make(
+        "Strict",
+        {"strict": True, "env_parse_enums": True},
+        number=(Annotated[int, FromStrongroom()], ...),
+        text=(Annotated[str, FromStrongroom()], ...),
+        colour=(Annotated[Colour, FromStrongroom()], ...),
+    )
+    assert strict().model_dump() == {"number": 25, "text": "25", "colour": Colour.RED}
+
+
+def test_value_that_is_no_json_is_of_the_wrong_type() -> None:
+    SECRETS["part/field"] = CANARY
+    part = create_model("Part", field=(Annotated[list[str], FromStrongroom()], ...))
+    with pytest.raises(WrongType, match=r"part/field.*part.field.*JSON") as caught:
+        make("Wrong", part=(part, ...))()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert CANARY not in show(caught.value)
+
+
+def show(error: BaseException) -> str:
+    """Return all that a report of *error* may contain."""
+    return "".join(TracebackException.from_exception(error, capture_locals=True).format())
+
+
+# They are no local variables, as a traceback shows those of the test.
+TEXTS = {
+    "as-text": CANARY,
+    "as-list": f'["{CANARY}"]',
+    "as-dict": f'{{"a": "{CANARY}"}}',
+    "as-model": f'{{"user": "{CANARY}"}}',
+}
+
+
+def test_value_in_a_traceback_is_hidden_whatever_its_type() -> None:
+    SECRETS.update(TEXTS)
+    fields = {
+        name.replace("-", "_"): (Annotated[kind, FromStrongroom()], ...)
+        for name, kind in zip(TEXTS, [str, list[str], dict[str, str], Account], strict=True)
+    }
+    with pytest.raises(ValidationError) as caught:
+        make("Incomplete", {"strict": True}, **fields, missing=(int, ...))()
+    assert CANARY not in show(caught.value)
+
+
+def test_arguments_win_before_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "7")
+    shop = Shop(jwt_secret=SecretStr("given as argument"), mail="given", port=1)
+    assert (shop.mail, shop.port, REQUESTS) == ("given", 1, [])
+
+
+@pytest.mark.parametrize("case", ALIASES)
+@pytest.mark.parametrize("value", ["given", ""])
+def test_arguments_by_alias_win_before_a_request(case: str, value: str) -> None:
+    arguments: dict[str, Any] = {
+        "path": {"shop": {"keys": ["", value]}},
+        "choices": {"SHOP": value},
+        "choice of a path": {"b": value},
+    }
+    aliased = make("Aliased", api_key=ALIASES[case])
+    given = aliased(**arguments.get(case, {"shopKey": value}))
+    assert (given.api_key, REQUESTS) == (value, [])
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [{"login": {"password": "x"}}, {"login": Login(password="x")}, Mail(login=Login(password="x"))],
+)
+def test_arguments_of_nested_models_win_before_a_request(mail: Any) -> None:
+    deep = Deep(mail=mail, spare=None, queue={"url": "amqp:"}, password=None)
+    assert (deep.mail.login.password, deep.spare, REQUESTS) == ("x", None, [])
+
+
+def test_environment_that_comes_first_wins_before_a_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class First(Deep):
+        environment_first = True
+        key: Annotated[str, FromStrongroom(), Field(alias="SHOP_KEY")]
+
+    variables = {
+        "MAIL__LOGIN__PASSWORD": "a",
+        "SPARE": '{"login": {"password": "b"}}',
+        "QUEUE__URL": "c",
+        "SHOP_KEY": "d",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    first: Any = First()
+    assert (first.mail.login.password, first.spare.login.password) == ("a", "b")
+    assert (first.queue.url, first.key, REQUESTS) == ("c", "d", ["password"])
