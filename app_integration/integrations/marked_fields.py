@@ -45,14 +45,14 @@ class MarkedField:
     """A field to be filled with a secret.
 
     Attributes:
-        mark: Its mark.
+        secret: The name of the secret.
         field: Its description by pydantic.
         names: Its name, after those of the fields that it is nested in.
         places: Where pydantic looks for its value; the secret is put in the first.
 
     """
 
-    mark: FromStrongroom
+    secret: str
     field: FieldInfo
     names: tuple[str, ...]
     places: tuple[Path, ...]
@@ -110,7 +110,8 @@ def _walk(model: _Model) -> Iterator[MarkedField]:
         elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
             raise model.refuse(name, "it has more than one mark; keep one of them")
         else:
-            yield MarkedField(marks[0], field, inner.names, inner.places)
+            secret = marks[0].name or "/".join(inner.names).lower().replace("_", "-")
+            yield MarkedField(secret, field, inner.names, inner.places)
 
 
 def _enter(model: _Model, inner: _Model, name: str, kinds: list[Any]) -> _Model:

@@ -1,8 +1,8 @@
 """A pydantic-settings source that reads fields marked :class:`FromStrongroom` with ``get_secret``.
 
-The source returns each value as a :class:`~app_integration.secret.Secret`, so that a
-ValidationError does not show it. A field of type ``str`` then holds the value in plain text; a
-field of type ``SecretStr`` hides it.
+The source returns each value as a :class:`~app_integration.secret.Secret`, and the errors of the
+settings class hold no value of any field. A field of type ``str`` then holds the value in plain
+text; a field of type ``SecretStr`` hides it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
 from app_integration.errors import SecretNotFound, WrongType
+from app_integration.integrations.hidden_errors import HidingValidator
 from app_integration.integrations.marked_fields import (
     FromStrongroom,
     MarkedField,
@@ -55,6 +56,7 @@ class StrongroomSource(EnvSettingsSource):
         self.env_vars = {}
         self._get = get
         self._marked = find_marked_fields(settings_cls)
+        _hide_errors(settings_cls, self._marked)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the secret of one field of the settings class, as pydantic-settings requires.
@@ -89,7 +91,7 @@ class StrongroomSource(EnvSettingsSource):
 
     def _read(self, marked: MarkedField) -> Any:
         try:
-            return self._get(_get_secret_name(marked))
+            return self._get(marked.secret)
         except SecretNotFound:
             return None
 
@@ -99,7 +101,7 @@ class StrongroomSource(EnvSettingsSource):
         except ValueError:  # it is raised below, because the parser's error holds the text
             pass
         raise WrongType(
-            f"the value of {_get_secret_name(marked)} is no JSON, which the type of the field "
+            f"the value of {marked.secret} is no JSON, which the type of the field "
             f"{'.'.join(marked.names)} needs; write JSON, or mark the field with NoDecode too"
         )
 
@@ -122,6 +124,14 @@ class _HiddenList(list[Any]):
         return REDACTED
 
 
+def _hide_errors(settings: type[BaseSettings], fields: list[MarkedField]) -> None:
+    """Wrap the validator of the class, because a source has no other part in the validation."""
+    validator = settings.__pydantic_validator__
+    if not isinstance(validator, HidingValidator):
+        hiding: Any = HidingValidator(validator, fields)
+        settings.__pydantic_validator__ = hiding
+
+
 def _hide(value: Any) -> Any:
     """Return *value* so that a traceback with local variables does not show it."""
     if isinstance(value, dict):
@@ -129,10 +139,6 @@ def _hide(value: Any) -> Any:
     if isinstance(value, list):
         return _HiddenList(value)
     return Secret(value) if type(value) is str else value  # a Secret stays as it is
-
-
-def _get_secret_name(marked: MarkedField) -> str:
-    return marked.mark.name or "/".join(marked.names).lower().replace("_", "-")
 
 
 def _is_set(state: Any, place: Path) -> bool:
