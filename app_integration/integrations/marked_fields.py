@@ -33,11 +33,16 @@ class FromStrongroom:
 
     Attributes:
         name: The name of the secret; by default that of the field in lower case, with ``-`` for
-            ``_``, after those of the fields that it is nested in: ``smtp/password``.
+            ``_``, after those of the fields that it is nested in: ``smtp/password``. An alias does
+            not change it.
+        version: See :func:`~app_integration.get_secret`.
+        field: See :func:`~app_integration.get_secret`.
 
     """
 
     name: str = ""
+    version: int | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class MarkedField:
     """A field to be filled with a secret.
 
     Attributes:
+        mark: Its mark.
         secret: The name of the secret.
         field: Its description by pydantic.
         names: Its name, after those of the fields that it is nested in.
@@ -52,6 +58,7 @@ class MarkedField:
 
     """
 
+    mark: FromStrongroom
     secret: str
     field: FieldInfo
     names: tuple[str, ...]
@@ -60,61 +67,78 @@ class MarkedField:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A model with the way to it from the settings class, which is the first of *owners*."""
+    """A model with the way to it from the settings class, which is the first of *owners*.
+
+    The names of its secrets start with *prefix*.
+    """
 
     kind: Any
     owners: tuple[Any, ...]
+    prefix: str
+    delimiter: str
     names: tuple[str, ...] = ()
     places: tuple[Path, ...] = ((),)
 
-    def refuse(self, name: str, reason: str) -> ConfigurationError:
-        """Return the error for the field *name* of this model."""
-        way = ".".join((self.owners[0].__name__, *self.names, name))
+    def at_field(self, name: str, keys: list[Path]) -> _Model:
+        """Return this model with the way to its field *name*, which pydantic finds at *keys*."""
+        return replace(
+            self,
+            prefix=self.prefix + _to_secret_name(name),
+            names=(*self.names, name),
+            places=tuple(outer + key for outer, key in product(self.places, keys)),
+        )
+
+    def refuse(self, reason: str) -> ConfigurationError:
+        """Return the error for the field that the way leads to."""
+        way = ".".join((self.owners[0].__name__, *self.names))
         return ConfigurationError(f"{way} cannot be filled with a secret: {reason}")
 
 
-def find_marked_fields(settings: type[Any]) -> list[MarkedField]:
+def find_marked_fields(
+    settings: type[Any], prefix: str = "", delimiter: str = "/"
+) -> list[MarkedField]:
     """Return the marked fields of a settings class and of the models nested in it.
+
+    Args:
+        settings: The settings class.
+        prefix: The start of all names that the fields give to secrets.
+        delimiter: What separates the names of nested fields in them.
 
     Raises:
         ConfigurationError: If a mark is where no single value belongs: in a list, a dict, a union
             of models, a recursive model or another marked field.
 
     """
-    return list(_walk(_Model(settings, (settings,))))
+    return list(_walk(_Model(settings, (settings,), _to_secret_name(prefix), delimiter)))
 
 
 def _walk(model: _Model) -> Iterator[MarkedField]:
-    if not getattr(model.kind, "__pydantic_complete__", True) and hasattr(
-        model.kind, "model_rebuild"
-    ):
-        model.kind.model_rebuild()
-    fields: dict[str, FieldInfo] = model.kind.__pydantic_fields__
+    fields = _get_fields(model.kind)
     config = _get_config(model.kind)
-    shared = Counter(key for name in fields for key in {*_get_keys(name, fields[name], config)})
+    keys = {name: _get_keys(name, field, config) for name, field in fields.items()}
+    counts = Counter(key for each in keys.values() for key in set(each))
     for name, field in fields.items():
-        kinds, metadata = _split(field.annotation)
-        marks = [each for each in (*field.metadata, *metadata) if isinstance(each, FromStrongroom)]
-        if not marks and not _has_mark(field.annotation, []):
-            continue
-        keys = sorted(_get_keys(name, field, config), key=lambda key: shared[key])
-        if shared[keys[0]] > 1:
-            raise model.refuse(name, "another field has its alias; allow to set both by name")
-        inner = replace(
-            model,
-            names=(*model.names, name),
-            places=tuple(outer + key for outer, key in product(model.places, keys)),
-        )
-        if not marks:
-            yield from _walk(_enter(model, inner, name, kinds))
-        elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
-            raise model.refuse(name, "it has more than one mark; keep one of them")
-        else:
-            secret = marks[0].name or "/".join(inner.names).lower().replace("_", "-")
-            yield MarkedField(secret, field, inner.names, inner.places)
+        if any(_has_mark(part, []) for part in (field.annotation, *field.metadata)):
+            own = sorted(keys[name], key=lambda key: counts[key])
+            place = model.at_field(name, own)
+            if counts[own[0]] > 1:
+                raise place.refuse("another field has its alias; let both be set by name")
+            yield from _read(place, field)
 
 
-def _enter(model: _Model, inner: _Model, name: str, kinds: list[Any]) -> _Model:
+def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
+    kinds, metadata = _split(field.annotation)
+    marks = [each for each in (*field.metadata, *metadata) if isinstance(each, FromStrongroom)]
+    if not marks:
+        yield from _walk(_enter(place, kinds))
+    elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
+        raise place.refuse("it has more than one mark; keep one of them")
+    else:
+        secret = marks[0].name or place.prefix
+        yield MarkedField(marks[0], secret, field, place.names, place.places)
+
+
+def _enter(place: _Model, kinds: list[Any]) -> _Model:
     """Return the one model that a field without a mark can hold.
 
     Raises:
@@ -122,10 +146,22 @@ def _enter(model: _Model, inner: _Model, name: str, kinds: list[Any]) -> _Model:
 
     """
     if len(kinds) != 1 or not hasattr(kinds[0], "__pydantic_fields__"):
-        raise model.refuse(name, "a mark is in its type; mark the field, or use a single model")
-    if kinds[0] in model.owners:
-        raise model.refuse(name, "its model has a mark and contains itself; mark the field")
-    return replace(inner, kind=kinds[0], owners=(*model.owners, kinds[0]))
+        raise place.refuse("a mark is in its type; mark the field, or use a single model")
+    if kinds[0] in place.owners:
+        raise place.refuse("its model has a mark and contains itself; mark the field")
+    prefix = place.prefix + place.delimiter
+    return replace(place, kind=kinds[0], owners=(*place.owners, kinds[0]), prefix=prefix)
+
+
+def _get_fields(kind: Any) -> dict[str, FieldInfo]:
+    if not getattr(kind, "__pydantic_complete__", True) and hasattr(kind, "model_rebuild"):
+        kind.model_rebuild()  # otherwise, types that are not resolved yet would hide their marks
+    found: dict[str, FieldInfo] = kind.__pydantic_fields__
+    return found
+
+
+def _to_secret_name(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _split(annotation: Any) -> tuple[list[Any], list[Any]]:

@@ -39,23 +39,42 @@ class StrongroomSource(EnvSettingsSource):
     def __init__(
         self,
         settings_cls: type[BaseSettings],
-        get: Callable[[str], Any] = secrets.get_secret,
+        get: Callable[..., Any] = secrets.get_secret,
+        *,
+        env_prefix: str = "",
+        env_nested_delimiter: str = "/",
+        env_ignore_empty: bool | None = None,
+        env_parse_none_str: str | None = None,
+        env_parse_enums: bool | None = None,
     ) -> None:
         """Create the source; no secret is read yet.
 
+        The last three options are by default those of the settings class.
+
         Args:
             settings_cls: The settings class whose fields are marked.
-            get: Returns a secret by its name.
+            get: Returns a secret by its name, and the version and field of its mark if it has them.
+            env_prefix: The start of all names that are not in a mark: ``SHOP_`` for ``shop-mail``.
+            env_nested_delimiter: What separates the names of nested fields in them.
+            env_ignore_empty: Whether an empty secret counts as one without a value.
+            env_parse_none_str: The text of a secret that stands for None.
+            env_parse_enums: Whether the text for an enum may be the name of a member.
 
         Raises:
             ConfigurationError: If a mark is where no single value belongs, as in a list.
 
         """
-        # The base class converts values. It looks at no variable, as it has none and no delimiter.
-        super().__init__(settings_cls, env_nested_delimiter="")
+        # The base class converts values. It looks at no variable: it has none, and no delimiter.
+        super().__init__(
+            settings_cls,
+            env_nested_delimiter="",
+            env_ignore_empty=env_ignore_empty,
+            env_parse_none_str=env_parse_none_str,
+            env_parse_enums=env_parse_enums,
+        )
         self.env_vars = {}
         self._get = get
-        self._marked = find_marked_fields(settings_cls)
+        self._marked = find_marked_fields(settings_cls, env_prefix, env_nested_delimiter)
         _hide_errors(settings_cls, self._marked)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -90,12 +109,17 @@ class StrongroomSource(EnvSettingsSource):
         return found
 
     def _read(self, marked: MarkedField) -> Any:
+        options = {"version": marked.mark.version, "field": marked.mark.field}
+        given = {key: value for key, value in options.items() if value is not None}
         try:
-            return self._get(marked.secret)
+            text = self._get(marked.secret, **given)
         except SecretNotFound:
             return None
+        return None if self.env_ignore_empty and text == "" else text
 
     def _convert(self, marked: MarkedField, text: Any) -> Any:
+        if text == self.env_parse_none_str:
+            return None
         try:
             return self.prepare_field_value(marked.names[-1], marked.field, text, False)
         except ValueError:  # it is raised below, because the parser's error holds the text

@@ -937,8 +937,11 @@ SIGNATURES: Final = {
     "integrations.fastapi:serve_metrics": "app",
     "integrations.flask:init": "app, model, path=",
     "integrations.flask:serve_metrics": "app",
-    "integrations.pydantic_settings:FromStrongroom": "name=",
-    "integrations.pydantic_settings:StrongroomSource": "settings_cls, get=",
+    "integrations.pydantic_settings:FromStrongroom": "name=, version=, field=",
+    "integrations.pydantic_settings:StrongroomSource": (
+        "settings_cls, get=, *, env_prefix=, env_nested_delimiter=, env_ignore_empty=, "
+        "env_parse_none_str=, env_parse_enums="
+    ),
     "integrations.sqlalchemy:CompoundIndex": (
         "name, of, *, rows, distinct=, normalise=, low_entropy="
     ),
