@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from pathlib import Path
 from traceback import TracebackException
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -40,6 +42,7 @@ from app_integration.integrations.pydantic_settings import FromStrongroom, Stron
 from app_integration.secret import Secret
 from app_integration.testing.application import MemoryApplication
 
+ROOT = Path(__file__).parents[3]
 CANARY = "canary-5b1c90"
 SECRETS: dict[str, Any] = {}
 REQUESTS: list[str] = []
@@ -811,6 +814,24 @@ def test_report_of_the_sources_hides_secrets(
     make("Debugged", key=marked(str), sub=marked(Account))()
     assert "StrongroomSource: {'key': [REDACTED], 'sub': [REDACTED]}" in caplog.text
     assert CANARY not in caplog.text
+
+
+def test_example_of_the_how_to_page_works(
+    vault: MemoryApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP__HOST", "mail.example")
+    for name in ("jwt-secret", "partner-key", "smtp/password"):
+        vault.put(name, f"{CANARY} {name}")
+    page = (ROOT / "docs/howto/Pydantic_Settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"__name__": __name__}
+    code = compile(example, "example", "exec", dont_inherit=True)
+    exec(code, names)  # noqa: S102 (the page is in this repository)
+    loaded = names["Settings"]()
+    assert loaded.smtp.host == "mail.example"
+    assert loaded.smtp.password.get_secret_value() == f"{CANARY} smtp/password"
+    assert loaded.api_key.get_secret_value() == f"{CANARY} partner-key"
+    assert CANARY not in repr(loaded)
 
 
 def test_source_reads_from_the_server_by_default(vault: MemoryApplication) -> None:
