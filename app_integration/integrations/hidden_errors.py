@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 from app_integration.integrations.marked_fields import MarkedField, Path
 from app_integration.secret import REDACTED
+
+#: The types of errors whose messages are written by pydantic, about their own input only.
+_OF_PYDANTIC: Final = {*get_args(ErrorType)} - {"assertion_error", "value_error"}
 
 
 class HidingValidator:
@@ -70,7 +74,7 @@ def _hide_line(
             if location[: len(place)] == place:
                 # The rest of the location may be a key of the value.
                 location, message = place, _describe(line["type"], field)
-    if any(text in message for text in texts):
+    if line["type"] not in _OF_PYDANTIC and any(text in message for text in texts):
         message = "the text of this error is left out, because it holds a secret"
     # Without a context, pydantic takes braces in the message as they are.
     return {

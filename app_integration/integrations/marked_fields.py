@@ -145,7 +145,8 @@ def _enter(place: _Model, kinds: list[Any]) -> _Model:
         ConfigurationError: If its type is none of a model, ``Model | None``, and a recursion.
 
     """
-    if len(kinds) != 1 or not hasattr(kinds[0], "__pydantic_fields__"):
+    is_model = len(kinds) == 1 and hasattr(kinds[0], "__pydantic_fields__")
+    if not is_model or getattr(kinds[0], "__pydantic_root_model__", False):
         raise place.refuse("a mark is in its type; mark the field, or use a single model")
     if kinds[0] in place.owners:
         raise place.refuse("its model has a mark and contains itself; mark the field")
@@ -206,8 +207,16 @@ def _get_parts(annotation: Any) -> list[Any]:
     if isinstance(annotation, type) and (
         is_dataclass(annotation) or is_typeddict(annotation) or hasattr(annotation, "_fields")
     ):
-        return [*get_type_hints(annotation, include_extras=True).values()]
+        return _get_hints(annotation)
     return [*get_args(annotation)]
+
+
+def _get_hints(kind: Any) -> list[Any]:
+    try:
+        return [*get_type_hints(kind, include_extras=True).values()]
+    except NameError:  # of a type in a place that pydantic need not resolve, or in a function
+        texts = map(str, vars(kind).get("__annotations__", {}).values())
+        return [FromStrongroom() for text in texts if FromStrongroom.__name__ in text]
 
 
 def _get_config(kind: Any) -> Any:

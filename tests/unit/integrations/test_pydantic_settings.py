@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import pickle
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
@@ -23,6 +25,7 @@ from pydantic import (
     Field,
     ImportString,
     Json,
+    RootModel,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -191,6 +194,8 @@ class Tree(BaseModel):
         list[Annotated[str, FromStrongroom()]],
         Row,
         Tree,
+        RootModel[Login],
+        RootModel[Annotated[str, FromStrongroom()]],
         Annotated[Login, FromStrongroom("login")],
         Annotated[str, FromStrongroom("one"), FromStrongroom("two")],
     ],
@@ -210,6 +215,18 @@ def test_recursive_model_without_marks_is_passed_over() -> None:
     settings = make("Site", menu=(Menu, Menu()))
     settings()
     assert REQUESTS == []
+
+
+def test_type_that_pydantic_does_not_resolve_is_passed_over() -> None:
+    @dataclasses.dataclass
+    class Unresolved:
+        part: Missing  # type: ignore[name-defined]  # noqa: F821 (as in an import for type checkers)
+
+    def call() -> Any:
+        return Unresolved
+
+    settings = make("Calling", call=(Callable[[], Unresolved], call))
+    assert settings().call is call
 
 
 def test_upper_case_field_is_named_in_lower_case() -> None:
@@ -535,6 +552,13 @@ def test_error_of_the_whole_class_without_a_secret_keeps_its_text() -> None:
     checks: Any = {"c": model_validator(mode="after")(check)}
     error = fail(create_model("Whole", __base__=Sourced, __validators__=checks, secret=SECRET))
     assert "set {host} or port" in str(error)
+
+
+def test_error_of_pydantic_keeps_its_text_beside_a_short_secret() -> None:
+    SECRETS["secret"] = "1"
+    size: Any = (Annotated[int, Field(ge=1)], 0)
+    error = fail(make("Short", secret=SECRET, size=size))
+    assert error.errors()[0]["msg"] == "Input should be greater than or equal to 1"
 
 
 def test_error_of_a_secret_without_a_value_says_which_to_write() -> None:
