@@ -128,7 +128,8 @@ def _walk(model: _Model) -> Iterator[MarkedField]:
 
 def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
     kinds, metadata = _split(field.annotation)
-    marks = [each for each in (*field.metadata, *metadata) if isinstance(each, FromStrongroom)]
+    found = [each for each in (*field.metadata, *metadata) if isinstance(each, FromStrongroom)]
+    marks = [*dict.fromkeys(found)]  # pydantic 2.10 repeats the metadata of a field that it merges
     if not marks:
         yield from _walk(_enter(place, kinds))
     elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):

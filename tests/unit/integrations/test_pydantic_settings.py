@@ -207,6 +207,12 @@ def test_mark_that_cannot_be_filled_is_refused(annotation: Any) -> None:
     assert REQUESTS == []
 
 
+def test_mark_that_is_repeated_is_one_mark() -> None:
+    SECRETS["the-key"] = CANARY
+    mark = FromStrongroom("the-key")
+    assert make("Repeated", key=(Annotated[str, mark, [], mark], ...))().key == CANARY
+
+
 def test_recursive_model_without_marks_is_passed_over() -> None:
     class Menu(BaseModel):
         entries: list[Menu] = []
