@@ -88,14 +88,14 @@ def _by_value(value: str) -> Verdict | None:
 
 
 def _by_secret_name(name: str, value: str) -> Verdict | None:
-    normalised, parts = _normalise(name), _split(name)
-    if not words.SECRET_MENTION.search(words.INNOCENT.sub("_", normalised)):
+    if not _mentions_secret(name):
         return None
-    plain, last = value + "", parts[-1] if parts else ""
+    parts, plain = _split(name), value + ""
+    last = parts[-1] if parts else ""
     if _describes_secret(parts, last, plain):
         return Verdict(Kind.SETTING, "it only describes a secret")
     may_describe = words.BOOLEAN.fullmatch(plain) or words.FILE.fullmatch(last)
-    if may_describe or "PUBLIC" in normalised or not _is_secret_word(last):
+    if may_describe or "PUBLIC" in name.upper() or not _is_secret_word(last):
         return Verdict(None, "its name mentions a secret, but may only describe it")
     return Verdict(Kind.SECRET, "its name says so")
 
@@ -137,8 +137,13 @@ def _is_never_secret(parts: Sequence[str], plain: str) -> bool:
 
 
 def _split(name: str) -> list[str]:
-    """Return the words of *name* in upper case, without numbers."""
+    """Return the words of *name* in upper case, without numbers.
+
+    A capital begins a word, except inside of a word for a secret: ``hasLo`` is no *has*.
+    """
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    if _mentions_secret(name) and not _mentions_secret(parted):
+        parted = name
     parts = (part.strip("0123456789") for part in re.split(r"[^A-Z0-9]+", _normalise(parted)))
     return [part for part in parts if part]
 
@@ -147,6 +152,10 @@ def _normalise(name: str) -> str:
     """Return *name* in upper case and without accents."""
     letters = unicodedata.normalize("NFKD", name.upper().replace("Ł", "L").replace("Ø", "O"))
     return "".join(filterfalse(unicodedata.combining, letters))
+
+
+def _mentions_secret(name: str) -> bool:
+    return words.SECRET_MENTION.search(words.INNOCENT.sub("_", _normalise(name))) is not None
 
 
 def _has_secret_word(name: str) -> bool:

@@ -93,6 +93,7 @@ REASONS = {
     "such a word behind one of a setting": ("DB_MONKEY", "hunter2", None, UNKNOWN),
     "such a word in a query": ("DATA", "https://a.b/?author=1", Kind.SETTING, PLAIN),
     "a word of two that may be one": ("PASSPORT", "hunter2", None, MAYBE_ABOUT),
+    "a word across capitals": ("hasLo", "true", None, MAYBE_ABOUT),
     "both": ("MONKEY_KEY", "x", Kind.SECRET, BY_NAME),
     "capitals for parts": ("apiKey", "x", Kind.SECRET, BY_NAME),
     "a public key in one word": ("PUBLICKEY", "x", None, MAYBE_ABOUT),

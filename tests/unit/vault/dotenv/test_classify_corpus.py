@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app_integration.secret import Secret
@@ -59,6 +59,7 @@ def test_corpus_has_secrets_in_all_styles() -> None:
     assert len(SECRETS) >= 80
 
 
+@settings(max_examples=500, deadline=None)
 @given(
     word=st.sampled_from(WORDS.split()),
     before=FILLER,
