@@ -200,7 +200,7 @@ def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None)
             file.fault(
                 name,
                 f"{name} may be a secret: {verdict.reason}; pass --secret {name}, "
-                f"or --setting {name}",
+                f"--setting {name} or --skip {name}",
             )
             for name, verdict in unsure.items()
         )

@@ -257,7 +257,7 @@ def test_setting_with_the_value_of_a_skipped_secret_is_asked_about() -> None:
         planned(text, skipped=skipped)
     assert str(caught.value) == (
         ".env:3: LINK may be a secret: it contains the value of API_TOKEN, which is skipped; "
-        "pass --secret LINK, or --setting LINK"
+        "pass --secret LINK, --setting LINK or --skip LINK"
     )
     assert planned(text, skipped=skipped | {"LINK"}).variables(Kind.SETTING) == []
     assert list(planned(text, skipped=skipped, settings=frozenset({"LINK"})).new_settings)
