@@ -89,6 +89,7 @@ REASONS = {
     "words that are not parted": ("DBPASSWORD", "x", Kind.SECRET, BY_NAME),
     "a word inside of another": ("DBAUTH", "x", None, MAYBE_ABOUT),
     "a word in other letters": ("Hasło_2", "x", Kind.SECRET, BY_NAME),
+    "a word with a stroke": ("API_nøkkel", "1234", Kind.SECRET, BY_NAME),
     "a word that contains one": ("AUTHOR_NAME", "x", Kind.SETTING, BY_NAME),
     "such a word behind one of a setting": ("DB_MONKEY", "hunter2", None, UNKNOWN),
     "such a word in a query": ("DATA", "https://a.b/?author=1", Kind.SETTING, PLAIN),
