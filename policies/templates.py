@@ -16,7 +16,7 @@ from vault.declare.errors import DeclarationError, FileError, join_names
 from vault.declare.policy_files import BASES
 from vault.declare.policy_template import PolicyTemplate
 from vault.reconcile.hcl import syntax
-from vault.reconcile.hcl.syntax import HclError
+from vault.reconcile.hcl.tree import HclError
 
 # A repository's template may compute with its variables, and nothing else: it reaches no attribute
 # with an underscore, changes no value, and without a loader it reads no file.

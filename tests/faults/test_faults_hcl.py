@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vault.reconcile.hcl.policy_rules import parse_rules
-from vault.reconcile.hcl.syntax import HclError
+from vault.reconcile.hcl.tree import HclError
 
 FOLDER = Path(__file__).parent / "hcl"
 POLICIES = sorted(FOLDER.glob("*.hcl"))

@@ -19,7 +19,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.hcl.policy_rules import Rule, parse_rules
-from vault.reconcile.hcl.syntax import HclError
+from vault.reconcile.hcl.tree import HclError
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.kv import metadata_path, read_value
 from vault.reconcile.server_time import parse_time

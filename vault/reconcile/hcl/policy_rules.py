@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from vault.declare import durations
 from vault.declare.errors import FileError, InvalidValue, join_names, suggest
-from vault.reconcile.hcl.syntax import Block, Entry, HclError, Node, parse
+from vault.reconcile.hcl import values
+from vault.reconcile.hcl.control_group import parse_control_group
+from vault.reconcile.hcl.syntax import parse
+from vault.reconcile.hcl.tree import Block, Entry, HclError, Node
 
 DENY: Final = "deny"
 CAPABILITIES: Final = frozenset(
@@ -24,7 +26,8 @@ SHORTHANDS: Final = {
     "sudo": frozenset(("create", "read", "update", "delete", "list", "sudo")),
 }
 _PATH_KEYS: Final = 2  # path "x"
-_NOT_A_TIMESTAMP: Final = ("is not a timestamp", "a timestamp such as 2030-01-31T12:00:00Z")
+_FILTER: Final = "list_scan_response_keys_filter_path"
+_KEY_IN_TEMPLATE: Final = re.compile(r"\{\{[^{}]*\.key\b[^{}]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,10 @@ def _apply_deny(capabilities: Iterable[str]) -> frozenset[str]:
 
 
 def _parse_entry(entry: Entry) -> list[Rule]:
-    if entry.keys[0] == "name" and len(entry.keys) == 1:
+    if entry.keys[0] == "name":
+        if len(entry.keys) > 1:
+            raise _LineError(entry.line, 'write a name as: name = "x"')
+        _parse_value(entry, "", values.parse_text_or_number)
         return []
     if entry.keys[0] != "path":
         raise _LineError(entry.line, _describe_unknown_key(entry.keys[0], ("path", "name")))
@@ -122,43 +128,69 @@ def _parse_entry(entry: Entry) -> list[Rule]:
         raise _LineError(
             entry.line, 'write a path as: path "secret/data/x" { capabilities = [...] }'
         )
+    _check_path(entry)
     return [_parse_rule(entry.keys[1], entry.node.value)]
 
 
+def _check_path(entry: Entry) -> None:
+    path = entry.keys[1]
+    first, *others = path.split("{{")
+    if "}}" in first or any(other.count("}}") != 1 for other in others):
+        raise _LineError(
+            entry.line, f"path {path!r}: each '{{{{' needs a '}}}}' before the next one"
+        )
+
+
 def _parse_rule(path: str, block: Block) -> Rule:
-    values: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for entry in block.entries:
         key = entry.keys[0]
-        if key not in _KEYS or len(entry.keys) > 1:
+        if key not in _KEYS:
             raise _LineError(entry.line, f"path {path!r}: {_describe_unknown_key(key, _KEYS)}")
-        if key in values:
+        if len(entry.keys) > 1 and key != "comment":
+            raise _LineError(
+                entry.line, f"path {path!r}: {key} takes no name; remove {entry.keys[1]!r}"
+            )
+        if key in found:
             raise _LineError(
                 entry.line, f"path {path!r}: {key} is set twice, first on line {lines[key]}"
             )
-        try:
-            values[key], lines[key] = _KEYS[key](entry.node), entry.line
-        except InvalidValue as error:
-            hint = f"; did you mean {error.near!r}?" if error.near else ""
-            text = f"path {path!r}: {key} {error} (expected {error.expected}{hint})"
-            raise _LineError(entry.line, text) from None
-    _check_combination(path, values, lines)
-    granted = values.pop("capabilities", frozenset()) | values.pop("policy", frozenset())
-    values.pop("comment", None)
-    constraints = frozenset((key, value) for key, value in values.items() if value is not None)
+        found[key], lines[key] = _parse_value(entry, f"path {path!r}: ", _KEYS[key]), entry.line
+    granted = found.pop("capabilities", frozenset()) | found.pop("policy", frozenset())
+    _check_combination(path, found, lines, granted)
+    constraints = frozenset((key, value) for key, value in found.items() if value is not None)
     return Rule(path.removeprefix("/"), _apply_deny(granted), constraints)
 
 
-def _check_combination(path: str, values: dict[str, Any], lines: dict[str, int]) -> None:
+def _parse_value(entry: Entry, where: str, parse_node: Callable[[Node], Hashable]) -> Hashable:
+    """Return the value of *entry*. The error begins with *where*."""
+    try:
+        return parse_node(entry.node)
+    except InvalidValue as error:
+        hint = f"; did you mean {error.near!r}?" if error.near else ""
+        text = f"{where}{entry.keys[0]} {error} (expected {error.expected}{hint})"
+        raise _LineError(entry.line, text) from None
+
+
+def _check_combination(
+    path: str, found: dict[str, Any], lines: dict[str, int], granted: frozenset[str]
+) -> None:
     if "+*" in path:
         line = min(lines.values(), default=1)
         raise _LineError(
             line, f"path {path!r}: the server rejects '+*'; '+' stands for one segment"
         )
-    least, most = values.get("min_wrapping_ttl"), values.get("max_wrapping_ttl")
-    if isinstance(least, int) and isinstance(most, int) and most < least:
+    least, most = found.get("min_wrapping_ttl"), found.get("max_wrapping_ttl")
+    if least is not None and most is not None and most < least:
         line = lines["max_wrapping_ttl"]
         raise _LineError(line, f"path {path!r}: max_wrapping_ttl is shorter than min_wrapping_ttl")
+    template = found.get(_FILTER)
+    if template is not None and DENY not in granted:
+        if "list" not in granted:
+            raise _LineError(lines[_FILTER], f"path {path!r}: {_FILTER} needs the capability list")
+        if not _KEY_IN_TEMPLATE.search(template):
+            raise _LineError(lines[_FILTER], f"path {path!r}: {_FILTER} needs {{{{ .key }}}}")
 
 
 def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
@@ -167,20 +199,8 @@ def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
     return f"{key!r} is not a known key (expected {join_names(known)}{hint})"
 
 
-def _parse_text(node: Node) -> str:
-    if not isinstance(node.value, str):
-        raise InvalidValue("is not a string", "text in quotes")
-    return node.value
-
-
-def _parse_texts(node: Node) -> frozenset[str]:
-    if not isinstance(node.value, tuple):
-        raise InvalidValue("is not a list", 'a list such as ["read"]')
-    return frozenset(_parse_text(item) for item in node.value)
-
-
 def _parse_capabilities(node: Node) -> frozenset[str]:
-    found = _parse_texts(node)
+    found = frozenset(map(values.parse_text, values.parse_nodes(node)))
     for unknown in sorted(found - CAPABILITIES):
         raise InvalidValue(
             f"has the unknown value {unknown!r}",
@@ -191,81 +211,25 @@ def _parse_capabilities(node: Node) -> frozenset[str]:
 
 
 def _parse_shorthand(node: Node) -> frozenset[str]:
-    name = _parse_text(node)
-    if name not in SHORTHANDS:
+    name = values.parse_text_or_number(node)
+    if name and name not in SHORTHANDS:
         raise InvalidValue(f"is {name!r}", join_names(SHORTHANDS), suggest(name, SHORTHANDS))
-    return SHORTHANDS[name]
-
-
-def _parse_parameters(node: Node) -> Hashable:
-    if not isinstance(node.value, Block):
-        raise InvalidValue("is not a block", 'a block such as { "ttl" = ["1h"] }')
-    found: dict[str, Hashable] = {}
-    for entry in node.value.entries:
-        if not isinstance(entry.node.value, tuple):
-            raise InvalidValue(f"has no list for {entry.keys[0]!r}", "a list of values, [] for any")
-        # In lower case, because the server ignores the case of parameter names.
-        found[entry.keys[0].lower()] = frozenset(map(_comparable, entry.node.value))
-    return frozenset(found.items())
-
-
-def _comparable(node: Node) -> Hashable:
-    """Return any value in a form to compare.
-
-    Lists keep their order, and ``1`` and ``true`` stay different.
-    """
-    if isinstance(node.value, Block):
-        return frozenset((entry.keys, _comparable(entry.node)) for entry in node.value.entries)
-    if isinstance(node.value, tuple):
-        return tuple(map(_comparable, node.value))
-    return type(node.value).__name__, node.value
-
-
-def _parse_lower_texts(node: Node) -> Hashable:
-    return frozenset(name.lower() for name in _parse_texts(node)) or None
-
-
-def _parse_duration(node: Node) -> int | None:
-    if isinstance(node.value, int | str) and not isinstance(node.value, bool):
-        try:
-            return durations.normalise(node.value) or None
-        except ValueError:
-            pass
-    raise InvalidValue("is not a duration", "a duration such as 90s or 2m")
-
-
-def _parse_limit(node: Node) -> int | None:
-    if not isinstance(node.value, int) or isinstance(node.value, bool):
-        raise InvalidValue("is not a whole number", "a number of entries")
-    return node.value or None
-
-
-def _parse_timestamp(node: Node) -> Hashable:
-    value = node.value
-    if isinstance(value, str) and not value.isdecimal():
-        try:
-            timestamp = datetime.fromisoformat(value)
-        except ValueError:
-            raise InvalidValue(*_NOT_A_TIMESTAMP) from None
-        return timestamp.replace(tzinfo=timestamp.tzinfo or UTC).timestamp()
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        return float(value)
-    raise InvalidValue(*_NOT_A_TIMESTAMP)
+    return SHORTHANDS.get(name, frozenset())
 
 
 #: Each key of a path → the function that parses its value. None equals an omitted key.
 _KEYS: Final[dict[str, Callable[[Node], Hashable]]] = {
-    "comment": _parse_text,
+    "comment": lambda _: None,  # of any type, because the server does not read it
     "policy": _parse_shorthand,
     "capabilities": _parse_capabilities,
-    "allowed_parameters": _parse_parameters,
-    "denied_parameters": _parse_parameters,
-    "required_parameters": _parse_lower_texts,
-    "min_wrapping_ttl": _parse_duration,
-    "max_wrapping_ttl": _parse_duration,
-    "mfa_methods": lambda node: _parse_texts(node) or None,
-    "pagination_limit": _parse_limit,
-    "expiration": _parse_timestamp,
-    "list_scan_response_keys_filter_path": lambda node: _parse_text(node) or None,
-    "control_group": _comparable,
+    "allowed_parameters": values.parse_parameters,
+    "denied_parameters": values.parse_parameters,
+    "required_parameters": lambda node: frozenset(map(str.lower, values.parse_texts(node))) or None,
+    "min_wrapping_ttl": values.parse_duration,
+    "max_wrapping_ttl": values.parse_duration,
+    "mfa_methods": lambda node: values.parse_texts(node) or None,
+    "pagination_limit": values.parse_whole_number,
+    "expiration": values.parse_timestamp,
+    _FILTER: lambda node: values.parse_text_or_number(node) or None,
+    "control_group": parse_control_group,
 }

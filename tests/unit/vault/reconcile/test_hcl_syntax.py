@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vault.reconcile.hcl.syntax import MAX_DEPTH, Block, HclError, Node, parse
+from vault.reconcile.hcl.syntax import parse
+from vault.reconcile.hcl.tree import MAX_DEPTH, Block, HclError, Node
 
 
 def plain(node: Node) -> Any:
@@ -59,14 +60,16 @@ def test_parse_value_returns_its_type(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (r'"\n\t\"\\\/"', '\n\t"\\/'),
+        (r'"\n\t\"\\"', '\n\t"\\'),
         (r'"\a\b\f\r\v"', "\a\b\f\r\v"),
         (r'"\x41\u00e9\U0001F600"', "Aé😀"),
         (r'"\101"', "A"),
+        (r'"\xc3\xa9\303\251\ud800"', "éé\ufffd"),
+        (r'"${a\n"b"{c}}\n"', '${a\\n"b"{c}}\n'),
         ('"$ and ${a.b}"', "$ and ${a.b}"),
         ('"é 日本"', "é 日本"),
     ],
-    ids=["common", "control", "by number", "octal", "interpolation", "none"],
+    ids=["common", "control", "by number", "octal", "bytes", "inside", "interpolation", "none"],
 )
 def test_parse_escapes_as_the_server_does(text: str, value: str) -> None:
     assert value_of(text) == value
@@ -79,12 +82,13 @@ def test_parse_escapes_as_the_server_does(text: str, value: str) -> None:
         ("<<END\nEND\n", ""),
         ("<<-END\n    one\n      two\n    END\n", "one\n  two\n"),
         ("<<-END\n    one\n  two\n    END\n", "    one\n  two\n"),
-        ("<<-END\none\nEND\n", "one\n"),
-        ("<<END\n  one\n  END\n", "  one\n"),
-        ("<<END\r\none\r\nEND\r\n", "one\r\n"),
+        ("<<-END\n  one\n END\n", " one\n"),
+        ("<<-END\n  END\n", ""),
+        ("<<END\n  one\n  END\n", "  one\n  "),
+        ("<<END\r\none\r\nEND\r\n", "one\n"),
     ],
 )
-def test_parse_heredoc_returns_its_lines(text: str, value: str) -> None:
+def test_parse_heredoc_returns_the_text_that_the_server_reads(text: str, value: str) -> None:
     assert value_of(text) == value
 
 
@@ -138,6 +142,44 @@ def test_parse_json_returns_the_same_tree() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ('{"path": [{"x": {"a": 1}}, {"y": {"a": 1}}]}', [("path", "x"), ("path", "y")]),
+        ('{"path": [{"x": {"a": 1}, "y": {"a": 1},}]}', [("path", "x"), ("path", "y")]),
+        ('{"path": {"x": {"a": 1}, "y": {}}}', [("path", "x"), ("path", "y")]),
+        ('{"path": {"x": [{"a": 1}]}}', [("path",)]),
+        ('{"path": {"x": {"a": {"b": {}}}}}', [("path", "x", "a", "b")]),
+        ('{"path": [{"x": {"a": 1}}, 2]}', [("path",)]),
+        ('{"path": {}, "name": null}', [("name",)]),
+        ("{}", []),
+    ],
+)
+def test_parse_json_merges_objects_as_the_server_does(
+    text: str, keys: list[tuple[str, ...]]
+) -> None:
+    assert [each.keys for each in parse(text, "x.json").entries] == keys
+
+
+def test_parse_json_merges_objects_inside_a_block() -> None:
+    text = '{"path": {"x": {"a": 1, "f": {"g": {"b": null, "c": [{"d": {"e": 2}}]}}}}}'
+    assert entries(parse(text, "x.json")) == [
+        (
+            1,
+            ("path", "x"),
+            [(1, ("a",), 1), (1, ("f", "g"), [(1, ("b",), ""), (1, ("c", "d"), [(1, ("e",), 2)])])],
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("010", 8), ("-0X1f", -31), ("1.", 1.0), (".5", 0.5), ("00", 0), ("[,1,,2]", [1, 2])],
+)
+def test_parse_value_of_rare_notation_is_the_servers(text: str, value: Any) -> None:
+    assert value_of(text) == value
+
+
+@pytest.mark.parametrize(
     ("text", "line", "what"),
     [
         ("a = 1\nb", 2, "expected '=' or '{' after 'b', the file ends"),
@@ -160,6 +202,39 @@ def test_parse_json_returns_the_same_tree() -> None:
         ("a = <<END\nx\n", 1, "the heredoc is not closed by its end line"),
         ("a = word", 1, "found 'word'"),
         (r'a = "\q"', 1, "the string has an invalid escape"),
+        (r'a = "b\/c"', 1, "the string has an invalid escape"),
+        (r'a = "\400"', 1, "the string has an invalid escape"),
+        (r'a = "\U00110000"', 1, "the string has an invalid escape"),
+        (r'a = "${\q}"', 1, "the string has an invalid escape"),
+        ('a = "${b"\n', 1, "the string is not closed by '\"' on its line"),
+        (r'a = "\xff"', 1, "the string is not UTF-8"),
+        ("a = 1\n# b\0", 2, r"unexpected character '\x00'"),
+        ("a = 1\n\fb = 2", 2, r"unexpected character '\x0c'"),
+        ("a = 1\n\u00a0b = 2", 2, r"unexpected character '\xa0'"),
+        ("a = 1\nb² = 2", 2, "unexpected character '²'"),
+        ("a = 1\nb: 2", 2, "unexpected character ':'"),
+        ("a = 1\ntrue = 2", 2, "expected a name, found 'true'"),
+        ("a = 1\nb = 08", 2, "08 is not a number"),
+        ("a = 1\nb = 1e", 2, "1e is not a number"),
+        ("a = 1\nb = 0x", 2, "unexpected character '0'"),
+        ("a = <<-END\nx\nEND\n", 1, "the heredoc is not closed by its end line"),
+        ("a = <<END\nx\nEND", 1, "the heredoc is not closed by its end line"),
+        ("a = <<END²\nx\nEND²\n", 1, "unexpected character '²'"),
+        ("# a\n{}", 2, "expected a name, found '{'"),
+        ('{"a": 1,\n"b" 2}', 2, "expected ':' after 'b', found '2'"),
+        ('{"a": 1\n"b": 2}', 2, "expected ',' or '}', found '\"b\"'"),
+        ('{"a": 1,\nb: 2}', 2, "expected a name in quotes, found 'b'"),
+        ('{"a": 1}\n}', 2, "expected the end of the file, found '}'"),
+        ('{"a":\n05}', 2, "05 is not a number of JSON"),
+        ('{"a":\n0x5}', 2, "0x5 is not a number of JSON"),
+        ('{"a": [\ntrue]}', 2, "the server loses true in a list of the JSON form; write HCL"),
+        ('{"a": [\n[]]}', 2, "the server loses [ in a list of the JSON form; write HCL"),
+        ('{"a": [1 2]}', 1, "expected ',' or ']' in a list, found '2'"),
+        ('{"a": [1\n', 2, "expected ',' or ']' in a list, the file ends"),
+        ('{"a": [\n', 1, "the list is not closed by ']'"),
+        (r'{"a": "\ud83d\ude00"}', 1, "the string has an invalid escape"),
+        ('{"a": "b\nc"}', 1, "the string is not closed by '\"' on its line"),
+        ('{"a": 1 // b\n}', 1, "unexpected character '/'"),
     ],
 )
 def test_parse_fault_is_reported_with_its_line(text: str, line: int, what: str) -> None:

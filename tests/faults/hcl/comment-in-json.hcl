@@ -1,0 +1,3 @@
+{"path": {
+  "a": {"capabilities": ["read"]}  // the only one
+}}

@@ -1,0 +1,6 @@
+path "a" {
+  capabilities = ["read"]
+  control_group = {
+    ttl = "soon"
+  }
+}

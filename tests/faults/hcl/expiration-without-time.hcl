@@ -1,0 +1,4 @@
+path "a" {
+  capabilities = ["read"]
+  expiration = "2030-01-31"
+}

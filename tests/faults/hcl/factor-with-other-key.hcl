@@ -1,0 +1,8 @@
+path "a" {
+  capabilities = ["read"]
+  control_group = {
+    factor "owners" {
+      controlled_capability = ["read"]
+    }
+  }
+}

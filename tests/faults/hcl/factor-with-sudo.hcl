@@ -1,0 +1,8 @@
+path "a" {
+  capabilities = ["read"]
+  control_group = {
+    factor "owners" {
+      controlled_capabilities = ["sudo"]
+    }
+  }
+}

@@ -1,0 +1,8 @@
+path "a" {
+  capabilities = ["read"]
+  control_group = {
+    factor {
+      controlled_capabilities = ["read"]
+    }
+  }
+}

@@ -1,0 +1,4 @@
+path "a" {
+  capabilities = ["list"]
+  list_scan_response_keys_filter_path = "{{ .path }}"
+}

@@ -1,0 +1,5 @@
+path "a" {
+  comment = <<-END
+  text
+END
+}

@@ -1,0 +1,4 @@
+path "a" {
+  capabilities = ["list"]
+  pagination_limit = 08
+}

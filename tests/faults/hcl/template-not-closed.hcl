@@ -1,0 +1,4 @@
+# by name
+path "secret/data/{{identity.entity.name/*" {
+  capabilities = ["read"]
+}
