@@ -173,6 +173,24 @@ def test_parse_json_merges_objects_inside_a_block() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
+    [("-5", -5), ("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("0E1", 0.0), ("true", True)],
+)
+def test_parse_json_value_returns_its_type(text: str, value: Any) -> None:
+    (entry,) = parse(f'{{"a": {text}}}', "x.json").entries
+    assert entry.node.value == value
+    assert type(entry.node.value) is type(value)
+
+
+def test_parse_json_returns_the_line_where_each_node_begins() -> None:
+    text = '{\n"a": null,\n"b":\n[\n1,\n{"c":\n2}],\n"d":\n{"e": 3}\n}'
+    a, b, d = parse(text, "x.json").entries
+    assert [(each.line, each.node.line) for each in (a, b, d)] == [(2, 2), (3, 4), (8, 9)]
+    assert isinstance(b.node.value, tuple)
+    assert [each.line for each in b.node.value] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
     [("010", 8), ("-0X1f", -31), ("1.", 1.0), (".5", 0.5), ("00", 0), ("[,1,,2]", [1, 2])],
 )
 def test_parse_value_of_rare_notation_is_the_servers(text: str, value: Any) -> None:
@@ -228,6 +246,10 @@ def test_parse_value_of_rare_notation_is_the_servers(text: str, value: Any) -> N
         ('{"a":\n05}', 2, "05 is not a number of JSON"),
         ('{"a":\n0x5}', 2, "0x5 is not a number of JSON"),
         ('{"a": [\ntrue]}', 2, "the server loses true in a list of the JSON form; write HCL"),
+        ('{"a": [\nfalse]}', 2, "the server loses false in a list of the JSON form; write HCL"),
+        ('{"a": [\nnull]}', 2, "the server loses null in a list of the JSON form; write HCL"),
+        ('{"a": {\n', 1, "the block of 'a' is not closed by '}'"),
+        ('{"a": [{', 1, "the block of '{' is not closed by '}'"),
         ('{"a": [\n[]]}', 2, "the server loses [ in a list of the JSON form; write HCL"),
         ('{"a": [1 2]}', 1, "expected ',' or ']' in a list, found '2'"),
         ('{"a": [1\n', 2, "expected ',' or ']' in a list, the file ends"),

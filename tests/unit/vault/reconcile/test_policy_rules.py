@@ -101,6 +101,8 @@ TEMPLATE = 'path "a" { capabilities = ["read", "list"] %s }'
         ('pagination_limit = "5"', "pagination_limit = 5"),
         ('pagination_limit = "0x10"', "pagination_limit = 020"),
         ('pagination_limit = "0"', ""),
+        ('pagination_limit = "-010"', "pagination_limit = -8"),
+        ('pagination_limit = "0_17"', "pagination_limit = 15"),
         ('min_wrapping_ttl = "1.5h"', 'min_wrapping_ttl = "90m"'),
         ('min_wrapping_ttl = "1d"', "min_wrapping_ttl = 86400"),
         ('min_wrapping_ttl = "1500ms"', 'min_wrapping_ttl = "1.5s"'),
@@ -127,6 +129,9 @@ def test_notations_of_one_meaning_are_equal(one: str, other: str) -> None:
         ('min_wrapping_ttl = "1500ms"', 'min_wrapping_ttl = "1s"'),
         ('expiration = "2030-01-01T00:00:00.5Z"', 'expiration = "2030-01-01T00:00:00Z"'),
         ("allowed_parameters { a = [1] a = [2] }", "allowed_parameters { a = [2] }"),
+        ("allowed_parameters { a = [[1]] }", "allowed_parameters { a = [[2]] }"),
+        ("allowed_parameters { a = [[1, 2]] }", "allowed_parameters { a = [[2, 1]] }"),
+        ("allowed_parameters { a = [1] }", "allowed_parameters { a = [true] }"),
     ],
 )
 def test_notations_of_two_meanings_are_different(one: str, other: str) -> None:
@@ -143,6 +148,8 @@ def test_control_groups_of_one_meaning_are_equal() -> None:
     one = parse_rules(TEMPLATE % f'control_group = {{ ttl = "1h" {FACTOR} }}')
     swapped = FACTOR.replace('"read", "list"', '"list", "read"').replace('"g", "h"', '"h", "g"')
     assert one == parse_rules(TEMPLATE % f"control_group {{ {swapped} ttl = 3600 }}")
+    twice = FACTOR.replace('group_names = ["g", "h"]', 'group_names = ["g"] group_names = ["h"]')
+    assert one == parse_rules(TEMPLATE % f"control_group {{ {twice} ttl = 3600 }}")
     assert one == parse_rules(
         """{"path": {"a": {"capabilities": ["read", "list"], "control_group": {"ttl": "1h",
         "factor": {"x": {"controlled_capabilities": ["read", "list"],
