@@ -29,9 +29,7 @@ def parse(text: str, file: str) -> Block:
         return parse_json(text, file)
     lines = text.replace("\r\n", "\n")
     cursor = Cursor(list(tokenize(lines, file, is_json=False)), file)
-    block = Block(tuple(_parse_entries(cursor, "")))
-    cursor.expect("end", "the end of the file")
-    return block
+    return Block(tuple(_parse_entries(cursor, "")))
 
 
 def _parse_entries(cursor: Cursor, end: str) -> Iterator[Entry]:
