@@ -20,8 +20,8 @@ _CAMEL_CASE: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z]\d)(?=[A-Z])")
 #: Text too long for a word of a name: a line of a key.
 _KEY_TEXT: Final = re.compile(r"[A-Za-z0-9]{32,}")
 _INVALID: Final = (
-    "the name of the variable must be letters, digits and '_'; rename it, or pass --skip with its "
-    "name"
+    "the name of the variable must be letters, digits and '_', beginning with a letter; rename it, "
+    "or pass --skip with its name"
 )
 
 
@@ -42,7 +42,10 @@ def secret_name(variable: str) -> str:
         raise InvalidName("a name is not that of an environment variable") from None
     if _KEY_TEXT.search(variable):
         raise InvalidName("a name looks like part of a key")
-    return names.secret_name(_CAMEL_CASE.sub("_", variable))
+    found = names.secret_name(_CAMEL_CASE.sub("_", variable))
+    if found[0].isdigit():  # as of _2FA, whose secret no variable would have
+        raise InvalidName("a name begins with a digit")
+    return found
 
 
 def declared_form(variable: str) -> str:
