@@ -10,8 +10,7 @@ from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.reconcile.hcl.tree import Block, Entry, Node
 from vault.reconcile.hcl.values import (
     parse_duration,
-    parse_nodes,
-    parse_text_or_number,
+    parse_names,
     parse_texts,
     parse_whole_number,
 )
@@ -76,7 +75,7 @@ def _parse_factor(entry: Entry) -> Hashable:
     identity: tuple[Entry, ...] = ()
     for each in _entries(entry.node, _FACTOR_KEYS, f"has a factor {name!r} that "):
         if each.keys[0] == "controlled_capabilities":
-            capabilities |= _parse_inner(each, _parse_operations)
+            capabilities |= _parse_inner(each, partial(parse_names, known=OPERATIONS))
         elif isinstance(each.node.value, Block) and len(each.keys) == 1:
             identity += each.node.value.entries
         else:
@@ -87,17 +86,6 @@ def _parse_factor(entry: Entry) -> Hashable:
     if not groups or approvals is None or approvals < 1:
         raise InvalidValue(f"has a factor {name!r} without group_names or approvals", _EXAMPLE)
     return name, frozenset(capabilities), groups, approvals
-
-
-def _parse_operations(node: Node) -> frozenset[str]:
-    found = frozenset(map(parse_text_or_number, parse_nodes(node)))
-    for unknown in sorted(found - OPERATIONS):
-        raise InvalidValue(
-            f"has the unknown value {unknown!r}",
-            join_names(OPERATIONS),
-            suggest(unknown, OPERATIONS),
-        )
-    return found
 
 
 def _parse_identity(entries: Iterable[Entry]) -> tuple[frozenset[str], int | None]:

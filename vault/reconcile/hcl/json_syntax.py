@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 from vault.reconcile.hcl.tokens import Cursor, tokenize
@@ -55,7 +56,7 @@ def _parse_value(cursor: Cursor, name: str) -> Node:
     if token.text == "{":
         return Node(token.line, _parse_object(cursor, name))
     if token.text == "[":
-        return Node(token.line, _parse_list(cursor))
+        return Node(token.line, cursor.items(partial(_parse_item, cursor)))
     if token.text == "null":
         cursor.take()
         return Node(token.line, "")  # the server reads it as empty text
@@ -65,24 +66,13 @@ def _parse_value(cursor: Cursor, name: str) -> Node:
     return cursor.scalar()
 
 
-def _parse_list(cursor: Cursor) -> tuple[Node, ...]:
-    opening = cursor.enter()
-    nodes: list[Node] = []
-    while cursor.peek().text != "]":
-        token = cursor.peek()
-        if token.kind == "end":
-            raise cursor.error(opening, "the list is not closed by ']'")
-        if cursor.skip(","):
-            continue
-        if token.text in {"true", "false", "null", "["}:
-            raise cursor.error(
-                token, f"the server loses {token.text} in a list of the JSON form; write HCL"
-            )
-        nodes.append(_parse_value(cursor, "{"))
-        if cursor.peek().text not in {",", "]"}:
-            raise cursor.error(cursor.peek(), "expected ',' or ']' in a list")
-    cursor.leave()
-    return tuple(nodes)
+def _parse_item(cursor: Cursor) -> Node:
+    token = cursor.peek()
+    if token.text in {"true", "false", "null", "["}:
+        raise cursor.error(
+            token, f"the server loses {token.text} in a list of the JSON form; write HCL"
+        )
+    return _parse_value(cursor, "{")
 
 
 def _flatten(block: Block) -> Block:

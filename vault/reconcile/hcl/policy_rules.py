@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from vault.declare.errors import FileError, InvalidValue, join_names, suggest
@@ -199,17 +200,6 @@ def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
     return f"{key!r} is not a known key (expected {join_names(known)}{hint})"
 
 
-def _parse_capabilities(node: Node) -> frozenset[str]:
-    found = frozenset(map(values.parse_text, values.parse_nodes(node)))
-    for unknown in sorted(found - CAPABILITIES):
-        raise InvalidValue(
-            f"has the unknown value {unknown!r}",
-            join_names(CAPABILITIES),
-            suggest(unknown, CAPABILITIES),
-        )
-    return found
-
-
 def _parse_shorthand(node: Node) -> frozenset[str]:
     name = values.parse_text_or_number(node)
     if name and name not in SHORTHANDS:
@@ -221,7 +211,7 @@ def _parse_shorthand(node: Node) -> frozenset[str]:
 _KEYS: Final[dict[str, Callable[[Node], Hashable]]] = {
     "comment": lambda _: None,  # of any type, because the server does not read it
     "policy": _parse_shorthand,
-    "capabilities": _parse_capabilities,
+    "capabilities": partial(values.parse_names, known=CAPABILITIES),
     "allowed_parameters": values.parse_parameters,
     "denied_parameters": values.parse_parameters,
     "required_parameters": lambda node: frozenset(map(str.lower, values.parse_texts(node))) or None,

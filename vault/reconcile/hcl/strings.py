@@ -52,7 +52,7 @@ def read_string(text: str, start: int, *, is_json: bool) -> tuple[str, int]:
         else:
             position = _end_of_interpolation(text, position)
             parts.append(text[match.start() : position].encode("utf-8", "surrogatepass"))
-    raise ValueError(INVALID_ESCAPE if text[position : position + 1] == "\\" else NOT_CLOSED)
+    raise _fault(text, position)
 
 
 def read_heredoc(raw: str) -> str:
@@ -73,6 +73,11 @@ def read_heredoc(raw: str) -> str:
     if all(line.startswith(indent) for line in lines):
         return "".join(f"{line.removeprefix(indent)}\n" for line in lines[:-1])
     return body.rstrip(" \t")
+
+
+def _fault(text: str, position: int) -> ValueError:
+    """Return the error of the character at *position*, which no string has."""
+    return ValueError(INVALID_ESCAPE if text[position : position + 1] == "\\" else NOT_CLOSED)
 
 
 def _decode(value: bytes) -> str:
@@ -103,9 +108,7 @@ def _end_of_interpolation(text: str, position: int) -> int:
     while depth:
         match = _INNER_PIECE.match(text, position)
         if match is None:
-            raise ValueError(
-                INVALID_ESCAPE if text[position : position + 1] == "\\" else NOT_CLOSED
-            )
+            raise _fault(text, position)
         position = match.end()
         depth += {"{": 1, "}": -1}.get(match["brace"] or "", 0)
     return position

@@ -8,6 +8,7 @@ by text, in ``tests/integration/test_policy_texts.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from vault.reconcile.hcl.json_syntax import parse_json
 from vault.reconcile.hcl.tokens import Cursor, tokenize
@@ -68,7 +69,7 @@ def _parse_value(cursor: Cursor) -> Node:
     if token.text == "{":
         return Node(token.line, _parse_block(cursor, "{"))
     if token.text == "[":
-        return Node(token.line, _parse_list(cursor))
+        return Node(token.line, cursor.items(partial(_parse_value, cursor)))
     return cursor.scalar()
 
 
@@ -79,18 +80,3 @@ def _parse_block(cursor: Cursor, name: str) -> Block:
         raise cursor.error(opening, f"the block of {name!r} is not closed by '}}'")
     cursor.leave()
     return Block(entries)
-
-
-def _parse_list(cursor: Cursor) -> tuple[Node, ...]:
-    opening = cursor.enter()
-    nodes: list[Node] = []
-    while cursor.peek().text != "]":
-        if cursor.peek().kind == "end":
-            raise cursor.error(opening, "the list is not closed by ']'")
-        if cursor.skip(","):
-            continue
-        nodes.append(_parse_value(cursor))
-        if cursor.peek().text not in {",", "]"}:
-            raise cursor.error(cursor.peek(), "expected ',' or ']' in a list")
-    cursor.leave()
-    return tuple(nodes)

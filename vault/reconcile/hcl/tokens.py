@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -154,6 +154,21 @@ class Cursor:
         if self.peek().kind != kind:
             raise self.error(self.peek(), f"expected {expected}")
         return self.take() if kind != "end" else self.peek()
+
+    def items(self, parse: Callable[[], Node]) -> tuple[Node, ...]:
+        """Return the items of a list, whose bracket is next, and go on behind it."""
+        opening = self.enter()
+        nodes: list[Node] = []
+        while self.peek().text != "]":
+            if self.peek().kind == "end":
+                raise self.error(opening, "the list is not closed by ']'")
+            if self.skip(","):
+                continue
+            nodes.append(parse())
+            if self.peek().text not in {",", "]"}:
+                raise self.error(self.peek(), "expected ',' or ']' in a list")
+        self.leave()
+        return tuple(nodes)
 
     def scalar(self) -> Node:
         """Return the next token as a value, and go on behind it."""

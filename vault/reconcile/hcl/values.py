@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final
 
-from vault.declare.errors import InvalidValue
+from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.reconcile.hcl.tree import Block, Node
 
 #: The server counts durations and times in nanoseconds.
@@ -64,6 +64,16 @@ def parse_nodes(node: Node) -> tuple[Node, ...]:
 def parse_texts(node: Node) -> frozenset[str]:
     """Return the items of a list of strings."""
     return frozenset(map(parse_text_or_number, parse_nodes(node)))
+
+
+def parse_names(node: Node, known: Collection[str]) -> frozenset[str]:
+    """Return the items of a list of names, each of which is *known*."""
+    found = frozenset(map(parse_text, parse_nodes(node)))
+    for unknown in sorted(found.difference(known)):
+        raise InvalidValue(
+            f"has the unknown value {unknown!r}", join_names(known), suggest(unknown, known)
+        )
+    return found
 
 
 def parse_parameters(node: Node) -> Hashable:
