@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
@@ -76,21 +75,6 @@ class StrongroomSource(EnvSettingsSource):
         self._get = get
         self._marked = find_marked_fields(settings_cls, env_prefix, env_nested_delimiter)
         _hide_errors(settings_cls, self._marked)
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the secret of one field of the settings class, as pydantic-settings requires.
-
-        Args:
-            field: The field with its marks.
-            field_name: The name of the field.
-
-        Returns:
-            The secret, or None if the field has no mark or its secret no value; the field's name;
-            and False, because the field's type decides whether the value is JSON.
-
-        """
-        marked = next((each for each in self._marked if each.field is field), None)
-        return (None if marked is None else self._read(marked)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """Return the secrets of all marked fields that have one, as input of the settings class.

@@ -36,10 +36,11 @@ def secret_name(variable: str) -> str:
 
     """
     try:
-        if names.variable_name(names.secret_name(variable)) == variable:
-            return names.secret_name(variable)
+        plain = names.secret_name(variable)
     except InvalidName:
         raise InvalidName("a name is not that of an environment variable") from None
+    if names.variable_name(plain) == variable:
+        return plain
     if _KEY_TEXT.search(variable):
         raise InvalidName("a name looks like part of a key")
     found = names.secret_name(_CAMEL_CASE.sub("_", variable))
