@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Final, NoReturn
 
-from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.cli import ArgumentParser, split_command
 from app_integration.auth.ci_job import JWT_VARIABLE, build_job_method
 from app_integration.auth.methods import AuthMethod
 from app_integration.client import Client
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         1 if the command was not started. If it was, it has replaced this process.
 
     """
-    parser, split = _parser(), _find_separator(arguments)
-    options, command = parser.parse_args(arguments[:split]), arguments[split + 1 :]
+    parser, (own, command) = _parser(), split_command(arguments)
+    options = parser.parse_args(own)
     if not command:
         parser.error("expected -- and a command")
     try:
@@ -66,10 +66,6 @@ def _parser() -> ArgumentParser:
         help="a secret; all in STRONGROOM_DECLARATION if none is named",
     )
     return parser
-
-
-def _find_separator(arguments: Sequence[str]) -> int:
-    return arguments.index("--") if "--" in arguments else len(arguments)
 
 
 def read_settings(variables: Mapping[str, str], service: str, environment: str) -> Settings:

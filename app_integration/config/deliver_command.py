@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.cli import ArgumentParser, split_command
 from app_integration._internal.private_file import lock
 from app_integration.config import application_page
 from app_integration.config.application import ChildApplication, SeparateApplication
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
     """
     parser = _parser()
-    own, command = _split(arguments)
+    own, command = split_command(arguments)
     options = parser.parse_args(own)
     problem = _find_wrong_usage(options, command)
     if problem is not None:
@@ -112,14 +112,6 @@ def _only_watch(live: Path) -> Iterator[None]:
 
 def _now() -> datetime:
     return datetime.now(tz=UTC)
-
-
-def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
-    """Return the own arguments, and the application's command after ``--``; None without it."""
-    if "--" not in arguments:
-        return arguments, None
-    at = list(arguments).index("--")
-    return arguments[:at], arguments[at + 1 :]
 
 
 def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str] | None) -> str | None:

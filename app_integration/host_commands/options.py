@@ -183,10 +183,10 @@ def name_rejected(file: str | Path) -> Iterator[None]:
         raise DecryptionFailed(f"{name}: {error}") from None
 
 
-def run(prog: str, command: Callable[[], None]) -> int:
-    """Run *command*, and return its exit code: 0, or 1 after an error, which is printed."""
+def run(prog: str, command: Callable[[], int | None]) -> int:
+    """Run *command*, and return its exit code, 0 for none; 1 after an error, which is printed."""
     try:
-        command()
+        return command() or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
         return 1
@@ -197,4 +197,3 @@ def run(prog: str, command: Callable[[], None]) -> int:
     except StrongroomError as error:
         print(f"{prog}: {error}", file=sys.stderr)  # noqa: T201 (a command's output)
         return 1
-    return 0

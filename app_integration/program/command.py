@@ -7,16 +7,18 @@ it passes signals on, and can restart the program with new values.
 from __future__ import annotations
 
 import os
-import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
-from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.cli import ArgumentParser, split_command
 from app_integration.client import Client
 from app_integration.config.application import ChildApplication
-from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.host_commands.options import parser, read_settings
+from app_integration.errors import ConfigurationError
+from app_integration.host_commands import options as shared
+from app_integration.program.secret_files import SecretFiles
 from app_integration.program.secret_variables import SecretPlaces
 from app_integration.program.supervision import Supervision, has_terminal
 from app_integration.secret_store.declared_names import check_declared
@@ -31,25 +33,15 @@ def main(arguments: Sequence[str]) -> int:
         The exit code of the program, as a shell reports it; 1 if it was not started.
 
     """
-    made = _parser()
-    split = arguments.index("--") if "--" in arguments else len(arguments)
-    options, command = made.parse_args(arguments[:split]), arguments[split + 1 :]
+    made, (own, command) = _parser(), split_command(arguments)
+    options = made.parse_args(own)
     if not command:
         made.error("expected -- and a command")
-    try:
-        settings = read_settings(options)
-        places = find_places(settings, options.name, options.file)
-        return run(settings, places, command, restarts=options.restart_on_change)
-    except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        print(f"{made.prog}: {named}{error.strerror}", file=sys.stderr)  # noqa: T201 (a command's output)
-    except StrongroomError as error:
-        print(f"{made.prog}: {error}", file=sys.stderr)  # noqa: T201 (a command's output)
-    return 1
+    return shared.run(made.prog, partial(_run, options, command))
 
 
 def _parser() -> ArgumentParser:
-    made = parser("run", "Run a program with the secrets of its service.")
+    made = shared.parser("run", "Run a program with the secrets of its service.")
     made.usage = "%(prog)s [options] -- COMMAND …"
     made.add_argument(
         "--name",
@@ -72,6 +64,12 @@ def _parser() -> ArgumentParser:
     return made
 
 
+def _run(options: Namespace, command: Sequence[str]) -> int:
+    settings = shared.read_settings(options)
+    places = find_places(settings, options.name, options.file)
+    return run(settings, places, command, restarts=options.restart_on_change)
+
+
 def run(settings: Settings, places: SecretPlaces, command: Sequence[str], *, restarts: bool) -> int:
     """Run *command*, and return its exit code, as a shell reports it.
 
@@ -89,19 +87,19 @@ def run(settings: Settings, places: SecretPlaces, command: Sequence[str], *, res
     terminal = has_terminal()
     with ExitStack() as stack:
         secrets = stack.enter_context(closing(Client(settings))).secrets
-        stack.callback(places.remove_files)
+        files = SecretFiles(places.files)
+        stack.callback(files.remove)
 
         def deliver() -> Mapping[str, str | bytes]:
             secrets.require(places.names)
             values = {name: secrets.get(name) for name in places.names}
             variables = places.build_variables(os.environ, values)
-            places.write_files(values)
+            files.write(values)
             return variables
 
         program = ChildApplication(command, has_terminal=terminal, has_threads=True)
         supervision = Supervision(program, deliver, has_terminal=terminal)
         if restarts:
-            secrets.require(places.names)  # so that these values are those before a change
             for name in places.names:
                 secrets.on_change(name, lambda _: supervision.restart())
         return supervision.run()
@@ -127,6 +125,11 @@ def find_places(settings: Settings, named: Sequence[str], files: Sequence[str]) 
         raise ConfigurationError("--file takes NAME=PATH, with each name and path once")
     is_listed = bool(named) or settings.declaration is None
     names = name_variables(settings, [*dict.fromkeys([*named, *paths])] if is_listed else ())
+    places, secrets = SecretPlaces(names, paths), {each: name for name, each in names.items()}
     for name in paths:
         check_declared(name, names)
-    return SecretPlaces(names, paths)
+        if other := secrets.get(variable := places.file_variable(name)):
+            raise ConfigurationError(
+                f"{other} has the variable {variable}, as the file of {name} has; leave one out"
+            )
+    return places

@@ -1,14 +1,12 @@
-"""Variables and private files in which a program finds the secrets of its service."""
+"""Variables in which a program finds the secrets of its service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import check_secret_value
 from app_integration.secret import Secret
@@ -18,7 +16,6 @@ MAX_VARIABLE: Final = 32 * 4096
 #: Variables of this package, of servers and of their clients. They lead to credentials.
 _OURS: Final = ("STRONGROOM_", "VAULT_", "BAO_")
 _BACKEND: Final = "SECRETS_BACKEND"
-_FILE: Final = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +43,22 @@ class SecretPlaces:
 
         Raises:
             ConfigurationError: If a value is too long for a variable.
-            InvalidName: If no variable can hold it.
+            InvalidName: If no variable and no text file can hold it.
 
         """
+        for name, value in values.items():
+            check_secret_value(name, value)
         added = {
             self.names[name]: _to_variable(name, self.names[name], value)
             for name, value in values.items()
             if name not in self.files
         }
-        paths = {f"{self.names[name]}{_FILE}": str(path) for name, path in self.files.items()}
+        paths = {self.file_variable(name): str(path) for name, path in self.files.items()}
         return {**scrub(variables), **paths, **added}
 
-    def write_files(self, values: Mapping[str, Secret]) -> None:
-        """Write the files, each readable by its owner only.
-
-        Raises:
-            OSError: If one cannot be written.
-
-        """
-        for name, path in self.files.items():
-            write_private(path, values[name].reveal())
-
-    def remove_files(self) -> None:
-        """Remove the files that exist."""
-        for path in self.files.values():
-            with suppress(OSError):  # so that the others go, too
-                path.unlink(missing_ok=True)
+    def file_variable(self, name: str) -> str:
+        """Return the variable with the path of the file of the secret *name*."""
+        return f"{self.names[name]}_FILE"
 
 
 def scrub(variables: Mapping[str, str]) -> dict[str, str]:
@@ -85,7 +72,6 @@ def scrub(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _to_variable(name: str, variable: str, value: Secret) -> bytes:
     """Return the bytes of *value*, as UTF-8 whatever the locale is."""
-    check_secret_value(name, value)
     data = value.reveal().encode()
     if len(variable) + len(data) + 2 > MAX_VARIABLE:
         raise ConfigurationError(

@@ -46,6 +46,10 @@ class Supervision:
         self._stopped_by: int | None = None
         self._log = EventLog()
 
+    @property
+    def _is_ending(self) -> bool:
+        return self._stopped_by is not None
+
     def restart(self) -> None:
         """Have the program restarted soon, with what the secrets are then. Thread-safe."""
         self._changed.set()
@@ -83,7 +87,7 @@ class Supervision:
     def _restart(self) -> None:
         """Restart the program with new values; one that cannot have them goes on as it is."""
         self._changed.clear()
-        if self._stopped_by is not None:
+        if self._is_ending:
             return
         try:
             variables = self._deliver()
@@ -92,7 +96,7 @@ class Supervision:
             self._try_again()
             return
         self._program.stop()
-        if not self._stopped_by:
+        if not self._is_ending:
             self._program.variables = variables
             self._start()
             self._log.write("restarted", level="info", reason="a secret has a new value")

@@ -160,6 +160,15 @@ def test_exit_code_is_that_of_the_program(runner: Runner, program: str, code: in
     assert runner.run("--name", NAME, program=program)[0] == code
 
 
+def test_file_of_somebody_else_stays_if_a_secret_cannot_be_read(runner: Runner) -> None:
+    path = runner.folder / "theirs"
+    path.write_text("theirs")
+    code, _, errors = runner.run("--name", NAME, "--file", f"absent={path}")
+    assert code == 1
+    assert "absent: denied or absent" in errors
+    assert path.read_text() == "theirs"
+
+
 def test_program_that_is_not_there_is_named(runner: Runner) -> None:
     process = runner.start([*runner.command("--name", NAME)[:-3], "no-such-program"])
     _, errors = process.communicate(timeout=60)

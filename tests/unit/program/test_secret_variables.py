@@ -10,6 +10,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError, InvalidName, StrongroomError
 from app_integration.program.command import find_places, main
+from app_integration.program.secret_files import SecretFiles
 from app_integration.program.secret_variables import MAX_VARIABLE, SecretPlaces, scrub
 from app_integration.secret import Secret
 from app_integration.settings import from_environment
@@ -50,9 +51,23 @@ def test_value_up_to_the_limit_of_the_system_is_taken(more: int) -> None:
         assert len(TOKEN.build_variables({}, {"token": value})["TOKEN"]) == longest
 
 
-def test_value_that_no_variable_can_hold_is_refused() -> None:
-    with pytest.raises(InvalidName, match="the value of token holds a NUL"):
-        TOKEN.build_variables({}, {"token": Secret("a\0b")})
+@pytest.mark.parametrize("files", [{}, {"token": Path("/run/token")}])
+@pytest.mark.parametrize(("value", "words"), [("a\0b", "a NUL"), ("a\ud800b", "a lone surrogate")])
+def test_value_that_no_program_can_read_is_refused(
+    files: dict[str, Path], value: str, words: str
+) -> None:
+    places = SecretPlaces({"token": "TOKEN"}, files)
+    with pytest.raises(InvalidName, match=f"the value of token holds {words}"):
+        places.build_variables({}, {"token": Secret(value)})
+
+
+def test_only_files_that_were_written_are_removed(tmp_path: Path) -> None:
+    files = SecretFiles({"a": tmp_path / "a", "b": tmp_path / "absent" / "b", "c": tmp_path / "c"})
+    (tmp_path / "c").write_text("somebody's")
+    with pytest.raises(FileNotFoundError):
+        files.write({name: Secret(name) for name in "abc"})
+    files.remove()
+    assert [each.name for each in tmp_path.iterdir()] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +80,7 @@ def test_value_that_no_variable_can_hold_is_refused() -> None:
         (["a"], ["b="], "--file takes NAME=PATH"),
         ([], ["b=/run/b", "b=/run/c"], "--file takes NAME=PATH, with each name and path once"),
         ([], ["b=/run/b", "c=/run/b"], "--file takes NAME=PATH, with each name and path once"),
+        (["a-file"], ["a=/run/a"], "a-file has the variable A_FILE, as the file of a has"),
     ],
 )
 def test_places_are_refused_before_any_request(
