@@ -12,6 +12,7 @@ from app_integration import names
 from app_integration._internal import aws_variables, kms_keys, server_urls
 from app_integration._internal.limit_variables import read_limits
 from app_integration._internal.reader_group import read_reader_group
+from app_integration._internal.source_variables import read_sources
 from app_integration._internal.variables import (
     read_choice,
     read_name,
@@ -24,9 +25,9 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_moun
 from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
-BACKENDS = ("vault", "aws")
-#: The sources of secrets, by the names that ``STRONGROOM_SOURCES`` takes.
-SOURCES = ("vault", "aws", "rendered", "dotenv")
+#: The backend without a server: secrets of a ``.env`` file, and keys that anybody can derive.
+MEMORY: Final = "memory"
+BACKENDS = ("vault", "aws", MEMORY)
 AUTH_METHODS = ("approle", "approle-wrapped", "jwt", "kubernetes", "cert", "token", "proxy")
 #: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
 DATABASE = "database"
@@ -127,6 +128,10 @@ class Settings:
             raise ConfigurationError(
                 f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
             )
+        if self.backend == MEMORY and not self.is_development:
+            raise ConfigurationError(
+                f"SECRETS_BACKEND: {MEMORY} is for development only, not for {self.scope}"
+            )
         if "rendered" in self.sources:
             self.require_rendered_file()
         if self.audit_key is not None and self.audit_file is None:
@@ -145,8 +150,8 @@ class Settings:
         """
         if self.sources:
             return self.sources
-        is_set = self.aws_region if self.backend == "aws" else self.vault_addr
-        server = (self.backend,) if is_set else ()
+        servers = {"vault": self.vault_addr, "aws": self.aws_region}
+        server = (self.backend,) if servers.get(self.backend) else ()
         return (*server, "dotenv") if self.is_development else server
 
     @property
@@ -161,8 +166,11 @@ class Settings:
             ConfigurationError: If none is set.
 
         """
+        if self.backend == MEMORY:
+            raise ConfigurationError(f"SECRETS_BACKEND={MEMORY} has no server; unset it for this")
         if not self.vault_addr:
-            raise ConfigurationError("VAULT_ADDR is not set; expected http(s)://host:port")
+            hint = f", or SECRETS_BACKEND={MEMORY} without a server" if self.is_development else ""
+            raise ConfigurationError(f"VAULT_ADDR is not set; expected http(s)://host:port{hint}")
         return self.vault_addr
 
     def require_rendered_file(self) -> Path:
@@ -204,7 +212,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if variables is None else variables
     scope = read_scope(env)
-    sources, backend = _sources(env), read_choice(env, "SECRETS_BACKEND", BACKENDS)
+    sources, backend = read_sources(env), read_choice(env, "SECRETS_BACKEND", BACKENDS)
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
     return Settings(
         scope=scope,
@@ -252,17 +260,6 @@ def _limits(env: Mapping[str, str], scope: Scope) -> Limits:
     limits = DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits()
     changes: Any = read_limits(env)
     return replace(limits, **changes)
-
-
-def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
-    found = tuple(word.strip() for word in env.get("STRONGROOM_SOURCES", "").split(",") if word)
-    if unknown := [word for word in found if word not in SOURCES]:
-        raise ConfigurationError(
-            f"STRONGROOM_SOURCES names {unknown[0]!r}; expected some of {', '.join(SOURCES)}"
-        )
-    if len(set(found)) < len(found):
-        raise ConfigurationError("STRONGROOM_SOURCES names a source twice")
-    return found
 
 
 def _needs(server: str, backend: str, env: Mapping[str, str], sources: tuple[str, ...]) -> bool:

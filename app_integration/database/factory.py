@@ -16,6 +16,7 @@ from app_integration.database.external_credentials import (
 )
 from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import ConfigurationError
+from app_integration.settings import MEMORY
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 #: Kind → the method that closes it when the client closes. The application closes its asyncio
 #: engines and pools itself, because that must happen in their event loop.
 _CLOSE_METHODS: Final = {"engine": "dispose", "pool": "close"}
+#: Backends that lease no users, with their names for messages.
+UNLEASED: Final = {"aws": "AWS", MEMORY: f"SECRETS_BACKEND={MEMORY}"}
 #: The secret with driver, host and database, unless the caller passes a URL or names a secret.
 _DEFAULT_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
@@ -123,7 +126,7 @@ class DatabaseFactory:
         if source.credentials is not None:
             return credentials_from_file(source.credentials)
         secret = source.secret
-        if self._settings.backend == "aws":
+        if self._settings.backend in UNLEASED:
             secret = secret or self._unleased_secret(source)
         if secret is not None:
             return credentials_from_secret(partial(self._secret, secret), secret)
@@ -138,9 +141,10 @@ class DatabaseFactory:
     def _unleased_secret(self, source: CredentialSource) -> str:
         """Return the secret with the only user of a backend that leases none."""
         if source.role is not None:
+            backend = UNLEASED[self._settings.backend]
             raise ConfigurationError(
-                f"database role {source.role!r}: AWS leases no users; name a secret with a URL,"
-                " with secret=, or leave both out"
+                f"database role {source.role!r}: {backend} leases no users; name a secret with a"
+                " URL, with secret=, or leave both out"
             )
         return _DEFAULT_URL_SECRET
 

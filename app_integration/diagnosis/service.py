@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.client import Client
 from app_integration.config import file_reader
 from app_integration.config.delivery_status import read_status
 from app_integration.config.file_access import FileAccess
-from app_integration.diagnosis import aws
+from app_integration.diagnosis import aws, dotenv
 from app_integration.diagnosis.check import Broken, Check
 from app_integration.diagnosis.server import Server
 from app_integration.errors import (
@@ -27,7 +28,7 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.session.session import Session, open_session
-from app_integration.settings import Settings
+from app_integration.settings import MEMORY, Settings
 from app_integration.sources.vault import VaultSource
 
 
@@ -67,7 +68,7 @@ def checks(
             settings = read_settings()
             if settings.backend == "aws":
                 aws.check_settings(settings)
-            else:
+            elif settings.backend != MEMORY:
                 settings.require_address()
                 build_auth_method(settings)  # which sends nothing
         except ConfigurationError as error:
@@ -77,7 +78,7 @@ def checks(
 
     yield "settings", check_settings
     settings = found[0]
-    yield from (_aws_checks if settings.backend == "aws" else _vault_checks)(settings, needs, now)
+    yield from _CHECKS[settings.backend](settings, needs, now)
     if needs.has_database:
         yield "database", lambda: check_database(settings, needs.role)
     if path := settings.config_file:
@@ -104,6 +105,18 @@ def _aws_checks(settings: Settings, needs: Needs, *_: object) -> Iterator[tuple[
     with closing(Client(_hurried(settings))) as client:
         for name in needs.secrets:
             yield f"secret {name}", partial(aws.check_secret, client, name)
+
+
+def _memory_checks(settings: Settings, needs: Needs, *_: object) -> Iterator[tuple[str, Check]]:
+    for name in needs.secrets:
+        yield f"secret {name}", partial(dotenv.check_secret, settings, name)
+
+
+_CHECKS: Final[dict[str, Callable[..., Iterator[tuple[str, Check]]]]] = {
+    "vault": _vault_checks,
+    "aws": _aws_checks,
+    MEMORY: _memory_checks,
+}
 
 
 def _open(settings: Settings) -> Session:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from app_integration.settings import Settings
+from app_integration.settings import MEMORY, Settings
 
 # Imported on first use, because not every application encrypts.
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class KeyServices:
         from app_integration.encryption.keys.services import combined
 
         chosen, name = backend or self._settings.backend, self._name(key, scope)
+        if chosen == MEMORY:
+            from app_integration.encryption.keys.services.memory import MemoryKeyService
+
+            return MemoryKeyService(name)
         services = dict(self._open_all(name))
         if chosen not in services:
             raise ConfigurationError(

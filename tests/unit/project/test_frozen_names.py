@@ -37,6 +37,7 @@ from agent.run_settings import RunSettings
 from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
+from app_integration._internal import source_variables
 from app_integration.config import delivery_status, file_versions, versions_line
 from app_integration.diagnosis import command as diagnosis
 from app_integration.encryption.blind_index import row_binding
@@ -183,8 +184,8 @@ CHOICES: Final = {
         "approle approle-wrapped jwt kubernetes cert token proxy",
     ),
     "STRONGROOM_DATA_KEYS": ((settings.DATABASE,), "database"),
-    "STRONGROOM_SOURCES": (settings.SOURCES, "vault aws rendered dotenv"),
-    "SECRETS_BACKEND": (settings.BACKENDS, "vault aws"),
+    "STRONGROOM_SOURCES": (source_variables.SOURCES, "vault aws rendered dotenv"),
+    "SECRETS_BACKEND": (settings.BACKENDS, "vault aws memory"),
     # And every other well-formed name.
     "ENVIRONMENT": (
         {*names.LONG_FORMS, *names.LONG_FORMS.values()},
