@@ -140,6 +140,7 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
     return {
         "mounts": declared.mounts,
         "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
+        "audit_trace_ids": declared.vault.audit_trace_ids,
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "apply_role": declared.server_name(APPLY_JOB),

@@ -20,6 +20,7 @@ from app_integration import permissions
 from app_integration._internal import unclosed
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
+from app_integration._internal.tracing import span
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.lease import Lease, can_be_renewed, has_expired, renew_at, retry_at
 from app_integration.errors import OUTAGE, StrongroomError
@@ -203,7 +204,8 @@ class LeasedCredentials(CredentialProvider):
         body = {"lease_id": lease.lease_id, "increment": int(lease.initial_ttl)}
         try:
             path = "sys/leases/renew"
-            ttl = payloads.parse_lease_duration(self._session.post(path, body), path)
+            with span("renew_lease", role=self._role, user=lease.username):
+                ttl = payloads.parse_lease_duration(self._session.post(path, body), path)
         except OUTAGE:
             raise
         except StrongroomError as error:  # the lease was revoked, or the database is unavailable
@@ -238,7 +240,9 @@ class LeasedCredentials(CredentialProvider):
 
     def _request_lease(self) -> Lease:
         issued_at, login_number = self._clock(), self._session.login_count
-        user = payloads.parse_leased_user(self._session.get(self._path), self._path)
+        with span("lease_user", role=self._role) as note:
+            user = payloads.parse_leased_user(self._session.get(self._path), self._path)
+            note(user=user.username)
         redaction.live.add(user.password)
         metrics.get_recorder().record_ttl(self._role, user.lease_duration)
         return Lease(
@@ -272,7 +276,8 @@ class LeasedCredentials(CredentialProvider):
         # revocation by itself while that is unavailable.
         body = {"lease_id": lease.lease_id, "sync": False}
         try:
-            self._session.post("sys/leases/revoke", body)
+            with span("revoke_lease", role=self._role, user=lease.username):
+                self._session.post("sys/leases/revoke", body)
         except StrongroomError as error:
             log.warning(
                 "could not revoke the lease of database user %s, which now expires by itself: %s",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from app_integration._internal.tracing import span
 from app_integration.encryption import fast_decryption, fast_encryption
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.core import CipherCore
@@ -157,7 +158,8 @@ class FieldCipher(CipherCore):
         For values of one column, :meth:`field` and its ``encrypt_many`` are faster. See
         :attr:`encrypt_field` for the errors.
         """
-        return [self.encrypt_field(value, context) for value, context in items]
+        with span("encrypt_fields", values=len(items)):
+            return [self.encrypt_field(value, context) for value, context in items]
 
     def decrypt_many(self, items: Sequence[tuple[Token | None, Context | None]]) -> Batch[Any]:
         """Decrypt each (token, context); a token that is not authentic does not fail the others.
@@ -172,6 +174,10 @@ class FieldCipher(CipherCore):
             KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
+        with span("decrypt_fields", values=len(items)):
+            return self._decrypt_many(items)
+
+    def _decrypt_many(self, items: Sequence[tuple[Token | None, Context | None]]) -> Batch[Any]:
         parsed_tokens = [
             parse_token_or_none(token, bindings.encode(None, context)) for token, context in items
         ]

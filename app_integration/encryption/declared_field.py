@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from app_integration._internal.tracing import span
 from app_integration.encryption import bulk, dataframes, fast_decryption, fast_encryption
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.core import CipherCore, FieldCore
@@ -68,7 +69,8 @@ class DeclaredField(FieldCore):
                 index.
 
         """
-        return bulk.encrypt(self, items, context)
+        with span("encrypt_fields", field=self.binding.field, values=len(items)):
+            return bulk.encrypt(self, items, context)
 
     def decrypt_many(self, tokens: Sequence[Any], *context: Sequence[Any]) -> Batch[Any]:
         """Decrypt each token; a token that is not authentic does not fail the others.
@@ -85,7 +87,8 @@ class DeclaredField(FieldCore):
             KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
-        return bulk.decrypt(self, tokens, context, self.decrypt)
+        with span("decrypt_fields", field=self.binding.field, values=len(tokens)):
+            return bulk.decrypt(self, tokens, context, self.decrypt)
 
     def encrypt_column(self, items: Any, *context: Any) -> Any:
         """Encrypt a list or a NumPy, pandas, Polars or Arrow column; return a column of tokens.

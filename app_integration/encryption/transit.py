@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 from app_integration import names, permissions
+from app_integration._internal.tracing import span
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.transit_ciphertext import is_canonical
 from app_integration.errors import (
@@ -180,7 +181,8 @@ class Transit:
         """
         body = {"batch_input": items, "partial_failure_response_code": 200}
         try:
-            data = self._request(path, body).get("data")
+            with span("transit", path=path, items=len(items)):
+                data = self._request(path, body).get("data")
         except RequestRefused as rejected:
             data = rejected.data
             if data is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from app_integration._internal import fork_safety
@@ -82,7 +83,8 @@ class AsyncSecretStore:
     # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
     # thread that the fetch needs.
     def _spawn(self, run: Callable[[], None]) -> None:
-        self._pool().submit(run)
+        # In the caller's context, which has the current trace.
+        self._pool().submit(copy_context().run, run)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from app_integration._internal.single_flight import SingleFlight
+from app_integration._internal.tracing import span
 from app_integration.auth.methods import AuthMethod, Send, Token
 from app_integration.errors import (
     AccessDenied,
@@ -197,8 +198,9 @@ class TokenManager:
 
     @metrics.count_outcomes("login")
     def _send_login(self, deadline: float) -> Token:
+        method = type(self.auth_method).__name__
         # On a connection of its own, so that a login that breaks its connection harms no request.
-        with self._connect(deadline) as send:
+        with span("log_in", method=method), self._connect(deadline) as send:
             try:
                 return self.auth_method.login(send)
             except AccessDenied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from app_integration._internal.tracing import span
 from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
 from app_integration.sources import BatchSource, FetchedSecret, Source, Version
 
@@ -51,6 +52,18 @@ class Chain:
                 error.
 
         """
+        with span("read_secret", secret=name) as note:
+            fetched, reason = self._fetch(name, version, field, is_cache_usable)
+            note(source=fetched.source, version=fetched.version, request_id=fetched.request_id)
+        return fetched, reason
+
+    def _fetch(
+        self,
+        name: str,
+        version: Version,
+        field: str | None,
+        is_cache_usable: Callable[[StrongroomError], bool],
+    ) -> tuple[FetchedSecret, StrongroomError | None]:
         reason = last = None
         for source in self._sources:
             try:
@@ -83,7 +96,8 @@ class Chain:
         if not isinstance(first, BatchSource):
             return {}
         try:
-            return first.fetch_many(names)
+            with span("read_secrets", secrets=len(names)):
+                return first.fetch_many(names)
         except OUTAGE:
             if len(self._sources) == 1:
                 raise

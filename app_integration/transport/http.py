@@ -17,6 +17,7 @@ from hvac.adapters import RawAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration._internal.server_urls import LOOPBACK
+from app_integration._internal.tracing import correlation_headers
 from app_integration.errors import (
     DeadlineExceeded,
     ServerFault,
@@ -87,6 +88,7 @@ class _PooledSession:
     ) -> Response:
         """Send one request and return the whole response; never redirect or retry."""
         data = None
+        headers |= correlation_headers()
         if content is not None:
             data = json.dumps(content).encode()
             headers["Content-Type"] = "application/json"

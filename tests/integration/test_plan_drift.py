@@ -398,6 +398,7 @@ HANDS = {
         },
     ),
     "database-role": Hand("database/roles/{name}"),
+    "audited-header": Hand("sys/config/auditing/request-headers/{name}"),
     "rate-limit": Hand(
         "sys/quotas/rate-limit/{name}",
         {"path": body("sys/quotas/rate-limit/{name}", {"path": "database", "rate": 1000})},

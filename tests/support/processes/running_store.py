@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +49,7 @@ class RunningStore:
         variables: Its whole environment, except its port.
         tokens: Every login token that it issued.
         host: The address that it listens on.
+        program: What runs its module.
 
     """
 
@@ -56,13 +58,14 @@ class RunningStore:
     log_file: Path
     tokens: list[str] = field(default_factory=list)
     host: str = HOST
+    program: Sequence[str] = (sys.executable,)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the store and wait until it is healthy."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "examples.gaara_store"],
+                [*self.program, "-m", "examples.gaara_store"],
                 cwd=ROOT,
                 env={**self.variables, "STRONGROOM_STORE_PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,

@@ -50,11 +50,20 @@ def find_errors(
         yield FieldError(("vault", "mounts", "approle"), what, "a path of its own")
     yield from _contested_names(data, stem, services)
     if section(data, "vault").get("apply_role") == "scoped":
-        for name in _SERVER_WIDE:
-            if section(data, name):
-                what = f"has the key {name!r} together with 'apply_role: scoped'"
-                expected = "none, as it belongs to the whole server; the platform team declares it"
-                yield FieldError((name,), what, expected, subject=())
+        yield from _server_wide(data)
+
+
+def _server_wide(data: Data) -> Iterator[FieldError]:
+    """Report what a scoped apply role has no right to, because it belongs to the whole server."""
+    if section(data, "vault").get("audit_trace_ids"):
+        what = "is set together with 'apply_role: scoped'"
+        expected = "none, as it belongs to the whole server; the platform team declares it"
+        yield FieldError(("vault", "audit_trace_ids"), what, expected)
+    for name in _SERVER_WIDE:
+        if section(data, name):
+            what = f"has the key {name!r} together with 'apply_role: scoped'"
+            expected = "none, as it belongs to the whole server; the platform team declares it"
+            yield FieldError((name,), what, expected, subject=())
 
 
 def find_neighbour_errors(

@@ -147,6 +147,9 @@ class Server(Section):
     audit_device: PartName | None = Field(
         None, description="an audit device such as file, from which services may request HMACs"
     )
+    audit_trace_ids: bool = Field(
+        False, description="true or false: the audit log has the trace ids that applications send"
+    )
     audit_keep: AuditKeepTime = Field(
         90 * durations.DAY,
         description="a duration such as 90d: archived audit logs are kept for it",

@@ -9,6 +9,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.audited_header import AuditedHeader
 from vault.reconcile.resources.auth import UserpassLogin
 from vault.reconcile.resources.guards import PasswordPolicy, RateLimit, UserLockout
 from vault.reconcile.resources.mounts import Mount
@@ -32,7 +33,9 @@ def userpass_logins(declared: EnvironmentDeclaration, inputs: Inputs) -> Iterato
 
 
 def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
-    """Yield the rate limits and the password policies."""
+    """Yield the rate limits, the password policies, and the header in the audit log."""
+    if declared.vault.audit_trace_ids:
+        yield AuditedHeader()
     environment = declared.environment
     for name, quota in sorted(declared.quotas.items()):
         full = f"{name}-{environment}"

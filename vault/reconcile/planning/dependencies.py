@@ -28,6 +28,7 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "oidc-role": ("oidc-config",),
     "group": ("policy",),
     "user-lockout": ("mount",),
+    "audited-header": (),
     "rate-limit": ("kv-config",),
     "password-policy": ("kv-config",),
     "database-connection": ("transit-key", "password-policy"),

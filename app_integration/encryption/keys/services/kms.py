@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from app_integration._internal.kms_keys import VARIABLE
+from app_integration._internal.tracing import span
 from app_integration.encryption import kms_ciphertext
 from app_integration.encryption.kms_ciphertext import KmsCiphertext
 from app_integration.errors import OUTAGE, KeyUnavailable, RequestRefused
@@ -63,23 +64,29 @@ class KmsKeyService:
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
         """Wrap each data key under the key that the alias stands for."""
-        return _run_each(partial(self._wrap, self._context(scope)), data_keys)
+        with self._span("wrap", data_keys):
+            return _run_each(partial(self._wrap, self._context(scope)), data_keys)
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         """Unwrap each data key; return None for an invalid one."""
-        return _run_each(partial(self._unwrap, self._context(scope)), wrapped)
+        with self._span("unwrap", wrapped):
+            return _run_each(partial(self._unwrap, self._context(scope)), wrapped)
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         """Rewrap each data key under the key that the alias stands for; None for an invalid one.
 
         The plaintext stays in KMS.
         """
-        return _run_each(partial(self._rewrap, self._context(scope)), wrapped)
+        with self._span("rewrap", wrapped):
+            return _run_each(partial(self._rewrap, self._context(scope)), wrapped)
 
     def version(self, wrapped: bytes) -> int:
         """Return the position of the KMS key in the declared list, from 1; 0 for any other key."""
         parsed = kms_ciphertext.parse(wrapped)
         return 0 if parsed is None else self._versions.get(parsed.key, 0)
+
+    def _span(self, operation: str, keys: Sequence[bytes]) -> AbstractContextManager[object]:
+        return span("kms", operation=operation, key=self._alias, items=len(keys))
 
     def _wrap(self, context: Mapping[str, str], data_key: bytes) -> bytes:
         parameters = {"KeyId": self._alias, "Plaintext": data_key, "EncryptionContext": context}

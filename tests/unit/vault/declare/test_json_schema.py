@@ -106,6 +106,7 @@ FULL: Final[Mapping[Kind, Any]] = {
           address: https://vault.example.com:8200/
           audit_device: file
           audit_keep: 365d
+          audit_trace_ids: true
           mounts: {kv: team/kv, transit: team/transit, database: db, approle: team-approle}
           apply_role: scoped
         tokens: {period: 1h, secret_id_ttl: 30d, wrap_ttl: 2m}

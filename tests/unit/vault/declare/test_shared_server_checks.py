@@ -131,6 +131,13 @@ class TestApplyRole:
         check([(name, start, part)], data)
         check([], {**data, "vault": {"apply_role": "root"}})
 
+    def test_trace_ids_in_the_audit_log_of_the_whole_server_are_rejected(self) -> None:
+        data = {"vault": {"apply_role": "scoped", "audit_trace_ids": True}}
+        start = "vault.audit_trace_ids is set together with 'apply_role: scoped' (expected none, "
+        part = "as it belongs to the whole server; the platform team declares it)"
+        check([("vault.audit_trace_ids", start, part)], data)
+        check([], {"vault": {"apply_role": "root", "audit_trace_ids": True}})
+
     def test_each_section_is_reported_and_an_empty_one_is_accepted(self) -> None:
         data = {"vault": {"apply_role": "scoped"}, "quotas": {"a": {}}, "people": {"b": {}}}
         found = [error.loc for error in find_errors(data, stem="dev", services=SERVICES)]
