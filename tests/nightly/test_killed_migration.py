@@ -1,4 +1,4 @@
-"""Two hundred kills of the workers of a backfill from plaintext or old tokens, beside writers."""
+"""Two hundred kills of the workers of a backfill of each kind, beside writers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.store_postgres import store_postgres
+from tests.support.migrations.guest_kinds import KINDS
 from tests.support.migrations.kills import kill_site
-from tests.support.migrations.reencrypted_guests import KINDS
 from tests.support.models.cipher_parts import STORE
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(1800)]

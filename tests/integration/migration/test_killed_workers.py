@@ -21,7 +21,7 @@ from tests.support.processes.migration_worker import LOST, Worker, build_index
 pytestmark = pytest.mark.requires("embedded")
 
 ROWS: Final = 4000
-KILLS: Final = {"plaintext": 12, "tokens": 8}
+KILLS: Final = {"plaintext": 12, "tokens": 8, "decrypted": 8}
 BATCH: Final = 5  # so that ranges are left until the end
 LONGEST: Final = 0.15  # seconds
 

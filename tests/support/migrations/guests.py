@@ -60,7 +60,10 @@ def original(number: int) -> tuple[str | None, date | None]:
 
 
 def create(
-    connection: Connection, rows: int, prepare: Callable[[Connection], object] = lambda _: None
+    connection: Connection,
+    rows: int,
+    prepare: Callable[[Connection], object] = lambda _: None,
+    table: MigratedTable = GUESTS,
 ) -> None:
     """Create the guarded table, with *rows* rows that have no token.
 
@@ -68,6 +71,7 @@ def create(
         connection: A connection that commits each statement.
         rows: The number of rows.
         prepare: Called with the connection before the table is guarded.
+        table: The table, as it is migrated.
 
     """
     connection.execute("CREATE SCHEMA strongroom_migration")
@@ -76,7 +80,7 @@ def create(
     with psycopg.ClientCursor(connection) as cursor:
         cursor.execute(_SETUP, (rows,))
     prepare(connection)
-    for statement in triggers.install(GUESTS, MIGRATION):
+    for statement in triggers.install(table, MIGRATION):
         connection.execute(statement)
 
 
@@ -121,9 +125,26 @@ class GuestKeys:
         assert key
         return {"email": email}
 
+    def added(self, email: str, key: Key) -> dict[str, Any]:
+        """Return what a version that writes both writes beside :meth:`written`."""
+        return {
+            "email_token": self.email.encrypt(email, *key),
+            "email_index": self.index.value(email),
+        }
+
     def opened(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """Return the values of the old columns of rows, which have these *columns*."""
         return {name: list(columns[name]) for name in self.table.migrated}
+
+    def opened_new(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """Return the values of the new columns of rows. Their index values are checked."""
+        bound = columns["id"], columns["branch"]
+        found = {
+            name: declared.decrypt_many(columns[f"{name}_token"], *bound).values()
+            for name, declared in (("email", self.email), ("born", self.born))
+        }
+        assert list(map(self.index.value, found["email"])) == list(columns["email_index"])
+        return found
 
     def encrypt_old(self, connection: Connection) -> None:
         """Bring the plaintexts of a new table into the form in which it has them."""

@@ -20,8 +20,8 @@ from migration.guard import bypasses
 from migration.passes.ranges import Ranges
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests, writers
-from tests.support.migrations.guests import GUESTS, MIGRATION
-from tests.support.migrations.reencrypted_guests import KINDS
+from tests.support.migrations.guest_kinds import KINDS
+from tests.support.migrations.guests import MIGRATION
 from tests.support.processes import migration_worker
 from tests.support.processes.migration_worker import Worker
 
@@ -124,7 +124,7 @@ class KillSite:
             assert each.process.exitcode == 0
 
     def check(self) -> None:
-        """Check that each token and index value is what an undisturbed run writes.
+        """Check that each new value is what an undisturbed run writes.
 
         Each is of its old value, which is the first one or that of a writer, and each bypass is
         reported once.
@@ -138,13 +138,9 @@ class KillSite:
             assert len(statements.read_range(connection, None, None, 9, incomplete=True)) == 0
             rows = statements.read_range(connection, None, None, 2 * self.rows, incomplete=False)
             assert len(rows) == self.rows
-            read, bound = rows.columns, (rows.columns["id"], rows.columns["branch"])
-            values = self.keys.opened(read)
-            for name, declared in (("email", self.keys.email), ("born", self.keys.born)):
-                opened = declared.decrypt_many(read[f"{name}_token"], *bound)
-                assert opened.values() == values[name]
-            assert list(map(self.keys.index.value, values["email"])) == list(read["email_index"])
-            self._check_values(read["id"], values["email"], values["born"])
+            values = self.keys.opened(rows.columns)
+            assert self.keys.opened_new(rows.columns) == values
+            self._check_values(rows.columns["id"], values["email"], values["born"])
             found = bypasses.read_writers(connection, MIGRATION)
             assert self.ranges.read_progress(connection).left == 0
         assert {(each.application, each.operation): each.writes for each in found} == self.bypassing
@@ -175,8 +171,8 @@ def kill_site(database: OwnDatabase, rows: int, kind: str = "plaintext") -> Iter
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/{database.name}"
     keys = guests.table_keys(guests.open_engine(url), KINDS[kind])
     with database.connect() as connection:
-        guests.create(connection, rows, keys.encrypt_old)
-        Ranges(MIGRATION, "backfill").create(connection, GUESTS, -(-rows // _RANGES))
+        guests.create(connection, rows, keys.encrypt_old, keys.table)
+        Ranges(MIGRATION, "backfill").create(connection, keys.table, -(-rows // _RANGES))
     yield KillSite(database, url, rows, kind, keys)
     # Not the same connection, because the server may have crashed meanwhile.
     with database.connect() as connection:

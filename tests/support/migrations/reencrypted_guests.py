@@ -69,10 +69,3 @@ class ReencryptedGuestKeys(GuestKeys):
         written = self.written(email, (number, branch))
         token = self._old["born"].encrypt(born, number)
         return written["email"], written["email_lookup"], token, number, branch
-
-
-#: Keys of guests by how their columns are migrated.
-KINDS: Final[Mapping[str, type[GuestKeys]]] = {
-    "plaintext": GuestKeys,
-    "tokens": ReencryptedGuestKeys,
-}

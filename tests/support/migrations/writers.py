@@ -49,9 +49,7 @@ def write(
 
 def write_both(connection: Connection, keys: GuestKeys, key: Key, email: str) -> Counter[str]:
     """Write old and new columns."""
-    token, value = keys.email.encrypt(email, *key), keys.index.value(email)
-    new = {"email_token": token, "email_index": value}
-    _update(connection, key, {**keys.written(email, key), **new})
+    _update(connection, key, {**keys.written(email, key), **keys.added(email, key)})
     return Counter()
 
 

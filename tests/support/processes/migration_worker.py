@@ -26,8 +26,8 @@ from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.table.table_lock import Pacing
 from tests.support.migrations import guests
+from tests.support.migrations.guest_kinds import KINDS
 from tests.support.migrations.guests import GUESTS, MIGRATION
-from tests.support.migrations.reencrypted_guests import KINDS
 
 #: ``application_name`` of a worker.
 APPLICATION: Final = "backfill"
