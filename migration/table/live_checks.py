@@ -34,6 +34,8 @@ _KEY_TYPES: Final = frozenset(
         *("text", "character varying", "citext", *TIMES),
     }
 )
+#: Those of them whose values a token can be bound to.
+_BOUND_TYPES: Final = _KEY_TYPES - {"numeric", *TIMES}
 #: Type of the columns of tokens and index values.
 _BYTES: Final = "bytea"
 _TABLES: Final = ("r", "p")  # in pg_class.relkind: tables, and partitioned ones
@@ -49,6 +51,7 @@ def find_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
             " not be valid in another row"
         )
     yield from _find_source_problems(plan, live)
+    yield from _find_bound_problems(plan, live)
     for name in column_encryption.find_unchanged(plan, live.key):
         yield (
             f"the column {name} is encrypted as the plan encrypts, so the table would be rewritten"
@@ -93,6 +96,20 @@ def _list_contexts(plan: MigrationPlan, live: LiveTable) -> list[str]:
     """Return the columns to which new and old tokens are bound, each once."""
     old = (each.encrypted.context or () for each in plan.columns.values() if each.encrypted)
     return list(dict.fromkeys(chain(plan.context or live.key, *old)))
+
+
+def _find_bound_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    """Yield the columns to which tokens are bound, and of whose types no context can be."""
+    new = () if plan.is_decrypting else (plan.context or live.key,)
+    encrypted = (each.encrypted for each in plan.columns.values() if each.encrypted is not None)
+    old = (live.key if each.context is None else each.context for each in encrypted)
+    for name in dict.fromkeys(chain(*new, *old)):
+        column = live.columns.get(name)
+        if column is not None and column.base_type in _KEY_TYPES - _BOUND_TYPES:
+            yield (
+                f"{name} is {column.type}, to which no token can be bound (expected"
+                f" {join_names(sorted(_BOUND_TYPES))})"
+            )
 
 
 def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -313,7 +313,7 @@ def test_unsuitable_table_is_refused(changed: dict[str, Any], message: str) -> N
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"context": ("balance", "id")}, "the context balance may be NULL"),
+        ({"context": ("email_domain", "id")}, "the context email_domain may be NULL"),
         ({"context": ("emial", "id")}, "context: the table has no column 'emial' (expected"),
         ({"columns": {"emial": {"field": "f"}}}, "columns: the table has no column 'emial'"),
         (
@@ -336,6 +336,20 @@ def test_context_that_the_driver_reads_as_bytes_is_refused() -> None:
     live = replace(LIVE, columns={**LIVE.columns, "tier": tier})
     (found,) = problems(live, context=("id", "tier"))
     assert found.startswith("the context tier is shop.tier (expected ")
+
+
+@pytest.mark.parametrize("type_", ["date", "timestamp with time zone", "numeric(9,0)"])
+def test_column_that_no_token_can_be_bound_to_is_refused(type_: LiteralString) -> None:
+    day = LiveColumn("day", type_, is_required=True)
+    plain, tokens = (
+        replace(live, columns={**live.columns, "day": day}, key=("id", "day"))
+        for live in (LIVE, DECRYPTABLE)
+    )
+    for live, parts in ((plain, {}), (plain, {"context": ("id", "day")}), (tokens, decrypting())):
+        (found,) = problems(live, **parts)
+        assert found.startswith(f"day is {type_}, to which no token can be bound (expected ")
+    bound = {"context": ("id",), "index": {"rows": 100_000, "column": "email_index"}}
+    assert not problems(tokens, **decrypting(encrypted=bound))
 
 
 def test_context_without_the_key_is_refused() -> None:
