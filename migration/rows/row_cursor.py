@@ -9,7 +9,7 @@ from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import set_json_loads
 
-from migration.rows import json_text
+from migration.rows import json_text, time_loaders
 from migration.table.live_table import LiveTable
 
 #: A type of an extension, whose binary form the driver does not know.
@@ -20,6 +20,8 @@ def open_cursor(connection: Connection) -> Cursor[Any]:
     """Return a cursor for values in their binary form."""
     cursor = connection.cursor(binary=True)
     set_json_loads(json_text.load, cursor)
+    for name, loader in time_loaders.LOADERS.items():
+        cursor.adapters.register_loader(name, loader)
     return cursor
 
 

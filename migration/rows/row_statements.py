@@ -13,14 +13,20 @@ from typing import Any, LiteralString
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app_integration.errors import ConfigurationError
 from migration.rows import json_text, row_cursor, row_update
 from migration.rows.row_update import Assigned, RowUpdate, StoredRows
 from migration.rows.rows import Key, Rows
 from migration.rows.stored_values import CheckedUpdate
+from migration.rows.time_loaders import TimeOutOfRange
 from migration.table.key_text import key_array, key_types
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.predicates import all_of, has_old_value, is_incomplete
+
+
+class KeyOutOfRange(ConfigurationError):
+    """A row whose key has a date or time that Python does not have. Nothing of it was changed."""
 
 
 class RowStatements:
@@ -221,7 +227,25 @@ class RowStatements:
         with row_cursor.open_cursor(connection) as cursor:
             found = cursor.execute(query, values or None).fetchall()
         keys, versions, *read = zip(*found, strict=True) if found else [()] * (2 + len(names))
-        return Rows(keys, versions, dict(zip(names, read, strict=True)))
+        rows = Rows(keys, versions, dict(zip(names, read, strict=True)))
+        self._check_times(rows)
+        return rows
+
+    def _check_times(self, rows: Rows) -> None:
+        """Check that this process has each date and time of the keys, by which rows are written.
+
+        Raises:
+            KeyOutOfRange: If it has not.
+
+        """
+        for name in self.table.times:
+            for key, value in zip(rows.keys, rows.columns[name], strict=True):
+                if isinstance(value, TimeOutOfRange):
+                    raise KeyOutOfRange(
+                        f"{self.table.describe_row(key)}, column {name}: its key is before year 1"
+                        " or after year 9999, so that the row cannot be migrated; give it another"
+                        " key, and repeat the command"
+                    )
 
     def _within(self, after: Key | None, until: Key | None) -> Iterator[Composed]:
         for operator, key in ((SQL(">"), after), (SQL("<="), until)):

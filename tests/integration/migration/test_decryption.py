@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, LiteralString
 
@@ -15,11 +16,15 @@ from app_integration.errors import EncryptionError
 from migration import old_columns, switch
 from migration.guard import bypasses, triggers
 from migration.passes.passes import RowsStayWrong
+from migration.rows.row_statements import KeyOutOfRange, RowStatements
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.rows.stored_values import ValueNotStored
 from migration.stage import Stage
+from migration.table import live_table
+from migration.table.migrated_table import DecryptedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.decrypted_tokens import (
+    BOUNDS,
     COLUMNS,
     ROWS,
     Registry,
@@ -34,6 +39,17 @@ _SPOIL: Final = """
     WITH one AS (SELECT * FROM members WHERE id = 8)
     UPDATE members SET remark_token = (SELECT remark_token FROM one) WHERE id = 7
 """
+#: Plaintexts that no token can have, by column.
+UNENCRYPTED: Final[tuple[tuple[str, LiteralString], ...]] = (
+    ("settings", "'null'"),
+    ("settings", "'7'"),
+    ("balance", "'NaN'"),
+    ("born", "'infinity'"),
+    ("born", "'-infinity'"),
+    ("born", "'0044-03-15 BC'"),
+    ("seen", "'infinity'"),
+    ("seen", "'10000-01-01 00:00Z'"),
+)
 
 
 @pytest.fixture
@@ -129,6 +145,34 @@ def test_row_that_is_not_yet_decrypted_takes_other_writes(registry: Registry) ->
     assert registry.read_new() == registry.values
 
 
+def test_values_at_the_bounds_of_their_types_are_equal_on_both_ways(registry: Registry) -> None:
+    for number, values in enumerate(BOUNDS, 1):
+        registry.write_old(number, values)
+    registry.advance(Stage.SWITCHED)
+    assert registry.read_new() == registry.values
+    for number, values in enumerate(BOUNDS, ROWS + 1):
+        registry.write_new(number, values)
+    registry.execute("UPDATE members SET seen = '2026-01-31 24:00Z' WHERE id = 9")
+    registry.values[9]["seen"] = datetime(2026, 2, 1, tzinfo=UTC)
+    assert registry.undo() is Stage.INDEXED
+    assert registry.read_old() == registry.read_new() == registry.values
+
+
+def test_row_whose_key_python_does_not_have_is_named(database: OwnDatabase) -> None:
+    column = DecryptedColumn("text", "guest_hash")
+    guest = MigratedColumn("guest_token", "guest", (), ("id",), decrypted=column)
+    table = MigratedTable("public", "stays", ("id", "until"), (guest,), times=frozenset({"until"}))
+    with database.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            "CREATE TABLE stays (id int, until timestamp, guest_token bytea, guest text,"
+            " guest_hash bytea, PRIMARY KEY (id, until))"
+        )
+        connection.execute("INSERT INTO stays VALUES (7, '2026-01-31'), (8, 'infinity')")
+        statements = RowStatements(table, live_table.read(connection, "public", "stays"))
+        with pytest.raises(KeyOutOfRange, match="stays, row 8, infinity, column until: its key"):
+            statements.read_range(connection, None, None, 9, incomplete=False)
+
+
 def test_plaintext_of_another_value_is_replaced_before_the_switch(registry: Registry) -> None:
     registry.advance(Stage.BACKFILLED)
     registry.execute("UPDATE members SET email = 'wrong@example.com' WHERE id = 7")
@@ -183,6 +227,9 @@ def test_token_that_does_not_open_ends_the_command_and_is_named(
         ("balance", Decimal("0.125"), "column balance: it would keep another value"),
         ("balance", Decimal(10) ** 10, "numeric field overflow"),
         ("remark", "secret\0", "0x00"),
+        ("settings", {"a": "secret\0"}, "unsupported Unicode escape"),
+        ("settings", {"a": 1e300}, "column settings: it would keep another value"),
+        ("seen", datetime(2026, 1, 1), "column seen: it would keep another value"),  # noqa: DTZ001
     ],
 )
 def test_value_that_does_not_fit_ends_the_command_and_its_row_is_named(
@@ -200,20 +247,18 @@ def test_value_that_does_not_fit_ends_the_command_and_its_row_is_named(
     assert registry.read_new() == registry.values
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("settings", "'null'"), ("balance", "'NaN'"), ("settings", "'7'")]
-)
 def test_plaintext_that_no_token_can_have_ends_the_way_back_and_its_row_is_named(
-    registry: Registry, column: str, value: LiteralString
+    registry: Registry,
 ) -> None:
     registry.advance(Stage.SWITCHED)
-    registry.execute(
-        SQL("UPDATE members SET {} = {} WHERE id = 30").format(Identifier(column), SQL(value))
-    )
-    for _ in range(2):
-        with pytest.raises(EncryptionError, match=f"row 30, column {column}_token"):
-            registry.undo()
-    registry.write_both(30, make_values(30))
+    for column, value in UNENCRYPTED:
+        registry.execute(
+            SQL("UPDATE members SET {} = {} WHERE id = 30").format(Identifier(column), SQL(value))
+        )
+        for _ in range(2):
+            with pytest.raises(EncryptionError, match=f"row 30, column {column}_token"):
+                registry.undo()
+        registry.write_both(30, make_values(30))
     assert registry.undo() is Stage.INDEXED
     assert registry.read_old() == registry.values
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -46,6 +46,36 @@ _REMARKS: Final = (
     "",
     " ' \\ % \t\n",
     "e\N{COMBINING ACUTE ACCENT}",
+)
+#: Values at the bounds of the types of columns and fields.
+BOUNDS: Final[Sequence[Mapping[str, Any]]] = (
+    {
+        "email": "",
+        "remark": "é" * 2**19,
+        "age": -(2**31),
+        "balance": Decimal("-9999999999.99"),
+        "photo": b"",
+        "is_active": False,
+        "born": date.min,
+        "seen": datetime.min.replace(tzinfo=UTC),
+        "card": UUID(int=0),
+        "settings": {},
+        "tags": [],
+    },
+    {
+        "email": "Ü" * 40,
+        "remark": " \x01\r\n𝄞",
+        "age": 2**31 - 1,
+        "balance": Decimal("0.00"),
+        "photo": b"\xff\xfe\x00\xc3",
+        "is_active": True,
+        "born": date.max,
+        "seen": datetime.max.replace(tzinfo=UTC),
+        "card": UUID(int=2**128 - 1),
+        "settings": {"": [], "a": {"": [-0.5, 2**70, None]}},
+        "tags": [[], {}, None, True, 1, 0.1, "ß"],
+    },
+    {"seen": datetime(2026, 1, 1, 23, 59, 59, 999_999, timezone(timedelta(hours=-14)))},
 )
 _INDEX: Final = "email_index"
 #: A column whose tokens are text, and carry their data keys.

@@ -427,6 +427,9 @@ def test_key_of_tokens_that_are_decrypted_must_be_declared(tmp_path: Path) -> No
         ({"plaintext": "email_token"}, "names the column 'email_token' twice"),
         ({"column_type": "text; DROP TABLE users"}, "a type of PostgreSQL"),
         ({"column_type": "varchar(0)"}, "a type of PostgreSQL"),
+        ({"column_type": "integer[]"}, "a type of PostgreSQL"),
+        ({"column_type": "interval"}, "a type of PostgreSQL"),
+        ({"column_type": "time"}, "a type of PostgreSQL"),
     ],
 )
 def test_plan_that_decrypts_is_checked(tmp_path: Path, parts: dict[str, Any], reason: str) -> None:
