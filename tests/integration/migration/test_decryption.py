@@ -202,6 +202,40 @@ def test_trigger_that_was_off_is_found(registry: Registry, before: Stage) -> Non
         registry.advance(Stage.NULLED)
 
 
+def test_nulling_is_refused_after_an_old_version_wrote_past_the_guard(registry: Registry) -> None:
+    registry.advance(Stage.SWITCHED)
+    plaintexts = registry.read_new()
+    with registry.unguarded():
+        registry.write_old(7, make_values(304))
+    for _ in range(2):
+        with pytest.raises(switch.GuardChanged, match="was switched off or replaced meanwhile"):
+            registry.advance(Stage.NULLED)
+    assert registry.read_old() == registry.values
+    # The way back brings what is read since the switch, and the guard is known as it is at its end.
+    registry.values[7] = plaintexts[7]
+    assert registry.undo() is Stage.INDEXED
+    assert registry.read_old() == registry.read_new() == registry.values
+    with pytest.raises(switch.GuardChanged):
+        registry.advance(Stage.SWITCHED)
+    assert registry.undo() is Stage.GUARDED
+    registry.advance(Stage.NULLED)
+
+
+def test_drop_is_refused_after_an_old_version_wrote_past_the_guard(registry: Registry) -> None:
+    registry.advance(Stage.NULLED)
+    with registry.unguarded():
+        with pytest.raises(CheckViolation, match=old_columns.NO_PLAINTEXT):
+            registry.write_old(7, {"email": "late@example.com"})
+        constraint = Identifier(old_columns.NO_PLAINTEXT)
+        registry.execute(SQL("ALTER TABLE members DROP CONSTRAINT {}").format(constraint))
+        token = registry.encrypt(7, {"email": "late@example.com"})["email_token"]
+        registry.execute("UPDATE members SET email_token = %s WHERE id = 7", token)
+    for _ in range(2):
+        with pytest.raises(old_columns.PlaintextLeft):
+            registry.advance(Stage.DROPPED)
+    assert registry.execute("SELECT email_token FROM members WHERE id = 7") == [(token,)]
+
+
 @pytest.mark.parametrize("before", [Stage.GUARDED, Stage.BACKFILLED])
 def test_token_that_does_not_open_ends_the_command_and_is_named(
     registry: Registry, before: Stage

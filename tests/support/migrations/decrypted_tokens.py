@@ -168,6 +168,16 @@ class Registry(CourseDriver):
         nothing = dict.fromkeys(self.encrypt(number, values))
         self._store(number, values, {**nothing, **_adapt(values)})
 
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Switch the triggers of the guard off for the block, as the owner of the table can."""
+        self.execute("ALTER TABLE members DISABLE TRIGGER USER")
+        yield
+        names = self.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 'members'::regclass")
+        for (name,) in names:
+            statement = SQL("ALTER TABLE members ENABLE ALWAYS TRIGGER {}")
+            self.execute(statement.format(Identifier(name)))
+
     def encrypt(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return fresh tokens of *values*, and the index value, as the columns store them."""
         found: dict[str, Any] = {}
