@@ -7,14 +7,19 @@ that the guard voids the old ones and reports each row. That ratio has no bar, b
 the INSERT of the report. An old version of an application mostly writes one row in a transaction,
 which is measured too, and depends on what a commit costs. The e-mail address has a unique index, as
 most have. Without one, the write alone costs less, and the same report counts for more.
+
+The guard of hashes is that of a plan that decrypts: a bypassing writer changes the token, and does
+not name the plaintext. That column is new, and has no index. Its trigger is called for each row of
+a correct writer, too, so that this ratio has no bar either.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -24,7 +29,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from benchmarks import people_table as people
 from benchmarks.ratio import Case, Run, measure, repeated, report
 from migration.guard import triggers
-from migration.table.migrated_table import MigratedTable
+from migration.table.migrated_table import DecryptedColumn, MigratedColumn, MigratedTable
 
 ROWS: Final = 40_000
 TURNS: Final = 15
@@ -40,6 +45,17 @@ _CORRECT: Final = SQL(
 _BYPASSING: Final = SQL("UPDATE {table} SET {email}")
 _BYPASSING_ROW: Final = SQL("UPDATE {table} SET {email} WHERE id = {row}")
 _TRANSACTIONS: Final = 200
+_HASHED: Final = MigratedColumn(
+    "email_token", "email", (), ("id",), decrypted=DecryptedColumn("text", "email_hash")
+)
+_FILL_HASHED: Final = SQL("""
+    UPDATE {} SET email = 'First.Lastname.' || id || '@Example.com',
+        email_token = sha256((id || now()::text)::bytea)
+""")
+_TOKEN: Final = SQL("email_token = set_byte(email_token, 9, {turn} % 256)")
+_CORRECT_HASHED: Final = SQL("UPDATE {table} SET {email}, {token}")
+_BYPASSING_HASHED: Final = SQL("UPDATE {table} SET {token}")
+_BYPASSING_HASHED_ROW: Final = SQL("UPDATE {table} SET {token} WHERE id = {row}")
 
 
 @contextmanager
@@ -48,12 +64,16 @@ def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
     with people.database() as database, database.connect() as connection:
         pair = Pair(connection, rows, "email", index=SQL("CREATE UNIQUE INDEX ON {} (email)"))
         bare = Pair(connection, rows, "bare")
+        hashed = Pair(connection, rows, "hashed", fill=_FILL_HASHED, change=_decrypt)
         yield iter(
             [
                 pair.compare("correct writer", _CORRECT, 1.3),
                 pair.compare("bypassing writer", _BYPASSING),
                 pair.compare("bypassing row", _BYPASSING_ROW, calls=_TRANSACTIONS),
                 bare.compare("bypassing writer, no index", _BYPASSING),
+                hashed.compare("correct writer, hashes", _CORRECT_HASHED),
+                hashed.compare("bypassing writer, hashes", _BYPASSING_HASHED),
+                hashed.compare("bypassing row, hashes", _BYPASSING_HASHED_ROW, calls=_TRANSACTIONS),
             ]
         )
 
@@ -62,13 +82,22 @@ class Pair:
     """Two tables of people, of which one is guarded."""
 
     def __init__(
-        self, connection: Connection, rows: int, name: str, index: SQL | None = None
+        self,
+        connection: Connection,
+        rows: int,
+        name: str,
+        *,
+        index: SQL | None = None,
+        fill: SQL = _FILL,
+        change: Callable[[Connection, MigratedTable], MigratedTable] = lambda _, table: table,
     ) -> None:
         self._connection = connection
         self._rows = rows
+        self._fill = fill
         self._turns = count(1)
         self._guarded, self._unguarded = (
-            people.create(connection, f"{name}_{which}", rows) for which in ("guarded", "free")
+            change(connection, people.create(connection, f"{name}_{which}", rows))
+            for which in ("guarded", "free")
         )
         for statement in triggers.drop(self._unguarded, self._unguarded.name):
             connection.execute(statement)
@@ -89,14 +118,26 @@ class Pair:
     def _compose(self, statement: SQL, table: MigratedTable) -> Composed:
         turn = next(self._turns)
         email, row = _EMAIL.format(turn=turn), turn % self._rows + 1
-        return statement.format(table=Identifier(table.name), email=email, turn=turn, row=row)
+        parts = {"email": email, "token": _TOKEN.format(turn=turn), "turn": turn, "row": row}
+        return statement.format(table=Identifier(table.name), **parts)
 
     def _prepare(self) -> None:
         """Give each row tokens, and remove what the turn before left."""
         self._connection.execute("TRUNCATE strongroom_migration.bypasses")
         for table in (self._guarded, self._unguarded):
-            self._connection.execute(_FILL.format(Identifier(table.name)))
+            self._connection.execute(self._fill.format(Identifier(table.name)))
             self._connection.execute(SQL("VACUUM {}").format(Identifier(table.name)))
+
+
+def _decrypt(connection: Connection, table: MigratedTable) -> MigratedTable:
+    """Guard *table* as a plan does that decrypts its e-mail addresses, and return it."""
+    decrypted = replace(table, columns=(_HASHED,), indexes=())
+    for statement in triggers.drop(table, table.name):
+        connection.execute(statement)
+    connection.execute(SQL("ALTER TABLE {} ADD email_hash bytea").format(Identifier(table.name)))
+    for statement in triggers.install(decrypted, table.name):
+        connection.execute(statement)
+    return decrypted
 
 
 def main() -> int:
