@@ -1,10 +1,10 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``copy-secrets --dry-run`` has something to copy, ``audit anomalies``, ``audit devices``,
-``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``, ``ledger``,
-``logs read``, ``policies explain``, ``policies test``, ``rollout watch`` or ``backups`` finds
-something, ``migrate`` must wait, or ``status`` finds a part that is not running.
+``adopt-kv --dry-run`` or ``copy-secrets --dry-run`` has something to copy, ``audit anomalies``,
+``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``,
+``ledger``, ``logs read``, ``policies explain``, ``policies test``, ``rollout watch`` or ``backups``
+finds something, ``migrate`` must wait, or ``status`` finds a part that is not running.
 """
 
 from __future__ import annotations

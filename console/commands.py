@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "restore-database": "console.backup:restore_database",
     "backups": "console.backup:backups",
     "adopt": "console.adoption:adopt_secret",
+    "adopt-kv": "console.kv_adoption:adopt_kv",
     "up": "console.local_commands:up",
     "image": "console.local_commands:image",
     "down": "console.local_commands:down",

@@ -267,6 +267,7 @@ COMMANDS: Final = {
     "agent build": "COMMAND --service --env --for --out --folder --cacert --colour --health"
     " --from-sdk",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
+    "adopt-kv": "ENTRY --service --env --name --replace --yes --dry-run --json --root",
     "apply": "FILE --env --root --given --prune --destroy-data",
     "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",
     "audit archive": "--service --env --folder --audit-log --reload --recipient --no-key --keep "

@@ -1,0 +1,188 @@
+"""Command ``adopt-kv``: the value of another team's KV entry becomes a declared secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from console import environment_plan, operate
+from console.env_files import EnvFiles
+from console.escapes import say
+from console.operator_session import open_operator_session
+from console.options import Env, Root, Service
+from vault.adoption import kv_copy, kv_entry
+from vault.adoption.kv_copy import KvCopy, State
+from vault.adoption.kv_entry import EntryField
+from vault.dotenv.import_ import ImportTarget
+from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.resources.ownership import Owner
+
+CHANGES: Final = 2
+
+out = Console(soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """Options that say what is done. See the help of each."""
+
+    name: str | None
+    replace: bool
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+class KvAdoption:
+    """Adoption of KV entries by one service in one environment."""
+
+    def __init__(self, scope: Scope, root: Path, show: Callable[[str], None]) -> None:
+        """Create it. Nothing is read.
+
+        Args:
+            scope: Service and environment.
+            root: Folder of the local deployment.
+            show: Receives each line of progress.
+
+        """
+        self._scope = scope
+        self._root = root
+        self._show = show
+
+    @contextmanager
+    def open(self) -> Iterator[ImportTarget]:
+        """Yield the declaration and the server."""
+        repository, env = operate.repository(), str(self._scope.environment)
+        reader = EnvFiles(self._scope.service, env, self._root, out).reader
+        with open_operator_session(env, self._root, APPLY_ROLE) as operator, reader() as read:
+            yield ImportTarget(
+                repository.declaration / "services" / f"{self._scope.service}.yaml",
+                operator,
+                partial(environment_plan.apply_declaration, operator, env, self._root, self._show),
+                read,
+                Owner.of(operate.load_declaration().environment(env)),
+                repository.check,
+            )
+
+    def plan(self, target: ImportTarget, source: EntryField, name: str) -> KvCopy:
+        """Read the entry, and compare its value with what the secret has.
+
+        Raises:
+            StrongroomError: If it cannot be adopted. Nothing was changed.
+
+        """
+        declared = kv_copy.check_declared(operate.load_declaration(), self._scope, name)
+        found = kv_entry.read(target.session, source)
+        return kv_copy.plan(
+            target.session, target.owner, self._scope, name, source, found, is_declared=declared
+        )
+
+
+def adopt_kv(
+    entry: Annotated[
+        str, typer.Argument(metavar="PATH[#FIELD]", help="an entry of any KV mount, and its field")
+    ],
+    service: Service,
+    env: Env,
+    name: Annotated[
+        str | None, typer.Option("--name", help="name of the secret; by default the field's")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace another value of the secret, after asking")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Declare a secret and copy the value of a KV entry into it, which stays as it is.
+
+    The value is read back as the service. After a failure or a kill, run the command again.
+    """
+    options = _Options(name, replace, yes, dry_run, as_json)
+    show = _show_nothing if as_json else partial(say, out)
+    source = EntryField.parse(entry)
+    scope = Scope(service, names.parse_environment(env))
+    adoption, secret = KvAdoption(scope, root, show), kv_copy.choose_name(source, name)
+    kv_copy.check_declared(operate.load_declaration(), scope, secret)
+    with adoption.open() as target:
+        _run(adoption.plan(target, source, secret), target, options, show)
+
+
+def _run(
+    copy: KvCopy, target: ImportTarget, options: _Options, show: Callable[[str], None]
+) -> None:
+    for line in _describe(copy):
+        show(line)
+    is_written = False
+    try:
+        _check(copy, options)
+        if not (options.dry_run or copy.is_done):
+            _confirm(copy, options)
+            kv_copy.run(copy, target, show)
+            is_written = True
+    finally:
+        if options.as_json:
+            typer.echo(json.dumps(_document(copy, is_written=is_written), indent=2))
+    if options.dry_run and not copy.is_done:
+        raise typer.Exit(CHANGES)
+
+
+def _describe(copy: KvCopy) -> Iterator[str]:
+    declared = "declared" if copy.is_declared else "to be declared"
+    yield f"{copy.source} to {copy.name} of {copy.scope}: {declared}, its value is {copy.state}"
+    if copy.found.note is not None:
+        yield f"note: {copy.found.note}"
+    if copy.is_done:
+        yield "nothing to do"
+
+
+def _check(copy: KvCopy, options: _Options) -> None:
+    """Check that the secret has no other value, unless that is to be replaced.
+
+    Raises:
+        ConfigurationError: If it has.
+
+    """
+    if copy.state is State.DIFFERENT and not options.replace:
+        raise ConfigurationError(
+            f"{copy.name} of {copy.scope} has another value, version {copy.version}; --replace"
+            " replaces it. Nothing was changed"
+        )
+
+
+def _confirm(copy: KvCopy, options: _Options) -> None:
+    """Ask before a value is replaced."""
+    if copy.state is State.DIFFERENT and not options.yes:
+        typer.confirm(f"Replace the value of {copy.name}?", abort=True, err=True)
+
+
+def _document(copy: KvCopy, *, is_written: bool) -> dict[str, Any]:
+    written = {State.MISSING: "copied", State.DIFFERENT: "replaced", State.EQUAL: "equal"}
+    return {
+        "service": copy.scope.service,
+        "environment": str(copy.scope.environment),
+        "from": str(copy.source),
+        "name": copy.name,
+        "declared": copy.is_declared or is_written,
+        "state": written[copy.state] if is_written else str(copy.state),
+        "note": copy.found.note or "",
+    }
+
+
+def _show_nothing(line: str) -> None:
+    del line
