@@ -9,11 +9,12 @@ import of hvac.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ import urllib3
 from aws_secretsmanager_caching import SecretCache
 from moto.server import ThreadedMotoServer
 
-from app_integration import default_client, get_secret
+from app_integration import aget_secret, default_client, get_secret
 from app_integration.testing.application import Application, application_on_server
 from app_integration.testing.dev_server import RealServer, real_server
 from benchmarks.ratio import Case, Run, measure, repeated, report
@@ -54,6 +55,10 @@ def _cases(app: Application, server: RealServer, aws: Run) -> Iterator[Case]:
     yield Case("cached get_secret, each", _cached(), aws, floor, bar=0.1)
     default_client.configure(replace(settings, audit_mode="aggregate"))
     yield Case("cached get_secret, aggregate", _cached(), _locked(), "dict behind a lock", bar=8)
+    floor = "coroutine with such a dict"
+    yield Case(
+        "cached aget_secret, aggregate", _awaited(aget_secret), _awaited_dict(), floor, bar=8
+    )
     path = f"secret/data/{app.scope.service}/{app.scope.environment}/{NAME}"
     with _pooled(server, path) as pooled:
         fetch = repeated(lambda: app.operator.get(path))
@@ -65,6 +70,25 @@ def _cases(app: Application, server: RealServer, aws: Run) -> Iterator[Case]:
 def _cached() -> Run:
     get_secret(NAME)
     return repeated(lambda: get_secret(NAME))
+
+
+def _awaited(read: Callable[[str], Awaitable[object]]) -> Run:
+    async def run(times: int) -> None:
+        for _ in range(times):
+            await read(NAME)
+
+    asyncio.run(run(1))
+    return lambda times: asyncio.run(run(times))
+
+
+def _awaited_dict() -> Run:
+    values, lock = {NAME: VALUE}, threading.Lock()
+
+    async def read(name: str) -> str:
+        with lock:
+            return values[name]
+
+    return _awaited(read)
 
 
 def _locked() -> Run:

@@ -145,6 +145,10 @@ async def aget_secret(name: str, **options: Any) -> Any:
         StrongroomError: One of the errors of :func:`get_secret`.
 
     """
+    # A shortcut for the common call, as in get_secret.
+    secrets = _peek_async_secrets()
+    if not options and secrets is not None and (cached := secrets.get_cached(name)) is not None:
+        return cached
     return await (await _get_async_secrets()).get(name, **options)
 
 
@@ -234,11 +238,14 @@ def on_change(name: str, callback: Callback) -> Watch:
     return default_client.get_default_client().secrets.on_change(name, callback)
 
 
+def _peek_async_secrets() -> AsyncSecretStore | None:
+    client = default_client.current
+    return None if client is None else client.peek_async_secrets()
+
+
 async def _get_async_secrets() -> AsyncSecretStore:
     """Return the async store; build it in a thread, because that reads files."""
-    client = default_client.peek_default_client()
-    secrets = None if client is None else client.peek_async_secrets()
-    if secrets is not None:
+    if (secrets := _peek_async_secrets()) is not None:
         return secrets
     import asyncio  # noqa: PLC0415 (a coroutine has imported it already, other callers need not)
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from app_integration._internal import fork_safety
 from app_integration.errors import StrongroomError
 from app_integration.secret import REQUIRED, Secret
+from app_integration.secret_store.cache_entry import Key
 from app_integration.secret_store.fetcher import WAIT_FACTOR, no_thread_error
 from app_integration.secret_store.store import SecretStore
 
@@ -43,6 +44,10 @@ class AsyncSecretStore:
             # Queued fetches still run, because a thread that joined one would otherwise wait until
             # its own time limit.
             self._threads.shutdown(wait=False)
+
+    def get_cached(self, key: Key) -> Secret | None:
+        """Return the cached value of *key*. See :meth:`SecretStore.get_cached`."""
+        return self._store.get_cached(key)
 
     async def get(
         self,
