@@ -6,6 +6,7 @@
 :mod:`.external_credentials` a user that is managed elsewhere, read from a secret or a file
 :mod:`.engine`               SQLAlchemy engines that connect with such credentials
 :mod:`.pool`                 psycopg pools that connect with such credentials
+:mod:`.endpoint`             where a database is, for adapters of other libraries
 :mod:`.factory`              engines and pools of one client, which share credentials by role
 ============================ =================================================================
 """

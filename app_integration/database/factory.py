@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from app_integration.database.endpoint import Endpoint
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
     from app_integration.session.session import Session
     from app_integration.settings import Settings
@@ -93,7 +94,7 @@ class DatabaseFactory:
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
     def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
-        """Return a new engine or pool.
+        """Return a new engine or pool, or an endpoint for an adapter of another library.
 
         Args:
             kind: A key of :data:`BUILDERS`.
@@ -180,10 +181,17 @@ def _async_pool(
     return AsyncLeasedPool(provider, url, **options)
 
 
+def _endpoint(provider: CredentialProvider, url: str, _options: Mapping[str, Any]) -> Endpoint:
+    from app_integration.database.endpoint import Endpoint, parse_url
+
+    return Endpoint(provider, parse_url(url))
+
+
 #: Kind → the function that builds it, for :meth:`DatabaseFactory.create`.
 BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
     "engine": _engine,
     "async engine": _async_engine,
     "pool": _pool,
     "async pool": _async_pool,
+    "endpoint": _endpoint,
 }

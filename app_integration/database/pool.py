@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection, Connection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from app_integration.database.credentials import CredentialProvider, Credentials
+from app_integration.database.endpoint import parse_url
 
 #: Seconds to wait after each consecutive connection that is not usable; the last one repeats. The
 #: base class waits a second after the second, too long when all leases of a role are revoked.
@@ -50,7 +51,7 @@ class LeasedPool(ConnectionPool[Any]):
         self._ping = options.pop("check", ConnectionPool.check_connection)
         kind = _connection_class(provider, options.pop("connection_class", Connection))
         options = {"open": True, **options}
-        super().__init__(_conninfo(url), connection_class=kind, **options)
+        super().__init__(make_conninfo(**parse_url(url)), connection_class=kind, **options)
         provider.register_pool(self)
 
     def getconn(self, timeout: float | None = None) -> Any:
@@ -140,7 +141,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         self._ping = options.pop("check", AsyncConnectionPool.check_connection)
         kind = _async_connection_class(provider, options.pop("connection_class", AsyncConnection))
         options = {"open": False, **options}
-        super().__init__(_conninfo(url), connection_class=kind, **options)
+        super().__init__(make_conninfo(**parse_url(url)), connection_class=kind, **options)
         provider.register_pool(self)
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (the pool's)
@@ -254,13 +255,6 @@ def _backoff() -> Iterator[float]:
 
 def _seconds_left(end: float) -> float:
     return max(end - monotonic(), 0)
-
-
-def _conninfo(url: str) -> str:
-    """Return *url* as a libpq connection string without SQLAlchemy's driver, user and password."""
-    scheme, _, rest = (url + "").partition("://")  # the characters: str() of a Secret is redacted
-    parts: dict[str, Any] = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
-    return make_conninfo(**{**parts, "user": None, "password": None})
 
 
 def _raise_in_child(owner_pid: int) -> None:

@@ -45,3 +45,22 @@ def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     finally:
         done.set()
     client.close()
+
+
+def test_endpoint_has_the_parameters_of_the_url_and_the_shared_provider(tmp_path: Path) -> None:
+    file = tmp_path / "user.json"
+    write_private(file, '{"username": "ada", "password": "invented-password"}')
+    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
+    url = "postgresql+psycopg://bob:other@127.0.0.1:5433/shop?sslmode=require"
+    first = client.database("endpoint", url, {}, credentials=file)
+    second = client.database("endpoint", "postgresql://", {}, credentials=file)
+    assert first.parameters == {
+        "host": "127.0.0.1",
+        "port": "5433",
+        "dbname": "shop",
+        "sslmode": "require",
+    }
+    assert second.parameters == {}
+    assert first.provider is second.provider
+    assert first.provider.current().username == "ada"
+    client.close()
