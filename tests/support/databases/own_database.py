@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from vault.runtime.servers.accounts import Superuser
+from vault.runtime.servers.accounts import SUPERUSER, Superuser
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,16 @@ class OwnDatabase:
     superuser: Superuser
     name: str
 
-    def create(self) -> None:
+    def create(self, owner: str = SUPERUSER) -> None:
         """Create it, or create it anew; its sessions are ended."""
+        self.drop()
+        with self.superuser.connect() as connection:
+            connection.execute(f"CREATE DATABASE {self.name} OWNER {owner}")
+
+    def drop(self) -> None:
+        """Drop it, if it exists; its sessions are ended."""
         with self.superuser.connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {self.name}")
 
     def connect(self) -> Connection:
         """Connect to it, in autocommit mode."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import psycopg
+from django.db import Error as DjangoError
 from psycopg_pool import PoolTimeout
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,7 +27,7 @@ from tests.support.databases.database import Database, eventually
 THREADS = 16
 SESSION_USER = "SELECT session_user"
 #: Errors of a failed query. Any other error ends its thread, and pytest reports it.
-FAILURES = (psycopg.Error, SQLAlchemyError, PoolTimeout)
+FAILURES = (psycopg.Error, SQLAlchemyError, PoolTimeout, DjangoError)
 SHOWN_FAILURES = 5
 PAUSE = 0.02  # seconds from the first query under a new user to the next rotation
 
@@ -106,8 +107,14 @@ def _query_pool(pool: LeasedPool) -> str:
 
 
 @contextmanager
-def query_load(query: Callable[[], str]) -> Iterator[Tally]:
-    """Call *query* from :data:`THREADS` threads, without a pause, until the block ends."""
+def query_load(query: Callable[[], str], finish: Callable[[], object] = bool) -> Iterator[Tally]:
+    """Call *query* from :data:`THREADS` threads, without a pause, until the block ends.
+
+    Args:
+        query: Sends a query, and returns the session's user.
+        finish: Called once by each thread at its end.
+
+    """
     tally, stopped = Tally(), threading.Event()
 
     def work() -> None:
@@ -116,6 +123,7 @@ def query_load(query: Callable[[], str]) -> Iterator[Tally]:
                 tally.record_success(query())
             except FAILURES as error:
                 tally.record_failure(error)
+        finish()
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
@@ -141,15 +149,26 @@ def _is_used_or_replaced(users: LeasedCredentials, tally: Tally, user: str) -> b
 
 
 def rotate_under_load(
-    query: Callable[[], str], users: LeasedCredentials, database: Database, rotations: int
+    query: Callable[[], str],
+    users: LeasedCredentials,
+    database: Database,
+    rotations: int,
+    finish: Callable[[], object] = bool,
 ) -> Tally:
     """Rotate *rotations* times under load.
+
+    Args:
+        query: As in :func:`query_load`, and so is *finish*.
+        users: The credentials that *query* uses.
+        database: The database.
+        rotations: Their number.
+        finish: Called once by each thread at its end.
 
     Raises:
         AssertionError: If a query fails, or the server does not drop replaced users.
 
     """
-    with query_load(query) as tally:
+    with query_load(query, finish) as tally:
         # The last rotation is not forced. It happens when the lease cannot be renewed any longer.
         rotate(users, tally, rotations - 1)
         last = users.current().username

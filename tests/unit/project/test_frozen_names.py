@@ -161,8 +161,11 @@ VARIABLES: Final = {
     "examples": words("DJANGO_SETTINGS_MODULE SECRETS_BACKEND")
     | words("STRONGROOM_STORE_HOST STRONGROOM_STORE_PHASE STRONGROOM_STORE_PORT"),
 }
-#: String constants that look like a variable: what programs inherit, keys of WSGI and Flask.
-NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH SSL_CERT_FILE")
+#: String constants that look like a variable: what programs inherit, keys of WSGI and Flask, and
+#: Django's settings.
+NO_VARIABLES: Final = words(
+    "LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH SSL_CERT_FILE CONN_MAX_AGE"
+)
 PORT_VARIABLES: Final = words(
     """
     STRONGROOM_AWS_PORT STRONGROOM_DATABASE_PORT STRONGROOM_REDIS_PORT STRONGROOM_SMTP_PORT
@@ -994,6 +997,7 @@ IMPORTS: Final = {
         BlindIndexField EncryptedField EncryptedModel EncryptedQuerySet Stored create_index_keys
         exactly find
         """,
+    "integrations.django.postgresql.base": "DatabaseWrapper",
     "integrations.django.service": "ScrubbingReporter init metrics",
     "integrations.fastapi": "init serve_metrics",
     "integrations.flask": "init serve_metrics",

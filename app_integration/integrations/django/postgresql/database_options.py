@@ -1,0 +1,94 @@
+"""Settings of one database in ``DATABASES``: what is refused, and what the deployment adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+
+from app_integration.database.factory import CredentialSource
+from app_integration.errors import ConfigurationError
+
+#: The value of ``ENGINE``.
+ENGINE: Final = "app_integration.integrations.django.postgresql"
+_CREDENTIALS: Final = ("USER", "PASSWORD")
+#: Options with which libpq takes a user or password from elsewhere.
+_CREDENTIAL_OPTIONS: Final = ("user", "password", "passfile", "service")
+#: Options that select the database user, as the arguments of ``database_engine`` do.
+SOURCE_OPTIONS: Final = ("role", "secret", "credentials")
+#: Setting → the parameter of libpq.
+_PLACE: Final = {"HOST": "host", "PORT": "port"}
+
+
+def check_settings(alias: str, settings: Mapping[str, Any]) -> None:
+    """Raise an error if *settings* contradict leased users. No message contains a value.
+
+    Args:
+        alias: The name of the database in ``DATABASES``.
+        settings: Its settings, with Django's defaults.
+
+    Raises:
+        ImproperlyConfigured: If a user or password is set, more than one option selects the user,
+            or a pool is combined with persistent connections.
+
+    """
+    options = settings["OPTIONS"]
+    refused = [name for name in _CREDENTIALS if settings[name]]
+    refused += [f"OPTIONS[{name!r}]" for name in _CREDENTIAL_OPTIONS if name in options]
+    if refused:
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] sets {' and '.join(refused)}, but user and password of this "
+            "ENGINE are leased; remove what is set"
+        )
+    if options.get("pool") and settings["CONN_MAX_AGE"] != 0:
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] sets OPTIONS['pool'] and CONN_MAX_AGE, but a pool keeps the "
+            "connections itself; remove CONN_MAX_AGE"
+        )
+    try:
+        CredentialSource(**credential_source(settings))
+    except ConfigurationError as error:
+        raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS']: {error}") from None
+
+
+def credential_source(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that select the database user. See :class:`CredentialSource`."""
+    source = {name: value for name, value in settings["OPTIONS"].items() if name in SOURCE_OPTIONS}
+    if source.get("credentials"):
+        source["credentials"] = Path(source["credentials"])
+    return source
+
+
+def has_place(settings: Mapping[str, Any]) -> bool:
+    """Return whether *settings* name host and database, so that no URL is needed.
+
+    The name None is Django's for the database ``postgres``.
+    """
+    return bool(settings["HOST"]) and settings["NAME"] != ""
+
+
+def add_place(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *settings* with what they leave out, from the parameters of the deployment's URL.
+
+    Settings with a host take only the database's name from it.
+
+    Args:
+        settings: The settings of the database.
+        parameters: The URL's parameters for libpq.
+
+    """
+    added = dict(settings)
+    if added["NAME"] == "":
+        added["NAME"] = parameters.get("dbname", "")
+    if added["HOST"]:
+        return added
+    further = {
+        name: parameters[name] for name in parameters if name not in {"dbname", "host", "port"}
+    }
+    added["OPTIONS"] = {**further, **settings["OPTIONS"]}
+    return added | {
+        setting: settings[setting] or parameters.get(parameter, "")
+        for setting, parameter in _PLACE.items()
+    }
