@@ -87,6 +87,18 @@ def test_connection_in_an_atomic_block_stays_and_is_replaced_after_it(
     assert session_user() == second
 
 
+def test_connection_in_an_atomic_block_stays_although_autocommit_is_never_on() -> None:
+    with leased_database(AUTOCOMMIT=False, CONN_MAX_AGE=None) as connection:
+        first = session_user()
+        connection.commit()
+        with transaction.atomic(using=ALIAS, savepoint=False):
+            second = get_users().rotate().username
+            assert session_user() == first != second
+        assert session_user() == first  # in the transaction, which the block leaves open
+        connection.commit()
+        assert session_user() == second
+
+
 def test_connection_with_an_open_server_side_cursor_stays(users: LeasedCredentials) -> None:
     roles = Role.objects.using(ALIAS).order_by("id")
     found, names = roles.iterator(chunk_size=2), []
@@ -120,6 +132,7 @@ def test_end_of_a_request_closes_the_connection_of_a_replaced_user(
     assert users.open_connections(first) == 1
     close_old_connections()
     assert users.open_connections(first) == 0
+    assert connection.connection is None  # and none is opened before the next request
     users.maintain()
     assert eventually(lambda: first not in database.leased_users())
 
