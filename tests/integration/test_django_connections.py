@@ -17,7 +17,13 @@ django_project.set_up()
 
 from asgiref.sync import sync_to_async  # noqa: E402 (Django must be set up first)
 from django.core.exceptions import ImproperlyConfigured  # noqa: E402 (as above)
-from django.db import close_old_connections, connections, models, transaction  # noqa: E402
+from django.db import (  # noqa: E402 (as above)
+    OperationalError,
+    close_old_connections,
+    connections,
+    models,
+    transaction,
+)
 
 from app_integration import default_client  # noqa: E402 (as above)
 from app_integration.database import LeasedCredentials  # noqa: E402 (as above)
@@ -199,6 +205,18 @@ def test_role_of_an_alias_is_leased_by_its_name() -> None:
         pytest.raises(AccessDenied, match="database/creds/gaara-store-dev-reports"),
     ):
         session_user()
+
+
+def test_denied_role_of_a_pool_is_a_timeout_with_the_reason_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = {"role": "reports", "pool": {"min_size": 1, "timeout": 1.0}}
+    with (
+        leased_database(OPTIONS=options),
+        pytest.raises(OperationalError, match="couldn't get a connection"),
+    ):
+        session_user()
+    assert "database/creds/gaara-store-dev-reports" in caplog.text
 
 
 def test_secret_of_an_alias_names_its_user() -> None:

@@ -1,4 +1,4 @@
-"""Django helpers: :mod:`.service` for a project's settings and URLs, and encrypted model fields.
+"""Django helpers: :mod:`.service` for settings and URLs, :mod:`.postgresql`, and encrypted fields.
 
 >>> class Customer(EncryptedModel):                              # doctest: +SKIP
 ...     id = models.UUIDField(primary_key=True, default=uuid4)
