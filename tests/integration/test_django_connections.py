@@ -117,6 +117,17 @@ def test_connection_with_an_open_server_side_cursor_stays(users: LeasedCredentia
     assert session_user() == second
 
 
+def test_connection_with_an_open_cursor_stays(connection: Any, users: LeasedCredentials) -> None:
+    with connection.cursor() as held:
+        held.execute(SESSION_USER)
+        second = users.rotate().username
+        first = session_user()
+        assert held.fetchone() == (first,)
+        held.execute(SESSION_USER)
+        assert held.fetchone() == (first,)
+    assert session_user() == second != first
+
+
 def test_connection_without_autocommit_stays(connection: Any, users: LeasedCredentials) -> None:
     first = session_user()
     connection.set_autocommit(autocommit=False)
@@ -131,7 +142,7 @@ def test_connection_without_autocommit_stays(connection: Any, users: LeasedCrede
 def test_end_of_a_request_closes_the_connection_of_a_replaced_user(
     connection: Any, users: LeasedCredentials, database: Database
 ) -> None:
-    first = session_user()
+    first, forgotten = session_user(), connection.cursor()
     if connection.pool is not None:
         connection.pool.wait()  # because one that it opens meanwhile is closed at its checkout
     users.rotate()
@@ -139,6 +150,7 @@ def test_end_of_a_request_closes_the_connection_of_a_replaced_user(
     close_old_connections()
     assert users.open_connections(first) == 0
     assert connection.connection is None  # and none is opened before the next request
+    assert forgotten.connection.closed
     users.maintain()
     assert eventually(lambda: first not in database.leased_users())
 

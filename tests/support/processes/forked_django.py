@@ -1,4 +1,4 @@
-"""A Django process that queries, forks two children and rotates: ``forked_django.py KIND``.
+"""A Django process that queries, forks two children and rotates, for each kind of connections.
 
 It prints the database users of parent and children as JSON.
 """
@@ -109,4 +109,4 @@ def main(kind: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1])))
+    sys.stdout.write(json.dumps({kind: main(kind) for kind in KINDS}))

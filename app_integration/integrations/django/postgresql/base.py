@@ -2,7 +2,7 @@
 
 Django keeps a connection in each thread, for one request, for ``CONN_MAX_AGE``, or from a pool.
 Before each query, the connection of a user that is not current any longer is replaced, unless a
-transaction or a server-side cursor is open on it.
+transaction or a cursor is open on it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         _check_all()
         self._provider: CredentialProvider | None = None
         self._user = ""  # the username that the connection was opened with
-        self._server_cursors: WeakSet[Any] = WeakSet()
+        self._cursors: WeakSet[Any] = WeakSet()  # those of the connection
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -112,7 +112,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         else:
             connection = provider.connect(open_)
         self._provider, self._user = provider, connection.info.user
-        self._server_cursors.clear()  # those of an earlier connection ended with it
+        self._cursors.clear()
         # Whatever the settings say, because the sessions of a revoked user end at any time.
         self.health_check_enabled = True
         return connection
@@ -128,37 +128,39 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
 
     def ensure_connection(self) -> None:
         """Open a connection if there is none, or if that of another user can be replaced."""
-        if self._is_outdated():
+        if self._is_outdated() and all(cursor.closed for cursor in self._cursors):
             self.close()
         super().ensure_connection()
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Close the connection at the end of a request also if its user is not current.
 
-        The lease of that user can be revoked once its last connection is closed.
+        The lease of that user can be revoked once its last connection is closed. A cursor that the
+        request left open does not keep it.
         """
         if self._is_outdated():
             self.close()
         super().close_if_unusable_or_obsolete()
 
-    def chunked_cursor(self) -> Any:
-        """Return a server-side cursor. The connection stays until the cursor is closed."""
-        cursor = super().chunked_cursor()
-        self._server_cursors.add(cursor)
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor of the driver. The connection stays until the cursor is closed.
+
+        Args:
+            name: The name of a server-side cursor.
+
+        """
+        cursor = super().create_cursor(name)
+        self._cursors.add(cursor)
         return cursor
 
     def _is_outdated(self) -> bool:
-        """Return whether to replace the connection, because its user is not current."""
+        """Return whether the user of the connection is not current, and no state would be lost."""
         if self.connection is None or self.in_atomic_block or self._provider is None:
             return False
-        return not self._provider.is_current(self._user) and self._is_replaceable()
-
-    def _is_replaceable(self) -> bool:
-        """Return whether the connection holds nothing that the next one would not have."""
         return (
-            self.autocommit == self.settings_dict["AUTOCOMMIT"]
+            not self._provider.is_current(self._user)
+            and self.autocommit == self.settings_dict["AUTOCOMMIT"]
             and self.connection.info.transaction_status in _REPLACEABLE
-            and all(cursor.closed for cursor in self._server_cursors)
         )
 
     def _find_endpoint(self, url: str | None) -> Endpoint:
