@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from app_integration.errors import (
     RateLimited,
@@ -14,6 +14,10 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.transport.http import RequestSender
+from app_integration.transport.raw_call import RawCall, as_raw
+from app_integration.transport.responses import Response
+
+_T = TypeVar("_T")
 
 
 class FailoverTransport:
@@ -57,18 +61,33 @@ class FailoverTransport:
             AccessDenied: If the server returns 403.
 
         """
+        return self._send_to_each(
+            lambda sender, left: sender.send(
+                method, path, timeout=left, token=token, body=body, wrap_ttl=wrap_ttl
+            ),
+            timeout,
+        )
+
+    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
+        """Send *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
+
+        Raises:
+            Sealed: If every address is sealed.
+            ServerError: If no address can serve the request.
+            AccessDenied: If the server returns 403.
+
+        """
+        return self._send_to_each(
+            lambda sender, left: as_raw(sender).exchange(call, timeout=left, token=token), timeout
+        )
+
+    def _send_to_each(self, send: Callable[[RequestSender, float], _T], timeout: float) -> _T:
+        """Return the result of *send* for the first address that can serve the request."""
         end = self._clock() + timeout
         failures: list[ServerError] = []
         for position in self._attempt_order():
             try:
-                response = self._senders[position].send(
-                    method,
-                    path,
-                    timeout=end - self._clock(),
-                    token=token,
-                    body=body,
-                    wrap_ttl=wrap_ttl,
-                )
+                response = send(self._senders[position], end - self._clock())
             except StrongroomError as error:
                 self._first = (
                     self._position_after(position) if _is_server_failure(error) else position

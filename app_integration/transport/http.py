@@ -1,13 +1,12 @@
-"""A single request to a single address, through hvac's adapter on urllib3's pooled connections."""
+"""A single request to a single address, over pooled connections."""
 
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -17,16 +16,13 @@ from hvac.adapters import RawAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration._internal.server_urls import LOOPBACK
-from app_integration._internal.tracing import correlation_headers
-from app_integration.errors import (
-    DeadlineExceeded,
-    ServerFault,
-    StrongroomError,
-    Unreachable,
-)
+from app_integration.errors import StrongroomError, Unreachable
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.transport.connection_errors import connection_error
 from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
-from app_integration.transport.responses import Response, ResponseTooLarge, decode, read_whole
+from app_integration.transport.pooled_session import PooledSession
+from app_integration.transport.raw_call import RawCall
+from app_integration.transport.responses import Response, check_status, decode
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
@@ -67,42 +63,6 @@ class RequestSender(Protocol):
     def close(self) -> None:
         """Close every open connection."""
         ...
-
-
-class _PooledSession:
-    """A substitute for ``requests.Session`` in hvac's adapter, backed by one connection pool."""
-
-    verify = cert = proxies = None
-
-    def __init__(self, connections: HTTPConnectionPool) -> None:
-        self._connections = connections
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        content: Mapping[str, Any] | None,
-        timeout: urllib3.Timeout,
-        **_: Any,
-    ) -> Response:
-        """Send one request and return the whole response; never redirect or retry."""
-        data = None
-        headers |= correlation_headers()
-        if content is not None:
-            data = json.dumps(content).encode()
-            headers["Content-Type"] = "application/json"
-        response = self._connections.urlopen(
-            method,
-            url,
-            body=data,
-            headers=headers,
-            timeout=timeout,
-            redirect=False,
-            preload_content=False,
-        )
-        with closing(response):
-            return read_whole(response)
 
 
 class Transport:
@@ -151,7 +111,7 @@ class Transport:
             self._context = self._get_tls_context()
         # urllib3's pools are used directly, so that neither a proxy variable nor ~/.netrc decides
         # where a token is sent.
-        self._pools: dict[str, _PooledSession] = {}
+        self._pools: dict[str, PooledSession] = {}
         self._open_pools: list[HTTPConnectionPool] = []
 
     def send(
@@ -181,19 +141,65 @@ class Transport:
         """
         end = self._clock() + timeout
         request = _Request(method, path, token, body, wrap_ttl)
-        response = self._exchange(request, self.address, end)
-        if isinstance(response, Response) and response.status in _REDIRECT:
-            # A standby redirects to the leader. Follow one hop only, with the same request.
-            response = self._exchange(
-                request, self._leader_address(request, response.location), end
-            )
+        response = self._follow(request, partial(self._request, request, end))
         # Raised here and not where it occurred, so that neither the exceptions of the library nor
         # their frames are part of the traceback.
         if isinstance(response, StrongroomError):
             raise response
         return decode(method, path, response, self._mounts)
 
-    def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
+    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
+        """Send *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
+
+        Raises:
+            ServerError: If there is no complete response, or its status is an error other than 403.
+            AccessDenied: If the server returns 403.
+
+        """
+        end = self._clock() + timeout
+        call.response = None
+        response = self._follow(call, partial(self._exchange, call, token, end))
+        if isinstance(response, StrongroomError):
+            raise response
+        call.response = response
+        if not call.reports_status:
+            check_status(call.method, call.path, response, self._mounts)
+        return response
+
+    def _follow(
+        self,
+        request: _Request | RawCall,
+        send: Callable[[str], Response | StrongroomError],
+    ) -> Response | StrongroomError:
+        """Return the result of *send* for this address, or the one that it redirects to.
+
+        A standby redirects to the leader. One hop is followed, with the same request.
+        """
+        response = send(self.address)
+        if isinstance(response, Response) and response.status in _REDIRECT:
+            return send(self._leader_address(request, response.location))
+        return response
+
+    def _exchange(
+        self, call: RawCall, token: str | None, end: float, address: str
+    ) -> Response | StrongroomError:
+        headers = dict(call.headers)
+        if token is not None:
+            headers["X-Vault-Token"] = token
+        if self._namespace:
+            headers.setdefault("X-Vault-Namespace", self._namespace)
+        try:
+            return self._pool(address).exchange(
+                call.method, f"/v1/{call.target}", headers, call.body, self._time_left(end)
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return connection_error(call, address, error)
+
+    def _time_left(self, end: float) -> urllib3.Timeout:
+        left = max(end - self._clock(), _MIN_TIMEOUT)
+        return urllib3.Timeout(left, connect=min(self._connect_timeout, left))
+
+    def _request(self, request: _Request, end: float, address: str) -> Response | StrongroomError:
         """Send one request and return its response, or the error if it is not complete by *end*."""
         adapter = RawAdapter(
             base_uri="",
@@ -202,26 +208,25 @@ class Transport:
             allow_redirects=False,
             namespace=self._namespace,
         )
-        left = max(end - self._clock(), _MIN_TIMEOUT)
         try:
             response: Response = adapter.request(
                 request.method,
                 f"/v1/{request.path}",
                 raise_exception=False,
                 content=request.body,
-                timeout=urllib3.Timeout(left, connect=min(self._connect_timeout, left)),
+                timeout=self._time_left(end),
                 wrap_ttl=request.wrap_ttl,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return _transport_error(request, address, error)
+            return connection_error(request, address, error)
         return response
 
-    def _pool(self, address: str) -> _PooledSession:
+    def _pool(self, address: str) -> PooledSession:
         found = self._pools.get(address)
         if found is None:
             connections = create_pool(address, self._get_tls_context, self._on_certificate)
             self._open_pools.append(connections)
-            found = self._pools.setdefault(address, _PooledSession(connections))
+            found = self._pools.setdefault(address, PooledSession(connections))
         return found
 
     def _get_tls_context(self) -> ssl.SSLContext:
@@ -229,7 +234,7 @@ class Transport:
             self._context = create_ssl_context(self._cacert, self._certificate)
         return self._context
 
-    def _leader_address(self, request: _Request, location: str) -> str:
+    def _leader_address(self, request: _Request | RawCall, location: str) -> str:
         """Return the address in *location*.
 
         Raises:
@@ -238,8 +243,9 @@ class Transport:
 
         """
         here, there = urlsplit(self.address), urlsplit(location)
+        path = f"/v1/{request.path.partition('?')[0]}"
         weaker = there.scheme != "https" and (here.scheme == "https" or _leaves_host(here, there))
-        if weaker or there.scheme not in _SCHEMES or there.path != f"/v1/{request.path}":
+        if weaker or there.scheme not in _SCHEMES or there.path != path:
             raise Unreachable(f"{request}: {self.address} redirects elsewhere; check VAULT_ADDR")
         return f"{there.scheme}://{there.netloc}"
 
@@ -252,26 +258,3 @@ class Transport:
 def _leaves_host(here: SplitResult, there: SplitResult) -> bool:
     """Return whether a redirect leads from this machine to another."""
     return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
-
-
-def _transport_error(request: _Request, address: str, error: Exception) -> StrongroomError:
-    """Return the error for a *request* that got no complete response."""
-    if isinstance(error, ResponseTooLarge):
-        return ServerFault(f"{request}: {error}")
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
-    if isinstance(error, urllib3.exceptions.SSLError) and _is_untrusted(error):
-        return Unreachable(
-            f"the certificate of {address} is not trusted; check VAULT_CACERT and VAULT_ADDR"
-        )
-    before_sending = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return Unreachable(
-        f"{address} cannot be reached ({type(error).__name__}); "
-        "is it running, and is VAULT_ADDR right?",
-        not_sent=isinstance(error, before_sending),
-    )
-
-
-def _is_untrusted(error: Exception) -> bool:
-    reason = error.args[0] if error.args else None
-    return isinstance(reason, ssl.CertificateError)

@@ -36,6 +36,21 @@ _SEALED: Final = {501, 503}
 _SYSTEM_PATHS: Final = ("sys/", "auth/", "identity/")
 _WRAPPING: Final = "sys/wrapping/"
 _MAX_REASON: Final = 300  # characters of the server's own message in an error
+#: What replaces an error message of the server that may repeat a secret.
+HIDDEN_ERROR: Final = "the message of the server is left out, because it may repeat a secret"
+#: Error messages of the server that repeat nothing, whatever the path.
+_FIXED_ERRORS: Final = {
+    "check-and-set parameter did not match the current version",
+    "check-and-set parameter required for this call",
+    "cipher: message authentication failed",
+    "encryption key not found",
+    "invalid ciphertext: no prefix",
+    "lease not found",
+    "missing client token",
+    "no data provided",
+    "permission denied",
+    "wrapping token is not valid or does not exist",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Response:
     Attributes:
         location: The target of a redirect; "" if there is none.
         retry_after: Seconds that the server requests to wait; None if it does not.
+        headers: All headers of the response.
 
     """
 
@@ -52,6 +68,7 @@ class Response:
     content: bytes = field(repr=False)
     location: str = ""
     retry_after: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -63,8 +80,12 @@ class ResponseTooLarge(urllib3.exceptions.HTTPError):
     """A response of more than :data:`MAX_RESPONSE` bytes."""
 
 
-def read_whole(response: urllib3.BaseHTTPResponse) -> Response:
+def read_whole(response: urllib3.BaseHTTPResponse, *, has_body: bool = True) -> Response:
     """Read the response in chunks, to reject one that is too large before memory fills.
+
+    Args:
+        response: The response.
+        has_body: False for the response to a HEAD.
 
     Raises:
         ResponseTooLarge: If it has more than :data:`MAX_RESPONSE` bytes.
@@ -78,7 +99,7 @@ def read_whole(response: urllib3.BaseHTTPResponse) -> Response:
         if size > MAX_RESPONSE:
             raise ResponseTooLarge(f"the response is larger than {MAX_RESPONSE} bytes")
     headers = response.headers
-    has_end = response.chunked or "Content-Length" in headers
+    has_end = not has_body or response.chunked or "Content-Length" in headers
     if not has_end and response.status != HTTPStatus.NO_CONTENT:
         # Rejected because nothing marks its end: a response that was cut off within its headers
         # would look like an empty one.
@@ -88,6 +109,7 @@ def read_whole(response: urllib3.BaseHTTPResponse) -> Response:
         b"".join(chunks),
         headers.get("Location", ""),
         _seconds(headers.get("Retry-After", "")),
+        headers,
     )
 
 
@@ -118,6 +140,37 @@ def decode(
     if isinstance(outcome, StrongroomError):
         raise outcome
     return outcome
+
+
+def check_status(method: str, path: str, response: Response, mounts: Mounts) -> None:
+    """Raise the error that the status of *response* stands for; the body may have any form.
+
+    Args:
+        method: The HTTP method of the request.
+        path: The API path of the request, without its query.
+        response: The response.
+        mounts: Mounts of the deployment, whose paths are sensitive.
+
+    Raises:
+        AccessDenied: If the status is 403.
+        RequestRefused: If the status is another 4xx.
+        ServerError: If the server failed, is sealed or limits its rate.
+
+    """
+    error = _status_error(method, path, response, mounts)
+    if error is not None:
+        raise error
+
+
+def _status_error(
+    method: str, path: str, response: Response, mounts: Mounts
+) -> StrongroomError | None:
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return None
+    try:
+        return _failure(method, path, response, _json(response.content) or {}, mounts)
+    except RecursionError:
+        return ServerFault(f"{method} {path}: status {response.status}")
 
 
 def _outcome(
@@ -185,6 +238,34 @@ def _safe_data(status: int, data: object) -> dict[str, Any] | None:
             for each in results
         ]
     }
+
+
+def redact_body(path: str, response: Response, mounts: Mounts) -> dict[str, Any]:
+    """Return the body of an error response without what may repeat a secret.
+
+    Args:
+        path: The API path of the request, without its query.
+        response: The response.
+        mounts: Mounts of the deployment, whose paths are sensitive.
+
+    """
+    try:
+        body = _json(response.content) or {}
+    except RecursionError:
+        return {"errors": []}
+    if response.status == HTTPStatus.NOT_FOUND:
+        return body
+    errors, data = body.get("errors"), _safe_data(response.status, body.get("data"))
+    found: dict[str, Any] = {} if data is None else {"data": data}
+    if isinstance(errors, list):
+        sensitive = _is_sensitive(path, mounts)
+        found["errors"] = [_redact_error(str(each), sensitive=sensitive) for each in errors]
+    return found
+
+
+def _redact_error(message: str, *, sensitive: bool) -> str:
+    known = " ".join(message.replace("1 error occurred:", "").replace("* ", "").split())
+    return HIDDEN_ERROR if sensitive and known not in _FIXED_ERRORS else message[:_MAX_REASON]
 
 
 def _is_sensitive(path: str, mounts: Mounts) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from app_integration.transport.http import RequestSender
+from app_integration.transport.raw_call import RawCall, as_raw
+from app_integration.transport.responses import Response
 
 #: Takes a function that sends the request, and the request's token or None for a login; returns
 #: the response.
@@ -36,6 +38,17 @@ class WrappedSender:
             ),
             token,
         )
+
+    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
+        """Send *call* and return its response. *timeout* bounds each attempt."""
+        found: list[Response] = []
+
+        def send() -> dict[str, Any]:
+            found.append(as_raw(self._sender).exchange(call, timeout=timeout, token=token))
+            return {}
+
+        self._run(send, token)
+        return found[-1]
 
     def close(self) -> None:
         """Close the other sender."""

@@ -31,6 +31,8 @@ class Server:
         drip: Seconds between the bytes of the body; 0 sends it at once.
         missing: Number of bytes that are announced, but do not come.
         seen: Method and path of each request, and its token.
+        bodies: The body of each request.
+        headers: The headers of each request.
         over: Set when the server stops.
 
     """
@@ -42,16 +44,21 @@ class Server:
     missing: int = 0
     address: str = ""
     seen: list[tuple[str, str | None]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         self.seen.append((f"{request.command} {request.path}", request.headers["X-Vault-Token"]))
-        request.rfile.read(int(request.headers["Content-Length"] or 0))
+        self.bodies.append(request.rfile.read(int(request.headers["Content-Length"] or 0)))
+        self.headers.append(dict(request.headers))
         request.send_response(self.status)
         if self.location:
             request.send_header("Location", self.location)
         request.send_header("Content-Length", str(len(self.content) + self.missing))
         request.end_headers()
+        if request.command == "HEAD":
+            return
         size = 1 if self.drip else max(len(self.content), 1)
         for start in range(0, len(self.content), size):
             request.wfile.write(self.content[start : start + size])
@@ -65,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         type(self).server_of(self).handle(self)
 
-    do_POST = do_LIST = do_DELETE = do_GET  # noqa: N815 (http.server's names)
+    do_POST = do_LIST = do_DELETE = do_HEAD = do_PUT = do_PATCH = do_GET  # noqa: N815 (http.server's names)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,0 +1,45 @@
+"""Errors of requests that got no complete response."""
+
+from __future__ import annotations
+
+import ssl
+
+import urllib3
+
+from app_integration.errors import (
+    DeadlineExceeded,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.transport.responses import ResponseTooLarge
+
+
+def connection_error(request: object, address: str, error: Exception) -> StrongroomError:
+    """Return the error for a *request* that got no complete response.
+
+    Args:
+        request: The request; its text is its method and path.
+        address: The address of the server.
+        error: What urllib3 or the system raised.
+
+    """
+    if isinstance(error, ResponseTooLarge):
+        return ServerFault(f"{request}: {error}")
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
+    if isinstance(error, urllib3.exceptions.SSLError) and _is_untrusted(error):
+        return Unreachable(
+            f"the certificate of {address} is not trusted; check VAULT_CACERT and VAULT_ADDR"
+        )
+    before_sending = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return Unreachable(
+        f"{address} cannot be reached ({type(error).__name__}); "
+        "is it running, and is VAULT_ADDR right?",
+        not_sent=isinstance(error, before_sending),
+    )
+
+
+def _is_untrusted(error: Exception) -> bool:
+    reason = error.args[0] if error.args else None
+    return isinstance(reason, ssl.CertificateError)
