@@ -29,16 +29,16 @@ class Call:
     wrap_ttl: int | None = None
 
 
-def record_orphan_lease(call: Call, error: ServerError, mounts: Mounts) -> None:
+def record_orphan_lease(path: str, error: ServerError, mounts: Mounts) -> None:
     """Count a lease that the server may have issued although its response was lost.
 
     The id of such a lease is lost, so it cannot be revoked and lives until its TTL ends.
     """
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
-    if call.path.startswith(permissions.lease_prefix(mounts)):
+    if path.startswith(permissions.lease_prefix(mounts)):
         log.warning(
             "%s: the response was lost; a lease may have been issued that stays until its TTL ends",
-            call.path,
+            path,
         )
         metrics.get_recorder().record_operation("orphan-lease", type(error).__name__)

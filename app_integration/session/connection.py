@@ -13,8 +13,11 @@ from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.methods import Send, Token
 from app_integration.mounts import Mounts
 from app_integration.observability import metrics
+from app_integration.secret import Secret
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import RequestSender, Transport
+from app_integration.transport.raw_call import RawCall, as_raw
+from app_integration.transport.responses import Response
 
 
 class Connection:
@@ -75,6 +78,21 @@ class Connection:
             body=None if body is None else HiddenBody(body),
             wrap_ttl=wrap_ttl,
         )
+
+    def exchange(self, deadline: float, call: RawCall, token: Secret | None) -> Response:
+        """Send *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
+
+        Args:
+            deadline: Deadline on the clock.
+            call: The request.
+            token: The Vault token; None sends no token.
+
+        Raises:
+            ConfigurationError: If the sender cannot send it.
+
+        """
+        sender = as_raw(self._sender or self.open())
+        return sender.exchange(call, timeout=max(deadline - self._clock(), 0.001), token=token)
 
     def send_until(self, deadline: float) -> Send:
         """Return a function that sends over this connection until *deadline*."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 import tenacity
 
@@ -19,7 +19,7 @@ from app_integration.settings import Limits
 _T = TypeVar("_T")
 
 #: Errors after which a retry can succeed. A sealed server, an expired deadline or an unexpected
-#: response (see :func:`_is_worth_retrying`) fails at once.
+#: response (see :func:`_is_transient`) fails at once.
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
 #: Least time for an attempt, in seconds. In less it would time out, and hide the error before it.
 _LEAST: Final = 0.01
@@ -46,7 +46,13 @@ class Retry:
             multiplier=limits.retry_base, max=limits.retry_max
         )
 
-    def __call__(self, send: Callable[[], _T], deadline: float) -> _T:
+    def __call__(
+        self,
+        send: Callable[[], _T],
+        deadline: float,
+        *,
+        may_repeat: Callable[[StrongroomError], bool] = lambda _error: True,
+    ) -> _T:
         """Return the result of *send*; raise its last error if another attempt would be too late.
 
         Each backoff is at least the ``Retry-After`` of the server. If it would leave no time for an
@@ -55,13 +61,18 @@ class Retry:
         Args:
             send: Makes one attempt, which observes the same deadline by itself.
             deadline: Deadline on the clock.
+            may_repeat: Returns whether the request may be sent again after an error.
 
         """
+
+        def is_worth_retrying(error: BaseException) -> bool:
+            return _is_transient(error) and may_repeat(error)
+
         end = min(deadline, self._clock() + self._limits.retry_window)
         try:
             return send()  # outside tenacity, because its bookkeeping costs time on each call
         except WORTH_RETRYING as error:
-            if not _is_worth_retrying(error):
+            if not is_worth_retrying(error):
                 raise
             failed: list[StrongroomError] = [error]
 
@@ -70,14 +81,16 @@ class Retry:
                 raise failed.pop()
             return send()
 
-        return self._retry(attempt, end)
+        return self._retry(attempt, end, is_worth_retrying)
 
-    def _retry(self, send: Callable[[], _T], end: float) -> _T:
+    def _retry(
+        self, send: Callable[[], _T], end: float, is_worth_retrying: Callable[[BaseException], bool]
+    ) -> _T:
         def out_of_time(state: tenacity.RetryCallState) -> bool:
             return self._clock() + state.upcoming_sleep >= end - _LEAST
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_worth_retrying),
+            retry=tenacity.retry_if_exception(is_worth_retrying),
             wait=self._backoff,
             stop=out_of_time,
             sleep=self._sleep,
@@ -90,5 +103,5 @@ class Retry:
         return (retry_after or 0.0) + self._jitter(state)
 
 
-def _is_worth_retrying(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> TypeGuard[StrongroomError]:
     return isinstance(error, WORTH_RETRYING) and not isinstance(error, UnexpectedAnswer)

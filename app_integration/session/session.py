@@ -14,16 +14,13 @@ from app_integration._internal import fork_safety
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Token
-from app_integration.errors import (
-    AccessDenied,
-    RequestRefused,
-    ServerError,
-    StrongroomError,
-)
+from app_integration.errors import RequestRefused, ServerError, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.observability import metrics
+from app_integration.session.authorization import Authorization
 from app_integration.session.call import Call, record_orphan_lease
 from app_integration.session.connection import Connection, connect_http
+from app_integration.session.raw_requests import RawRequests
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
@@ -114,6 +111,7 @@ class Session:
         self._renewer = TokenRenewer(
             self._tokens, self._connection.send_until, self._deadline, self._limits
         )
+        self._authorization = Authorization(self._tokens, self._renewer)
 
     @property
     def address(self) -> str:
@@ -185,6 +183,24 @@ class Session:
         """Send a DELETE. It raises the errors of :meth:`get`."""
         self._request("DELETE", path)
 
+    @property
+    def raw(self) -> RawRequests:
+        """Return what sends requests whose responses are not decoded. A fork replaces it."""
+        return RawRequests(
+            self._connection,
+            self._tokens,
+            self._authorization,
+            self._retry,
+            clock=self._clock,
+            limits=self._limits,
+            mounts=self._mounts,
+        )
+
+    @property
+    def mounts(self) -> Mounts:
+        """Return the mounts of the deployment."""
+        return self._mounts
+
     def close(self) -> None:
         """Stop the renewal, revoke the token with all its leases, and close the connections.
 
@@ -226,35 +242,13 @@ class Session:
         retry: bool = True,
     ) -> dict[str, Any]:
         started, deadline = self._clock(), self._deadline()
-        attempt = partial(self._attempt, Call(method, path, body, wrap_ttl), deadline)
+        send = partial(self._send_call, Call(method, path, body, wrap_ttl), deadline)
+        attempt = partial(self._authorization.attempt, send, deadline)
         result = self._retry(attempt, deadline) if retry else attempt()
         metrics.get_recorder().record_duration(self._clock() - started)
         return result
 
-    def _attempt(self, call: Call, deadline: float) -> dict[str, Any]:
-        """Send *call* with the token in use; if that has expired, log in and send it once more."""
-        token = self._tokens.get_token(deadline)
-        self._renewer.start(token)
-        try:
-            return self._send_call(call, token, deadline)
-        except AccessDenied:
-            if not self._tokens.may_have_expired(token) or self._is_valid(token, deadline):
-                raise
-        fresh = self._tokens.reauthenticate(token, deadline)
-        try:
-            return self._send_call(call, fresh, deadline)
-        except AccessDenied:
-            self._tokens.note_denial()
-            raise
-
-    def _is_valid(self, token: Token, deadline: float) -> bool:
-        """Return whether *token* is valid, so that a 403 was about the path.
-
-        A token that has already been replaced counts as invalid without a request.
-        """
-        return token is self._tokens.cached_token and self._renewer.is_valid(token, deadline)
-
-    def _send_call(self, call: Call, token: Token, deadline: float) -> dict[str, Any]:
+    def _send_call(self, call: Call, deadline: float, token: Token) -> dict[str, Any]:
         try:
             return self._connection.send(
                 deadline,
@@ -265,7 +259,7 @@ class Session:
                 wrap_ttl=call.wrap_ttl,
             )
         except ServerError as error:
-            record_orphan_lease(call, error, self._mounts)
+            record_orphan_lease(call.path, error, self._mounts)
             raise
 
 

@@ -81,6 +81,16 @@ class TokenManager:
         """Return the token in use; None before the first login and after :meth:`close`."""
         return self._token
 
+    def check_open(self) -> None:
+        """Raise an error if the session is closed, for a request that needs no login.
+
+        Raises:
+            AuthenticationFailed: If :meth:`close` was called.
+
+        """
+        if self._closed:
+            raise _closed()
+
     def get_token(self, deadline: float) -> Token:
         """Return the token to send.
 
