@@ -31,6 +31,7 @@ from app_integration._api.encryption import (
     use_index_keys,
 )
 from app_integration._api.files import decrypt_file, encrypt_file, open_encrypted
+from app_integration._api.hvac import hvac_client
 from app_integration._api.logs import encrypted_log_handler
 from app_integration._api.secrets import (
     acurrent_and_previous,
@@ -77,6 +78,7 @@ __all__ = [
     "field",
     "get_secret",
     "get_secret_info",
+    "hvac_client",
     "load_config",
     "on_change",
     "open_encrypted",

@@ -34,9 +34,11 @@ from app_integration.testing.http import (
 )
 from app_integration.testing.kv import Kv
 from app_integration.testing.leases import Leases
+from app_integration.testing.raw_calls import JSON, answer_call
 from app_integration.testing.tokens import DENIED, Token, TokenStore
 from app_integration.testing.transit import Transit
 from app_integration.testing.wrapping import Wrapping
+from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response as HttpResponse
 from app_integration.transport.responses import decode
 
@@ -150,6 +152,36 @@ class MemoryVault:
             AccessDenied: If the response is a 403.
 
         """
+        response = self._answer(method, path, token, body, wrap_ttl, timeout)
+        return decode(method, path, response, self.mounts)
+
+    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> HttpResponse:
+        """Handle *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
+
+        Raises:
+            ServerError: If the response is an error other than 403, or a fault is injected.
+            AccessDenied: If the response is a 403.
+            NotImplementedError: If this server does not know the call.
+
+        """
+        return answer_call(
+            call,
+            lambda method, path, body, wrap_ttl: self._answer(
+                method, path, token, body, wrap_ttl, timeout
+            ),
+            self.mounts,
+        )
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: Mapping[str, Any] | None,
+        wrap_ttl: int | None,
+        timeout: float,
+    ) -> HttpResponse:
+        """Return the response, unless a fault keeps it away."""
         with self._lock:
             fault = self._faults.take(path)
             if fault is Fault.UNREACHABLE:
@@ -161,7 +193,7 @@ class MemoryVault:
         if fault is Fault.CUT:
             raise Unreachable(f"{ADDRESS} cut the connection (an injected fault)")
         content = _encode_body(response, request_id)
-        return decode(method, path, HttpResponse(response.status, content), self.mounts)
+        return HttpResponse(response.status, content, headers=JSON)
 
     def close(self) -> None:
         """Do nothing, because no connection is open."""

@@ -913,6 +913,7 @@ PUBLIC_API: Final = {
     "field": "field_id, context=, kind=, *, key=",
     "get_secret": "name, *, force_refresh=, default=, version=, field=, as_type=",
     "get_secret_info": "name",
+    "hvac_client": "*, timeout=",
     "load_config": "model, path=",
     "on_change": "name, callback",
     "open_encrypted": "path, mode=, **options",

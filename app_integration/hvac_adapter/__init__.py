@@ -1,0 +1,1 @@
+"""hvac's client on a session: its calls get our login, renewal, failover and deadline."""

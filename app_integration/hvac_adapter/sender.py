@@ -1,0 +1,180 @@
+"""Substitute for ``requests.Session`` in hvac's adapters, which sends through a session."""
+
+from __future__ import annotations
+
+import io
+import json as json_module
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.hvac_adapter.errors import hvac_error
+from app_integration.hvac_adapter.released_values import secret_texts
+from app_integration.observability import redaction
+from app_integration.observability.secret_registry import SecretRegistry
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.transport.raw_call import RawCall
+from app_integration.transport.responses import Response, redact_body
+
+_API: Final = "/v1/"
+_TOKEN_HEADER: Final = "X-Vault-Token"  # noqa: S105 (the name of a header)
+#: A process ends its token by ``close()``; hvac's ``logout(revoke_token=True)`` does not.
+_REVOKE_SELF: Final = "auth/token/revoke-self"
+_NO_CONTENT: Final = Response(204, b"")
+
+
+class SessionSender:
+    """Sender of hvac's requests through a :class:`.session.Session`. Thread-safe.
+
+    hvac's adapters read the attributes and call :meth:`request`, as of a ``requests.Session``.
+    """
+
+    verify = cert = proxies = None
+
+    def __init__(self, session: Session, registry: SecretRegistry = redaction.live) -> None:
+        """Send nothing yet.
+
+        Args:
+            session: Sends the requests.
+            registry: Gets the secret values in responses.
+
+        """
+        self._session = session
+        self._registry = registry
+        self.base_url = _base_url(session.address)
+
+    def token(self) -> str | None:
+        """Return the session's token, after a login if there is none; None if that is rejected.
+
+        Raises:
+            hvac.exceptions.VaultDown: If the server is unavailable.
+
+        """
+        try:
+            token = self._session.raw.token()
+        except StrongroomError as error:
+            failure = hvac_error(error, "POST", self.base_url)
+        else:
+            if token is not None:
+                self._registry.add(token)
+            return None if token is None else token.reveal()
+        if _is_rejected_login(failure):
+            return None
+        raise failure
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        timeout: Any = None,
+        **_: Any,
+    ) -> requests.Response:
+        """Send one request and return its response, whose body is read completely.
+
+        Args:
+            method: The HTTP method.
+            url: The URL; it begins with :attr:`base_url`.
+            headers: The headers. Without a Vault token the session's is sent.
+            params: The parameters of the query.
+            data: The body as bytes, text or a file; or its form fields.
+            json: The body as an object.
+            timeout: Seconds for the whole call; None for the session's deadline.
+
+        Raises:
+            hvac.exceptions.VaultError: If there is no response.
+            ConfigurationError: If *url* is not of this server.
+
+        """
+        request = requests.Request(method.upper(), url, headers, None, data, params, json=json)
+        prepared = request.prepare()
+        del request, data, json, headers  # because a traceback may show local variables
+        call = self._call(prepared)
+        outcome = self._send(call, timeout if isinstance(timeout, int | float) else None)
+        if isinstance(outcome, StrongroomError):
+            raise hvac_error(outcome, call.method, f"{self.base_url}{_API}{call.path}")
+        return _build_response(prepared, self._release(call, outcome))
+
+    def close(self) -> None:
+        """Do nothing, because the session belongs to the SDK's client."""
+
+    def _call(self, prepared: requests.PreparedRequest) -> RawCall:
+        url = prepared.url or ""
+        if not url.startswith(f"{self.base_url}{_API}"):
+            raise ConfigurationError(
+                f"this client's server is {self.base_url}; create a plain hvac.Client for another"
+            )
+        headers = dict(prepared.headers)
+        headers.pop("Content-Length", None)
+        token = headers.pop(_TOKEN_HEADER, None)
+        if token is not None and self._session.raw.is_session_token(token):
+            token = None
+        return RawCall(
+            str(prepared.method),
+            prepared.path_url.removeprefix(_API),
+            headers,
+            _read(prepared.body),
+            None if token is None else Secret(token),
+        )
+
+    def _send(self, call: RawCall, timeout: float | None) -> Response | StrongroomError:
+        if call.token is None and call.path == _REVOKE_SELF:
+            return _NO_CONTENT
+        try:
+            return self._session.raw.send(call, timeout)
+        except StrongroomError as error:
+            return error
+
+    def _release(self, call: RawCall, response: Response) -> Response:
+        """Return *response* without secrets if it is an error; else register its secrets."""
+        if not response.ok and not call.reports_status:
+            body = redact_body(call.path, response, self._session.mounts)
+            return Response(
+                response.status, json_module.dumps(body).encode(), headers=response.headers
+            )
+        for text in secret_texts(call.method, call.target, response.content):
+            self._registry.add(text)
+        return response
+
+
+def _is_rejected_login(error: Exception) -> bool:
+    return not isinstance(error, requests.exceptions.RequestException | StrongroomError)
+
+
+def _base_url(address: str) -> str:
+    """Return the URL with which hvac's paths begin; that of a socket needs a made-up host."""
+    parts = urlsplit(address)
+    scheme = parts.scheme if parts.scheme in {"http", "https"} else "http"
+    return f"{scheme}://{parts.netloc or 'localhost'}"
+
+
+def _read(body: Any) -> bytes | None:
+    """Return the bytes of the body of a prepared request, which may be a file or pieces."""
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    if hasattr(body, "read"):
+        return bytes(body.read())
+    pieces: Iterable[bytes] = body
+    return b"".join(pieces)
+
+
+def _build_response(prepared: requests.PreparedRequest, response: Response) -> requests.Response:
+    found = requests.Response()
+    found.status_code = response.status
+    found.url = prepared.url or ""
+    found.headers.update(response.headers)
+    found.encoding = requests.utils.get_encoding_from_headers(found.headers)
+    # Without headers, because the content is decoded already.
+    found.raw = urllib3.HTTPResponse(io.BytesIO(response.content), preload_content=False)
+    return found
