@@ -27,6 +27,7 @@ from app_integration import (
     default_client,
     encrypt_field,
     get_secret,
+    hvac_client,
 )
 from app_integration.observability import redaction
 from tests.support.servers.deployment import Deployment
@@ -163,6 +164,29 @@ def locks() -> list[Any]:
     ]
 
 
+def child_with_a_client_of_hvac() -> Any:
+    """Fork a child that calls hvac through its parent's client, and closes the SDK."""
+    client = hvac_client()
+
+    def own_accessor() -> str:
+        return str(client.lookup_token()["data"]["accessor"])
+
+    def child() -> Any:
+        state = {"accessor": own_accessor(), "renews": _renews()}
+        client.logout(revoke_token=True)
+        app_integration.close()
+        return state
+
+    before = own_accessor()
+    result = in_child(child)
+    return {"before": before, "child": result, "after": own_accessor(), "renews": _renews()}
+
+
+def _renews() -> bool:
+    """Return whether a thread of this process renews the token."""
+    return "vault-renewal" in {thread.name for thread in threading.enumerate()}
+
+
 def threads_of_one_child() -> Any:
     """Fork children one after another, and return the tokens that the threads of each used."""
     parent = accessor()
@@ -220,6 +244,13 @@ def test_child_that_closes_revokes_nothing_of_its_parent(deployment: Deployment)
     assert not set(result["child"]["users"]) & set(result["before"]["users"])
     assert "Connections in pool: 0 " in result["child"]["pool"]
     assert leases(deployment) <= before
+
+
+def test_client_of_hvac_in_a_child_has_a_token_of_its_own(deployment: Deployment) -> None:
+    result = run(child_with_a_client_of_hvac, deployment)
+    assert result["child"]["accessor"] != result["before"] == result["after"]
+    assert result["renews"] is True
+    assert result["child"]["renews"] is True
 
 
 def test_lock_held_at_the_fork_does_not_block_the_child(deployment: Deployment) -> None:

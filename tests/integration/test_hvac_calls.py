@@ -1,0 +1,153 @@
+"""hvac's calls through ``hvac_client()``, compared with those of a plain ``hvac.Client``."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import hvac
+import pytest
+from psycopg.sql import SQL, Identifier, Literal
+
+from app_integration.auth.methods import StaticToken
+from app_integration.hvac_adapter.adapter import build_hvac_client
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.testing.leases import DatabaseRole
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from tests.support.databases.database import Database
+from tests.support.servers import hvac_engine_calls as engines
+from tests.support.servers import hvac_system_calls as system
+from tests.support.servers.dev_server import ROOT_TOKEN, dev_server
+from tests.support.servers.hvac_calls import Call, Outcome, State, run_calls
+from tests.support.servers.hvac_memory_differences import CHANGED, REFUSED, rows
+
+pytestmark = pytest.mark.requires("embedded")
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "howto" / "Hvac.md"
+CALLS: Final[Mapping[str, Call]] = {
+    **engines.KV2,
+    **engines.KV1,
+    **engines.TRANSIT,
+    **engines.DATABASE,
+    **system.APPROLE,
+    **system.TOKEN,
+    **system.SYSTEM,
+    **system.OWN_TOKEN,
+    **system.CLIENT,
+}
+#: Calls that differ from those of a plain client, on a real server. The page says how.
+DIFFERENT: Final = {
+    "approle.login use_token",
+    "client.auth_cubbyhole",
+    "client.logout",
+    "error of a call",
+}
+TTL: Final = 1e6  # seconds
+Outcomes = Mapping[str, Outcome]
+
+
+def database_state(database: Database) -> State:
+    """Return the settings of a database engine with users of its own."""
+    superuser = database.accounts.superuser
+    admin, static = (f"hvac_{secrets.token_hex(4)}" for _ in range(2))
+    password = secrets.token_hex(16)
+    with superuser.connect() as connection:
+        for statement, name in (
+            ("CREATE ROLE {} LOGIN CREATEROLE SUPERUSER PASSWORD {}", admin),
+            ("CREATE ROLE {} LOGIN PASSWORD {}", static),
+        ):
+            connection.execute(SQL(statement).format(Identifier(name), Literal(password)))
+    return {
+        "database_url": (
+            "postgresql://{{username}}:{{password}}"
+            f"@127.0.0.1:{superuser.port}/postgres?sslmode=disable"
+        ),
+        "database_user": admin,
+        "database_password": password,
+        "static_user": static,
+    }
+
+
+@pytest.fixture(scope="module")
+def deployment_database(deployment: Any) -> Database:
+    return Database(deployment.local.service("gaara-store").access.require_database())
+
+
+@pytest.fixture(scope="module")
+def plain(deployment_database: Database) -> Outcomes:
+    """Return what the calls of a plain client return."""
+    with dev_server() as address:
+        client = hvac.Client(address, token=ROOT_TOKEN)
+        calls = {**CALLS, **system.SEALING}
+        return run_calls(calls, client, database_state(deployment_database))
+
+
+@pytest.fixture(scope="module")
+def ours(deployment_database: Database) -> Outcomes:
+    """Return what the same calls return on a session, on a server of their own."""
+    login = StaticToken(Secret(ROOT_TOKEN))
+    with dev_server() as address, Session(address, login) as session:
+        calls = {**CALLS, **system.SEALING}
+        state = database_state(deployment_database)
+        return run_calls(calls, build_hvac_client(session), state)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Outcomes:
+    """Return what the same calls return on a session with the server in memory."""
+    server = MemoryVault()
+    login = StaticToken(Secret(server.tokens.issue("operator", ("root",), ttl=TTL).value))
+    clock = server.clock
+    with Session(ADDRESS, login, connect=lambda: server, clock=clock, sleep=clock.sleep) as session:
+        return run_calls(CALLS, build_hvac_client(session), prepare(server))
+
+
+def prepare(server: MemoryVault) -> State:
+    """Create in *server* what a test creates by its Python interface, and no call of hvac."""
+    server.leases.roles["shop"] = DatabaseRole(3600, 86_400)
+    server.leases.add_static_role("fixed", "user", 86_400)
+    role = server.approles.get_or_create_role("shop")
+    token, held = (server.tokens.issue(name, ("root",), ttl=TTL).value for name in ("job", "held"))
+    return {
+        "role": {"data": {"role_id": role.role_id}},
+        "token": {"auth": {"client_token": token}},
+        "held": {"auth": {"client_token": held}},
+    }
+
+
+def test_calls_on_a_server_are_alike_but_for_the_listed_ones(
+    plain: Outcomes, ours: Outcomes
+) -> None:
+    assert [name for name in plain if plain[name].kind == "KeyError"] == []
+    differing = {name for name in plain if plain[name] != ours[name]}
+    assert {name: (plain[name], ours[name]) for name in differing - DIFFERENT} == {}
+    assert sorted(DIFFERENT - differing) == []
+
+
+def test_calls_on_the_server_in_memory_are_alike_but_for_the_listed_ones(
+    ours: Outcomes, memory: Outcomes
+) -> None:
+    refused = {name for name in memory if memory[name].kind in {"NotImplementedError", "KeyError"}}
+    changed = {name for name in memory if _read(memory[name]) != _read(ours[name])} - refused
+    assert {name: (ours[name], memory[name]) for name in changed - CHANGED} == {}
+    assert sorted(refused - REFUSED) == []
+    assert sorted(REFUSED - refused | CHANGED - changed) == [], "alike now: remove from the list"
+
+
+def test_page_lists_the_calls_that_differ() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    section = text.partition("## Calls that differ")[2].partition("## ")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE) == sorted(DIFFERENT)
+    on_memory = text.partition("## On the server in memory")[2]
+    assert [line for line in on_memory.splitlines() if line.startswith("| `")] == list(rows(CALLS))
+
+
+def _read(outcome: Outcome) -> Any:
+    """Return what a caller reads of a response: not its id, its warnings and its other envelope."""
+    if isinstance(outcome.value, dict) and "request_id" in outcome.value:
+        return {key: outcome.value.get(key) for key in ("data", "auth", "wrap_info", "lease_id")}
+    return outcome
