@@ -7,6 +7,7 @@ from typing import Any
 import hvac
 from hvac.adapters import JSONAdapter
 
+from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import ConfigurationError
 from app_integration.hvac_adapter.sender import SessionSender
 from app_integration.session.session import Session
@@ -52,6 +53,7 @@ class SessionAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
             kwargs: As of hvac's adapter.
 
         """
+        _hide_body(kwargs)
         response = self.post(url, **kwargs)
         if use_token:
             self.token = None
@@ -62,6 +64,7 @@ class SessionAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
 
         The session adds its token, because it may have to log in, or to log in again.
         """
+        _hide_body(kwargs)
         plain = JSONAdapter(
             base_uri=self.base_uri,
             token=self._own_token,
@@ -74,6 +77,12 @@ class SessionAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
             request_header=self.request_header,
         )
         return plain.request(*args, **kwargs)
+
+
+def _hide_body(kwargs: dict[str, Any]) -> None:
+    """Hide the body among *kwargs*, because a traceback may show local variables."""
+    if isinstance(kwargs.get("json"), dict):
+        kwargs["json"] = HiddenBody(kwargs["json"])
 
 
 def build_hvac_client(session: Session, timeout: float | None = None) -> hvac.Client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ def read(client: hvac.Client) -> Any:
 
 def requests_for(vault: MemoryApplication, path: str) -> int:
     return sum(each.path == path for each in vault.server.seen)
+
+
+def frame_locals(error: BaseException) -> list[str]:
+    """Return the local variables of the SDK's frames, expanded as error reporters do."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if "app_integration" in frame.f_code.co_filename]
+    assert own
+    return [repr(value) for frame in own for value in frame.f_locals.values()]
 
 
 class TestToken:
@@ -240,6 +249,21 @@ class TestErrors:
         assert PLAINTEXT not in f"{error} {error!r} {vars(error)!r}"
         assert error.__cause__ is None
 
+    @pytest.mark.parametrize("fault", [Fault.FAILING, Fault.CUT])
+    def test_error_of_a_write_shows_no_body_in_our_frames(
+        self, vault: MemoryApplication, operator: hvac.Client, fault: Fault
+    ) -> None:
+        role, secret_id = "a-role-id", "the-secret-id-itself"
+        with vault.fault(fault), pytest.raises(hvac.exceptions.VaultError) as written:
+            operator.secrets.kv.v2.create_or_update_secret(PATH, {"password": PASSWORD})
+        with vault.fault(fault), pytest.raises(hvac.exceptions.VaultError) as logged_in:
+            operator.auth.approle.login(role, secret_id)
+        for error in (written.value, logged_in.value):
+            shown = [str(error), repr(error), repr(vars(error)), *frame_locals(error)]
+            assert [each for each in shown if PASSWORD in each or secret_id in each] == []
+            assert error.__cause__ is None
+            assert error.__context__ is None
+
     def test_message_that_may_repeat_a_secret_is_left_out(self, operator: hvac.Client) -> None:
         with pytest.raises(hvac.exceptions.InvalidRequest) as caught:
             operator.secrets.transit.decrypt_data("nothing", ciphertext="vault:v1:AAAA")
@@ -358,6 +382,18 @@ def test_example_of_the_page_runs(
     names: dict[str, Any] = {"__name__": __name__}
     exec(compile(example, "example", "exec", dont_inherit=True), names)  # noqa: S102 (our page)
     assert names["password"] == PASSWORD
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("https://vault.example:8200", "https://vault.example:8200"),
+        ("unix:///run/vault/socket", "http://localhost"),
+    ],
+)
+def test_url_is_that_of_the_session_or_made_up_for_a_socket(address: str, url: str) -> None:
+    with Session(address, StaticToken(Secret("token"))) as session:
+        assert build_hvac_client(session).url == url
 
 
 def test_adapter_is_a_json_adapter_of_hvac(client: hvac.Client) -> None:
