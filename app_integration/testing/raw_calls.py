@@ -17,6 +17,8 @@ from app_integration.transport.responses import Response, check_status
 _UNKNOWN: Final = re.compile(b"unsupported (path|operation)|no handler for route")
 #: Paths that need no token on a real server.
 _WITHOUT_TOKEN: Final = {"sys/init", "sys/leader", "sys/seal-status", "sys/unseal"}
+#: Paths whose bodies are no JSON, so that no engine would see the request.
+_OF_BYTES: Final = "sys/storage/"
 _PARAMETERS: Final = {"list", "version"}
 _NOT_FOUND: Final = {404, 405}
 _TRUE: Final = {"1", "t", "true"}
@@ -71,7 +73,8 @@ def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
 def _is_known(call: RawCall) -> bool:
     """Return whether the server knows the path and each parameter of *call*."""
     parameters = parse_qs(call.target.partition("?")[2], keep_blank_values=True)
-    return call.path not in _WITHOUT_TOKEN and parameters.keys() <= _PARAMETERS
+    is_unknown = call.path in _WITHOUT_TOKEN or call.path.startswith(_OF_BYTES)
+    return not is_unknown and parameters.keys() <= _PARAMETERS
 
 
 def _is_unknown(response: Response) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import secrets
 from collections.abc import Mapping
@@ -10,6 +11,10 @@ from typing import Any, Final
 
 import hvac
 import pytest
+from hvac.api import SystemBackend, auth_methods, secrets_engines
+from hvac.api.secrets_engines.kv_v1 import KvV1
+from hvac.api.secrets_engines.kv_v2 import KvV2
+from hvac.api.vault_api_base import VaultApiBase
 from psycopg.sql import SQL, Identifier, Literal
 
 from app_integration.auth.methods import StaticToken
@@ -36,6 +41,7 @@ CALLS: Final[Mapping[str, Call]] = {
     **system.APPROLE,
     **system.TOKEN,
     **system.SYSTEM,
+    **system.REFUSED_BY_SERVER,
     **system.OWN_TOKEN,
     **system.CLIENT,
 }
@@ -47,6 +53,16 @@ DIFFERENT: Final = {
     "error of a call",
 }
 TTL: Final = 1e6  # seconds
+#: Group in the names of the calls → the class of hvac.
+METHODS_OF: Final[Mapping[str, type]] = {
+    "approle": auth_methods.AppRole,
+    "database": secrets_engines.Database,
+    "kv.v1": KvV1,
+    "kv.v2": KvV2,
+    "sys": SystemBackend,
+    "token": auth_methods.Token,
+    "transit": secrets_engines.Transit,
+}
 Outcomes = Mapping[str, Outcome]
 
 
@@ -136,6 +152,19 @@ def test_calls_on_the_server_in_memory_are_alike_but_for_the_listed_ones(
     assert {name: (ours[name], memory[name]) for name in changed - CHANGED} == {}
     assert sorted(refused - REFUSED) == []
     assert sorted(REFUSED - refused | CHANGED - changed) == [], "alike now: remove from the list"
+
+
+def test_every_method_of_these_classes_is_called() -> None:
+    called = {name.partition(" ")[0] for name in (*CALLS, *system.SEALING)}
+    methods = {
+        f"{group}.{name}"
+        for group, kind in METHODS_OF.items()
+        for owner in kind.__mro__
+        if owner.__module__.startswith("hvac.api.") and owner is not VaultApiBase
+        for name, value in vars(owner).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+    assert sorted(methods - called) == []
 
 
 def test_page_lists_the_calls_that_differ() -> None:

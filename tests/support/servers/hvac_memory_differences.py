@@ -135,6 +135,38 @@ REFUSED: Final = frozenset(
     client.seal_status
     client.get_policy
     client.get_policy absent
+    sys.initialize
+    sys.enable_audit_device
+    sys.disable_audit_device
+    sys.start_root_token_generation
+    sys.generate_root
+    sys.cancel_root_generation
+    sys.start_rekey
+    sys.rekey
+    sys.rekey_multi
+    sys.cancel_rekey
+    sys.read_backup_keys
+    sys.read_rekey_verify_progress
+    sys.rekey_verify
+    sys.rekey_verify_multi
+    sys.cancel_rekey_verify
+    sys.join_raft_cluster
+    sys.remove_raft_node
+    sys.restore_raft_snapshot
+    sys.force_restore_raft_snapshot
+    sys.create_or_update_raft_auto_snapshot_config
+    sys.read_raft_auto_snapshot_config
+    sys.read_raft_auto_snapshot_status
+    sys.list_raft_auto_snapshot_configs
+    sys.delete_raft_auto_snapshot_config
+    sys.create_or_update_rgp_policy
+    sys.read_rgp_policy
+    sys.list_rgp_policies
+    sys.delete_rgp_policy
+    sys.create_or_update_egp_policy
+    sys.read_egp_policy
+    sys.list_egp_policies
+    sys.delete_egp_policy
     """.strip().split("\n    ")
 )
 #: Calls whose result has other fields, or other values in them.

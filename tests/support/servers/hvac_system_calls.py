@@ -159,6 +159,52 @@ SYSTEM: Final[Mapping[str, Call]] = {
     "sys.step_down": lambda c, _: c.sys.step_down(),
 }
 
+#: Calls that this server refuses, or that would change it for good: only their errors are compared.
+REFUSED_BY_SERVER: Final[Mapping[str, Call]] = {
+    "sys.initialize": lambda c, _: c.sys.initialize(1, 1),
+    "sys.enable_audit_device": lambda c, _: c.sys.enable_audit_device("file"),
+    "sys.disable_audit_device": lambda c, _: c.sys.disable_audit_device("file"),
+    "sys.start_root_token_generation": lambda c, _: c.sys.start_root_token_generation(),
+    "sys.generate_root": lambda c, _: c.sys.generate_root("AAAA", "x"),
+    "sys.cancel_root_generation": lambda c, _: c.sys.cancel_root_generation(),
+    "sys.start_rekey": lambda c, _: c.sys.start_rekey(1, 1),
+    "sys.rekey": lambda c, _: c.sys.rekey("AAAA", "x"),
+    "sys.rekey_multi": lambda c, _: c.sys.rekey_multi(["AAAA"], "x"),
+    "sys.cancel_rekey": lambda c, _: c.sys.cancel_rekey(),
+    "sys.read_backup_keys": lambda c, _: c.sys.read_backup_keys(),
+    "sys.read_rekey_verify_progress": lambda c, _: c.sys.read_rekey_verify_progress(),
+    "sys.rekey_verify": lambda c, _: c.sys.rekey_verify("AAAA", "x"),
+    "sys.rekey_verify_multi": lambda c, _: c.sys.rekey_verify_multi(["AAAA"], "x"),
+    "sys.cancel_rekey_verify": lambda c, _: c.sys.cancel_rekey_verify(),
+    "sys.join_raft_cluster": lambda c, _: c.sys.join_raft_cluster("http://127.0.0.1:1"),
+    "sys.remove_raft_node": lambda c, _: c.sys.remove_raft_node("x"),
+    "sys.restore_raft_snapshot": lambda c, _: c.sys.restore_raft_snapshot(b"\x1f\x8b"),
+    "sys.force_restore_raft_snapshot": lambda c, _: c.sys.force_restore_raft_snapshot(b"\x1f\x8b"),
+    "sys.create_or_update_raft_auto_snapshot_config": (
+        lambda c, _: c.sys.create_or_update_raft_auto_snapshot_config(
+            "x", interval="1h", storage_type="local"
+        )
+    ),
+    "sys.read_raft_auto_snapshot_config": lambda c, _: c.sys.read_raft_auto_snapshot_config("x"),
+    "sys.read_raft_auto_snapshot_status": lambda c, _: c.sys.read_raft_auto_snapshot_status("x"),
+    "sys.list_raft_auto_snapshot_configs": lambda c, _: c.sys.list_raft_auto_snapshot_configs(),
+    "sys.delete_raft_auto_snapshot_config": (
+        lambda c, _: c.sys.delete_raft_auto_snapshot_config("x")
+    ),
+    "sys.create_or_update_rgp_policy": lambda c, _: c.sys.create_or_update_rgp_policy(
+        "x", POLICY, "advisory"
+    ),
+    "sys.read_rgp_policy": lambda c, _: c.sys.read_rgp_policy("x"),
+    "sys.list_rgp_policies": lambda c, _: c.sys.list_rgp_policies(),
+    "sys.delete_rgp_policy": lambda c, _: c.sys.delete_rgp_policy("x"),
+    "sys.create_or_update_egp_policy": lambda c, _: c.sys.create_or_update_egp_policy(
+        "x", POLICY, "advisory", ["secret/*"]
+    ),
+    "sys.read_egp_policy": lambda c, _: c.sys.read_egp_policy("x"),
+    "sys.list_egp_policies": lambda c, _: c.sys.list_egp_policies(),
+    "sys.delete_egp_policy": lambda c, _: c.sys.delete_egp_policy("x"),
+}
+
 CLIENT: Final[Mapping[str, Call]] = {
     "client.write": lambda c, _: c.write("secret/data/written", data={"password": "one"}),
     "client.write_data": lambda c, _: c.write_data(
@@ -211,7 +257,8 @@ SEALING: Final[Mapping[str, Call]] = {
     "kv.v2.read_secret sealed": lambda c, _: c.secrets.kv.v2.read_secret(
         "shop/mail", raise_on_deleted_version=True
     ),
-    "sys.submit_unseal_key wrong": lambda c, _: c.sys.submit_unseal_key("AAAA"),
+    "sys.submit_unseal_keys": lambda c, _: c.sys.submit_unseal_keys(["AAAA"]),
+    "sys.submit_unseal_key": lambda c, _: c.sys.submit_unseal_key("AAAA"),
 }
 
 

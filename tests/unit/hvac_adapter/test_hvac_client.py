@@ -352,6 +352,7 @@ class TestMemory:
             lambda: operator.list("identity/entity/name"),
             lambda: operator.secrets.transit.sign_data("plain", hash_input=PLAINTEXT),
             operator.sys.is_sealed,
+            lambda: operator.sys.restore_raft_snapshot(b"\x1f\x8b"),
             lambda: operator.sys.read_health_status(method="GET", active_code=299),
         ):
             with pytest.raises(NotImplementedError, match="use the fixture real_vault"):
