@@ -95,6 +95,7 @@ class SessionSender:
             ConfigurationError: If *url* is not of this server.
 
         """
+        self._require_own(url)
         request = requests.Request(method.upper(), url, headers, None, data, params, json=json)
         prepared = request.prepare()
         del request, data, json, headers  # because a traceback may show local variables
@@ -107,12 +108,14 @@ class SessionSender:
     def close(self) -> None:
         """Do nothing, because the session belongs to the SDK's client."""
 
-    def _call(self, prepared: requests.PreparedRequest) -> RawCall:
-        url = prepared.url or ""
+    def _require_own(self, url: str) -> None:
+        """Raise an error if *url* is of another server; a prepared URL has another spelling."""
         if not url.startswith(f"{self.base_url}{_API}"):
             raise ConfigurationError(
                 f"this client's server is {self.base_url}; create a plain hvac.Client for another"
             )
+
+    def _call(self, prepared: requests.PreparedRequest) -> RawCall:
         headers = dict(prepared.headers)
         headers.pop("Content-Length", None)
         token = headers.pop(_TOKEN_HEADER, None)

@@ -397,6 +397,13 @@ def test_url_is_that_of_the_session_or_made_up_for_a_socket(address: str, url: s
         assert build_hvac_client(session).url == url
 
 
+def test_address_in_capitals_is_that_of_the_session(vault: MemoryApplication) -> None:
+    token = vault.server.tokens.issue("operator", ("root",), ttl=60).value
+    login = StaticToken(Secret(token))
+    with Session("http://VAULT.Example:8200", login, connect=lambda: vault.server) as session:
+        assert build_hvac_client(session).is_authenticated()
+
+
 def test_adapter_is_a_json_adapter_of_hvac(client: hvac.Client) -> None:
     assert type(client) is hvac.Client
     assert isinstance(client.adapter, JSONAdapter)
