@@ -39,7 +39,21 @@ class Clock:
         """Advance the clock by *seconds*; replaces :func:`time.sleep`."""
         self.advance(seconds)
 
-    def timestamp(self) -> str:
-        """Return the time in the server's format: RFC 3339, UTC."""
-        moment = _EPOCH + timedelta(seconds=self._now)
+    def timestamp(self, at: float | None = None) -> str:
+        """Return a time in the server's format: RFC 3339, UTC.
+
+        Args:
+            at: A time on this clock; None for now.
+
+        """
+        moment = _EPOCH + timedelta(seconds=self._now if at is None else at)
         return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def unix(self, at: float | None = None) -> int:
+        """Return a time as seconds since 1970.
+
+        Args:
+            at: A time on this clock; None for now.
+
+        """
+        return int(_EPOCH.timestamp() + (self._now if at is None else at))

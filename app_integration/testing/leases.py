@@ -15,8 +15,10 @@ from app_integration.testing.http import (
     Request,
     ServerResponse,
     data_response,
+    list_response,
     unsupported_path,
 )
+from app_integration.testing.parameters import Parameters, read
 from app_integration.testing.tokens import Token
 
 
@@ -51,6 +53,7 @@ class Lease:
     id: str
     user: Mapping[str, str] = field(repr=False)
     token: str = field(repr=False)
+    issued: float
     expires: float
     max_expires: float
 
@@ -98,10 +101,13 @@ class Leases:
         """Handle a request below the mount, sent with *token*, and return the response."""
         match request.method, request.path.split("/"):
             case "GET", ["creds", name] if name in self.roles:
+                read(request)
                 return self._lease(name, token)
             case "GET", ["static-creds", name] if name in self.static_roles:
+                read(request)
                 return data_response(self._read_static(self.static_roles[name]))
             case "POST", ["rotate-role", name] if name in self.static_roles:
+                read(request)
                 self._rotate(self.static_roles[name])
                 return NO_CONTENT
             case "GET", ["creds" | "static-creds", name]:
@@ -111,14 +117,20 @@ class Leases:
 
     def handle_leases(self, request: Request) -> ServerResponse:
         """Handle a request below ``sys/leases`` and return the response."""
-        match request.method, request.path.split("/", 1):
-            case "POST", ["renew"]:
-                return self._renew(request)
-            case "POST", ["revoke"]:
-                self._leases.pop(str(request.body.get("lease_id")), None)
+        kind, _, rest = request.path.rstrip("/").partition("/")
+        match request.method, kind:
+            case "POST", "lookup" if not rest:
+                return self._lookup(request)
+            case "LIST", "lookup":
+                return self._list(rest, request)
+            case "POST", "renew":
+                return self._renew(rest, request)
+            case "POST", "revoke":
+                self._leases.pop(self._lease_id(rest, read(request, "lease_id", "sync")), None)
                 return NO_CONTENT
-            case "POST", ["revoke-prefix", prefix]:
-                self.revoke_prefix(prefix)
+            case "POST", "revoke-prefix" | "revoke-force" if rest:
+                read(request, *(("sync",) if kind == "revoke-prefix" else ()))
+                self.revoke_prefix(rest)
                 return NO_CONTENT
             case _:
                 raise unsupported_path()
@@ -132,21 +144,55 @@ class Leases:
                 "password": secrets.token_hex(16),
             },
             token=token.value,
+            issued=now,
             expires=min(now + role.ttl, now + role.max_ttl),
             max_expires=now + role.max_ttl,
         )
         self._leases[lease.id] = lease
         return ServerResponse(200, {**self._describe(lease), "data": dict(lease.user)})
 
-    def _renew(self, request: Request) -> ServerResponse:
-        lease_id = str(request.body.get("lease_id"))
-        lease = next((lease for lease in self.living() if lease.id == lease_id), None)
+    def _lookup(self, request: Request) -> ServerResponse:
+        lease = self._find(self._lease_id("", read(request, "lease_id")))
+        if lease is None:
+            raise ErrorResponse(400, "invalid lease")
+        return data_response(
+            {
+                "id": lease.id,
+                "issue_time": self._clock.timestamp(lease.issued),
+                "expire_time": self._clock.timestamp(lease.expires),
+                "last_renewal": None,
+                "renewable": True,
+                "ttl": round(lease.expires - self._clock()),
+            }
+        )
+
+    def _list(self, prefix: str, request: Request) -> ServerResponse:
+        read(request)
+        folder = f"{prefix}/" if prefix else ""
+        ids = [lease.id for lease in self.living() if lease.id.startswith(folder)]
+        below = {lease_id.removeprefix(folder).partition("/") for lease_id in ids}
+        return list_response(sorted({f"{name}{slash}" for name, slash, _ in below}))
+
+    def _renew(self, url_id: str, request: Request) -> ServerResponse:
+        given = read(request, "lease_id", "increment")
+        increment = given.seconds("increment")
+        lease = self._find(self._lease_id(url_id, given))
         if lease is None:
             raise ErrorResponse(400, "lease not found")
-        name = lease_id.split("/")[2]
-        seconds = float(request.body.get("increment") or self.roles[name].ttl)
+        # The name of a role has no slash; the mount may have some.
+        seconds = increment or self.roles[lease.id.split("/")[-2]].ttl
         lease.expires = min(self._clock() + seconds, lease.max_expires)
         return ServerResponse(200, self._describe(lease))
+
+    def _find(self, lease_id: str) -> Lease | None:
+        return next((lease for lease in self.living() if lease.id == lease_id), None)
+
+    def _lease_id(self, url_id: str, given: Parameters) -> str:
+        """Return the id of a lease, which is in the path or in the body."""
+        lease_id = given.text("lease_id") or url_id
+        if not lease_id:
+            raise ErrorResponse(400, "lease_id must be specified")
+        return lease_id
 
     def _describe(self, lease: Lease) -> dict[str, Any]:
         left = round(lease.expires - self._clock())

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
 
 from app_integration.mounts import Mounts
+from app_integration.testing.http import ServerResponse
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response, check_status
 
-#: What an engine says to a call that it does not know. A real server may know it.
-_UNKNOWN: Final = re.compile(b"unsupported (path|operation)|no handler for route")
-#: Paths that need no token on a real server.
-_WITHOUT_TOKEN: Final = {"sys/init", "sys/leader", "sys/seal-status", "sys/unseal"}
 #: Paths whose bodies are no JSON, so that no engine would see the request.
 _OF_BYTES: Final = "sys/storage/"
-_PARAMETERS: Final = {"list", "version"}
-_NOT_FOUND: Final = {404, 405}
-_TRUE: Final = {"1", "t", "true"}
-_DURATION: Final = re.compile(r"(\d+)([smh]?)")
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
+_WRAP_HEADER: Final = "x-vault-wrap-ttl"
 #: The headers of a response with a body.
-JSON: Final = {"Content-Type": "application/json"}
-#: Takes the method, the path with its query, the body, and the seconds of a wrapped response.
-Answer = Callable[[str, str, Mapping[str, Any] | None, int | None], Response]
+_JSON: Final = {"Content-Type": "application/json"}
+#: Takes the method, the path with its query, the body, and the TTL of a wrapped response; returns
+#: the response and its encoded body.
+Answer = Callable[[str, str, object, str | None], tuple[ServerResponse, bytes]]
 
 
 def answer_call(call: RawCall, answer: Answer, mounts: Mounts) -> Response:
@@ -43,63 +33,32 @@ def answer_call(call: RawCall, answer: Answer, mounts: Mounts) -> Response:
     Raises:
         ServerError: If the status is an error other than 403, or a fault is injected.
         AccessDenied: If the status is 403.
-        NotImplementedError: If the server does not know the call. hvac takes a 404 for an absent
-            value, so that a test would go on with None.
+        NotImplementedError: If the server does not do what *call* asks for. hvac takes a 404 for an
+            absent value, so that a test would go on with None.
 
     """
-    call.response = response = _parse_and_answer(call, answer) if _is_known(call) else None
-    if response is None or _is_unknown(response):
-        raise NotImplementedError(
-            f"the server in memory does not know {call}; use the fixture real_vault"
-        )
+    call.response = response = _parse_and_answer(call, answer)
     if not call.reports_status:
         check_status(call.method, call.path, response, mounts)
     return response
 
 
 def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
-    path, _, query = call.target.partition("?")
-    headers = {name.lower(): value for name, value in call.headers.items()}
+    if call.path.startswith(_OF_BYTES):
+        raise _unsupported(call, "it has no storage")
     try:
-        body, wrap_ttl = _parse_body(call.body), _seconds(headers.get("x-vault-wrap-ttl"))
-    except ValueError as error:
-        return Response(400, json.dumps({"errors": [str(error)]}).encode(), headers=JSON)
-    plain = unquote(path)
-    target = f"{plain}?{query}" if query else plain
-    response = answer(_method(call.method, query), target, body, wrap_ttl)
-    return replace(response, content=b"") if call.method == "HEAD" else response
+        body = json.loads(call.body) if call.body else None
+    except ValueError:
+        errors = {"errors": ["failed to parse JSON input"]}
+        return Response(400, json.dumps(errors).encode(), headers=_JSON)
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    path, separator, query = call.target.partition("?")
+    target = f"{unquote(path)}{separator}{query}"
+    found, content = answer(call.method, target, body, headers.get(_WRAP_HEADER))
+    if found.unsupported:
+        raise _unsupported(call, found.unsupported)
+    return Response(found.status, content, headers=_JSON)
 
 
-def _is_known(call: RawCall) -> bool:
-    """Return whether the server knows the path and each parameter of *call*."""
-    parameters = parse_qs(call.target.partition("?")[2], keep_blank_values=True)
-    is_unknown = call.path in _WITHOUT_TOKEN or call.path.startswith(_OF_BYTES)
-    return not is_unknown and parameters.keys() <= _PARAMETERS
-
-
-def _is_unknown(response: Response) -> bool:
-    return response.status in _NOT_FOUND and bool(_UNKNOWN.search(response.content))
-
-
-def _method(method: str, query: str) -> str:
-    if method == "GET" and parse_qs(query).get("list", [""])[0].lower() in _TRUE:
-        return "LIST"
-    return {"PUT": "POST", "HEAD": "GET"}.get(method, method)
-
-
-def _parse_body(content: bytes | None) -> Mapping[str, Any] | None:
-    if not content:
-        return None
-    body = json.loads(content)
-    if not isinstance(body, dict):
-        raise ValueError("failed to parse JSON input")  # noqa: TRY004 (answered as any other)
-    return body
-
-
-def _seconds(text: str | None) -> int | None:
-    if text is None:
-        return None
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError("invalid duration")
-    return int(found[1]) * _SECONDS[found[2]]
+def _unsupported(call: RawCall, reason: str) -> NotImplementedError:
+    return NotImplementedError(f"{call}: {reason}; use the fixture real_vault")

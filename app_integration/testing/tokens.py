@@ -1,4 +1,4 @@
-"""Tokens in memory: issue, lookup, renewal up to a maximum TTL, revocation and expiry."""
+"""Tokens in memory: issue, expiry up to a maximum TTL, use counts, and revocation with children."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.http import (
-    NO_CONTENT,
-    ErrorResponse,
-    Request,
-    ServerResponse,
-    data_response,
-    unsupported_path,
-)
 
 DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
+MAX_TTL: Final = 2_764_800  # seconds; the default of the real server's mounts
+_NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -25,11 +19,20 @@ class Token:
     """A token of the server.
 
     Attributes:
-        name: Name of the role that logged in.
+        name: Its display name: the auth method of a login.
         ttl: Seconds from issue or renewal.
         expires: Expiry on the server's clock.
         max_expires: Latest expiry on the same clock; no renewal extends the token beyond it.
             Infinity for a periodic token.
+        created: Time of issue on the same clock.
+        metadata: What the server shows as its ``meta``; None for none.
+        uses: Number of requests that are left; 0 for no limit, -1 when it is used up.
+        parent: The token whose revocation revokes this one; None for an orphan.
+        path: The API path that issued it.
+        period: Seconds of each renewal of a periodic token; 0 for another one.
+        explicit_max_ttl: The ``explicit_max_ttl`` that was requested, in seconds.
+        entity: The id of the identity that logged in; "" for none.
+        renewal: Seconds that the last renewal requested; 0 for its TTL.
 
     """
 
@@ -40,7 +43,16 @@ class Token:
     ttl: float
     expires: float
     max_expires: float
+    created: float
     renewable: bool = True
+    metadata: Mapping[str, str] | None = None
+    uses: int = 0
+    parent: Token | None = field(default=None, repr=False)
+    path: str = "auth/token/create"
+    period: float = 0.0
+    explicit_max_ttl: float = 0.0
+    entity: str = ""
+    renewal: float = 0.0
 
     def auth(self, now: float) -> dict[str, Any]:
         """Return the ``auth`` block of a response."""
@@ -48,9 +60,44 @@ class Token:
             "client_token": self.value,
             "accessor": self.accessor,
             "policies": list(self.policies),
-            "metadata": {"role_name": self.name},
-            "lease_duration": round(self.expires - now),
+            "token_policies": list(self.policies),
+            "metadata": self.metadata,
+            "lease_duration": self.seconds_left(now),
             "renewable": self.renewable,
+            "entity_id": self.entity,
+            "token_type": "service",
+            "orphan": self.parent is None,
+            "mfa_requirement": None,
+            "num_uses": self.uses,
+        }
+
+    def seconds_left(self, now: float) -> int:
+        """Return the seconds until it expires; 0 for a token that never does."""
+        return 0 if self.expires == _NEVER else round(self.expires - now)
+
+    def describe(self, clock: Clock) -> dict[str, Any]:
+        """Return the token as a lookup shows it."""
+        expires = self.expires != _NEVER
+        period = {"period": round(self.period)} if self.period else {}
+        return {
+            **period,
+            "accessor": self.accessor,
+            "creation_time": clock.unix(self.created),
+            "creation_ttl": round(self.ttl) if self.ttl != _NEVER else 0,
+            "display_name": self.name,
+            "entity_id": self.entity,
+            "expire_time": clock.timestamp(self.expires) if expires else None,
+            "explicit_max_ttl": round(self.explicit_max_ttl),
+            "id": self.value,
+            "issue_time": clock.timestamp(self.created),
+            "meta": self.metadata,
+            "num_uses": self.uses,
+            "orphan": self.parent is None,
+            "path": self.path,
+            "policies": list(self.policies),
+            "renewable": self.renewable,
+            "ttl": self.seconds_left(clock()),
+            "type": "service",
         }
 
 
@@ -75,30 +122,33 @@ class TokenStore:
         policies: tuple[str, ...],
         *,
         ttl: float,
-        max_ttl: float = float("inf"),
+        max_ttl: float = _NEVER,
         renewable: bool = True,
+        value: str = "",
     ) -> Token:
         """Return a new token.
 
         Args:
-            name: Name of the role that logs in.
+            name: Its display name.
             policies: Policies that the token gets.
             ttl: Seconds until it expires, unless it is renewed.
             max_ttl: Seconds until it expires in spite of renewals.
             renewable: Whether it can be renewed.
+            value: The token itself; "" for a random one.
 
         """
         now = self._clock()
-        value, accessor = f"s.{secrets.token_urlsafe(18)}", secrets.token_urlsafe(18)
+        value = value or f"s.{secrets.token_urlsafe(18)}"
         max_expires = now + max_ttl
         token = Token(
             value,
-            accessor,
+            secrets.token_urlsafe(18),
             name,
             policies,
             ttl,
             min(now + ttl, max_expires),
             max_expires,
+            now,
             renewable,
         )
         self._tokens[value] = token
@@ -112,40 +162,49 @@ class TokenStore:
             return None
         return token
 
+    def find_accessor(self, accessor: str) -> Token | None:
+        """Return the token with *accessor*; None if there is none, or it has expired."""
+        return next((each for each in self.living() if each.accessor == accessor), None)
+
     def living(self) -> list[Token]:
         """Return all tokens that have not expired."""
         return [token for value in list(self._tokens) if (token := self.find(value))]
 
     def revoke(self, token: Token) -> None:
-        """Revoke *token* and its leases."""
-        if self._tokens.pop(token.value, None) is not None:
-            self._on_revoke(token)
+        """Revoke *token*, its leases and the tokens that it issued."""
+        if self._tokens.pop(token.value, None) is None:
+            return
+        self._on_revoke(token)
+        for child in [each for each in self._tokens.values() if each.parent is token]:
+            self.revoke(child)
 
-    def handle(self, request: Request, token: Token) -> ServerResponse:
-        """Handle a request below ``auth/token``, sent with *token*, and return the response."""
-        match request.method, request.path:
-            case "GET", "lookup-self":
-                return data_response(self._describe(token))
-            case "POST", "renew-self":
-                return self._renew(token)
-            case "POST", "revoke-self":
-                self.revoke(token)
-                return NO_CONTENT
-            case _:
-                raise unsupported_path()
+    def count_use(self, token: Token) -> None:
+        """Count a request with *token*."""
+        if token.uses > 0:
+            # Like the real server, whose lookup with the last use shows -1.
+            token.uses = token.uses - 1 or -1
 
-    def _renew(self, token: Token) -> ServerResponse:
-        if not token.renewable:
-            raise ErrorResponse(400, "lease is not renewable")
+    def revoke_used_up(self, token: Token) -> None:
+        """Revoke *token* if it has no use left, after the request that was its last."""
+        if token.uses < 0:
+            self.revoke(token)
+
+    def orphan_children(self, token: Token) -> None:
+        """Let the tokens that *token* issued live on when it is revoked."""
+        for child in self._tokens.values():
+            if child.parent is token:
+                child.parent = None
+
+    def renew(self, token: Token, increment: float = 0.0) -> dict[str, Any]:
+        """Extend *token* and return the ``auth`` block of the response.
+
+        Args:
+            token: A renewable token.
+            increment: Seconds that are requested; 0 for those of the last renewal, or its TTL.
+
+        """
         now = self._clock()
-        token.expires = min(now + token.ttl, token.max_expires)
-        return ServerResponse(200, {"auth": token.auth(now)})
-
-    def _describe(self, token: Token) -> Mapping[str, Any]:
-        return {
-            "accessor": token.accessor,
-            "display_name": token.name,
-            "policies": list(token.policies),
-            "ttl": round(token.expires - self._clock()),
-            "renewable": token.renewable,
-        }
+        token.renewal = increment or token.renewal
+        seconds = token.period or token.renewal or token.ttl
+        token.expires = min(now + seconds, token.max_expires)
+        return token.auth(now)

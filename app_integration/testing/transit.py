@@ -1,196 +1,296 @@
-"""Transit in memory: derived keys with versions; encryption, decryption and rewrap in batches."""
+"""Transit in memory: keys with versions; encryption, decryption, rewrap and data keys."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app_integration.testing.clock import Clock
 from app_integration.testing.http import (
     NO_CONTENT,
     ErrorResponse,
     Request,
     ServerResponse,
     data_response,
+    list_response,
+    unsupported_operation,
     unsupported_path,
 )
+from app_integration.testing.parameters import Parameters, read
+from app_integration.testing.transit_items import (
+    PREFIX,
+    ItemError,
+    batch_status,
+    decode,
+    parse_batch,
+    parse_versioned,
+    run_batch,
+    run_single,
+)
+from app_integration.testing.transit_keys import (
+    MISSING_CONTEXT,
+    Key,
+    Random,
+    build_key,
+    check_upsert_type,
+)
+from app_integration.testing.transit_signing import Signing
 
-_KEY_SIZE: Final = 32  # bytes of a key
 _NONCE_SIZE: Final = 12  # bytes
-_CIPHERTEXT: Final = re.compile(r"vault:v([1-9][0-9]*):(.+)")
-_NOT_AUTHENTIC: Final = "cipher: message authentication failed"
-
-Random = Callable[[int], bytes]
-
-
-@dataclass(slots=True)
-class _Key:
-    derived: bool
-    versions: list[bytes] = field(repr=False)
-    min_version: int = 1
-
-    @property
-    def latest(self) -> int:
-        return len(self.versions)
-
-    def cipher(self, version: int, context: bytes) -> AESGCM:
-        key = self.versions[version - 1]
-        if self.derived:
-            key = HKDF(hashes.SHA256(), _KEY_SIZE, salt=None, info=context).derive(key)
-        return AESGCM(key)
-
-    def context(self, item: Mapping[str, Any]) -> bytes:
-        if not self.derived:
-            return b""
-        if not item.get("context"):
-            raise _ItemError("missing 'context' for key derivation; the key is a derived one")
-        return _decode(item["context"])
-
-
-class _ItemError(Exception):
-    """An error for one item of a batch."""
+_NAME: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
+_NOT_AUTHENTIC: Final = "message authentication failed"
+_NO_AAD: Final = "unable to get associated_data/additional_data from factory[0]:"
+_CREATION: Final = (
+    *("type", "derived", "key_size", "exportable", "allow_plaintext_backup"),
+    *("convergent_encryption", "auto_rotate_period"),
+)
+_CONFIG: Final = (
+    *("min_decryption_version", "min_encryption_version", "deletion_allowed", "exportable"),
+    *("allow_plaintext_backup", "auto_rotate_period"),
+)
+#: Operation → fields of an item, the first of which is required.
+_FIELDS: Final = {
+    "encrypt": ("plaintext", "context", "associated_data", "key_version"),
+    "decrypt": ("ciphertext", "context", "associated_data"),
+    "rewrap": ("ciphertext", "context", "key_version"),
+}
+_MISSING: Final = {
+    "encrypt": "missing plaintext to encrypt",
+    "decrypt": "missing ciphertext to decrypt",
+    "rewrap": "missing ciphertext to decrypt",
+}
+_BITS: Final = (128, 256, 512)
 
 
 class Transit:
     """A Transit mount."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, clock: Clock) -> None:
         """Start without keys.
 
         Args:
             random: Returns the given number of unpredictable bytes.
+            clock: Clock of the server.
 
         """
         self._random = random
-        self._keys: dict[str, _Key] = {}
+        self._clock = clock
+        self._keys: dict[str, Key] = {}
+        self._signing = Signing(self._keys)
 
     def handle(self, request: Request) -> ServerResponse:
         """Handle a request whose path is relative to the mount, and return the response."""
-        match request.method, request.path.split("/"):
-            case "POST", [("encrypt" | "decrypt" | "rewrap") as operation, name]:
-                return self._run(operation, name, request.body)
-            case "POST", ["keys", name]:
-                self._create(name, derived=bool(request.body.get("derived")))
+        for key in self._keys.values():
+            key.rotate_if_due(self._random, self._clock())
+        operation, *parts = request.path.rstrip("/").split("/")
+        if operation == "keys":
+            return self._handle_keys(parts, request)
+        if operation == "datakey" and len(parts) == 2 and _NAME.fullmatch(parts[1]):  # noqa: PLR2004 (kind and name)
+            _require_post(request)
+            return self._data_key(parts[0], parts[1], request)
+        is_signing = operation in {"sign", "verify", "hmac"}
+        if not parts or len(parts) > 1 + is_signing or not _NAME.fullmatch(parts[0]):
+            raise unsupported_path()
+        if is_signing:
+            _require_post(request)
+            return self._signing.handle(operation, parts, request)
+        if operation not in _FIELDS:
+            raise unsupported_path()
+        _require_post(request)
+        return self._run(operation, parts[0], request)
+
+    def _handle_keys(self, parts: list[str], request: Request) -> ServerResponse:
+        if not parts:
+            if request.method != "LIST":
+                raise unsupported_operation()
+            read(request)
+            return list_response(sorted(self._keys))
+        name, *action = parts
+        if not _NAME.fullmatch(name):
+            raise unsupported_path()
+        match request.method, action:
+            case "GET", []:
+                read(request)
                 return self._describe(name)
-            case "GET", ["keys", name]:
-                return self._describe(name)
-            case "POST", ["keys", name, "rotate"]:
-                self._key(name).versions.append(self._random(_KEY_SIZE))
-                return self._describe(name)
-            case "POST", ["keys", name, "config"]:
-                self._configure(self._key(name), request.body)
-                return NO_CONTENT
+            case "POST", []:
+                return self._create(name, request)
+            case "DELETE", []:
+                return self._delete(name, request)
+            case "POST", ["rotate"]:
+                read(request)
+                return self._rotate(name)
+            case "POST", ["config"]:
+                return self._configure(name, request)
+            case _, [] | ["rotate" | "config"]:
+                raise unsupported_operation()
             case _:
                 raise unsupported_path()
 
-    def _create(self, name: str, *, derived: bool) -> _Key:
-        """Return the key *name*; create it if it does not exist. The real server keeps it, too."""
-        return self._keys.setdefault(name, _Key(derived, [self._random(_KEY_SIZE)]))
+    def _create(self, name: str, request: Request) -> ServerResponse:
+        key = build_key(name, read(request, *_CREATION))
+        self._add(key)
+        return self._describe(name)
 
-    def _configure(self, key: _Key, body: Mapping[str, Any]) -> None:
-        min_version = int(body.get("min_decryption_version", key.min_version))
-        if not 1 <= min_version <= key.latest:
-            raise ErrorResponse(400, f"cannot set min decryption version of {min_version}")
-        key.min_version = min_version
+    def _add(self, key: Key) -> None:
+        """Add *key* unless there is one of that name. The real server keeps it, too."""
+        if key.name not in self._keys:
+            key.rotate(self._random, self._clock())
+            self._keys[key.name] = key
 
-    def _key(self, name: str) -> _Key:
+    def _rotate(self, name: str) -> ServerResponse:
         if name not in self._keys:
-            raise ErrorResponse(400, "encryption key not found")
-        return self._keys[name]
+            raise ErrorResponse(400, "key not found")
+        self._keys[name].rotate(self._random, self._clock())
+        return self._describe(name)
+
+    def _configure(self, name: str, request: Request) -> ServerResponse:
+        given = read(request, *_CONFIG)
+        if name not in self._keys:
+            raise ErrorResponse(400, f"no existing key named {name} could be found")
+        self._keys[name].configure(given)
+        return self._describe(name)
+
+    def _delete(self, name: str, request: Request) -> ServerResponse:
+        read(request)
+        key = self._keys.get(name)
+        if key is None or not key.deletion_allowed:
+            reason = (
+                "deletion is not allowed for this key" if key else "could not delete key; not found"
+            )
+            raise ErrorResponse(400, f"error deleting policy {name}: {reason}")
+        del self._keys[name]
+        return NO_CONTENT
 
     def _describe(self, name: str) -> ServerResponse:
         key = self._keys.get(name)
         if key is None:
             raise ErrorResponse(404)
-        return data_response(
-            {
-                "name": name,
-                "derived": key.derived,
-                "type": "aes256-gcm96",
-                "latest_version": key.latest,
-                "min_decryption_version": key.min_version,
-                "exportable": False,
-                "deletion_allowed": False,
-                "keys": {str(number): 0 for number in range(key.min_version, key.latest + 1)},
-            }
-        )
+        return data_response(key.describe(self._clock))
 
-    def _run(self, operation: str, name: str, body: Mapping[str, Any]) -> ServerResponse:
-        if operation == "encrypt" and name not in self._keys:
-            # The real server creates the key, too; it is derived if the request has a context.
-            first = (body.get("batch_input") or [body])[0]
-            self._create(name, derived="context" in first)
-        run = {"encrypt": self._encrypt, "decrypt": self._decrypt, "rewrap": self._rewrap}[
-            operation
-        ]
-        key = self._key(name)
-        items = body.get("batch_input")
-        if items is None:
-            try:
-                return data_response(run(key, body))
-            except _ItemError as refused:
-                raise ErrorResponse(400, str(refused)) from None
-        results = [_attempt(run, key, item) for item in items]
-        failed = sum("error" in result for result in results)
-        if failed in (0, len(results)) or "partial_failure_response_code" not in body:
-            status = 400 if failed else 200
-        else:
-            status = int(body["partial_failure_response_code"])
+    def _run(self, operation: str, name: str, request: Request) -> ServerResponse:
+        fields = _FIELDS[operation]
+        known = (*fields, "batch_input", "partial_failure_response_code")
+        defaults = {"convergent_encryption": False} if operation == "encrypt" else {}
+        given = read(request, *known, *(["type"] * bool(defaults)), defaults=defaults)
+        is_batch = given.values.get("batch_input") is not None
+        items = [given]
+        if is_batch:
+            items = parse_batch(given, fields, needs=fields[0], missing=_MISSING[operation])
+        given.integer("partial_failure_response_code")
+        if operation == "encrypt":
+            self._upsert(name, given, items)
+        if name not in self._keys:
+            raise ErrorResponse(400, "encryption key not found")
+        runs = {"encrypt": self._encrypt, "decrypt": self._decrypt, "rewrap": self._rewrap}
+        key, run = self._keys[name], runs[operation]
+        if not is_batch:
+            return data_response(run_single(lambda item: run(key, item), given))
+        on_error = {"plaintext": ""} if operation == "decrypt" else {}
+        results, failures = run_batch(lambda item: run(key, item), items, on_error)
+        status = 200 if operation == "rewrap" else batch_status(given, failures, len(items))
         return ServerResponse(status, {"data": {"batch_results": results}})
 
-    def _encrypt(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        return self._seal(key, _decode(item.get("plaintext", "")), key.context(item))
+    def _upsert(self, name: str, given: Parameters, items: list[Parameters]) -> None:
+        """Create the key if it does not exist; it is derived if the items have a context."""
+        contexts = [bool(item.text("context")) for item in items]
+        if len({*contexts}) > 1:
+            reason = "context should be set either in all the request blocks or in none"
+            raise ErrorResponse(400, reason)
+        if name in self._keys or "plaintext" not in items[0]:
+            return
+        kind = given.text("type", "aes256-gcm96")
+        check_upsert_type(kind)
+        self._add(build_key(name, Parameters({"type": kind, "derived": contexts[0]})))
 
-    def _decrypt(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        plaintext = self._open(key, item)
-        return {"plaintext": base64.b64encode(plaintext).decode()}
+    def _encrypt(self, key: Key, item: Parameters) -> dict[str, Any]:
+        if "plaintext" not in item:
+            raise ItemError(_MISSING["encrypt"])
+        plaintext = decode(item.text("plaintext"))
+        return self._seal(key, plaintext, item)
 
-    def _rewrap(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        return self._seal(key, self._open(key, item), key.context(item))
+    def _decrypt(self, key: Key, item: Parameters) -> dict[str, Any]:
+        return {"plaintext": base64.b64encode(self._open(key, item)).decode()}
 
-    def _seal(self, key: _Key, plaintext: bytes, context: bytes) -> dict[str, Any]:
-        nonce = self._random(_NONCE_SIZE)
-        sealed = nonce + key.cipher(key.latest, context).encrypt(nonce, plaintext, None)
+    def _rewrap(self, key: Key, item: Parameters) -> dict[str, Any]:
+        return self._seal(key, self._open(key, item), item)
+
+    def _data_key(self, kind: str, name: str, request: Request) -> ServerResponse:
+        given = read(request, "bits", "context", "associated_data", "key_version")
+        if kind not in {"plaintext", "wrapped"}:
+            raise ErrorResponse(400, "Invalid path, must be 'plaintext' or 'wrapped'")
+        bits = given.integer("bits", 256)
+        if name not in self._keys:
+            raise ErrorResponse(400, "encryption key not found")
+        if bits not in _BITS:
+            raise ErrorResponse(400, "invalid bit length")
+        secret = self._random(bits // 8)
+        sealed = run_single(lambda item: self._seal(self._keys[name], secret, item), given)
+        shown = {"plaintext": base64.b64encode(secret).decode()} if kind == "plaintext" else {}
+        return data_response({**sealed, **shown})
+
+    def _seal(self, key: Key, plaintext: bytes, item: Parameters) -> dict[str, Any]:
+        context = _context(key, item)
+        version = _encryption_version(key, item)
+        cipher, nonce = key.cipher(version, context), self._random(_NONCE_SIZE)
+        sealed = nonce + cipher.encrypt(nonce, plaintext, _associated_data(item))
         text = base64.b64encode(sealed).decode()
-        return {"ciphertext": f"vault:v{key.latest}:{text}", "key_version": key.latest}
+        return {"ciphertext": f"{PREFIX}{version}:{text}", "key_version": version}
 
-    def _open(self, key: _Key, item: Mapping[str, Any]) -> bytes:
-        context = key.context(item)
-        parts = _CIPHERTEXT.fullmatch(str(item.get("ciphertext", "")))
-        if parts is None:
-            raise _ItemError("invalid ciphertext: no prefix")
-        version, sealed = int(parts[1]), _decode(parts[2])
+    def _open(self, key: Key, item: Parameters) -> bytes:
+        text = item.text("ciphertext")
+        if not text:
+            raise ItemError(_MISSING["decrypt"])
+        context = _context(key, item, optional=not text.startswith(PREFIX))
+        version, rest = parse_versioned(text, "ciphertext", "invalid ciphertext: no prefix")
+        version = version or 1
         if version > key.latest:
-            raise _ItemError("invalid ciphertext: version is too new")
-        if version < key.min_version:
-            raise _ItemError("ciphertext or signature version is disallowed by policy (too old)")
+            raise ItemError("invalid ciphertext: version is too new")
+        if version < key.min_decryption:
+            raise ItemError("ciphertext or signature version is disallowed by policy (too old)")
+        cipher = key.cipher(version, context)
+        sealed = decode(rest, "invalid ciphertext: could not decode base64")
+        if len(sealed) < _NONCE_SIZE:
+            raise ItemError("invalid ciphertext length")
         try:
-            return key.cipher(version, context).decrypt(
-                sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], None
+            return cipher.decrypt(
+                sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], _associated_data(item)
             )
         except (InvalidTag, ValueError):
-            raise _ItemError(_NOT_AUTHENTIC) from None
+            name = "chacha20poly1305" if key.kind == "chacha20-poly1305" else "cipher"
+            raise ItemError(f"{name}: {_NOT_AUTHENTIC}") from None
 
 
-def _attempt(
-    run: Callable[[_Key, Mapping[str, Any]], dict[str, Any]], key: _Key, item: Mapping[str, Any]
-) -> dict[str, Any]:
+def _require_post(request: Request) -> None:
+    if request.method != "POST":
+        raise unsupported_operation()
+
+
+def _context(key: Key, item: Parameters, *, optional: bool = False) -> bytes:
+    """Return the context of a derived key; that of another one is only checked."""
+    context = decode(item.text("context"))
+    if key.derived and not context and not optional:
+        raise ItemError(MISSING_CONTEXT)
+    return context
+
+
+def _associated_data(item: Parameters) -> bytes | None:
     try:
-        return run(key, item)
-    except _ItemError as refused:
-        return {"error": str(refused)}
+        return decode(item.text("associated_data")) or None
+    except ItemError as error:
+        raise ItemError(f"{_NO_AAD} {error}", 500) from None
 
 
-def _decode(text: object) -> bytes:
-    try:
-        return base64.b64decode(str(text), validate=True)
-    except binascii.Error:
-        raise _ItemError("illegal base64 data") from None
+def _encryption_version(key: Key, item: Parameters) -> int:
+    version = item.integer("key_version") or key.latest
+    if version < 0:
+        raise ItemError("requested version for encryption is negative")
+    if version > key.latest:
+        raise ItemError("requested version for encryption is higher than the latest key version")
+    if version < key.min_encryption:
+        raise ItemError(
+            "requested version for encryption is less than the minimum encryption key version"
+        )
+    return version

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from app_integration.testing.dev_server import RealServer
+from app_integration.testing.memory_vault import MemoryVault
 from tests.support.servers import secret_backends
+from tests.support.servers.api_calls import (
+    Call,
+    add_mounts,
+    differences,
+    memory_exchange,
+    play,
+    real_exchange,
+)
 from tests.support.servers.moto_server import set_identity
 from tests.support.servers.secret_backends import SecretBackend, ServerBackend
 
@@ -50,3 +61,28 @@ def _open(
     site = request.getfixturevalue("aws_site")
     set_identity(monkeypatch)
     return secret_backends.aws(site, folder)
+
+
+@pytest.fixture
+def compare(real_vault_server: RealServer) -> Callable[[list[Call]], list[object]]:
+    """Return what plays calls on new mounts of both servers and returns the calls that differ.
+
+    In the calls ``<kv>``, ``<transit>`` and ``<approle>`` stand for the mounts, and ``<n>`` for a
+    name that no other test uses.
+    """
+    name = f"n{secrets.token_hex(6)}"
+    mounts = {each: f"{each}-{name}" for each in ("kv", "transit", "approle")}
+    memory = MemoryVault(audit_devices=())
+    token = memory.tokens.issue("token", ("root",), ttl=float("inf"), renewable=False)
+    known = {"n": name, **mounts}
+
+    def both(calls: list[Call]) -> list[object]:
+        ours = {**known, "root": token.value}
+        theirs = {**known, "root": real_vault_server.root_token}
+        sides = [(memory_exchange(memory), ours), (real_exchange(real_vault_server), theirs)]
+        for exchange, values in sides:
+            add_mounts(exchange, values)
+        outcomes = [play(calls, exchange, values) for exchange, values in sides]
+        return [*differences(calls, outcomes[0], outcomes[1])]
+
+    return both

@@ -114,7 +114,8 @@ def test_renewal_is_capped_at_max_ttl(vault: MemoryApplication) -> None:
 
 def test_secret_id_used_up_fails_next_login(vault: MemoryApplication) -> None:
     role = vault.server.approles.get_or_create_role(str(vault.scope))
-    role.secret_ids = dict.fromkeys(role.secret_ids, 1)
+    for secret_id in role.secret_ids.values():
+        secret_id.uses = 1
     vault.client.session.get("auth/token/lookup-self")
     vault.expire_tokens()
     with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
