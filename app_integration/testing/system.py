@@ -175,6 +175,7 @@ class System:
             case "POST", name if name:
                 raise ErrorResponse(400, _NO_DEVICE)
             case "DELETE", name if name and name not in self._audit_devices:
+                read(request)
                 return NO_CONTENT
             case _:
                 raise unsupported_operation()

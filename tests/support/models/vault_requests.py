@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app_integration.testing.leases import DatabaseRole
 from app_integration.testing.memory_vault import MemoryVault
 
 METHODS = st.sampled_from(["GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE", "SCAN", "FOO"])
 #: Paths of the API, in which the last segments vary.
-PATHS = st.sampled_from(
-    [
+API_PATHS: Final = (
         *("secret/config", "secret/data/a", "secret/data/b/c", "secret/metadata/a", "secret/nope"),
         *("secret/metadata", "secret/subkeys/a", "secret/delete/a", "secret/undelete/a"),
         *("secret/destroy/a", "secret/", "secret", "", "/", "transit/keys", "transit/keys/k"),
@@ -37,8 +37,8 @@ PATHS = st.sampled_from(
         *("sys/audit-hash/file", "sys/leases/lookup", "sys/leases/renew", "sys/leases/revoke"),
         *("sys/leases/revoke-prefix/d", "sys/wrapping/wrap", "sys/wrapping/lookup"),
         *("sys/wrapping/unwrap", "sys/wrapping/rewrap", "sys/nope", "m/keys/k", "m/data/a"),
-    ]
 )
+PATHS = st.sampled_from(API_PATHS)
 #: Parameters of those paths.
 NAMES = st.sampled_from(
     [
@@ -101,6 +101,7 @@ def new_server() -> tuple[MemoryVault, str]:
         ("sys/policies/acl/p", {"policy": 'path "x" {}'}),
     ):
         assert server.answer("POST", path, token=token, body=body).ok
+    server.leases.roles["d"] = DatabaseRole()
     server.leases.add_static_role("s", "shop", 60)
     return server, token
 
