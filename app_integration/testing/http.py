@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 #: Begins each message that rejects what the real server does and the in-memory one does not.
 UNSUPPORTED: Final = "the in-memory Vault does not support"
 _REMEDY: Final = "test it with the fixture real_vault"
+#: What Go reads as true.
+_TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
 _METHODS: Final = ("GET", "HEAD", "LIST", "POST", "PATCH", "DELETE")
 _CAPABILITIES: Final = {
     "GET": "read",
@@ -56,7 +58,7 @@ class Request:
         plain, _, text = path.partition("?")
         query = dict(parse_qsl(text))
         method = "POST" if method == "PUT" else method
-        if method == "GET" and query.pop("list", "") == "true":
+        if method == "GET" and query.pop("list", "") in _TRUE:
             method = "LIST"
         if method not in _METHODS:
             raise ErrorResponse(405, unsupported=f"{UNSUPPORTED} the method {method}; {_REMEDY}")

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from app_integration.mounts import Mounts
-from app_integration.testing.http import ServerResponse
+from app_integration.testing.http import ServerResponse, unsupported_feature
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response, check_status
 
@@ -45,7 +45,8 @@ def answer_call(call: RawCall, answer: Answer, mounts: Mounts) -> Response:
 
 def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
     if call.path.startswith(_OF_BYTES):
-        raise _unsupported(call, "it has no storage")
+        found = unsupported_feature("snapshots").response
+        raise NotImplementedError(f"{call}: {found.unsupported}")
     try:
         body = json.loads(call.body) if call.body else None
     except ValueError:
@@ -56,9 +57,5 @@ def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
     target = f"{unquote(path)}{separator}{query}"
     found, content = answer(call.method, target, body, headers.get(_WRAP_HEADER))
     if found.unsupported:
-        raise _unsupported(call, found.unsupported)
+        raise NotImplementedError(f"{call}: {found.unsupported}")
     return Response(found.status, content, headers=_JSON)
-
-
-def _unsupported(call: RawCall, reason: str) -> NotImplementedError:
-    return NotImplementedError(f"{call}: {reason}; use the fixture real_vault")

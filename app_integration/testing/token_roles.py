@@ -59,7 +59,8 @@ class TokenRole:
             ErrorResponse: If it does not.
 
         """
-        allowed = self.allowed_policies
+        added = () if self.no_default_policy or not self.allowed_policies else ("default",)
+        allowed = sorted({*self.allowed_policies, *added})
         if allowed and not {*policies} <= {*allowed}:
             reason = f"must be subset of the role's allowed policies ({_shown(allowed)})"
             raise ErrorResponse(
