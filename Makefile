@@ -25,7 +25,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
 	--group store
 # All but moto, which the group peers brings, because few need it.
-EXTRAS := $(addprefix --extra ,audit aws config database local metrics page)
+EXTRAS := $(addprefix --extra ,audit aws config database local metrics page redis)
 GROUPS := --group build --group lint --group test
 
 .PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean

@@ -47,6 +47,8 @@ from app_integration.default_client import get_default_client
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -63,6 +65,7 @@ __all__ = [
     "arequire",
     "async_database_engine",
     "async_database_pool",
+    "async_redis_client",
     "blind_index",
     "close",
     "current_and_previous",
@@ -83,6 +86,7 @@ __all__ = [
     "on_change",
     "open_encrypted",
     "redaction",
+    "redis_client",
     "require",
     "transit",
     "use_data_keys",
@@ -186,6 +190,60 @@ def async_database_pool(
     user = {"role": role, "secret": secret, "credentials": credentials}
     pool: AsyncLeasedPool = get_default_client().database("async pool", url, options, **user)
     return pool
+
+
+def redis_client(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> Redis:
+    """Return a ``redis.Redis`` whose connections use leased Redis users.
+
+    It repeats no command whose response was lost, unless *options* has a ``retry``: a repeated
+    INCR may count twice.
+
+    Args:
+        role: A named Redis role of the service, which leases users for this process; None for its
+            default role.
+        url: Host and database, without credentials. None for those of *secret*, or else of the
+            secret ``redis-url``.
+        secret: See :func:`database_engine`.
+        credentials: See :func:`database_engine`.
+        options: Passed to ``redis.ConnectionPool``.
+
+    Raises:
+        ConfigurationError: If more than one of the three is set. Nothing was sent.
+        AccessDenied: If the policy does not grant the secret, or it is absent. For a role this is
+            raised by the first command.
+
+    """
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    client: Redis = get_default_client().database("redis", url, options, **user)
+    return client
+
+
+def async_redis_client(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> AsyncRedis:
+    """Return a ``redis.asyncio.Redis`` whose connections use leased Redis users.
+
+    Requests to the server do not block the event loop. Close it with ``aclose`` in the loop that
+    used it.
+
+    *options* are passed to ``redis.asyncio.ConnectionPool``. See :func:`redis_client` for the other
+    arguments and the errors.
+    """
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    client: AsyncRedis = get_default_client().database("async redis", url, options, **user)
+    return client
 
 
 def load_config(model: type[_Model], path: Path | None = None) -> _Model:

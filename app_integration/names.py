@@ -21,6 +21,9 @@ JWT_MOUNT = "jwt"
 KUBERNETES_MOUNT = "kubernetes"
 CERT_MOUNT = "cert"
 
+#: Segment of the names of Redis connections and roles in the database engine.
+REDIS_ROLE = "redis"
+
 #: The key under which a KV secret holds its value, always a string.
 VALUE_KEY = "value"
 #: The key under which an adopted secret holds, instead, a URL with the placeholders ``{username}``
@@ -240,6 +243,13 @@ class Scope:
         *name* is the suffix; None for the service's default role.
         """
         return f"{self}-{check_service_name(name)}" if name else str(self)
+
+    def redis_role(self, name: str | None = None) -> str:
+        """Return a role of Redis users: ``gaara-store-dev-redis``, or ``…-redis-reports``.
+
+        *name* is the suffix; None for the service's default role.
+        """
+        return self.database_role(f"{REDIS_ROLE}-{name}" if name else REDIS_ROLE)
 
     def static_role(self, secret: str) -> str:
         """Return the static role of an adopted secret: ``gaara-store-dev-database-url``."""

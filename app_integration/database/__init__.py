@@ -7,6 +7,7 @@
 :mod:`.engine`               SQLAlchemy engines that connect with such credentials
 :mod:`.pool`                 psycopg pools that connect with such credentials
 :mod:`.endpoint`             where a database is, for adapters of other libraries
+:mod:`.redis_pool`           redis-py pools that connect with such credentials
 :mod:`.factory`              engines and pools of one client, which share credentials by role
 ============================ =================================================================
 """
@@ -27,25 +28,30 @@ from app_integration.database.leased_credentials import LeasedCredentials
 if TYPE_CHECKING:
     from app_integration.database.engine import async_leased_engine, leased_engine
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
+    from app_integration.database.redis_pool import AsyncLeasedRedisPool, LeasedRedisPool
 
 __all__ = [
     "AsyncLeasedPool",
+    "AsyncLeasedRedisPool",
     "CredentialProvider",
     "Credentials",
     "ExternalCredentials",
     "Lease",
     "LeasedCredentials",
     "LeasedPool",
+    "LeasedRedisPool",
     "async_leased_engine",
     "credentials_from_file",
     "credentials_from_secret",
     "leased_engine",
 ]
 
-#: Imported on first use, so that a pool does not load SQLAlchemy, nor an engine psycopg_pool.
+#: Imported on first use, so that an application loads only the libraries that it uses.
 _LAZY = {
     "AsyncLeasedPool": "pool",
+    "AsyncLeasedRedisPool": "redis_pool",
     "LeasedPool": "pool",
+    "LeasedRedisPool": "redis_pool",
     "async_leased_engine": "engine",
     "leased_engine": "engine",
 }

@@ -18,8 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-import psycopg
-
 from app_integration._internal import fork_safety
 from app_integration.observability import metrics
 from app_integration.secret import Secret
@@ -28,11 +26,13 @@ log = logging.getLogger(__name__)
 _Connection = TypeVar("_Connection")
 
 #: psycopg sets no SQLSTATE when a connection is rejected, so the message decides. A missing
-#: *database* also "does not exist", and there another user would not help.
+#: *database* also "does not exist", and there another user would not help. The last is of Redis,
+#: whose leased users are gone after a restart.
 _AUTH_FAILURES: Final = (
     "password authentication failed",
     'role "{user}" does not exist',
     'role "{user}" is not permitted to log in',
+    "invalid username-password pair",
 )
 #: Number of blocked users that are remembered, because a thread may be about to connect as one.
 _MAX_BLOCKED: Final = 64
@@ -147,8 +147,8 @@ class CredentialProvider(ABC):
             open_: Opens a connection with the credentials that it gets.
 
         Raises:
-            psycopg.OperationalError: If the database rejects the last credentials, or *open_*
-                fails for another reason.
+            Exception: That of the driver, such as psycopg.OperationalError, if the database rejects
+                the last credentials, or *open_* fails for another reason.
 
         """
         with metrics.recorded_connection():
@@ -172,8 +172,8 @@ class CredentialProvider(ABC):
             open_: Opens a connection with the credentials that it gets.
 
         Raises:
-            psycopg.OperationalError: If the database rejects the last credentials, or *open_*
-                fails for another reason.
+            Exception: That of the driver, such as psycopg.OperationalError, if the database rejects
+                the last credentials, or *open_* fails for another reason.
 
         """
         with metrics.recorded_connection():
@@ -223,7 +223,7 @@ class CredentialProvider(ABC):
         """Suppress an authentication failure unless this *is_last*; end the count in any case."""
         try:
             yield
-        except psycopg.OperationalError as error:
+        except Exception as error:  # that of any driver, which the message tells apart
             if is_last or not is_auth_failure(error, credentials):
                 raise
             log.warning(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from app_integration.config.loader import ConfigFile
@@ -18,6 +18,8 @@ from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.errors import ConfigurationError
 from app_integration.observability import redaction
 from app_integration.secret import Secret
+
+_REDIS_SCHEMES: Final = ("redis", "rediss")
 
 
 class ExternalCredentials(CredentialProvider):
@@ -74,12 +76,14 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
 
     def read(stale: bool) -> Credentials:
         parts = urlsplit(get(stale) + "")  # the characters: str() of a Secret is redacted
-        if not parts.username or parts.password is None:
+        # A password alone is that of the user "default" of Redis.
+        username = parts.username or ("default" if parts.scheme in _REDIS_SCHEMES else None)
+        if not username or parts.password is None:
             raise ConfigurationError(
                 f"the secret {name} is not a URL with a username and a password; store one such as "
                 "postgresql://USER:PASSWORD@HOST/DATABASE"
             )
-        return Credentials(unquote(parts.username), Secret(unquote(parts.password)))
+        return Credentials(unquote(username), Secret(unquote(parts.password)))
 
     return ExternalCredentials(read)
 

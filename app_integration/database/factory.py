@@ -1,4 +1,4 @@
-"""Factory of an application's engines and pools, which share credentials by role."""
+"""Factory of an application's engines, pools and Redis clients, which share credentials by role."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.settings import MEMORY
 
 if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 
 #: Kind → the method that closes it when the client closes. The application closes its asyncio
 #: engines and pools itself, because that must happen in their event loop.
-_CLOSE_METHODS: Final = {"engine": "dispose", "pool": "close"}
+_CLOSE_METHODS: Final = {"engine": "dispose", "pool": "close", "redis": "close"}
 #: Backends that lease no users, with their names for messages.
 UNLEASED: Final = {"aws": "AWS", MEMORY: f"SECRETS_BACKEND={MEMORY}"}
 #: The secret with driver, host and database, unless the caller passes a URL or names a secret.
-_DEFAULT_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
+_DATABASE_URL: Final = "database-url"
+_REDIS_URL: Final = "redis-url"
+_REDIS_KINDS: Final = ("redis", "async redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ class CredentialSource:
     """Source of an engine's or pool's credentials; by default the service's default role.
 
     Attributes:
+        is_redis: Whether the users are those of Redis, which has roles and a URL of its own.
         role: The name of another database role of the service, from which users are leased.
         secret: The name of a secret that is a URL with username and password.
         credentials: The path of a file that the agent delivers.
 
     """
 
+    is_redis: bool = False
     role: str | None = None
     secret: str | None = None
     credentials: Path | None = None
@@ -57,6 +63,11 @@ class CredentialSource:
             raise ConfigurationError(
                 f"database connections take only one of {' and '.join(names)}; pass one of them"
             )
+
+    @property
+    def url_secret(self) -> str:
+        """Return the name of the secret with the URL, unless the caller passes one."""
+        return self.secret or (_REDIS_URL if self.is_redis else _DATABASE_URL)
 
 
 class DatabaseFactory:
@@ -94,12 +105,12 @@ class DatabaseFactory:
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
     def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
-        """Return a new engine or pool, or an endpoint for an adapter of another library.
+        """Return a new engine, pool or Redis client, or an endpoint for other libraries.
 
         Args:
             kind: A key of :data:`BUILDERS`.
             url: Driver, host and database. The default is the URL in the secret that *source*
-                names, or else in the secret ``database-url``.
+                names, or else in the secret ``database-url`` or ``redis-url``.
             options: Passed to the library's own function or class.
             source: The fields of :class:`CredentialSource`.
 
@@ -107,9 +118,9 @@ class DatabaseFactory:
             ConfigurationError: If *source* has more than one field.
 
         """
-        credential_source = CredentialSource(**source)
+        credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
         provider = self._get_provider(credential_source)
-        url = url or self._secret(credential_source.secret or _DEFAULT_URL_SECRET, False)
+        url = url or self._secret(credential_source.url_secret, False)
         opened = BUILDERS[kind](provider, url, options)
         if kind in _CLOSE_METHODS:
             self._exit_stack.callback(getattr(opened, _CLOSE_METHODS[kind]))
@@ -131,9 +142,10 @@ class DatabaseFactory:
             secret = secret or self._unleased_secret(source)
         if secret is not None:
             return credentials_from_secret(partial(self._secret, secret), secret)
+        scope = self._settings.scope
         return LeasedCredentials(
             self._session(),
-            self._settings.scope.database_role(source.role),
+            (scope.redis_role if source.is_redis else scope.database_role)(source.role),
             limits=self._settings.limits,
             clock=self._clock,
             mounts=self._settings.mounts,
@@ -147,10 +159,10 @@ class DatabaseFactory:
                 f"database role {source.role!r}: {backend} leases no users; name a secret with a"
                 " URL, with secret=, or leave both out"
             )
-        return _DEFAULT_URL_SECRET
+        return source.url_secret
 
 
-# Imported in the functions, so that a pool does not load SQLAlchemy, nor an engine psycopg_pool.
+# Imported in the functions, so that an application loads only the libraries that it uses.
 
 
 def _engine(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> Engine:
@@ -187,6 +199,22 @@ def _endpoint(provider: CredentialProvider, url: str, _options: Mapping[str, Any
     return Endpoint(provider, parse_url(url))
 
 
+def _redis(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> Redis:
+    from redis import Redis
+
+    from app_integration.database.redis_pool import LeasedRedisPool
+
+    return Redis.from_pool(LeasedRedisPool(provider, url, **options))
+
+
+def _async_redis(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> AsyncRedis:
+    from redis.asyncio import Redis as AsyncRedis
+
+    from app_integration.database.redis_pool import AsyncLeasedRedisPool
+
+    return AsyncRedis.from_pool(AsyncLeasedRedisPool(provider, url, **options))
+
+
 #: Kind → the function that builds it, for :meth:`DatabaseFactory.create`.
 BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
     "engine": _engine,
@@ -194,4 +222,6 @@ BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]],
     "pool": _pool,
     "async pool": _async_pool,
     "endpoint": _endpoint,
+    "redis": _redis,
+    "async redis": _async_redis,
 }

@@ -63,6 +63,8 @@ def test_scope_names_follow_contract() -> None:
     assert SCOPE.key("pii") == "gaara-store-dev-pii"
     assert SCOPE.database_role() == "gaara-store-dev"
     assert SCOPE.database_role("reports") == "gaara-store-dev-reports"
+    assert SCOPE.redis_role() == "gaara-store-dev-redis"
+    assert SCOPE.redis_role("reports") == "gaara-store-dev-redis-reports"
     assert SCOPE.owner_role == "gaara_store_owner"
     assert SCOPE.readonly_role == "gaara_store_readonly"
     assert str(SCOPE) == "gaara-store-dev"

@@ -122,6 +122,12 @@ def test_connect_with_a_wrong_password_bypasses_the_cache_once() -> None:
     assert reads == [False, True] * 2
 
 
+@pytest.mark.parametrize("url", ["redis://:p%40ss@cache/0", "rediss://default:p%40ss@cache/0"])
+def test_credentials_from_secret_of_redis_have_the_default_user(url: str) -> None:
+    provider = credentials_from_secret(lambda _stale: Secret(url), "redis-url")
+    assert provider.current() == Credentials("default", Secret("p@ss"))
+
+
 @pytest.mark.parametrize("url", ["postgresql://db/shop", "postgresql://ada@db/shop", "nothing"])
 def test_credentials_from_secret_without_user_or_password_names_the_secret(url: str) -> None:
     with pytest.raises(ConfigurationError, match="the secret reports-url is not a URL with a user"):

@@ -1,15 +1,22 @@
-"""Lock under which a client's engines and pools are created."""
+"""Lock under which a client's engines and pools are created, and the role of a Redis client."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from app_integration._internal.private_file import write_private
+from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
+from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.names import Environment, Scope
-from app_integration.settings import Settings
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.settings import Limits, Settings
 
 URL = "postgresql+psycopg://127.0.0.1/shop"
 PATIENCE = 10.0  # seconds
@@ -63,4 +70,49 @@ def test_endpoint_has_the_parameters_of_the_url_and_the_shared_provider(tmp_path
     assert second.parameters == {}
     assert first.provider is second.provider
     assert first.provider.current().username == "ada"
+    client.close()
+
+
+class RecordedPaths:
+    """A transport that records the paths of requests, and sends none."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def send(self, method: str, path: str, **_: object) -> dict[str, Any]:
+        self.paths.append(f"{method} {path}")
+        raise Unreachable("unreachable", not_sent=True)
+
+    def close(self) -> None:
+        """Do nothing, because nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        (None, "GET database/creds/shop-prod-redis"),
+        ("reports", "GET database/creds/shop-prod-redis-reports"),
+    ],
+)
+def test_redis_client_leases_users_of_the_redis_role(role: str | None, path: str) -> None:
+    transport = RecordedPaths()
+    session = Session(
+        "https://vault",
+        StaticToken(Secret("given")),
+        limits=Limits(retry_window=0.0),
+        connect=lambda: transport,
+    )
+    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"), session=session)
+    redis = client.database("redis", "redis://127.0.0.1:1", {}, role=role)
+    with pytest.raises(Unreachable):
+        redis.ping()
+    assert transport.paths[-1] == path
+    client.close()
+
+
+def test_redis_client_on_aws_with_a_role_names_the_secret_to_use() -> None:
+    settings = Settings(Scope("shop", Environment.PROD), "https://vault", backend="aws")
+    client = Client(settings)
+    with pytest.raises(ConfigurationError, match="AWS leases no users; name a secret"):
+        client.database("redis", "redis://127.0.0.1:1", {}, role="reports")
     client.close()

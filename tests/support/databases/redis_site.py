@@ -1,0 +1,107 @@
+"""Valkey whose users a server in memory leases, without a deployment around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from app_integration.database import LeasedCredentials
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.testing.ports import free_ports
+from tests.support.servers.dev_server import dev_server, root
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.servers.valkey import Valkey
+
+ROLE = "shop-dev-redis"
+#: Grants of the leased users.
+RULES = '["~visits:*", "&visits:*", "+@read", "+@write", "+@transaction", "+@pubsub", "+@blocking"]'
+TTL, MAX_TTL = 60, 120  # seconds
+_TOKEN_LEASES = {"default_ttl": TTL, "max_ttl": MAX_TTL}
+
+
+@dataclass(frozen=True)
+class RedisSite:
+    """Running Valkey, and a session that may lease its users.
+
+    Attributes:
+        session: A session with all rights on the server that leases.
+        admin: A client with all rights on Valkey.
+
+    """
+
+    session: Session
+    valkey: Valkey
+    admin: redis.Redis
+
+    @property
+    def url(self) -> Secret:
+        """Return the URL of Valkey, with the password of its default user."""
+        return self.valkey.url()
+
+    def leased_users(self) -> set[str]:
+        """Return the existing leased users."""
+        users = self.admin.execute_command("ACL", "USERS")  # type: ignore[no-untyped-call]
+        return {user.decode() for user in users} - {"default"}
+
+    def restart(self) -> None:
+        """Restart Valkey, which forgets its leased users."""
+        self.valkey.stop()
+        self.valkey.start()
+
+    def count(self, key: str) -> int:
+        """Return the value of a counter."""
+        return int(self.admin.get(key) or 0)
+
+    def total(self, keys: Iterable[str]) -> int:
+        """Return the sum of the counters."""
+        return sum(self.count(key) for key in keys)
+
+
+@contextmanager
+def redis_site(root_folder: Path) -> Iterator[RedisSite]:
+    """Run Valkey and a server that leases its users during the block."""
+    layout = Layout(root_folder / ".strongroom")
+    layout.create()
+    valkey = Valkey(layout, Ports(*free_ports(6)), ProcessManager(layout))
+    with dev_server() as address, root(address) as session:
+        try:
+            valkey.start()
+            with redis.Redis.from_url(valkey.url().reveal()) as admin:
+                site = RedisSite(session, valkey, admin)
+                _configure(site)
+                yield site
+        finally:
+            valkey.stop()
+
+
+@contextmanager
+def leased(site: RedisSite) -> Iterator[LeasedCredentials]:
+    """Yield a provider of leased users, and revoke them at the end."""
+    provider = LeasedCredentials(site.session, ROLE)
+    try:
+        yield provider
+    finally:
+        provider.close()
+
+
+def _configure(site: RedisSite) -> None:
+    session = site.session
+    session.post("sys/mounts/database", {"type": "database"})
+    connection = {
+        "plugin_name": "redis-database-plugin",
+        "host": HOST,
+        "port": site.valkey.port,
+        "username": "default",
+        "password": site.admin.connection_pool.connection_kwargs["password"],
+        "allowed_roles": [ROLE],
+    }
+    session.post("database/config/shop-dev-redis", connection)
+    role = {"db_name": "shop-dev-redis", "creation_statements": [RULES]}
+    session.post(f"database/roles/{ROLE}", {**role, **_TOKEN_LEASES})
