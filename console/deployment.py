@@ -162,7 +162,8 @@ class Deployment:
             if started.root_token is not None:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
-            self._prepare_database_users()
+            for each in self.services.values():
+                each.prepare_users()
             plan, issued, moved = self._apply(step, selected)
         except BaseException:
             self.servers.stop_started(started)
@@ -238,14 +239,6 @@ class Deployment:
         """Return all resources that are declared for ``dev``, with the values of *inputs*."""
         policies = render_policies(self.declaration, Environment.DEV)
         return desired_resources(self.declaration, Environment.DEV, policies, inputs)
-
-    def _prepare_database_users(self) -> None:
-        for each in self.services.values():
-            if each.access.database is not None:
-                for adopted in self.declaration.adopted(each.scope).values():
-                    each.access.database.allow_password_changes(adopted.username)
-                for pair in self.declaration.paired(each.scope).values():
-                    each.access.database.ensure_users(pair)
 
     def _bootstrap(self, token: Secret) -> None:
         for each in self.services.values():

@@ -8,6 +8,7 @@ from app_integration.names import Environment
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database, ServiceDatabase, SharedDatabase
 from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.redis import RedisServer
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -30,7 +31,8 @@ def service_accesses(
         database = declaration.service(scope.service).database
         own = database.name if isinstance(database, Database) else None
         shared = _shared_database(declaration, database)
-        accesses.append(Access(layout, ports, scope, check_listener, own, shared))
+        redis = declaration.service(scope.service).redis is not None
+        accesses.append(Access(layout, ports, scope, check_listener, own, shared, redis))
     return accesses
 
 
@@ -48,14 +50,16 @@ def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
 
 
 def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
-    """Return *declaration* with the addresses of this machine's database and mail server."""
+    """Return *declaration* with the addresses of this machine's database, Redis and mail server."""
     known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
     endpoint, changed = Endpoint(HOST, ports.database), declaration
+    redis = RedisServer.model_validate({"address": str(Endpoint(HOST, ports.redis))})
     for scope in declaration.scopes(Environment.DEV):
         service = declaration.service(scope.service)
         changed = changed.with_deployment(
             scope,
             database=endpoint if isinstance(service.database, Database) else None,
+            redis=redis if service.redis else None,
             settings={name: value for name, value in known.items() if name in service.settings},
         )
     return changed

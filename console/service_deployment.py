@@ -82,7 +82,25 @@ class ServiceDeployment:
         if self.access.database is not None:
             password = self.access.database.password("manager")
             values[f"{mounts.database}/config/{self.scope}"] = password
+        if (manager := self.access.redis_manager) is not None:
+            values[f"{mounts.database}/config/{self.scope.redis_role()}"] = manager.password()
         return values
+
+    def prepare_users(self) -> None:
+        """Prepare what Vault needs on the database and on Redis to create and change users.
+
+        Raises:
+            UnexpectedListener: If another process listens on a port. Nothing was sent.
+            psycopg.Error: If the database is unreachable, or rejects a statement.
+            ConfigurationError: If Redis is unreachable, or rejects a user.
+
+        """
+        if self.access.database is not None:
+            for adopted in self.declaration.adopted(self.scope).values():
+                self.access.database.allow_password_changes(adopted.username)
+            for pair in self.declaration.paired(self.scope).values():
+                self.access.database.ensure_users(pair)
+        self.access.ensure_redis_manager()
 
     def variables(self) -> dict[str, str]:
         """Return the service's variables, none of which is a secret value."""

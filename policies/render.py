@@ -14,7 +14,7 @@ from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
 from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
-from vault.reconcile.desired.databases import database_roles
+from vault.reconcile.desired.redis_users import leased_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind
@@ -76,6 +76,11 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         "role_fields": sorted(AppRole("", ()).desired()),
         "services": sorted(scope.service for scope in declaration.scopes(environment)),
         "scopes": scopes,
+        "redis_connections": [
+            scope.redis_role()
+            for scope in declaration.scopes(environment)
+            if declaration.service(scope.service).redis is not None
+        ],
         "owned": [*scopes, *(f"{scope}-*" for scope in scopes), *own, *passwords],
         "keys": [*(f"{scope}-*" for scope in scopes), declared.server_name(FINGERPRINT_KEY)],
         "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
@@ -118,7 +123,7 @@ def _service_policy(declaration: Declaration, scope: Scope) -> str:
         "environment": scope.environment,
         "secrets": sorted(declaration.secrets(scope)),
         "keys": {key: sorted(spec.allow) for key, spec in sorted(keys.items())},
-        "database_roles": sorted(database_roles(declaration, scope)),
+        "database_roles": sorted(leased_roles(declaration, scope)),
         "audit_device": declared.vault.audit_device,
         "mounts": declared.mounts,
         "static_roles": sorted(static_role_names(declaration, scope).values()),
@@ -186,7 +191,7 @@ def _database_variables(
             if isinstance(declaration.service(scope.service).database, Database)
         ),
         "database_roles": sorted(
-            role for scope in scopes for role in database_roles(declaration, scope)
+            role for scope in scopes for role in leased_roles(declaration, scope)
         ),
         "static_roles": sorted(
             role for scope in scopes for role in static_role_names(declaration, scope).values()

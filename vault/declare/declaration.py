@@ -20,6 +20,7 @@ from vault.declare.schema.model import (
     EnvironmentDeclaration,
     ServiceDeclaration,
 )
+from vault.declare.schema.redis import RedisServer
 from vault.declare.schema.secret_sources import Source
 from vault.declare.schema.setting import find_type_error
 
@@ -197,13 +198,15 @@ class Declaration:
         scope: Scope,
         *,
         database: Endpoint | None = None,
+        redis: RedisServer | None = None,
         settings: Mapping[str, str | int | bool] | None = None,
     ) -> Declaration:
-        """Return a copy with another *database* endpoint and other *settings* for one service.
+        """Return a copy with other addresses of servers and other *settings* for one service.
 
         Args:
             scope: Service and environment.
             database: New endpoint, or None to keep the declared one.
+            redis: New server of Redis, or None to keep the declared one.
             settings: New values by name. All other settings keep their values.
 
         Raises:
@@ -216,6 +219,7 @@ class Declaration:
         update = {
             "settings": {**deployment.settings, **changed},
             "database": database or deployment.database,
+            "redis": redis or deployment.redis,
         }
         declared = self.environment(scope.environment)
         services = {**declared.services, scope.service: deployment.model_copy(update=update)}

@@ -11,8 +11,9 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.servers.accounts import DatabaseAccounts, RedisAccount, Superuser, mail_password
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser, mail_password
 from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.servers.redis_accounts import RedisAccount, RedisManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Access:
         check_listener: Takes a server's name, and raises if another process listens on its port.
         database_name: Name of the database that the service owns, or None if it owns none.
         shared_database: Name of another service's database that it uses, or None.
+        leases_redis_users: Whether it leases Redis users.
 
     """
 
@@ -35,6 +37,7 @@ class Access:
     check_listener: Callable[[str], None]
     database_name: str | None = None
     shared_database: str | None = None
+    leases_redis_users: bool = False
 
     @property
     def database(self) -> DatabaseAccounts | None:
@@ -62,6 +65,23 @@ class Access:
     def redis(self) -> RedisAccount:
         """Return the Redis account."""
         return RedisAccount(self.layout, self.ports.redis)
+
+    @property
+    def redis_manager(self) -> RedisManager | None:
+        """Return the account that leases its Redis users, or None if it leases none."""
+        return RedisManager(self.layout, self.scope) if self.leases_redis_users else None
+
+    def ensure_redis_manager(self) -> None:
+        """Create the account that leases its Redis users, on the running server.
+
+        Raises:
+            UnexpectedListener: If another process listens on the port. Nothing was sent.
+            ConfigurationError: If the server is unreachable, or rejects that.
+
+        """
+        if (manager := self.redis_manager) is not None:
+            self.check_listener("redis")
+            self.redis.ensure_manager(manager)
 
     def mail_password(self) -> Secret:
         """Return the password of the service's mail account."""

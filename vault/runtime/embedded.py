@@ -29,10 +29,11 @@ class EmbeddedRuntime(ProcessRuntime):
         self._vault = OpenBao(layout, ports, self.processes)
         self.agent_host = AgentProcess(layout, self.processes, self._vault.agent_address)
         databases = [each.database for each in services if each.database is not None]
+        managers = [each.redis_manager for each in services if each.redis_manager is not None]
         self._servers = (
             self._vault,
             Postgres(layout, ports, self.processes, databases),
-            Valkey(layout, ports, self.processes),
+            Valkey(layout, ports, self.processes, managers),
             Smtp(layout, ports, self.processes, [each.scope.service for each in services]),
         )
 

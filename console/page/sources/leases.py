@@ -14,7 +14,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.sources.parallel import read_all
 from vault.declare.declaration import Declaration
-from vault.reconcile.desired.databases import database_roles
+from vault.reconcile.desired.redis_users import leased_roles
 from vault.reconcile.server_time import parse_time
 
 #: Leases of a role that are looked up, because each costs a request.
@@ -90,7 +90,7 @@ def read_leases(session: Session, declaration: Declaration, environment: Environ
     declared = [
         (scope.service, name, role)
         for scope in declaration.scopes(environment)
-        for name, role in sorted(database_roles(declaration, scope).items())
+        for name, role in sorted(leased_roles(declaration, scope).items())
     ]
     if not declared:
         return Leases((), 0)

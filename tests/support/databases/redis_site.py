@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from app_integration.database import LeasedCredentials
+from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
@@ -17,6 +18,7 @@ from tests.support.servers.dev_server import dev_server, root
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.servers.redis_accounts import RedisManager
 from vault.runtime.servers.valkey import Valkey
 
 ROLE = "shop-dev-redis"
@@ -33,12 +35,14 @@ class RedisSite:
     Attributes:
         session: A session with all rights on the server that leases.
         admin: A client with all rights on Valkey.
+        manager: The account that the server creates and deletes users with.
 
     """
 
     session: Session
     valkey: Valkey
     admin: redis.Redis
+    manager: RedisManager
 
     @property
     def url(self) -> Secret:
@@ -48,7 +52,7 @@ class RedisSite:
     def leased_users(self) -> set[str]:
         """Return the existing leased users."""
         users = self.admin.execute_command("ACL", "USERS")  # type: ignore[no-untyped-call]
-        return {user.decode() for user in users} - {"default"}
+        return {user.decode() for user in users} - {"default", self.manager.username}
 
     def restart(self) -> None:
         """Restart Valkey, which forgets its leased users."""
@@ -69,12 +73,13 @@ def redis_site(root_folder: Path) -> Iterator[RedisSite]:
     """Run Valkey and a server that leases its users during the block."""
     layout = Layout(root_folder / ".strongroom")
     layout.create()
-    valkey = Valkey(layout, Ports(*free_ports(6)), ProcessManager(layout))
+    manager = RedisManager(layout, Scope("shop", Environment.DEV))
+    valkey = Valkey(layout, Ports(*free_ports(6)), ProcessManager(layout), [manager])
     with dev_server() as address, root(address) as session:
         try:
             valkey.start()
             with redis.Redis.from_url(valkey.url().reveal()) as admin:
-                site = RedisSite(session, valkey, admin)
+                site = RedisSite(session, valkey, admin, manager)
                 _configure(site)
                 yield site
         finally:
@@ -98,8 +103,8 @@ def _configure(site: RedisSite) -> None:
         "plugin_name": "redis-database-plugin",
         "host": HOST,
         "port": site.valkey.port,
-        "username": "default",
-        "password": site.admin.connection_pool.connection_kwargs["password"],
+        "username": site.manager.username,
+        "password": site.manager.password().reveal(),
         "allowed_roles": [ROLE],
     }
     session.post("database/config/shop-dev-redis", connection)

@@ -86,3 +86,6 @@ def _objects(declaration: Declaration, scope: Scope) -> Iterator[DeclaredObject]
     for name in service.database.roles if service.database is not None else ():
         role = scope.database_role(None if name == DEFAULT_ROLE else name)
         yield declared("database", role, "database-role", name)
+    for name in service.redis.roles if service.redis is not None else ():
+        role = scope.redis_role(None if name == DEFAULT_ROLE else name)
+        yield declared("database", role, "database-role", role.removeprefix(f"{scope}-"))

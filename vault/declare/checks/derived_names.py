@@ -174,9 +174,7 @@ def _vault_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Cla
     for key in section(service, "keys"):
         if name := _derive(scope.key, key):
             yield _in_service("Transit key", name, scope, ("keys", key))
-    for role in section(service, "database", "roles"):
-        if name := _derive(scope.database_role, None if role == DEFAULT_ROLE else role):
-            yield _in_service("database role", name, scope, ("database", "roles", role))
+    yield from _role_claims(scope, service)
     for secret in section(deployment, "adopted"):
         if name := _derive(scope.static_role, secret):
             loc = (*here, "adopted", secret)
@@ -186,6 +184,14 @@ def _vault_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Cla
         for derive in (scope.first_static_role, scope.second_static_role):
             if name := _derive(derive, secret):
                 yield _in_environment("database role", name, scope.environment, loc)
+
+
+def _role_claims(scope: Scope, service: Data) -> Iterator[Claim]:
+    """Yield the names of the roles that lease users."""
+    for key, derive in (("database", scope.database_role), ("redis", scope.redis_role)):
+        for role in section(service, key, "roles"):
+            if name := _derive(derive, None if role == DEFAULT_ROLE else role):
+                yield _in_service("database role", name, scope, (key, "roles", role))
 
 
 def _colour_claims(scope: Scope, deployment: Data) -> Iterator[Claim]:

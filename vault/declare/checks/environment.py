@@ -206,7 +206,27 @@ def _deployment(
     elif "database" in deployment and not owns_database(service):
         expected = f"nothing, as services/{name}.yaml uses the database of another service"
         yield FieldError((*here, "database"), "is set", expected)
+    yield from _redis(name, deployment, service, needs_server=needs_database)
     yield from _settings(name, section(deployment, "settings"), section(service, "settings"))
+
+
+def _redis(
+    name: str, deployment: Data, service: Data, *, needs_server: bool
+) -> Iterator[FieldError]:
+    here = ("services", name)
+    server = section(deployment, "redis")
+    address = server.get("address")
+    if needs_server and "redis" in service and "redis" not in deployment:
+        expected = "a mapping with address and ca"
+        yield FieldError((*here, "redis"), "lacks the key 'redis'", expected, subject=here)
+    if "redis" in deployment and "redis" not in service:
+        expected = f"nothing, as services/{name}.yaml declares no redis"
+        yield FieldError((*here, "redis"), "is set", expected)
+    elif isinstance(address, str) and "ca" not in server and not is_loopback(f"tcp://{address}"):
+        loc = (*here, "redis")
+        yield FieldError(
+            (*loc, "ca"), "lacks the key 'ca'", "a PEM file with the CA of Redis", subject=loc
+        )
 
 
 def _settings(name: str, values: Data, declared: Data) -> Iterator[FieldError]:

@@ -51,6 +51,9 @@ def find_errors(
     """
     yield from _key_source(section(data, "auth", "jwt"))
     yield from _pem_files(section(data, "auth"), pems)
+    for name in section(data, "services"):
+        ca = section(data, "services", name, "redis").get("ca")
+        yield from _pem(("services", name, "redis", "ca"), ca, pems, _certificates)
     yield from _addresses(section(data, "auth"), stem)
     yield from _oidc_roles(section(data, "auth", "oidc"))
     yield from _groups(data, stem)

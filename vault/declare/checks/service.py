@@ -147,12 +147,15 @@ def _environments(secrets: Data, name: str, everywhere: Collection[str]) -> set[
 
 
 def _default_role(data: Data) -> Iterator[FieldError]:
+    what = f"lacks the role {DEFAULT_ROLE!r}"
     roles = section(data, "database").get("roles")
     if isinstance(roles, Mapping) and owns_database(data) and DEFAULT_ROLE not in roles:
-        what = f"lacks the role {DEFAULT_ROLE!r}"
         yield FieldError(
             ("database", "roles"), what, "it, as database_engine() leases users with it"
         )
+    roles = section(data, "redis").get("roles")
+    if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
+        yield FieldError(("redis", "roles"), what, "it, as redis_client() leases users with it")
 
 
 def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[FieldError]:

@@ -56,6 +56,7 @@ from vault.declare.schema.logins import (
 from vault.declare.schema.mounts import MountPaths
 from vault.declare.schema.paired import Pairing
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
+from vault.declare.schema.redis import Redis, RedisServer
 from vault.declare.schema.secret_sources import SecretSource
 from vault.declare.schema.setting import Setting
 from vault.declare.schema.transit_keys import TransitKey
@@ -131,6 +132,7 @@ class ServiceDeclaration(Section):
     database: ServiceDatabase | None = Field(
         None, description="a mapping with engine, name and roles, or with of and roles"
     )
+    redis: Redis | None = Field(None, description="a mapping with roles")
     config: Config | None = Field(None, description="a mapping with template, model and settings")
     settings: Mapping[SecretName, Setting] = Field(
         {}, description="entries like 'smtp-port: {type: integer, default: 25}'"
@@ -192,6 +194,7 @@ class Deployment(Section):
     """A service's entry in an environment file: the values that are specific to it."""
 
     database: DatabaseEndpoint | None = Field(None, description="host:port of the database")
+    redis: RedisServer | None = Field(None, description="a mapping with address and ca")
     settings: Mapping[SecretName, SettingValue] = Field(
         {}, description="entries like 'smtp-port: 587'"
     )

@@ -22,7 +22,7 @@ from vault.reconcile.resources.ownership import Owner
 
 
 def database_roles(declaration: Declaration, scope: Scope) -> dict[str, DatabaseRole]:
-    """Return the service's database roles: the name on the server → the declared role."""
+    """Return the service's roles on its database: the name on the server → the declared role."""
     database = declaration.service(scope.service).database
     roles = database.roles.items() if database else ()
     return {_role_name(scope, name): role for name, role in roles}

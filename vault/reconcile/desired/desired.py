@@ -19,7 +19,7 @@ from vault.declare.schema.model import (
 )
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.declare.server_names import APPLY_JOB, FINGERPRINT_KEY, JOBS
-from vault.reconcile.desired import databases, identities, people, static_users
+from vault.reconcile.desired import databases, identities, people, redis_users, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
@@ -83,6 +83,7 @@ def desired_resources(
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service, mounts)
         resources += databases.resources(declaration, scope, inputs, owner)
+        resources += redis_users.resources(declaration, scope, inputs, owner)
         resources += secret_resources(declaration, scope, inputs, owner)
     resources += [*people.guards(declared), *people.userpass_logins(declared, inputs)]
     return [

@@ -1,4 +1,4 @@
-"""Database connections, and the roles that lease database users (PostgreSQL)."""
+"""Connections to PostgreSQL, and the roles that lease users of PostgreSQL or Redis."""
 
 from __future__ import annotations
 
@@ -167,11 +167,11 @@ class DatabaseConnection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRole:
-    """A role that leases users with the rights of a PostgreSQL role.
+    """A role that leases users with the rights of a PostgreSQL role, or with rules of Redis' ACL.
 
     Attributes:
-        connection: Name of the :class:`DatabaseConnection`.
-        grant: The PostgreSQL role, and whether its users act as it.
+        connection: Name of the :class:`DatabaseConnection` or :class:`.redis.RedisConnection`.
+        grant: The PostgreSQL role, and whether its users act as it; or the rules.
         ttl: TTL of a lease in seconds.
         max_ttl: Maximum TTL of a lease in seconds, renewals included.
         mount: Path of the database engine.
@@ -188,7 +188,7 @@ class DatabaseRole:
     mount: str = DATABASE_MOUNT
 
     def desired(self) -> Fields:
-        """Return the SQL statements, and the TTLs in seconds."""
+        """Return the statements, and the TTLs in seconds."""
         return {
             "db_name": self.connection,
             "creation_statements": list(self.grant.creation_statements()),

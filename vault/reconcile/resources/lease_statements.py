@@ -1,7 +1,8 @@
-"""SQL statements that create and drop a leased PostgreSQL user."""
+"""Statements that create and drop a leased user: SQL for PostgreSQL, ACL rules for Redis."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,11 +48,11 @@ class Grant(Protocol):
     """Rights of a role's leased users."""
 
     def creation_statements(self) -> tuple[str, ...]:
-        """Return the SQL that creates a leased user."""
+        """Return what creates a leased user."""
         ...
 
     def revocation_statements(self) -> tuple[str, ...]:
-        """Return the SQL that drops a leased user."""
+        """Return what drops a leased user."""
         ...
 
 
@@ -113,3 +114,18 @@ def _drop(keep_objects: str) -> tuple[str, ...]:
     """
     drop = _DROP_USER.replace("{{keep_objects}}", keep_objects)
     return (_DISABLE_LOGIN, "COMMIT", _TERMINATE_SESSIONS, drop)
+
+
+@dataclass(frozen=True, slots=True)
+class AclGrant:
+    """Rights of a Redis user: *rules* of its ACL."""
+
+    rules: tuple[str, ...]
+
+    def creation_statements(self) -> tuple[str, ...]:
+        """Return the rules as the one statement that the server's plugin reads, a JSON list."""
+        return (json.dumps(self.rules),)
+
+    def revocation_statements(self) -> tuple[str, ...]:
+        """Return no statement, because the plugin deletes the user, which ends its connections."""
+        return ()

@@ -27,7 +27,8 @@ from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
 from vault.runtime.servers import audit_logs, vault_state
-from vault.runtime.servers.accounts import RedisAccount, Superuser
+from vault.runtime.servers.accounts import Superuser
+from vault.runtime.servers.redis_accounts import RedisAccount
 
 #: Connections to a published port come from outside a container's loopback interface, so a server
 #: listens on all of them. The host publishes the ports on its 127.0.0.1 only.
@@ -73,8 +74,7 @@ class ComposeInit:
             check = partial(self.check_listener, "database")
             superuser = Superuser(self._layout, self._ports.database, check)
             write_private(self._layout.postgres / "password", superuser.password().reveal())
-            redis = RedisAccount(self._layout, self._ports.redis)
-            write_private(self._layout.redis / "valkey.conf", redis.configuration(ALL_INTERFACES))
+            self._write_redis_configuration()
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Lock the deployment against other commands. The lock is reentrant.
@@ -101,6 +101,7 @@ class ComposeInit:
         with self.exclusive():
             with progress("databases and their roles"):
                 self._ensure_roles()
+                self._write_redis_configuration()
             with progress("secrets server unsealed"):
                 token = self._initialise()
         return StartResult(("vault",) if token else (), token)
@@ -115,6 +116,13 @@ class ComposeInit:
 
     def check_listener(self, name: str) -> None:
         """Do nothing, because only this project's containers are in their network."""
+
+    def _write_redis_configuration(self) -> None:
+        """Write it with the managers of the services, which are not known in :meth:`prepare`."""
+        redis = RedisAccount(self._layout, self._ports.redis)
+        managers = [each.redis_manager for each in self._services if each.redis_manager]
+        text = redis.configuration(ALL_INTERFACES, managers)
+        write_private(self._layout.redis / "valkey.conf", text)
 
     def _ensure_roles(self) -> None:
         for accounts in [each.database for each in self._services if each.database]:

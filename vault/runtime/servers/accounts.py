@@ -1,8 +1,7 @@
-"""Accounts on a deployment's PostgreSQL, Redis and mail server."""
+"""Accounts on a deployment's PostgreSQL and mail server."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,7 @@ from vault.runtime.servers import postgres_roles
 from vault.runtime.servers.postgres_roles import ServiceRoles
 
 CONNECT_SECONDS: Final = 5
-REQUEST_SECONDS: Final = 2.0
 SUPERUSER: Final = "postgres"
-_GREETING: Final = b"+OK\r\n+PONG\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,59 +216,6 @@ class DatabaseAccounts:
             postgres_roles.set_password(superuser, self.roles.app, self.password("app"))
 
 
-@dataclass(frozen=True, slots=True)
-class RedisAccount:
-    """Single account of the Redis server at *port*."""
-
-    layout: Layout
-    port: int
-
-    def url(self) -> Secret:
-        """Return the application's ``redis-url``."""
-        return Secret(f"redis://:{self.password().reveal()}@{HOST}:{self.port}/0")
-
-    def password(self) -> Secret:
-        """Return its password, which is generated on first use."""
-        return read_or_create_password(self.layout.passwords / "redis")
-
-    def configuration(self, bind: str) -> str:
-        """Return the text of the server's configuration file.
-
-        Args:
-            bind: Address to listen on.
-
-        """
-        lines = (
-            f"bind {bind}",
-            f"port {self.port}",
-            "protected-mode yes",
-            f"requirepass {self.password().reveal()}",
-            "daemonize no",
-            # Disable snapshots, because the server rejects writes after one has failed.
-            'save ""',
-            "appendonly yes",
-            "dir .",
-        )
-        return "\n".join(lines) + "\n"
-
-    def is_accepted(self) -> bool:
-        """Return whether the server accepts the password, and so belongs to this deployment."""
-        request = f"AUTH {self.password().reveal()}\r\nPING\r\n".encode()
-        try:
-            with socket.create_connection((HOST, self.port), REQUEST_SECONDS) as connection:
-                connection.sendall(request)
-                return _receive(connection, len(_GREETING)) == _GREETING
-        except OSError:
-            return False
-
-
 def mail_password(layout: Layout, service: str) -> Secret:
     """Return the password of *service*'s mail account, which is generated on first use."""
     return read_or_create_password(layout.mail_accounts / service)
-
-
-def _receive(connection: socket.socket, count: int) -> bytes:
-    received = b""
-    while len(received) < count and (chunk := connection.recv(count - len(received))):
-        received += chunk
-    return received

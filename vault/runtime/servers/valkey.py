@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import shutil
+from collections.abc import Sequence
 from typing import Final
 
 from app_integration._internal.private_file import write_private
@@ -17,7 +18,7 @@ from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
-from vault.runtime.servers.accounts import RedisAccount
+from vault.runtime.servers.redis_accounts import RedisAccount, RedisManager
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 15.0
@@ -31,8 +32,15 @@ class Valkey(Server):
     port_names = ("redis",)
     folder_name = "redis"
 
-    def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        ports: Ports,
+        processes: ProcessManager,
+        managers: Sequence[RedisManager] = (),
+    ) -> None:
         super().__init__(layout, ports, processes)
+        self._managers = managers
         self._account = RedisAccount(layout, self.port)
 
     def url(self) -> Secret:
@@ -53,7 +61,7 @@ class Valkey(Server):
 
         """
         configuration = self._layout.redis / "valkey.conf"
-        write_private(configuration, self._account.configuration(HOST))
+        write_private(configuration, self._account.configuration(HOST, self._managers))
         program = Program(
             name=self.name,
             # It takes a path with [, * or ? for a pattern, and goes on without any file.

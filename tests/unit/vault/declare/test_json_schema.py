@@ -63,6 +63,8 @@ FULL: Final[Mapping[Kind, Any]] = {
           name: shop_data
           roles: {default: {ttl: 1h, max_ttl: 24h}}
           share: {mail: [readonly]}
+        redis:
+          roles: {default: {rules: ["~shop:*", "&shop:*", +@read, -keys], ttl: 1h, max_ttl: 24h}}
         config:
           template: app.yaml.j2
           model: "shop.config:Config"
@@ -147,6 +149,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         services:
           shop:
             database: "[::1]:5432"
+            redis: {address: "redis.example.com:6379", ca: redis.pem}
             settings: {mail-port: 587, mail-host: mail, tls: false}
             login:
               approle: {}

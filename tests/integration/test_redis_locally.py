@@ -1,0 +1,104 @@
+"""A local deployment of a service that leases Redis users: `up`, application, restart, changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app_integration.client import Client
+from app_integration.names import Environment
+from app_integration.testing.ports import free_ports
+from console.local import LocalDeployment
+from vault.declare.load import load
+from vault.reconcile.planning.build import Prune, build_plan
+from vault.runtime.embedded import EmbeddedRuntime
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
+from vault.runtime.runtime import no_progress
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROLE = {"rules": ["~visits:*", "+@read", "+@write"], "ttl": "1h", "max_ttl": "24h"}
+SERVICE = {
+    "service": "counter",
+    "owner": "team-a",
+    "description": "Counts visits.",
+    "secrets": {"redis-url": {"source": "given"}},
+}
+ENVIRONMENT = {
+    "environment": "dev",
+    "owner": "team-a",
+    "vault": {"address": "http://127.0.0.1:8200"},
+    "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
+    "agent": {"render_interval": "5s"},
+}
+
+
+class Site:
+    """A deployment whose service gets Redis roles when it runs already."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.layout = Layout(folder / ".strongroom")
+        self.ports = Ports(*free_ports(6))
+
+    def deployment(self, **redis: object) -> LocalDeployment:
+        address = {"redis": {"address": "127.0.0.1:16379"}} if redis else {}
+        for name, content in (
+            ("services/counter.yaml", {**SERVICE, **redis}),
+            ("environments/dev.yaml", {**ENVIRONMENT, "services": {"counter": address}}),
+        ):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(json.dumps(content))
+        declaration = load(self.folder, self.folder)
+        return LocalDeployment(self.layout, self.ports, declaration, EmbeddedRuntime)
+
+
+@pytest.fixture(scope="module")
+def local(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalDeployment]:
+    """Yield a deployment that ran without Redis roles before they were declared."""
+    site = Site(tmp_path_factory.mktemp("team"))
+    pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(site.layout)
+    before = site.deployment()
+    try:
+        before.up(no_progress)
+        running = site.deployment(redis={"roles": {"default": ROLE}})
+        running.up(no_progress)
+        yield running
+    finally:
+        before.reset()
+
+
+@pytest.fixture
+def client(local: LocalDeployment) -> Iterator[Client]:
+    client = Client(local.service("counter").settings())
+    yield client
+    client.close()
+
+
+def test_application_counts_with_a_leased_user(client: Client) -> None:
+    redis = client.database("redis", None, {}, role=None)
+    before = int(redis.get("visits:a") or 0)
+    assert redis.incr("visits:a") == before + 1
+
+
+def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None:
+    with local.operator("strongroom-plan") as planner:
+        found = build_plan(planner, local.desired(local.inputs()), Prune(Environment.DEV))
+    assert [str(change) for change in found.changes] == []
+
+
+def test_application_counts_after_a_restart_of_redis(
+    local: LocalDeployment, client: Client
+) -> None:
+    assert isinstance(local.servers, EmbeddedRuntime)
+    redis = client.database("redis", None, {}, role=None)
+    redis.incr("visits:a")
+    local.servers.processes.stop("redis")
+    local.up(no_progress)
+    assert redis.incr("visits:a") > 1

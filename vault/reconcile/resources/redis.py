@@ -1,0 +1,104 @@
+"""Connections of the server to Redis, as a user that creates and deletes users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from app_integration.names import DATABASE_MOUNT
+from app_integration.session.session import Session
+from vault.declare.schema.field_types import Endpoint
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources.ownership import OwnershipEntry
+from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
+
+PLUGIN = "redis-database-plugin"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisConnection:
+    """A connection of the server to Redis.
+
+    The server never rotates the password, because Redis keeps a changed one in memory only: after
+    its restart the user has the password in its configuration again, and the server could not log
+    in any more.
+
+    Attributes:
+        ca: PEM of the CA that signed the certificate of Redis; empty for a server without TLS.
+        password_policy: Name of the policy that the server generates passwords with; empty for the
+            server's default.
+        inputs: Has the password, under the API path of the connection.
+        ownership: The ownership metadata.
+        mount: Path of the database engine.
+
+    """
+
+    kind: ClassVar[str] = "database-connection"
+
+    name: str
+    endpoint: Endpoint
+    ca: str
+    username: str
+    allowed_roles: tuple[str, ...]
+    password_policy: str
+    inputs: Inputs
+    ownership: OwnershipEntry
+    mount: str = DATABASE_MOUNT
+
+    def desired(self) -> Fields:
+        """Return the fields that the server returns, and whether the password is as provided."""
+        return {**self._config(), **self._password.desired()}
+
+    def read(self, reader: ReadSession) -> Fields | None:
+        """Return the connection's fields, None if it does not exist.
+
+        The server nests the plugin's fields under ``connection_details``; this flattens them.
+        """
+        data = read_data(reader, self._path)
+        if data is None:
+            return None
+        flat = {
+            **data,
+            **data["connection_details"],
+            "allowed_roles": sorted(data["allowed_roles"]),
+            **self._password.read(reader),
+        }
+        return select_fields(self.desired(), flat)
+
+    def write(self, session: Session, before: Fields | None) -> None:
+        """Write the connection. The server logs in to verify it, and rejects it on failure.
+
+        Raises:
+            RequestRefused: If the server cannot log in to Redis. It keeps the old configuration.
+            ServerFault: If the server reports that with a 5xx status.
+            ConfigurationError: If a password is needed, and the operator provides none.
+
+        """
+        body = {**self._config(), "verify_connection": True}
+        # Nothing changes the password, so that it may be sent again when it is not known.
+        if before is None or before.get("password", AS_PROVIDED) != AS_PROVIDED:
+            body["password"] = self.inputs.get_required(self._path).reveal()
+        session.post(self._path, body, retry=False)
+        if before is None or "password" in before:
+            self.ownership.write(session, self._password.fingerprint_metadata(session))
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "plugin_name": PLUGIN,
+            "host": self.endpoint.host,
+            "port": self.endpoint.port,
+            "tls": bool(self.ca),
+            **({"ca_cert": self.ca} if self.ca else {}),
+            "username": self.username,
+            "password_policy": self.password_policy,
+            "allowed_roles": sorted(self.allowed_roles),
+        }
+
+    @property
+    def _path(self) -> str:
+        return f"{self.mount}/config/{self.name}"
+
+    @property
+    def _password(self) -> WriteOnly:
+        return WriteOnly(self.ownership, self.inputs.get(self._path))
