@@ -89,7 +89,7 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
     async def release(self, connection: Any) -> None:
         """Return *connection* to the pool; close it first if its user is not current."""
         if connection.is_outdated():
-            await connection.disconnect()
+            await connection.disconnect(nowait=True)
         await super().release(connection)
 
     def close_outdated(self) -> None:
