@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_application_counts_with_a_leased_user(client: Client) -> None:
     redis = client.database("redis", None, {}, role=None)
     before = int(redis.get("visits:a") or 0)
     assert redis.incr("visits:a") == before + 1
+
+
+def test_application_on_an_event_loop_counts_with_a_leased_user(client: Client) -> None:
+    async def count() -> int:
+        redis = client.database("async redis", None, {}, role=None)
+        try:
+            return int(await redis.incr("visits:b"))
+        finally:
+            await redis.aclose()
+
+    assert asyncio.run(count()) == 1
 
 
 def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None:

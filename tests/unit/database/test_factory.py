@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
+import time
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from app_integration._internal.private_file import write_private
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
+from app_integration.database.factory import DatabaseFactory
 from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -103,11 +106,30 @@ def test_redis_client_leases_users_of_the_redis_role(role: str | None, path: str
         connect=lambda: transport,
     )
     client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"), session=session)
-    redis = client.database("redis", "redis://127.0.0.1:1", {}, role=role)
+    leased = client.database("redis", "redis://127.0.0.1:1", {}, role=role)
     with pytest.raises(Unreachable):
-        redis.ping()
+        leased.ping()
     assert transport.paths[-1] == path
     client.close()
+
+
+def test_redis_client_on_aws_uses_the_user_in_redis_url() -> None:
+    names: list[str] = []
+
+    def read(name: str, _stale: bool) -> Secret:
+        names.append(name)
+        return Secret("redis://:invented-password@127.0.0.1:1/0")
+
+    settings = Settings(Scope("shop", Environment.PROD), "https://vault", backend="aws")
+    with ExitStack() as stack:
+        factory = DatabaseFactory(
+            pytest.fail, read, settings, lock=nullcontext, exit_stack=stack, clock=time.monotonic
+        )
+        client = factory.create("redis", None, {})
+        with pytest.raises(redis.ConnectionError):
+            client.ping()
+    # Once for host and port, and once for the user of the connection.
+    assert names == ["redis-url"] * 2
 
 
 def test_redis_client_on_aws_with_a_role_names_the_secret_to_use() -> None:
