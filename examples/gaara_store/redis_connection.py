@@ -1,16 +1,16 @@
-"""Connection to Redis for one call."""
+"""Connections to Redis, with leased users."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
 import redis
 from pydantic import SecretStr
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from app_integration import redis_client
 from examples.gaara_store.problems import Unavailable
 
 TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
@@ -18,25 +18,24 @@ TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
 
 @contextmanager
 def open_redis(url: SecretStr, part: str) -> Iterator[redis.Redis]:
-    """Yield a client of the server at *url*, with a connection of its own.
-
-    That costs little, and ensures that each call uses the URL that was delivered last.
+    """Yield the client of the server at *url*. It repeats no command, because it counts.
 
     Args:
-        url: URL with the password.
+        url: The URL that was delivered last. The users are leased, whatever user is in it.
         part: The part of the store that is unavailable without Redis, for the error.
 
     Raises:
         Unavailable: If a command in the block fails.
+        StrongroomError: If no user can be leased.
 
     """
     try:
-        with redis.Redis.from_url(
-            url.get_secret_value(),
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
-            yield client
+        yield build_client(url.get_secret_value())
     except (redis.RedisError, ValueError) as error:
         raise Unavailable(part, f"Redis: {type(error).__name__}") from None
+
+
+@lru_cache(maxsize=1)  # one client, until another URL is delivered
+def build_client(url: str) -> redis.Redis:
+    """Return a client of the server at *url*, without connecting."""
+    return redis_client(url=url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT)

@@ -30,6 +30,7 @@ SERVICE_NEEDS = {
     need("decrypt", SCOPE.key("index")),
     need("encrypt", SCOPE.key("audit")),
     need("lease-database-user", SCOPE.database_role()),
+    need("lease-database-user", SCOPE.redis_role()),
     need("hash-for-audit", "audit-1"),
     *IMPLIED,
 }
@@ -56,6 +57,7 @@ MATRIX = {
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),
             ("read", "database/creds/gaara-store-dev"),
+            ("read", "database/creds/gaara-store-dev-redis"),
         ],
         [
             ("update", "secret/data/gaara-store/dev/jwt-secret"),
@@ -277,9 +279,10 @@ def test_service_cannot_renew_or_revoke_other_leases(
                 service.post(path, body)
 
 
-def test_policy_without_database_grants_no_leases() -> None:
+def test_policy_without_database_and_redis_grants_no_leases() -> None:
     declaration = load()
-    service = declaration.services["gaara-store"].model_copy(update={"database": None})
+    needs = {"database": None, "redis": None}
+    service = declaration.services["gaara-store"].model_copy(update=needs)
     without = replace(declaration, services={**declaration.services, "gaara-store": service})
     assert "sys/leases" not in render_policies(without, Environment.DEV)[str(SCOPE)]
 

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask.testing import FlaskClient
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
@@ -30,7 +33,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
-from examples.gaara_store import keys, signing
+from examples.gaara_store import keys, redis_connection, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
 from vault.runtime.layout import Layout
@@ -74,20 +77,20 @@ def running_servers(root: Path) -> Iterator[Servers]:
     layout, ports = Layout(root / ".strongroom"), Ports(*free_ports(6))
     layout.create()
     processes = ProcessManager(layout)
-    redis = Valkey(layout, ports, processes)
+    valkey = Valkey(layout, ports, processes)
     smtp = Smtp(layout, ports, processes, ["gaara-store"])
     document = copy.deepcopy(DOCUMENT)
     try:
-        redis.start()
+        valkey.start()
         smtp.start()
-        document["redis"]["url"] = redis.url().reveal()
+        document["redis"]["url"] = valkey.url().reveal()
         document["smtp"] |= {
             "port": smtp.port,
             "password": mail_password(layout, "gaara-store").reveal(),
         }
-        yield Servers(redis, smtp, layout.mail, document)
+        yield Servers(valkey, smtp, layout.mail, document)
     finally:
-        redis.stop()
+        valkey.stop()
         smtp.stop()
 
 
@@ -237,6 +240,16 @@ class Shop:
         return {"Authorization": f"Bearer {self.login(username).get_json()['token']}"}
 
 
+def connect_without_leases(patch: pytest.MonkeyPatch) -> None:
+    """Connect to Redis as the user in its URL, because there is no server that leases one."""
+
+    def connect(url: str, **options: Any) -> redis.Redis:
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+
+    patch.setattr(redis_connection, "redis_client", connect)
+    redis_connection.build_client.cache_clear()
+
+
 @contextmanager
 def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """Open a store on *servers*, with an SQLite database in *folder* and without Vault."""
@@ -248,9 +261,11 @@ def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iter
     engine = create_engine(f"sqlite:///{folder / 'store.db'}", hide_parameters=True)
     local = LocalKeys()
     use_local_keys(local, engine, patch)
+    connect_without_leases(patch)
     try:
         app = create_app(ConfigFile(StoreConfig, path, clock=clock), engine)
         yield Shop(app.test_client(), engine, path, servers.document, clock, patch, local)
     finally:
         redaction.uninstall()
+        redis_connection.build_client.cache_clear()
         engine.dispose()

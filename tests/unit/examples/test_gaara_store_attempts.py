@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from app_integration.testing.ports import free_ports
 from examples.gaara_store.attempts import LIMIT, WINDOW, LoginAttempts
 from examples.gaara_store.problems import Unavailable
-from tests.support.servers.store_parts import Servers, running_servers
+from tests.support.servers.store_parts import Servers, connect_without_leases, running_servers
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -21,6 +21,11 @@ pytestmark = pytest.mark.requires("embedded")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with running_servers(tmp_path_factory.mktemp("servers")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _without_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_without_leases(monkeypatch)
 
 
 @pytest.fixture
