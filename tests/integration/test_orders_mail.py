@@ -192,6 +192,7 @@ def apply_both(operator: Session, servers: Servers, database: Database, folder: 
             "orders-mail": {"settings": smtp},
             "gaara-store": {
                 "database": f"{HOST}:{database.accounts.superuser.port}",
+                "redis": {"address": f"{HOST}:{servers.redis.port}"},
                 "settings": smtp,
             },
         },
@@ -208,8 +209,11 @@ def apply_both(operator: Session, servers: Servers, database: Database, folder: 
         for scope in (STORE, WORKER)
         for name, value in given.items()
     }
-    manager = database.accounts.password("manager").reveal()
-    apply_declared(operator, load(folder), {**values, f"database/config/{STORE}": manager})
+    managers = {
+        f"database/config/{STORE}": database.accounts.password("manager").reveal(),
+        f"database/config/{STORE.redis_role()}": servers.redis_manager.password().reveal(),
+    }
+    apply_declared(operator, load(folder), {**values, **managers})
 
 
 def start_store(operator: Session, servers: Servers, folder: Path) -> RunningStore:

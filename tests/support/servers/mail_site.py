@@ -162,7 +162,11 @@ def _declare(site: MailSite) -> None:
         "agent": {"render_interval": "5s"},
         "services": {
             "orders-mail": {"settings": settings},
-            "gaara-store": {"settings": settings, "database": database},
+            "gaara-store": {
+                "settings": settings,
+                "database": database,
+                "redis": {"address": f"{HOST}:{site.servers.redis.port}"},
+            },
         },
     }
     (site.declaration / "environments").mkdir()
@@ -182,6 +186,8 @@ def _apply(site: MailSite) -> None:
         for name, value in given.items()
     }
     values[f"database/config/{STORE}"] = site.accounts.password("manager").reveal()
+    manager = site.servers.redis_manager.password().reveal()
+    values[f"database/config/{STORE.redis_role()}"] = manager
     declared = load(site.declaration, site.declaration / "templates")
     inputs = Inputs({path: Secret(value) for path, value in values.items()})
     resources = desired_resources(declared, STAGING, render_policies(declared, STAGING), inputs)

@@ -40,6 +40,7 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.servers.accounts import mail_password
+from vault.runtime.servers.redis_accounts import RedisManager
 from vault.runtime.servers.smtp import Smtp
 from vault.runtime.servers.valkey import Valkey
 
@@ -66,6 +67,7 @@ class Servers:
     """Running servers, and a config document with their addresses and passwords."""
 
     redis: Valkey
+    redis_manager: RedisManager
     smtp: Smtp
     mail: Path
     document: dict[str, Any]
@@ -77,7 +79,8 @@ def running_servers(root: Path) -> Iterator[Servers]:
     layout, ports = Layout(root / ".strongroom"), Ports(*free_ports(6))
     layout.create()
     processes = ProcessManager(layout)
-    valkey = Valkey(layout, ports, processes)
+    manager = RedisManager(layout, SCOPE)
+    valkey = Valkey(layout, ports, processes, [manager])
     smtp = Smtp(layout, ports, processes, ["gaara-store"])
     document = copy.deepcopy(DOCUMENT)
     try:
@@ -88,7 +91,7 @@ def running_servers(root: Path) -> Iterator[Servers]:
             "port": smtp.port,
             "password": mail_password(layout, "gaara-store").reveal(),
         }
-        yield Servers(valkey, smtp, layout.mail, document)
+        yield Servers(valkey, manager, smtp, layout.mail, document)
     finally:
         valkey.stop()
         smtp.stop()
