@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from app_integration.database.credentials import CredentialProvider
+from app_integration.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,28 @@ class Endpoint:
     """
 
     provider: CredentialProvider
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = field(repr=False)
 
 
 def parse_url(url: str) -> dict[str, Any]:
-    """Return the parameters in *url* for libpq, without SQLAlchemy's driver, user and password."""
+    """Return the parameters in *url* for libpq, without SQLAlchemy's driver, user and password.
+
+    Raises:
+        ConfigurationError: If it cannot be read. The message has nothing of it.
+
+    """
     scheme, _, rest = (url + "").partition("://")  # the characters: str() of a Secret is redacted
-    parts: dict[str, Any] = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
+    parts = _parse(f"{scheme.partition('+')[0]}://{rest}")
+    if parts is None:
+        raise ConfigurationError(
+            "the URL of the database cannot be read; percent-encode special characters in its parts"
+        )
     return {name: parts[name] for name in parts if name not in {"user", "password"}}
+
+
+def _parse(url: str) -> dict[str, Any] | None:
+    """Return all parameters; None in place of libpq's error, which shows what it cannot read."""
+    try:
+        return conninfo_to_dict(url)
+    except ProgrammingError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,10 @@ from app_integration.database.redis_connection import (
     async_leased_connection_class,
     leased_connection_class,
 )
+from app_integration.errors import ConfigurationError
 
+#: Options with which the pool has connections of another class, which share a cache.
+_CACHE_OPTIONS = ("cache", "cache_config")
 #: Options of a URL that name a user. The provider has its own.
 _USER_OPTIONS = ("username", "password")
 
@@ -35,9 +39,13 @@ class LeasedRedisPool(ConnectionPool):
         Args:
             provider: Provides username and password at each physical connect.
             url: Host and database. A username or password in it is ignored.
-            options: Passed to ``redis.ConnectionPool``.
+            options: Passed to ``redis.ConnectionPool``, which may not cache.
+
+        Raises:
+            ConfigurationError: If *url* cannot be read, or *options* ask for a cache.
 
         """
+        _refuse_cache(options)
         options = {**_without_user(url, sync_connection.parse_url), **options}
         base = options.pop("connection_class", Connection)
         super().__init__(leased_connection_class(base), provider=provider, **options)
@@ -57,7 +65,11 @@ class LeasedRedisPool(ConnectionPool):
                     connection.disconnect()
 
     def reset_after_fork(self) -> None:
-        """Do nothing, because the pool recognizes a forked child itself."""
+        """Recreate the locks, which a thread of the parent may have held during the fork.
+
+        The pool itself recognizes a forked child at its next use.
+        """
+        self._lock, self._fork_lock = threading.RLock(), threading.RLock()
 
 
 class AsyncLeasedRedisPool(aioredis.ConnectionPool):
@@ -119,5 +131,28 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
 
 def _without_user(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Return the options in *url*, without username and password."""
-    options = parse(url + "")  # the characters: str() of a Secret is redacted
+    options = _parse(url, parse)
+    if options is None:
+        raise ConfigurationError(
+            "the URL of Redis cannot be read; percent-encode special characters in its parts"
+        )
     return {name: value for name, value in options.items() if name not in _USER_OPTIONS}
+
+
+def _parse(url: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:
+    """Return the options; None in place of the library's error, which shows what it cannot read."""
+    try:
+        found: dict[str, Any] = parse(url + "")  # the characters: str() of a Secret is redacted
+    except ValueError:
+        return None
+    return found
+
+
+def _refuse_cache(options: dict[str, Any]) -> None:
+    """Raise an error if *options* ask for redis-py's cache.
+
+    It would have values of a revoked user, and its connections have no user of their own.
+    """
+    for name in _CACHE_OPTIONS:
+        if options.get(name) is not None:
+            raise ConfigurationError(f"{name}: a client with leased users has no cache; remove it")

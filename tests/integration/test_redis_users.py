@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,16 +11,22 @@ from typing import Any
 import pytest
 import redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.cache import CacheConfig
 
 from app_integration.database import AsyncLeasedRedisPool, LeasedCredentials, LeasedRedisPool
 from app_integration.database.credentials import Credentials
+from app_integration.errors import ConfigurationError
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_load import THREADS, incrementing, rotate
 from tests.support.databases.redis_site import RedisSite, leased, redis_site
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.redis import ADMINISTRATIVE, check_rule
 
 pytestmark = pytest.mark.requires("embedded")
 
 ROTATIONS = 20
+ATTEMPTS = 30  # to receive a message
+DELETES = {"cluster|flushslot"}  # keys only, as DEL does
 INCREMENTS = 20  # of each task between two rotations
 
 
@@ -216,10 +223,62 @@ def test_async_subscription_moves_to_the_next_user(
             await asyncio.to_thread(users.rotate)
             assert await pubsub.get_message(timeout=1) is None
             assert await asyncio.to_thread(only_current_user_exists, site, users)
-            while not await receive(client, pubsub):
-                pass
+            for _ in range(ATTEMPTS):
+                if await receive(client, pubsub):
+                    return
+            pytest.fail("the subscription did not move to the new user")
 
     asyncio.run(main())
+
+
+def as_text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def test_no_accepted_category_has_a_command_that_administers(site: RedisSite) -> None:
+    accepted: dict[str, set[str]] = {}
+    for category in map(as_text, site.admin.acl_cat()):
+        with contextlib.suppress(InvalidValue):
+            check_rule(f"+@{category}")
+            accepted[category] = set(map(as_text, site.admin.acl_cat(category)))
+    assert {"read", "write", "fast"} <= accepted.keys()
+    found = {
+        category: {each for each in commands if each.partition("|")[0] in ADMINISTRATIVE} - DELETES
+        for category, commands in accepted.items()
+    }
+    assert {category: each for category, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize("secret", ["p/art", "p#art", "p?art@x:y"])
+def test_url_that_cannot_be_read_is_not_shown(users: LeasedCredentials, secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encode") as caught:
+        LeasedRedisPool(users, f"redis://:{secret}@127.0.0.1:x/0")
+    assert caught.value.__context__ is None
+
+
+def test_pool_works_in_a_child_that_was_forked_while_a_thread_held_its_lock(
+    site: RedisSite, users: LeasedCredentials
+) -> None:
+    pool, held, end = LeasedRedisPool(users, site.url), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pool._lock:
+            held.set()
+            end.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    pool.reset_after_fork()  # which a child does first
+    assert pool._lock.acquire(timeout=5)
+    pool._lock.release()
+    end.set()
+    thread.join()
+
+
+def test_cache_of_the_library_is_refused(site: RedisSite, users: LeasedCredentials) -> None:
+    with pytest.raises(ConfigurationError, match="cache_config: a client with leased users"):
+        LeasedRedisPool(users, site.url, cache_config=CacheConfig(), protocol=3)
 
 
 def test_load_over_a_restart_counts_at_most_the_commands_in_progress(

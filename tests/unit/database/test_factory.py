@@ -76,6 +76,14 @@ def test_endpoint_has_the_parameters_of_the_url_and_the_shared_provider(tmp_path
     client.close()
 
 
+def test_url_that_cannot_be_read_is_not_shown() -> None:
+    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
+    with pytest.raises(ConfigurationError, match="percent-encode") as caught:
+        client.database("endpoint", "postgresql://u:p%zz@h/db", {}, secret="x")
+    assert caught.value.__context__ is None
+    client.close()
+
+
 class RecordedPaths:
     """A transport that records the paths of requests, and sends none."""
 

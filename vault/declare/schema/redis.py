@@ -20,21 +20,34 @@ from vault.declare.schema.text_types import text_schema
 #: passwords are excluded, because the server sets the password.
 _RULE: Final = r"(?:(?:~|%(?:R|W|RW)~|&)[!-~]+|[+-]@?[a-z][a-z0-9|_.-]*)"
 _RULES: Final = "an ACL rule such as ~orders:*, &orders:*, +@read or -keys"
-#: Rules with which a leased user could create users with all rights.
-_ADMINISTRATIVE: Final = re.compile(r"\+(?:@(?:all|admin|dangerous)|acl(?:\|.*)?)")
+#: Commands with which a leased user could create users, or change the server so that one exists.
+ADMINISTRATIVE: Final = (
+    *("acl", "cluster", "config", "debug", "failover", "module", "monitor", "psync", "replconf"),
+    *("replicaof", "shutdown", "slaveof", "sync"),
+)
+#: Rules that grant one of them.
+_GRANTS_ONE: Final = re.compile(
+    rf"\+(?:@(?:all|admin|dangerous|slow)|(?:{'|'.join(ADMINISTRATIVE)})(?:\|.*)?)"
+)
 
 
-def _rule(value: str) -> str:
+def check_rule(value: str) -> str:
+    """Return *value* if it is a rule that a leased user may have.
+
+    Raises:
+        InvalidValue: If it is no rule, or grants a command of :data:`ADMINISTRATIVE`.
+
+    """
     if not re.fullmatch(_RULE, value):
         raise InvalidValue(f"is {format_value(value)}", _RULES)
-    if _ADMINISTRATIVE.fullmatch(value):
+    if _GRANTS_ONE.fullmatch(value):
         what = f"is {format_value(value)}, with which a leased user could create others"
         raise InvalidValue(what, "the categories and commands that the service needs")
     return value
 
 
 #: One rule of Redis' ACL, as ``ACL SETUSER`` takes it.
-AclRule = Annotated[str, AfterValidator(_rule), WithJsonSchema(text_schema(_RULE, _RULES))]
+AclRule = Annotated[str, AfterValidator(check_rule), WithJsonSchema(text_schema(_RULE, _RULES))]
 
 
 class RedisRole(DatabaseRole):

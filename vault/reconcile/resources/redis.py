@@ -89,6 +89,7 @@ class RedisConnection:
             "host": self.endpoint.host,
             "port": self.endpoint.port,
             "tls": bool(self.ca),
+            "insecure_tls": False,
             **({"ca_cert": self.ca} if self.ca else {}),
             "username": self.username,
             "password_policy": self.password_policy,

@@ -102,6 +102,7 @@ def test_connection_of_redis_uses_tls_with_the_declared_ca(files: Files) -> None
         "host": "redis.example.com",
         "port": 6379,
         "tls": True,
+        "insecure_tls": False,
         "ca_cert": CA.read_text(),
         "username": "shop_manager",
         "password_policy": "database-prod",
@@ -148,7 +149,13 @@ def test_rule_that_is_not_a_right_is_rejected(files: Files, rule: str) -> None:
     assert "(expected an ACL rule such as ~orders:*" in files.error()
 
 
-@pytest.mark.parametrize("rule", ["+@all", "+@admin", "+@dangerous", "+acl", "+acl|setuser"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *("+@all", "+@admin", "+@dangerous", "+@slow", "+acl", "+acl|setuser", "+config"),
+        *("+config|set", "+module|load", "+replicaof", "+debug"),
+    ],
+)
 def test_rule_that_lets_a_user_create_others_is_rejected(files: Files, rule: str) -> None:
     files.role["rules"] = [rule]
     assert "with which a leased user could create others" in files.error()
