@@ -13,10 +13,13 @@ from urllib.parse import parse_qs
 #: Paths whose responses describe the server; their secrets have one of the names below.
 _SYSTEM_PATHS: Final = re.compile(r"sys/(?!wrapping/)|auth/|identity/")
 #: Names of values that are secret wherever they are.
-_SECRET_NAMES: Final = frozenset({"client_token", "root_token", "secret_id", "token"})
+_SECRET_NAMES: Final = frozenset(
+    {"client_secret", "client_token", "root_token", "secret_id", "token"}
+)
 #: Paths with more names of that kind. Elsewhere `keys` are names, and an `id` is public.
 _NAMES_OF_PATHS: Final = {
     "auth/token/lookup": frozenset({"id"}),
+    "identity/mfa/": frozenset({"barcode", "url"}),
     "sys/generate-root": frozenset({"encoded_root_token", "otp"}),
     "sys/init": frozenset({"keys", "keys_base64", "recovery_keys", "recovery_keys_base64"}),
     "sys/rekey": frozenset({"keys", "keys_base64"}),

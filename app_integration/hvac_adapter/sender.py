@@ -25,6 +25,8 @@ _API: Final = "/v1/"
 _TOKEN_HEADER: Final = "X-Vault-Token"  # noqa: S105 (the name of a header)
 #: A process ends its token by ``close()``; hvac's ``logout(revoke_token=True)`` does not.
 _REVOKE_SELF: Final = "auth/token/revoke-self"
+#: Paths that revoke the token in the body.
+_REVOKES: Final = {"auth/token/revoke", "auth/token/revoke-orphan"}
 _NO_CONTENT: Final = Response(204, b"")
 
 
@@ -130,12 +132,18 @@ class SessionSender:
         )
 
     def _send(self, call: RawCall, timeout: float | None) -> Response | StrongroomError:
-        if call.token is None and call.path == _REVOKE_SELF:
+        if self._would_revoke(call):
             return _NO_CONTENT
         try:
             return self._session.raw.send(call, timeout)
         except StrongroomError as error:
             return error
+
+    def _would_revoke(self, call: RawCall) -> bool:
+        """Return whether *call* would revoke the session's token."""
+        if call.path == _REVOKE_SELF:
+            return call.token is None
+        return call.path in _REVOKES and self._session.raw.is_session_token(_token_in(call.body))
 
     def _release(self, call: RawCall, response: Response) -> Response:
         """Return *response* without secrets if it is an error; else register its secrets."""
@@ -147,6 +155,15 @@ class SessionSender:
         for text in secret_texts(call.method, call.target, response.content):
             self._registry.add(text)
         return response
+
+
+def _token_in(body: bytes | None) -> str:
+    """Return the token that a request revokes; "" if its body has none."""
+    try:
+        found = json_module.loads(body or b"{}")
+    except ValueError:
+        return ""
+    return str(found.get("token", "")) if isinstance(found, dict) else ""
 
 
 def _is_rejected_login(error: Exception) -> bool:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
-from app_integration.errors import AuthenticationFailed, ServerError, StrongroomError
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ServerError,
+    StrongroomError,
+)
 from app_integration.mounts import Mounts
 from app_integration.observability import metrics
 from app_integration.secret import Secret
@@ -22,7 +28,8 @@ from app_integration.transport.responses import Response
 
 #: Paths that need no token, and must work while no login is possible.
 _WITHOUT_TOKEN: Final = re.compile(
-    r"sys/(health|init|leader|seal-status|unseal)|auth/.+/login(/.+)?"
+    r"sys/(health|init|leader|seal-status|unseal)"
+    r"|auth/(?!.*/(role|roles|users|groups|certs|map)/).+/login(/.+)?"
 )
 
 
@@ -78,10 +85,12 @@ class RawRequests:
             return self._send(call, deadline)
         except AuthenticationFailed:
             raise
-        except StrongroomError:
-            if call.response is None:
+        except StrongroomError as error:
+            # An outage during another login follows a 403, which is not the reason then.
+            response, is_denied = call.response, isinstance(error, AccessDenied)
+            if response is None or is_denied != (response.status == HTTPStatus.FORBIDDEN):
                 raise
-        return call.response
+        return response
 
     def token(self) -> Secret | None:
         """Return the session's token, after a login if there is none; None for an agent's proxy.
@@ -126,6 +135,9 @@ class RawRequests:
         call.sent = True
         try:
             return self._connection.exchange(deadline, call, token)
+        except AccessDenied:
+            call.sent = False  # because the server did not carry it out
+            raise
         except ServerError as error:
             call.sent = not error.not_sent
             record_orphan_lease(call.path, error, self._mounts)

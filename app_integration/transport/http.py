@@ -161,6 +161,8 @@ class Transport:
         response = self._follow(call, partial(self._exchange, call, token, end))
         if isinstance(response, StrongroomError):
             raise response
+        if response.status in _REDIRECT:  # by the address that the first one redirected to
+            raise Unreachable(f"{call}: the leader changes, and was not found", not_sent=True)
         call.response = response
         if not call.reports_status:
             check_status(call.method, call.path, response, self._mounts)

@@ -11,6 +11,8 @@ from app_integration.secret import Secret
 from app_integration.transport.responses import Response
 
 _READS: Final = frozenset({"GET", "HEAD", "LIST"})
+#: Is in the paths at which engines issue credentials, for each read another one.
+_ISSUES: Final = "/creds/"
 _WRAP_HEADER: Final = "X-Vault-Wrap-TTL"
 #: The status of a response below this path is a report about the server, and no failure.
 _HEALTH_PATH: Final = "sys/health"
@@ -49,9 +51,14 @@ class RawCall:
 
     @property
     def is_repeatable(self) -> bool:
-        """Return whether a second request does no harm: a read whose response is not wrapped."""
+        """Return whether a second request does no harm.
+
+        That is a read, unless its response is wrapped, it issues a credential, or it has a token of
+        the caller, which may have a number of uses.
+        """
         wrapped = any(name.lower() == _WRAP_HEADER.lower() for name in self.headers)
-        return self.method in _READS and not wrapped
+        issues = wrapped or self.token is not None or _ISSUES in self.path
+        return self.method in _READS and not issues
 
     @property
     def reports_status(self) -> bool:

@@ -131,6 +131,13 @@ class TestToken:
         assert client.auth.token.revoke_self().status_code == 204
         assert requests_for(vault, "auth/token/revoke-self") == 0
 
+    def test_revocation_of_the_sessions_token_is_not_sent(
+        self, vault: MemoryApplication, client: hvac.Client
+    ) -> None:
+        assert client.auth.token.revoke(client.token).status_code == 204
+        assert requests_for(vault, "auth/token/revoke") == 0
+        assert client.is_authenticated()
+
     def test_rejected_login_is_forbidden_and_not_authenticated(
         self, vault: MemoryApplication, client: hvac.Client
     ) -> None:
@@ -196,6 +203,22 @@ class TestRetries:
         with vault.fault(Fault.FAILING, "auth/approle/login", times=1):
             client.secrets.transit.encrypt_data(key, plaintext=PLAINTEXT, context=PLAINTEXT)
         assert requests_for(vault, f"transit/encrypt/{key}") == 1
+
+    def test_outage_during_another_login_is_no_denial(
+        self, vault: MemoryApplication, client: hvac.Client
+    ) -> None:
+        key = vault.scope.key("pii")
+        assert client.token
+        vault.expire_tokens()
+        with (
+            vault.fault(Fault.UNREACHABLE, "auth/"),
+            pytest.raises(hvac.exceptions.VaultDown),
+        ):
+            client.secrets.transit.encrypt_data(key, plaintext=PLAINTEXT, context=PLAINTEXT)
+
+    def test_role_named_login_is_read_with_a_token(self, operator: hvac.Client) -> None:
+        operator.auth.approle.create_or_update_approle("login", token_policies=["a"])
+        assert operator.auth.approle.read_role("login")["data"]["token_policies"] == ["a"]
 
     def test_wrapped_read_is_sent_once(self, vault: MemoryApplication, client: hvac.Client) -> None:
         with vault.fault(Fault.CUT, DATA, times=1), pytest.raises(hvac.exceptions.VaultDown):

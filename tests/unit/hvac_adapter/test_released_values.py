@@ -31,6 +31,8 @@ OTHER = "a-word-of-the-logs"
         ("GET", "one/x", {"data": None, "wrap_info": {"token": VALUE, "creation_path": OTHER}}),
         ("POST", "sys/wrapping/unwrap", {"data": {"secret_id": VALUE}}),
         ("POST", "sys/wrapping/unwrap", {"data": {"data": {"a": VALUE}, "metadata": {"b": OTHER}}}),
+        ("GET", "identity/oidc/client/x", {"data": {"client_secret": VALUE, "key": OTHER}}),
+        ("POST", "identity/mfa/method/totp/generate", {"data": {"url": VALUE, "id": OTHER}}),
         ("PUT", "sys/init", {"keys": [VALUE], "keys_base64": [VALUE], "root_token": VALUE}),
         ("POST", "transit/datakey/plaintext/x", {"data": {"plaintext": VALUE, "name": OTHER}}),
         ("GET", "transit/export/encryption-key/x", {"data": {"keys": {"1": VALUE}, "name": OTHER}}),

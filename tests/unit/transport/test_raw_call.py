@@ -18,6 +18,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.mounts import DEFAULT_MOUNTS
+from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import Transport
@@ -106,6 +107,34 @@ def test_redirect_of_a_request_with_a_query_is_followed() -> None:
         assert sender.send("GET", path[4:], timeout=DEADLINE) == {"data": 1}
         sender.close()
     assert [request for request, _ in leader.seen] == [f"GET {path}"] * 2
+
+
+def test_second_redirect_is_an_outage_and_no_response() -> None:
+    call = RawCall("POST", "secret/x", body=b"{}")
+    with serve(Server(status=307, location="https://127.0.0.1:1/v1/secret/x")) as other:
+        location = f"{other.address}/v1/secret/x"
+        with (
+            serve(Server(status=307, location=location)) as standby,
+            pytest.raises(Unreachable) as caught,
+        ):
+            exchange(standby.address, call)
+    assert caught.value.not_sent
+    assert call.response is None
+
+
+@pytest.mark.parametrize(
+    ("call", "is_repeatable"),
+    [
+        (RawCall("GET", "secret/data/x"), True),
+        (RawCall("GET", "rabbitmq/creds/x"), False),
+        (RawCall("GET", "secret/data/x", token=Secret("own")), False),
+        (RawCall("POST", "secret/data/x"), False),
+    ],
+)
+def test_only_reads_that_issue_nothing_are_repeatable(
+    call: RawCall, *, is_repeatable: bool
+) -> None:
+    assert call.is_repeatable is is_repeatable
 
 
 def test_sealed_address_is_passed_over_and_all_sealed_keep_the_response() -> None:
