@@ -41,10 +41,10 @@ ENTRIES: Final[dict[str, dict[str, Any]]] = {
         "value": VALUE,
         "port": 587,
         "tls": True,
-        "hosts": ["a", {"b": 0.5, "c": True}],
+        "hosts": ["a", {"b": 5, "c": True}],
     },
     "kv/two/data/a%20b%25": {"the field": VALUE},
-    "kv/two/data/odd": {"null": None, "empty": "", "nul": "a\0b"},
+    "kv/two/data/odd": {"null": None, "empty": "", "nul": "a\0b", "share": [1.10]},
     "kv/two/data/none": {},
     "kv/two/data/gone": {"value": VALUE},
 }
@@ -120,7 +120,7 @@ def run(team: Team, command: CommandLine, entry: str, *options: str) -> tuple[in
         ("team-v1/smtp-token", "smtp-token", VALUE),
         ("team-v1/deep/er/smtp#RELAY_PASSWORD", "relay-password", VALUE),
         ("kv/two/smtp#value", "smtp", VALUE),
-        ("kv/two/smtp#hosts", "hosts", '["a", {"b": 0.5, "c": true}]'),
+        ("kv/two/smtp#hosts", "hosts", '["a", {"b": 5, "c": true}]'),
     ],
 )
 def test_entry_becomes_a_declared_secret(
@@ -185,6 +185,7 @@ def test_other_value_is_refused_and_replaced_after_asking(
         ("kv/two/odd#null", (), "kv/two/odd#null has no value"),
         ("kv/two/odd#empty", (), "kv/two/odd#empty has no value"),
         ("kv/two/odd#nul", (), "the value of nul holds a NUL character"),
+        ("kv/two/odd#share", (), "has a number with a fraction or an exponent"),
         ("kv/two/absent", (), "the server has no entry kv/two/absent"),
         ("team-v1/absent", (), "the server has no entry team-v1/absent"),
         ("kv/two/gone", (), "has an entry whose version is deleted: kv/two/gone"),

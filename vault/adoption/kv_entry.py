@@ -23,7 +23,6 @@ _KV: Final = ("kv", "generic")  # types of mounts; the second is version 1 of ol
 _KINDS: Final = {
     bool: "a boolean",
     int: "a number",
-    float: "a number",
     list: "a list",
     dict: "an object",
 }
@@ -140,6 +139,17 @@ def _choose(entry: EntryField, fields: Mapping[str, Any]) -> FoundValue:
         return FoundValue(Secret(value))
     if value is None or value == "":
         raise ConfigurationError(f"{entry.path}#{name} has no value; write one there first")
+    if _has_float(value):
+        raise ConfigurationError(
+            f"{entry.path}#{name} has a number with a fraction or an exponent, which would be"
+            " rounded; write it there as text first"
+        )
     kind = _KINDS[type(value)]
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return FoundValue(Secret(text), f"{name} is {kind}, and is stored as its JSON text")
+
+
+def _has_float(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_float, value.values()))
+    return any(map(_has_float, value)) if isinstance(value, list) else isinstance(value, float)
