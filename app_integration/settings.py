@@ -27,7 +27,8 @@ from app_integration.names import Environment, Scope
 AUDIT_MODES = ("each", "aggregate")
 #: The backend without a server: secrets of a ``.env`` file, and keys that anybody can derive.
 MEMORY: Final = "memory"
-BACKENDS = ("vault", "aws", MEMORY)
+SERVERS = ("vault", "aws")  # the backends that have one
+BACKENDS = (*SERVERS, MEMORY)
 AUTH_METHODS = ("approle", "approle-wrapped", "jwt", "kubernetes", "cert", "token", "proxy")
 #: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
 DATABASE = "database"

@@ -16,7 +16,7 @@ from rich.console import Console
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.session.session import Session
-from app_integration.settings import BACKENDS
+from app_integration.settings import SERVERS
 from aws.secret_copy.backend import SecretBackend
 from aws.secret_copy.secret_copy import SecretCopy, copied_secrets
 from aws.secret_copy.vault_secrets import VaultSecrets
@@ -73,8 +73,8 @@ def copy_secrets(
     Nothing is written if one secret cannot be copied. Run the command again to continue, also after
     a kill.
     """
-    if {source, target} != {*BACKENDS}:
-        raise typer.BadParameter(f"--from and --to are {' and '.join(BACKENDS)}, in either order")
+    if {source, target} != {*SERVERS}:
+        raise typer.BadParameter(f"--from and --to are {' and '.join(SERVERS)}, in either order")
     options = _Options(source, target, replace, yes, dry_run, as_json)
     declaration = operate.load_declaration()
     declared, scopes = declaration.environment(env), _find_scopes(declaration, env, service)

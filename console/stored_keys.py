@@ -11,7 +11,7 @@ import typer
 from app_integration.client import Client
 from app_integration.host_commands import migrate_keys as migration
 from app_integration.host_commands import rewrap_keys as rewrapping
-from app_integration.settings import BACKENDS
+from app_integration.settings import SERVERS
 from console import operate
 from console.options import Env, Root, Service
 from console.service_client import open_service_client
@@ -67,8 +67,8 @@ def migrate_keys(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Rewrap stored keys from one backend to another, and count them. Repeat it after a failure."""
-    if {source, target} != {*BACKENDS}:
-        raise typer.BadParameter(f"--from and --to are {' and '.join(BACKENDS)}, in either order")
+    if {source, target} != {*SERVERS}:
+        raise typer.BadParameter(f"--from and --to are {' and '.join(SERVERS)}, in either order")
     options = _options(key, data_keys, index_keys, role, count, source=source, target=target)
     with open_service_client(service, env, root) as client:
         _print(migration.migrate, client, options)

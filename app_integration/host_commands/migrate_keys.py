@@ -13,7 +13,7 @@ from app_integration.client import Client
 from app_integration.encryption.keys.services.combined import find_backend
 from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
-from app_integration.settings import BACKENDS
+from app_integration.settings import SERVERS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,10 +68,10 @@ def _parser() -> ArgumentParser:
         "backends must be set.",
     )
     parser.add_argument(
-        "--from", dest="source", required=True, choices=BACKENDS, help="the backend to leave"
+        "--from", dest="source", required=True, choices=SERVERS, help="the backend to leave"
     )
     parser.add_argument(
-        "--to", dest="target", required=True, choices=BACKENDS, help="the backend to move to"
+        "--to", dest="target", required=True, choices=SERVERS, help="the backend to move to"
     )
     key_tables.add_options(parser)
     return parser
