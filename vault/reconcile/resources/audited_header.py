@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
 
 from app_integration._internal.tracing import HEADER
+from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, ReadSession, read_data
 
@@ -26,8 +29,13 @@ class AuditedHeader:
         return {"hmac": False}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return whether values are HMACs, None if the header is not in the audit log."""
-        headers = (read_data(reader, PATH) or {}).get("headers") or {}
+        """Return whether values are HMACs, None if the header is not in the audit log.
+
+        Raises:
+            ConfigurationError: If the server's namespace has no such setting.
+
+        """
+        headers = _read_headers(reader)
         # A header that is asked for by its own path is a 400 if it is absent, and not a 404.
         found = {name.lower(): config for name, config in headers.items()}.get(self.name.lower())
         return None if found is None else {"hmac": found["hmac"]}
@@ -35,3 +43,15 @@ class AuditedHeader:
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Have the header in the audit log from now on."""
         session.post(f"{PATH}/{self.name}", self.desired())
+
+
+def _read_headers(reader: ReadSession) -> Mapping[str, Any]:
+    try:
+        return (read_data(reader, PATH) or {}).get("headers") or {}
+    except RequestRefused as refused:
+        if refused.status != HTTPStatus.BAD_REQUEST:
+            raise
+        raise ConfigurationError(
+            "vault.audit_trace_ids: the headers in the audit log belong to the root namespace;"
+            " remove the key, and let who has that namespace declare it"
+        ) from None
