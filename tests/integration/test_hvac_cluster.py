@@ -16,7 +16,8 @@ from app_integration.session.session import Session
 from tests.support.polling import wait_until
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 
-pytestmark = pytest.mark.requires("embedded")
+# Half a minute, for three servers whose leader is killed.
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.nightly]
 
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
