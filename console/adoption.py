@@ -22,7 +22,7 @@ from app_integration.secret import Secret
 from console import environment_plan, operate
 from console.env_files import EnvFiles
 from console.operator_session import open_operator_session
-from console.options import Env, Root, Service
+from console.options import Env, Root, Service, Yes
 from console.service_deployment import ServiceDeployment
 from vault.adoption import adopt, database_user
 from vault.adoption import undo as unadopt
@@ -228,7 +228,7 @@ def adopt_secret(
     root: Root = operate.DEFAULT_ROOT,
     admin_url_file: AdminUrl = None,
     undo: Annotated[bool, typer.Option("--undo", help="go back to a plain value")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    yes: Yes = False,
 ) -> None:
     """Let the server set the password of a database URL, every 30 days or as declared.
 

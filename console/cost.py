@@ -18,7 +18,7 @@ from aws.cost.prices import Prices, read_prices
 from console import operate
 from console.columns import print_columns
 from console.cost_rates import WINDOW, read_rates
-from console.options import Env, Prometheus
+from console.options import AsJson, Env, Prometheus
 
 DEFAULTS: Final = Rates()
 out = Console(soft_wrap=True)
@@ -64,7 +64,7 @@ def cost(
     prices: Annotated[
         Path | None, typer.Option("--prices", help="JSON file with prices other than the default")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Estimate what secrets, keys and requests on AWS cost in a month. AWS is not asked.
 

@@ -17,6 +17,7 @@ from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import build_aws_template
 from console.operator_session import open_folder_session, open_operator_session
+from console.options import AsJson
 from console.output_files import check_output_file, write_files
 from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
@@ -87,7 +88,7 @@ def diff(
         Path, typer.Option(help="folder of the local deployment", callback=operate.local_root)
     ] = operate.DEFAULT_ROOT,
     credentials: Credentials = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what differs but should not, and what should differ but does not.
 

@@ -18,7 +18,7 @@ from aws.iam.service_policy import KEY_ACTIONS, STAGE, service_policy
 from aws.iam.vault_rows import translate
 from console import operate
 from console.columns import print_columns
-from console.options import Env, Service
+from console.options import AsJson, Env, Service
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
 from vault.declare.policy_files import TestRow
@@ -72,7 +72,7 @@ def explain(
     operation: Annotated[
         str | None, typer.Option("--operation", help="with --key: encrypt, decrypt or rewrap")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what the IAM policy of a service allows, or decides about a secret or key.
 

@@ -20,7 +20,7 @@ from console import environment_plan, operate
 from console.env_files import EnvFiles
 from console.escapes import say
 from console.operator_session import open_operator_session
-from console.options import Env, Root, Service
+from console.options import AsJson, CopyDryRun, Env, Replace, Root, Service, Yes
 from vault.adoption import kv_copy, kv_entry
 from vault.adoption.kv_copy import KvCopy, State
 from vault.adoption.kv_entry import EntryField
@@ -98,15 +98,10 @@ def adopt_kv(
     name: Annotated[
         str | None, typer.Option("--name", help="name of the secret; by default the field's")
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="replace another value of the secret, after asking")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    replace: Replace = False,
+    yes: Yes = False,
+    dry_run: CopyDryRun = False,
+    as_json: AsJson = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Declare a secret and copy the value of a KV entry into it, which stays as it is.

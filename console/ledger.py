@@ -21,7 +21,7 @@ from console.aws_ledger import publish, read_aws_ledger, require_watched
 from console.ledger_view import show_ledger
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
-from console.options import Env, Root
+from console.options import AsJson, Env, Root
 from console.response_log import open_response_log
 from console.store_options import AuditLog, Store
 from vault.declare.server_names import AUDITOR_JOB
@@ -50,7 +50,7 @@ def ledger(
     cloudwatch: Annotated[
         bool, typer.Option("--cloudwatch", help="on AWS: publish how many are overdue, too")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show the age, due date and last read of each secret, key and credential.

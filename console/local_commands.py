@@ -12,7 +12,7 @@ from console.example_services import run_examples
 from console.local_aws_view import up_on_aws
 from console.local_choice import local_aws
 from console.local_ports import ALL
-from console.options import Root
+from console.options import Root, Yes
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
 
@@ -75,7 +75,7 @@ def status(root: Root = operate.DEFAULT_ROOT) -> None:
 
 def reset(
     root: Root = operate.DEFAULT_ROOT,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    yes: Yes = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
     local = operate.stoppable_servers(root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -29,11 +29,10 @@ from console.migration_options import (
     Processes,
     Role,
     Wait,
-    Yes,
 )
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
-from console.options import HostEnv, Root
+from console.options import AsJson, HostEnv, Root, Yes
 from migration import old_columns, way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
@@ -134,7 +133,7 @@ def show_plan(
     role: Role = None,
     duty: Duty = DEFAULT_DUTY,
     free: Free = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show what each stage does, locks and takes, and what ends with the columns."""

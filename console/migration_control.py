@@ -14,7 +14,7 @@ from console import operate
 from console.escapes import say
 from console.migration_options import Plan, Role
 from console.migration_session import open_migration
-from console.options import HostEnv, Root
+from console.options import AsJson, HostEnv, Root
 from migration import states
 from migration import status as migration_status
 from migration.pace import MIN_DUTY
@@ -26,7 +26,7 @@ def status(
     plan: Plan,
     env: HostEnv,
     role: Role = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Show how far a migration is, who bypasses it, and what happened to it."""

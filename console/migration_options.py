@@ -48,7 +48,6 @@ Free = Annotated[
     ),
 ]
 MAX_LAG: Final = f"{DEFAULT_LAG:.0f}s"
-Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 Processes = Annotated[int, typer.Option("--workers", min=1, max=64, help="the number of processes")]
 Wait = Annotated[bool, typer.Option("--wait", help="wait for the quiet time")]
 Postpone = Annotated[bool, typer.Option("--postpone", help="stop before reads may be switched")]

@@ -95,6 +95,16 @@ Given = Annotated[
     Path | None,
     typer.Option("--given", help="folder of operator-provided values, in files named by API path"),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+#: Of commands that copy values.
+Replace = Annotated[
+    bool, typer.Option("--replace", help="replace values that are different, after asking")
+]
+CopyDryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
+]
 WrapTtl = Annotated[
     int | None,
     typer.Option(

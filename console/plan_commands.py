@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from app_integration.names import parse_environment
 from console import environment_plan, operate
-from console.options import ENV, Env, Given, Root
+from console.options import ENV, AsJson, Env, Given, Root
 from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
 from console.policy_check import find_warnings
@@ -39,7 +39,7 @@ def plan(
     given: Given = None,
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
     file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""

@@ -24,7 +24,7 @@ from console import operate
 from console.aws_environment import build_aws_secrets, open_copy_connection, read_account
 from console.escapes import say
 from console.operator_session import declare_on_vault, open_vault_session
-from console.options import Env, Root
+from console.options import AsJson, CopyDryRun, Env, Replace, Root, Yes
 from console.secret_copy_view import CopyReport
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -57,15 +57,10 @@ def copy_secrets(
     service: Annotated[
         str | None, typer.Option("--service", help="the only service; all if none is named")
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="replace values that are different, after asking")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    replace: Replace = False,
+    yes: Yes = False,
+    dry_run: CopyDryRun = False,
+    as_json: AsJson = False,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Copy the values of declared secrets from one backend to the other, and prove them equal.

@@ -31,4 +31,3 @@ RulesFile = Annotated[
     Path | None,
     typer.Option("--rules", help="a rules file; the declaration's anomalies.yaml by default"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]

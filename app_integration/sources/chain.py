@@ -52,36 +52,22 @@ class Chain:
                 error.
 
         """
-        with span("read_secret", secret=name) as note:
-            fetched, reason = self._fetch(name, version, field, is_cache_usable)
-            note(source=fetched.source, version=fetched.version, request_id=fetched.request_id)
-        return fetched, reason
-
-    def _fetch(
-        self,
-        name: str,
-        version: Version,
-        field: str | None,
-        is_cache_usable: Callable[[StrongroomError], bool],
-    ) -> tuple[FetchedSecret, StrongroomError | None]:
         reason = last = None
-        for source in self._sources:
-            try:
-                return source.fetch(name, version, field), reason
-            except StrongroomError as error:
-                may_try_next = self._may_try_next(error, source)
-                if reason is None and not (may_try_next and _is_plain_miss(error, source)):
-                    reason = error
-                last = error
-                if not may_try_next or is_cache_usable(error):
-                    break
-        raise (
-            reason
-            or last
-            or SecretNotFound(
-                f"no source is configured for {name}; set STRONGROOM_SOURCES or VAULT_ADDR"
-            )
-        )
+        with span("read_secret", secret=name) as note:
+            for source in self._sources:
+                try:
+                    found = source.fetch(name, version, field)
+                except StrongroomError as error:
+                    may_try_next = self._may_try_next(error, source)
+                    if reason is None and not (may_try_next and _is_plain_miss(error, source)):
+                        reason = error
+                    last = error
+                    if not may_try_next or is_cache_usable(error):
+                        break
+                else:
+                    note(source=found.source, version=found.version, request_id=found.request_id)
+                    return found, reason
+            raise reason or last or _no_source(name)
 
     def fetch_many(self, names: Sequence[str]) -> dict[str, FetchedSecret]:
         """Return the values of those *names* that the first source returns in few requests.
@@ -114,3 +100,9 @@ class Chain:
 def _is_plain_miss(error: StrongroomError, source: Source) -> bool:
     """Return whether *error* says only that a source that is not authoritative lacks the name."""
     return isinstance(error, SecretNotFound) and not source.is_authoritative
+
+
+def _no_source(name: str) -> SecretNotFound:
+    return SecretNotFound(
+        f"no source is configured for {name}; set STRONGROOM_SOURCES or VAULT_ADDR"
+    )

@@ -101,6 +101,13 @@ class ServerResponse:
     is_plain: bool = False
 
 
+class UnsupportedCall(Exception):
+    """An exception for a call of hvac that the in-memory server does not do.
+
+    It is none of hvac's, which takes a 404 for an absent value: a test would go on with None.
+    """
+
+
 class ErrorResponse(Exception):
     """An exception that an engine raises to return an error response."""
 

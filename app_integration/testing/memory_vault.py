@@ -157,7 +157,7 @@ class MemoryVault:
         Raises:
             ServerError: If the response is an error other than 403, or a fault is injected.
             AccessDenied: If the response is a 403.
-            NotImplementedError: If this server does not do what *call* asks for.
+            UnsupportedCall: If this server does not do what *call* asks for.
 
         """
 

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from app_integration.mounts import Mounts
-from app_integration.testing.http import ServerResponse, unsupported_feature
+from app_integration.testing.http import ServerResponse, UnsupportedCall, unsupported_feature
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response, check_status
 
@@ -33,8 +33,7 @@ def answer_call(call: RawCall, answer: Answer, mounts: Mounts) -> Response:
     Raises:
         ServerError: If the status is an error other than 403, or a fault is injected.
         AccessDenied: If the status is 403.
-        NotImplementedError: If the server does not do what *call* asks for. hvac takes a 404 for an
-            absent value, so that a test would go on with None.
+        UnsupportedCall: If the server does not do what *call* asks for.
 
     """
     call.response = response = _parse_and_answer(call, answer)
@@ -46,7 +45,7 @@ def answer_call(call: RawCall, answer: Answer, mounts: Mounts) -> Response:
 def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
     if call.path.startswith(_OF_BYTES):
         found = unsupported_feature("snapshots").response
-        raise NotImplementedError(f"{call}: {found.unsupported}")
+        raise UnsupportedCall(f"{call}: {found.unsupported}")
     try:
         body = json.loads(call.body) if call.body else None
     except ValueError:
@@ -57,5 +56,5 @@ def _parse_and_answer(call: RawCall, answer: Answer) -> Response:
     target = f"{unquote(path)}{separator}{query}"
     found, content = answer(call.method, target, body, headers.get(_WRAP_HEADER))
     if found.unsupported:
-        raise NotImplementedError(f"{call}: {found.unsupported}")
+        raise UnsupportedCall(f"{call}: {found.unsupported}")
     return Response(found.status, content, headers=_JSON)

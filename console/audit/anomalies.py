@@ -14,8 +14,8 @@ from console.audit.anomaly_view import show_findings
 from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
 from console.metrics_file import METRICS_MODE, Metrics
-from console.options import Env, Root
-from console.store_options import AsJson, AuditLog, RulesFile, Since, Store
+from console.options import AsJson, Env, Root
+from console.store_options import AuditLog, RulesFile, Since, Store
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.document import findings_document
 from vault.audit.anomalies.metrics import render_metrics

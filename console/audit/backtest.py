@@ -11,8 +11,8 @@ from console import operate
 from console.audit.anomaly_view import show_trials
 from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
-from console.options import Env, Root
-from console.store_options import AsJson, AuditLog, RulesFile, Since, Store
+from console.options import AsJson, Env, Root
+from console.store_options import AuditLog, RulesFile, Since, Store
 from vault.audit.anomalies import backtest as trials
 from vault.audit.anomalies.document import trials_document
 

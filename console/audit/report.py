@@ -14,17 +14,9 @@ from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
 from console.audit.page import render_page
 from console.audit.report_view import show_report
-from console.options import Env, Root
+from console.options import AsJson, Env, Root
 from console.output_files import check_output_file
-from console.store_options import (
-    DEFAULT_SINCE,
-    AsJson,
-    AuditLog,
-    Records,
-    Since,
-    Store,
-    Until,
-)
+from console.store_options import DEFAULT_SINCE, AuditLog, Records, Since, Store, Until
 from vault.audit.ingest.index import Index
 from vault.audit.report.report import build_report
 

@@ -17,16 +17,8 @@ from console.audit.audit_store import AuditStore, Inputs, open_audit_store, read
 from console.audit.report_view import show_answer
 from console.audit.tables import version_tables
 from console.operator_session import open_job_session
-from console.options import Env, Root, Service
-from console.store_options import (
-    DEFAULT_SINCE,
-    AsJson,
-    AuditLog,
-    Records,
-    Since,
-    Store,
-    Until,
-)
+from console.options import AsJson, Env, Root, Service
+from console.store_options import DEFAULT_SINCE, AuditLog, Records, Since, Store, Until
 from vault.audit.report.activity import group_activity
 from vault.audit.report.current_version import read_current_version
 from vault.audit.report.questions import answer_version, find_objects

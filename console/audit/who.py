@@ -12,16 +12,8 @@ from console import operate
 from console.audit.audit_store import Inputs, open_audit_store, read_scope
 from console.audit.report_view import show_answer
 from console.audit.tables import who_tables
-from console.options import Env, Root, Service
-from console.store_options import (
-    DEFAULT_SINCE,
-    AsJson,
-    AuditLog,
-    Records,
-    Since,
-    Store,
-    Until,
-)
+from console.options import AsJson, Env, Root, Service
+from console.store_options import DEFAULT_SINCE, AuditLog, Records, Since, Store, Until
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_who
 

@@ -14,28 +14,27 @@ class TimeOutOfRange:
     """A date or time before year 1 or after year 9999, such as ``infinity``."""
 
 
-class _DateLoader(DateBinaryLoader):
-    def load(self, data: Buffer) -> date | TimeOutOfRange:  # type: ignore[override]
+class _Lenient:
+    """Mixin of a loader that returns a value for what Python lacks, where the driver raises."""
+
+    def load(self, data: Buffer) -> date | datetime | TimeOutOfRange:
         try:
-            return super().load(data)
+            found: date | datetime = super().load(data)  # type: ignore[misc] # of the loader
         except DataError:
             return TimeOutOfRange()
+        return found
 
 
-class _TimestampLoader(TimestampBinaryLoader):
-    def load(self, data: Buffer) -> datetime | TimeOutOfRange:  # type: ignore[override]
-        try:
-            return super().load(data)
-        except DataError:
-            return TimeOutOfRange()
+class _DateLoader(_Lenient, DateBinaryLoader):  # type: ignore[misc] # it returns more
+    pass
 
 
-class _TimestamptzLoader(TimestamptzBinaryLoader):
-    def load(self, data: Buffer) -> datetime | TimeOutOfRange:  # type: ignore[override]
-        try:
-            return super().load(data)
-        except DataError:
-            return TimeOutOfRange()
+class _TimestampLoader(_Lenient, TimestampBinaryLoader):  # type: ignore[misc] # as above
+    pass
+
+
+class _TimestamptzLoader(_Lenient, TimestamptzBinaryLoader):  # type: ignore[misc] # as above
+    pass
 
 
 #: Binary loaders by the type's name. No token has a :class:`TimeOutOfRange`, so that such a value

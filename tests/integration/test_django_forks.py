@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.databases.database import Database, eventually
+from tests.support.processes.python_child import run_python
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_scenario(deployment: Deployment) -> dict[str, Any]:
-    """Return what a process saw that forked, by how it keeps connections."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.processes.forked_django"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **deployment.variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def test_children_lease_their_own_users_and_leave_those_of_the_parent(
     deployment: Deployment, database: Database
 ) -> None:
     before = database.leased_users()
-    scenarios = run_scenario(deployment)
+    scenarios: dict[str, Any] = run_python(
+        deployment, "-m", "tests.support.processes.forked_django"
+    )
     assert {*scenarios} == {"persistent", "pool"}
     for found in scenarios.values():
         parent, children = found["parent"], found["children"]

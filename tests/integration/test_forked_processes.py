@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +28,11 @@ from app_integration import (
     hvac_client,
 )
 from app_integration.observability import redaction
+from tests.support.processes.python_child import run_python
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 
-ROOT = Path(__file__).parents[2]
 LOGIN = "auth/approle/login"
 ROLE = "gaara-store-dev"
 THREADS, CHILDREN = 8, 5
@@ -214,21 +212,8 @@ def threads_of_one_child() -> Any:
 def run(scenario: Callable[[], Any], deployment: Deployment) -> Any:
     """Return the result of *scenario* in a process with the store's environment."""
     module = "tests.integration.test_forked_processes"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            f"import json, {module} as here; print(json.dumps(here.{scenario.__name__}()))",
-        ],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **deployment.variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    return json.loads(done.stdout)
+    code = f"import json, {module} as here; print(json.dumps(here.{scenario.__name__}()))"
+    return run_python(deployment, "-c", code)
 
 
 def leases(deployment: Deployment) -> set[str]:

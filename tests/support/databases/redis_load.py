@@ -65,6 +65,22 @@ def incrementing(client: redis.Redis) -> Iterator[Increments]:
             thread.join()
 
 
+def prove_rotations(
+    site: RedisSite, users: LeasedCredentials, client: redis.Redis, count: int
+) -> int:
+    """Rotate *count* times under load, and check that no increment was lost or repeated.
+
+    Returns:
+        The number of increments.
+
+    """
+    with incrementing(client) as tally:
+        rotate(site, users, tally, count)
+    assert tally.failures == []
+    assert {key: site.count(key) for key in tally.acknowledged} == dict(tally.acknowledged)
+    return tally.total()
+
+
 def rotate(site: RedisSite, users: LeasedCredentials, tally: Increments, count: int) -> None:
     """Force *count* rotations, each after increments under the previous user.
 

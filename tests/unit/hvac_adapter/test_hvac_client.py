@@ -24,6 +24,7 @@ from app_integration.secret import REDACTED, Secret
 from app_integration.session.session import Session
 from app_integration.testing import Fault
 from app_integration.testing.application import MemoryApplication
+from app_integration.testing.http import UnsupportedCall
 from app_integration.testing.memory_vault import ADDRESS
 from app_integration.transport.responses import HIDDEN_ERROR
 
@@ -378,7 +379,7 @@ class TestMemory:
             lambda: operator.sys.restore_raft_snapshot(b"\x1f\x8b"),
             lambda: operator.sys.read_health_status(method="GET", active_code=299),
         ):
-            with pytest.raises(NotImplementedError, match="the in-memory Vault does not support"):
+            with pytest.raises(UnsupportedCall, match="the in-memory Vault does not support"):
                 call()
 
     def test_body_that_is_no_object_is_rejected(self, operator: hvac.Client) -> None:

@@ -14,6 +14,7 @@ from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import OwnershipEntry
@@ -58,21 +59,13 @@ class DatabaseConnection:
         return {**self._config(), _ROOT: ROTATED, **self._password.desired()}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the connection's fields, None if it does not exist.
+        """Return the connection's fields, None if it does not exist."""
+        desired = self.desired()
+        return read_connection(reader, self._path, desired, lambda: self._read_recorded(reader))
 
-        The server nests the plugin's fields under ``connection_details``; this flattens them.
-        """
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
-        flat = {
-            **data,
-            **data["connection_details"],
-            "allowed_roles": sorted(data["allowed_roles"]),
-            _ROOT: self.ownership.read(reader).get(_ROOT, "unknown"),
-            **self._password.read(reader),
-        }
-        return select_fields(self.desired(), flat)
+    def _read_recorded(self, reader: ReadSession) -> Fields:
+        root = self.ownership.read(reader).get(_ROOT, "unknown")
+        return {_ROOT: root, **self._password.read(reader)}
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the connection, and rotate its password if that has not been done yet.

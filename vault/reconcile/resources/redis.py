@@ -9,7 +9,8 @@ from app_integration.names import DATABASE_MOUNT
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
@@ -51,20 +52,9 @@ class RedisConnection:
         return {**self._config(), **self._password.desired()}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the connection's fields, None if it does not exist.
-
-        The server nests the plugin's fields under ``connection_details``; this flattens them.
-        """
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
-        flat = {
-            **data,
-            **data["connection_details"],
-            "allowed_roles": sorted(data["allowed_roles"]),
-            **self._password.read(reader),
-        }
-        return select_fields(self.desired(), flat)
+        """Return the connection's fields, None if it does not exist."""
+        desired = self.desired()
+        return read_connection(reader, self._path, desired, lambda: self._password.read(reader))
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the connection. The server logs in to verify it, and rejects it on failure.
