@@ -21,9 +21,9 @@ from app_integration.testing.http import (
     unsupported_path,
 )
 from app_integration.testing.parameters import Parameters, read
+from app_integration.testing.policies import DEFAULT
 from app_integration.testing.tokens import MAX_TTL, TokenStore
 
-_DEFAULT: Final = "default"
 #: Parameters that are accepted only if they change nothing.
 _ROLE_DEFAULTS: Final[dict[str, Any]] = {
     "token_bound_cidrs": [],
@@ -88,7 +88,7 @@ class AppRoles:
         return ServerResponse(200, {"auth": self._issue(role, found)})
 
     def _issue(self, role: Role, secret_id: SecretId) -> dict[str, Any]:
-        policies = {*role.policies} | (set() if role.no_default_policy else {_DEFAULT})
+        policies = {*role.policies} | (set() if role.no_default_policy else {DEFAULT})
         ttl, max_ttl = role.lifetime(MAX_TTL)
         token = self._tokens.issue(self._path, tuple(sorted(policies)), ttl=ttl, max_ttl=max_ttl)
         token.metadata = {**secret_id.metadata, "role_name": role.name}

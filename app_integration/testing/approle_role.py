@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from app_integration.testing.clock import Clock
 from app_integration.testing.http import ErrorResponse, internal_error, unsupported_parameter
 from app_integration.testing.parameters import Parameters
+from app_integration.testing.tokens import NEVER
 
 #: Parameters of a role that are supported.
 SUPPORTED: Final = (
@@ -18,7 +19,6 @@ SUPPORTED: Final = (
     *("secret_id_num_uses", "secret_id_ttl"),
 )
 _TYPES: Final = ("", "default", "service")
-_NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class SecretId:
 
     def describe(self, clock: Clock) -> dict[str, Any]:
         """Return the secret-id as a lookup shows it."""
-        expires = self.expires != _NEVER
+        expires = self.expires != NEVER
         created = clock.timestamp(self.created)
         return {
             "cidr_list": [],
@@ -80,7 +80,7 @@ class Role:
     role_id: str = field(repr=False)
     clock: Clock = field(repr=False)
     ttl: float = 3600.0
-    max_ttl: float = _NEVER
+    max_ttl: float = NEVER
     uses: int = 0
     secret_ids: dict[str, SecretId] = field(default_factory=dict, repr=False)
     no_default_policy: bool = True
@@ -107,7 +107,7 @@ class Role:
     ) -> SecretId:
         """Add *secret_id* and return what the server knows of it."""
         now = self.clock()
-        expires = now + ttl if ttl else _NEVER
+        expires = now + ttl if ttl else NEVER
         added = SecretId(secrets.token_hex(16), uses, ttl, now, expires, metadata or {})
         self.secret_ids[secret_id] = added
         return added
@@ -143,8 +143,8 @@ class Role:
             default: Both, unless the role says otherwise.
 
         """
-        max_ttl = _NEVER if self.period else self.max_ttl or default
-        max_ttl = min(max_ttl, self.explicit_max_ttl or _NEVER)
+        max_ttl = NEVER if self.period else self.max_ttl or default
+        max_ttl = min(max_ttl, self.explicit_max_ttl or NEVER)
         return min(self.period or self.ttl or default, max_ttl), max_ttl
 
     def updated(self, given: Parameters) -> Role:
@@ -201,7 +201,7 @@ class Role:
             "secret_id_ttl": round(self.secret_id_ttl),
             "token_bound_cidrs": [],
             "token_explicit_max_ttl": round(self.explicit_max_ttl),
-            "token_max_ttl": round(self.max_ttl) if self.max_ttl != _NEVER else 0,
+            "token_max_ttl": round(self.max_ttl) if self.max_ttl != NEVER else 0,
             "token_no_default_policy": self.no_default_policy,
             "token_num_uses": self.token_uses,
             "token_period": round(self.period),

@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl
 #: Begins each message that rejects what the real server does and the in-memory one does not.
 UNSUPPORTED: Final = "the in-memory Vault does not support"
 _REMEDY: Final = "test it with the fixture real_vault"
+#: The refusal of a method.
+UNSUPPORTED_METHOD: Final = f"unsupported operation: {UNSUPPORTED} this method here; {_REMEDY}"
 #: What Go reads as true.
-_TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
+TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
 _METHODS: Final = ("GET", "HEAD", "LIST", "POST", "PATCH", "DELETE")
 _CAPABILITIES: Final = {
     "GET": "read",
@@ -58,7 +60,7 @@ class Request:
         plain, _, text = path.partition("?")
         query = dict(parse_qsl(text))
         method = "POST" if method == "PUT" else method
-        if method == "GET" and query.pop("list", "") in _TRUE:
+        if method == "GET" and query.pop("list", "") in TRUE:
             method = "LIST"
         if method not in _METHODS:
             raise ErrorResponse(405, unsupported=f"{UNSUPPORTED} the method {method}; {_REMEDY}")
@@ -153,24 +155,29 @@ def list_response(keys: list[str]) -> ServerResponse:
     return data_response({"keys": keys})
 
 
+def frame_error(message: str) -> str:
+    """Return *message* as the server lists one error."""
+    return f"1 error occurred:\n\t* {message}\n\n"
+
+
 def internal_error(message: str) -> ErrorResponse:
     """Return the error of status 500 that the server uses for some invalid requests."""
-    return ErrorResponse(500, f"1 error occurred:\n\t* {message}\n\n")
+    return ErrorResponse(500, frame_error(message))
 
 
 def unsupported_operation() -> ErrorResponse:
     """Return the error for a method that a path does not support."""
     return ErrorResponse(
         405,
-        "1 error occurred:\n\t* unsupported operation\n\n",
-        unsupported=f"unsupported operation: {UNSUPPORTED} this method here; {_REMEDY}",
+        frame_error("unsupported operation"),
+        unsupported=UNSUPPORTED_METHOD,
     )
 
 
 def unsupported_path() -> ErrorResponse:
     """Return the error for a path that an engine does not have."""
     message = f"unsupported path: {UNSUPPORTED} it; {_REMEDY}"
-    return ErrorResponse(404, "1 error occurred:\n\t* unsupported path\n\n", unsupported=message)
+    return ErrorResponse(404, frame_error("unsupported path"), unsupported=message)
 
 
 def unsupported_route(request: Request) -> ErrorResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.http import ErrorResponse, internal_error
+from app_integration.testing.http import ErrorResponse, frame_error
 from app_integration.testing.parameters import Parameters, go_type, show_seconds, to_text
 
 DEFAULT_MAX_VERSIONS: Final = 10  # the default of the real server
@@ -173,8 +173,7 @@ def check_values(metadata: Mapping[str, str | None]) -> dict[str, str]:
 
 def internal_metadata_error(message: str) -> ErrorResponse:
     """Return the error for invalid custom metadata."""
-    framed = internal_error(f"{_INVALID} {message}").response.body["errors"]
-    return ErrorResponse(400, *framed)
+    return ErrorResponse(400, frame_error(f"{_INVALID} {message}"))
 
 
 def _length(what: str, size: int, limits: str) -> str:

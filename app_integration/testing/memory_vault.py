@@ -90,11 +90,11 @@ class MemoryVault:
     @property
     def authorise(self) -> Authorise:
         """Return what decides on each request with a valid token."""
-        return self._router.authorise
+        return self._router.system.authorise
 
     @authorise.setter
     def authorise(self, authorise: Authorise) -> None:
-        self._router.authorise = authorise
+        self._router.system.authorise = authorise
 
     def fault(
         self, fault: Fault, path: str = "", *, times: int | None = None

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from app_integration.testing.http import ErrorResponse, Request, unsupported_parameter
+from app_integration.testing.http import TRUE, ErrorResponse, Request, unsupported_parameter
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,30}")
 _INTEGERS: Final = range(-(2**63), 2**63)
-_TRUE: Final = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE: Final = {"", "0", "f", "F", "FALSE", "false", "False"}
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"(-?)((?:[0-9]{1,20}(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h|d))+)")
@@ -52,11 +51,11 @@ class Parameters:
             return bool(value)
         if value is not None and not isinstance(value, str):
             raise _unconvertible(name, "bool", value)
-        if (value or "") not in _TRUE | _FALSE:
+        if (value or "") not in TRUE | _FALSE:
             raise invalid(
                 name, "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax"
             )
-        return value in _TRUE
+        return value in TRUE
 
     def seconds(self, name: str, *, signed: bool = False, plain: bool = False) -> float:
         """Return a duration in whole seconds.
@@ -119,16 +118,13 @@ class Parameters:
         return {key: to_text(name, each) for key, each in (value or {}).items()}
 
 
-def read(
-    request: Request, *known: str, defaults: Mapping[str, Any] | None = None, prefix: str = ""
-) -> Parameters:
+def read(request: Request, *known: str, defaults: Mapping[str, Any] | None = None) -> Parameters:
     """Return the parameters of *request*.
 
     Args:
         request: The request.
         known: Names of the parameters that are supported.
         defaults: Parameters that are supported with one value only, which the server assumes.
-        prefix: Written before the names in errors, such as ``options.``.
 
     Raises:
         ErrorResponse: If another parameter was sent, which would be ignored.
@@ -141,7 +137,7 @@ def read(
         for name, value in request.parameters.items()
         if name in known or not _is_in_path(name, value, request)
     }
-    return check(values, known, defaults or {}, prefix)
+    return check(values, known, defaults)
 
 
 def check(
@@ -150,7 +146,15 @@ def check(
     defaults: Mapping[str, Any] | None = None,
     prefix: str = "",
 ) -> Parameters:
-    """Return *values* as parameters. See :func:`read`."""
+    """Return *values* as parameters. See :func:`read`.
+
+    Args:
+        values: Their values, by name.
+        known: Names of the parameters that are supported.
+        defaults: Parameters that are supported with one value only.
+        prefix: Written before the names in errors, such as ``options.``.
+
+    """
     supported, fixed = {*known}, defaults or {}
     for name, value in values.items():
         is_default = name in fixed and (value is None or value == fixed[name])

@@ -12,6 +12,8 @@ from app_integration.permissions import Need
 
 #: The policy that allows everything, like the server's own ``root``.
 ROOT = "root"
+#: The policy that tokens have unless they are created without.
+DEFAULT = "default"
 
 
 def needs(scope: Scope, mounts: Mounts = DEFAULT_MOUNTS) -> Iterator[Need]:

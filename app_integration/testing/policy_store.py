@@ -16,9 +16,8 @@ from app_integration.testing.http import (
     unsupported_operation,
 )
 from app_integration.testing.parameters import read
+from app_integration.testing.policies import DEFAULT, ROOT
 
-_ROOT: Final = "root"
-_DEFAULT: Final = "default"
 #: Rules of the policy ``default`` that the SDK relies on.
 _DEFAULT_RULES: Final = "".join(
     f'path "{path}" {{\n    capabilities = ["{capability}"]\n}}\n'
@@ -35,7 +34,7 @@ _DEFAULT_RULES: Final = "".join(
     )
 )
 #: Parameters that are accepted only if they change nothing.
-_DEFAULTS: Final = {
+DEFAULTS: Final = {
     "allow_slashes_in_identity_templates": False,
     "allow_wildcards_in_identity_templates": False,
     "cas_required": False,
@@ -50,7 +49,7 @@ class _Policy:
 
     def describe(self, name: str, key: str) -> dict[str, Any]:
         modified = {"modified": self.modified} if self.modified else {}
-        return {**_DEFAULTS, **modified, "name": name, key: self.text, "version": self.version}
+        return {**DEFAULTS, **modified, "name": name, key: self.text, "version": self.version}
 
 
 class PolicyStore:
@@ -59,7 +58,7 @@ class PolicyStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         now = clock.timestamp()
-        self._policies = {_ROOT: _Policy("", 0, ""), _DEFAULT: _Policy(_DEFAULT_RULES, 1, now)}
+        self._policies = {ROOT: _Policy("", 0, ""), DEFAULT: _Policy(_DEFAULT_RULES, 1, now)}
 
     def handle(self, name: str, request: Request, *, is_old: bool = False) -> ServerResponse:
         """Handle a request for the policy *name*, or for the list if it is "".
@@ -87,7 +86,7 @@ class PolicyStore:
 
     def _list(self, request: Request, *, is_old: bool) -> ServerResponse:
         read(request)
-        names = [*sorted(name for name in self._policies if name != _ROOT), _ROOT]
+        names = [*sorted(name for name in self._policies if name != ROOT), ROOT]
         if is_old:
             return system_response({"keys": names, "policies": names})
         return data_response({"keys": names})
@@ -102,10 +101,10 @@ class PolicyStore:
         return data_response(policy.describe(name, "policy"))
 
     def _write(self, name: str, request: Request) -> ServerResponse:
-        text = read(request, "policy", defaults=_DEFAULTS).text("policy")
+        text = read(request, "policy", defaults=DEFAULTS).text("policy")
         if not text:
             raise ErrorResponse(400, "'policy' parameter not supplied or empty")
-        if name == _ROOT:
+        if name == ROOT:
             raise ErrorResponse(400, 'cannot update "root" policy')
         before = self._policies.get(name)
         version = before.version + 1 if before else 1
@@ -114,8 +113,8 @@ class PolicyStore:
 
     def _delete(self, name: str, request: Request) -> ServerResponse:
         read(request)
-        if name in (_ROOT, _DEFAULT):
-            shown = '"root"' if name == _ROOT else name
+        if name in (ROOT, DEFAULT):
+            shown = '"root"' if name == ROOT else name
             raise ErrorResponse(400, f"cannot delete {shown} policy")
         self._policies.pop(name, None)
         return NO_CONTENT

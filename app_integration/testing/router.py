@@ -58,7 +58,7 @@ class Router:
         self.wrapping = Wrapping(clock)
         self._secrets = MountTable(self._secret_mounts(), self._build_engine)
         self._auth = MountTable(self._auth_mounts(), self._build_method, is_auth=True)
-        self._system = System(
+        self.system = System(
             clock,
             self.tokens,
             self.leases,
@@ -66,17 +66,8 @@ class Router:
             auth=self._auth,
             salt=random(_SALT_BYTES),
             audit_devices=audit_devices,
+            authorise=authorise,
         )
-        self.authorise = authorise or (lambda _policies, _capability, _path: True)
-
-    @property
-    def authorise(self) -> Authorise:
-        """Return what decides on each request with a valid token."""
-        return self._system.authorise
-
-    @authorise.setter
-    def authorise(self, authorise: Authorise) -> None:
-        self._system.authorise = authorise
 
     def route(self, request: Request, ttl: float) -> ServerResponse:
         """Return the response to *request*.
@@ -107,14 +98,14 @@ class Router:
             self.tokens.revoke_used_up(token)
 
     def _allows(self, token: Token, request: Request) -> bool:
-        return self.authorise(token.policies, request.capability, request.path)
+        return self.system.authorise(token.policies, request.capability, request.path)
 
     def _route_open(self, request: Request, ttl: float) -> ServerResponse | None:
         """Return the response to a request that needs no token; None if it needs one."""
         if request.path.startswith("sys/"):
             if request.path.startswith("sys/wrapping/") and request.path != "sys/wrapping/wrap":
                 return self.wrapping.handle(request.below("sys/wrapping"), ttl)
-            return self._system.handle_open(request.below("sys"))
+            return self.system.handle_open(request.below("sys"))
         if request.path.startswith("auth/") and request.path.endswith("/login"):
             path = request.path.removeprefix("auth/").removesuffix("/login")
             found = self._auth.find(path)
@@ -126,7 +117,7 @@ class Router:
         if request.path == "sys/wrapping/wrap":
             return self.wrapping.handle(request.below("sys/wrapping"), ttl)
         if request.path.startswith("sys/"):
-            return self._system.handle(request.below("sys"), token)
+            return self.system.handle(request.below("sys"), token)
         is_auth = request.path.startswith("auth/")
         table, prefix = (self._auth, "auth/") if is_auth else (self._secrets, "")
         found = table.find(request.path.removeprefix(prefix))

@@ -9,10 +9,12 @@ from typing import Any, Final
 from app_integration.testing.clock import Clock
 from app_integration.testing.http import (
     NO_CONTENT,
+    UNSUPPORTED_METHOD,
     ErrorResponse,
     Request,
     ServerResponse,
     data_response,
+    frame_error,
     system_response,
     unsupported_operation,
     unsupported_path,
@@ -20,6 +22,7 @@ from app_integration.testing.http import (
 from app_integration.testing.leases import Leases
 from app_integration.testing.mount_table import MountTable
 from app_integration.testing.parameters import Parameters, read
+from app_integration.testing.policies import ROOT
 from app_integration.testing.policy_store import PolicyStore
 from app_integration.testing.tokens import Token, TokenStore
 
@@ -27,7 +30,6 @@ from app_integration.testing.tokens import Token, TokenStore
 Authorise = Callable[[tuple[str, ...], str, str], bool]
 _VERSION: Final = "2.7.2"  # of the OpenBao that its responses are compared with
 _CAPABILITIES: Final = ("create", "delete", "list", "patch", "read", "sudo", "update")
-_ROOT: Final = "root"
 _NO_DEVICE: Final = (
     "cannot enable audit device via API; use declarative, config-based audit device management"
     " instead"
@@ -54,6 +56,7 @@ class System:
         auth: MountTable,
         salt: bytes,
         audit_devices: Collection[str],
+        authorise: Authorise | None,
     ) -> None:
         self._clock = clock
         self._tokens = tokens
@@ -63,7 +66,7 @@ class System:
         self._salt = salt
         self._audit_devices = audit_devices
         self._policies = PolicyStore(clock)
-        self.authorise: Authorise = lambda _policies, _capability, _path: True
+        self.authorise = authorise or _allow
 
     def handle_open(self, request: Request) -> ServerResponse | None:
         """Handle a request that needs no token; return None if it needs one."""
@@ -79,7 +82,7 @@ class System:
         if request.method not in {"GET", "HEAD"} or (
             request.method == "HEAD" and request.path != "health"
         ):
-            raise ErrorResponse(405, unsupported=unsupported_operation().response.unsupported)
+            raise ErrorResponse(405, unsupported=UNSUPPORTED_METHOD)
         read(request, *(("standbyok", "perfstandbyok") if request.path == "health" else ()))
         return ServerResponse(200, state(), is_plain=True)
 
@@ -157,12 +160,12 @@ class System:
             found = self._tokens.find_accessor(given.text("accessor"))
         if found is None:
             what = "token" if kind == "capabilities" else "accessor"
-            raise ErrorResponse(400, f"1 error occurred:\n\t* invalid {what}\n\n")
+            raise ErrorResponse(400, frame_error(f"invalid {what}"))
         return found
 
     def _granted(self, token: Token, path: str) -> list[str]:
-        if _ROOT in token.policies:
-            return [_ROOT]
+        if ROOT in token.policies:
+            return [ROOT]
         granted = [each for each in _CAPABILITIES if self.authorise(token.policies, each, path)]
         return granted or ["deny"]
 
@@ -190,3 +193,7 @@ class System:
             raise ErrorResponse(400, f'unknown audit backend "{device}/"')
         digest = hmac.digest(self._salt, text.encode(), "sha256").hex()
         return data_response({"hash": f"hmac-sha256:{digest}"})
+
+
+def _allow(_policies: object, _capability: str, _path: str) -> bool:
+    return True

@@ -13,17 +13,17 @@ from app_integration.testing.http import (
     Request,
     ServerResponse,
     data_response,
+    frame_error,
     list_response,
     unsupported_operation,
     unsupported_parameter,
     unsupported_path,
 )
 from app_integration.testing.parameters import Parameters, read
+from app_integration.testing.policies import DEFAULT, ROOT
 from app_integration.testing.token_roles import TokenRole, TokenRoles
-from app_integration.testing.tokens import MAX_TTL, Token, TokenStore
+from app_integration.testing.tokens import MAX_TTL, NEVER, Token, TokenStore
 
-_ROOT: Final = "root"
-_DEFAULT: Final = "default"
 _CREATION: Final = (
     *("id", "policies", "meta", "ttl", "lease", "explicit_max_ttl", "period", "num_uses", "type"),
     *("no_parent", "no_default_policy", "renewable", "display_name", "entity_alias"),
@@ -86,18 +86,18 @@ class TokenApi:
         given = read(request, *_CREATION)
         self._check_creation(given, parent, is_orphan=is_orphan)
         policies = _policies(given, parent, role)
-        times = _times(given, role, is_root=_ROOT in policies)
+        times = _times(given, role, is_root=ROOT in policies)
         name = given.text("display_name")
         token = self._tokens.issue(
             _display_name(name), policies, ttl=times["ttl"], value=given.text("id")
         )
         token.period, token.explicit_max_ttl = times["period"], times["explicit_max_ttl"]
-        if not token.period and token.ttl != float("inf"):
+        if not token.period and token.ttl != NEVER:
             token.max_expires = token.created + (token.explicit_max_ttl or MAX_TTL)
         elif token.explicit_max_ttl:
             token.max_expires = token.created + token.explicit_max_ttl
         is_renewable = given.boolean("renewable", default=True) and (role is None or role.renewable)
-        token.renewable = is_renewable and token.ttl != float("inf")
+        token.renewable = is_renewable and token.ttl != NEVER
         token.metadata = given.pairs("meta") or None
         token.uses = given.integer("num_uses") or (role.uses if role else 0)
         orphan = is_orphan or given.boolean("no_parent") or bool(role and role.orphan)
@@ -124,7 +124,7 @@ class TokenApi:
         if value and self._tokens.find(value):
             raise ErrorResponse(400, "cannot create a token with a duplicate ID")
         wants_root = bool(value) or given.boolean("no_parent") or is_orphan
-        if wants_root and _ROOT not in parent.policies:
+        if wants_root and ROOT not in parent.policies:
             reason = "root or sudo privileges required to specify token id or create orphan token"
             raise ErrorResponse(400, reason)
 
@@ -186,10 +186,7 @@ class TokenApi:
         return NO_CONTENT
 
     def _revoke_accessor(self, request: Request, _: Token) -> ServerResponse:
-        given = read(request, "accessor")
-        if not given.text("accessor"):
-            raise ErrorResponse(400, "1 error occurred:\n\t* missing accessor\n\n")
-        found = self._tokens.find_accessor(given.text("accessor"))
+        found = self._tokens.find_accessor(_require_accessor(read(request, "accessor")))
         if found is None:
             return ServerResponse(200, {"warnings": ["No token found with this accessor"]})
         self._tokens.revoke(found)
@@ -200,12 +197,16 @@ class TokenApi:
         return list_response([token.accessor for token in self._tokens.living()])
 
     def _by_accessor(self, given: Parameters) -> Token:
-        if not given.text("accessor"):
-            raise ErrorResponse(400, "1 error occurred:\n\t* missing accessor\n\n")
-        found = self._tokens.find_accessor(given.text("accessor"))
+        found = self._tokens.find_accessor(_require_accessor(given))
         if found is None:
-            raise ErrorResponse(400, "1 error occurred:\n\t* invalid accessor\n\n")
+            raise ErrorResponse(400, frame_error("invalid accessor"))
         return found
+
+
+def _require_accessor(given: Parameters) -> str:
+    if not given.text("accessor"):
+        raise ErrorResponse(400, frame_error("missing accessor"))
+    return given.text("accessor")
 
 
 def _require_token(given: Parameters) -> str:
@@ -222,11 +223,11 @@ def _policies(given: Parameters, parent: Token, role: TokenRole | None) -> tuple
     if not wanted and not (role and role.allowed_policies):
         return tuple(sorted(names))
     no_default = given.boolean("no_default_policy") or bool(role and role.no_default_policy)
-    if _ROOT not in names and not no_default:
-        names.add(_DEFAULT)
+    if ROOT not in names and not no_default:
+        names.add(DEFAULT)
     if role:
         role.check(names)
-    elif _ROOT not in parent.policies and not names <= {*parent.policies, _DEFAULT}:
+    elif ROOT not in parent.policies and not names <= {*parent.policies, DEFAULT}:
         raise ErrorResponse(400, "child policies must be subset of parent")
     return tuple(sorted(names))
 
@@ -242,8 +243,8 @@ def _times(given: Parameters, role: TokenRole | None, *, is_root: bool) -> dict[
     explicit = found["explicit_max_ttl"] or (role.explicit_max_ttl if role else 0.0)
     ttl = period or found["ttl"] or found["lease"]
     if not ttl:
-        ttl = float("inf") if is_root and not explicit else float(MAX_TTL)
-    if ttl != float("inf") and not period:
+        ttl = NEVER if is_root and not explicit else float(MAX_TTL)
+    if ttl != NEVER and not period:
         ttl = min(ttl, MAX_TTL)
     ttl = min(ttl, explicit) if explicit else ttl
     return {"ttl": ttl, "period": period, "explicit_max_ttl": explicit}

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app_integration.testing.clock import Clock
+from app_integration.testing.http import frame_error
 
-DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
+DENIED: Final = frame_error("permission denied")
 MAX_TTL: Final = 2_764_800  # seconds; the default of the real server's mounts
-_NEVER: Final = float("inf")
+#: Seconds of a TTL, and a time, that never comes.
+NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -73,17 +75,17 @@ class Token:
 
     def seconds_left(self, now: float) -> int:
         """Return the seconds until it expires; 0 for a token that never does."""
-        return 0 if self.expires == _NEVER else round(self.expires - now)
+        return 0 if self.expires == NEVER else round(self.expires - now)
 
     def describe(self, clock: Clock) -> dict[str, Any]:
         """Return the token as a lookup shows it."""
-        expires = self.expires != _NEVER
+        expires = self.expires != NEVER
         period = {"period": round(self.period)} if self.period else {}
         return {
             **period,
             "accessor": self.accessor,
             "creation_time": clock.unix(self.created),
-            "creation_ttl": round(self.ttl) if self.ttl != _NEVER else 0,
+            "creation_ttl": round(self.ttl) if self.ttl != NEVER else 0,
             "display_name": self.name,
             "entity_id": self.entity,
             "expire_time": clock.timestamp(self.expires) if expires else None,
@@ -122,7 +124,7 @@ class TokenStore:
         policies: tuple[str, ...],
         *,
         ttl: float,
-        max_ttl: float = _NEVER,
+        max_ttl: float = NEVER,
         renewable: bool = True,
         value: str = "",
     ) -> Token:

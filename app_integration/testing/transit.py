@@ -22,11 +22,13 @@ from app_integration.testing.http import (
 from app_integration.testing.parameters import Parameters, read
 from app_integration.testing.transit_items import (
     PREFIX,
+    TOO_OLD,
     ItemError,
     batch_status,
     decode,
     parse_batch,
     parse_versioned,
+    requested_version,
     run_batch,
     run_single,
 )
@@ -233,7 +235,7 @@ class Transit:
 
     def _seal(self, key: Key, plaintext: bytes, item: Parameters) -> dict[str, Any]:
         context = _context(key, item)
-        version = _encryption_version(key, item)
+        version = requested_version(key, item, "encryption")
         cipher, nonce = key.cipher(version, context), self._random(_NONCE_SIZE)
         sealed = nonce + cipher.encrypt(nonce, plaintext, _associated_data(item))
         text = base64.b64encode(sealed).decode()
@@ -249,7 +251,7 @@ class Transit:
         if version > key.latest:
             raise ItemError("invalid ciphertext: version is too new")
         if version < key.min_decryption:
-            raise ItemError("ciphertext or signature version is disallowed by policy (too old)")
+            raise ItemError(TOO_OLD)
         cipher = key.cipher(version, context)
         sealed = decode(rest, "invalid ciphertext: could not decode base64")
         if len(sealed) < _NONCE_SIZE:
@@ -281,16 +283,3 @@ def _associated_data(item: Parameters) -> bytes | None:
         return decode(item.text("associated_data")) or None
     except ItemError as error:
         raise ItemError(f"{_NO_AAD} {error}", 500) from None
-
-
-def _encryption_version(key: Key, item: Parameters) -> int:
-    version = item.integer("key_version") or key.latest
-    if version < 0:
-        raise ItemError("requested version for encryption is negative")
-    if version > key.latest:
-        raise ItemError("requested version for encryption is higher than the latest key version")
-    if version < key.min_encryption:
-        raise ItemError(
-            "requested version for encryption is less than the minimum encryption key version"
-        )
-    return version

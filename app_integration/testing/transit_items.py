@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from app_integration.testing.http import ErrorResponse, internal_error
 from app_integration.testing.parameters import Parameters, check, go_type, parse_integer
+from app_integration.testing.transit_keys import Key
 
 PREFIX: Final = "vault:v"
+TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
 _PARSE: Final = "failed to parse batch input:"
 _SUCCESSES: Final = range(200, 600)
 
@@ -157,3 +159,27 @@ def parse_versioned(text: str, what: str, no_prefix: str) -> tuple[int, str]:
         return parse_integer(version or "-"), rest
     except ValueError:
         raise ItemError(f"invalid {what}: version number could not be decoded") from None
+
+
+def requested_version(key: Key, given: Parameters, purpose: str, status: int = 400) -> int:
+    """Return the version of *key* that a request names, or else the latest.
+
+    Args:
+        key: The key.
+        given: The parameters of the request, or of its item.
+        purpose: ``encryption`` or ``signing``, for the error.
+        status: The status of the error.
+
+    Raises:
+        ItemError: If there is no such version, or it is below the minimum.
+
+    """
+    version = given.integer("key_version") or key.latest
+    start = f"requested version for {purpose} is"
+    if version < 0:
+        raise ItemError(f"{start} negative", status)
+    if version > key.latest:
+        raise ItemError(f"{start} higher than the latest key version", status)
+    if version < key.min_encryption:
+        raise ItemError(f"{start} less than the minimum encryption key version", status)
+    return version

@@ -16,10 +16,12 @@ from app_integration.testing.http import (
 from app_integration.testing.parameters import Parameters, read
 from app_integration.testing.transit_items import (
     PREFIX,
+    TOO_OLD,
     ItemError,
     decode,
     parse_batch,
     parse_versioned,
+    requested_version,
     run_batch,
     run_single,
 )
@@ -39,7 +41,6 @@ _SIGN_FIELDS: Final = (
     *("salt_length", "prehashed", "context", "key_version"),
 )
 _VERIFY_FIELDS: Final = (*_SIGN_FIELDS[:-1], "signature", "hmac")
-_TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
 _INPUT: Final = "unable to decode input as base64: illegal base64 data at input byte 0"
 _MAC: Final = "unable to decode verification HMAC as base64: illegal base64 data at input byte 0"
 
@@ -105,7 +106,7 @@ class Signing:
 
         def run(item: Parameters) -> dict[str, Any]:
             data = decode(item.text("input"), _INPUT)
-            version = _signing_version(key, given)
+            version = requested_version(key, given, "signing", 500)
             made = sign(_private(key, version), data, options)
             return {
                 "signature": f"{PREFIX}{version}:{options.encode(made)}",
@@ -187,7 +188,7 @@ def _verify_signature(key: Key, item: Parameters, options: SignatureOptions) -> 
     if version > key.latest:
         raise ItemError("invalid signature: version is too new")
     if version < key.min_decryption:
-        raise ItemError(_TOO_OLD)
+        raise ItemError(TOO_OLD)
     return is_valid(_private(key, version), options.decode(rest), data, options)
 
 
@@ -203,15 +204,3 @@ def _private(key: Key, version: int) -> PrivateKey:
     private = key.versions[version - 1].private
     assert private is not None  # noqa: S101 (callers have checked that the key signs)
     return private
-
-
-def _signing_version(key: Key, given: Parameters) -> int:
-    version = given.integer("key_version") or key.latest
-    if version < 0:
-        raise ItemError("requested version for signing is negative", 500)
-    if version > key.latest:
-        raise ItemError("requested version for signing is higher than the latest key version", 500)
-    if version < key.min_encryption:
-        reason = "requested version for signing is less than the minimum encryption key version"
-        raise ItemError(reason, 500)
-    return version

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call
+from tests.support.servers.api_calls import Call, Compare
 
 pytestmark = pytest.mark.requires("embedded")
 
-Compare = Callable[[list[Call]], list[object]]
 BASE = "auth/<approle>"
 
 

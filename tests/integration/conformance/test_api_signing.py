@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call
+from tests.support.servers.api_calls import Call, Compare
 
 pytestmark = pytest.mark.requires("embedded")
 
-Compare = Callable[[list[Call]], list[object]]
 INPUT = base64.b64encode(b"p").decode()
 DIGEST = base64.b64encode(bytes(32)).decode()
 KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048")

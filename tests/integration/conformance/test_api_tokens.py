@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import ROOT, Call
+from tests.support.servers.api_calls import ROOT, Call, Compare
 
 pytestmark = pytest.mark.requires("embedded")
-
-Compare = Callable[[list[Call]], list[object]]
 
 
 def get(path: str, token: str | None = ROOT) -> Call:

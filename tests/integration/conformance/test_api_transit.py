@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call
+from tests.support.servers.api_calls import Call, Compare
 
 pytestmark = pytest.mark.requires("embedded")
 
-Compare = Callable[[list[Call]], list[object]]
 PLAIN = base64.b64encode(b"p").decode()
 OTHER = base64.b64encode(b"other").decode()
 CIPHERS = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")

@@ -12,13 +12,13 @@ from typing import Any, Final
 import urllib3
 
 from app_integration.testing.dev_server import RealServer
+from app_integration.testing.http import UNSUPPORTED
 from app_integration.testing.memory_vault import MemoryVault
 
 #: Sends (method, path, token, body, wrap TTL) and returns the status and the JSON of the response.
 Exchange = Callable[[str, str, str | None, Any, str | None], tuple[int, Any]]
 ROOT: Final = "<root>"
-#: Part of each message that refuses what only the real server does.
-REFUSAL: Final = "the in-memory Vault does not"
+_TIMEOUT: Final = 10.0  # seconds
 _MOUNTS: Final[Mapping[str, Any]] = {
     "sys/mounts/<kv>": {"type": "kv", "options": {"version": "2"}},
     "sys/mounts/<transit>": {"type": "transit"},
@@ -52,6 +52,10 @@ class Call:
     shared: bool = False
 
 
+#: Sends calls to both servers, and returns what differs.
+Compare = Callable[[list[Call]], list[object]]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The comparable part of one response.
@@ -80,7 +84,7 @@ def memory_exchange(server: MemoryVault) -> Exchange:
 
 def real_exchange(server: RealServer) -> Exchange:
     """Return what sends to *server* over HTTP."""
-    pool = urllib3.PoolManager(retries=False)
+    pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
     def exchange(
         method: str, path: str, token: str | None, body: Any, wrap_ttl: str | None
@@ -123,7 +127,7 @@ def play(calls: Iterable[Call], exchange: Exchange, known: Mapping[str, str]) ->
         status, found = exchange(call.method, path, token, body, wrap_ttl)
         values |= {name: _pick(found, where) for name, where in call.keep.items()}
         body = _comparable(_own(found, values["n"]) if call.shared else found, values)
-        outcomes.append(Outcome(status, body, REFUSAL in str(found)))
+        outcomes.append(Outcome(status, body, UNSUPPORTED in str(found)))
     return outcomes
 
 
@@ -192,9 +196,9 @@ def _comparable(value: Any, values: Mapping[str, str], key: str = "") -> Any:
             for name, inner in value.items()
             if name not in _DROPPED
         }
-        return _without_policy_version(kept)
+        return _mask_key_times(kept)
     if isinstance(value, list):
-        return [_comparable(inner, values, key) for inner in value if REFUSAL not in str(inner)]
+        return [_comparable(inner, values, key) for inner in value if UNSUPPORTED not in str(inner)]
     if key in _TIMED and isinstance(value, int):
         return round(value / 10)
     if key in _VARYING and isinstance(value, str | int):
@@ -204,12 +208,13 @@ def _comparable(value: Any, values: Mapping[str, str], key: str = "") -> Any:
     return _generic(value, values) if isinstance(value, str) else value
 
 
-def _without_policy_version(fields: dict[str, Any]) -> dict[str, Any]:
+def _mask_key_times(fields: dict[str, Any]) -> dict[str, Any]:
     """Return *fields* with the Unix times of key versions made comparable."""
     keys = fields.get("keys")
     if isinstance(keys, dict):
         fields["keys"] = {
-            number: "<int>" if isinstance(time, int) else time for number, time in keys.items()
+            number: "<int>" if isinstance(created, int) else created
+            for number, created in keys.items()
         }
     return fields
 
