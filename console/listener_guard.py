@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from app_integration.errors import Unreachable
 from app_integration.transport.http import RequestSender
@@ -15,6 +15,8 @@ from vault.runtime.listeners import UnexpectedListener
 #: Seconds for which a check counts, because a plan sends hundreds of requests. A login is checked
 #: in any case.
 CHECK_SECONDS: Final = 1.0
+
+_T = TypeVar("_T")
 
 
 class ListenerGuard:
@@ -35,7 +37,7 @@ class ListenerGuard:
         """Return a connection that sends through *sender* and raises Unreachable otherwise."""
         return WrappedSender(sender, self._send)
 
-    def _send(self, send: Callable[[], dict[str, Any]], token: str | None) -> dict[str, Any]:
+    def _send(self, send: Callable[[], _T], token: str | None) -> _T:
         if token is None:
             self._check_listener()
         else:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
 from app_integration.hvac_adapter.errors import hvac_error
 from app_integration.hvac_adapter.released_values import secret_texts
 from app_integration.observability import redaction
@@ -59,15 +59,15 @@ class SessionSender:
         """
         try:
             token = self._session.raw.token()
+        except AuthenticationFailed:
+            return None
         except StrongroomError as error:
             failure = hvac_error(error, "POST", self.base_url)
         else:
             if token is not None:
                 self._registry.add(token)
             return None if token is None else token.reveal()
-        if _is_rejected_login(failure):
-            return None
-        raise failure
+        raise failure  # outside of the block, so that it has no cause
 
     def request(
         self,
@@ -164,10 +164,6 @@ def _token_in(body: bytes | None) -> str:
     except ValueError:
         return ""
     return str(found.get("token", "")) if isinstance(found, dict) else ""
-
-
-def _is_rejected_login(error: Exception) -> bool:
-    return not isinstance(error, requests.exceptions.RequestException | StrongroomError)
 
 
 def _base_url(address: str) -> str:

@@ -112,6 +112,15 @@ class Session:
             self._tokens, self._connection.send_until, self._deadline, self._limits
         )
         self._authorization = Authorization(self._tokens, self._renewer)
+        self._raw = RawRequests(
+            self._connection,
+            self._tokens,
+            self._authorization,
+            self._retry,
+            clock=self._clock,
+            limits=self._limits,
+            mounts=self._mounts,
+        )
 
     @property
     def address(self) -> str:
@@ -186,15 +195,7 @@ class Session:
     @property
     def raw(self) -> RawRequests:
         """Return what sends requests whose responses are not decoded. A fork replaces it."""
-        return RawRequests(
-            self._connection,
-            self._tokens,
-            self._authorization,
-            self._retry,
-            clock=self._clock,
-            limits=self._limits,
-            mounts=self._mounts,
-        )
+        return self._raw
 
     @property
     def mounts(self) -> Mounts:

@@ -169,24 +169,29 @@ def _status_error(
         return None
     try:
         return _failure(method, path, response, _json(response.content) or {}, mounts)
-    except RecursionError:
-        return ServerFault(f"{method} {path}: status {response.status}")
+    except RecursionError:  # in the decoder, or in str() of the server's error messages
+        return _unexpected(method, path)
 
 
 def _outcome(
     method: str, path: str, response: Response, mounts: Mounts
 ) -> dict[str, Any] | StrongroomError:
+    error = _status_error(method, path, response, mounts)
+    if error is not None:
+        return error
     try:
         body = _json(response.content)
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            return _failure(method, path, response, body or {}, mounts)
-    except RecursionError:  # in the decoder, or in str() of the server's error messages
+    except RecursionError:
         body = None
     if body is None or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        return UnexpectedAnswer(
-            f"{method} {path}: this is not the response of a Vault server; check VAULT_ADDR"
-        )
+        return _unexpected(method, path)
     return body
+
+
+def _unexpected(method: str, path: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        f"{method} {path}: this is not the response of a Vault server; check VAULT_ADDR"
+    )
 
 
 def _json(content: bytes) -> dict[str, Any] | None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeVar
 
 from app_integration.transport.http import RequestSender
 from app_integration.transport.raw_call import RawCall, as_raw
 from app_integration.transport.responses import Response
 
-#: Takes a function that sends the request, and the request's token or None for a login; returns
-#: the response.
-Run: TypeAlias = Callable[[Callable[[], dict[str, Any]], str | None], dict[str, Any]]
+_T = TypeVar("_T")
+
+
+class Run(Protocol):
+    """A function that has a request sent."""
+
+    def __call__(self, send: Callable[[], _T], token: str | None, /) -> _T:
+        """Return the response of *send*. The token is None for a login."""
+        ...
 
 
 class WrappedSender:
@@ -41,14 +47,9 @@ class WrappedSender:
 
     def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
         """Send *call* and return its response. *timeout* bounds each attempt."""
-        found: list[Response] = []
-
-        def send() -> dict[str, Any]:
-            found.append(as_raw(self._sender).exchange(call, timeout=timeout, token=token))
-            return {}
-
-        self._run(send, token)
-        return found[-1]
+        return self._run(
+            lambda: as_raw(self._sender).exchange(call, timeout=timeout, token=token), token
+        )
 
     def close(self) -> None:
         """Close the other sender."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,8 +67,9 @@ METHODS_OF: Final[Mapping[str, type]] = {
 Outcomes = Mapping[str, Outcome]
 
 
-def database_state(database: Database) -> State:
-    """Return the settings of a database engine with users of its own."""
+@contextmanager
+def database_state(database: Database) -> Iterator[State]:
+    """Yield the settings of a database engine with users of its own."""
     superuser = database.accounts.superuser
     admin, static = (f"hvac_{secrets.token_hex(4)}" for _ in range(2))
     password = secrets.token_hex(16)
@@ -77,7 +79,7 @@ def database_state(database: Database) -> State:
             ("CREATE ROLE {} LOGIN PASSWORD {}", static),
         ):
             connection.execute(SQL(statement).format(Identifier(name), Literal(password)))
-    return {
+    state = {
         "database_url": (
             "postgresql://{{username}}:{{password}}"
             f"@127.0.0.1:{superuser.port}/postgres?sslmode=disable"
@@ -86,6 +88,12 @@ def database_state(database: Database) -> State:
         "database_password": password,
         "static_user": static,
     }
+    try:
+        yield state
+    finally:
+        with superuser.connect() as connection:
+            for name in (admin, static):
+                connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(name)))
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +104,21 @@ def deployment_database(deployment: Any) -> Database:
 @pytest.fixture(scope="module")
 def plain(deployment_database: Database) -> Outcomes:
     """Return what the calls of a plain client return."""
-    with dev_server() as address:
+    with dev_server() as address, database_state(deployment_database) as state:
         client = hvac.Client(address, token=ROOT_TOKEN)
-        calls = {**CALLS, **system.SEALING}
-        return run_calls(calls, client, database_state(deployment_database))
+        return run_calls({**CALLS, **system.SEALING}, client, state)
 
 
 @pytest.fixture(scope="module")
 def ours(deployment_database: Database) -> Outcomes:
     """Return what the same calls return on a session, on a server of their own."""
     login = StaticToken(Secret(ROOT_TOKEN))
-    with dev_server() as address, Session(address, login) as session:
-        calls = {**CALLS, **system.SEALING}
-        state = database_state(deployment_database)
-        return run_calls(calls, build_hvac_client(session), state)
+    with (
+        dev_server() as address,
+        Session(address, login) as session,
+        database_state(deployment_database) as state,
+    ):
+        return run_calls({**CALLS, **system.SEALING}, build_hvac_client(session), state)
 
 
 @pytest.fixture(scope="module")

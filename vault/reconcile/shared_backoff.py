@@ -11,13 +11,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from app_integration.errors import RateLimited
 from app_integration.transport.http import RequestSender
 from app_integration.transport.wrapped_sender import WrappedSender
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 #: Seconds that one request waits in all before its rejection is raised.
 MAX_WAIT: Final = 900.0
@@ -53,9 +54,12 @@ class SharedBackoff:
 
     def __call__(self, sender: RequestSender) -> WrappedSender:
         """Return a connection that sends through *sender* and shares this backoff."""
-        return WrappedSender(sender, lambda send, _token: self.send_with_backoff(send))
+        return WrappedSender(sender, self._send)
 
-    def send_with_backoff(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _send(self, send: Callable[[], _T], _token: str | None) -> _T:
+        return self.send_with_backoff(send)
+
+    def send_with_backoff(self, send: Callable[[], _T]) -> _T:
         """Return the response of *send*, retried after a wait if the server limits requests.
 
         Raises:

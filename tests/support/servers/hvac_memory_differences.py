@@ -10,7 +10,8 @@ from typing import Final
 
 #: Calls that it refuses, or that need the result of one that it refuses.
 REFUSED: Final = frozenset(
-    """
+    line.strip()
+    for line in """
     sys.enable_secrets_engine kv v1
     kv.v1.create_or_update_secret
     kv.v1.create_or_update_secret PUT
@@ -91,11 +92,12 @@ REFUSED: Final = frozenset(
     sys.read_egp_policy
     sys.list_egp_policies
     sys.delete_egp_policy
-    """.strip().split("\n    ")
+    """.strip().splitlines()
 )
 #: Calls whose result has other fields, or other values in them.
 CHANGED: Final = frozenset(
-    """
+    line.strip()
+    for line in """
     sys.enable_secrets_engine kv
     kv.v2.read_secret_metadata
     sys.enable_secrets_engine transit
@@ -108,7 +110,7 @@ CHANGED: Final = frozenset(
     sys.read_auth_method_tuning
     sys.list_enabled_audit_devices
     sys.calculate_hash
-    """.strip().split("\n    ")
+    """.strip().splitlines()
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
@@ -26,6 +26,8 @@ from app_integration.transport.raw_call import RawCall, as_raw
 from app_integration.transport.responses import HIDDEN_ERROR, Response, redact_body
 from app_integration.transport.wrapped_sender import WrappedSender
 from tests.support.servers.local_server import DRIP, Server, serve
+
+_T = TypeVar("_T")
 
 TOKEN = "hvs.the-token-itself"
 DEADLINE = 1.0  # seconds
@@ -154,7 +156,7 @@ def test_sealed_address_is_passed_over_and_all_sealed_keep_the_response() -> Non
 def test_wrapped_sender_passes_the_call_through_its_function() -> None:
     tokens: list[str | None] = []
 
-    def run(send: Callable[[], dict[str, Any]], token: str | None) -> dict[str, Any]:
+    def run(send: Callable[[], _T], token: str | None) -> _T:
         tokens.append(token)
         return send()
 
