@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from app_integration._internal import fork_safety
 from app_integration.aws.kms import call_kms
@@ -261,30 +261,30 @@ class Client:
             self._key_stores.data_keys = store
             self.ciphers, self._self_contained = {}, {}
 
-    def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""
+    @property
+    def databases(self) -> DatabaseFactory:
+        """Return the factory of engines, pools and Redis clients."""
         with self._lock:
             if self._databases is None:
-                self._databases = self._build_databases()
-        # Outside the lock, because this may send a request for the database's address.
-        return self._databases.create(kind, url, options, **user)
+                from app_integration.database.factory import DatabaseFactory
 
-    def _build_databases(self) -> DatabaseFactory:
-        from app_integration.database.factory import DatabaseFactory
+                self._databases = DatabaseFactory(
+                    lambda: self.session,
+                    lambda name, stale: self.secrets.get(name, force_refresh=stale),
+                    self.settings,
+                    lock=lambda: self._lock,
+                    exit_stack=self._exit_stack,
+                    clock=self.clock,
+                )
+            return self._databases
 
-        return DatabaseFactory(
-            lambda: self.session,
-            lambda name, stale: self.secrets.get(name, force_refresh=stale),
-            self.settings,
-            lock=lambda: self._lock,
-            exit_stack=self._exit_stack,
-            clock=self.clock,
-        )
+    def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
+        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""
+        return self.databases.create(kind, url, options, **user)
 
     def database_engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
         """Return a new engine whose connections use leased users of *role*."""
-        engine: Engine = self.database("engine", url, options, role=role)
-        return engine
+        return cast("Engine", self.database("engine", url, options, role=role))
 
     def close(self) -> None:
         """Close the parts, in the reverse order of their construction."""

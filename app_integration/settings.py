@@ -49,9 +49,7 @@ class Limits:
     negative_ttl: float = 5.0  # seconds for which a missing or denied name is not requested again
     negative_entries: int = 256  # cached missing or denied names
     fetch_threads: int = 8  # threads that fetch for asyncio callers
-    login_retry_base: float = (
-        1.0  # seconds, first backoff after a rejected login; doubles, jittered
-    )
+    login_retry_base: float = 1.0  # seconds, first backoff after a rejected login; doubles
     login_retry_max: float = 30.0  # seconds, longest backoff after a rejected login
     renew_at: float = 0.5  # share of a token's TTL after which it is renewed
     lease_rotate_at: float = 0.6  # share of a lease's TTL after which it is renewed or replaced
@@ -132,6 +130,10 @@ class Settings:
         if self.backend == MEMORY and not self.is_development:
             raise ConfigurationError(
                 f"SECRETS_BACKEND: {MEMORY} is for development only, not for {self.scope}"
+            )
+        if self.backend == MEMORY and (named := [each for each in self.sources if each in SERVERS]):
+            raise ConfigurationError(
+                f"STRONGROOM_SOURCES names {named[0]}, but SECRETS_BACKEND={MEMORY} has no server"
             )
         if "rendered" in self.sources:
             self.require_rendered_file()

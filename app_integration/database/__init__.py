@@ -6,7 +6,7 @@
 :mod:`.external_credentials` a user that is managed elsewhere, read from a secret or a file
 :mod:`.engine`               SQLAlchemy engines that connect with such credentials
 :mod:`.pool`                 psycopg pools that connect with such credentials
-:mod:`.endpoint`             where a database is, for adapters of other libraries
+:mod:`.endpoint`             where a database is, without the user that connects
 :mod:`.redis_pool`           redis-py pools that connect with such credentials
 :mod:`.factory`              engines and pools of one client, which share credentials by role
 ============================ =================================================================

@@ -1,29 +1,13 @@
-"""Where a database is, and the provider of its credentials, for adapters of other libraries."""
+"""Where a database is, without the user that connects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from app_integration.database.credentials import CredentialProvider
 from app_integration.errors import ConfigurationError
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A database, and the provider of the credentials for its connections.
-
-    Attributes:
-        provider: Provides username and password at each physical connect.
-        parameters: The keyword arguments for ``psycopg.connect`` without user and password.
-
-    """
-
-    provider: CredentialProvider
-    parameters: dict[str, Any] = field(repr=False)
 
 
 def parse_url(url: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 
 _REDIS_SCHEMES: Final = ("redis", "rediss")
+_REDIS_EXAMPLE: Final = "redis://:PASSWORD@HOST:6379/0"
+_EXAMPLE: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
 class ExternalCredentials(CredentialProvider):
@@ -77,11 +79,13 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
     def read(stale: bool) -> Credentials:
         parts = urlsplit(get(stale) + "")  # the characters: str() of a Secret is redacted
         # A password alone is that of the user "default" of Redis.
-        username = parts.username or ("default" if parts.scheme in _REDIS_SCHEMES else None)
+        is_redis = parts.scheme in _REDIS_SCHEMES
+        username = parts.username or ("default" if is_redis else None)
         if not username or parts.password is None:
+            example = _REDIS_EXAMPLE if is_redis else _EXAMPLE
             raise ConfigurationError(
                 f"the secret {name} is not a URL with a username and a password; store one such as "
-                "postgresql://USER:PASSWORD@HOST/DATABASE"
+                f"{example}"
             )
         return Credentials(unquote(username), Secret(unquote(parts.password)))
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from app_integration.database.endpoint import Endpoint
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
     from app_integration.session.session import Session
     from app_integration.settings import Settings
@@ -61,7 +60,7 @@ class CredentialSource:
         names = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
         if len(names) > 1:
             raise ConfigurationError(
-                f"database connections take only one of {' and '.join(names)}; pass one of them"
+                f"connections take only one of {' and '.join(names)}; pass one of them"
             )
 
     @property
@@ -105,7 +104,7 @@ class DatabaseFactory:
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
     def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
-        """Return a new engine, pool or Redis client, or an endpoint for other libraries.
+        """Return a new engine, pool or Redis client.
 
         Args:
             kind: A key of :data:`BUILDERS`.
@@ -120,11 +119,33 @@ class DatabaseFactory:
         """
         credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
         provider = self._get_provider(credential_source)
-        url = url or self._secret(credential_source.url_secret, False)
-        opened = BUILDERS[kind](provider, url, options)
+        opened = BUILDERS[kind](provider, url or self._get_url(credential_source), options)
         if kind in _CLOSE_METHODS:
             self._exit_stack.callback(getattr(opened, _CLOSE_METHODS[kind]))
         return opened
+
+    def find_provider(self, **source: Any) -> CredentialProvider:
+        """Return the provider of credentials, for adapters of other libraries.
+
+        Args:
+            source: The fields of :class:`CredentialSource`.
+
+        """
+        return self._get_provider(CredentialSource(**source))
+
+    def find_parameters(self, **source: Any) -> dict[str, Any]:
+        """Return what the URL of the database says for libpq, without user and password.
+
+        Args:
+            source: The fields of :class:`CredentialSource`.
+
+        """
+        from app_integration.database.endpoint import parse_url
+
+        return parse_url(self._get_url(CredentialSource(**source)))
+
+    def _get_url(self, source: CredentialSource) -> Any:
+        return self._secret(source.url_secret, False)
 
     def _get_provider(self, source: CredentialSource) -> CredentialProvider:
         """Return the one provider of *source*: engines and pools of a role share its lease."""
@@ -155,8 +176,9 @@ class DatabaseFactory:
         """Return the secret with the only user of a backend that leases none."""
         if source.role is not None:
             backend = UNLEASED[self._settings.backend]
+            kind = "Redis" if source.is_redis else "database"
             raise ConfigurationError(
-                f"database role {source.role!r}: {backend} leases no users; name a secret with a"
+                f"{kind} role {source.role!r}: {backend} leases no users; name a secret with a"
                 " URL, with secret=, or leave both out"
             )
         return source.url_secret
@@ -193,12 +215,6 @@ def _async_pool(
     return AsyncLeasedPool(provider, url, **options)
 
 
-def _endpoint(provider: CredentialProvider, url: str, _options: Mapping[str, Any]) -> Endpoint:
-    from app_integration.database.endpoint import Endpoint, parse_url
-
-    return Endpoint(provider, parse_url(url))
-
-
 def _redis(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> Redis:
     from redis import Redis
 
@@ -221,7 +237,6 @@ BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]],
     "async engine": _async_engine,
     "pool": _pool,
     "async pool": _async_pool,
-    "endpoint": _endpoint,
     "redis": _redis,
     "async redis": _async_redis,
 }

@@ -36,6 +36,7 @@ class KeyServices:
         self._settings = settings
         self._post = post
         self._call_kms = call_kms
+        self._memory: dict[str, KeyService] = {}
 
     def open(self, key: str, scope: Scope | None = None, backend: str | None = None) -> KeyService:
         """Return the service that wraps data keys under a key of the service.
@@ -55,9 +56,7 @@ class KeyServices:
 
         chosen, name = backend or self._settings.backend, self._name(key, scope)
         if chosen == MEMORY:
-            from app_integration.encryption.keys.services.memory import MemoryKeyService
-
-            return MemoryKeyService(name)
+            return self._open_memory(name)
         services = dict(self._open_all(name))
         if chosen not in services:
             raise ConfigurationError(
@@ -76,6 +75,14 @@ class KeyServices:
 
         settings = self._settings
         return Transit(self._post, self._name(key), settings.limits, settings.mounts)
+
+    def _open_memory(self, name: str) -> KeyService:
+        """Return the one service of *name*, which warns once."""
+        from app_integration.encryption.keys.services.memory import MemoryKeyService
+
+        if name not in self._memory:
+            self._memory[name] = MemoryKeyService(name)
+        return self._memory[name]
 
     def _name(self, key: str, scope: Scope | None = None) -> str:
         return (scope or self._settings.scope).key(key)

@@ -84,6 +84,17 @@ def test_other_environments_than_dev_refuse_it(variables: dict[str, str], enviro
         from_environment({**variables, "ENVIRONMENT": environment})
 
 
+@pytest.mark.parametrize("sources", ["aws", "vault,dotenv"])
+def test_source_with_a_server_contradicts_it(variables: dict[str, str], sources: str) -> None:
+    named = {
+        "STRONGROOM_SOURCES": sources,
+        "VAULT_ADDR": "https://vault",
+        "AWS_REGION": "eu-west-1",
+    }
+    with pytest.raises(ConfigurationError, match=r"STRONGROOM_SOURCES names (aws|vault), but"):
+        from_environment({**variables, **named})
+
+
 @pytest.mark.parametrize("kind", ["text", "keyring"])
 def test_value_is_decrypted_by_another_process(
     tmp_path: Path, client: OpenClient, kind: str
@@ -173,6 +184,23 @@ def test_what_needs_a_server_says_so(client: OpenClient) -> None:
         _ = client().session
     with pytest.raises(ConfigurationError, match="SECRETS_BACKEND=memory leases no users"):
         client().database_engine("readonly", None)
+
+
+def test_files_of_one_key_warn_once(
+    tmp_path: Path, client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "plain").write_bytes(b"sand")
+    files = client().files("pii")
+    for at in range(3):
+        files.encrypt_file(tmp_path / "plain", tmp_path / f"sealed-{at}")
+    assert len([each for each in caplog.records if each.levelname == "WARNING"]) == 1
+
+
+def test_redis_url_without_a_password_names_one_with(client: OpenClient, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REDIS_URL=redis://127.0.0.1:1/0\n")
+    redis = client().database("redis", None, {})
+    with pytest.raises(ConfigurationError, match=r"such as redis://:PASSWORD@HOST:6379/0"):
+        redis.ping()
 
 
 def test_engine_uses_the_user_of_the_url(client: OpenClient) -> None:

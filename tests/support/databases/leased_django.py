@@ -42,7 +42,8 @@ def leased_database(**settings: Any) -> Iterator[Any]:
 def get_users() -> LeasedCredentials:
     """Return the credentials of the service's default role, which the default client shares."""
     client = default_client.get_default_client()
-    users: LeasedCredentials = client.database("endpoint", "postgresql://", {}).provider
+    users = client.databases.find_provider()
+    assert isinstance(users, LeasedCredentials)
     return users
 
 

@@ -57,31 +57,38 @@ def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     client.close()
 
 
-def test_endpoint_has_the_parameters_of_the_url_and_the_shared_provider(tmp_path: Path) -> None:
+def test_parameters_are_those_of_the_url_and_the_provider_is_shared(tmp_path: Path) -> None:
     file = tmp_path / "user.json"
     write_private(file, '{"username": "ada", "password": "invented-password"}')
-    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
     url = "postgresql+psycopg://bob:other@127.0.0.1:5433/shop?sslmode=require"
-    first = client.database("endpoint", url, {}, credentials=file)
-    second = client.database("endpoint", "postgresql://", {}, credentials=file)
-    assert first.parameters == {
+    databases = databases_with(url)
+    assert databases.find_parameters() == {
         "host": "127.0.0.1",
         "port": "5433",
         "dbname": "shop",
         "sslmode": "require",
     }
-    assert second.parameters == {}
-    assert first.provider is second.provider
-    assert first.provider.current().username == "ada"
-    client.close()
+    provider = databases.find_provider(credentials=file)
+    assert provider is databases.find_provider(credentials=file)
+    assert provider.current().username == "ada"
+
+
+def databases_with(url: str) -> DatabaseFactory:
+    """Return a factory whose secrets all are *url*, and which has no server."""
+    return DatabaseFactory(
+        pytest.fail,
+        lambda _name, _stale: Secret(url),
+        Settings(Scope("shop", Environment.PROD), "https://vault"),
+        lock=nullcontext,
+        exit_stack=ExitStack(),
+        clock=lambda: 0.0,
+    )
 
 
 def test_url_that_cannot_be_read_is_not_shown() -> None:
-    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
     with pytest.raises(ConfigurationError, match="percent-encode") as caught:
-        client.database("endpoint", "postgresql://u:p%zz@h/db", {}, secret="x")
+        databases_with("postgresql://u:p%zz@h/db").find_parameters()
     assert caught.value.__context__ is None
-    client.close()
 
 
 class RecordedPaths:

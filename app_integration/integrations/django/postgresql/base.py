@@ -7,7 +7,7 @@ transaction or a cursor is open on it.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -20,7 +20,6 @@ from app_integration import default_client
 from app_integration._internal import fork_safety
 from app_integration.client import Client
 from app_integration.database.credentials import CredentialProvider, Credentials
-from app_integration.database.endpoint import Endpoint
 from app_integration.integrations.django.postgresql import database_options
 from app_integration.integrations.django.postgresql.client import LeasedDatabaseClient
 from app_integration.integrations.django.postgresql.creation import LeasedDatabaseCreation
@@ -81,7 +80,9 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
 
         """
         if not database_options.has_place(self.settings_dict):
-            parameters = self._find_endpoint(None).parameters
+            databases = default_client.get_default_client().databases
+            source = database_options.credential_source(self.settings_dict)
+            parameters = databases.find_parameters(**source)
             # A new dict, because the threads share Django's.
             self.settings_dict = database_options.add_place(self.settings_dict, parameters)
 
@@ -101,7 +102,9 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             StrongroomError: If no user can be leased.
 
         """
-        provider, connect = self._find_endpoint(_NO_PARAMETERS).provider, super().get_new_connection
+        source = database_options.credential_source(self.settings_dict)
+        provider = default_client.get_default_client().databases.find_provider(**source)
+        connect = super().get_new_connection
 
         def open_(credentials: Credentials) -> Any:
             return connect({**conn_params, **credentials.parameters()})
@@ -163,13 +166,6 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             and self.connection.info.transaction_status in _REPLACEABLE
         )
 
-    def _find_endpoint(self, url: str | None) -> Endpoint:
-        """Return the endpoint of the current client, with the parameters of *url*."""
-        source = database_options.credential_source(self.settings_dict)
-        client = default_client.get_default_client()
-        endpoint: Endpoint = client.database("endpoint", url, {}, **source)
-        return endpoint
-
     def _has_pool(self) -> bool:
         return self.alias != NO_DB_ALIAS and bool(self.settings_dict["OPTIONS"].get("pool"))
 
@@ -191,8 +187,9 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         return client.database("pool", _NO_PARAMETERS, own, **source)
 
 
+@cache
 def _check_all() -> None:
-    """Check all databases with this backend at the first, which Django opens when it starts."""
+    """Check all databases with this backend, once: Django opens the first when it starts."""
     for alias, settings in connections.settings.items():
         if settings["ENGINE"] == database_options.ENGINE:
             database_options.check_settings(alias, settings)
