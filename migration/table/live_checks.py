@@ -34,8 +34,8 @@ _KEY_TYPES: Final = frozenset(
         *("text", "character varying", "citext", *TIMES),
     }
 )
-#: Those of them whose values a token can be bound to.
-_BOUND_TYPES: Final = _KEY_TYPES - {"numeric", *TIMES}
+#: Those of them whose values no token can be bound to.
+_UNBOUND_TYPES: Final = frozenset({"numeric", *TIMES})
 #: Type of the columns of tokens and index values.
 _BYTES: Final = "bytea"
 _TABLES: Final = ("r", "p")  # in pg_class.relkind: tables, and partitioned ones
@@ -100,16 +100,24 @@ def _list_contexts(plan: MigrationPlan, live: LiveTable) -> list[str]:
 
 def _find_bound_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
     """Yield the columns to which tokens are bound, and of whose types no context can be."""
-    new = () if plan.is_decrypting else (plan.context or live.key,)
-    encrypted = (each.encrypted for each in plan.columns.values() if each.encrypted is not None)
-    old = (live.key if each.context is None else each.context for each in encrypted)
-    for name in dict.fromkeys(chain(*new, *old)):
+    expected = join_names(sorted(_KEY_TYPES - _UNBOUND_TYPES))
+    for name in dict.fromkeys(_bound_columns(plan, live)):
         column = live.columns.get(name)
-        if column is not None and column.base_type in _KEY_TYPES - _BOUND_TYPES:
+        if column is not None and column.base_type in _UNBOUND_TYPES:
             yield (
-                f"{name} is {column.type}, to which no token can be bound (expected"
-                f" {join_names(sorted(_BOUND_TYPES))})"
+                f"{name} is {column.type}, to which no token can be bound (expected {expected});"
+                " name another context, or give the table such a key"
             )
+
+
+def _bound_columns(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
+    """Yield the columns to which tokens are bound: new ones, unless it decrypts, and old ones."""
+    if not plan.is_decrypting:
+        yield from plan.context or live.key
+    for column in plan.columns.values():
+        if column.encrypted is not None:
+            context = column.encrypted.context
+            yield from live.key if context is None else context
 
 
 def _find_table_problems(plan: MigrationPlan, live: LiveTable) -> Iterator[str]:
