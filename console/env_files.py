@@ -75,21 +75,34 @@ class EnvFiles:
             StrongroomError: If the import fails. See :mod:`vault.dotenv.import_`.
 
         """
+        with self.open_target(deliver) as target:
+            dotenv_import.run(plan, target, self.show)
+
+    @contextmanager
+    def open_target(
+        self, deliver: Callable[[], None] = lambda: None
+    ) -> Iterator[dotenv_import.ImportTarget]:
+        """Yield the declaration of the service, and the server with an operator's session.
+
+        Args:
+            deliver: Called before a file is replaced.
+
+        """
         repository = operate.repository()
-        service_file = repository.declaration / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
-        owner = Owner.of(operate.load_declaration().environment(env))
         with (
             open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
-            apply = partial(
-                environment_plan.apply_declaration, operator, env, self._root, self._print
+            yield dotenv_import.ImportTarget(
+                repository.declaration / "services" / f"{self._scope.service}.yaml",
+                operator,
+                partial(environment_plan.apply_declaration, operator, env, self._root, self.show),
+                read,
+                Owner.of(operate.load_declaration().environment(env)),
+                repository.check,
+                deliver,
             )
-            target = dotenv_import.ImportTarget(
-                service_file, operator, apply, read, owner, repository.check, deliver
-            )
-            dotenv_import.run(plan, target, self._print)
 
     def finish_import(self, file: Path) -> None:
         """Delete the backup that the import of *file* made.
@@ -106,7 +119,7 @@ class EnvFiles:
         """
         declared = declared_variables(operate.load_declaration(), self._scope)
         with self.reader() as read:
-            swap.finish(file, declared, read, self._print, self._provided())
+            swap.finish(file, declared, read, self.show, self._provided())
 
     def export(self, path: Path, reason: str) -> None:
         """Write the current values to a private file, and record the export.
@@ -125,9 +138,9 @@ class EnvFiles:
             exported = dotenv_export.export(
                 declaration, self._scope, read=read, audit=audit, path=path, reason=reason
             )
-        self._print(f"wrote {len(exported.secrets)} secrets and the settings to {exported.path}")
+        self.show(f"wrote {len(exported.secrets)} secrets and the settings to {exported.path}")
         for name in exported.missing:
-            self._print(f"{name} has no value")
+            self.show(f"{name} has no value")
 
     @contextmanager
     def reader(self) -> Iterator[ReadSecret]:
@@ -186,7 +199,8 @@ class EnvFiles:
             console=self._console,
         )
 
-    def _print(self, line: str) -> None:
+    def show(self, line: str) -> None:
+        """Print *line*."""
         self._console.print(escape(line), highlight=False)
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,17 +13,13 @@ from rich.console import Console
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from console import environment_plan, operate
+from console import operate
 from console.env_files import EnvFiles
-from console.escapes import say
-from console.operator_session import open_operator_session
 from console.options import AsJson, CopyDryRun, Env, Replace, Root, Service, Yes
 from vault.adoption import kv_copy, kv_entry
 from vault.adoption.kv_copy import KvCopy, State
 from vault.adoption.kv_entry import EntryField
 from vault.dotenv.import_ import ImportTarget
-from vault.reconcile.credentials import APPLY_ROLE
-from vault.reconcile.resources.ownership import Owner
 
 CHANGES: Final = 2
 
@@ -42,51 +35,6 @@ class _Options:
     yes: bool
     dry_run: bool
     as_json: bool
-
-
-class KvAdoption:
-    """Adoption of KV entries by one service in one environment."""
-
-    def __init__(self, scope: Scope, root: Path, show: Callable[[str], None]) -> None:
-        """Create it. Nothing is read.
-
-        Args:
-            scope: Service and environment.
-            root: Folder of the local deployment.
-            show: Receives each line of progress.
-
-        """
-        self._scope = scope
-        self._root = root
-        self._show = show
-
-    @contextmanager
-    def open(self) -> Iterator[ImportTarget]:
-        """Yield the declaration and the server."""
-        repository, env = operate.repository(), str(self._scope.environment)
-        reader = EnvFiles(self._scope.service, env, self._root, out).reader
-        with open_operator_session(env, self._root, APPLY_ROLE) as operator, reader() as read:
-            yield ImportTarget(
-                repository.declaration / "services" / f"{self._scope.service}.yaml",
-                operator,
-                partial(environment_plan.apply_declaration, operator, env, self._root, self._show),
-                read,
-                Owner.of(operate.load_declaration().environment(env)),
-                repository.check,
-            )
-
-    def plan(self, target: ImportTarget, source: EntryField, name: str) -> KvCopy:
-        """Read the entry, and compare its value with what the secret has.
-
-        Raises:
-            StrongroomError: If it cannot be adopted. Nothing was changed.
-
-        """
-        declared = kv_copy.check_declared(operate.load_declaration(), self._scope, name)
-        found = kv_entry.read(target.session, source)
-        return kv_copy.plan(
-            target.session, target.owner, self._scope, name, source, found, is_declared=declared
-        )
 
 
 def adopt_kv(
@@ -109,13 +57,17 @@ def adopt_kv(
     The value is read back as the service. After a failure or a kill, run the command again.
     """
     options = _Options(name, replace, yes, dry_run, as_json)
-    show = _show_nothing if as_json else partial(say, out)
     source = EntryField.parse(entry)
     scope = Scope(service, names.parse_environment(env))
-    adoption, secret = KvAdoption(scope, root, show), kv_copy.choose_name(source, name)
-    kv_copy.check_declared(operate.load_declaration(), scope, secret)
-    with adoption.open() as target:
-        _run(adoption.plan(target, source, secret), target, options, show)
+    secret = kv_copy.choose_name(source, name)
+    is_declared = kv_copy.check_declared(operate.load_declaration(), scope, secret)
+    files = EnvFiles(service, env, root, Console(quiet=True) if as_json else out)
+    with files.open_target() as target:
+        found = kv_entry.read(target.session, source)
+        copy = kv_copy.plan(
+            target.session, target.owner, scope, secret, source, found, is_declared=is_declared
+        )
+        _run(copy, target, options, files.show)
 
 
 def _run(
@@ -177,7 +129,3 @@ def _document(copy: KvCopy, *, is_written: bool) -> dict[str, Any]:
         "state": written[copy.state] if is_written else str(copy.state),
         "note": copy.found.note or "",
     }
-
-
-def _show_nothing(line: str) -> None:
-    del line

@@ -14,7 +14,7 @@ from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
 from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
-from vault.reconcile.desired.redis_users import leased_roles
+from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind

@@ -14,7 +14,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.sources.parallel import read_all
 from vault.declare.declaration import Declaration
-from vault.reconcile.desired.redis_users import leased_roles
+from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.server_time import parse_time
 
 #: Leases of a role that are looked up, because each costs a request.

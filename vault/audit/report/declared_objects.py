@@ -9,7 +9,7 @@ from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
-from vault.declare.schema.model import DEFAULT_ROLE
+from vault.declare.schema.model import role_suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def _objects(declaration: Declaration, scope: Scope) -> Iterator[DeclaredObject]
     for name in service.keys:
         yield declared("transit", scope.key(name), "key", name)
     for name in service.database.roles if service.database is not None else ():
-        role = scope.database_role(None if name == DEFAULT_ROLE else name)
+        role = scope.database_role(role_suffix(name))
         yield declared("database", role, "database-role", name)
     for name in service.redis.roles if service.redis is not None else ():
-        role = scope.redis_role(None if name == DEFAULT_ROLE else name)
+        role = scope.redis_role(role_suffix(name))
         yield declared("database", role, "database-role", role.removeprefix(f"{scope}-"))

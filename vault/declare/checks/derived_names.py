@@ -20,7 +20,7 @@ from app_integration.names import Environment, Scope
 from vault.declare.checks.service import Data, section
 from vault.declare.errors import Loc, format_location
 from vault.declare.schema.field_types import is_loopback
-from vault.declare.schema.model import DEFAULT_ROLE
+from vault.declare.schema.model import role_suffix
 
 #: Policies of people and of the server: ``control`` in ``group`` would be ``control-group``.
 RESERVED: Final = frozenset({"developer", "default", "root", "control-group", "response-wrapping"})
@@ -190,7 +190,7 @@ def _role_claims(scope: Scope, service: Data) -> Iterator[Claim]:
     """Yield the names of the roles that lease users."""
     for key, derive in (("database", scope.database_role), ("redis", scope.redis_role)):
         for role in section(service, key, "roles"):
-            if name := _derive(derive, None if role == DEFAULT_ROLE else role):
+            if name := _derive(derive, role_suffix(role)):
                 yield _in_service("database role", name, scope, (key, "roles", role))
 
 

@@ -68,6 +68,11 @@ DEFAULT_PYTHON = ".venv/bin/python"
 DEFAULT_ROLE = "default"
 
 
+def role_suffix(name: str) -> str | None:
+    """Return what the name of a role on the server ends with; None for the default role."""
+    return None if name == DEFAULT_ROLE else name
+
+
 class Config(Section):
     """File that the agent delivers to the service."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import READONLY, Database, DatabaseRole, SharedDatabase
-from vault.declare.schema.model import DEFAULT_ROLE
+from vault.declare.schema.model import role_suffix
 from vault.reconcile.desired import people, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
@@ -99,4 +99,4 @@ def _grant(role: str, owner: Scope) -> Grant:
 
 
 def _role_name(scope: Scope, name: str) -> str:
-    return scope.database_role(None if name == DEFAULT_ROLE else name)
+    return scope.database_role(role_suffix(name))

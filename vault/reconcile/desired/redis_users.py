@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.database import DatabaseRole as DeclaredRole
-from vault.declare.schema.model import DEFAULT_ROLE
+from vault.declare.schema.model import role_suffix
 from vault.declare.schema.redis import RedisRole
 from vault.reconcile.desired import people
-from vault.reconcile.desired.databases import database_roles
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseRole
@@ -19,16 +17,11 @@ from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.redis import RedisConnection
 
 
-def leased_roles(declaration: Declaration, scope: Scope) -> dict[str, DeclaredRole]:
-    """Return all roles that lease users for the service: the name on the server → the role."""
-    return {**database_roles(declaration, scope), **redis_roles(declaration, scope)}
-
-
 def redis_roles(declaration: Declaration, scope: Scope) -> dict[str, RedisRole]:
     """Return the service's Redis roles: the name on the server → the declared role."""
     redis = declaration.service(scope.service).redis
     roles = redis.roles.items() if redis else ()
-    return {scope.redis_role(None if name == DEFAULT_ROLE else name): role for name, role in roles}
+    return {scope.redis_role(role_suffix(name)): role for name, role in roles}
 
 
 def resources(
