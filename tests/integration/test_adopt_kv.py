@@ -90,16 +90,22 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         patch.delenv("VAULT_ADDR", raising=False)
         for name, port in Ports(*free_ports(6)).by_name().items():
             patch.setenv(setting(name), str(port))
-        operate.local_deployment(root).up(no_progress)
-        with operate.local_deployment(root).operator() as operator:
-            for mount, version in (("team-v1", "1"), ("kv/two", "2")):
-                body = {"type": "kv", "options": {"version": version}}
-                operator.post(f"sys/mounts/{mount}", body)
-            for path, fields in ENTRIES.items():
-                operator.post(path, {"data": fields} if "/data/" in path else fields)
-            operator.delete("kv/two/data/gone")
-            yield Team(root, declaration / "services" / f"{SERVICE}.yaml", operator)
-        operate.local_deployment(root).reset()
+        try:
+            operate.local_deployment(root).up(no_progress)
+            with operate.local_deployment(root).operator() as operator:
+                write_entries(operator)
+                yield Team(root, declaration / "services" / f"{SERVICE}.yaml", operator)
+        finally:
+            operate.local_deployment(root).reset()
+
+
+def write_entries(operator: Session) -> None:
+    """Write the entries of the other team, in mounts of both versions."""
+    for mount, version in (("team-v1", "1"), ("kv/two", "2")):
+        operator.post(f"sys/mounts/{mount}", {"type": "kv", "options": {"version": version}})
+    for path, fields in ENTRIES.items():
+        operator.post(path, {"data": fields} if "/data/" in path else fields)
+    operator.delete("kv/two/data/gone")
 
 
 def run(team: Team, command: CommandLine, entry: str, *options: str) -> tuple[int, str]:

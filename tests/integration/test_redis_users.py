@@ -252,7 +252,7 @@ def test_url_that_cannot_be_read_is_not_shown(users: LeasedCredentials, secret: 
     assert caught.value.__context__ is None
 
 
-def test_pool_works_in_a_child_that_was_forked_while_a_thread_held_its_lock(
+def test_reset_after_a_fork_replaces_a_lock_that_a_thread_of_the_parent_held(
     site: RedisSite, users: LeasedCredentials
 ) -> None:
     pool, held, end = LeasedRedisPool(users, site.url), threading.Event(), threading.Event()
@@ -264,12 +264,14 @@ def test_pool_works_in_a_child_that_was_forked_while_a_thread_held_its_lock(
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert held.wait(30)
-    pool.reset_after_fork()  # which a child does first
-    assert pool._lock.acquire(timeout=5)
-    pool._lock.release()
-    end.set()
-    thread.join()
+    try:
+        assert held.wait(30)
+        pool.reset_after_fork()
+        assert pool._lock.acquire(timeout=5)
+        pool._lock.release()
+    finally:
+        end.set()
+        thread.join()
 
 
 def test_cache_of_the_library_is_refused(site: RedisSite, users: LeasedCredentials) -> None:

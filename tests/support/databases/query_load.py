@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -107,7 +107,41 @@ def _query_pool(pool: LeasedPool) -> str:
 
 
 @contextmanager
-def query_load(query: Callable[[], str], finish: Callable[[], object] = bool) -> Iterator[Tally]:
+def repeating(
+    steps: Iterable[Callable[[], object]], finish: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Repeat each of *steps* in a thread of its own, without a pause, until the block ends.
+
+    Args:
+        steps: Functions.
+        finish: Called once by each thread at its end.
+
+    """
+    stopped = threading.Event()
+
+    def work(step: Callable[[], object]) -> None:
+        try:
+            while not stopped.is_set():
+                step()
+        finally:
+            if finish is not None:
+                finish()
+
+    threads = [threading.Thread(target=work, args=(step,)) for step in steps]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def query_load(
+    query: Callable[[], str], finish: Callable[[], object] | None = None
+) -> Iterator[Tally]:
     """Call *query* from :data:`THREADS` threads, without a pause, until the block ends.
 
     Args:
@@ -115,25 +149,16 @@ def query_load(query: Callable[[], str], finish: Callable[[], object] = bool) ->
         finish: Called once by each thread at its end.
 
     """
-    tally, stopped = Tally(), threading.Event()
+    tally = Tally()
 
-    def work() -> None:
-        while not stopped.is_set():
-            try:
-                tally.record_success(query())
-            except FAILURES as error:
-                tally.record_failure(error)
-        finish()
+    def step() -> None:
+        try:
+            tally.record_success(query())
+        except FAILURES as error:
+            tally.record_failure(error)
 
-    threads = [threading.Thread(target=work) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with repeating([step] * THREADS, finish):
         yield tally
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
 
 
 def rotate(users: LeasedCredentials, tally: Tally, count: int) -> None:
@@ -153,7 +178,7 @@ def rotate_under_load(
     users: LeasedCredentials,
     database: Database,
     rotations: int,
-    finish: Callable[[], object] = bool,
+    finish: Callable[[], object] | None = None,
 ) -> Tally:
     """Rotate *rotations* times under load.
 

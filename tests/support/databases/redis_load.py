@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import redis
 
 from app_integration.database import LeasedCredentials
 from tests.support.databases.database import eventually
+from tests.support.databases.query_load import repeating
 from tests.support.databases.redis_site import RedisSite
 
 THREADS = 8
@@ -42,27 +43,19 @@ class Increments:
 @contextmanager
 def incrementing(client: redis.Redis) -> Iterator[Increments]:
     """Increment a counter from each of :data:`THREADS` threads until the block ends."""
-    tally, stopped = Increments(), threading.Event()
+    tally = Increments()
 
-    def work(key: str) -> None:
-        while not stopped.is_set():
-            try:
-                client.incr(key)
-            except redis.RedisError as error:
-                tally.failures.append(f"{type(error).__name__}: {error}")
-            else:
-                tally.acknowledged[key] += 1
+    def step(key: str) -> None:
+        try:
+            client.incr(key)
+        except redis.RedisError as error:
+            tally.failures.append(f"{type(error).__name__}: {error}")
+        else:
+            tally.acknowledged[key] += 1
 
     keys = [f"visits:{number}" for number in range(THREADS)]
-    threads = [threading.Thread(target=work, args=(key,)) for key in keys]
-    for thread in threads:
-        thread.start()
-    try:
+    with repeating([partial(step, key) for key in keys]):
         yield tally
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
 
 
 def prove_rotations(
