@@ -116,8 +116,9 @@ def test_up_delivers_the_current_value(site: Site) -> None:
 
 
 def test_up_checks_by_the_model_that_is_declared_now(site: Site) -> None:
-    site.write("bad")
     site.declare("Strict")
+    site.local.up(no_progress)
+    site.write("bad")
     with pytest.raises(ConfigRejected, match="the config of shop-dev was rejected"):
         site.local.up(no_progress)
     assert site.delivered() == "good"
