@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from app_integration.errors import AccessDenied, SecretNotFound, SecretsMissing
+from app_integration.errors import AccessDenied, InvalidName, SecretNotFound, SecretsMissing
+
+
+def list_names(wanted: Iterable[str]) -> list[str]:
+    """Return the names in *wanted*, each once.
+
+    Raises:
+        InvalidName: If *wanted* is a string, which has letters and no names.
+
+    """
+    if isinstance(wanted, str):
+        raise InvalidName(f"{wanted!r} is one name; pass a list of names")
+    return list(dict.fromkeys(wanted))
 
 
 def check_required(

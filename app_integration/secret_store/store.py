@@ -31,7 +31,7 @@ from app_integration.secret_store.declared_names import check_declared
 from app_integration.secret_store.fetcher import Fetcher
 from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.releaser import Releaser
-from app_integration.secret_store.required import check_required
+from app_integration.secret_store.required import check_required, list_names
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Preceding, Source, Version
@@ -243,11 +243,11 @@ class SecretStore:
                 add for a denied one.
             ServerError: If the server is unavailable.
             AuthenticationFailed: If the login failed.
-            InvalidName: If a name is invalid. No request is sent.
+            InvalidName: If a name is invalid, or *wanted* is a string. No request is sent.
             UndeclaredSecret: If a name is not declared. No request is sent.
 
         """
-        wanted = list(dict.fromkeys(wanted))
+        wanted = list_names(wanted)
         for name in wanted:
             self.check(name)
         self.fetcher.prefetch(wanted)

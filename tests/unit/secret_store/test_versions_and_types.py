@@ -186,6 +186,13 @@ def test_require_rejects_an_invalid_name_before_any_request() -> None:
     assert source.requests == []
 
 
+def test_require_rejects_a_name_in_place_of_names_before_any_request() -> None:
+    source = Names(a="1")
+    with pytest.raises(InvalidName, match="'api-key' is one name; pass a list of names"):
+        Shop(source).store.require("api-key")
+    assert source.requests == []
+
+
 def test_undeclared_name_is_rejected_before_any_request() -> None:
     source = Names(jwt_secret="1", other="2")
     shop = Shop(source, declared={"jwt-secret"})
