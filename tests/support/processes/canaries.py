@@ -76,6 +76,7 @@ class Sweep:
         values: The secrets.
         found: The places of secrets, as ``file:line``.
         size: The searched bytes.
+        imported: Own objects that were made while the tests were collected.
         needles: The number of searched texts.
         noted: Hashes of the texts that are noted once.
 
@@ -86,6 +87,7 @@ class Sweep:
     found: list[str] = field(default_factory=list)
     size: int = 0
     needles: int = 0
+    imported: list[Any] = field(default_factory=list, repr=False)
     noted: set[int] = field(default_factory=set, repr=False)
 
     def note(self, name: str, text: str) -> None:
@@ -251,6 +253,17 @@ def _gather_deployment(sweep: Sweep, layout: Layout) -> None:
                     sweep.add_secret(str(value))
 
 
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what imports made: nearly all of a million objects outlive a run.
+
+    A search after each file for own objects then reads only newer ones, and these.
+    """
+    if _sweep is not None:
+        gc.collect()
+        _sweep.imported = _own_objects()
+        gc.freeze()
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add the output and log of a test, and the traceback if it failed."""
     if _sweep is not None:
@@ -280,15 +293,19 @@ def _note_processes(sweep: Sweep) -> None:
 
 
 def _note_objects(sweep: Sweep) -> None:
+    for each in (*sweep.imported, *_own_objects()):
+        try:
+            sweep.note_once("reprs", repr(each))
+        except Exception as error:  # noqa: BLE001 (incomplete objects of tests)
+            sweep.note_once("reprs", f"{type(each).__name__}: {error!r}")
+
+
+def _own_objects() -> list[Any]:
+    """Return the objects of the project's classes that the collector does not pass over."""
     found = gc.get_objects()
-    # Few classes have nearly all of a million objects.
+    # Few classes have nearly all of the objects.
     own = {each for each in set(map(type, found)) if _is_own(each)}
-    for each in found:
-        if type(each) in own:
-            try:
-                sweep.note_once("reprs", repr(each))
-            except Exception as error:  # noqa: BLE001 (incomplete objects of tests)
-                sweep.note_once("reprs", f"{type(each).__name__}: {error!r}")
+    return [each for each in found if type(each) in own]
 
 
 def _is_own(kind: type) -> bool:
@@ -303,6 +320,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     while _undo:
         _undo.pop()()
+    gc.unfreeze()
     _sweep.gather(_sweep.folder.parent, "files")
     if _sweep.search():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
