@@ -41,7 +41,7 @@ def network_policy(
         name: The policy's name.
         label: Name and value of the label that the pods have.
         address: Address of the server.
-        others: Other endpoints, such as a database or Prometheus.
+        others: Other endpoints, such as a database, Redis or Prometheus.
 
     """
     values = {

@@ -26,6 +26,7 @@ from tests.support.manifests import find_errors, merge
 from tests.support.models import pods
 from tests.support.servers.issuer import Authority
 from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.redis import RedisServer
 
 ROOT: Final = Path(__file__).parents[3]
 VERSIONS: Final = ("1.33", "1.36")
@@ -294,22 +295,27 @@ def test_token_review_is_bound_to_the_account_in_each_namespace(tmp_path: Path) 
     ]
 
 
-def test_network_policy_allows_dns_the_server_and_the_database(tmp_path: Path) -> None:
+def test_network_policy_allows_dns_the_server_the_database_and_redis(tmp_path: Path) -> None:
     declaration = pods.declare_pod(tmp_path / "declared", PEM, address="https://10.1.2.3")
     settings = target_settings(declaration, pods.SCOPE)
-    database = {"database": Endpoint("db.example.com", 5432)}
-    settings = replace(settings, deployment=settings.deployment.model_copy(update=database))
+    redis = RedisServer.model_validate({"address": "10.1.2.4:6379", "ca": "redis-ca.pem"})
+    servers = {"database": Endpoint("db.example.com", 5432), "redis": redis}
+    settings = replace(settings, deployment=settings.deployment.model_copy(update=servers))
     files = build(settings, Host(command=COMMAND))
     policy = documents(files)["network-policy.yaml"]["spec"]
     assert policy["podSelector"]["matchLabels"] == {"strongroom/service": "parcels"}
     assert policy["policyTypes"] == ["Egress"]
-    dns, server, database_rule = policy["egress"]
+    dns, server, database_rule, redis_rule = policy["egress"]
     assert {(port["protocol"], port["port"]) for port in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
     assert server == {
         "ports": [{"protocol": "TCP", "port": 443}],
         "to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
     }
     assert database_rule == {"ports": [{"protocol": "TCP", "port": 5432}]}
+    assert redis_rule == {
+        "ports": [{"protocol": "TCP", "port": 6379}],
+        "to": [{"ipBlock": {"cidr": "10.1.2.4/32"}}],
+    }
 
 
 @pytest.mark.parametrize(
