@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import typer
@@ -10,12 +10,14 @@ import typer
 from app_integration import names
 from app_integration.diagnosis.check import run
 from app_integration.diagnosis.command import show
+from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
 from console.options import Env, Root, Service
+from console.service_urls import find_database_url, find_redis_url
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import DEFAULT_ROLE
 
@@ -30,7 +32,8 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
     declaration.deployment(scope)
     read_settings: Callable[[], Settings] = partial(_read_settings, scope)
     if operate.is_local(scope.environment, root):
-        read_settings = operate.local_deployment(root).service(service).settings
+        local = operate.local_deployment(root)
+        declaration, read_settings = local.declaration, local.service(service).settings
     raise typer.Exit(show(run(checks(read_settings, find_needs(declaration, scope)))))
 
 
@@ -51,7 +54,17 @@ def _read_settings(scope: Scope) -> Settings:
 
 def find_needs(declaration: Declaration, scope: Scope) -> Needs:
     """Return what the declaration says that the service needs."""
-    database = declaration.service(scope.service).database
-    roles = sorted(database.roles) if database else []
-    role = None if DEFAULT_ROLE in roles else next(iter(roles), None)
-    return Needs(sorted(declaration.secrets(scope)), database is not None, role)
+    service = declaration.service(scope.service)
+    database, redis = service.database, service.redis
+    return Needs(
+        sorted(declaration.secrets(scope)),
+        NeededUser(_first_role(database.roles), find_database_url(declaration, scope))
+        if database
+        else None,
+        NeededUser(_first_role(redis.roles), find_redis_url(declaration, scope)) if redis else None,
+    )
+
+
+def _first_role(roles: Collection[str]) -> str | None:
+    """Return None for the default role if there is one, otherwise the first role."""
+    return None if DEFAULT_ROLE in roles else min(roles, default=None)

@@ -9,6 +9,7 @@ from typing import Final
 from app_integration import settings
 from app_integration._internal.cli import ArgumentParser
 from app_integration.diagnosis.check import Outcome, run
+from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
 
 FAILS: Final = 2
@@ -22,7 +23,8 @@ def main(arguments: Sequence[str]) -> int:
 
     """
     parsed = _parser().parse_args(arguments)
-    needs = Needs(parsed.secrets, parsed.database)
+    user = NeededUser()
+    needs = Needs(parsed.secrets, user if parsed.database else None, user if parsed.redis else None)
     return show(run(checks(settings.from_environment, needs)))
 
 
@@ -33,6 +35,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("secrets", nargs="*", metavar="NAME", help="secrets that must have a value")
     parser.add_argument("--database", action="store_true", help="lease a database user, too")
+    parser.add_argument("--redis", action="store_true", help="lease a Redis user, too")
     return parser
 
 

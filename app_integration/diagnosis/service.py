@@ -1,4 +1,4 @@
-"""Checks of what a service needs: settings, server, login, secrets, database, delivered config."""
+"""Checks of what a service needs: settings, server, login, secrets, leased users, config."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from app_integration.config.delivery_status import read_status
 from app_integration.config.file_access import FileAccess
 from app_integration.diagnosis import aws, dotenv
 from app_integration.diagnosis.check import Broken, Check
+from app_integration.diagnosis.leased_user import NeededUser, check_database, check_redis
 from app_integration.diagnosis.server import Server
 from app_integration.errors import (
     AccessDenied,
@@ -38,14 +39,14 @@ class Needs:
 
     Attributes:
         secrets: Names of secrets.
-        has_database: Whether the service leases database users.
-        role: Database role, or None for the default one.
+        database: Database user that the service leases, or None.
+        redis: Redis user that the service leases, or None.
 
     """
 
     secrets: Collection[str] = ()
-    has_database: bool = False
-    role: str | None = None
+    database: NeededUser | None = None
+    redis: NeededUser | None = None
 
 
 def checks(
@@ -79,8 +80,12 @@ def checks(
     yield "settings", check_settings
     settings = found[0]
     yield from _CHECKS[settings.backend](settings, needs, now)
-    if needs.has_database:
-        yield "database", lambda: check_database(settings, needs.role)
+    for name, user, check in (
+        ("database", needs.database, check_database),
+        ("Redis", needs.redis, check_redis),
+    ):
+        if user is not None:
+            yield name, partial(check, settings, user)
     if path := settings.config_file:
         yield "config", lambda: check_config(path)
 
@@ -170,30 +175,6 @@ class Service:
         except StrongroomError as error:
             raise Broken(str(error), "see the server's log") from None
         return "has a value"
-
-
-def check_database(settings: Settings, role: str | None) -> str:
-    """Lease a database user, and log in with it."""
-    with closing(Client(settings)) as client:
-        try:
-            engine = client.database_engine(role, None)
-            with engine.connect() as connection:
-                return str(connection.exec_driver_sql("SELECT session_user").scalar())
-        except StrongroomError as error:
-            raise Broken(
-                str(error), f"strongroom plan --env {settings.scope.environment}, then apply"
-            ) from None
-        except ImportError:
-            raise Broken(
-                "the packages of the extra 'database' are not installed",
-                "install strongroom-sdk[database]",
-            ) from None
-        except Exception as error:  # noqa: BLE001 (the drivers have no common base class)
-            # The type alone: the message of a driver may repeat the URL.
-            raise Broken(
-                f"the database refuses the leased user, or is unreachable ({type(error).__name__})",
-                "check that the database's address is reachable from here",
-            ) from None
 
 
 def check_config(path: Path) -> str:

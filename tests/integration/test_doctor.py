@@ -10,12 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from app_integration import settings
 from app_integration.diagnosis.check import Outcome, run
-from app_integration.diagnosis.command import FAILS, show
+from app_integration.diagnosis.command import FAILS, main, show
+from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
 from app_integration.testing.ports import free_ports
+from tests.support.databases.database import eventually
+from tests.support.databases.redis_site import running_valkey
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.local_server import Server, serve, write_certificate
@@ -24,7 +28,8 @@ pytestmark = pytest.mark.requires("embedded")
 
 SECRETS = ("database-url", "jwt-secret", "redis-url", "smtp-password")
 SMTP = "gaara-store/dev/smtp-password"
-NEEDS = Needs(SECRETS, has_database=True)
+REDIS_URL = "secret/data/gaara-store/dev/redis-url"
+NEEDS = Needs(SECRETS, database=NeededUser(), redis=NeededUser())
 
 
 @dataclass
@@ -145,15 +150,57 @@ def other_mount(scene: Scene) -> None:
 
 
 def unknown_role(scene: Scene) -> None:
-    scene.needs = Needs((), has_database=True, role="reporting")
+    scene.needs = Needs(database=NeededUser("reporting"))
 
 
 def database_is_elsewhere(scene: Scene) -> None:
-    operator, path = scene.deployment.operator, "secret/data/gaara-store/dev/database-url"
-    url = operator.get(path)["data"]["data"]["value"]
-    port = str(scene.deployment.ports.database)
-    operator.post(path, {"data": {"value": url.replace(port, str(free_ports(1)[0]))}})
-    scene.stack.callback(operator.post, path, {"data": {"value": url}})
+    port = scene.deployment.ports.database
+    change(scene, "secret/data/gaara-store/dev/database-url", str(port), str(free_ports(1)[0]))
+
+
+def unknown_redis_role(scene: Scene) -> None:
+    scene.needs = Needs(redis=NeededUser("reporting"))
+
+
+def redis_is_elsewhere(scene: Scene) -> None:
+    port = scene.deployment.ports.redis
+    change(scene, REDIS_URL, f":{port}/0", f":{free_ports(1)[0]}/0")
+
+
+def no_redis_is_there(scene: Scene) -> None:
+    port = scene.deployment.ports.redis
+    change(scene, REDIS_URL, f":{port}/0", f":{scene.deployment.ports.vault}/0")
+
+
+def redis_url_is_unreadable(scene: Scene) -> None:
+    change(scene, REDIS_URL, "redis://", "no-scheme://")
+
+
+def rules_deny_the_database(scene: Scene) -> None:
+    port = scene.deployment.ports.redis
+    change(scene, REDIS_URL, f":{port}/0", f":{port}/2")
+
+
+def redis_forgets_users(scene: Scene) -> None:
+    """Name another Redis than the one in which the server creates users."""
+    running = scene.stack.enter_context(running_valkey(scene.folder))
+    scene.needs = Needs(redis=NeededUser(url=running.url()))
+
+
+def manager_may_create_no_users(scene: Scene) -> None:
+    access = scene.deployment.local.service("gaara-store").access
+    with redis.Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+        admin.execute_command("ACL", "SETUSER", "gaara_store_manager", "-@all")
+    scene.stack.callback(access.ensure_redis_manager)
+    scene.needs = Needs(redis=NeededUser())
+
+
+def change(scene: Scene, path: str, old: str, new: str) -> None:
+    """Replace a part of a secret's value until the test ends."""
+    operator = scene.deployment.operator
+    value = operator.get(path)["data"]["data"]["value"]
+    operator.post(path, {"data": {"value": value.replace(old, new)}})
+    scene.stack.callback(operator.post, path, {"data": {"value": value}})
 
 
 def config_is_missing(scene: Scene) -> None:
@@ -185,8 +232,24 @@ BROKEN = {
     other_mount: ("secret database-url", "elsewhere/data/gaara-store/dev/database-url"),
     unknown_role: ("database", "database/creds/gaara-store-dev-reporting"),
     database_is_elsewhere: ("database", "is unreachable"),
+    unknown_redis_role: ("Redis", "database/creds/gaara-store-dev-redis-reporting"),
+    redis_is_elsewhere: ("Redis", "is unreachable (ConnectionError)"),
+    no_redis_is_there: ("Redis", "is unreachable (InvalidResponse)"),
+    redis_url_is_unreadable: ("Redis", "cannot be read; percent-encode"),
+    rules_deny_the_database: ("Redis", "(NoPermissionError)"),
+    redis_forgets_users: ("Redis", "(AuthenticationError)"),
+    manager_may_create_no_users: ("Redis", "database/creds/gaara-store-dev-redis: status 500"),
     config_is_missing: ("config", "missing.yaml cannot be read"),
     config_is_open_to_others: ("config", "chmod 0600"),
+}
+#: A part of the remedy, where one failure of Redis has another remedy than the next.
+REMEDIES = {
+    unknown_redis_role: "strongroom plan --env dev, then apply",
+    redis_is_elsewhere: "check that the address in redis-url is reachable from here",
+    redis_url_is_unreadable: "correct what the message names",
+    rules_deny_the_database: "+select",
+    redis_forgets_users: "the Redis of the declaration",
+    manager_may_create_no_users: "may create users there, with rules that Redis knows",
 }
 
 
@@ -202,6 +265,7 @@ def test_broken_deployment_is_named_at_the_first_wrong_part(
     assert [each.name for each in outcomes if each.remedy] == [outcomes[-1].name]
     assert (outcomes[-1].name, words in outcomes[-1].text) == (name, True), outcomes[-1]
     assert outcomes[-1].remedy
+    assert REMEDIES.get(breakage, "") in outcomes[-1].remedy
     assert show(outcomes) == FAILS
     printed = capsys.readouterr().out
     assert f"FAILED {name}: " in printed
@@ -216,9 +280,30 @@ def test_working_deployment_has_no_wrong_part(scene: Scene) -> None:
         *names,
         *(f"secret {name}" for name in SECRETS),
         "database",
+        "Redis",
         "config",
     ]
-    assert outcomes[-2].text.startswith("v-approle-")
+    assert outcomes[-3].text.startswith("v-approle-")
+    assert outcomes[-2].text.startswith("V_APPROLE_GAARA-STORE-DEV-REDIS_")
+
+
+def test_leased_redis_user_is_revoked_after_the_check(scene: Scene) -> None:
+    scene.needs = Needs(redis=NeededUser())
+    (*_, outcome, _config) = scene.diagnose()
+    access = scene.deployment.local.service("gaara-store").access
+    with redis.Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+        assert eventually(lambda: outcome.text not in admin.acl_users())
+
+
+def test_check_of_an_application_leases_a_redis_user(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, text in deployment.variables.items():
+        monkeypatch.setenv(variable, text)
+    assert main(["redis-url", "--redis"]) == 0
+    printed = capsys.readouterr().out
+    assert "ok     Redis: V_APPROLE_GAARA-STORE-DEV-REDIS_" in printed
+    assert "database:" not in printed
 
 
 def test_doctor_takes_the_needs_from_the_declaration(
@@ -235,6 +320,7 @@ def test_doctor_takes_the_needs_from_the_declaration(
     printed = capsys.readouterr().out
     assert "ok     secret jwt-secret: has a value" in printed
     assert printed.count("ok     database: v-approle-") == 2
+    assert printed.count("ok     Redis: V_APPROLE_") == 1
 
 
 def test_doctor_refuses_the_variables_of_another_service(

@@ -71,19 +71,29 @@ class RedisSite:
 @contextmanager
 def redis_site(root_folder: Path) -> Iterator[RedisSite]:
     """Run Valkey and a server that leases its users during the block."""
+    manager = RedisManager(Layout(root_folder / ".strongroom"), Scope("shop", Environment.DEV))
+    with (
+        dev_server() as address,
+        root(address) as session,
+        running_valkey(root_folder, manager) as valkey,
+        redis.Redis.from_url(valkey.url().reveal()) as admin,
+    ):
+        site = RedisSite(session, valkey, admin, manager)
+        _configure(site)
+        yield site
+
+
+@contextmanager
+def running_valkey(root_folder: Path, *managers: RedisManager) -> Iterator[Valkey]:
+    """Run Valkey with these accounts during the block."""
     layout = Layout(root_folder / ".strongroom")
     layout.create()
-    manager = RedisManager(layout, Scope("shop", Environment.DEV))
-    valkey = Valkey(layout, Ports(*free_ports(6)), ProcessManager(layout), [manager])
-    with dev_server() as address, root(address) as session:
-        try:
-            valkey.start()
-            with redis.Redis.from_url(valkey.url().reveal()) as admin:
-                site = RedisSite(session, valkey, admin, manager)
-                _configure(site)
-                yield site
-        finally:
-            valkey.stop()
+    valkey = Valkey(layout, Ports(*free_ports(6)), ProcessManager(layout), managers)
+    try:
+        valkey.start()
+        yield valkey
+    finally:
+        valkey.stop()
 
 
 @contextmanager

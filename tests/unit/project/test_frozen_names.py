@@ -250,7 +250,7 @@ def test_choices_of_a_variable_are_listed(variable: str) -> None:
 
 #: Command of `python -m app_integration` → its options.
 HOST_COMMANDS: Final = {
-    "check": "--database -h --help",
+    "check": "--database --redis -h --help",
     "ci-env": "--service --env --name -h --help",
     "decrypt-file": "--service --env --force --context --identity -h --help",
     "deliver": "--staging --watch --live --model --never-fail --from-sdk --every"

@@ -1,0 +1,155 @@
+"""Checks that a user of a database or of Redis can be leased, and that it can log in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+from app_integration.client import Client
+from app_integration.diagnosis.check import Broken
+from app_integration.errors import ConfigurationError, SecretError, ServerError, StrongroomError
+from app_integration.settings import Settings
+
+#: Seconds for a connection to Redis and for each of its responses. redis-py has no limit itself.
+_REDIS_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NeededUser:
+    """User that a service leases.
+
+    Attributes:
+        role: Role that leases it, or None for the default one.
+        url: Where it logs in, or None for the URL in the secret ``database-url`` or ``redis-url``.
+
+    """
+
+    role: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a leased user logs in.
+
+    Attributes:
+        name: Its name in messages.
+        extra: The extra of the SDK with its packages.
+        secret: The secret with its URL.
+        log_in: Logs in once with a client, a role and a URL, and returns the name of the user.
+        condition: What else the server needs to create users there, for messages.
+        remedies: Name of a driver's error → what to do.
+
+    """
+
+    name: str
+    extra: str
+    secret: str
+    log_in: Callable[[Client, str | None, str], str]
+    condition: str = ""
+    remedies: Mapping[str, str] = field(default_factory=dict)
+
+
+def log_in_to_redis(client: Client, role: str | None, url: str | None) -> str:
+    """Log in to Redis once with a leased user, and return its name.
+
+    No command is sent, because the rules of the role may allow none that all roles have.
+
+    Args:
+        client: Client of the service.
+        role: Role that leases the user, or None for the default one.
+        url: Host and database, or None for the URL in the secret ``redis-url``.
+
+    Raises:
+        StrongroomError: If no user can be leased.
+        redis.RedisError: If Redis rejects the user, or is unreachable.
+
+    """
+    limits = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
+    pool = client.database("redis", url, limits, role=role).connection_pool
+    pool.release(pool.get_connection())
+    users = client.databases.find_provider(is_redis=True, role=role)
+    return users.current().username
+
+
+def check_database(settings: Settings, user: NeededUser) -> str:
+    """Lease a database user, and log in with it."""
+    return _check(settings, user, _DATABASE)
+
+
+def check_redis(settings: Settings, user: NeededUser) -> str:
+    """Lease a Redis user, and log in with it."""
+    return _check(settings, user, _REDIS)
+
+
+def _log_in_to_database(client: Client, role: str | None, url: str) -> str:
+    with client.database_engine(role, url).connect() as connection:
+        return str(connection.exec_driver_sql("SELECT session_user").scalar())
+
+
+_DATABASE: Final = _Target("the database", "database", "database-url", _log_in_to_database)
+_REDIS: Final = _Target(
+    "Redis",
+    "redis",
+    "redis-url",
+    log_in_to_redis,
+    ", with rules that Redis knows",
+    {
+        "AuthenticationError": "check that redis-url names the Redis of the declaration, in which "
+        "the users are created",
+        "NoPermissionError": "add what connecting needs to the role's rules, such as +select for a "
+        "database other than 0 in redis-url",
+    },
+)
+
+
+def _check(settings: Settings, user: NeededUser, target: _Target) -> str:
+    with closing(Client(settings)) as client:
+        url = user.url or _read_url(client, target.secret)
+        try:
+            return target.log_in(client, user.role, url)
+        except StrongroomError as error:
+            raise Broken(str(error), _remedy(error, settings, target)) from None
+        except ImportError:
+            raise Broken(
+                f"the packages of the extra '{target.extra}' are not installed",
+                f"install strongroom-sdk[{target.extra}]",
+            ) from None
+        except Exception as error:  # noqa: BLE001 (the drivers have no common base class)
+            # The type alone: the message of a driver may repeat the URL.
+            kind = type(error).__name__
+            default = f"check that the address in {target.secret} is reachable from here"
+            raise Broken(
+                f"{target.name} rejects the user, or is unreachable ({kind})",
+                target.remedies.get(kind, default),
+            ) from None
+
+
+def _read_url(client: Client, secret: str) -> str:
+    """Return the URL in a secret.
+
+    Raises:
+        Broken: If it cannot be read.
+
+    """
+    try:
+        url: str = client.secrets.get(secret)
+    except SecretError as error:
+        raise Broken(str(error), f"declare the secret {secret}, apply, and write it") from None
+    except StrongroomError as error:
+        raise Broken(str(error), "see the server's log") from None
+    return url
+
+
+def _remedy(error: StrongroomError, settings: Settings, target: _Target) -> str:
+    """Return what to do if no user can be leased, although the server works."""
+    if isinstance(error, ConfigurationError):
+        return "correct what the message names"
+    if isinstance(error, ServerError):
+        return (
+            f"check that the server reaches {target.name} at its declared address, and that its "
+            f"manager may create users there{target.condition}; in dev, run strongroom up"
+        )
+    return f"strongroom plan --env {settings.scope.environment}, then apply"
