@@ -11,8 +11,8 @@ from agent.interpreter import CHECK, CHECK_TIMEOUT, parse_missing
 from app_integration.errors import ConfigurationError
 from vault.declare.schema.model import DEFAULT_PYTHON
 
-#: Modules of the extra ``database``.
-_DATABASE_MODULES: Final = ("sqlalchemy", "psycopg")
+#: Extra of the SDK with which users are leased → its modules.
+_MODULES: Final = {"database": ("sqlalchemy", "psycopg"), "redis": ("redis",)}
 
 
 def default_application(file: Path) -> Path | None:
@@ -26,14 +26,15 @@ def interpreter(folder: Path) -> Path:
     return Path(os.path.normpath(folder.absolute())) / DEFAULT_PYTHON
 
 
-def lacks_database(python: Path) -> bool:
-    """Return whether *python* lacks what ``database_engine`` needs; False if it cannot be run.
+def lacks_extra(python: Path, extra: str) -> bool:
+    """Return whether *python* lacks modules of an extra of the SDK; False if it cannot be run.
 
     Args:
         python: The application's interpreter.
+        extra: ``database`` or ``redis``.
 
     """
-    code = f"from importlib.util import find_spec; assert all(map(find_spec, {_DATABASE_MODULES}))"
+    code = f"from importlib.util import find_spec; assert all(map(find_spec, {_MODULES[extra]}))"
     try:
         return _run(python, code, None).returncode != 0
     except (OSError, subprocess.TimeoutExpired):

@@ -11,7 +11,7 @@ from rich.console import Console
 from app_integration import names
 from app_integration.names import Environment, Scope
 from console import operate
-from console.application import lacks_database
+from console.application import lacks_extra
 from console.authoring import Config, Description, Key, Owner
 from console.env_creation import CreationOptions, EnvCreation, summarise
 from console.env_files import EnvFiles
@@ -129,12 +129,16 @@ class EnvImport:
         self._print(f"\n{summarise(plan)}" if plan.has_secrets else "")
         if deployed.agent:
             self._print(f"config file: {deployed.agent.live}")
-        if declared.config and declared.database:
+        if declared.config:
             python = declared.config.interpreter(local.declaration.project)
-            if lacks_database(python):
-                self._print(
-                    f"note: for database_engine, install strongroom-sdk[database] for {python}"
-                )
+            for function, extra, needed in (
+                ("database_engine", "database", declared.database),
+                ("redis_client", "redis", declared.redis),
+            ):
+                if needed and lacks_extra(python, extra):
+                    self._print(
+                        f"note: for {function}, install strongroom-sdk[{extra}] for {python}"
+                    )
         show_use(out, local, deployed, next(iter(plan.secrets), None))
 
     def _print(self, line: str) -> None:

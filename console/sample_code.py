@@ -12,7 +12,11 @@ _DEFAULT_KEY = "pii"
 
 
 def sample_lines(
-    secret: str | None, keys: Sequence[str] = (), *, has_database: bool = False
+    secret: str | None,
+    keys: Sequence[str] = (),
+    *,
+    has_database: bool = False,
+    has_redis: bool = False,
 ) -> list[str]:
     """Return lines of Python that print what the service has, and no secret value.
 
@@ -20,6 +24,7 @@ def sample_lines(
         secret: Name of one of its secrets, or None if it has none.
         keys: Names of the keys that it may encrypt with. The first is used.
         has_database: Whether it owns a database.
+        has_redis: Whether it leases Redis users.
 
     """
     uses = {
@@ -30,6 +35,8 @@ def sample_lines(
             '    print(connection.exec_driver_sql("SELECT session_user").scalar())',
         ]
         * has_database,
+        # Redis allows HELLO whatever the rules are.
+        "redis_client": ['print(redis_client().execute_command("HELLO"))'] * has_redis,
     }
     used = sorted(name for name, lines in uses.items() if lines)
     if not used:

@@ -15,13 +15,16 @@ from rich.table import Table
 
 from agent.compiler.formats import BY_SUFFIX
 from app_integration.client import Client
-from app_integration.names import Environment
+from app_integration.diagnosis.leased_user import log_in_to_redis
+from app_integration.errors import ServerError
+from app_integration.names import Environment, Scope
 from app_integration.secret import REDACTED
 from console.columns import print_columns
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
 from console.sample_code import SAMPLE, SAMPLE_CONTEXT, sample_lines
 from console.service_deployment import ServiceDeployment
+from console.service_urls import find_database_url, find_redis_url
 from vault.declare.schema.database import Database
 from vault.runtime.ports import HOST
 from vault.runtime.runtime import Status
@@ -64,7 +67,7 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
 
 def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
     """Print the config of one service, and use each feature once as this service."""
-    local.check_listeners("vault", "database")
+    local.check_listeners("vault", "database", "redis")
     client = Client(service.settings())
     try:
         if service.agent:
@@ -95,7 +98,7 @@ def show_use(
         secret: Name of the secret to use, or None for any.
 
     """
-    local.check_listeners("vault", "database")
+    local.check_listeners("vault", "database", "redis")
     client = Client(service.settings())
     try:
         _features(console, service, client, secret)
@@ -107,6 +110,7 @@ def show_use(
         secret or _sample_secret(service),
         keys,
         has_database=isinstance(declared.database, Database),
+        has_redis=declared.redis is not None,
     )
     config = declared.config
     python = config.interpreter(service.declaration.project) if config else "python"
@@ -217,13 +221,15 @@ def _features(
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
         lines.append(f"decrypt_field(…)  →  {decrypted!r}")
     if isinstance(service.database, Database):
-        lines.append(_connect(deployed, client, service.database))
+        lines.append(_connect(deployed, client))
+    if service.redis is not None:
+        lines.append(_connect_to_redis(deployed, client))
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _connect(deployed: ServiceDeployment, client: Client, database: Database) -> str:
+def _connect(deployed: ServiceDeployment, client: Client) -> str:
     """Connect once with a leased user, and return the call and its result.
 
     The call has an address if the service has no secret ``database-url``.
@@ -231,19 +237,42 @@ def _connect(deployed: ServiceDeployment, client: Client, database: Database) ->
     from sqlalchemy import text  # noqa: PLC0415 (status and down need none of it)
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (as above)
 
-    url = None
-    if "database-url" not in deployed.declaration.secrets(deployed.scope):
-        url = f"postgresql+psycopg://{HOST}:{deployed.ports.database}/{database.name}"
+    url = find_database_url(deployed.declaration, deployed.scope)
     call = f"database_engine({f'url={url!r}' if url else ''}).connect()"
     query = text("SELECT session_user || ' as ' || current_user")
     try:
         with client.database_engine(None, url).connect() as connection:
             return f"{call}  →  logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except SQLAlchemyError:
-        return (
-            f"{call}  →  no connection; database-url may contain another address than this "
-            "deployment's: write it again with strongroom put"
-        )
+        return f"{call}  →  {_no_connection('database-url')}"
+    except ServerError:
+        return f"{call}  →  {_no_user(deployed.scope)}"
+
+
+def _connect_to_redis(deployed: ServiceDeployment, client: Client) -> str:
+    """Connect once with a leased Redis user, and return the call and its result."""
+    from redis import RedisError  # noqa: PLC0415 (status and down need none of it)
+
+    url = find_redis_url(deployed.declaration, deployed.scope)
+    call = f"redis_client({f'url={url!r}' if url else ''})"
+    try:
+        return f"{call}  →  logged in to Redis: {log_in_to_redis(client, None, url)}"
+    except RedisError:
+        return f"{call}  →  {_no_connection('redis-url')}"
+    except ServerError:
+        return f"{call}  →  {_no_user(deployed.scope)}"
+
+
+def _no_connection(secret: str) -> str:
+    return (
+        f"no connection; {secret} may contain another address than this deployment's: write it "
+        "again with strongroom put"
+    )
+
+
+def _no_user(scope: Scope) -> str:
+    command = f"strongroom doctor --service {scope.service} --env {scope.environment}"
+    return f"no user can be leased; to find out why: {command}"
 
 
 def _sample_secret(deployed: ServiceDeployment) -> str | None:

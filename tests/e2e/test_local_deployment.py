@@ -40,6 +40,7 @@ def test_up_twice_starts_once_and_then_changes_nothing(shell: Shell) -> None:
         "get_secret('jwt-secret')  →  [REDACTED]  (version 1)",
         "decrypt_field(…)  →  'ada@example.com'",
         "logged in to PostgreSQL: v-approle-",
+        "redis_client()  →  logged in to Redis: V_APPROLE_GAARA-STORE-DEV-REDIS_",
         "password: '[REDACTED]'",
     ):
         assert words in first.stdout

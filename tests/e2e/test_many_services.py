@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -127,20 +128,45 @@ def test_config_waits_for_a_secret_without_a_value_and_up_names_it(
     assert shell("up").returncode == 0
 
 
-def test_up_shows_a_service_that_declares_no_database_url(
+def declare_redis_without_urls(folder: Path, service: str) -> None:
+    """Declare a Redis role of *service*, and no secret that an operator provides."""
+    for path, change in (
+        (folder / "services" / f"{service}.yaml", lease_redis_users),
+        (folder / "environments" / "dev.yaml", lambda each: place_redis(each, service)),
+    ):
+        document = json.loads(path.read_text())
+        change(document)
+        path.write_text(json.dumps(document))
+
+
+def lease_redis_users(document: dict[str, Any]) -> None:
+    for name in ("database-url", "partner-token"):
+        del document["secrets"][name]
+    role = {"rules": ["~visits:*", "+@read"], "ttl": "1h", "max_ttl": "24h"}
+    document["redis"] = {"roles": {"default": role}}
+
+
+def place_redis(document: dict[str, Any], service: str) -> None:
+    document["services"][service]["redis"] = {"address": "127.0.0.1:16379"}
+
+
+def test_up_and_doctor_use_a_service_that_declares_no_url(
     tmp_path: Path,
 ) -> None:
     shell, names = shell_for(tmp_path, 1)
-    file = tmp_path / "declaration" / "services" / f"{names[0]}.yaml"
-    document = json.loads(file.read_text())
-    del document["secrets"]["database-url"]
-    file.write_text(json.dumps(document))
+    declare_redis_without_urls(tmp_path / "declaration", names[0])
     try:
         up = shell("up")
         assert (up.stderr, up.returncode) == ("", 0), up.stdout
         url = f"postgresql+psycopg://127.0.0.1:{shell.ports.database}/part_00"
         call = f"database_engine(url='{url}').connect()"
         assert f"{call}  →  logged in to PostgreSQL: v-" in up.stdout
+        call = f"redis_client(url='redis://127.0.0.1:{shell.ports.redis}/0')"
+        assert f"{call}  →  logged in to Redis: V_" in up.stdout
+        doctor = shell("doctor", "--service", names[0], "--env", "dev")
+        assert (doctor.stderr, doctor.returncode) == ("", 0), doctor.stdout
+        assert "ok     database: v-" in doctor.stdout
+        assert "ok     Redis: V_" in doctor.stdout
     finally:
         shell("reset", "--yes")
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from rich.console import Console
 
 from app_integration.client import Client
 from app_integration.names import Environment
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
+from console.show import show_deployment
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.runtime.embedded import EmbeddedRuntime
@@ -97,6 +101,30 @@ def test_application_on_an_event_loop_counts_with_a_leased_user(client: Client) 
             await redis.aclose()
 
     assert asyncio.run(count()) == 1
+
+
+def test_show_logs_in_to_redis_as_the_application_does(local: LocalDeployment) -> None:
+    assert "redis_client()  →  logged in to Redis: V_APPROLE_COUNTER-DEV-REDIS_" in shown(local)
+
+
+def test_show_names_doctor_if_no_user_can_be_leased(local: LocalDeployment) -> None:
+    access = local.service("counter").access
+    with Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+        admin.execute_command("ACL", "SETUSER", "counter_manager", "-@all")
+    try:
+        assert (
+            "redis_client()  →  no user can be leased; to find out why: "
+            "strongroom doctor --service counter --env dev"
+        ) in shown(local)
+    finally:
+        access.ensure_redis_manager()
+
+
+def shown(local: LocalDeployment) -> str:
+    """Return what ``up`` prints about the running deployment."""
+    file = StringIO()
+    show_deployment(Console(file=file, width=500), local)
+    return file.getvalue()
 
 
 def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None:

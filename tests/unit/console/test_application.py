@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console.application import check_application, default_application, lacks_database
+from console.application import check_application, default_application, lacks_extra
 
 
 def test_default_application_is_the_folder_with_a_virtual_environment(tmp_path: Path) -> None:
@@ -31,10 +31,11 @@ def test_application_without_an_interpreter_or_sdk_is_refused(tmp_path: Path) ->
     check_application(tmp_path)
 
 
-def test_lacks_database_asks_the_applications_interpreter(tmp_path: Path) -> None:
-    assert not lacks_database(Path(sys.executable))
-    assert not lacks_database(tmp_path / "python"), "it is not known of one that cannot be run"
+@pytest.mark.parametrize("extra", ["database", "redis"])
+def test_lacks_extra_asks_the_applications_interpreter(tmp_path: Path, extra: str) -> None:
+    assert not lacks_extra(Path(sys.executable), extra)
+    assert not lacks_extra(tmp_path / "python", extra), "it is not known of one that cannot be run"
     python = tmp_path / "bare"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
     python.chmod(0o755)
-    assert lacks_database(python)
+    assert lacks_extra(python, extra)

@@ -6,12 +6,13 @@ from console.sample_code import sample_lines
 
 
 def test_lines_use_all_that_the_service_has() -> None:
-    assert sample_lines("api-token", ["pii"], has_database=True) == [
-        "from app_integration import database_engine, encrypt_field, get_secret",
+    assert sample_lines("api-token", ["pii"], has_database=True, has_redis=True) == [
+        "from app_integration import database_engine, encrypt_field, get_secret, redis_client",
         'print(get_secret("api-token"))',
         'print(encrypt_field("ada@example.com", context={"customer": 7}))',
         "with database_engine().connect() as connection:",
         '    print(connection.exec_driver_sql("SELECT session_user").scalar())',
+        'print(redis_client().execute_command("HELLO"))',
     ]
 
 
