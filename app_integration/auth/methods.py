@@ -80,6 +80,11 @@ class AuthMethod(ABC):
     __slots__ = ()
 
     @property
+    def label(self) -> str:
+        """Return the name of the method, such as AppRole, for traces."""
+        return type(self).__name__
+
+    @property
     def owns_token(self) -> bool:
         """Return whether this process owns the token, so that it renews and revokes it."""
         return True
@@ -205,6 +210,11 @@ class AuditedAuthMethod(AuthMethod):
 
     method: AuthMethod
     device: str
+
+    @property
+    def label(self) -> str:
+        """Return the name of the wrapped method."""
+        return self.method.label
 
     @property
     def owns_token(self) -> bool:

@@ -208,9 +208,8 @@ class TokenManager:
 
     @metrics.count_outcomes("login")
     def _send_login(self, deadline: float) -> Token:
-        method = type(self.auth_method).__name__
         # On a connection of its own, so that a login that breaks its connection harms no request.
-        with span("log_in", method=method), self._connect(deadline) as send:
+        with span("log_in", method=self.auth_method.label), self._connect(deadline) as send:
             try:
                 return self.auth_method.login(send)
             except AccessDenied:

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app_integration import aget_secret, get_secret
 from app_integration._internal.tracing import correlation_headers, span
+from app_integration.auth.methods import AuditedAuthMethod
 from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import AuthenticationFailed, SecretNotFound
 from app_integration.testing import Fault, MemoryApplication
@@ -111,6 +112,16 @@ def test_login_that_fails_is_recorded(vault: MemoryApplication, traces: Traces) 
     login, read = traces.found()
     assert login[1] == {"strongroom.method": "AppRole", "error.type": "AuthenticationFailed"}
     assert read[1] == {"strongroom.secret": "api-key", "error.type": "AuthenticationFailed"}
+
+
+def test_login_with_an_audit_device_has_the_name_of_its_method(
+    vault: MemoryApplication, traces: Traces
+) -> None:
+    tokens = vault.client.session._tokens
+    tokens.auth_method = AuditedAuthMethod(tokens.auth_method, "audit-1")
+    vault.put("api-key", VALUE)
+    get_secret("api-key")
+    assert traces.found()[0] == ("strongroom.log_in", {"strongroom.method": "AppRole"})
 
 
 def test_each_request_of_a_lease_is_a_span(vault: MemoryApplication, traces: Traces) -> None:
