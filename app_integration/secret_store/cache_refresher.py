@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Collection
 
-from app_integration._internal.background_worker import BackgroundWorker
+from app_integration._internal.background_worker import MAX_INTERVAL, BackgroundWorker
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
     OUTAGE_BACKOFF,
+    Entry,
     Key,
     is_backing_off,
     keys_to_refresh,
@@ -51,19 +53,49 @@ class CacheRefresher:
         self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         if not background:
             self.worker.close()
-        # On the clock: the last attempt to fetch the watched names that are not cached.
-        self._watched_fetched_at = -math.inf
+        self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Recreate the locks. Threads do not survive a fork."""
+        self._lock = threading.Lock()
+        # Times on the clock: the last attempt to fetch the watched names that are not cached, the
+        # next round, and when the first entry is due that was cached since the last round began.
         self._watched_fetched_at = -math.inf
+        self._next_round_at = self._first_due_at = math.inf
         self.worker.reset_after_fork()
+
+    def note_cached(self, entry: Entry) -> None:
+        """Wake the thread if *entry*, which was cached now, is due before its next round.
+
+        Each round reads all entries. One for each entry would take longer with every entry.
+        """
+        due_at = min(entry.refresh_at, entry.expires_at)
+        with self._lock:
+            self._first_due_at = min(self._first_due_at, due_at)
+            if due_at >= self._next_round_at:
+                return
+            self._next_round_at = due_at
+        self.worker.wake()
 
     def refresh_due(self) -> float:
         """Refresh the entries that are due, and return the seconds until the next refresh.
 
         The background thread calls this.
         """
+        with self._lock:
+            # No entry needs another round now, because this one's end takes it into account.
+            self._first_due_at, self._next_round_at = math.inf, -math.inf
+        delay = math.inf
+        try:
+            delay = self._refresh_due()
+        finally:
+            now = self._clock()
+            with self._lock:
+                delay = max(min(delay, self._first_due_at - now), 0.0)
+                self._next_round_at = now + min(delay, MAX_INTERVAL)
+        return delay
+
+    def _refresh_due(self) -> float:
         now = self._clock()
         self._cache.purge(now)
         keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)

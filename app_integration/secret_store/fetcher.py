@@ -277,7 +277,7 @@ class Fetcher:
             log.info("%s is fresh again", name)
         if isinstance(key, str):
             self.watchers.notify(name, entry.fetched)
-        self.refresher.worker.wake()
+        self.refresher.note_cached(entry)
 
     def _log_stale(self, key: Key, entry: Entry, now: float) -> None:
         """Log, once for each entry, that *entry* is served stale."""

@@ -22,6 +22,7 @@ from app_integration.errors import (
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store import cache_entry, cache_refresher
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
@@ -31,13 +32,15 @@ from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 TTL = LIMITS.cache_ttl
 
 
-def shop_with_jitter(jitter: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
+def shop_with_jitter(
+    jitter: float, *answers: str | StrongroomError, **options: Any
+) -> tuple[Shop, Script]:
     """Return a store with a fixed random number, and its source.
 
     *jitter* places each refresh in the second half of the TTL: 0 at its begin, 1 at its end.
     """
     source = Script(*answers)
-    return Shop(source, jitter=lambda: jitter), source
+    return Shop(source, jitter=lambda: jitter, **options), source
 
 
 def kind(value: object) -> str:
@@ -58,6 +61,39 @@ def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
     assert source.calls == 2
     assert shop.store.get("jwt-secret") == "two"
     assert shop.outcomes() == ["miss", "hit"]
+
+
+def test_secret_that_is_due_after_the_next_round_starts_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a cache of n secrets would be filled in n rounds over all of them."""
+    shop, _ = shop_with_jitter(0.0, "one", ttls={"soon": TTL / 10})
+    refresher = shop.store.fetcher.refresher
+    wakes: list[str] = []
+    monkeypatch.setattr(refresher.worker, "wake", lambda: wakes.append("wake"))
+    for name in ("first", "second"):
+        shop.store.get(name)
+    assert wakes == ["wake"]
+    refresher.refresh_due()
+    for name in ("third", "soon", "fourth"):
+        shop.store.get(name)
+    assert wakes == ["wake", "wake"]
+    assert refresher.refresh_due() == pytest.approx(TTL / 20)
+
+
+def test_secret_that_is_cached_at_the_end_of_a_round_shortens_the_time_until_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, _ = shop_with_jitter(0.0, "one", ttls={"soon": TTL / 10})
+    shop.store.get("jwt-secret")
+
+    def next_refresh(*args: Any) -> float:
+        found = cache_entry.next_refresh(*args)
+        shop.store.get("soon")
+        return found
+
+    monkeypatch.setattr(cache_refresher, "next_refresh", next_refresh)
+    assert shop.store.fetcher.refresher.refresh_due() == pytest.approx(TTL / 20)
 
 
 def test_info_contains_the_time_until_the_next_refresh() -> None:
