@@ -9,16 +9,14 @@ from typing import Final, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
-# The queue has no primary key, as an index would make each report a third slower; a published table
+# A report is one array: the migration, the operation, the writer, the application and the row's key.
+# Each call of the guard starts an INSERT, which for a column of each would take as long again. The
+# queue has no primary key, as an index would make each report a third slower; a published table
 # needs a replica identity to be deleted from.
 #: Statement that creates the queue and the table of writers.
 TABLES: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS strongroom_migration.bypasses (
-        migration text NOT NULL,
-        row_key text[] NOT NULL,
-        operation text NOT NULL,
-        writer text NOT NULL,
-        application text NOT NULL,
+        report text[] NOT NULL,
         at timestamptz NOT NULL DEFAULT clock_timestamp()
     );
     ALTER TABLE strongroom_migration.bypasses REPLICA IDENTITY FULL;
@@ -37,10 +35,11 @@ _TAKE: Final[LiteralString] = """
     WITH taken AS (
         DELETE FROM strongroom_migration.bypasses
         WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM strongroom_migration.bypasses WHERE migration = %s
+            SELECT ctid FROM strongroom_migration.bypasses WHERE report[1] = %s
             LIMIT %s FOR UPDATE SKIP LOCKED
         ))
-        RETURNING *
+        RETURNING report[1] AS migration, report[2] AS operation, report[3] AS writer,
+            report[4] AS application, report[5:] AS row_key, at
     ), noted AS (
         INSERT INTO strongroom_migration.bypassing_writers AS known
         SELECT migration, writer, application, operation, count(*), min(at), max(at) FROM taken
@@ -59,20 +58,20 @@ _WRITERS: Final[LiteralString] = """
     FROM (
         SELECT * FROM strongroom_migration.bypassing_writers
         UNION ALL
-        SELECT migration, writer, application, operation, 1, at, at
+        SELECT report[1], report[3], report[4], report[2], 1, at, at
         FROM strongroom_migration.bypasses
     ) AS reports
     WHERE migration = %s
     GROUP BY writer, application, operation ORDER BY max(last) DESC, writer, application, operation
 """
 _PENDING: Final[LiteralString] = """
-    SELECT EXISTS (SELECT FROM strongroom_migration.bypasses WHERE migration = %s)
+    SELECT EXISTS (SELECT FROM strongroom_migration.bypasses WHERE report[1] = %s)
 """
 _FORGET: Final[LiteralString] = """
     WITH known AS (
         DELETE FROM strongroom_migration.bypassing_writers WHERE migration = %(migration)s
     )
-    DELETE FROM strongroom_migration.bypasses WHERE migration = %(migration)s
+    DELETE FROM strongroom_migration.bypasses WHERE report[1] = %(migration)s
 """
 
 

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from migration.error_text import REFUSED
 from migration.guard import conditions
-from migration.table.key_text import key_array
+from migration.table.key_text import key_texts
 from migration.table.migrated_table import MigratedColumn, MigratedTable
 from migration.table.predicates import hash_token
 
@@ -170,10 +170,16 @@ def _void_late(table: MigratedTable, column: MigratedColumn) -> Composed:
 
 
 def _queue(table: MigratedTable, migration: str) -> Composed:
+    # A variable, because plpgsql keeps its expression, and prepares those of an INSERT at each call.
     return SQL(
-        "INSERT INTO {} (migration, row_key, operation, writer, application)"
-        " VALUES ({}, {}, TG_OP, session_user, current_setting('application_name'));"
-    ).format(Identifier(SCHEMA, "bypasses"), Literal(migration), key_array(table, "NEW"))
+        "DECLARE report text[] :="
+        " ARRAY[{}, TG_OP, session_user, current_setting('application_name'), {}];"
+        " BEGIN INSERT INTO {} (report) VALUES (report); END;"
+    ).format(
+        Literal(migration),
+        SQL(", ").join(key_texts(table, "NEW")),
+        Identifier(SCHEMA, "bypasses"),
+    )
 
 
 def _refuse(table: MigratedTable, migration: str) -> Composed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from psycopg.sql import SQL, Composed, Identifier
 
 from migration.table.live_table import LiveTable
@@ -17,6 +19,17 @@ def key_types(table: MigratedTable, live: LiveTable) -> list[SQL]:
 def key_array(table: MigratedTable, row: str) -> Composed:
     """Return the expression of the key of *row* as an array of texts.
 
+    Args:
+        table: The table.
+        row: Alias of the row: ``u`` or ``NEW``.
+
+    """
+    return SQL("ARRAY[{}]").format(SQL(", ").join(key_texts(table, row)))
+
+
+def key_texts(table: MigratedTable, row: str) -> Iterator[Composed]:
+    """Yield the expression of the text of each column of the key of *row*.
+
     A date or time as text depends on the session's ``DateStyle``; in JSON it is ISO 8601 always.
 
     Args:
@@ -24,11 +37,6 @@ def key_array(table: MigratedTable, row: str) -> Composed:
         row: Alias of the row: ``u`` or ``NEW``.
 
     """
-    parts = (
-        SQL("(to_jsonb({}.{}) #>> '{{}}')" if name in table.times else "{}.{}::text").format(
-            SQL(row),
-            Identifier(name),
-        )
-        for name in table.key
-    )
-    return SQL("ARRAY[{}]").format(SQL(", ").join(parts))
+    for name in table.key:
+        text = "(to_jsonb({}.{}) #>> '{{}}')" if name in table.times else "{}.{}::text"
+        yield SQL(text).format(SQL(row), Identifier(name))
