@@ -37,7 +37,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class RoleLeases:
-    """Leases of one database role.
+    """Leases of one role of a database or of Redis.
 
     Attributes:
         service: Service whose role it is.

@@ -1,4 +1,4 @@
-"""View of the leases of database users, by role and by the time until they end."""
+"""View of the leases of database and Redis users, by role and by the time until they end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BINS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RoleLine:
-    """A database role, as the view shows it.
+    """A role that leases users, as the view shows it.
 
     Attributes:
         ttl: Its declared times, such as ``1h, at most 24h``.
@@ -111,7 +111,7 @@ def _tiles(found: Leases, now: datetime) -> tuple[Tile, ...]:
     soon = sum(lease.expires - now <= _BINS[0][0] for role in found.roles for lease in role.leases)
     note = f"{found.others} more of other mounts or deployments" if found.others else ""
     return (
-        Tile("Database roles", f"{len(found.roles):,}"),
+        Tile("Roles", f"{len(found.roles):,}"),
         Tile("Leases", f"{count:,}"),
         Tile("End within 5m", f"{soon:,}", PLAIN, "unless renewed" if soon else ""),
         Tile("Not revocable", f"{failed:,}", BAD if failed else WARN if note else GOOD, note),
@@ -142,5 +142,8 @@ def _count(leases: Iterable[Lease], now: datetime) -> list[int]:
 def _commands() -> tuple[tuple[str, str], ...]:
     return (
         ("bao read sys/leases type=irrevocable", "List them with their ids, as strongroom-apply"),
-        ("bao lease revoke -sync LEASE", "When the database is reachable, revoke each of them"),
+        (
+            "bao lease revoke -sync LEASE",
+            "When the database or Redis is reachable, revoke each of them",
+        ),
     )
