@@ -84,7 +84,10 @@ test: .venv/peers ## Run the whole suite
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
+	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.contention
 	$(BIN)/python -m benchmarks.index
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.aws
 	$(BIN)/python -m benchmarks.files

@@ -64,10 +64,10 @@ class RecordingReader:
 def build_declaration(services: int) -> Declaration:
     """Return a declaration with *services* copies of the example in each environment.
 
-    They have no database, because the benchmark runs none.
+    They have neither database nor Redis, because the benchmark runs none.
     """
     found = load()
-    one = found.service(TEMPLATE).model_copy(update={"database": None})
+    one = found.service(TEMPLATE).model_copy(update={"database": None, "redis": None})
     names = [f"shop-{number:03}" for number in range(services)]
     environments = {
         name: each.model_copy(

@@ -28,6 +28,14 @@ Choose: TypeAlias = Callable[[Sequence[float]], float]
 SHORTEST: Final = 0.02  # seconds; the minimum of a turn
 
 
+def readable(seconds: float) -> str:
+    """Return *seconds* in the unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A subject and the floor that it is measured against.
@@ -40,6 +48,8 @@ class Case:
         bar: The maximum of the ratio. If None, the ratio is only printed.
         calls: The calls in one turn. If None, a number is found that takes long enough.
         prepare: Called before each turn. It is not measured.
+        clock: A monotonic clock, in seconds.
+        shown: Returns a measured number as text, for numbers that are not seconds.
 
     """
 
@@ -50,6 +60,8 @@ class Case:
     bar: float | None = None
     calls: int | None = None
     prepare: Callable[[], object] = lambda: None
+    clock: Clock = time.perf_counter
+    shown: Callable[[float], str] = readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +93,16 @@ def repeated(call: Callable[[], object]) -> Run:
     return run
 
 
-def measure(
-    case: Case, turns: int, clock: Clock = time.perf_counter, choose: Choose = min
-) -> Result:
+def measure(case: Case, turns: int, choose: Choose = min) -> Result:
     """Measure *case*.
 
     Args:
         case: The case.
         turns: The number of turns of the subject and of the floor.
-        clock: A monotonic clock, in seconds.
         choose: Returns the time that counts of those of all turns.
 
     """
-    calls = case.calls
+    calls, clock = case.calls, case.clock
     subject_calls = calls or _find_calls(case.subject, clock)
     floor_calls = calls or _find_calls(case.floor, clock)
     subject, floor = [], []
@@ -114,9 +123,9 @@ def table(results: Iterable[Result]) -> Table:
         colour = "" if result.is_within_bar else "[red]"
         shown.add_row(
             result.case.name,
-            _readable(result.subject),
+            result.case.shown(result.subject),
             result.case.floor_name,
-            _readable(result.floor),
+            result.case.shown(result.floor),
             f"{colour}{result.ratio:.3g}",
             bar,
         )
@@ -170,13 +179,6 @@ def _seconds(run: Run, calls: int, clock: Clock) -> float:
     start = clock()
     run(calls)
     return clock() - start
-
-
-def _readable(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_measure_counts_the_fastest_turn_of_each() -> None:
 
         return run
 
-    case = Case("twice", taking(2e-6), taking(1e-6), "once")
-    found = measure(case, turns=9, clock=lambda: now)
+    case = Case("twice", taking(2e-6), taking(1e-6), "once", clock=lambda: now)
+    found = measure(case, turns=9)
     assert found.ratio == pytest.approx(2)
     assert found.subject == pytest.approx(2e-6)
