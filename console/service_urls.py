@@ -6,24 +6,17 @@ from urllib.parse import quote
 
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.database import SharedDatabase
+from vault.declare.schema.database import Database
 
 
 def find_database_url(declaration: Declaration, scope: Scope) -> str | None:
     """Return the URL of the database if no secret ``database-url`` has it, otherwise None."""
-    database = declaration.service(scope.service).database
     if "database-url" in declaration.secrets(scope):
         return None
-    if isinstance(database, SharedDatabase):
-        return _owned_url(declaration, Scope(database.of, scope.environment))
-    return _owned_url(declaration, scope)
-
-
-def _owned_url(declaration: Declaration, scope: Scope) -> str | None:
-    """Return the URL of the database that the service owns, or None without its address."""
-    database = declaration.service(scope.service).database
-    address = declaration.deployment(scope).database
-    if database is None or isinstance(database, SharedDatabase) or address is None:
+    owner = declaration.database_owner(scope)
+    database = declaration.service(owner.service).database
+    address = declaration.deployment(owner).database
+    if not isinstance(database, Database) or address is None:
         return None
     return f"postgresql+psycopg://{address}/{database.name}"
 

@@ -15,6 +15,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
+from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Agent, Config, Deployment
 
 #: Name of the log of access records, with the ending of its file if it is not encrypted.
@@ -86,6 +87,7 @@ class TargetSettings(ServiceSettings):
         template: The compiled template.
         audit_key: Key that encrypts access records, or None; in dev they are not encrypted.
         colour: Which of several instances on one machine it is, or None for the only one.
+        database: Address of the database that it uses, which may be that of another service.
 
     """
 
@@ -93,6 +95,7 @@ class TargetSettings(ServiceSettings):
     template: str
     audit_key: str | None = None
     colour: str | None = None
+    database: Endpoint | None = None
 
     @property
     def instance(self) -> str:
@@ -227,4 +230,5 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         config=config,
         template=compile_declared(declaration, scope, config).file_text,
         audit_key=None if scope.environment.is_dev else declaration.audit_key(scope.service),
+        database=declaration.deployment(declaration.database_owner(scope)).database,
     )

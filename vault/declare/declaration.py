@@ -14,6 +14,7 @@ from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
 from vault.declare.schema.aws import AwsAccount
+from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
     Deployment,
@@ -118,6 +119,13 @@ class Declaration:
         if scope.service not in services:
             raise _undeclared(f"service in {scope.environment}", scope.service, services)
         return services[scope.service]
+
+    def database_owner(self, scope: Scope) -> Scope:
+        """Return who owns the database of *scope*: itself, unless it uses that of another."""
+        database = self.service(scope.service).database
+        return (
+            Scope(database.of, scope.environment) if isinstance(database, SharedDatabase) else scope
+        )
 
     def roles(self, scope: Scope) -> tuple[str, ...]:
         """Return the roles that processes of the service log in with, which are policies too.

@@ -139,11 +139,11 @@ def _health_page(url: str | None) -> dict[str, object] | None:
 
 def _network_policy(settings: TargetSettings) -> str:
     """Return the policy of the application's pods."""
-    service, deployment = settings.scope.service, settings.deployment
-    redis = deployment.redis.address if deployment.redis else None
+    service, redis = settings.scope.service, settings.deployment.redis
+    used = (settings.database, redis.address if redis else None)
     return network_policy(
         f"strongroom-{service}",
         ("strongroom/service", service),
         settings.address,
-        [each for each in (deployment.database, redis) if each is not None],
+        [each for each in used if each is not None],
     )

@@ -25,7 +25,9 @@ from app_integration.errors import ConfigRejected, ConfigurationError
 from tests.support.manifests import find_errors, merge
 from tests.support.models import pods
 from tests.support.servers.issuer import Authority
+from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import Deployment
 from vault.declare.schema.redis import RedisServer
 
 ROOT: Final = Path(__file__).parents[3]
@@ -295,12 +297,34 @@ def test_token_review_is_bound_to_the_account_in_each_namespace(tmp_path: Path) 
     ]
 
 
+def test_network_policy_allows_the_database_of_another_service(tmp_path: Path) -> None:
+    declaration = pods.declare_pod(tmp_path / "declared", PEM)
+    parcels, environment = declaration.service("parcels"), declaration.environment("staging")
+    shared = SharedDatabase.model_validate(
+        {"of": "orders", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
+    )
+    users = {"parcels": parcels.model_copy(update={"database": shared}), "orders": parcels}
+    owner = Deployment.model_validate({"database": "db.example.com:5433"})
+    environment = environment.model_copy(
+        update={"services": {**environment.services, "orders": owner}}
+    )
+    declaration = replace(
+        declaration, services=users, environments={pods.SCOPE.environment: environment}
+    )
+    files = build(target_settings(declaration, pods.SCOPE), Host(command=COMMAND))
+    policy = documents(files)["network-policy.yaml"]["spec"]
+    assert {"ports": [{"protocol": "TCP", "port": 5433}]} in policy["egress"]
+
+
 def test_network_policy_allows_dns_the_server_the_database_and_redis(tmp_path: Path) -> None:
     declaration = pods.declare_pod(tmp_path / "declared", PEM, address="https://10.1.2.3")
     settings = target_settings(declaration, pods.SCOPE)
     redis = RedisServer.model_validate({"address": "10.1.2.4:6379", "ca": "redis-ca.pem"})
-    servers = {"database": Endpoint("db.example.com", 5432), "redis": redis}
-    settings = replace(settings, deployment=settings.deployment.model_copy(update=servers))
+    settings = replace(
+        settings,
+        deployment=settings.deployment.model_copy(update={"redis": redis}),
+        database=Endpoint("db.example.com", 5432),
+    )
     files = build(settings, Host(command=COMMAND))
     policy = documents(files)["network-policy.yaml"]["spec"]
     assert policy["podSelector"]["matchLabels"] == {"strongroom/service": "parcels"}
