@@ -9,10 +9,10 @@ from typing import Final, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
-# A report is one array: the migration, the operation, the writer, the application and the row's key.
-# Each call of the guard starts an INSERT, which for a column of each would take as long again. The
-# queue has no primary key, as an index would make each report a third slower; a published table
-# needs a replica identity to be deleted from.
+# A report is one array: migration, operation, writer, application, and the row's key. Each call of
+# the guard starts an INSERT, which for a column of each would take as long again. The queue has no
+# primary key, as an index would make each report a third slower; a published table needs a replica
+# identity to be deleted from.
 #: Statement that creates the queue and the table of writers.
 TABLES: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS strongroom_migration.bypasses (

@@ -170,7 +170,7 @@ def _void_late(table: MigratedTable, column: MigratedColumn) -> Composed:
 
 
 def _queue(table: MigratedTable, migration: str) -> Composed:
-    # A variable, because plpgsql keeps its expression, and prepares those of an INSERT at each call.
+    # A variable, because plpgsql keeps its expression, and prepares an INSERT's at each call.
     return SQL(
         "DECLARE report text[] :="
         " ARRAY[{}, TG_OP, session_user, current_setting('application_name'), {}];"
