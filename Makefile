@@ -13,6 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Exit code of pytest if ARGS selects no test of a pass.
 NO_TEST := 5
 BIN := .venv/bin
+# Runs the tests that share the cores, each file in one process.
+TOGETHER = $(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder --durations 20
 STRONGROOM := $(BIN)/strongroom
 # Backend of the local deployment; that on AWS has a folder of its own, and runs on moto.
 ifeq ($(SECRETS_BACKEND),aws)
@@ -28,7 +31,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 EXTRAS := $(addprefix --extra ,audit aws config database local metrics page redis)
 GROUPS := --group build --group lint --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit bench bench-quick fuzz lint site format nightly mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -78,9 +81,11 @@ store: .venv $(MOTO) ## Run the example store on the local deployment; SECRETS_B
 	@touch $@
 
 test: .venv/peers ## Run the whole suite
-	$(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
-		--dist loadfile --no-loadscope-reorder --durations 20 $(ARGS) || test $$? -eq $(NO_TEST)
+	$(TOGETHER) $(ARGS) || test $$? -eq $(NO_TEST)
 	$(BIN)/python -m pytest -m "alone and not nightly" $(ARGS) || test $$? -eq $(NO_TEST)
+
+test-unit: .venv/peers ## Run the tests that start no server
+	$(TOGETHER) tests/unit $(ARGS)
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)

@@ -356,7 +356,7 @@ COMMANDS: Final = {
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
+    test test-unit bench bench-quick fuzz lint site format nightly mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS")

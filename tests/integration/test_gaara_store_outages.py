@@ -23,7 +23,7 @@ from tests.support.servers.store_parts import Servers, Shop, open_shop, running_
 
 pytestmark = pytest.mark.requires("embedded")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
