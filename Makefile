@@ -16,6 +16,8 @@ BIN := .venv/bin
 # Runs the tests that share the cores, each file in one process.
 TOGETHER = $(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder --durations 20
+# Else pytest would import all files only to leave the others out.
+ALONE = $(sort $(shell grep -rl --include='*.py' 'mark\.alone' tests))
 STRONGROOM := $(BIN)/strongroom
 # Backend of the local deployment; that on AWS has a folder of its own, and runs on moto.
 ifeq ($(SECRETS_BACKEND),aws)
@@ -82,7 +84,7 @@ store: .venv $(MOTO) ## Run the example store on the local deployment; SECRETS_B
 
 test: .venv/peers ## Run the whole suite
 	$(TOGETHER) $(ARGS) || test $$? -eq $(NO_TEST)
-	$(BIN)/python -m pytest -m "alone and not nightly" $(ARGS) || test $$? -eq $(NO_TEST)
+	$(BIN)/python -m pytest -m "alone and not nightly" $(or $(ARGS),$(ALONE)) || test $$? -eq $(NO_TEST)
 
 test-unit: .venv/peers ## Run the tests that start no server
 	$(TOGETHER) tests/unit $(ARGS)
