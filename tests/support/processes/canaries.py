@@ -36,6 +36,7 @@ from console.local import LocalDeployment
 from vault.runtime.layout import Layout
 
 WINDOW: Final = 32  # bytes; of a longer value, each part of this length is searched
+BLOCK: Final = WINDOW // 2
 #: A random value. Invented values of tests are not secrets, and tracebacks show them as code.
 RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
 OWN: Final = (
@@ -49,6 +50,14 @@ def windows(value: bytes) -> Iterator[bytes]:
     """Yield *value*, or each part of :data:`WINDOW` bytes of a longer value."""
     for start in range(max(1, len(value) - WINDOW + 1)):
         yield value[start : start + WINDOW]
+
+
+def blocks(value: bytes) -> Iterator[bytes]:
+    """Yield few parts of *value*, one of which is inside each of its :func:`windows`."""
+    if len(value) <= WINDOW:
+        yield value
+    for start in range(BLOCK, len(value) - BLOCK + 1, BLOCK) if len(value) > WINDOW else ():
+        yield value[start : start + BLOCK]
 
 
 def forms(value: bytes) -> Iterator[str]:
@@ -125,35 +134,48 @@ class Sweep:
 
     def search(self) -> list[str]:
         """Return the places of secrets in the evidence, as ``file:line``."""
-        texts = {
-            form
-            for value in self.values
-            for part in windows(value.encode())
-            for form in forms(part)
-        }
+        texts = self._encode(windows)
         files = sorted(path for path in self.folder.iterdir() if path.suffix != ".needles")
         self.size = sum(path.stat().st_size for path in files)
         self.needles = len(texts)
-        if not (texts and files):
-            return []
-        needles = self.folder / "all.needles"
-        write_private(needles, "\n".join(sorted(texts)) + "\n")
-        try:
-            self.found = list(self._grep(needles, files))
-        finally:
-            needles.unlink()
+        if texts and files:
+            self.found = list(self._find(texts, files))
         return self.found
 
-    def _grep(self, needles: Path, files: Sequence[Path]) -> Iterator[str]:
-        command = ["grep", "-aHnoFf", str(needles), *map(str, files)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"}
-        )
+    def _encode(self, split: Callable[[bytes], Iterator[bytes]]) -> set[str]:
+        return {
+            form for value in self.values for part in split(value.encode()) for form in forms(part)
+        }
+
+    def _find(self, texts: set[str], files: Sequence[Path]) -> Iterator[str]:
+        """Yield the places of *texts*. They are searched in lines with a block only.
+
+        Ten thousands of texts take grep many times as long as the blocks.
+        """
+        found = [line.split(b":", 2) for line in self._grep(self._encode(blocks), files)]
+        if not found:
+            return
+        lines = self.folder / "lines.needles"
+        write_private(lines, b"".join(line + b"\n" for _, _, line in found))
+        try:
+            for match in self._grep(texts, [lines], "-o"):
+                file, number, _ = found[int(match.split(b":", 2)[1]) - 1]
+                yield f"{file.decode()}:{number.decode()}"
+        finally:
+            lines.unlink()
+
+    def _grep(self, texts: set[str], files: Sequence[Path], *options: str) -> list[bytes]:
+        """Return what grep prints of *files*: ``file:number:line``, or the match instead."""
+        needles = self.folder / "all.needles"
+        write_private(needles, "\n".join(sorted(texts)) + "\n")
+        command = ["grep", *options, "-aHnFf", str(needles), *map(str, files)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, env={"LC_ALL": "C"})
+        finally:
+            needles.unlink()
         if done.returncode not in {0, 1}:
-            raise OSError(f"grep failed: {done.stderr}")
-        for line in done.stdout.splitlines():
-            file, number, _value = line.split(":", 2)
-            yield f"{file}:{number}"
+            raise OSError(f"grep failed: {done.stderr.decode()}")
+        return done.stdout.split(b"\n")[:-1]
 
 
 _sweep: Sweep | None = None

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.processes.canaries import Sweep, windows
+from tests.support.processes.canaries import Sweep, blocks, forms, windows
 
 ROOT = Path(__file__).parents[3]
 LONG = "Canary/7+of more \" than='thirty-two' bytes é"
@@ -166,3 +166,11 @@ def test_search_results_do_not_contain_the_value(tmp_path: Path) -> None:
     sweep.note("output", SHORT)
     assert SHORT not in "".join(sweep.search()) + repr(sweep)
     assert list(tmp_path.glob("*.needles")) == []
+
+
+@pytest.mark.parametrize("length", [*range(1, 100), 512])
+def test_each_window_has_a_block_in_the_same_encoding(length: int) -> None:
+    value = secrets.token_urlsafe(length)[:length].encode()
+    texts = {form for block in blocks(value) for form in forms(block)}
+    for window in windows(value):
+        assert [form for form in forms(window) if not any(text in form for text in texts)] == []
