@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
+    from app_integration.database.redis_pool import LeasedRedisPool
     from app_integration.session.session import Session
     from app_integration.settings import Settings
 
@@ -36,7 +37,7 @@ UNLEASED: Final = {"aws": "AWS", MEMORY: f"SECRETS_BACKEND={MEMORY}"}
 #: The secret with driver, host and database, unless the caller passes a URL or names a secret.
 _DATABASE_URL: Final = "database-url"
 _REDIS_URL: Final = "redis-url"
-_REDIS_KINDS: Final = ("redis", "async redis")
+_REDIS_KINDS: Final = ("redis", "redis pool", "async redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,15 @@ def _async_pool(
 def _redis(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> Redis:
     from redis import Redis
 
+    return Redis.from_pool(_redis_pool(provider, url, options))
+
+
+def _redis_pool(
+    provider: CredentialProvider, url: str, options: Mapping[str, Any]
+) -> LeasedRedisPool:
     from app_integration.database.redis_pool import LeasedRedisPool
 
-    return Redis.from_pool(LeasedRedisPool(provider, url, **options))
+    return LeasedRedisPool(provider, url, **options)
 
 
 def _async_redis(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> AsyncRedis:
@@ -238,5 +245,6 @@ BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]],
     "pool": _pool,
     "async pool": _async_pool,
     "redis": _redis,
+    "redis pool": _redis_pool,  # for adapters of other libraries, which close it
     "async redis": _async_redis,
 }

@@ -56,6 +56,11 @@ class LoggedInConnection:
         self._provider = provider
         super().__init__(*args, **options)
 
+    @property
+    def login(self) -> RedisLogin | None:
+        """Return the login of the open connection; another one after each reconnect."""
+        return self._login
+
     def is_outdated(self) -> bool:
         """Return whether the connection is open as a user that is no longer current."""
         login = self._login
