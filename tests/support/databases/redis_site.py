@@ -25,7 +25,6 @@ ROLE = "shop-dev-redis"
 #: Grants of the leased users.
 RULES = '["~visits:*", "&visits:*", "+@read", "+@write", "+@transaction", "+@pubsub", "+@blocking"]'
 TTL, MAX_TTL = 60, 120  # seconds
-_TOKEN_LEASES = {"default_ttl": TTL, "max_ttl": MAX_TTL}
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,14 @@ class RedisSite:
 
     Attributes:
         session: A session with all rights on the server that leases.
+        address: The URL of that server.
         admin: A client with all rights on Valkey.
         manager: The account that the server creates and deletes users with.
 
     """
 
     session: Session
+    address: str
     valkey: Valkey
     admin: redis.Redis
     manager: RedisManager
@@ -53,6 +54,16 @@ class RedisSite:
         """Return the existing leased users."""
         users = self.admin.execute_command("ACL", "USERS")  # type: ignore[no-untyped-call]
         return {user.decode() for user in users} - {"default", self.manager.username}
+
+    def revoke_all(self) -> None:
+        """Revoke all leases. Their holders are not told."""
+        self.session.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
+
+    def configure_role(self, rules: str = RULES, ttl: int = TTL, max_ttl: int = MAX_TTL) -> None:
+        """Set the rights and the TTLs in seconds of users that are leased from now on."""
+        role = {"db_name": "shop-dev-redis", "creation_statements": [rules]}
+        times = {"default_ttl": ttl, "max_ttl": max_ttl}
+        self.session.post(f"database/roles/{ROLE}", {**role, **times})
 
     def restart(self) -> None:
         """Restart Valkey, which forgets its leased users."""
@@ -78,7 +89,7 @@ def redis_site(root_folder: Path) -> Iterator[RedisSite]:
         running_valkey(root_folder, manager) as valkey,
         redis.Redis.from_url(valkey.url().reveal()) as admin,
     ):
-        site = RedisSite(session, valkey, admin, manager)
+        site = RedisSite(session, address, valkey, admin, manager)
         _configure(site)
         yield site
 
@@ -118,5 +129,4 @@ def _configure(site: RedisSite) -> None:
         "allowed_roles": [ROLE],
     }
     session.post("database/config/shop-dev-redis", connection)
-    role = {"db_name": "shop-dev-redis", "creation_statements": [RULES]}
-    session.post(f"database/roles/{ROLE}", {**role, **_TOKEN_LEASES})
+    site.configure_role()

@@ -935,6 +935,9 @@ SIGNATURES: Final = {
     ),
     "encryption.blind_index.stores.table:TableIndexKeys": "engine, name=",
     "encryption.keys.stores.table:TableDataKeys": "engine, name=",
+    "integrations.celery:use_leased_redis": (
+        "app, role=, *, url=, secret=, credentials=, results="
+    ),
     "integrations.django.fields:BlindIndexField": "name, *, of, **options",
     "integrations.django.fields:EncryptedField": (
         "field_id, kind=, *, context=, index=, key=, plaintext=, phase=, self_contained=, **options"
@@ -996,6 +999,7 @@ IMPORTS: Final = {
         UnexpectedAnswer
         UndeclaredSecret Unreachable WrongType
         """,
+    "integrations.celery": "use_leased_redis",
     "integrations.django": """
         BlindIndexField EncryptedField EncryptedModel EncryptedQuerySet Stored create_index_keys
         exactly find

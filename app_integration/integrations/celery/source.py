@@ -1,0 +1,72 @@
+"""Redis server and users of a Celery application, from which it builds pools of redis-py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from app_integration.database.factory import CredentialSource
+from app_integration.database.redis_pool import LeasedRedisPool
+from app_integration.default_client import get_default_client
+
+#: Options of kombu and Celery that say what the URL and the provider say.
+_REPLACED: Final = (
+    *("host", "port", "path", "db", "virtual_host"),
+    *("username", "password", "credential_provider", "connection_class"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSource:
+    """Source of the pools of one application.
+
+    Attributes:
+        url: Host and database; None for the URL in a secret.
+        role: See :func:`app_integration.redis_client`.
+        secret: See :func:`app_integration.redis_client`.
+        credentials: See :func:`app_integration.redis_client`.
+
+    """
+
+    url: str | None = None
+    role: str | None = None
+    secret: str | None = None
+    credentials: Path | None = None
+
+    def __post_init__(self) -> None:
+        CredentialSource(is_redis=True, **self._user)  # rejects more than one of the three
+
+    @property
+    def _user(self) -> dict[str, Any]:
+        return {"role": self.role, "secret": self.secret, "credentials": self.credentials}
+
+    @property
+    def title(self) -> str:
+        """Return how logs name the server: by what selects its users."""
+        kind, name = next(
+            (each for each in self._user.items() if each[1] is not None), ("role", "default")
+        )
+        return f"redis ({kind} {name})"
+
+    def build_pool(self, options: Mapping[str, Any]) -> LeasedRedisPool:
+        """Return a new pool, which the caller closes.
+
+        Args:
+            options: Those of kombu or Celery. Host, database and user in them are ignored, as is
+                what they leave at None.
+
+        Raises:
+            ConfigurationError: If the URL cannot be read.
+            StrongroomError: If the secret with the URL cannot be read.
+
+        """
+        chosen = {
+            name: value
+            for name, value in options.items()
+            if name not in _REPLACED and value is not None
+        }
+        client = get_default_client()
+        pool: LeasedRedisPool = client.database("redis pool", self.url, chosen, **self._user)
+        return pool
