@@ -9,6 +9,9 @@ import pytest
 
 from benchmarks.scale import Cost, cached_read, decryption, plan
 
+# Other load slows a large size down more than a small one.
+pytestmark = [pytest.mark.alone, pytest.mark.requires("embedded")]
+
 #: Above the document's bound for flat, because more values than fit into the processor's cache are
 #: slower to reach: half as long again over three powers of ten. A cost that is linear has 1.
 STEEPEST: Final = 0.3
@@ -54,6 +57,5 @@ def test_cost_of_more_names_or_keys_stays_flat(
     assert flattest(measure, sizes, STEEPEST) <= STEEPEST
 
 
-@pytest.mark.requires("embedded")
 def test_cost_of_a_plan_is_linear_in_its_services() -> None:
     assert flattest(plan, [8, 32], STEEPEST_LINEAR) <= STEEPEST_LINEAR
