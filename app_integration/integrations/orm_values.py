@@ -10,8 +10,8 @@ from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.errors import DecryptionFailed, EncryptionError
 
 #: The prefix of every text token, and of no keyring token.
-_TEXT_PREFIX: Final = b"sr"
-_CACHE_KEY: Final = "_strongroom_plain"  # in the object's `__dict__`
+TEXT_PREFIX: Final = b"sr"
+CACHE_KEY: Final = "_strongroom_plain"  # in the object's `__dict__`
 
 
 class KnownValue(NamedTuple):
@@ -50,15 +50,21 @@ def as_index_values(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def find_known(row: Any, name: str) -> KnownValue | None:
+    """Return the plain value of the attribute *name* of *row* that is cached, or None."""
+    values: KnownValues | None = row.__dict__.get(CACHE_KEY)
+    return None if values is None else values.get(name)
+
+
 def known_values(row: Any) -> KnownValues:
     """Return the plain values of *row*, which are cached in its ``__dict__``.
 
     A shallow copy of *row* gets values of its own, so that an assignment to one of the two objects
     does not change the other.
     """
-    values: KnownValues | None = row.__dict__.get(_CACHE_KEY)
+    values: KnownValues | None = row.__dict__.get(CACHE_KEY)
     if values is None or values.owner != id(row):
-        values = row.__dict__[_CACHE_KEY] = KnownValues(values or {})
+        values = row.__dict__[CACHE_KEY] = KnownValues(values or {})
         values.owner = id(row)
     return values
 
@@ -76,7 +82,7 @@ def token_to_bytes(token: object) -> bytes:
             envelope.parse(token)
             return token.encode("ascii")
         if isinstance(token, bytes | bytearray | memoryview):
-            keyring_token.parse(bytes(token))
+            keyring_token.check(bytes(token))
             return bytes(token)
     except DecryptionFailed:
         pass
@@ -88,11 +94,11 @@ def token_to_bytes(token: object) -> bytes:
 
 def tokens_from_bytes(column: Sequence[bytes | None]) -> list[Token | None]:
     """Return the tokens in the values of a column, in few calls. See :func:`token_from_bytes`."""
-    if any(each is not None and each[:2] == _TEXT_PREFIX for each in column):
+    if any(each is not None and each[:2] == TEXT_PREFIX for each in column):
         return [None if each is None else token_from_bytes(each) for each in column]
     return list(column)
 
 
 def token_from_bytes(stored: bytes) -> Token:
     """Return the token in the column value *stored*. Reverses :func:`token_to_bytes`."""
-    return stored.decode("ascii", "replace") if stored.startswith(_TEXT_PREFIX) else stored
+    return stored.decode("ascii", "replace") if stored.startswith(TEXT_PREFIX) else stored

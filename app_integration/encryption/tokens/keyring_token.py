@@ -61,8 +61,8 @@ def make_header(key: DataKey, value_type: int) -> bytes:
     return first
 
 
-def parse(token: bytes) -> KeyringToken:
-    """Split *token* into its parts, without authenticating anything.
+def check(token: bytes) -> int:
+    """Return the type code in *token*, without authenticating anything.
 
     Raises:
         DecryptionFailed: If *token* does not have this layout.
@@ -73,6 +73,17 @@ def parse(token: bytes) -> KeyringToken:
     value_type = (token[0] >> 4) + 1
     if value_type not in value_codec.DECODERS:
         raise_decryption_failed()
+    return value_type
+
+
+def parse(token: bytes) -> KeyringToken:
+    """Split *token* into its parts, without authenticating anything.
+
+    Raises:
+        DecryptionFailed: If *token* does not have this layout.
+
+    """
+    value_type = check(token)
     number = int.from_bytes(token[1:HEADER], "big")
     return KeyringToken(
         value_type, number, token[:HEADER], token[HEADER:NONCE_END], token[NONCE_END:]

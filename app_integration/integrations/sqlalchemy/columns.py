@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 from app_integration.encryption.parsed_token import Token
-from app_integration.integrations.orm_values import token_from_bytes, token_to_bytes
+from app_integration.integrations.orm_values import TEXT_PREFIX, token_from_bytes, token_to_bytes
 
 
 class TokenType(TypeDecorator[Any]):
@@ -42,6 +43,25 @@ class TokenType(TypeDecorator[Any]):
 
         """
         return None if value is None else token_from_bytes(bytes(value))
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return the function that turns a column value into a token.
+
+        A keyring token that the driver returns as bytes is complete, so it needs no further call.
+
+        Args:
+            dialect: The dialect of the database.
+            coltype: The driver's type of the column.
+
+        """
+        convert: Any = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> Any:
+            if value is None or (type(value) is bytes and value[:2] != TEXT_PREFIX):
+                return value
+            return convert(value)
+
+        return process
 
 
 class IndexType(TypeDecorator[bytes]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NoReturn
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, false, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
@@ -36,6 +36,29 @@ class Searchable(ColumnOperators):
         self.name = name
         self.index_column = index_column
         self._token = token
+        self._queries: dict[int, Select[Any]] = {}
+
+    def is_of(self, owner: Any, token: Any) -> bool:
+        """Return whether the operand is that of the class *owner* with the column *token*."""
+        return self.owner is owner and self._token is token
+
+    def select_candidates(self, values: Sequence[Any]) -> tuple[Select[Any], dict[str, bytes]]:
+        """Return a query for the rows that may have *values*, and its parameters.
+
+        A query for as many index values is built once, because that takes longer than it runs.
+
+        Args:
+            values: One for each indexed attribute, none of which is None.
+
+        """
+        found = self._require_index().blind_index.candidates(*values)
+        names = [f"index_value_{at}" for at in range(len(found))]
+        query = self._queries.get(len(found))
+        if query is None:
+            column = self._index_column()
+            either = or_(false(), *(column == bindparam(name) for name in names))
+            query = self._queries[len(found)] = select(self.owner).where(either)
+        return query, dict(zip(names, found, strict=True))
 
     def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override] # as SQLAlchemy's own
         return self.operate(operators.eq, other)
@@ -139,7 +162,11 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
         DecryptionFailed: If a token in a compared row is not authentic.
 
     """
-    rows = session.scalars(select(attribute.owner).where(attribute == value))
+    values = as_index_values(value)
+    if type(attribute) is Searchable and None not in values:
+        rows = session.scalars(*attribute.select_candidates(values))
+    else:
+        rows = session.scalars(select(attribute.owner).where(attribute == value))
     return exactly(rows, attribute, value)
 
 
