@@ -191,16 +191,16 @@ def _cases(people: Table, plain: Table, rows: int) -> Iterator[Case]:
 
     case = partial(Case, floor_name="plaintext")
     writes = partial(case, floor=plain.insert, calls=1, prepare=clear)
-    yield writes("columns of objects, insert", people.insert, bar=1.7)
+    yield writes("columns of objects, insert", people.insert, bar=3)
     yield writes("insert, cipher only", insert_and_encrypt)
     clear()
     people.insert(1)
     plain.insert(1)
     reads = partial(case, floor=plain.load, calls=1)
-    yield reads("columns of objects, load", people.load, bar=1.6)
+    yield reads("columns of objects, load", people.load, bar=2.9)
     yield reads("load, cipher only", load_and_decrypt)
     finds = partial(case, floor=plain.find, calls=_FINDS)
-    yield finds("columns of objects, find", people.find, bar=1.3)
+    yield finds("columns of objects, find", people.find, bar=1.2)
     yield finds("find, cipher only", find_and_decrypt)
 
 

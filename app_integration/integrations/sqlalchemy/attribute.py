@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from sqlalchemy import inspect
-from sqlalchemy.orm import Mapper, mapped_column
+from sqlalchemy.orm import mapped_column
 from sqlalchemy.orm.attributes import flag_modified
 
 from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
-from app_integration.integrations.orm_values import KnownValue, known_values
+from app_integration.integrations.orm_values import CACHE_KEY, KnownValue, find_known, known_values
 from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.columns import TokenType
 from app_integration.integrations.sqlalchemy.index import Index, IndexColumn
+from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
 from app_integration.integrations.sqlalchemy.plaintext_column import PlaintextOperand
+from app_integration.integrations.sqlalchemy.row_context import RowContext, is_new
 from app_integration.integrations.sqlalchemy.search import Searchable
 
 
@@ -66,7 +67,7 @@ class Encrypted:
 
         """
         self.field = field
-        self.context = tuple(context or ())
+        self.row_context = RowContext(context or ())
         self.index_column: IndexColumn | None = None
         self.plaintext = plaintext
         self._column = column
@@ -76,6 +77,8 @@ class Encrypted:
         self._key = key
         self._self_contained = self_contained
         self._declared_field: DeclaredField | None = None
+        self._last_operand: Searchable | None = None
+        self._reads_tokens = plaintext is None or not plaintext.is_read
 
     def __set_name__(self, owner: type, name: str) -> None:
         if not issubclass(owner, EncryptedRowBase):
@@ -105,19 +108,18 @@ class Encrypted:
         """
         if row is None:
             return self._operand(owner)
-        if self.plaintext is not None and self.plaintext.is_read:
+        if not self._reads_tokens:
             return getattr(row, self.plaintext_name)
-        known = known_values(row).get(self.name)
-        if known is not None and known.token is None:
-            return known.value
-        token, binding = getattr(row, self.token_name), self.context_values(row)
-        if token is None:
-            self._check_backfilled(row)
-            return None
-        if known is None or (known.token, known.binding) != (token, binding):
-            known = KnownValue(self.declared_field(owner).decrypt(token, *binding), token, binding)
-            known_values(row)[self.name] = known
-        return known.value
+        loaded = row.__dict__
+        try:
+            value, token, binding = loaded[CACHE_KEY][self.name]
+            if token is loaded[self.token_name] and binding == self.row_context.loaded_values(
+                loaded
+            ):
+                return value
+        except KeyError:
+            pass  # because the value is not decrypted yet, or the row expired
+        return self._read(row, owner)
 
     def __set__(self, row: Any, value: Any) -> None:
         """Set the value of *row*, and encrypt it if its context is complete.
@@ -137,25 +139,49 @@ class Encrypted:
         known_values(row)[self.name] = KnownValue(value)
         if self.plaintext is not None:
             setattr(row, self.plaintext_name, self.plaintext.written(value))
-        if None not in self.context_values(row):
-            self.encrypt_pending(row)
+        if self.row_context.is_set(row):
+            binding = self.row_context.values(row)
+            if None not in binding:
+                self._encrypt(row, value, binding)
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """Return the names of the attributes that each token is bound to.
+
+        There are none if that is the primary key, and the class is not mapped yet.
+        """
+        return self.row_context.declared
 
     def is_pending(self, row: Any) -> bool:
         """Return whether *row* has a value that is not encrypted yet."""
-        known = known_values(row).get(self.name)
+        known = find_known(row, self.name)
         return known is not None and known.token is None
 
     def encrypt_pending(self, row: Any) -> None:
-        """Encrypt the value of *row* if it has no token yet. All context values must be set."""
-        known = known_values(row).get(self.name)
-        if known is not None and known.token is None:
-            self._encrypt(row, known.value, self.context_values(row))
+        """Encrypt the value of *row* if it has no token yet.
+
+        Raises:
+            EncryptionError: If a value that the token is bound to is missing.
+
+        """
+        known = find_known(row, self.name)
+        if known is None or known.token is not None:
+            return
+        binding = self.row_context.values(row)
+        if None in binding:
+            names = zip(self.row_context.names(type(row)), binding, strict=True)
+            missing = ", ".join(name for name, value in names if value is None)
+            raise EncryptionError(
+                f"{type(row).__name__}.{self.name} is bound to {missing}, which has no value yet; "
+                "assign it first"
+            )
+        self._encrypt(row, known.value, binding)
 
     def reencrypt(self, row: Any) -> None:
         """Encrypt the value of *row* again with the active data key."""
         value = self.__get__(row, type(row))
         if value is not None:
-            self._encrypt(row, value, self.context_values(row))
+            self._encrypt(row, value, self.row_context.values(row))
 
     def bind(self, row: Any, name: str, value: Any) -> None:
         """Encrypt the value of *row* for a context in which the attribute *name* becomes *value*.
@@ -169,34 +195,47 @@ class Encrypted:
             KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
-        if self.plaintext is None and not plaintext_column.is_written(row, self.token_name):
+        if self.plaintext is None and (
+            self.is_pending(row)
+            or not (is_new(row) or plaintext_column.is_written(row, self.token_name))
+        ):
             return
         binding = tuple(
-            value if each == name else getattr(row, each) for each in self.context_names(type(row))
+            value if each == name else getattr(row, each)
+            for each in self.row_context.names(type(row))
         )
         plain = None if self.is_pending(row) else self._value_before(row)
         if plain is not None and None not in binding:
             self._encrypt(row, plain, binding)
 
-    def context_values(self, row: Any) -> tuple[Any, ...]:
-        """Return the context values of *row*, to which its token is bound beside the field's id."""
-        return tuple(getattr(row, name) for name in self.context_names(type(row)))
-
-    def context_names(self, owner: type) -> tuple[str, ...]:
-        """Return the attributes whose values a token is bound to; by default the primary key."""
-        if not self.context:
-            mapper: Mapper[Any] = inspect(owner)
-            keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-            self.context = tuple(keys)
-        return self.context
-
     def declared_field(self, owner: type) -> DeclaredField:
         """Return the declared field, with the keys of the default client."""
-        client = default_client.get_default_client()
-        cipher = client.cipher(self._key, self_contained=self._self_contained)
-        if self._declared_field is None or self._declared_field.cipher is not cipher:
-            self._declared_field = cipher.field(self.field, self.context_names(owner), self._kind)
-        return self._declared_field
+        client = default_client.current or default_client.get_default_client()
+        field = self._declared_field
+        cached = client.peek_cipher(self._key, self_contained=self._self_contained)
+        if field is None or field.cipher is not cached:
+            cipher = client.cipher(self._key, self_contained=self._self_contained)
+            field = cipher.field(self.field, self.row_context.names(owner), self._kind)
+            self._declared_field = field
+        return field
+
+    def _read(self, row: Any, owner: type) -> Any:
+        """Return the value of *row*; decrypt its token if that was not decrypted yet."""
+        known = known_values(row).get(self.name)
+        if known is not None and known.token is None:
+            return known.value
+        token, binding = getattr(row, self.token_name), self.row_context.values(row)
+        if token is None:
+            self._check_backfilled(row)
+            return None
+        if known is None or (known.token, known.binding) != (token, binding):
+            field = self.declared_field(owner)
+            known = KnownValue(field.decrypt(token, *binding), token, binding)
+            known_values(row)[self.name] = known
+            rows = LoadedRows.find(row)
+            if rows is not None and rows.is_read_again(self.name):
+                rows.decrypt(self.name, self.token_name, self.row_context.loaded_values, field)
+        return known.value
 
     def _add_columns(self, owner: type) -> None:
         column, nullable = self._column or self.name, self._nullable
@@ -218,7 +257,10 @@ class Encrypted:
         if self.plaintext is not None and self.plaintext.is_read:
             column = getattr(owner, self.plaintext_name)
             return PlaintextOperand(owner, name, column, self.index_column)
-        return Searchable(owner, name, getattr(owner, self.token_name), self.index_column)
+        token, found = getattr(owner, self.token_name), self._last_operand
+        if found is None or not found.is_of(owner, token):
+            found = self._last_operand = Searchable(owner, name, token, self.index_column)
+        return found
 
     def _encrypt(self, row: Any, value: Any, binding: tuple[Any, ...]) -> None:
         token = self.declared_field(type(row)).encrypt(value, *binding)
@@ -226,7 +268,9 @@ class Encrypted:
         known_values(row)[self.name] = KnownValue(value, token, binding)
 
     def _write(self, row: Any, value: Any, token: Token | None) -> None:
-        if self.plaintext is None:
+        if self.plaintext is None and is_new(row):
+            row.__dict__[self.token_name] = token  # each value of a new object is written
+        elif self.plaintext is None:
             setattr(row, self.token_name, token)
         else:
             plaintext_column.write(row, self.token_name, token)

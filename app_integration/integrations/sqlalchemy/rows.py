@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event, inspect
 from sqlalchemy import Sequence as SqlSequence
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.schema import ColumnDefault, Identity
 
 from app_integration.errors import ConfigurationError, EncryptionError
@@ -17,9 +17,15 @@ from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.attribute import Encrypted, EncryptedRowBase
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import IndexColumn
+from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
+from app_integration.integrations.sqlalchemy.row_context import is_new
 
 #: Those of each class, because each assignment to an attribute of a context looks for them.
 _ATTRIBUTES: Final[WeakKeyDictionary[type, Mapping[str, Encrypted]]] = WeakKeyDictionary()
+_INDEXES: Final[WeakKeyDictionary[type, Sequence[IndexColumn]]] = WeakKeyDictionary()
+_INDEXED: Final = (Encrypted, CompoundIndex)
+#: With a class, the key of the rows that a query is loading, in its attributes.
+_LOADED: Final = "strongroom_loaded_rows"
 
 
 class EncryptedRow(EncryptedRowBase):
@@ -42,11 +48,14 @@ def encrypted_attributes(owner: type) -> Mapping[str, Encrypted]:
     return found
 
 
-def index_columns(owner: type) -> Iterator[IndexColumn]:
-    """Yield the blind index columns of *owner* and its base classes."""
-    for _, each in _iter_attributes(owner):
-        if isinstance(each, Encrypted | CompoundIndex) and each.index_column is not None:
-            yield each.index_column
+def index_columns(owner: type) -> Sequence[IndexColumn]:
+    """Return the blind index columns of *owner* and its base classes."""
+    found = _INDEXES.get(owner)
+    if found is None:
+        indexed = [each for _, each in _iter_attributes(owner) if isinstance(each, _INDEXED)]
+        found = tuple(each.index_column for each in indexed if each.index_column is not None)
+        _INDEXES[owner] = found
+    return found
 
 
 def create_index_keys(*owners: type) -> list[str]:
@@ -132,7 +141,7 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
             )
     keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
     for name, each in encrypted_attributes(owner).items():
-        bound = set(each.context_names(owner))
+        bound = set(each.row_context.names(owner))
         if not keys <= bound or not bound <= set(mapper.column_attrs.keys()):
             raise ConfigurationError(
                 f"{owner.__name__}.{name}: context={sorted(bound)}; name attributes with columns "
@@ -148,7 +157,7 @@ def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (
     noticed.
     """
     for each in encrypted_attributes(owner).values():
-        for name in each.context_names(owner):
+        for name in each.row_context.names(owner):
             event.listen(getattr(owner, name), "set", _on_context_set, active_history=True)
 
 
@@ -157,8 +166,27 @@ def _on_context_set(row: Any, value: Any, previous: Any, initiator: Any) -> None
     if value == previous:
         return
     for each in encrypted_attributes(type(row)).values():
-        if initiator.key in each.context_names(type(row)):
+        if initiator.key in each.row_context.names(type(row)):
             each.bind(row, initiator.key, value)
+
+
+@event.listens_for(EncryptedRow, "load", propagate=True, raw=True)
+@event.listens_for(EncryptedRow, "refresh", propagate=True, raw=True)
+def _on_load(state: InstanceState[Any], context: Any, _names: object = None) -> None:
+    """Note which objects a query loads together. See :class:`LoadedRows`."""
+    if context is None:
+        return
+    key = _LOADED, state.class_
+    rows = context.attributes.get(key)
+    if rows is None or len(rows) == LoadedRows.SIZE:
+        rows = context.attributes[key] = LoadedRows()
+    rows.add(state)
+
+
+@event.listens_for(EncryptedRow, "expire", propagate=True, raw=True)
+def _on_expire(state: InstanceState[Any], _names: object) -> None:
+    """Drop the values of an object that were decrypted together with those of others."""
+    LoadedRows.drop(state)
 
 
 @event.listens_for(EncryptedRow, "before_insert", propagate=True)
@@ -166,7 +194,7 @@ def _before_insert(mapper: Mapper[Any], connection: Connection, row: Any) -> Non
     for column in mapper.primary_key:
         name = mapper.get_property_by_column(column).key
         if getattr(row, name) is None and column.default is not None:
-            setattr(row, name, _next_key(column.default, connection))
+            _set_key(row, name, _next_key(column.default, connection))
     _fill_columns(row)
 
 
@@ -174,7 +202,9 @@ def _before_insert(mapper: Mapper[Any], connection: Connection, row: Any) -> Non
 def _before_update(mapper: Mapper[Any], connection: Connection, row: Any) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
     state = inspect(row)
     for name, each in encrypted_attributes(type(row)).items():
-        changed = [key for key in each.context_names(type(row)) if state.attrs[key].history.deleted]
+        changed = [
+            key for key in each.row_context.names(type(row)) if state.attrs[key].history.deleted
+        ]
         is_kept = not plaintext_column.is_written(row, each.token_name)
         if changed and is_kept and getattr(row, each.token_name) is not None:
             raise EncryptionError(
@@ -186,14 +216,7 @@ def _before_update(mapper: Mapper[Any], connection: Connection, row: Any) -> Non
 
 def _fill_columns(row: Any) -> None:
     """Encrypt the values that have no token yet, and update the index values."""
-    owner = type(row)
-    for name, each in encrypted_attributes(owner).items():
-        missing = [key for key in each.context_names(owner) if getattr(row, key) is None]
-        if missing and each.is_pending(row):
-            raise EncryptionError(
-                f"{owner.__name__}.{name} is bound to {', '.join(missing)}, which has no value "
-                "yet; assign it first"
-            )
+    for each in encrypted_attributes(type(row)).values():
         each.encrypt_pending(row)
     _update_indexes(row)
 
@@ -204,12 +227,15 @@ def _update_indexes(row: Any) -> None:
     That of a value that is written is written too, even if it is the one that was loaded: another
     process may have changed both meanwhile.
     """
-    attributes = encrypted_attributes(type(row))
+    attributes, has_no_row = encrypted_attributes(type(row)), is_new(row)
     for column in index_columns(type(row)):
         of = [attributes.get(name) for name in column.of]
-        if any(map(partial(_is_written, row), column.of)):
+        is_migrated = any(each is not None and each.plaintext is not None for each in of)
+        if has_no_row and not is_migrated:
+            row.__dict__[column.column] = column.compute(row)  # each value of it is written
+        elif any(map(partial(_is_written, row), column.of)):
             plaintext_column.write(row, column.column, column.compute(row))
-        elif not any(each is not None and each.plaintext is not None for each in of):
+        elif not is_migrated:
             value = column.compute(row)
             if getattr(row, column.column) != value:
                 setattr(row, column.column, value)
@@ -218,6 +244,18 @@ def _update_indexes(row: Any) -> None:
 def _is_written(row: Any, name: str) -> bool:
     attribute = encrypted_attributes(type(row)).get(name)
     return plaintext_column.is_written(row, name if attribute is None else attribute.token_name)
+
+
+def _set_key(row: Any, name: str, key: Any) -> None:
+    """Set the primary key of a new object, which no token was bound to before.
+
+    An assignment decrypts the tokens that were copied to the object, to bind them to the key.
+    """
+    tokens = [each.token_name for each in encrypted_attributes(type(row)).values()]
+    if any(row.__dict__.get(each) is not None for each in tokens):
+        setattr(row, name, key)
+    else:
+        row.__dict__[name] = key
 
 
 def _next_key(default: Any, connection: Connection) -> Any:

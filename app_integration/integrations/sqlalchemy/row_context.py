@@ -1,0 +1,66 @@
+"""Context of an encrypted attribute: the values in its row that each token is bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.base import instance_state
+
+
+def is_new(row: Any) -> bool:
+    """Return whether the mapped object *row* has no row in the database yet."""
+    return instance_state(row).key is None
+
+
+class RowContext:
+    """Attributes whose values a token is bound to beside the field's id.
+
+    Attributes:
+        declared: Their names; none if they are the primary key of a class that is not mapped yet.
+        loaded_values: Returns the values in an object's ``__dict__``. It raises KeyError if one of
+            them is not loaded.
+
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Declare the context.
+
+        Args:
+            names: The names of the attributes; if there are none, the primary key.
+
+        """
+        self.declared = tuple(names)
+        self.loaded_values = _compile(self.declared)
+
+    def names(self, owner: type) -> tuple[str, ...]:
+        """Return the names of the attributes of the mapped class *owner*."""
+        if not self.declared:
+            mapper: Mapper[Any] = inspect(owner)
+            keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+            self.loaded_values = _compile(keys)
+            self.declared = tuple(keys)
+        return self.declared
+
+    def values(self, row: Any) -> tuple[Any, ...]:
+        """Return the values of *row*, and load them if they expired."""
+        names = self.declared or self.names(type(row))
+        try:
+            return self.loaded_values(row.__dict__)
+        except KeyError:
+            return tuple(getattr(row, name) for name in names)
+
+    def is_set(self, row: Any) -> bool:
+        """Return whether *row* may have all values, without a call for the default of each."""
+        loaded = row.__dict__
+        return not is_new(row) or all(name in loaded for name in self.names(type(row)))
+
+
+def _compile(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) == 1:
+        (only,) = names
+        return lambda loaded: (loaded[only],)
+    return itemgetter(*names) if names else lambda _: ()
