@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -85,6 +84,8 @@ def read_limits(env: Mapping[str, str]) -> dict[str, float]:
 
 
 def _unknown(name: str) -> ConfigurationError:
+    import difflib  # noqa: PLC0415 (for an error)
+
     near = difflib.get_close_matches(name, RANGES, 1, 0.9)
     hint = f"did you mean {near[0]}?" if near else f"those that one may: {', '.join(RANGES)}"
     return ConfigurationError(f"{name}: no variable changes this limit; {hint}")

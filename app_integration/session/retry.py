@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeGuard, TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
 from app_integration.errors import (
     RateLimited,
@@ -15,6 +13,10 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.settings import Limits
+
+# Imported on the first retry, because most processes never need one.
+if TYPE_CHECKING:
+    import tenacity
 
 _T = TypeVar("_T")
 
@@ -42,9 +44,6 @@ class Retry:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._jitter = tenacity.wait_random_exponential(
-            multiplier=limits.retry_base, max=limits.retry_max
-        )
 
     def __call__(
         self,
@@ -86,21 +85,27 @@ class Retry:
     def _retry(
         self, send: Callable[[], _T], end: float, is_worth_retrying: Callable[[BaseException], bool]
     ) -> _T:
+        import tenacity  # noqa: PLC0415 (loaded at the first retry)
+
+        jitter = tenacity.wait_random_exponential(
+            multiplier=self._limits.retry_base, max=self._limits.retry_max
+        )
+
+        def backoff(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            retry_after = error.retry_after if isinstance(error, RateLimited) else None
+            return (retry_after or 0.0) + jitter(state)
+
         def out_of_time(state: tenacity.RetryCallState) -> bool:
             return self._clock() + state.upcoming_sleep >= end - _LEAST
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_worth_retrying),
-            wait=self._backoff,
+            wait=backoff,
             stop=out_of_time,
             sleep=self._sleep,
             reraise=True,
         )(send)
-
-    def _backoff(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        retry_after = error.retry_after if isinstance(error, RateLimited) else None
-        return (retry_after or 0.0) + self._jitter(state)
 
 
 def _is_transient(error: BaseException) -> TypeGuard[StrongroomError]:
