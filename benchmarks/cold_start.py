@@ -4,6 +4,7 @@
 
 Each process imports its library, logs in by AppRole and reads, on the same server. The time of the
 processor counts all of a process's threads, and leaves out what the server and other processes do.
+The first secret has no bar: it cannot take less than hvac's, because the SDK loads hvac, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from benchmarks.ratio import Case, Result, Run, measure, repeated, report
 TURNS: Final = 15
 SECRETS: Final = 1000
 _NAME: Final = "database-url"
-_FIRST_BAR: Final = 0.8
 _MEMORY_BAR: Final = 1.3
 _OURS: Final = "from app_integration import get_secret"
 _HVAC: Final = """
@@ -90,11 +90,11 @@ def first_secret(app: Application, variables: Mapping[str, str]) -> Iterator[Cas
     """Yield a new process's first secret, by the processor's time and by the clock."""
     app.put(_NAME, "postgresql://shop@db/shop")
     ours, theirs = (_process(code + _READ_ONE, variables) for code in (_OURS, _HVAC))
-    for name, clock, bar in (
-        ("first secret, processor", children_cpu, _FIRST_BAR),
-        ("first secret, clock", time.perf_counter, None),
+    for name, clock in (
+        ("first secret, processor", children_cpu),
+        ("first secret, clock", time.perf_counter),
     ):
-        yield Case(name, ours, theirs, "hvac's first secret", bar=bar, calls=1, clock=clock)
+        yield Case(name, ours, theirs, "hvac's first secret", calls=1, clock=clock)
 
 
 def _process(code: str, variables: Mapping[str, str]) -> Run:
