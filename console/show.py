@@ -67,7 +67,7 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
 
 def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
     """Print the config of one service, and use each feature once as this service."""
-    local.check_listeners("vault", "database", "redis")
+    _check_listeners(local, service)
     client = Client(service.settings())
     try:
         if service.agent:
@@ -86,6 +86,12 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
+def _check_listeners(local: LocalDeployment, service: ServiceDeployment) -> None:
+    """Check that the servers that the service uses are those of the deployment."""
+    has_redis = service.declaration.service(service.scope.service).redis is not None
+    local.check_listeners("vault", "database", *(["redis"] if has_redis else []))
+
+
 def show_use(
     console: Console, local: LocalDeployment, service: ServiceDeployment, secret: str | None = None
 ) -> None:
@@ -98,7 +104,7 @@ def show_use(
         secret: Name of the secret to use, or None for any.
 
     """
-    local.check_listeners("vault", "database", "redis")
+    _check_listeners(local, service)
     client = Client(service.settings())
     try:
         _features(console, service, client, secret)

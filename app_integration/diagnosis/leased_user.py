@@ -12,7 +12,7 @@ from app_integration.diagnosis.check import Broken
 from app_integration.errors import ConfigurationError, SecretError, ServerError, StrongroomError
 from app_integration.settings import Settings
 
-#: Seconds for a connection to Redis and for each of its responses. redis-py has no limit itself.
+#: Seconds for a connection to Redis and for each of its responses. Old redis-py has no limit.
 _REDIS_SECONDS: Final = 5.0
 
 
@@ -27,12 +27,12 @@ class NeededUser:
     """
 
     role: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)  # may have a password
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a leased user logs in.
+    """Server at which a leased user logs in.
 
     Attributes:
         name: Its name in messages.

@@ -121,7 +121,7 @@ class Declaration:
         return services[scope.service]
 
     def database_owner(self, scope: Scope) -> Scope:
-        """Return who owns the database of *scope*: itself, unless it uses that of another."""
+        """Return the scope that owns the database of *scope*: another one, if that shares it."""
         database = self.service(scope.service).database
         return (
             Scope(database.of, scope.environment) if isinstance(database, SharedDatabase) else scope
