@@ -85,14 +85,16 @@ class CacheRefresher:
         with self._lock:
             # No entry needs another round now, because this one's end takes it into account.
             self._first_due_at, self._next_round_at = math.inf, -math.inf
-        delay = math.inf
         try:
             delay = self._refresh_due()
-        finally:
-            now = self._clock()
+        except BaseException:
             with self._lock:
-                delay = max(min(delay, self._first_due_at - now), 0.0)
-                self._next_round_at = now + min(delay, MAX_INTERVAL)
+                self._next_round_at = math.inf  # so that the next entry wakes the thread
+            raise
+        now = self._clock()
+        with self._lock:
+            delay = max(min(delay, self._first_due_at - now), 0.0)
+            self._next_round_at = now + min(delay, MAX_INTERVAL)
         return delay
 
     def _refresh_due(self) -> float:

@@ -378,3 +378,21 @@ def test_unexpected_exception_does_not_end_the_refresh_thread(
     store.close()
     assert "ZeroDivisionError" in caplog.text
     assert "the text" not in caplog.text
+
+
+def test_value_that_is_cached_after_an_unexpected_exception_wakes_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_key: object) -> bool:
+        raise ZeroDivisionError
+
+    shop, _ = shop_with_jitter(0.5, "one", "two")
+    refresher, woken = shop.store.fetcher.refresher, list[str]()
+    shop.store.get("jwt-secret")
+    shop.clock.now += TTL
+    monkeypatch.setattr(refresher, "_refresh", fail)
+    with pytest.raises(ZeroDivisionError):
+        refresher.refresh_due()
+    monkeypatch.setattr(refresher.worker, "wake", lambda: woken.append("wake"))
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert woken == ["wake"]
