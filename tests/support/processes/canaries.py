@@ -5,23 +5,20 @@ environment of child processes, the text of every error, and the ``repr`` of the
 objects. At the end it adds the logs and access records of every deployment, and searches for the
 secrets that were in use: two planted ones, and all that the deployments and the SDK used.
 
-It searches with grep, so that no tested code takes part in the search.
+No tested code takes part in the search.
 """
 
 from __future__ import annotations
 
-import base64
 import gc
-import json
 import os
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import psutil
 import pytest
@@ -33,10 +30,9 @@ from app_integration.errors import StrongroomError
 from app_integration.observability import secret_registry
 from app_integration.transport.payloads import Auth
 from console.local import LocalDeployment
+from tests.support.processes.secret_search import NEEDLES, SecretSearch
 from vault.runtime.layout import Layout
 
-WINDOW: Final = 32  # bytes; of a longer value, each part of this length is searched
-BLOCK: Final = WINDOW // 2
 #: A random value. Invented values of tests are not secrets, and tracebacks show them as code.
 RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
 OWN: Final = (
@@ -44,36 +40,6 @@ OWN: Final = (
     *("policies", "console", "examples"),
 )
 LOGS: Final = ("*.log", "*.jsonl")
-
-
-def windows(value: bytes) -> Iterator[bytes]:
-    """Yield *value*, or each part of :data:`WINDOW` bytes of a longer value."""
-    for start in range(max(1, len(value) - WINDOW + 1)):
-        yield value[start : start + WINDOW]
-
-
-def blocks(value: bytes) -> Iterator[bytes]:
-    """Yield few parts of *value*, one of which is inside each of its :func:`windows`."""
-    if len(value) <= WINDOW:
-        yield value
-    for start in range(BLOCK, len(value) - BLOCK + 1, BLOCK) if len(value) > WINDOW else ():
-        yield value[start : start + BLOCK]
-
-
-def forms(value: bytes) -> Iterator[str]:
-    """Yield the encodings of *value*: plain, escaped, hexadecimal, and base64 at any offset."""
-    text = value.decode(errors="ignore")
-    yield from (
-        text,
-        json.dumps(text)[1:-1],
-        quote(text, safe=""),
-        value.hex(),
-        value.hex().upper(),
-    )
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            encoded = encode(b"x" * before + value).decode()
-            yield encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
 
 
 @dataclass
@@ -134,48 +100,12 @@ class Sweep:
 
     def search(self) -> list[str]:
         """Return the places of secrets in the evidence, as ``file:line``."""
-        texts = self._encode(windows)
-        files = sorted(path for path in self.folder.iterdir() if path.suffix != ".needles")
+        search = SecretSearch(self.folder, self.values)
+        files = sorted(path for path in self.folder.iterdir() if path.suffix != NEEDLES)
         self.size = sum(path.stat().st_size for path in files)
-        self.needles = len(texts)
-        if texts and files:
-            self.found = list(self._find(texts, files))
+        self.needles = len(search.texts)
+        self.found = list(search.find(files))
         return self.found
-
-    def _encode(self, split: Callable[[bytes], Iterator[bytes]]) -> set[str]:
-        return {
-            form for value in self.values for part in split(value.encode()) for form in forms(part)
-        }
-
-    def _find(self, texts: set[str], files: Sequence[Path]) -> Iterator[str]:
-        """Yield the places of *texts*. They are searched in lines with a block only.
-
-        Ten thousands of texts take grep many times as long as the blocks.
-        """
-        found = [line.split(b":", 2) for line in self._grep(self._encode(blocks), files)]
-        if not found:
-            return
-        lines = self.folder / "lines.needles"
-        write_private(lines, b"".join(line + b"\n" for _, _, line in found))
-        try:
-            for match in self._grep(texts, [lines], "-o"):
-                file, number, _ = found[int(match.split(b":", 2)[1]) - 1]
-                yield f"{file.decode()}:{number.decode()}"
-        finally:
-            lines.unlink()
-
-    def _grep(self, texts: set[str], files: Sequence[Path], *options: str) -> list[bytes]:
-        """Return what grep prints of *files*: ``file:number:line``, or the match instead."""
-        needles = self.folder / "all.needles"
-        write_private(needles, "\n".join(sorted(texts)) + "\n")
-        command = ["grep", *options, "-aHnFf", str(needles), *map(str, files)]
-        try:
-            done = subprocess.run(command, capture_output=True, check=False, env={"LC_ALL": "C"})
-        finally:
-            needles.unlink()
-        if done.returncode not in {0, 1}:
-            raise OSError(f"grep failed: {done.stderr.decode()}")
-        return done.stdout.split(b"\n")[:-1]
 
 
 _sweep: Sweep | None = None

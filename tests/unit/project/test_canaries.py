@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.processes.canaries import Sweep, blocks, forms, windows
+from tests.support.processes.canaries import Sweep
+from tests.support.processes.secret_search import blocks, forms, windows
 
 ROOT = Path(__file__).parents[3]
 LONG = "Canary/7+of more \" than='thirty-two' bytes é"
