@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import redis
@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from app_integration import default_client
 from app_integration.database import LeasedCredentials
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.integrations.celery import use_leased_redis
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
@@ -209,6 +209,61 @@ def test_subscription_to_results_moves_to_the_next_user(
     users.rotate()
     consumer.drain_events(timeout=0.1)
     assert only_current_user_exists(site, users)
+
+
+@pytest.mark.parametrize("was_subscribed", [False, True])
+def test_result_that_is_awaited_during_an_outage_is_received_after_it(
+    app: Celery, users: LeasedCredentials, was_subscribed: bool
+) -> None:
+    if was_subscribed:
+        app.backend.result_consumer.consume_from("another")
+    result = app.AsyncResult(TASK)
+    with outage(app, users), pytest.raises(Unreachable):
+        result.get(timeout=5)
+    assert_is_received(app, result)
+
+
+def test_result_is_received_after_the_connection_could_not_be_replaced(
+    app: Celery, users: LeasedCredentials
+) -> None:
+    result = app.AsyncResult(TASK)
+    app.backend.add_pending_result(result)
+    with outage(app, users), pytest.raises(Unreachable):
+        app.backend.result_consumer._reconnect()
+    assert_is_received(app, result)
+
+
+def test_result_that_is_dropped_after_an_outage_leases_no_user(
+    site: RedisSite, app: Celery, users: LeasedCredentials
+) -> None:
+    consumer = app.backend.result_consumer
+    with outage(app, users), pytest.raises(Unreachable):
+        consumer.consume_from(TASK)
+    consumer.cancel_for(TASK)
+    assert site.leased_users() == set()
+
+
+@contextmanager
+def outage(app: Celery, users: LeasedCredentials) -> Iterator[None]:
+    """Let no user be current, and none be leased, during the block."""
+    app.conf.result_backend_transport_options = {"retry_policy": {"max_retries": 0}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "current", _raise_unreachable)
+        patch.setattr(users, "is_current", lambda _: False)
+        yield
+
+
+def _raise_unreachable() -> NoReturn:
+    raise Unreachable("the secrets server is unreachable")
+
+
+def assert_is_received(app: Celery, result: AsyncResult) -> None:
+    """Store *result* while it is awaited, so that only the notification has it."""
+
+    def store() -> None:
+        app.backend.store_result(result.id, 7, "SUCCESS")
+
+    assert result.get(timeout=10, on_interval=store) == 7
 
 
 def test_result_is_stored_although_the_connection_breaks(

@@ -26,7 +26,7 @@ def leased_backend(source: RedisSource) -> type[redis.RedisBackend]:
 
 
 class _LeasedResultConsumer(redis.ResultConsumer):  # type: ignore[misc] # Celery has no types
-    """Subscription to results that misses none when its connection is replaced."""
+    """Subscription to results that misses none when its connection is replaced or fails."""
 
     _login: object = None  # the last one whose states were read
 
@@ -48,18 +48,25 @@ class _LeasedResultConsumer(redis.ResultConsumer):  # type: ignore[misc] # Celer
         application that is about to end, and has closed the SDK, leases no user for that.
         """
         connection = self._pubsub and self._pubsub.connection
-        if not connection or (connection.login and not connection.is_outdated()):
+        if not self._pubsub or (connection and connection.login and not connection.is_outdated()):
             super()._flush_pending_unsubscribe()
 
     def _renew_subscription(self) -> None:
-        """Replace the connection of a replaced user, and read what was published meanwhile.
+        """Subscribe to all awaited results as the current user; read what was published meanwhile.
 
-        redis-py replaces it too, when it subscribes to another result.
+        An attempt that fails, as during an outage of the secrets server, leaves its results in
+        ``subscribed_to``, so that Celery would never subscribe to them. redis-py replaces the
+        connection of a replaced user too, when it subscribes to another result.
         """
-        connection = self._pubsub and self._pubsub.connection
-        if not connection or not self.subscribed_to:
+        awaited = self.subscribed_to - self._pending_unsubscribe
+        if not awaited:
             return
         with self.reconnect_on_error():
+            if self._pubsub is None:  # Celery's own attempt to replace it has failed
+                self._reconnect_pubsub()
+            if missing := awaited - set(map(self._pubsub.encoder.encode, self._pubsub.channels)):
+                self._pubsub.subscribe(*missing)
+            connection = self._pubsub.connection
             connection.connect()  # does nothing if it is open and its user is current
             if connection.login is not self._login:
                 self._read_states(connection)
