@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-from celery.backends import redis
+from celery.backends import base, redis
 
 from app_integration.database.redis_pool import LeasedRedisPool
 from app_integration.errors import OUTAGE
@@ -106,5 +106,14 @@ class _LeasedBackend(redis.RedisBackend):  # type: ignore[misc] # as above
         """Return what logs and the worker's banner show."""
         return self.source.title
 
+    def __reduce__(self, args: Any = (), kwargs: Any = None) -> tuple[Any, ...]:
+        """Return what rebuilds the backend: its class, which has no name, from its source."""
+        _, (_, arguments, options) = super().__reduce__(args, kwargs)
+        return _rebuild_backend, (self.source, arguments, options)
+
     def _get_pool(self, **options: Any) -> LeasedRedisPool:
         return self.source.build_pool(options)
+
+
+def _rebuild_backend(source: RedisSource, arguments: Any, options: Any) -> redis.RedisBackend:
+    return base.unpickle_backend(leased_backend(source), arguments, options)

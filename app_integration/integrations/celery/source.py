@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from redis import SSLConnection
 
 from app_integration.database.factory import CredentialSource
 from app_integration.database.redis_pool import LeasedRedisPool
 from app_integration.default_client import get_default_client
+from app_integration.errors import ConfigurationError
 
 #: Options of kombu and Celery that say what the URL and the provider say.
 _REPLACED: Final = (
@@ -30,7 +33,7 @@ class RedisSource:
 
     """
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)  # may hold a password, which is ignored
     role: str | None = None
     secret: str | None = None
     credentials: Path | None = None
@@ -58,7 +61,7 @@ class RedisSource:
                 what they leave at None.
 
         Raises:
-            ConfigurationError: If the URL cannot be read.
+            ConfigurationError: If the URL cannot be read, or *options* are for TLS and it is not.
             StrongroomError: If the secret with the URL cannot be read.
 
         """
@@ -69,4 +72,16 @@ class RedisSource:
         }
         client = get_default_client()
         pool: LeasedRedisPool = client.database("redis pool", self.url, chosen, **self._user)
+        if not issubclass(pool.connection_class, SSLConnection):
+            _refuse_tls_options(pool.connection_kwargs)
         return pool
+
+
+def _refuse_tls_options(options: Mapping[str, Any]) -> None:
+    """Raise an error if *options* are for TLS. Connections without it do not know them."""
+    for name in options:
+        if name.startswith("ssl_"):
+            raise ConfigurationError(
+                f"{name}: the URL of Redis has no TLS; begin it with rediss://, or remove"
+                " broker_use_ssl and redis_backend_use_ssl"
+            )

@@ -111,6 +111,11 @@ class _LeasedTransport(redis.Transport):  # type: ignore[misc] # as above
         super().__init__(*args, **options)
         self.cycle = _LeasedPoller()
 
+    @classmethod
+    def __json__(cls) -> str:
+        """Return what ``celery inspect stats`` shows: kombu encodes the class itself."""
+        return cls.source.title
+
     def as_uri(self, *_arguments: object, **_options: object) -> str:
         """Return what logs and the worker's banner show."""
         return self.source.title
