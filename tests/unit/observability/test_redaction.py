@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import secrets
+import statistics
 import subprocess
 import sys
 import threading
@@ -385,15 +386,17 @@ def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -
         redaction.scrub_record(record, registry)
         handler.format(record)
 
-    plain, covered = [], []
-    for _ in range(40):  # in turns, so that other load on the machine affects both
-        plain.append(timeit.timeit(lambda: bare(record), number=200))
+    costs = []
+    # Compared in pairs, because a core may run twice as fast for a turn.
+    for _ in range(40):
+        plain = timeit.timeit(lambda: bare(record), number=200)
         redaction.install(registry)
         try:
-            covered.append(timeit.timeit(scrub_and_format, number=200))
+            covered = timeit.timeit(scrub_and_format, number=200)
         finally:
             redaction.uninstall()
-    assert min(covered) - min(plain) <= 2 * min(plain)
+        costs.append((covered - plain) / plain)
+    assert statistics.median(costs) <= 2
 
 
 @pytest.mark.parametrize("value", ['it\'s "quoted" \\ /x', "pässwörd/+&=?", "line\nbreak"])
