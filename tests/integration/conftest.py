@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer, moto_server
 from tests.support.servers.secret_backends import AwsSite
 from tests.support.servers.secret_backends import aws_site as run_aws_site
+from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers
 from vault.runtime.embedded import EmbeddedRuntime
 
 
@@ -49,3 +51,17 @@ def aws_site(moto: MotoServer) -> Iterator[AwsSite]:
     """Start a server of faults before it, and open a connection."""
     with run_aws_site(moto) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Run the servers that the example store uses, without a secrets server."""
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """Open the example store on them, with an empty database."""
+    with open_shop(servers, tmp_path, monkeypatch) as opened:
+        yield opened

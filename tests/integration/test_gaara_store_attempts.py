@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,15 +11,9 @@ from pydantic import SecretStr
 from app_integration.testing.ports import free_ports
 from examples.gaara_store.attempts import LIMIT, WINDOW, LoginAttempts
 from examples.gaara_store.problems import Unavailable
-from tests.support.servers.store_parts import Servers, connect_without_leases, running_servers
+from tests.support.servers.store_parts import Servers, connect_without_leases
 
 pytestmark = pytest.mark.requires("embedded")
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,6 @@ import csv
 import email
 import email.policy
 import io
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,23 +18,9 @@ from tests.support.servers.store_parts import (
     PERSON,
     Servers,
     Shop,
-    open_shop,
-    running_servers,
 )
 
 pytestmark = pytest.mark.requires("embedded")
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with open_shop(servers, tmp_path, monkeypatch) as opened:
-        yield opened
 
 
 def test_registered_user_logs_in_and_reads_their_own_data(shop: Shop) -> None:

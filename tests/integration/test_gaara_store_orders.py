@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,23 +13,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from examples.order_messages import STREAM, open_recipient, parse_message
-from tests.support.servers.store_parts import PERSON, Servers, Shop, open_shop, running_servers
+from tests.support.servers.store_parts import PERSON, Servers, Shop
 
 pytestmark = pytest.mark.requires("embedded")
 
 ORDER = {"item": "a gourd of sand", "quantity": 2}
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with open_shop(servers, tmp_path, monkeypatch) as opened:
-        yield opened
 
 
 @pytest.fixture

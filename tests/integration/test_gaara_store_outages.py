@@ -19,23 +19,11 @@ from werkzeug.test import TestResponse
 from app_integration.config.delivery_status import status_file
 from app_integration.errors import Unreachable
 from examples.gaara_store import keys, mail
-from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers
+from tests.support.servers.store_parts import Servers, Shop
 
 pytestmark = pytest.mark.requires("embedded")
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with open_shop(servers, tmp_path, monkeypatch) as opened:
-        yield opened
 
 
 def unavailable(answer: TestResponse) -> str:

@@ -18,18 +18,12 @@ from examples.orders_mail import mail, receipts
 from examples.orders_mail.delivered_url import DeliveredUrl
 from examples.orders_mail.order_queue import GROUP, MAX_DELIVERIES
 from tests.support.polling import wait_until
-from tests.support.servers.store_parts import Servers, running_servers
+from tests.support.servers.store_parts import Servers
 from tests.support.servers.worker_parts import ADDRESS, MailRoom, open_mail_room
 
 pytestmark = pytest.mark.requires("embedded")
 
 OLD_URL = "redis://:old-queue-password@127.0.0.1:1/0"
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
 
 
 @pytest.fixture
