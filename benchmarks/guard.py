@@ -15,7 +15,6 @@ a correct writer, too, so that this ratio has no bar either.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
 from benchmarks import people_table as people
-from benchmarks.ratio import Case, Run, measure, repeated, report
+from benchmarks.ratio import Case, Run, repeated, run_on_rows
 from migration.guard import triggers
 from migration.table.migrated_table import DecryptedColumn, MigratedColumn, MigratedTable
 
@@ -140,20 +139,5 @@ def _decrypt(connection: Connection, table: MigratedTable) -> MigratedTable:
     return decrypted
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    arguments = parser.parse_args()
-    with cases(arguments.rows) as each:
-        return report([measure(case, arguments.turns) for case in each])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_on_rows(__doc__, cases, ROWS, TURNS))

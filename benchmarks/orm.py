@@ -9,7 +9,6 @@ is the least that encryption can cost. Processor time counts, because no part of
 
 from __future__ import annotations
 
-import argparse
 import hmac
 import os
 import sys
@@ -36,7 +35,7 @@ from app_integration.integrations.sqlalchemy import (
 )
 from app_integration.testing.application import in_memory
 from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows
-from benchmarks.ratio import Case, measure, report
+from benchmarks.ratio import Case, run_on_rows
 
 ROWS: Final = 10_000
 TURNS: Final = 9
@@ -204,20 +203,5 @@ def _cases(people: Table, plain: Table, rows: int) -> Iterator[Case]:
     yield finds("find, cipher only", find_and_decrypt)
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    arguments = parser.parse_args()
-    with cases(arguments.rows) as each:
-        return report([measure(case, arguments.turns) for case in each])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_on_rows(__doc__, cases, ROWS, TURNS))

@@ -167,6 +167,31 @@ def run_on_files(
         return report([measure(case, arguments.turns) for case in each])
 
 
+#: Returns the cases on tables with a number of rows.
+RowCases: TypeAlias = Callable[[int], AbstractContextManager[Iterable[Case]]]
+
+
+def run_on_rows(description: str | None, cases: RowCases, rows: int, turns: int) -> int:
+    """Measure cases on tables of the size that the command line names, and print them.
+
+    Args:
+        description: What the command measures.
+        cases: Returns the cases.
+        rows: Rows by default.
+        turns: Turns by default.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rows", type=int, default=rows)
+    parser.add_argument("--turns", type=int, default=turns)
+    arguments = parser.parse_args()
+    with cases(arguments.rows) as each:
+        return report([measure(case, arguments.turns) for case in each])
+
+
 def _find_calls(run: Run, clock: Clock) -> int:
     """Return a number of calls that takes at least :data:`SHORTEST`."""
     calls = 1
