@@ -237,8 +237,6 @@ class Client:
     @property
     def indexes(self) -> BlindIndexes:
         """Return the blind indexes. The service's Transit key ``index`` wraps their keys."""
-        if (cached := self._indexes) is not None:
-            return cached
         with self._lock:
             if self._indexes is None:
                 from app_integration.encryption.blind_index.registry import BlindIndexes
