@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ def check_declared(name: str, declared: Collection[str]) -> None:
 
     """
     if name not in declared:
+        import difflib  # noqa: PLC0415 (for an error)
+
         near = difflib.get_close_matches(name, declared, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UndeclaredSecret(f"secret {name!r} is not declared: add it to the declaration{hint}")
