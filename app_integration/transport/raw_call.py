@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
@@ -11,8 +12,8 @@ from app_integration.secret import Secret
 from app_integration.transport.responses import Response
 
 _READS: Final = frozenset({"GET", "HEAD", "LIST"})
-#: Is in the paths at which engines issue credentials, for each read another one.
-_ISSUES: Final = "/creds/"
+#: Paths at which engines issue credentials, for each read another one. A secret may be named so.
+_ISSUES: Final = re.compile(r"(?!sys/|.+/(?:data|metadata|subkeys)/).+/creds/[^/]+")
 _WRAP_HEADER: Final = "X-Vault-Wrap-TTL"
 #: The status of a response below this path is a report about the server, and no failure.
 _HEALTH_PATH: Final = "sys/health"
@@ -57,8 +58,8 @@ class RawCall:
         the caller, which may have a number of uses.
         """
         wrapped = any(name.lower() == _WRAP_HEADER.lower() for name in self.headers)
-        issues = wrapped or self.token is not None or _ISSUES in self.path
-        return self.method in _READS and not issues
+        is_single = wrapped or self.token is not None or _ISSUES.fullmatch(self.path) is not None
+        return self.method in _READS and not is_single
 
     @property
     def reports_status(self) -> bool:

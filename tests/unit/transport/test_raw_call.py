@@ -129,6 +129,9 @@ def test_second_redirect_is_an_outage_and_no_response() -> None:
     [
         (RawCall("GET", "secret/data/x"), True),
         (RawCall("GET", "rabbitmq/creds/x"), False),
+        (RawCall("GET", "team/database/creds/x"), False),
+        (RawCall("GET", "secret/data/creds/x"), True),
+        (RawCall("GET", "sys/leases/lookup/database/creds/x"), True),
         (RawCall("GET", "secret/data/x", token=Secret("own")), False),
         (RawCall("POST", "secret/data/x"), False),
     ],
