@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
@@ -161,8 +161,6 @@ class Transport:
         response = self._follow(call, partial(self._exchange, call, token, end))
         if isinstance(response, StrongroomError):
             raise response
-        if response.status in _REDIRECT:  # by the address that the first one redirected to
-            raise Unreachable(f"{call}: the leader changes, and was not found", not_sent=True)
         call.response = response
         if not call.reports_status:
             check_status(call.method, call.path, response, self._mounts)
@@ -178,8 +176,14 @@ class Transport:
         A standby redirects to the leader. One hop is followed, with the same request.
         """
         response = send(self.address)
-        if isinstance(response, Response) and response.status in _REDIRECT:
-            return send(self._leader_address(request, response.location))
+        if not _is_redirect(response):
+            return response
+        response = send(self._leader_address(request, response.location))
+        if _is_redirect(response):
+            return Unreachable(
+                f"{request}: the leader redirects, too; check that the cluster has a leader",
+                not_sent=True,
+            )
         return response
 
     def _exchange(
@@ -255,6 +259,10 @@ class Transport:
         """Close the pooled connections."""
         for connections in self._open_pools:
             connections.close()
+
+
+def _is_redirect(response: Response | StrongroomError) -> TypeGuard[Response]:
+    return isinstance(response, Response) and response.status in _REDIRECT
 
 
 def _leaves_host(here: SplitResult, there: SplitResult) -> bool:

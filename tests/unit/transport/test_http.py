@@ -81,7 +81,10 @@ def test_redirect_twice_is_not_followed() -> None:
     with serve(Server()) as third:
         with serve(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
             with serve(Server(307, b"", f"{second.address}/v1/{PATH}")) as first:
-                assert isinstance(failure(first.address), ServerFault)
+                error = failure(first.address)
+                assert isinstance(error, Unreachable)
+                assert error.not_sent
+                assert "redirects, too" in str(error)
             assert len(second.seen) == 1
         assert third.seen == []
 
