@@ -13,14 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from operator import add, itemgetter
 from typing import Any, Final
-from uuid import UUID
 
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.encryption.tokens.associated_data import Binding
 from app_integration.encryption.tokens.keyring_token import HEADER
 from app_integration.errors import InvalidContext
-
-_UNIQUE_ID: Final = 16  # bytes
 
 header_of: Final = itemgetter(slice(HEADER))
 
@@ -104,15 +101,13 @@ def _integers(
 def _entries(name: str, column: Sequence[Any]) -> Iterable[bytes]:
     """Return the encoded context entry *name* of each row."""
     kinds = set(map(type, column))
-    if kinds == {UUID}:
-        head = contexts.get_entry_heads(name, UUID)[_UNIQUE_ID]
-        return [head + each.int.to_bytes(_UNIQUE_ID, "big") for each in column]
-    if kinds == {str}:
-        heads = contexts.get_entry_heads(name, str)
+    if len(kinds) == 1:
         try:
-            encoded = list(map(str.encode, column))
+            (kind,) = kinds
+            heads, encode = contexts.get_entry_heads(name, kind), contexts.KINDS[kind][1]
+            encoded = list(map(encode, column))
             return list(map(add, map(heads.__getitem__, map(len, encoded)), encoded))
-        except (LookupError, ValueError):
+        except contexts.REFUSED:
             pass  # the loop below finds the invalid row and names it
     return [_entry(name, row, value) for row, value in enumerate(column)]
 

@@ -36,7 +36,7 @@ class KeyServices:
         self._settings = settings
         self._post = post
         self._call_kms = call_kms
-        self._memory: dict[str, KeyService] = {}
+        self._memory_services: dict[str, KeyService] = {}
 
     def open(self, key: str, scope: Scope | None = None, backend: str | None = None) -> KeyService:
         """Return the service that wraps data keys under a key of the service.
@@ -80,9 +80,9 @@ class KeyServices:
         """Return the one service of *name*, which warns once."""
         from app_integration.encryption.keys.services.memory import MemoryKeyService
 
-        if name not in self._memory:
-            self._memory[name] = MemoryKeyService(name)
-        return self._memory[name]
+        if name not in self._memory_services:
+            self._memory_services[name] = MemoryKeyService(name)
+        return self._memory_services[name]
 
     def _name(self, key: str, scope: Scope | None = None) -> str:
         return (scope or self._settings.scope).key(key)

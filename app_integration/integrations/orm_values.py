@@ -82,7 +82,7 @@ def token_to_bytes(token: object) -> bytes:
             envelope.parse(token)
             return token.encode("ascii")
         if isinstance(token, bytes | bytearray | memoryview):
-            keyring_token.check(bytes(token))
+            keyring_token.parse_type(bytes(token))
             return bytes(token)
     except DecryptionFailed:
         pass

@@ -31,7 +31,8 @@ MAX_VALUE: Final = 1024  # bytes, encoded
 
 _NOTHING: Final = b"\x00"
 _Heads: TypeAlias = tuple[bytes, ...]
-_REFUSED: Final = (LookupError, TypeError, ValueError)
+#: Errors of encoding an entry that cannot be bound.
+REFUSED: Final = (LookupError, TypeError, ValueError)
 _MAX_CACHED: Final = 256  # names whose heads are cached, for each type
 #: Type → its code, the encoder of its values, and a cache of name → heads of its entries. A head is
 #: the part of an entry before the value, and depends on the value's length.
@@ -97,7 +98,7 @@ def encode_entry(name: str, value: object) -> bytes:
         encoded = encoder(value)
         heads = known.get(name) or _make_heads(name, code, known)
         return heads[len(encoded)] + encoded
-    except _REFUSED:
+    except REFUSED:
         raise InvalidContext(_describe_invalid_entry(name, value)) from None
 
 

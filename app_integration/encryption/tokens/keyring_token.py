@@ -61,7 +61,7 @@ def make_header(key: DataKey, value_type: int) -> bytes:
     return first
 
 
-def check(token: bytes) -> int:
+def parse_type(token: bytes) -> int:
     """Return the type code in *token*, without authenticating anything.
 
     Raises:
@@ -83,7 +83,7 @@ def parse(token: bytes) -> KeyringToken:
         DecryptionFailed: If *token* does not have this layout.
 
     """
-    value_type = check(token)
+    value_type = parse_type(token)
     number = int.from_bytes(token[1:HEADER], "big")
     return KeyringToken(
         value_type, number, token[:HEADER], token[HEADER:NONCE_END], token[NONCE_END:]

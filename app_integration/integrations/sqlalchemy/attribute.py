@@ -77,7 +77,6 @@ class Encrypted:
         self._key = key
         self._self_contained = self_contained
         self._declared_field: DeclaredField | None = None
-        self._last_operand: Searchable | None = None
         self._reads_tokens = plaintext is None or not plaintext.is_read
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -139,7 +138,7 @@ class Encrypted:
         known_values(row)[self.name] = KnownValue(value)
         if self.plaintext is not None:
             setattr(row, self.plaintext_name, self.plaintext.written(value))
-        if self.row_context.is_set(row):
+        if self.row_context.may_be_complete(row):
             binding = self.row_context.values(row)
             if None not in binding:
                 self._encrypt(row, value, binding)
@@ -210,11 +209,10 @@ class Encrypted:
 
     def declared_field(self, owner: type) -> DeclaredField:
         """Return the declared field, with the keys of the default client."""
-        client = default_client.current or default_client.get_default_client()
+        client = default_client.get_default_client()
+        cipher = client.cipher(self._key, self_contained=self._self_contained)
         field = self._declared_field
-        cached = client.peek_cipher(self._key, self_contained=self._self_contained)
-        if field is None or field.cipher is not cached:
-            cipher = client.cipher(self._key, self_contained=self._self_contained)
+        if field is None or field.cipher is not cipher:
             field = cipher.field(self.field, self.row_context.names(owner), self._kind)
             self._declared_field = field
         return field
@@ -254,13 +252,10 @@ class Encrypted:
 
     def _operand(self, owner: Any) -> Searchable:
         name = f"{owner.__name__}.{self.name}"
-        if self.plaintext is not None and self.plaintext.is_read:
+        if not self._reads_tokens:
             column = getattr(owner, self.plaintext_name)
             return PlaintextOperand(owner, name, column, self.index_column)
-        token, found = getattr(owner, self.token_name), self._last_operand
-        if found is None or not found.is_of(owner, token):
-            found = self._last_operand = Searchable(owner, name, token, self.index_column)
-        return found
+        return Searchable(owner, name, getattr(owner, self.token_name), self.index_column)
 
     def _encrypt(self, row: Any, value: Any, binding: tuple[Any, ...]) -> None:
         token = self.declared_field(type(row)).encrypt(value, *binding)
@@ -278,7 +273,7 @@ class Encrypted:
 
     def _value_before(self, row: Any) -> Any:
         """Return the value of *row* before its context changes; None if its token is of after."""
-        if self.plaintext is None or not self.plaintext.is_read:
+        if self._reads_tokens:
             token, known = getattr(row, self.token_name), known_values(row).get(self.name)
             if known is not None and known.token is not None and known.token == token:
                 return known.value

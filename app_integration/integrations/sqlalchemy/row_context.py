@@ -53,7 +53,7 @@ class RowContext:
         except KeyError:
             return tuple(getattr(row, name) for name in names)
 
-    def is_set(self, row: Any) -> bool:
+    def may_be_complete(self, row: Any) -> bool:
         """Return whether *row* may have all values, without a call for the default of each."""
         loaded = row.__dict__
         return not is_new(row) or all(name in loaded for name in self.names(type(row)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import ColumnElement, Select, bindparam, false, or_, select
@@ -36,29 +37,18 @@ class Searchable(ColumnOperators):
         self.name = name
         self.index_column = index_column
         self._token = token
-        self._queries: dict[int, Select[Any]] = {}
-
-    def is_of(self, owner: Any, token: Any) -> bool:
-        """Return whether the operand is that of the class *owner* with the column *token*."""
-        return self.owner is owner and self._token is token
 
     def select_candidates(self, values: Sequence[Any]) -> tuple[Select[Any], dict[str, bytes]]:
         """Return a query for the rows that may have *values*, and its parameters.
-
-        A query for as many index values is built once, because that takes longer than it runs.
 
         Args:
             values: One for each indexed attribute, none of which is None.
 
         """
-        found = self._require_index().blind_index.candidates(*values)
-        names = [f"index_value_{at}" for at in range(len(found))]
-        query = self._queries.get(len(found))
-        if query is None:
-            column = self._index_column()
-            either = or_(false(), *(column == bindparam(name) for name in names))
-            query = self._queries[len(found)] = select(self.owner).where(either)
-        return query, dict(zip(names, found, strict=True))
+        index = self._require_index()
+        found = index.blind_index.candidates(*values)
+        names = tuple(f"index_value_{at}" for at in range(len(found)))
+        return _build_query(self.owner, index.column, names), dict(zip(names, found, strict=True))
 
     def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override] # as SQLAlchemy's own
         return self.operate(operators.eq, other)
@@ -142,6 +132,16 @@ _OPERATIONS: Final[dict[Any, str]] = {
     operators.asc_op: "order by it",
     operators.desc_op: "order by it",
 }
+
+
+@lru_cache(maxsize=64)
+def _build_query(owner: Any, column: str, parameters: tuple[str, ...]) -> Select[Any]:
+    """Return a query for the rows whose *column* has one of the values of *parameters*.
+
+    It is built once, because that takes longer than it runs.
+    """
+    stored = getattr(owner, column)
+    return select(owner).where(or_(false(), *(stored == bindparam(each) for each in parameters)))
 
 
 def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:

@@ -164,8 +164,6 @@ class LocalClient:
         assert (key, self_contained) == ("pii", False)
         return self._cipher
 
-    peek_cipher = cipher
-
     @property
     def indexes(self) -> BlindIndexes:
         assert self._indexes is not None
