@@ -17,14 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from app_integration import default_client, get_secret
-from app_integration.testing.application import application_on_server
-from app_integration.testing.dev_server import real_server
+from benchmarks.cold_start import application
 from benchmarks.ratio import Case, Result, repeated, report
 
 TURNS: Final = 5
@@ -72,11 +69,7 @@ def locked_dict() -> Read:
 @contextmanager
 def cached(audit_mode: str) -> Iterator[None]:
     """Cache the secrets in the default client for the block."""
-    with (
-        real_server("embedded") as server,
-        TemporaryDirectory() as folder,
-        application_on_server(server.address, server.root_token, Path(folder)) as app,
-    ):
+    with application() as (app, _):
         default_client.configure(replace(app.client.settings, audit_mode=audit_mode))
         for name in NAMES:
             app.put(name, "a-key")

@@ -1,4 +1,4 @@
-"""How costs grow with the number of names, data keys, rows and services, as a table.
+"""Table of how costs grow with the number of names, data keys, rows and services.
 
     python -m benchmarks.scale [--large]
 
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -35,7 +36,7 @@ from benchmarks import search
 from benchmarks.memory_keys import MemoryRows, MemoryService
 from benchmarks.people_table import database
 from benchmarks.plan import build_declaration, environment_resources
-from benchmarks.ratio import Case, measure, readable, repeated
+from benchmarks.ratio import Case, Clock, Run, measure, readable, repeated
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.reconcile.planning.apply import apply
@@ -112,7 +113,8 @@ def cached_read(sizes: Sequence[int]) -> Cost:
             keys = [f"api-key-{number}" for number in range(names)]
             for key in keys:
                 store.get(key)
-            found[names] = fastest(store.get, [keys[each] for each in search.spread(names, _CALLS)])
+            read = over(store.get, [keys[each] for each in search.spread(names, _CALLS)])
+            found[names] = fastest(read, _CALLS)
             store.close()
             audit.close()
     return Cost("cached `get_secret`", "names", found)
@@ -128,9 +130,8 @@ def decryption(sizes: Sequence[int]) -> Cost:
         tokens = [writer.encrypt_field("a" * 32) for _ in range(keys)]
         reader = FieldCipher(service, SHOP, data_keys=rows, limits=Limits(data_key_cache=keys))
         reader.decrypt_many([(token, None) for token in tokens]).values()
-        found[keys] = fastest(
-            reader.decrypt_field, [tokens[each] for each in search.spread(keys, _CALLS)]
-        )
+        spread = [tokens[each] for each in search.spread(keys, _CALLS)]
+        found[keys] = fastest(over(reader.decrypt_field, spread), _CALLS)
     return Cost("`decrypt_field`", "data keys", found)
 
 
@@ -138,15 +139,22 @@ def _ignore(_work: Callable[[], object]) -> None:
     """Run no work ahead, so that each message gets a data key of its own."""
 
 
-def fastest(call: Callable[[Any], object], arguments: Sequence[Any]) -> float:
-    """Return the seconds of one *call*, in the fastest of several turns over *arguments*."""
-    turns = []
-    for _ in range(_TURNS):
-        began = time.process_time()
-        for each in arguments:
+def fastest(
+    run: Run, calls: int, *, turns: int = _TURNS, clock: Clock = time.process_time
+) -> float:
+    """Return the seconds of one call in the fastest of several turns."""
+    case = Case("", run, repeated(dict), "nothing", calls=calls, clock=clock)
+    return measure(case, turns).subject
+
+
+def over(call: Callable[[Any], object], arguments: Sequence[Any]) -> Run:
+    """Return a function that calls *call* with *arguments*, from the first one in each turn."""
+
+    def run(times: int) -> None:
+        for each in islice(cycle(arguments), times):
             call(each)
-        turns.append((time.process_time() - began) / len(arguments))
-    return min(turns)
+
+    return run
 
 
 def plan(sizes: Sequence[int]) -> Cost:
@@ -159,9 +167,7 @@ def plan(sizes: Sequence[int]) -> Cost:
             apply(session, build(), lambda _change: None)
             if build().changes:
                 raise SystemExit("the second plan is not empty; fix the plan first")
-            clock = time.process_time
-            case = Case("plan", repeated(build), repeated(dict), "nothing", calls=1, clock=clock)
-            found[services] = measure(case, _PLANS).subject
+            found[services] = fastest(repeated(build), 1, turns=_PLANS)
     return Cost("plan without changes", "services", found)
 
 
@@ -181,9 +187,8 @@ def index_search(sizes: Sequence[int]) -> Cost:
         for rows in sizes:
             index = search.declare(rows)
             search.fill(connection, "people", rows, index)
-            run, floor = search.searches(connection, "people", rows, index)
-            case = Case("search", run, floor, "search by plaintext", calls=_SEARCHES, clock=clock)
-            found[rows] = measure(case, _TURNS).subject
+            run, _ = search.searches(connection, "people", rows, index)
+            found[rows] = fastest(run, _SEARCHES, clock=clock)
     return Cost("search by blind index", "rows", found)
 
 
