@@ -13,10 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # Exit code of pytest if ARGS selects no test of a pass.
 NO_TEST := 5
 BIN := .venv/bin
-# Runs the tests that share the cores, each file in one process.
+# The command runs the tests that share the cores, each file in one process.
 TOGETHER = $(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder --durations 20
-# Else pytest would import all files only to leave the others out.
+# pytest gets only the files with a marked test, because it would import all others only to leave them out.
 ALONE = $(sort $(shell grep -rl --include='*.py' 'mark\.alone' tests))
 STRONGROOM := $(BIN)/strongroom
 # Backend of the local deployment; that on AWS has a folder of its own, and runs on moto.

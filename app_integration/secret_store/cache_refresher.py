@@ -69,12 +69,11 @@ class CacheRefresher:
 
         Each round reads all entries. One for each entry would take longer with every entry.
         """
-        due_at = min(entry.refresh_at, entry.expires_at)
         with self._lock:
-            self._first_due_at = min(self._first_due_at, due_at)
-            if due_at >= self._next_round_at:
+            self._first_due_at = min(self._first_due_at, entry.refresh_at)
+            if entry.refresh_at >= self._next_round_at:
                 return
-            self._next_round_at = due_at
+            self._next_round_at = entry.refresh_at
         self.worker.wake()
 
     def refresh_due(self) -> float:
