@@ -37,8 +37,7 @@ class Parameters:
 
     def text(self, name: str, default: str = "") -> str:
         """Return a string; a number becomes its digits."""
-        value = self.values.get(name, default)
-        return to_text(name, value)
+        return to_text(name, self.values.get(name, default))
 
     def integer(self, name: str, default: int = 0) -> int:
         """Return an integer of 64 bits."""
@@ -57,17 +56,22 @@ class Parameters:
             )
         return value in TRUE
 
-    def seconds(self, name: str, *, signed: bool = False, plain: bool = False) -> float:
+    def seconds(
+        self, name: str, default: float = 0.0, *, signed: bool = False, plain: bool = False
+    ) -> float:
         """Return a duration in whole seconds.
 
         Args:
             name: The name of the parameter.
+            default: The seconds if it was not sent.
             signed: Whether it may be negative.
             plain: Whether the server's error names no field.
 
         """
+        if name not in self.values:
+            return default
         try:
-            seconds = parse_seconds(self.values.get(name))
+            seconds = parse_seconds(self.values[name])
         except ValueError as error:
             raise ErrorResponse(400, str(error)) if plain else invalid(name, str(error)) from None
         if seconds < 0 and not signed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app_integration.testing.http import (
@@ -34,7 +34,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "period": 0,
     "explicit_max_ttl": 0,
 }
-_TYPES: Final = ("default-service", "default-batch", "service", "default", "")
+_TYPES: Final = ("default-service", "default-batch", "service", "default")
 
 
 @dataclass(slots=True)
@@ -69,29 +69,34 @@ class TokenRole:
         for name in sorted({*policies} & {*self.disallowed_policies}):
             raise ErrorResponse(400, f'token policy "{name}" is disallowed by this role')
 
-    def update(self, given: Parameters) -> None:
-        """Set the fields that are *given*."""
-        kind, uses = given.text("token_type", self.kind), given.integer("token_num_uses", self.uses)
-        if kind == "batch":
+    def updated(self, given: Parameters) -> TokenRole:
+        """Return the role with the fields that are *given*.
+
+        Raises:
+            ErrorResponse: If one is invalid.
+
+        """
+        new = replace(
+            self,
+            allowed_policies=_names(given, "allowed_policies", self.allowed_policies),
+            disallowed_policies=_names(given, "disallowed_policies", self.disallowed_policies),
+            orphan=given.boolean("orphan", self.orphan),
+            renewable=given.boolean("renewable", self.renewable),
+            period=given.seconds("token_period", self.period),
+            explicit_max_ttl=given.seconds("token_explicit_max_ttl", self.explicit_max_ttl),
+            no_default_policy=given.boolean("token_no_default_policy", self.no_default_policy),
+            uses=given.integer("token_num_uses", self.uses),
+            kind=given.text("token_type", self.kind) or "default-service",
+        )
+        if new.kind == "batch":
             raise unsupported_parameter("token_type", "batch")
-        if kind not in _TYPES:
-            raise ErrorResponse(400, f"invalid 'token_type' value \"{kind}\"")
-        if uses < 0:
+        if new.kind not in _TYPES:
+            raise ErrorResponse(400, f"invalid 'token_type' value \"{new.kind}\"")
+        if new.uses < 0:
             raise ErrorResponse(
                 400, "error parsing role fields: 'token_num_uses' cannot be negative"
             )
-        self.kind, self.uses = kind or "default-service", uses
-        self.orphan = given.boolean("orphan", self.orphan)
-        self.renewable = given.boolean("renewable", self.renewable)
-        self.no_default_policy = given.boolean("token_no_default_policy", self.no_default_policy)
-        if "allowed_policies" in given:
-            self.allowed_policies = tuple(given.texts("allowed_policies"))
-        if "disallowed_policies" in given:
-            self.disallowed_policies = tuple(given.texts("disallowed_policies"))
-        if "token_period" in given:
-            self.period = given.seconds("token_period")
-        if "token_explicit_max_ttl" in given:
-            self.explicit_max_ttl = given.seconds("token_explicit_max_ttl")
+        return new
 
     def describe(self) -> dict[str, Any]:
         """Return the role as the server shows it."""
@@ -148,8 +153,8 @@ class TokenRoles:
                 return data_response(self._roles[name].describe())
             case "POST", found if found:
                 role = self._roles.get(name) or TokenRole(name)
-                role.update(read(request, *_SUPPORTED, defaults=_DEFAULTS))
-                self._roles[name] = role
+                given = read(request, *_SUPPORTED, defaults=_DEFAULTS)
+                self._roles[name] = role.updated(given)
                 return NO_CONTENT
             case "DELETE", found if found:
                 read(request)
@@ -157,6 +162,10 @@ class TokenRoles:
                 return NO_CONTENT
             case _:
                 raise unsupported_operation()
+
+
+def _names(given: Parameters, name: str, before: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(given.texts(name)) if name in given else before
 
 
 def _shown(names: Collection[str]) -> str:

@@ -148,6 +148,10 @@ ROLES = [
             {"token_period": "1h"},
             {"token_type": "nope"},
             {"token_num_uses": -1},
+            # An update is applied wholly or not at all: the read below shows no field of these.
+            {"token_num_uses": 9, "orphan": "maybe"},
+            {"renewable": True, "token_period": "x"},
+            {"token_type": "service", "token_num_uses": -1},
         )
     ],
     get("roles/r<n>"),
