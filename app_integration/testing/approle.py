@@ -172,7 +172,7 @@ class AppRoles:
             raise ErrorResponse(404, f'role "{name}" does not exist')
         role = self._roles[name]
         uses = given.integer("num_uses", role.uses)
-        ttl = given.seconds("ttl") if "ttl" in given else role.secret_id_ttl
+        ttl = given.seconds("ttl", role.secret_id_ttl)
         if uses < 0:
             raise ErrorResponse(400, "num_uses cannot be negative")
         if role.uses and (uses == 0 or uses > role.uses):

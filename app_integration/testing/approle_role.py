@@ -158,11 +158,11 @@ class Role:
             self,
             policies=_policies(given, self.policies),
             role_id=given.text("role_id", self.role_id),
-            ttl=_seconds(given, "token_ttl", self.ttl),
-            max_ttl=_seconds(given, "token_max_ttl", self.max_ttl),
-            period=_seconds(given, "token_period", self.period),
-            explicit_max_ttl=_seconds(given, "token_explicit_max_ttl", self.explicit_max_ttl),
-            secret_id_ttl=_seconds(given, "secret_id_ttl", self.secret_id_ttl),
+            ttl=given.seconds("token_ttl", self.ttl),
+            max_ttl=given.seconds("token_max_ttl", self.max_ttl),
+            period=given.seconds("token_period", self.period),
+            explicit_max_ttl=given.seconds("token_explicit_max_ttl", self.explicit_max_ttl),
+            secret_id_ttl=given.seconds("secret_id_ttl", self.secret_id_ttl),
             uses=given.integer("secret_id_num_uses", self.uses),
             token_uses=given.integer("token_num_uses", self.token_uses),
             no_default_policy=given.boolean("token_no_default_policy", self.no_default_policy),
@@ -216,7 +216,3 @@ def _policies(given: Parameters, before: tuple[str, ...]) -> tuple[str, ...]:
     if "token_policies" not in given:
         return before
     return tuple(dict.fromkeys(name.strip().lower() for name in given.texts("token_policies")))
-
-
-def _seconds(given: Parameters, name: str, before: float) -> float:
-    return given.seconds(name) if name in given else before

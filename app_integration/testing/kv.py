@@ -81,16 +81,15 @@ class Kv:
 
     def _read(self, path: str, request: Request) -> ServerResponse:
         given = read(request, "version")
-        number, version, about = self._find(path, given)
+        version, metadata = self._find(path, given)
         if version.is_deleted(self._clock()):
-            raise ErrorResponse(404, data={"data": None, "metadata": about | {"version": number}})
-        return data_response({"data": version.value, "metadata": about | {"version": number}})
+            raise ErrorResponse(404, data={"data": None, "metadata": metadata})
+        return data_response({"data": version.value, "metadata": metadata})
 
     def _subkeys(self, path: str, request: Request) -> ServerResponse:
         given = read(request, "version", "depth")
         depth = given.integer("depth")
-        number, version, about = self._find(path, given)
-        metadata = about | {"version": number}
+        version, metadata = self._find(path, given)
         if version.is_deleted(self._clock()):
             raise ErrorResponse(404, data={"subkeys": None, "metadata": metadata})
         # The real server treats a negative depth like 1.
@@ -120,15 +119,12 @@ class Kv:
             return NOTHING
         self._check_and_set(entry, given)
         if version.is_deleted(self._clock()):
-            about = {**version.times(self._clock), "custom_metadata": entry.custom_metadata}
-            raise ErrorResponse(404, data=about | {"version": entry.current})
+            raise ErrorResponse(404, data=entry.describe_version(entry.current, self._clock))
         return self._add(entry, _merge(version.value or {}, changes))
 
     def _add(self, entry: Entry, value: Mapping[str, Any] | None) -> ServerResponse:
-        version = Version(value, self._clock())
-        number = entry.add(version, self._settings)
-        about = {**version.times(self._clock), "custom_metadata": entry.custom_metadata}
-        return data_response(about | {"version": number})
+        number = entry.add(Version(value, self._clock()), self._settings)
+        return data_response(entry.describe_version(number, self._clock))
 
     def _check_and_set(self, entry: Entry | None, given: Parameters) -> None:
         options = check(given.mapping("options"), ("cas",), prefix="options.")
@@ -211,16 +207,15 @@ class Kv:
         found = sorted(key for key in keys if key > after)
         return list_response(found[:limit] if limit > 0 else found)
 
-    def _find(self, path: str, given: Parameters) -> tuple[int, Version, dict[str, Any]]:
-        """Return the number of a version, the version, and what the server says of it."""
+    def _find(self, path: str, given: Parameters) -> tuple[Version, dict[str, Any]]:
+        """Return a version, and its metadata as the server shows it."""
         number = given.integer("version")
         entry = self._entry(path)
         number = number if number > 0 else entry.current
         version = entry.versions.get(number)
         if version is None:
             raise ErrorResponse(404)
-        about = {**version.times(self._clock), "custom_metadata": entry.custom_metadata}
-        return number, version, about
+        return version, entry.describe_version(number, self._clock)
 
     def _entry(self, path: str) -> Entry:
         entry = self._entries.get(path)

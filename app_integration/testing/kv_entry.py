@@ -44,8 +44,9 @@ class KvSettings:
         # All are converted first, so that a rejected request changes nothing.
         max_versions = given.integer("max_versions", self.max_versions) % 2**32
         cas_required = given.boolean("cas_required", self.cas_required)
-        if "delete_version_after" in given:
-            self.delete_version_after = given.seconds("delete_version_after", signed=signed)
+        self.delete_version_after = given.seconds(
+            "delete_version_after", self.delete_version_after, signed=signed
+        )
         self.max_versions, self.cas_required = max_versions, cas_required
 
     def describe(self) -> dict[str, Any]:
@@ -127,6 +128,11 @@ class Entry:
             },
         }
 
+    def describe_version(self, number: int, clock: Clock) -> dict[str, Any]:
+        """Return the metadata of the version *number* as the server shows it with the value."""
+        times = self.versions[number].times(clock)
+        return {**times, "custom_metadata": self.custom_metadata, "version": number}
+
     def _oldest(self) -> int:
         """Return the oldest version; 0 until one was removed, as the real server does."""
         oldest = min(self.versions, default=0)
@@ -143,15 +149,13 @@ def check_custom_metadata(given: Parameters) -> dict[str, str | None]:
     found = given.mapping("custom_metadata")
     if len(found) > _MAX_KEYS:
         message = f"payload must contain at most {_MAX_KEYS} keys, provided {len(found)}"
-        raise internal_metadata_error(message)
+        raise _invalid_metadata(message)
     for key, value in found.items():
         if isinstance(value, list | dict):
             kind = f"got unconvertible type '{go_type(value)}'"
             raise ErrorResponse(400, f"{_INVALID} '' expected type 'string', {kind}")
         if not 0 < len(key) <= _MAX_KEY:
-            raise internal_metadata_error(
-                _length(f'key "{key}"', len(key), f"len(key) <= {_MAX_KEY}")
-            )
+            raise _invalid_metadata(_length(f'key "{key}"', len(key), f"len(key) <= {_MAX_KEY}"))
     return {key: None if value is None else to_text(key, value) for key, value in found.items()}
 
 
@@ -165,13 +169,11 @@ def check_values(metadata: Mapping[str, str | None]) -> dict[str, str]:
     for key, value in metadata.items():
         if not 0 < len(value or "") <= _MAX_VALUE:
             limits = f"len(value) <= {_MAX_VALUE}"
-            raise internal_metadata_error(
-                _length(f'value for key "{key}"', len(value or ""), limits)
-            )
+            raise _invalid_metadata(_length(f'value for key "{key}"', len(value or ""), limits))
     return {key: value or "" for key, value in metadata.items()}
 
 
-def internal_metadata_error(message: str) -> ErrorResponse:
+def _invalid_metadata(message: str) -> ErrorResponse:
     """Return the error for invalid custom metadata."""
     return ErrorResponse(400, frame_error(f"{_INVALID} {message}"))
 

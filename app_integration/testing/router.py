@@ -37,7 +37,7 @@ class Router:
         tokens: The tokens.
         approles: The AppRole method.
         wrapping: The wrapped responses.
-        authorise: Decides on each request with a valid token.
+        system: The system backend, which decides on each request with a valid token.
 
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,7 @@ from app_integration.testing.transit_items import (
     parse_batch,
     parse_versioned,
     requested_version,
+    respond,
     run_batch,
     run_single,
 )
@@ -177,22 +179,21 @@ class Transit:
         known = (*fields, "batch_input", "partial_failure_response_code")
         defaults = {"convergent_encryption": False} if operation == "encrypt" else {}
         given = read(request, *known, *(["type"] * bool(defaults)), defaults=defaults)
-        is_batch = given.values.get("batch_input") is not None
-        items = [given]
-        if is_batch:
-            items = parse_batch(given, fields, needs=fields[0], missing=_MISSING[operation])
+        items = parse_batch(given, fields, needs=fields[0], missing=_MISSING[operation])
         given.integer("partial_failure_response_code")
         if operation == "encrypt":
-            self._upsert(name, given, items)
+            self._upsert(name, given, items or [given])
         if name not in self._keys:
             raise ErrorResponse(400, "encryption key not found")
         runs = {"encrypt": self._encrypt, "decrypt": self._decrypt, "rewrap": self._rewrap}
-        key, run = self._keys[name], runs[operation]
-        if not is_batch:
-            return data_response(run_single(lambda item: run(key, item), given))
-        on_error = {"plaintext": ""} if operation == "decrypt" else {}
-        results, failures = run_batch(lambda item: run(key, item), items, on_error)
-        status = 200 if operation == "rewrap" else batch_status(given, failures, len(items))
+        run = partial(runs[operation], self._keys[name])
+        # A batch of rewraps succeeds even if each of its items fails.
+        if items is None or operation == "rewrap":
+            return respond(run, given, items)
+        results, failures = run_batch(
+            run, items, {"plaintext": ""} if operation == "decrypt" else {}
+        )
+        status = batch_status(given, failures, len(items))
         return ServerResponse(status, {"data": {"batch_results": results}})
 
     def _upsert(self, name: str, given: Parameters, items: list[Parameters]) -> None:

@@ -6,7 +6,12 @@ import base64
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from app_integration.testing.http import ErrorResponse, internal_error
+from app_integration.testing.http import (
+    ErrorResponse,
+    ServerResponse,
+    data_response,
+    internal_error,
+)
 from app_integration.testing.parameters import Parameters, check, go_type, parse_integer
 from app_integration.testing.transit_keys import Key
 
@@ -71,6 +76,30 @@ def run_batch(
     return results, failures
 
 
+def respond(
+    run: Run,
+    given: Parameters,
+    items: list[Parameters] | None,
+    on_error: Mapping[str, Any] | None = None,
+) -> ServerResponse:
+    """Return the response to a request; *items* is None if it has no batch.
+
+    Args:
+        run: Handles one item.
+        given: The parameters of the request.
+        items: The items of its batch.
+        on_error: Fields of a failed item's result, besides its error.
+
+    Raises:
+        ErrorResponse: If the request has no batch and is invalid.
+
+    """
+    if items is None:
+        return data_response(run_single(run, given))
+    results, _ = run_batch(run, items, on_error)
+    return data_response({"batch_results": results})
+
+
 def batch_status(given: Parameters, failures: list[int], total: int) -> int:
     """Return the status of a batch of *total* items."""
     partial = given.integer("partial_failure_response_code")
@@ -83,8 +112,8 @@ def batch_status(given: Parameters, failures: list[int], total: int) -> int:
 
 def parse_batch(
     given: Parameters, known: Collection[str], *, needs: str = "", missing: str = ""
-) -> list[Parameters]:
-    """Return the items of a batch.
+) -> list[Parameters] | None:
+    """Return the items of a batch; None if the request has none.
 
     Args:
         given: The parameters of the request.
@@ -96,7 +125,9 @@ def parse_batch(
         ErrorResponse: If the batch is no list of objects, or an item has another field.
 
     """
-    items = given.values["batch_input"]
+    items = given.values.get("batch_input")
+    if items is None:
+        return None
     if not isinstance(items, list):
         where = "" if needs else "'' "
         kind = f"source data must be an array or slice, got {go_type(items)}"

@@ -272,8 +272,7 @@ def check_upsert_type(kind: str) -> None:
 
 
 def _rotation_period(given: Parameters, before: float = 0.0) -> float:
-    name = "auto_rotate_period"
-    period = given.seconds(name) if name in given else before
+    period = given.seconds("auto_rotate_period", before)
     if 0 < period < _MIN_ROTATION:
         raise ErrorResponse(400, "auto rotate period must be 0 to disable or at least an hour")
     return period

@@ -11,7 +11,6 @@ from app_integration.testing.http import (
     ErrorResponse,
     Request,
     ServerResponse,
-    data_response,
 )
 from app_integration.testing.parameters import Parameters, read
 from app_integration.testing.transit_items import (
@@ -22,8 +21,7 @@ from app_integration.testing.transit_items import (
     parse_batch,
     parse_versioned,
     requested_version,
-    run_batch,
-    run_single,
+    respond,
 )
 from app_integration.testing.transit_keys import Key, PrivateKey
 from app_integration.testing.transit_signatures import (
@@ -91,10 +89,7 @@ class Signing:
             mac = _digest(key, version, decode(item.text("input"), _INPUT), algorithm)
             return {"hmac": f"{PREFIX}{version}:{base64.b64encode(mac).decode()}"}
 
-        if given.values.get("batch_input") is None:
-            return data_response(run_single(run, given))
-        results, _ = run_batch(run, parse_batch(given, ("input",)))
-        return data_response({"batch_results": results})
+        return respond(run, given, parse_batch(given, ("input",)))
 
     def _sign(self, name: str, url_algorithm: str, request: Request) -> ServerResponse:
         given = read(request, *_SIGN_FIELDS, "batch_input")
@@ -113,18 +108,12 @@ class Signing:
                 "key_version": version,
             }
 
-        if given.values.get("batch_input") is None:
-            return data_response(run_single(run, given))
-        items = parse_batch(given, ("input", "context"))
-        results, _ = run_batch(run, items, {"key_version": 0})
-        return data_response({"batch_results": results})
+        return respond(run, given, parse_batch(given, ("input", "context")), {"key_version": 0})
 
     def _verify(self, name: str, url_algorithm: str, request: Request) -> ServerResponse:
         given = read(request, *_VERIFY_FIELDS, "batch_input")
-        is_batch = given.values.get("batch_input") is not None
-        fields = ("input", "context", "signature", "hmac")
-        items = parse_batch(given, fields) if is_batch else [given]
-        is_hmac = _is_hmac(items, is_batch=is_batch)
+        items = parse_batch(given, ("input", "context", "signature", "hmac"))
+        is_hmac = _is_hmac(items or [given], is_batch=items is not None)
         key = self._find(name, "signature verification key not found")
         options = SignatureOptions.parse(given, key, url_algorithm)
         if not is_hmac and not key.signs:
@@ -134,10 +123,7 @@ class Signing:
             check = _verify_hmac if is_hmac else _verify_signature
             return {"valid": check(key, item, options)}
 
-        if not is_batch:
-            return data_response(run_single(run, given))
-        results, _ = run_batch(run, items, {} if is_hmac else {"valid": False})
-        return data_response({"batch_results": results})
+        return respond(run, given, items, {} if is_hmac else {"valid": False})
 
     def _find(self, name: str, missing: str) -> Key:
         if name not in self._keys:
@@ -193,11 +179,9 @@ def _verify_signature(key: Key, item: Parameters, options: SignatureOptions) -> 
 
 
 def _digest(key: Key, version: int, data: bytes, algorithm: str) -> bytes:
-    name = algorithm.removeprefix("sha2-")
-    python = (
-        algorithm.replace("sha3-", "sha3_") if "sha3" in name else f"sha{name.removeprefix('sha')}"
-    )
-    return hmac.digest(key.versions[version - 1].hmac, data, python)
+    # hashlib spells sha3-256 with an underscore.
+    name = HASHES[algorithm].name.replace("-", "_")
+    return hmac.digest(key.versions[version - 1].hmac, data, name)
 
 
 def _private(key: Key, version: int) -> PrivateKey:
