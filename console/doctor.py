@@ -61,7 +61,7 @@ def find_needs(declaration: Declaration, scope: Scope) -> Needs:
         NeededUser(_first_role(database.roles), find_database_url(declaration, scope))
         if database
         else None,
-        NeededUser(_first_role(redis.roles), find_redis_url(declaration, scope)) if redis else None,
+        NeededUser(url=find_redis_url(declaration, scope)) if redis else None,
     )
 
 

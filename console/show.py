@@ -88,8 +88,8 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
 
 def _check_listeners(local: LocalDeployment, service: ServiceDeployment) -> None:
     """Check that the servers that the service uses are those of the deployment."""
-    has_redis = service.declaration.service(service.scope.service).redis is not None
-    local.check_listeners("vault", "database", *(["redis"] if has_redis else []))
+    redis = ["redis"] if service.access.leases_redis_users else []
+    local.check_listeners("vault", "database", *redis)
 
 
 def show_use(
@@ -250,7 +250,7 @@ def _connect(deployed: ServiceDeployment, client: Client) -> str:
         with client.database_engine(None, url).connect() as connection:
             return f"{call}  →  logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except SQLAlchemyError:
-        return f"{call}  →  {_no_connection('database-url')}"
+        return f"{call}  →  {_no_connection(deployed.scope, 'database-url', url)}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"
 
@@ -264,12 +264,15 @@ def _connect_to_redis(deployed: ServiceDeployment, client: Client) -> str:
     try:
         return f"{call}  →  logged in to Redis: {log_in_to_redis(client, None, url)}"
     except RedisError:
-        return f"{call}  →  {_no_connection('redis-url')}"
+        return f"{call}  →  {_no_connection(deployed.scope, 'redis-url', url)}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"
 
 
-def _no_connection(secret: str) -> str:
+def _no_connection(scope: Scope, secret: str, url: str | None) -> str:
+    """Return what to do; *url* has the declared address if no *secret* has one."""
+    if url is not None:
+        return f"no connection to the declared address; to find out why: {_doctor(scope)}"
     return (
         f"no connection; {secret} may contain another address than this deployment's: write it "
         "again with strongroom put"
@@ -277,8 +280,12 @@ def _no_connection(secret: str) -> str:
 
 
 def _no_user(scope: Scope) -> str:
-    command = f"strongroom doctor --service {scope.service} --env {scope.environment}"
-    return f"no user can be leased; to find out why: {command}"
+    return f"no user can be leased; to find out why: {_doctor(scope)}"
+
+
+def _doctor(scope: Scope) -> str:
+    """Return the command that finds the cause."""
+    return f"strongroom doctor --service {scope.service} --env {scope.environment}"
 
 
 def _sample_secret(deployed: ServiceDeployment) -> str | None:

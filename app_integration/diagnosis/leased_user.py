@@ -40,7 +40,7 @@ class _Target:
         secret: The secret with its URL.
         log_in: Logs in once with a client, a role and a URL, and returns the name of the user.
         condition: What else the server needs to create users there, for messages.
-        remedies: Name of a driver's error → what to do.
+        remedies: Name of a driver's error → what to do, with ``{place}`` for the address.
 
     """
 
@@ -69,9 +69,11 @@ def log_in_to_redis(client: Client, role: str | None, url: str | None) -> str:
     """
     limits = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
     pool = client.database("redis", url, limits, role=role).connection_pool
-    pool.release(pool.get_connection())
-    users = client.databases.find_provider(is_redis=True, role=role)
-    return users.current().username
+    connection = pool.get_connection()
+    try:
+        return str(connection.login.username)
+    finally:
+        pool.release(connection)
 
 
 def check_database(settings: Settings, user: NeededUser) -> str:
@@ -97,10 +99,10 @@ _REDIS: Final = _Target(
     log_in_to_redis,
     ", with rules that Redis knows",
     {
-        "AuthenticationError": "check that redis-url names the Redis of the declaration, in which "
+        "AuthenticationError": "check that {place} leads to the Redis of the declaration, in which "
         "the users are created",
         "NoPermissionError": "add what connecting needs to the role's rules, such as +select for a "
-        "database other than 0 in redis-url",
+        "database other than 0",
     },
 )
 
@@ -120,10 +122,13 @@ def _check(settings: Settings, user: NeededUser, target: _Target) -> str:
         except Exception as error:  # noqa: BLE001 (the drivers have no common base class)
             # The type alone: the message of a driver may repeat the URL.
             kind = type(error).__name__
-            default = f"check that the address in {target.secret} is reachable from here"
+            remedy = target.remedies.get(kind, "check that {place} is reachable from here")
+            place = (
+                f"the address in {target.secret}" if user.url is None else "its declared address"
+            )
             raise Broken(
                 f"{target.name} rejects the user, or is unreachable ({kind})",
-                target.remedies.get(kind, default),
+                remedy.format(place=place),
             ) from None
 
 

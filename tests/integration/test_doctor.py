@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import redis
+from rich.console import Console
 
 from app_integration import settings
 from app_integration.diagnosis.check import Outcome, run
@@ -18,11 +20,15 @@ from app_integration.diagnosis.command import FAILS, main, show
 from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
 from app_integration.testing.ports import free_ports
+from console.service_deployment import ServiceDeployment
+from console.show import show_use
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_site import running_valkey
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.local_server import Server, serve, write_certificate
+from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.redis import RedisServer
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -158,6 +164,11 @@ def database_is_elsewhere(scene: Scene) -> None:
     change(scene, "secret/data/gaara-store/dev/database-url", str(port), str(free_ports(1)[0]))
 
 
+def declared_database_is_elsewhere(scene: Scene) -> None:
+    url = f"postgresql+psycopg://127.0.0.1:{free_ports(1)[0]}/gaara_store"
+    scene.needs = Needs(database=NeededUser(url=url))
+
+
 def unknown_redis_role(scene: Scene) -> None:
     scene.needs = Needs(redis=NeededUser("reporting"))
 
@@ -165,6 +176,10 @@ def unknown_redis_role(scene: Scene) -> None:
 def redis_is_elsewhere(scene: Scene) -> None:
     port = scene.deployment.ports.redis
     change(scene, REDIS_URL, f":{port}/0", f":{free_ports(1)[0]}/0")
+
+
+def declared_redis_is_elsewhere(scene: Scene) -> None:
+    scene.needs = Needs(redis=NeededUser(url=f"redis://127.0.0.1:{free_ports(1)[0]}/0"))
 
 
 def no_redis_is_there(scene: Scene) -> None:
@@ -232,8 +247,10 @@ BROKEN = {
     other_mount: ("secret database-url", "elsewhere/data/gaara-store/dev/database-url"),
     unknown_role: ("database", "database/creds/gaara-store-dev-reporting"),
     database_is_elsewhere: ("database", "is unreachable"),
+    declared_database_is_elsewhere: ("database", "is unreachable (OperationalError)"),
     unknown_redis_role: ("Redis", "database/creds/gaara-store-dev-redis-reporting"),
     redis_is_elsewhere: ("Redis", "is unreachable (ConnectionError)"),
+    declared_redis_is_elsewhere: ("Redis", "is unreachable (ConnectionError)"),
     no_redis_is_there: ("Redis", "is unreachable (InvalidResponse)"),
     redis_url_is_unreadable: ("Redis", "cannot be read; percent-encode"),
     rules_deny_the_database: ("Redis", "(NoPermissionError)"),
@@ -242,13 +259,16 @@ BROKEN = {
     config_is_missing: ("config", "missing.yaml cannot be read"),
     config_is_open_to_others: ("config", "chmod 0600"),
 }
-#: A part of the remedy, where one failure of Redis has another remedy than the next.
+#: A part of the remedy, where one failure has another remedy than the next.
 REMEDIES = {
+    database_is_elsewhere: "check that the address in database-url is reachable from here",
+    declared_database_is_elsewhere: "check that its declared address is reachable from here",
     unknown_redis_role: "strongroom plan --env dev, then apply",
     redis_is_elsewhere: "check that the address in redis-url is reachable from here",
+    declared_redis_is_elsewhere: "check that its declared address is reachable from here",
     redis_url_is_unreadable: "correct what the message names",
     rules_deny_the_database: "+select",
-    redis_forgets_users: "the Redis of the declaration",
+    redis_forgets_users: "its declared address leads to the Redis of the declaration",
     manager_may_create_no_users: "may create users there, with rules that Redis knows",
 }
 
@@ -321,6 +341,29 @@ def test_doctor_takes_the_needs_from_the_declaration(
     assert "ok     secret jwt-secret: has a value" in printed
     assert printed.count("ok     database: v-approle-") == 2
     assert printed.count("ok     Redis: V_APPROLE_") == 1
+
+
+def test_show_names_doctor_if_a_declared_address_is_elsewhere(deployment: Deployment) -> None:
+    access = deployment.local.service("gaara-store").access
+    elsewhere = Endpoint("127.0.0.1", free_ports(1)[0])
+    redis_server = RedisServer.model_validate({"address": str(elsewhere)})
+    declaration = deployment.local.declaration.with_deployment(
+        access.scope, database=elsewhere, redis=redis_server
+    )
+    without_urls = declaration.service("gaara-store").model_copy(update={"secrets": {}})
+    declaration = replace(
+        declaration, services={**declaration.services, "gaara-store": without_urls}
+    )
+    file = StringIO()
+    service = ServiceDeployment(access, declaration, None)
+    show_use(Console(file=file, width=500), deployment.local, service)
+    problem = (
+        "no connection to the declared address; to find out why: "
+        "strongroom doctor --service gaara-store --env dev"
+    )
+    url = f"postgresql+psycopg://{elsewhere}/gaara_store"
+    assert f"database_engine(url={url!r}).connect()  →  {problem}" in file.getvalue()
+    assert f"redis_client(url='redis://{elsewhere}/0')  →  {problem}" in file.getvalue()
 
 
 def test_doctor_refuses_the_variables_of_another_service(
