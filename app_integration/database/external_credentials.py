@@ -19,7 +19,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 
-_REDIS_SCHEMES: Final = ("redis", "rediss")
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _REDIS_EXAMPLE: Final = "redis://:PASSWORD@HOST:6379/0"
 _EXAMPLE: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
 

@@ -122,7 +122,14 @@ def test_connect_with_a_wrong_password_bypasses_the_cache_once() -> None:
     assert reads == [False, True] * 2
 
 
-@pytest.mark.parametrize("url", ["redis://:p%40ss@cache/0", "rediss://default:p%40ss@cache/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:p%40ss@cache/0",
+        "rediss://default:p%40ss@cache/0",
+        "unix://:p%40ss@/run/redis.sock",
+    ],
+)
 def test_credentials_from_secret_of_redis_have_the_default_user(url: str) -> None:
     provider = credentials_from_secret(lambda _stale: Secret(url), "redis-url")
     assert provider.current() == Credentials("default", Secret("p@ss"))
