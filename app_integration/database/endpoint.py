@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from app_integration.errors import ConfigurationError
+from app_integration.database.url_options import parse_options
 
 
 def parse_url(url: str) -> dict[str, Any]:
@@ -18,17 +18,6 @@ def parse_url(url: str) -> dict[str, Any]:
 
     """
     scheme, _, rest = (url + "").partition("://")  # the characters: str() of a Secret is redacted
-    parts = _parse(f"{scheme.partition('+')[0]}://{rest}")
-    if parts is None:
-        raise ConfigurationError(
-            "the URL of the database cannot be read; percent-encode special characters in its parts"
-        )
+    plain = f"{scheme.partition('+')[0]}://{rest}"
+    parts = parse_options(plain, conninfo_to_dict, ProgrammingError, "the database")
     return {name: parts[name] for name in parts if name not in {"user", "password"}}
-
-
-def _parse(url: str) -> dict[str, Any] | None:
-    """Return all parameters; None in place of libpq's error, which shows what it cannot read."""
-    try:
-        return conninfo_to_dict(url)
-    except ProgrammingError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from app_integration.database.credentials import CredentialProvider, Credentials
+from app_integration.database.loop_task import LoopTask
 
 # Keys of a connection record's info.
 _USER = "strongroom_user"  # the username that the connection was opened with
@@ -103,11 +103,13 @@ class _EngineEvents:
 class _AsyncEngineEvents(_EngineEvents):
     """Event listeners of one asyncio engine."""
 
-    _loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, provider: CredentialProvider, engine: Engine) -> None:
+        self._closing = LoopTask()
+        super().__init__(provider, engine)
 
     def do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
         """Open a connection with the current credentials without blocking the event loop."""
-        self._loop = asyncio.get_running_loop()
+        self._closing.set_loop()
 
         async def open_(credentials: Credentials) -> Any:
             parameters = {**cparams, **credentials.parameters()}
@@ -120,13 +122,7 @@ class _AsyncEngineEvents(_EngineEvents):
 
         Does nothing if that loop no longer runs.
         """
-        loop = self._loop
-        if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(partial(self._start_closing, loop))
-
-    def _start_closing(self, loop: asyncio.AbstractEventLoop) -> None:
-        task = loop.create_task(greenlet_spawn(super().close_outdated))
-        self._closing = task  # a strong reference, because the loop keeps only a weak one
+        self._closing.start(partial(greenlet_spawn, super().close_outdated))
 
 
 def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Engine:

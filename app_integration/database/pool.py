@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from itertools import chain, repeat
 from time import monotonic, sleep
 from typing import Any, Final
@@ -18,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.endpoint import parse_url
+from app_integration.database.loop_task import LoopTask
 
 #: Seconds to wait after each consecutive connection that is not usable; the last one repeats. The
 #: base class waits a second after the second, too long when all leases of a role are revoked.
@@ -137,7 +137,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         """
         self._provider = provider
         self._owner_pid = os.getpid()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining = LoopTask()
         self._ping = options.pop("check", AsyncConnectionPool.check_connection)
         kind = _async_connection_class(provider, options.pop("connection_class", AsyncConnection))
         options = {"open": False, **options}
@@ -150,7 +150,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         See :meth:`LeasedPool.getconn`.
         """
         _raise_in_child(self._owner_pid)
-        self._loop = asyncio.get_running_loop()
+        self._draining.set_loop()
         end = monotonic() + (self.timeout if timeout is None else timeout)
         for pause in _backoff():
             connection = await super().getconn(_seconds_left(end))
@@ -174,16 +174,11 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
 
         Connections in use are closed when they return. Does nothing if that loop no longer runs.
         """
-        loop = self._loop
-        if loop is not None and loop.is_running() and not self.closed:
-            loop.call_soon_threadsafe(partial(self._start_draining, loop))
+        if not self.closed:
+            self._draining.start(self.drain)
 
     def reset_after_fork(self) -> None:
         """Do nothing, because :meth:`getconn` and :meth:`close` recognize a forked child."""
-
-    def _start_draining(self, loop: asyncio.AbstractEventLoop) -> None:
-        # A strong reference, because the loop keeps only a weak one.
-        self._draining = loop.create_task(self.drain())
 
     async def _is_usable(self, connection: Any) -> bool:
         is_usable = False

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from redis import Connection, ConnectionPool
@@ -14,10 +12,12 @@ from redis import connection as sync_connection
 from redis.asyncio import connection as async_connection
 
 from app_integration.database.credentials import CredentialProvider
+from app_integration.database.loop_task import LoopTask
 from app_integration.database.redis_connection import (
     async_leased_connection_class,
     leased_connection_class,
 )
+from app_integration.database.url_options import parse_options
 from app_integration.errors import ConfigurationError
 
 #: Options with which the pool has connections of another class, which share a cache.
@@ -87,7 +87,7 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
             options: Passed to ``redis.asyncio.ConnectionPool``.
 
         """
-        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._closing = LoopTask()
         options = {**_without_user(url, async_connection.parse_url), **options}
         base = options.pop("connection_class", aioredis.Connection)
         super().__init__(async_leased_connection_class(base), provider=provider, **options)
@@ -95,7 +95,7 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
 
     async def get_connection(self, *args: Any, **options: Any) -> Any:
         """Return a connection of the current user."""
-        self._event_loop = asyncio.get_running_loop()
+        self._closing.set_loop()
         return await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
 
     async def release(self, connection: Any) -> None:
@@ -109,17 +109,11 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
 
         Does nothing if that loop no longer runs.
         """
-        loop = self._event_loop
-        if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(partial(self._start_closing, loop))
+        self._closing.start(self._close_outdated)
 
     def reset_after_fork(self) -> None:
         """Forget the parent's event loop. A child must create a pool of its own."""
-        self._event_loop = None
-
-    def _start_closing(self, loop: asyncio.AbstractEventLoop) -> None:
-        # A strong reference, because the loop keeps only a weak one.
-        self._closing = loop.create_task(self._close_outdated())
+        self._closing = LoopTask()
 
     async def _close_outdated(self) -> None:
         async with self._lock:  # so that no task checks one of them out meanwhile
@@ -131,21 +125,8 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
 
 def _without_user(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Return the options in *url*, without username and password."""
-    options = _parse(url, parse)
-    if options is None:
-        raise ConfigurationError(
-            "the URL of Redis cannot be read; percent-encode special characters in its parts"
-        )
+    options = parse_options(url, parse, ValueError, "Redis")
     return {name: value for name, value in options.items() if name not in _USER_OPTIONS}
-
-
-def _parse(url: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:
-    """Return the options; None in place of the library's error, which shows what it cannot read."""
-    try:
-        found: dict[str, Any] = parse(url + "")  # the characters: str() of a Secret is redacted
-    except ValueError:
-        return None
-    return found
 
 
 def _refuse_cache(options: dict[str, Any]) -> None:

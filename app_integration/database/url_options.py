@@ -1,0 +1,32 @@
+"""Options in the URL of a server, and an error that does not show the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from app_integration.errors import ConfigurationError
+
+
+def parse_options(
+    url: str, parse: Callable[[str], Any], error: type[Exception], server: str
+) -> dict[str, Any]:
+    """Return the options in *url*.
+
+    Args:
+        url: The URL.
+        parse: The library's function that returns them.
+        error: What *parse* raises. It shows what it cannot read, so it is not the cause of another.
+        server: The server's name in the message.
+
+    Raises:
+        ConfigurationError: If *url* cannot be read. The message has nothing of it.
+
+    """
+    with suppress(error):
+        found: dict[str, Any] = parse(url + "")  # the characters: str() of a Secret is redacted
+        return found
+    raise ConfigurationError(
+        f"the URL of {server} cannot be read; percent-encode special characters in its parts"
+    )
