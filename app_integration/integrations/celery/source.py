@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from redis import SSLConnection
@@ -22,24 +21,17 @@ _REPLACED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RedisSource:
+class RedisSource(CredentialSource):
     """Source of the pools of one application.
 
     Attributes:
+        is_redis: True, because the users are those of Redis.
         url: Host and database; None for the URL in a secret.
-        role: See :func:`app_integration.redis_client`.
-        secret: See :func:`app_integration.redis_client`.
-        credentials: See :func:`app_integration.redis_client`.
 
     """
 
+    is_redis: bool = True
     url: str | None = field(default=None, repr=False)  # may hold a password, which is ignored
-    role: str | None = None
-    secret: str | None = None
-    credentials: Path | None = None
-
-    def __post_init__(self) -> None:
-        CredentialSource(is_redis=True, **self._user)  # rejects more than one of the three
 
     @property
     def _user(self) -> dict[str, Any]:
