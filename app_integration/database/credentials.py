@@ -227,7 +227,7 @@ class CredentialProvider(ABC):
             if is_last or not is_auth_failure(error, credentials):
                 raise
             log.warning(
-                "the database rejected user %s; trying again with new credentials",
+                "the server rejected user %s; trying again with new credentials",
                 credentials.username,
             )
         finally:

@@ -45,7 +45,7 @@ class LeasedRedisPool(ConnectionPool):
             ConfigurationError: If *url* cannot be read, or *options* ask for a cache.
 
         """
-        _refuse_cache(options)
+        _reject_cache(options)
         options = {**_without_user(url, sync_connection.parse_url), **options}
         base = options.pop("connection_class", Connection)
         super().__init__(leased_connection_class(base), provider=provider, **options)
@@ -129,7 +129,7 @@ def _without_user(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _USER_OPTIONS}
 
 
-def _refuse_cache(options: dict[str, Any]) -> None:
+def _reject_cache(options: dict[str, Any]) -> None:
     """Raise an error if *options* ask for redis-py's cache.
 
     It would have values of a revoked user, and its connections have no user of their own.

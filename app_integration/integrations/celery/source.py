@@ -65,11 +65,11 @@ class RedisSource(CredentialSource):
         client = get_default_client()
         pool: LeasedRedisPool = client.database("redis pool", self.url, chosen, **self._user)
         if not issubclass(pool.connection_class, SSLConnection):
-            _refuse_tls_options(pool.connection_kwargs)
+            _reject_tls_options(pool.connection_kwargs)
         return pool
 
 
-def _refuse_tls_options(options: Mapping[str, Any]) -> None:
+def _reject_tls_options(options: Mapping[str, Any]) -> None:
     """Raise an error if *options* are for TLS. Connections without it do not know them."""
     for name in options:
         if name.startswith("ssl_"):

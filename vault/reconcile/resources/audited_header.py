@@ -53,5 +53,5 @@ def _read_headers(reader: ReadSession) -> Mapping[str, Any]:
             raise
         raise ConfigurationError(
             "vault.audit_trace_ids: the headers in the audit log belong to the root namespace;"
-            " remove the key, and let who has that namespace declare it"
+            " remove the key; declare it in the deployment that manages the root namespace"
         ) from None

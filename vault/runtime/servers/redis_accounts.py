@@ -18,8 +18,8 @@ from vault.runtime.ports import HOST
 REQUEST_SECONDS: Final = 2.0
 _GREETING: Final = b"+OK\r\n+PONG\r\n"
 _CREATED: Final = b"+OK\r\n+OK\r\n"
-#: Rights of a manager: what the secrets server sends to create and to delete users. Whoever may
-#: create users may give them every right.
+#: Rights of a manager: what the secrets server sends to create and to delete users. A user
+#: that may create users may give them every right.
 _MANAGER_RULES: Final = "resetkeys resetchannels -@all +acl|setuser +acl|getuser +acl|deluser +ping"
 
 
@@ -87,7 +87,7 @@ class RedisAccount:
 
     def is_accepted(self) -> bool:
         """Return whether the server accepts the password, and so belongs to this deployment."""
-        return self._answers("PING", _GREETING)
+        return self._accepts("PING", _GREETING)
 
     def ensure_manager(self, manager: RedisManager) -> None:
         """Create *manager* on the running server, or reset its password and rights.
@@ -96,14 +96,14 @@ class RedisAccount:
             ConfigurationError: If the server is unreachable, or rejects that.
 
         """
-        if not self._answers(f"ACL SETUSER {manager.username} {manager.rules()}", _CREATED):
+        if not self._accepts(f"ACL SETUSER {manager.username} {manager.rules()}", _CREATED):
             raise ConfigurationError(
                 f"Redis at {HOST}:{self.port} did not create the user {manager.username}; stop the "
                 "deployment with strongroom down, and start it again"
             )
 
-    def _answers(self, command: str, expected: bytes) -> bool:
-        """Return whether the server accepts the password, and answers *command* as *expected*."""
+    def _accepts(self, command: str, expected: bytes) -> bool:
+        """Return whether the server accepts the password, and *command* returns *expected*."""
         request = f"AUTH {self.password().reveal()}\r\n{command}\r\n".encode()
         try:
             with socket.create_connection((HOST, self.port), REQUEST_SECONDS) as connection:
