@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
 from tests.support.databases.celery_load import RULES, celery_load
 from tests.support.databases.database import eventually
-from tests.support.databases.redis_site import RedisSite, redis_site
+from tests.support.databases.redis_site import RedisSite, only_current_user_exists, redis_site
 from tests.support.servers.dev_server import root
 from vault.declare.schema.redis import RedisRole
 
@@ -34,10 +34,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
 ]
 
+NIGHTLY = (pytest.mark.nightly, pytest.mark.timeout(3600))
 ROOT = Path(__file__).parents[2]
 TASK = "5f4dcc3b"
 USERS = 6  # of all processes, in addition to their first
-EXECUTIONS = 30
+EXECUTIONS = 50
 
 
 @pytest.fixture(scope="module")
@@ -66,39 +67,41 @@ def users(app: Celery) -> LeasedCredentials:  # noqa: ARG001 (configures the cli
     return found
 
 
-def only_current_user_exists(site: RedisSite, users: LeasedCredentials) -> bool:
-    """Return whether the server drops all users but the current one."""
-
-    def is_so() -> bool:
-        users.maintain()
-        return site.leased_users() == {users.current().username}
-
-    return eventually(is_so)
-
-
-def test_worker_with_processes_goes_on_after_a_revocation_and_a_restart(
-    site: RedisSite, tmp_path: Path
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=NIGHTLY)])
+def test_worker_with_processes_goes_on_after_revocations_and_restarts(
+    site: RedisSite, tmp_path: Path, rounds: int, record_property: Callable[[str, object], None]
 ) -> None:
     site.admin.flushall()
     with celery_load(site, tmp_path, "prefork") as load:
         with load.producer() as found:
+            for _ in range(rounds):
+                load.wait_for_executions(EXECUTIONS)
+                site.revoke_all()
+                load.wait_for_executions(EXECUTIONS)
+                site.restart()
             load.wait_for_executions(EXECUTIONS)
-            site.revoke_all()
-            load.wait_for_executions(EXECUTIONS)
-            site.restart()
-            load.wait_for_executions(EXECUTIONS)
-        load.check(found, breaks=2)
+        load.check(found, breaks=2 * rounds)
+    record_property("tasks", len(found["accepted"]))
+    record_property("repeated", sum(count > 1 for count in load.executed().values()))
 
 
+@pytest.mark.parametrize("leased", [USERS, pytest.param(100, marks=NIGHTLY)])
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_rotations_lose_and_repeat_no_task(site: RedisSite, tmp_path: Path, pool: str) -> None:
+def test_rotations_lose_and_repeat_no_task(
+    site: RedisSite,
+    tmp_path: Path,
+    pool: str,
+    leased: int,
+    record_property: Callable[[str, object], None],
+) -> None:
     site.admin.flushall()
     with celery_load(site, tmp_path, pool) as load:
         with load.producer() as found:
             load.wait_for_executions(EXECUTIONS)
-            load.wait_for_users(USERS)
+            load.wait_for_users(leased)
             load.wait_for_executions(EXECUTIONS)
         load.check(found)
+    record_property("tasks", len(found["accepted"]))
     assert found["failures"] == []
     assert max(load.executed().values()) == 1
 

@@ -18,12 +18,18 @@ from app_integration.database.credentials import Credentials
 from app_integration.errors import ConfigurationError
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_load import THREADS, incrementing, prove_rotations
-from tests.support.databases.redis_site import RedisSite, leased, redis_site
+from tests.support.databases.redis_site import (
+    RedisSite,
+    leased,
+    only_current_user_exists,
+    redis_site,
+)
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.redis import ADMINISTRATIVE, check_rule
 
 pytestmark = pytest.mark.requires("embedded")
 
+NIGHTLY = (pytest.mark.nightly, pytest.mark.timeout(3600))
 ROTATIONS = 20
 ATTEMPTS = 30  # to receive a message
 DELETES = {"cluster|flushslot"}  # keys only, as DEL does
@@ -53,23 +59,15 @@ def client(site: RedisSite, users: LeasedCredentials) -> Iterator[redis.Redis]:
         yield running
 
 
-def only_current_user_exists(site: RedisSite, users: LeasedCredentials) -> bool:
-    """Return whether the server drops all users but the current one."""
-
-    def is_so() -> bool:
-        users.maintain()  # which a thread does at an interval
-        return site.leased_users() == {users.current().username}
-
-    return eventually(is_so)
-
-
+@pytest.mark.parametrize("rotations", [ROTATIONS, pytest.param(100, marks=NIGHTLY)])
 def test_rotations_lose_and_repeat_no_increment(
     site: RedisSite,
     users: LeasedCredentials,
     client: redis.Redis,
+    rotations: int,
     record_property: Callable[[str, object], None],
 ) -> None:
-    record_property("increments", prove_rotations(site, users, client, ROTATIONS))
+    record_property("increments", prove_rotations(site, users, client, rotations))
     assert only_current_user_exists(site, users)
 
 
@@ -279,16 +277,19 @@ def test_cache_of_the_library_is_refused(site: RedisSite, users: LeasedCredentia
         LeasedRedisPool(users, site.url, cache_config=CacheConfig(), protocol=3)
 
 
-def test_load_over_a_restart_counts_at_most_the_commands_in_progress(
-    site: RedisSite, users: LeasedCredentials, client: redis.Redis
+@pytest.mark.parametrize("restarts", [1, pytest.param(10, marks=NIGHTLY)])
+def test_load_over_restarts_counts_at_most_the_commands_in_progress(
+    site: RedisSite, users: LeasedCredentials, client: redis.Redis, restarts: int
 ) -> None:
     with incrementing(client) as tally:
-        assert eventually(lambda: tally.total() > THREADS)
-        site.restart()
+        for _ in range(restarts):
+            before = tally.total()
+            assert eventually(lambda start=before: tally.total() > start + THREADS)  # type: ignore[misc]
+            site.restart()
         before = tally.total()
         assert eventually(lambda: tally.total() > before + THREADS)
     uncertain = site.total(tally.acknowledged) - tally.total()
-    assert 0 <= uncertain <= THREADS
+    assert 0 <= uncertain <= restarts * THREADS
     assert only_current_user_exists(site, users)
 
 

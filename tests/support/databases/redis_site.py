@@ -14,6 +14,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from tests.support.databases.database import eventually
 from tests.support.servers.dev_server import dev_server, root
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -115,6 +116,16 @@ def leased(site: RedisSite) -> Iterator[LeasedCredentials]:
         yield provider
     finally:
         provider.close()
+
+
+def only_current_user_exists(site: RedisSite, users: LeasedCredentials) -> bool:
+    """Return whether the server drops all users but the current one."""
+
+    def is_so() -> bool:
+        users.maintain()  # which a thread does at an interval
+        return site.leased_users() == {users.current().username}
+
+    return eventually(is_so)
 
 
 def _configure(site: RedisSite) -> None:
