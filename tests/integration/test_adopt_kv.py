@@ -26,6 +26,7 @@ from vault.adoption import kv_copy, kv_entry
 from vault.adoption.kv_entry import EntryField
 from vault.declare import load
 from vault.reconcile.resources import read_data
+from vault.reconcile.resources.mounts import KvConfig
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import no_progress
 
@@ -103,6 +104,7 @@ def write_entries(operator: Session) -> None:
     """Write the entries of the other team, in mounts of both versions."""
     for mount, version in (("team-v1", "1"), ("kv/two", "2")):
         operator.post(f"sys/mounts/{mount}", {"type": "kv", "options": {"version": version}})
+    KvConfig("kv/two", 10).write(operator, None)  # which waits until the mount is ready
     for path, fields in ENTRIES.items():
         operator.post(path, {"data": fields} if "/data/" in path else fields)
     operator.delete("kv/two/data/gone")

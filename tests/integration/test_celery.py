@@ -243,7 +243,7 @@ def test_result_that_is_dropped_after_an_outage_leases_no_user(
     with outage(app, users), pytest.raises(Unreachable):
         consumer.consume_from(TASK)
     consumer.cancel_for(TASK)
-    assert site.leased_users() == set()
+    assert eventually(lambda: site.leased_users() == set())
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.http import UnsupportedCall
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from tests.support.polling import wait_until
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -38,6 +39,15 @@ def client_in_memory() -> Any:
     return build_hvac_client(session)
 
 
+def is_ready(client: Any, mount: str) -> bool:
+    """Return whether the KV mount is ready. While a new one upgrades itself, it responds 400."""
+    try:
+        client.secrets.kv.v2.read_configuration(mount_point=mount)
+    except InvalidRequest:
+        return False
+    return True
+
+
 @pytest.fixture(params=["vault", "memory-vault"])
 def client(request: pytest.FixtureRequest, name: str) -> Iterator[Any]:
     """Yield hvac's client with all rights on each server in turn, and mounts named like *name*."""
@@ -49,6 +59,7 @@ def client(request: pytest.FixtureRequest, name: str) -> Iterator[Any]:
     opened.sys.enable_secrets_engine("kv", path=f"kv-{name}", options={"version": "2"})
     opened.sys.enable_secrets_engine("transit", path=f"transit-{name}")
     opened.sys.enable_auth_method("approle", path=f"approle-{name}")
+    wait_until(lambda: is_ready(opened, f"kv-{name}"), "the KV mount is ready")
     yield opened
     opened.sys.disable_secrets_engine(f"kv-{name}")
     opened.adapter.close()

@@ -12,8 +12,9 @@ from app_integration.integrations.celery import use_leased_redis
 app = Celery("visits")
 app.conf.worker_hijack_root_logger = False
 # So that a message that a worker received, and could not return, is delivered again in the test.
+# But not while the worker waits for a lease, because it would execute the task twice.
 app.conf.broker_transport_options = {
-    "visibility_timeout": 5,
+    "visibility_timeout": 20,
     "unacked_restore_interval": 1,
     "unacked_restore_throttle": 1,
 }

@@ -14,7 +14,7 @@ from celery import exceptions
 from tests.support.processes.celery_app import app, record
 
 _PAUSE = 0.02  # seconds between two tasks
-_PATIENCE = 20.0  # seconds for a result
+_PATIENCE = 60.0  # seconds for all results
 
 
 def main() -> None:
@@ -22,7 +22,10 @@ def main() -> None:
     ended = threading.Event()
     threading.Thread(target=_wait_for_end, args=[ended], daemon=True).start()
     accepted, failures = _send(ended)
-    unanswered = [number for number, result in accepted.items() if not _has_result(result, number)]
+    end = time.monotonic() + _PATIENCE
+    unanswered = [
+        number for number, result in accepted.items() if not _has_result(result, number, end)
+    ]
     found = {"accepted": list(accepted), "unanswered": unanswered, "failures": failures}
     json.dump(found, sys.stdout)
 
@@ -32,9 +35,10 @@ def _wait_for_end(ended: threading.Event) -> None:
     ended.set()
 
 
-def _has_result(result: Any, number: int) -> bool:
+def _has_result(result: Any, number: int, end: float) -> bool:
+    """Return whether *result* arrives before *end*. One that has arrived is returned at once."""
     try:
-        return bool(result.get(timeout=_PATIENCE) == number)
+        return bool(result.get(timeout=max(0.0, end - time.monotonic())) == number)
     except exceptions.TimeoutError:
         return False
 
