@@ -204,7 +204,7 @@ def redis_forgets_users(scene: Scene) -> None:
 
 def manager_may_create_no_users(scene: Scene) -> None:
     access = scene.deployment.local.service("gaara-store").access
-    with redis.Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+    with redis.Redis.from_url(access.redis.url().reveal()) as admin:
         admin.execute_command("ACL", "SETUSER", "gaara_store_manager", "-@all")
     scene.stack.callback(access.ensure_redis_manager)
     scene.needs = Needs(redis=NeededUser())
@@ -311,7 +311,7 @@ def test_leased_redis_user_is_revoked_after_the_check(scene: Scene) -> None:
     scene.needs = Needs(redis=NeededUser())
     (*_, outcome, _config) = scene.diagnose()
     access = scene.deployment.local.service("gaara-store").access
-    with redis.Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+    with redis.Redis.from_url(access.redis.url().reveal()) as admin:
         assert eventually(lambda: outcome.text not in admin.acl_users())
 
 

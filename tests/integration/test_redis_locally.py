@@ -109,7 +109,7 @@ def test_show_logs_in_to_redis_as_the_application_does(local: LocalDeployment) -
 
 def test_show_names_doctor_if_no_user_can_be_leased(local: LocalDeployment) -> None:
     access = local.service("counter").access
-    with Redis(port=access.ports.redis, password=access.redis.password().reveal()) as admin:
+    with Redis.from_url(access.redis.url().reveal()) as admin:
         admin.execute_command("ACL", "SETUSER", "counter_manager", "-@all")
     try:
         assert (

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from app_integration._internal.private_file import write_private
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_site import RedisSite
 from tests.support.servers.dev_server import ROOT_TOKEN
@@ -139,9 +140,7 @@ class CeleryLoad:
 def celery_load(site: RedisSite, folder: Path, pool: str) -> Iterator[CeleryLoad]:
     """Run a worker whose users live for seconds; at the end all of them must be revoked."""
     site.configure_role(json.dumps(RULES), TTL, MAX_TTL)
-    token = folder / "token"
-    token.touch(0o600)
-    token.write_text(ROOT_TOKEN, encoding="ascii")
+    write_private(folder / "token", ROOT_TOKEN)
     (folder / "executed").touch()
     load = CeleryLoad(site, folder)
     with load.worker(pool):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +13,7 @@ import urllib3
 from app_integration.testing.dev_server import RealServer
 from app_integration.testing.http import UNSUPPORTED
 from app_integration.testing.memory_vault import MemoryVault
+from tests.support.polling import wait_until
 
 #: Sends (method, path, token, body, wrap TTL) and returns the status and the JSON of the response.
 Exchange = Callable[[str, str, str | None, Any, str | None], tuple[int, Any]]
@@ -25,7 +25,6 @@ _MOUNTS: Final[Mapping[str, Any]] = {
     "sys/auth/<approle>": {"type": "approle"},
 }
 _START: Final = 20.0  # seconds
-_POLL: Final = 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,13 @@ def add_mounts(exchange: Exchange, values: Mapping[str, str]) -> None:
     """Mount ``<kv>``, ``<transit>`` and ``<approle>``, and wait until they are ready."""
     for path, body in _MOUNTS.items():
         exchange("POST", _fill(path, values), values["root"], body, None)
-    end = time.monotonic() + _START
-    # A new KV mount rejects requests for a moment.
-    while exchange("GET", _fill("<kv>/config", values), values["root"], None, None)[0] >= 400:
-        assert time.monotonic() < end, "the KV mount is not ready"
-        time.sleep(_POLL)
+    config = _fill("<kv>/config", values)
+
+    def is_ready() -> bool:
+        return exchange("GET", config, values["root"], None, None)[0] < 400
+
+    # Because a new KV mount rejects requests for a moment.
+    wait_until(is_ready, "the KV mount is ready", _START)
 
 
 def play(calls: Iterable[Call], exchange: Exchange, known: Mapping[str, str]) -> list[Outcome]:
