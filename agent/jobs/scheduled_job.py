@@ -161,14 +161,26 @@ def _complete_options(
         ConfigurationError: If the job needs what the service does not have.
 
     """
-    if Need.DATABASE in job.needs and declaration.service(scope.service).database is None:
+    if Need.DATABASE in job.needs:
+        _check_database(declaration, scope, job)
+    if Need.AUDIT_KEY not in job.needs:
+        return options
+    return _keep_as_declared(declaration, scope, job, options)
+
+
+def _check_database(declaration: Declaration, scope: Scope, job: Job) -> None:
+    """Raise an error if the service has no database of its own, for which the job has rights."""
+    owner = declaration.database_owner(scope).service
+    if owner != scope.service:
+        raise ConfigurationError(
+            f"the job {job.name} needs a database, and {scope.service} uses that of {owner}; "
+            f"schedule it for {owner}"
+        )
+    if declaration.service(scope.service).database is None:
         raise ConfigurationError(
             f"the job {job.name} needs a database, and {scope.service} has none; declare it in "
             f"services/{scope.service}.yaml"
         )
-    if Need.AUDIT_KEY not in job.needs:
-        return options
-    return _keep_as_declared(declaration, scope, job, options)
 
 
 def _keep_as_declared(

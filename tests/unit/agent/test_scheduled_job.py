@@ -15,6 +15,7 @@ from tests.support.models import pods
 from tests.support.models.jobs import ARCHIVE, ARCHIVING, BACKUP, FOLDER, RECIPIENT, ROTATE, TIDY
 from tests.support.servers.issuer import Authority
 from vault.declare.declaration import Declaration
+from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.logins import JobLogin, Jobs, JwtLogin
 
 PEM: Final = Authority().pem
@@ -38,6 +39,18 @@ def test_job_without_a_given_schedule_has_its_own(declaration: Declaration) -> N
 
 def test_job_that_needs_a_database_is_rejected_without_one(declaration: Declaration) -> None:
     with pytest.raises(ConfigurationError, match=r"parcels has none; declare it in services/par"):
+        schedule(declaration, BACKUP, folder=FOLDER)
+
+
+def test_job_that_needs_a_database_is_rejected_for_that_of_another_service(
+    declaration: Declaration,
+) -> None:
+    shared = SharedDatabase.model_validate(
+        {"of": "orders", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
+    )
+    service = declaration.service("parcels").model_copy(update={"database": shared})
+    declaration = replace(declaration, services={"parcels": service})
+    with pytest.raises(ConfigurationError, match=r"parcels uses that of orders; schedule it for"):
         schedule(declaration, BACKUP, folder=FOLDER)
 
 
