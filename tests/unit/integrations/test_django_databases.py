@@ -31,6 +31,12 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
 URL = {"host": "db.example.com", "port": "5433", "dbname": "shop", "sslmode": "require"}
 
 
+@pytest.fixture(autouse=True)
+def unchecked() -> None:
+    """Let the first connection object of each test check all databases."""
+    database_options.check_databases.cache_clear()
+
+
 def with_defaults(**settings: Any) -> dict[str, Any]:
     """Return *settings* of a database with Django's defaults."""
     databases = {"default": {"ENGINE": database_options.ENGINE, **settings}}

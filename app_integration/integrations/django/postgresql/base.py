@@ -7,11 +7,10 @@ transaction or a cursor is open on it.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
 
-from django.db import connections
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
@@ -57,7 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         """
         super().__init__(settings_dict, alias)
         database_options.check_settings(alias, settings_dict)
-        _check_all()
+        database_options.check_databases()
         self._provider: CredentialProvider | None = None
         self._user = ""  # the username that the connection was opened with
         self._cursors: WeakSet[Any] = WeakSet()  # those of the connection
@@ -185,11 +184,3 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         )
         source = database_options.credential_source(self.settings_dict)
         return client.database("pool", _NO_PARAMETERS, own, **source)
-
-
-@cache
-def _check_all() -> None:
-    """Check all databases with this backend, once: Django opens the first when it starts."""
-    for alias, settings in connections.settings.items():
-        if settings["ENGINE"] == database_options.ENGINE:
-            database_options.check_settings(alias, settings)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from app_integration.database.factory import CredentialSource
 from app_integration.errors import ConfigurationError
@@ -51,6 +53,19 @@ def check_settings(alias: str, settings: Mapping[str, Any]) -> None:
         CredentialSource(**credential_source(settings))
     except ConfigurationError as error:
         raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS']: {error}") from None
+
+
+@cache
+def check_databases() -> None:
+    """Check all databases with this backend, once: Django opens the first when it starts.
+
+    Raises:
+        ImproperlyConfigured: As :func:`check_settings` does.
+
+    """
+    for alias, settings in connections.settings.items():
+        if settings["ENGINE"] == ENGINE:
+            check_settings(alias, settings)
 
 
 def credential_source(settings: Mapping[str, Any]) -> dict[str, Any]:
