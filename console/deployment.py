@@ -210,6 +210,7 @@ class Deployment:
         return Session(
             self.ports.vault_address,
             login,
+            clock=backoff.clock,
             wrap_sender=lambda sender: backoff(guard(sender)),
             mounts=self._declared.mounts,
         )

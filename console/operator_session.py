@@ -236,12 +236,14 @@ def open_session_at(
             f"no address is declared for {declared.environment}; set VAULT_ADDR"
         )
     cacert = os.environ.get("VAULT_CACERT")
+    backoff = SharedBackoff()
     return Session(
         address,
         login,
         extra_addresses=server_urls.read_extra_addresses(os.environ, declared.environment),
         cacert=Path(cacert) if cacert else None,
         namespace=server_urls.read_namespace(os.environ),
-        wrap_sender=SharedBackoff(),
+        clock=backoff.clock,
+        wrap_sender=backoff,
         mounts=declared.mounts,
     )

@@ -69,15 +69,17 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     quota = RateLimit("limited-dev", "", 30, 3, 0)
     hurried = Limits(deadline=2.0)
     login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))
-    address = local.ports.vault_address
+    address, backoff = local.ports.vault_address, SharedBackoff()
     quota.write(deployment.operator, None)
     try:
         with Session(address, login, limits=hurried) as session, pytest.raises(RateLimited):
             build_plan(session, resources)
-        with Session(address, login, limits=hurried, wrap_sender=SharedBackoff()) as session:
+        with Session(
+            address, login, limits=hurried, clock=backoff.clock, wrap_sender=backoff
+        ) as session:
             changes = build_plan(session, resources).changes
     finally:
-        with Session(address, login, wrap_sender=SharedBackoff()) as session:
+        with Session(address, login, clock=backoff.clock, wrap_sender=backoff) as session:
             session.delete("sys/quotas/rate-limit/limited-dev")
     assert changes == ()
 

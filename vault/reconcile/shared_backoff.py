@@ -51,6 +51,16 @@ class SharedBackoff:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next = clock()
+        self._waited = 0.0  # seconds of all waits, including what is left of the last
+
+    def clock(self) -> float:
+        """Return seconds, monotonic, that stand still during a wait.
+
+        For the deadlines of a session: a request whose login waits would otherwise have none left.
+        """
+        with self._lock:
+            now = self._clock()
+            return now - self._waited + max(self._next - now, 0.0)
 
     def __call__(self, sender: RequestSender) -> WrappedSender:
         """Return a connection that sends through *sender* and shares this backoff."""
@@ -87,6 +97,8 @@ class SharedBackoff:
         now = self._clock()
         with self._lock:
             is_waiting = self._next > now
-            self._next = max(self._next, now + seconds)
+            end = max(self._next, now + seconds)
+            self._waited += end - max(self._next, now)
+            self._next = end
         if not is_waiting and seconds >= _LOG_THRESHOLD:
             log.warning("the server limits requests; continuing in %d s", seconds)

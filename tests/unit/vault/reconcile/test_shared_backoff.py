@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import RateLimited
+from app_integration.session.connection import Connection
 from app_integration.transport.wrapped_sender import WrappedSender
 from vault.reconcile.shared_backoff import SharedBackoff
 
@@ -92,6 +93,42 @@ def test_rate_limit_of_a_standby_is_raised_at_once(clock: Clock) -> None:
     with pytest.raises(RateLimited):
         backoff_sender(server, clock).send("GET", "a", timeout=1)
     assert (clock.slept, server.request_count) == ([], 1)
+
+
+def test_clock_of_sessions_stands_still_while_requests_wait(clock: Clock) -> None:
+    backoff = SharedBackoff(60.0, clock, clock.sleep)
+    server = LimitedServer(clock, opens_at=10, retry_after=4)
+    clock.now = 2
+    backoff(server).send("GET", "a", timeout=1)
+    assert (clock.now, backoff.clock()) == (10, 2)
+    clock.now += 3
+    assert backoff.clock() == 5
+
+
+def test_clock_stands_still_during_a_wait_that_is_extended(clock: Clock) -> None:
+    backoff = SharedBackoff(60.0, clock, clock.sleep)
+    seen = []
+    for seconds, passed in ((4, 3), (2, 1), (0.5, 2)):
+        backoff._back_off(seconds)
+        clock.now += passed
+        seen.append(backoff.clock())
+    assert (seen, clock.now) == ([0, 0, 1], 6)
+
+
+def test_request_whose_login_waits_keeps_its_deadline(clock: Clock) -> None:
+    backoff = SharedBackoff(60.0, clock, clock.sleep)
+    timeouts: list[float] = []
+
+    class TimedServer(LimitedServer):
+        def send(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
+            timeouts.append(sent["timeout"])
+            return super().send(method, path)
+
+    connection = Connection(lambda: backoff(TimedServer(clock, 40, 20)), backoff.clock)
+    end = backoff.clock() + 10
+    connection.send(end, "POST", "auth/approle/login")
+    connection.send(end, "GET", "a")
+    assert timeouts == [10, 10, 10, 10]
 
 
 def test_wait_of_several_threads_is_logged_once(
