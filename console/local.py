@@ -106,8 +106,14 @@ class LocalDeployment(Deployment):
     def is_set_up(self, service: str) -> bool:
         """Return whether *service* has its credential and variables, and a config was delivered.
 
+        It is not if a database or Redis was declared since, whose users nobody can lease yet.
+
         Args:
             service: Name of the service.
+
+        Raises:
+            UnexpectedListener: If another process listens on a port. Nothing was sent.
+            psycopg.Error: If the database rejects the login.
 
         """
         deployed = self.service(service)
@@ -115,7 +121,7 @@ class LocalDeployment(Deployment):
         files += [self.layout.service_secret_id(role) for role in deployed.roles]
         if deployed.agent is not None and self.servers.agent_host is not None:
             files.append(deployed.agent.live)
-        return all(file.exists() for file in files)
+        return all(file.exists() for file in files) and deployed.access.has_managers()
 
     def reset(self) -> None:
         """Stop all processes, and erase the deployment."""

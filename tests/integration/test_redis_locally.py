@@ -120,6 +120,18 @@ def test_show_names_doctor_if_no_user_can_be_leased(local: LocalDeployment) -> N
         access.ensure_redis_manager()
 
 
+def test_service_is_not_set_up_without_its_manager(local: LocalDeployment) -> None:
+    access = local.service("counter").access
+    assert local.is_set_up("counter")
+    with Redis.from_url(access.redis.url().reveal()) as admin:
+        admin.execute_command("ACL", "DELUSER", "counter_manager")
+    try:
+        assert not local.is_set_up("counter")
+    finally:
+        access.ensure_redis_manager()
+    assert local.is_set_up("counter")
+
+
 def shown(local: LocalDeployment) -> str:
     """Return what ``up`` prints about the running deployment."""
     file = StringIO()

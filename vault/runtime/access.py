@@ -71,6 +71,21 @@ class Access:
         """Return the account that leases its Redis users, or None if it leases none."""
         return RedisManager(self.layout, self.scope) if self.leases_redis_users else None
 
+    def has_managers(self) -> bool:
+        """Return whether the servers run, and have the users that lease others.
+
+        Raises:
+            UnexpectedListener: If another process listens on a port. Nothing was sent.
+            psycopg.Error: If the database rejects the login.
+
+        """
+        if self.database is not None and not self.database.has_manager():
+            return False
+        if (manager := self.redis_manager) is None:
+            return True
+        self.check_listener("redis")
+        return self.redis.has_manager(manager)
+
     def ensure_redis_manager(self) -> None:
         """Create the account that leases its Redis users, on the running server.
 

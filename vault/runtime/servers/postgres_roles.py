@@ -72,7 +72,7 @@ def ensure_roles(
         psycopg.Error: If the server rejects a statement.
 
     """
-    if not _exists(superuser, "pg_roles", "rolname", roles.manager):
+    if not has_manager(superuser, roles):
         _create_manager(superuser, roles, manager)
     if not _exists(superuser, "pg_roles", "rolname", roles.owner):
         _create_group(superuser, roles.owner, roles.manager)
@@ -86,6 +86,16 @@ def ensure_roles(
     _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
     database, reader = Identifier(roles.database), Identifier(roles.reader)
     _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
+
+
+def has_manager(superuser: psycopg.Connection, roles: ServiceRoles) -> bool:
+    """Return whether the manager exists.
+
+    Raises:
+        psycopg.Error: If the server rejects the statement.
+
+    """
+    return _exists(superuser, "pg_roles", "rolname", roles.manager)
 
 
 def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -> None:

@@ -89,6 +89,11 @@ class RedisAccount:
         """Return whether the server accepts the password, and so belongs to this deployment."""
         return self._accepts("PING", _GREETING)
 
+    def has_manager(self, manager: RedisManager) -> bool:
+        """Return whether the server runs, and *manager* can log in."""
+        login = f"{manager.username} {manager.password().reveal()}"
+        return self._accepts("PING", _GREETING, login)
+
     def ensure_manager(self, manager: RedisManager) -> None:
         """Create *manager* on the running server, or reset its password and rights.
 
@@ -102,9 +107,9 @@ class RedisAccount:
                 "deployment with strongroom down, and start it again"
             )
 
-    def _accepts(self, command: str, expected: bytes) -> bool:
-        """Return whether the server accepts the password, and *command* returns *expected*."""
-        request = f"AUTH {self.password().reveal()}\r\n{command}\r\n".encode()
+    def _accepts(self, command: str, expected: bytes, login: str | None = None) -> bool:
+        """Return whether the server accepts the login, and *command* returns *expected*."""
+        request = f"AUTH {login or self.password().reveal()}\r\n{command}\r\n".encode()
         try:
             with socket.create_connection((HOST, self.port), REQUEST_SECONDS) as connection:
                 connection.sendall(request)
