@@ -8,7 +8,6 @@ data keys are cached.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -36,7 +35,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Settings
 from app_integration.testing.dev_server import real_server
 from benchmarks.memory_keys import MemoryRows
-from benchmarks.ratio import Case, Run, measure, repeated, report
+from benchmarks.ratio import Case, Run, repeated, run_cases
 
 NAME: Final = "jwt-secret"
 VALUE: Final = "a" * 32
@@ -177,19 +176,5 @@ def _encrypt_by_peer(options: dict[str, Any]) -> Run:
     )
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    arguments = parser.parse_args()
-    with cases() as each:
-        return report([measure(case, arguments.turns) for case in each])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(__doc__, cases, TURNS))

@@ -9,7 +9,6 @@ The first secret has no bar: it cannot take less than hvac's, because the SDK lo
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from typing import Final
 
 from app_integration.testing.application import FILES, Application, application_on_server
 from app_integration.testing.dev_server import real_server
-from benchmarks.ratio import Case, Result, Run, measure, repeated, report
+from benchmarks.ratio import Case, Result, Run, measure, read_turns, repeated, report
 
 TURNS: Final = 15
 SECRETS: Final = 1000
@@ -136,9 +135,7 @@ def main() -> int:
         The exit code: 2 if a case exceeds its bar.
 
     """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    turns = parser.parse_args().turns
+    turns = read_turns(__doc__, TURNS)
     with application() as (app, variables):
         found = [measure(case, turns) for case in first_secret(app, variables)]
         return report([*found, memory(app, variables)])

@@ -8,7 +8,6 @@ for the others, so it tells whether a lock is held for long, or by a thread that
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Final
 
 from app_integration import default_client, get_secret
 from benchmarks.cold_start import application
-from benchmarks.ratio import Case, Result, repeated, report
+from benchmarks.ratio import Case, Result, read_turns, repeated, report
 
 TURNS: Final = 5
 SECONDS: Final = 3.0  # of a turn
@@ -102,9 +101,7 @@ def main() -> int:
         The exit code: 2 if a case exceeds its bar.
 
     """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    turns = parser.parse_args().turns
+    turns = read_turns(__doc__, TURNS)
     return report([compare(mode, turns) for mode in ("each", "aggregate")])
 
 

@@ -5,7 +5,6 @@ python -m benchmarks.logs
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Final
 
 from app_integration.observability.encrypted_log import EncryptedLogHandler
 from app_integration.testing.application import in_memory
-from benchmarks.ratio import Case, Run, measure, report
+from benchmarks.ratio import Case, Run, run_cases
 
 TURNS: Final = 7
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -50,20 +49,5 @@ def _logged(handler: logging.Handler) -> Run:
     return run
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    arguments = parser.parse_args()
-    with cases() as each:
-        found = [measure(case, arguments.turns) for case in each]
-    return report(found)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(__doc__, cases, TURNS))

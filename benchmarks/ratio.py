@@ -138,8 +138,41 @@ def report(results: Sequence[Result]) -> int:
     return 0 if all(result.is_within_bar for result in results) else 2
 
 
+#: Returns the cases.
+Cases: TypeAlias = Callable[[], AbstractContextManager[Iterable[Case]]]
 #: Returns the cases with files of a size, in a folder or in the default one.
 FileCases: TypeAlias = Callable[[int, Path | None], AbstractContextManager[Iterable[Case]]]
+
+
+def read_turns(description: str | None, turns: int) -> int:
+    """Return the turns that the command line names.
+
+    Args:
+        description: What the command measures.
+        turns: Turns by default.
+
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--turns", type=int, default=turns)
+    named: int = parser.parse_args().turns
+    return named
+
+
+def run_cases(description: str | None, cases: Cases, turns: int) -> int:
+    """Measure cases and print them.
+
+    Args:
+        description: What the command measures.
+        cases: Returns the cases.
+        turns: Turns by default.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
+    turns = read_turns(description, turns)
+    with cases() as each:
+        return report([measure(case, turns) for case in each])
 
 
 def run_on_files(

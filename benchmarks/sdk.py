@@ -8,7 +8,6 @@ import of hvac.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import subprocess
@@ -29,7 +28,7 @@ from moto.server import ThreadedMotoServer
 from app_integration import aget_secret, default_client, get_secret
 from app_integration.testing.application import Application, application_on_server
 from app_integration.testing.dev_server import RealServer, real_server
-from benchmarks.ratio import Case, Run, measure, repeated, report
+from benchmarks.ratio import Case, Run, repeated, run_cases
 
 NAME: Final = "jwt-secret"
 VALUE: Final = "a-signing-key-of-thirty-two-byte"
@@ -142,20 +141,5 @@ def _import_in_process(module: str) -> Run:
     return run
 
 
-def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
-    arguments = parser.parse_args()
-    with cases() as each:
-        found = [measure(case, arguments.turns) for case in each]
-    return report(found)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(__doc__, cases, TURNS))
