@@ -62,7 +62,9 @@ class EnvFiles:
         declaration = operate.load_declaration()
         declared = declared_variables(declaration, self._scope)
         ask = self.ask_kind if has_terminal() else None
-        return build_import_plan(file, declared, choices, ask, self._provided())
+        plan = build_import_plan(file, declared, choices, ask, self._provided())
+        swap.check(plan)
+        return plan
 
     def import_(self, plan: ImportPlan, deliver: Callable[[], None] = lambda: None) -> None:
         """Carry out the import.

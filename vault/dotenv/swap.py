@@ -63,7 +63,8 @@ def check(plan: ImportPlan) -> None:
     check_ignored(backup)
     if backup.exists() and backup.read_bytes() != plan.file.content:
         raise ConfigurationError(
-            f"{backup} is the backup of an earlier import; complete that one first with --finish"
+            f"{backup} is the backup of an earlier import; complete that one with --finish, and if "
+            "it keeps values, move or delete it"
         )
 
 
