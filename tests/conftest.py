@@ -22,7 +22,7 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import no_progress
 
-pytest_plugins = ["tests.support.processes.canaries"]
+pytest_plugins = ["tests.support.processes.canaries", "tests.support.slow_files"]
 
 SERVICE = "gaara-store"
 
