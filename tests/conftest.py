@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app_integration import default_client
 from app_integration.client import Client
@@ -25,6 +26,11 @@ from vault.runtime.runtime import no_progress
 pytest_plugins = ["tests.support.processes.canaries", "tests.support.slow_files"]
 
 SERVICE = "gaara-store"
+
+# Without the bounds of time of the default profile (200 ms for an example, and one for drawing
+# them all), which a busy machine exceeds. pytest-timeout ends what hangs.
+settings.register_profile("strongroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("strongroom")
 
 
 @pytest.fixture(scope="session")
