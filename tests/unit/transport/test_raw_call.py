@@ -30,18 +30,21 @@ from tests.support.servers.local_server import DRIP, Server, serve
 _T = TypeVar("_T")
 
 TOKEN = "hvs.the-token-itself"
-DEADLINE = 1.0  # seconds
+PATIENCE = 20.0  # seconds
+DEADLINE = 1.0  # seconds, for a response that does not end
 BINARY = bytes(range(256))
 
 
 def transport(address: str, namespace: str = "") -> Transport:
-    return Transport(address, cacert=None, namespace=namespace, connect_timeout=DEADLINE)
+    return Transport(address, cacert=None, namespace=namespace, connect_timeout=PATIENCE)
 
 
-def exchange(address: str, call: RawCall, token: str | None = TOKEN) -> Response:
+def exchange(
+    address: str, call: RawCall, token: str | None = TOKEN, timeout: float = PATIENCE
+) -> Response:
     sender = transport(address)
     try:
-        return sender.exchange(call, timeout=DEADLINE, token=token)
+        return sender.exchange(call, timeout=timeout, token=token)
     finally:
         sender.close()
 
@@ -61,9 +64,9 @@ def test_method_query_headers_and_body_arrive_as_they_are(method: str) -> None:
 def test_request_without_token_has_none_and_namespace_is_that_of_the_caller() -> None:
     with serve(Server()) as server:
         sender = transport(server.address, "team")
-        sender.exchange(RawCall("GET", "a"), timeout=DEADLINE, token=None)
+        sender.exchange(RawCall("GET", "a"), timeout=PATIENCE, token=None)
         own = RawCall("GET", "a", {"X-Vault-Namespace": "own"})
-        sender.exchange(own, timeout=DEADLINE, token=None)
+        sender.exchange(own, timeout=PATIENCE, token=None)
         sender.close()
     assert [token for _, token in server.seen] == [None, None]
     assert [each["X-Vault-Namespace"] for each in server.headers] == ["team", "own"]
@@ -95,7 +98,7 @@ def test_error_without_response_keeps_none() -> None:
         exchange(f"http://127.0.0.1:{free_ports(1)[0]}", call)
     assert call.response is None
     with serve(Server(content=b"x" * 100, drip=DRIP)) as server, pytest.raises(DeadlineExceeded):
-        exchange(server.address, call)
+        exchange(server.address, call, timeout=DEADLINE)
 
 
 def test_redirect_of_a_request_with_a_query_is_followed() -> None:
@@ -106,7 +109,7 @@ def test_redirect_of_a_request_with_a_query_is_followed() -> None:
     ):
         assert exchange(standby.address, RawCall("GET", path[4:])).status == 200
         sender = transport(standby.address)
-        assert sender.send("GET", path[4:], timeout=DEADLINE) == {"data": 1}
+        assert sender.send("GET", path[4:], timeout=PATIENCE) == {"data": 1}
         sender.close()
     assert [request for request, _ in leader.seen] == [f"GET {path}"] * 2
 
@@ -146,11 +149,11 @@ def test_sealed_address_is_passed_over_and_all_sealed_keep_the_response() -> Non
     call = RawCall("PUT", "secret/x", body=b"{}")
     with serve(Server(status=503)) as sealed, serve(Server()) as active:
         both = FailoverTransport([transport(sealed.address), transport(active.address)])
-        assert both.exchange(call, timeout=DEADLINE, token=TOKEN).status == 200
+        assert both.exchange(call, timeout=PATIENCE, token=TOKEN).status == 200
         both.close()
         alone = FailoverTransport([transport(sealed.address), transport(sealed.address)])
         with pytest.raises(Sealed):
-            alone.exchange(call, timeout=DEADLINE, token=TOKEN)
+            alone.exchange(call, timeout=PATIENCE, token=TOKEN)
         alone.close()
     assert call.response is not None
     assert call.response.status == 503
@@ -166,7 +169,7 @@ def test_wrapped_sender_passes_the_call_through_its_function() -> None:
     with serve(Server(content=BINARY)) as server:
         sender = WrappedSender(transport(server.address), run)
         call = RawCall("GET", "a")
-        assert sender.exchange(call, timeout=DEADLINE, token=TOKEN).content == BINARY
+        assert sender.exchange(call, timeout=PATIENCE, token=TOKEN).content == BINARY
         sender.close()
     assert tokens == [TOKEN]
 
