@@ -16,7 +16,7 @@ from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
-PATIENCE = 5.0  # seconds for a thread to do its work
+PATIENCE = 20.0  # seconds for a thread to do its work
 
 
 class Inbox:

@@ -42,7 +42,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Requests:
 
 
 def open_session(address: str, cacert: Path | None = None) -> Session:
-    limits = Limits(deadline=1.0, retry_window=0.0)
+    limits = Limits(deadline=20.0, retry_window=0.0)
     return Session(address, StaticToken(Secret("token")), cacert=cacert, limits=limits)
 
 
@@ -54,7 +54,7 @@ def test_successful_requests_have_a_duration_and_failed_ones_have_none(recorder:
     with pytest.raises(StrongroomError):
         session.get("secret/data/x")
     assert len(recorder.durations) == 2
-    assert all(0 < each < 1 for each in recorder.durations)
+    assert all(0 < each < 20 for each in recorder.durations)
 
 
 def test_certificate_of_a_new_connection_is_recorded(recorder: Requests, tmp_path: Path) -> None:
