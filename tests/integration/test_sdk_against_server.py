@@ -161,12 +161,12 @@ def test_get_secret_outside_development_has_no_fallback(
 ) -> None:
     monkeypatch.setenv("TEST_SECRET", "from environment")
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
-    for address, expected in (
-        (nowhere, Unreachable),
-        (deployment.variables["VAULT_ADDR"], AccessDenied),
+    for address, expected, limits in (
+        (nowhere, Unreachable, IMPATIENT),
+        (deployment.variables["VAULT_ADDR"], AccessDenied, Limits()),
     ):
         variables = {**deployment.variables, "VAULT_ADDR": address, "ENVIRONMENT": environment}
-        client = Client(replace(from_environment(variables), limits=IMPATIENT))
+        client = Client(replace(from_environment(variables), limits=limits))
         for default in (REQUIRED, ""):
             with pytest.raises(expected):
                 client.secrets.get("test-secret", default=default)
