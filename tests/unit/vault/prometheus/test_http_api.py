@@ -11,10 +11,10 @@ from vault.prometheus.http_api import get_json
 
 def test_response_whose_bytes_arrive_slowly_ends_at_the_deadline() -> None:
     with (
-        serve(Server(content=b"[" + b" " * 20, drip=0.02)) as server,
+        serve(Server(content=b"[" + b" " * 500, drip=0.02)) as server,
         pytest.raises(ConfigurationError, match="not complete in time"),
     ):
-        get_json(server.address, {}, deadline=0.1)
+        get_json(server.address, {}, deadline=1.5)
 
 
 def test_response_that_is_cut_is_an_error_without_its_text() -> None:
