@@ -225,7 +225,7 @@ def machine(deployment: Deployment, tmp_path: Path) -> Iterator[Machine]:
         stack.callback(machine.systemctl, "stop", *COLOURS)
         machine.systemctl("start", "blue")
         direct = machine.store(machine.ports["blue"])
-        wait_until(lambda: is_healthy(direct), f"blue, which printed {logs(machine)}", 30)
+        wait_until(lambda: is_healthy(direct), f"blue, which printed {logs(machine)}")
         stack.enter_context(machine.running_nginx())
         yield machine
 

@@ -27,7 +27,7 @@ def kill(site: KillSite, moment: str, function: Callable[..., None], *arguments:
     process = worker.start(function, *arguments, moment)
     process.join()
     assert process.exitcode == -signal.SIGKILL, moment
-    wait_until(lambda: not worker.abandoned_processes(), "the end of the scratch server", 10)
+    wait_until(lambda: not worker.abandoned_processes(), "the end of the scratch server")
     assert site.findings() == (), moment
 
 

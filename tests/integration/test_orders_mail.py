@@ -140,7 +140,7 @@ def running_worker(shop: Shop, folder: Path, **smtp: object) -> Iterator[Running
         )
     worker = RunningWorker(process, log_file, config, variables)
     try:
-        wait_until(lambda: "waiting for orders" in worker.log, "the worker's start", 30)
+        wait_until(lambda: "waiting for orders" in worker.log, "the worker's start")
         yield worker
     finally:
         process.kill()

@@ -355,5 +355,5 @@ listener "unix" {{
                     except (ServerError, AuthenticationFailed):
                         return False
 
-                wait_until(serves, f"an answer through {address}", 30)
+                wait_until(serves, f"an answer through {address}")
         assert server.count("auth/approle/login") == logins

@@ -68,13 +68,13 @@ class TlsServer:
                 stderr=log,
             )
         transport = self.transport()
-        wait_until(lambda: vault_state.is_reachable(transport), "a response of the server", 30)
+        wait_until(lambda: vault_state.is_reachable(transport), "a response of the server")
         transport.close()
 
     def wait_until_active(self) -> None:
         """Wait until it is unsealed and serves requests."""
         transport = self.transport()
-        wait_until(lambda: vault_state.is_active(transport), "an active server", 30)
+        wait_until(lambda: vault_state.is_active(transport), "an active server")
         transport.close()
 
     def stop(self) -> None:
