@@ -125,7 +125,7 @@ def test_many_requests_share_one_read_and_do_not_wait_for_it(clock: Clock) -> No
     for _ in range(10):
         refresh([found], 0.01)
         assert found.get().is_pending
-    assert begun.is_set()
+    assert begun.wait(10)
     go_on.set()
     refresh([found], 10)
     assert (found.get().value, found.get().is_pending, counted.count) == (1, False, 1)
@@ -135,7 +135,7 @@ def test_slow_source_is_not_waited_for_again(clock: Clock) -> None:
     counted, go_on = Counter(clock, takes=100), threading.Event()
 
     def read() -> int:
-        assert go_on.wait(5)
+        assert go_on.wait(10)
         return counted()
 
     found = CachedSource("ledger", read, timedelta(seconds=30), clock, run_in_thread)
