@@ -189,7 +189,7 @@ class Server:
     def answers(self) -> bool:
         try:
             health = requests.get(f"{self.address}/v1/sys/health", timeout=5)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
         return health.status_code == (200 if self.token else 501)
 
