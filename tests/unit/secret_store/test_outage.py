@@ -54,7 +54,7 @@ def run_concurrently(work: Callable[[], Any], count: int = THREADS) -> list[Any]
     barrier = threading.Barrier(count)
 
     def run() -> None:
-        barrier.wait(5)
+        barrier.wait(20)
         try:
             results.append(work())
         except StrongroomError as error:
@@ -83,7 +83,7 @@ def arrivals(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
 
 
 def all_waiting(arrivals: threading.Semaphore) -> bool:
-    return all(arrivals.acquire(timeout=5) for _ in range(THREADS - 1))
+    return all(arrivals.acquire(timeout=20) for _ in range(THREADS - 1))
 
 
 def test_threads_with_a_stale_value_wait_for_one_deadline_together() -> None:

@@ -269,13 +269,13 @@ def test_slow_response_does_not_replace_a_later_one() -> None:
             found = super().fetch(name, *arguments)
             if found.value == "old":
                 started.set()
-                finish.wait(5)
+                finish.wait(20)
             return found
 
     shop = Shop(Slow("old", "new"))
     slow = threading.Thread(target=shop.store.get, args=("jwt-secret",))
     slow.start()
-    assert started.wait(5)
+    assert started.wait(20)
     assert shop.store.get("jwt-secret", force_refresh=True) == "new"
     finish.set()
     slow.join()

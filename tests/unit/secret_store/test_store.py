@@ -209,7 +209,7 @@ def test_threads_that_miss_concurrently_send_one_request() -> None:
 
     class Slow(Script):
         def fetch(self, name: str, *arguments: object) -> FetchedSecret:
-            started.wait(5)
+            started.wait(20)
             return super().fetch(name, *arguments)
 
     source = Slow("one")

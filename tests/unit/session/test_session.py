@@ -158,7 +158,7 @@ def test_threads_with_expired_token_log_in_once(server: Server, session: Session
     server.revoked = {"t1"}
     # All eight have sent the expired token before any of them gets its 403.
     refused = threading.Barrier(8)
-    server.answers[LOOKUP] = [lambda: refused.wait(5)]
+    server.answers[LOOKUP] = [lambda: refused.wait(20)]
     together(lambda: session.get(PATH))
     assert server.count(LOGIN) == 2
     assert Counter(server.seen)[PATH, "t2"] == 8
