@@ -19,7 +19,7 @@ from tests.support.servers import aws_fault_server as faults
 from tests.support.servers import secret_backends
 from tests.support.servers.aws_fault_server import Fault, aws_fault_server
 from tests.support.servers.moto_server import MotoServer, set_identity
-from tests.support.servers.secret_backends import LIMITS, AwsBackend, AwsSite
+from tests.support.servers.secret_backends import LIMITS, PATIENT, AwsBackend, AwsSite
 
 NAME: Final = "jwt-secret"
 NAMES: Final = [f"secret-{number:02}" for number in range(45)]
@@ -253,12 +253,12 @@ def test_user_without_the_permission_is_denied(
     for name in NAMES[:2]:
         backend.put(name, "one")
     use_user(moto, monkeypatch, "secretsmanager:GetSecretValue")
-    source = AwsSource(moto.connection(LIMITS), backend.scope)
+    source = AwsSource(moto.connection(PATIENT), backend.scope)
     with moto.enforcing_iam():
         assert source.fetch(NAMES[0]).value == "one"
         assert source.fetch_many(NAMES[:2]) == {}
     use_user(moto, monkeypatch, "secretsmanager:DescribeSecret")
-    source = AwsSource(moto.connection(LIMITS), backend.scope)
+    source = AwsSource(moto.connection(PATIENT), backend.scope)
     with moto.enforcing_iam(), pytest.raises(errors.AccessDenied) as caught:
         source.fetch(NAMES[0])
     assert str(caught.value).endswith("let the IAM policy grant GetSecretValue on it")

@@ -27,7 +27,7 @@ from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import service_policy
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
 from tests.support.servers.moto_server import MotoServer, set_identity
-from tests.support.servers.secret_backends import LIMITS, AwsSite
+from tests.support.servers.secret_backends import PATIENT, AwsSite
 
 NAMES: Final = ("password", "smtp-password", "smtp-url")
 KEY: Final = SCOPE.key("pii")
@@ -117,7 +117,7 @@ def connection_of_user(
     monkeypatch.delenv("AWS_SESSION_TOKEN")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    with closing(moto.connection(LIMITS)) as connection:
+    with closing(moto.connection(PATIENT)) as connection:
         yield connection
 
 

@@ -17,7 +17,7 @@ from tests.support.servers.rotation_site import (
     create_function,
     pair_secret,
 )
-from tests.support.servers.secret_backends import LIMITS, AwsSite
+from tests.support.servers.secret_backends import PATIENT, AwsSite
 from vault.runtime.servers.accounts import DatabaseAccounts
 
 
@@ -37,7 +37,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseAccou
 
 @pytest.fixture(scope="session")
 def connection(moto: MotoServer) -> Iterator[AwsConnection]:
-    with closing(moto.connection(LIMITS)) as opened:
+    with closing(moto.connection(PATIENT)) as opened:
         yield opened
 
 

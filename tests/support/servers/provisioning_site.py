@@ -17,7 +17,7 @@ from aws.resources.metric_filter import MetricFilter
 from tests.support.models.aws_declared import ACCOUNT, SCOPE
 from tests.support.servers.aws_fault_server import AwsFaultServer, aws_fault_server
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
-from tests.support.servers.secret_backends import LIMITS
+from tests.support.servers.secret_backends import PATIENT
 from vault.declare.declaration import Declaration
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -91,7 +91,7 @@ def provisioning_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
     """Run the server of faults, and yield both with a connection that has an identity."""
     with aws_fault_server(moto.url) as proxy, pytest.MonkeyPatch.context() as patch:
         set_identity(patch)
-        connection = AwsConnection(REGION, development=True, endpoint=proxy.url, limits=LIMITS)
+        connection = AwsConnection(REGION, development=True, endpoint=proxy.url, limits=PATIENT)
         with closing(connection):
             yield ProvisioningSite(moto, proxy, connection)
 

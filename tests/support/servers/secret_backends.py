@@ -40,6 +40,8 @@ from tests.support.servers.tcp_proxy import TcpProxy, tcp_proxy
 #: Short, because the outages of the tests last until they end.
 LIMITS: Final = Limits(deadline=3.0, retry_window=0.05, retry_base=0.01)
 _START: Final = 30.0  # seconds, to build the first client
+#: Of a connection whose calls build its clients, each of which takes longer than a call.
+PATIENT: Final = replace(LIMITS, deadline=_START)
 _KV: Final = "secret/data/"
 _READS: Final = {"GetSecretValue", "BatchGetSecretValue"}
 
