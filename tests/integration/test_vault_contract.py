@@ -193,8 +193,7 @@ OPERATIONS = st.one_of(
 
 @settings(
     max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(OPERATIONS, max_size=20))
 def test_contract_any_sequence_of_kv_operations_agrees(

@@ -52,14 +52,14 @@ def assert_rejected(token: Any) -> None:
     assert FIELD.decrypt_many([token, PACKED], [7, 7]).results == [None, "ada@example.com"]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(changed(PACKED))
 def test_changed_keyring_token_is_rejected(raw: bytes) -> None:
     if raw != PACKED:
         assert_rejected(raw)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(changed(WHOLE))
 def test_changed_text_token_is_rejected(raw: bytes) -> None:
     if raw != WHOLE:
@@ -67,7 +67,7 @@ def test_changed_text_token_is_rejected(raw: bytes) -> None:
         assert_rejected("sr2." + b2a_base64(raw, newline=False).decode().rstrip("=\n"))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.binary(max_size=200) | st.text(max_size=200) | st.text("sr23.AB-_w=", max_size=200))
 def test_arbitrary_input_is_rejected(token: Any) -> None:
     assert_rejected(token)

@@ -40,14 +40,14 @@ CIPHER = FieldCipher(Plain(), Scope("shop", Environment.DEV))  # type: ignore[ar
 TOKEN = str(CIPHER.encrypt_field("ada@example.com", {"user_id": 7}))
 
 
-@settings(max_examples=100_000, deadline=None)
+@settings(max_examples=100_000)
 @given(st.text(max_size=300) | st.text("ABCDwxyz0189-_.sr", max_size=300).map("sr3.".__add__))
 def test_arbitrary_text_is_rejected(text: str) -> None:
     with pytest.raises(DecryptionFailed):
         CIPHER.decrypt_field(text, {"user_id": 7})
 
 
-@settings(max_examples=100_000, deadline=None)
+@settings(max_examples=100_000)
 @given(st.integers(4, len(TOKEN) - 1), st.sampled_from("ABCDEFGHabcdefgh0123456789-_"))
 def test_token_with_a_changed_character_is_rejected(position: int, character: str) -> None:
     changed = TOKEN[:position] + character + TOKEN[position + 1 :]
@@ -79,7 +79,6 @@ def test_store_serves_only_allowed_values_in_long_sequences_of_events() -> None:
         settings=settings(
             max_examples=2000,
             stateful_step_count=100,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

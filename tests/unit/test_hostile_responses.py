@@ -303,7 +303,6 @@ def run(stage: Stage, call: Callable[[Stage], None], count: int) -> int:
     @settings(
         max_examples=count,
         derandomize=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -109,7 +109,7 @@ def new_server() -> tuple[MemoryVault, str]:
 def check_requests(count: int) -> None:
     """Send *count* random sequences of requests; each one must end in an HTTP response."""
 
-    @settings(max_examples=count, deadline=None)
+    @settings(max_examples=count)
     @given(requests=st.lists(REQUESTS, min_size=1, max_size=8))
     def each(requests: list[tuple[Any, ...]]) -> None:
         server, root = new_server()

@@ -223,7 +223,7 @@ STEP = st.tuples(st.sampled_from("ab"), CHANGES, st.booleans())
 
 
 @given(steps=st.lists(STEP, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_units_agree_with_their_files_after_any_changes(
     steps: list[tuple[str, object, bool]],
 ) -> None:

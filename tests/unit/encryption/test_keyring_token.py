@@ -338,14 +338,14 @@ def _typed(place: tuple[str | None, dict[str, Any] | None]) -> Any:
     return field, context and {name: (type(value), value) for name, value in context.items()}
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(_field_contexts, _field_contexts)
 def test_bindings_are_equal_only_for_the_same_field_and_context(one: Any, other: Any) -> None:
     alike = _typed(one) == _typed(other)
     assert (associated_data.encode(*one) == associated_data.encode(*other)) is alike
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(b"\x01".__add__))
 def test_random_bytes_are_rejected_as_a_token(raw: bytes) -> None:
     with pytest.raises(DecryptionFailed):

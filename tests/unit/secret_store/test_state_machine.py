@@ -19,7 +19,6 @@ def test_store_serves_only_allowed_values_in_every_sequence_of_events() -> None:
         settings=settings(
             max_examples=SEQUENCES,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -93,7 +93,7 @@ ANY: Final = (
 )
 
 
-@settings(max_examples=FUZZED, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=FUZZED, suppress_health_check=list(HealthCheck))
 @given(name=ANY, version=st.none() | st.integers(1, 99), field=st.none() | st.just("user"))
 def test_request_for_any_name_stays_below_prefix_of_service(
     store: SecretStore, server: Server, name: str, version: int | None, field: str | None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.render import render_policies
@@ -329,7 +329,6 @@ def _ambiguous(declared: Declaration) -> set[str]:
     return found | {"policy" for space, name in every if (space, name[:11]) == RESERVED}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_declarations())
 def test_collisions_are_those_of_a_comparison_of_all_names(
     files: tuple[dict[str, Any], dict[str, Any]],

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated, Any, Final, get_origin
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import ValidationError, create_model
@@ -480,7 +480,7 @@ TEXT: Final = st.text(alphabet="aZé019-_/.:@{}[]*+ dhms#?\t\u00a0", max_size=12
 
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"Distinct", "ServiceDatabase"}))
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_that_a_field_type_accepts_is_an_error_of_its_schema(
     name: str, data: st.DataObject
 ) -> None:
@@ -511,7 +511,7 @@ OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b
 
 @pytest.mark.parametrize("kind", FULL)
 @given(data=st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
     kind: Kind, data: st.DataObject
 ) -> None:
@@ -623,7 +623,7 @@ def test_duration_default_is_text_as_in_a_file() -> None:
 
 @pytest.mark.parametrize("longest", ["1s", "59m", "1h", "90d", "3650d"])
 @given(amounts=st.tuples(*[st.integers(0, 4000)] * 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_duration_pattern_matches_every_duration_up_to_the_longest(
     longest: str, amounts: tuple[int, ...]
 ) -> None:
@@ -634,7 +634,7 @@ def test_duration_pattern_matches_every_duration_up_to_the_longest(
 
 
 @given(parts=st.lists(st.sampled_from(["{a}", "{b/c}", "{{", "}}", "{", "}", "x", "{A}", " "])))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_format_of_a_derived_secret_has_the_pattern_of_what_its_parser_accepts(
     parts: list[str],
 ) -> None:

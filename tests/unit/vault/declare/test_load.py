@@ -231,7 +231,7 @@ SNIPPETS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(place=st.integers(0, 700), gone=st.integers(0, 12), snippet=SNIPPETS)
 def test_damaged_file_is_accepted_or_raises_declaration_error(
     place: int, gone: int, snippet: str

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app_integration.names import Environment, Scope
@@ -146,7 +146,6 @@ def test_developer_policy_exists_only_for_people_or_groups_that_use_it(
         assert ("developer" in policies) == expected
 
 
-@settings(deadline=None)
 @given(
     place=st.integers(0, len(PROD)),
     gone=st.integers(0, 40),

@@ -149,7 +149,7 @@ def test_file_that_is_not_a_service_file_is_rejected(path: Path) -> None:
         service_file.add_secrets(path.with_name("shpo.yaml"), {"api-key": GIVEN}, check(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_added_text_reads_back_unchanged(path: Path, text: str) -> None:
     path.write_text(COMMENTED)

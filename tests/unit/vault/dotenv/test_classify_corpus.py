@@ -59,7 +59,7 @@ def test_corpus_has_secrets_in_all_styles() -> None:
     assert len(SECRETS) >= 80
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     word=st.sampled_from(WORDS.split()),
     before=FILLER,
