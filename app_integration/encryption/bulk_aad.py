@@ -11,14 +11,17 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from operator import add, itemgetter
+from operator import add, attrgetter, itemgetter
 from typing import Any, Final
+from uuid import UUID
 
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.encryption.tokens.associated_data import Binding
 from app_integration.encryption.tokens.keyring_token import HEADER
 from app_integration.errors import InvalidContext
 
+_UUID: Final = 16  # bytes
+_number_of: Final = attrgetter("int")
 header_of: Final = itemgetter(slice(HEADER))
 
 
@@ -43,6 +46,8 @@ def compute_aads(
         if size:
             head = binding.start + binding.integer_heads()[size]
             return _integers(header, head, columns[0], size)
+        if isinstance(header, bytes) and set(map(type, columns[0])) == {UUID}:
+            return _unique_ids(header + binding.start, binding.names[0], columns[0])
     starts = repeat(header, rows) if isinstance(header, bytes) else header
     entries = [_entries(binding.names[at], columns[at]) for at in binding.order]
     return map(b"".join, zip(starts, repeat(binding.start), *entries))
@@ -96,6 +101,14 @@ def _integers(
         for at in range(len(start)):
             rows[at::length] = joined[at :: len(start)]
     return split(length, rows)
+
+
+def _unique_ids(start: bytes, name: str, column: Sequence[UUID]) -> Iterator[bytes]:
+    """Return the associated data of rows whose context is one UUID each, after *start*."""
+    head = contexts.get_entry_heads(name, UUID)[_UUID]
+    to_bytes: Any = int.to_bytes
+    encoded = map(to_bytes, map(_number_of, column), repeat(_UUID), repeat("big"))
+    return map((start + head).__add__, encoded)
 
 
 def _entries(name: str, column: Sequence[Any]) -> Iterable[bytes]:
