@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from app_integration.encryption.parsed_token import Token
@@ -23,6 +24,10 @@ class KnownValue(NamedTuple):
     value: Any
     token: Token | None = None
     binding: tuple[Any, ...] = ()
+
+
+#: Builds a `KnownValue` from a tuple, without a call of Python code for each.
+as_known_value: Final[Callable[[Iterable[Any]], KnownValue]] = partial(tuple.__new__, KnownValue)
 
 
 # Pickled objects name this class, so it can be neither renamed nor moved.
@@ -90,6 +95,15 @@ def token_to_bytes(token: object) -> bytes:
         "a value written to an encrypted column is not an encrypted token; assign it to the "
         "encrypted attribute of a mapped object, and save that"
     )
+
+
+def is_keyring_token(token: bytes) -> bool:
+    """Return whether *token* has the layout of a keyring token."""
+    try:
+        keyring_token.parse_type(token)
+    except DecryptionFailed:
+        return False
+    return True
 
 
 def tokens_from_bytes(column: Sequence[bytes | None]) -> list[Token | None]:

@@ -12,7 +12,13 @@ from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
-from app_integration.integrations.orm_values import CACHE_KEY, KnownValue, find_known, known_values
+from app_integration.integrations.orm_values import (
+    CACHE_KEY,
+    KnownValue,
+    as_known_value,
+    find_known,
+    known_values,
+)
 from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy import plaintext_column
 from app_integration.integrations.sqlalchemy.columns import TokenType
@@ -135,7 +141,7 @@ class Encrypted:
             return
         # Encoded here only so that a value of a wrong type raises now and not at the flush.
         self.declared_field(type(row)).encode_value(value)
-        known_values(row)[self.name] = KnownValue(value)
+        known_values(row)[self.name] = as_known_value((value, None, ()))
         if self.plaintext is not None:
             setattr(row, self.plaintext_name, self.plaintext.written(value))
         if self.row_context.may_be_complete(row):

@@ -7,8 +7,7 @@ whose token fails is left out here, and its own attribute raises the error when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 from weakref import ref
 
@@ -19,14 +18,11 @@ from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import StrongroomError
 from app_integration.integrations.orm_values import (
-    KnownValue,
     KnownValues,
+    as_known_value,
     find_known,
     known_values,
 )
-
-#: Builds a `KnownValue` from a tuple, without a call of Python code for each.
-_as_known_value: Final[Callable[[Iterable[Any]], KnownValue]] = partial(tuple.__new__, KnownValue)
 
 #: The plain values of an object, its token and the context values that the token is bound to.
 _Found: TypeAlias = tuple[KnownValues, Token, tuple[Any, ...]]
@@ -64,9 +60,7 @@ class LoadedRows(list[ref[Any]]):
 
     def add(self, state: InstanceState[Any]) -> None:
         """Add the object of *state*, which was just loaded."""
-        row = state.obj()
-        if row is not None:
-            self.append(ref(row))
+        self.append(state.obj)
         state.__dict__[_LOADED_WITH] = self
 
     def is_read_again(self, name: str) -> bool:
@@ -105,7 +99,7 @@ class LoadedRows(list[ref[Any]]):
         except StrongroomError:
             return
         failed = set(batch.failed)
-        known = map(_as_known_value, zip(batch.results, tokens, bindings, strict=True))
+        known = map(as_known_value, zip(batch.results, tokens, bindings, strict=True))
         for row, (values, value) in enumerate(zip(cached, known, strict=True)):
             if row not in failed:
                 values[name] = value
@@ -130,10 +124,11 @@ class LoadedRows(list[ref[Any]]):
         found = []
         for each in self:
             row = each()
-            if row is None or self.find(row) is not self:
+            if row is None or instance_state(row).__dict__.get(_LOADED_WITH) is not self:
                 continue
+            loaded = row.__dict__
             try:
-                token, binding = row.__dict__[token_name], binding_of(row.__dict__)
+                token, binding = loaded[token_name], binding_of(loaded)
             except KeyError:
                 continue  # because the column was not loaded
             values = known_values(row)

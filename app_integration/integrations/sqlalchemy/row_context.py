@@ -55,8 +55,8 @@ class RowContext:
 
     def may_be_complete(self, row: Any) -> bool:
         """Return whether *row* may have all values, without a call for the default of each."""
-        loaded = row.__dict__
-        return not is_new(row) or all(name in loaded for name in self.names(type(row)))
+        names = self.declared or self.names(type(row))
+        return all(map(row.__dict__.__contains__, names)) or not is_new(row)
 
 
 def _compile(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

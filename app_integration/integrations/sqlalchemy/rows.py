@@ -18,11 +18,13 @@ from app_integration.integrations.sqlalchemy.attribute import Encrypted, Encrypt
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import IndexColumn
 from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
+from app_integration.integrations.sqlalchemy.new_rows import NewRows
 from app_integration.integrations.sqlalchemy.row_context import is_new
 
 #: Those of each class, because each assignment to an attribute of a context looks for them.
 _ATTRIBUTES: Final[WeakKeyDictionary[type, Mapping[str, Encrypted]]] = WeakKeyDictionary()
 _INDEXES: Final[WeakKeyDictionary[type, Sequence[IndexColumn]]] = WeakKeyDictionary()
+_NEW: Final[WeakKeyDictionary[type, NewRows]] = WeakKeyDictionary()
 _INDEXED: Final = (Encrypted, CompoundIndex)
 #: With a class, the key of the rows that a query is loading, in its attributes.
 _LOADED: Final = "strongroom_loaded_rows"
@@ -55,6 +57,14 @@ def index_columns(owner: type) -> Sequence[IndexColumn]:
         indexed = [each for _, each in _iter_attributes(owner) if isinstance(each, _INDEXED)]
         found = tuple(each.index_column for each in indexed if each.index_column is not None)
         _INDEXES[owner] = found
+    return found
+
+
+def new_rows(owner: type) -> NewRows:
+    """Return the columns that new objects of *owner* get before they are inserted."""
+    found = _NEW.get(owner)
+    if found is None:
+        found = _NEW[owner] = NewRows(owner, encrypted_attributes(owner), index_columns(owner))
     return found
 
 
@@ -176,7 +186,7 @@ def _on_load(state: InstanceState[Any], context: Any, _names: object = None) -> 
     """Note which objects a query loads together. See :class:`LoadedRows`."""
     if context is None:
         return
-    key = _LOADED, state.class_
+    key = _LOADED, state.manager
     rows = context.attributes.get(key)
     if rows is None or len(rows) == LoadedRows.SIZE:
         rows = context.attributes[key] = LoadedRows()
@@ -189,13 +199,13 @@ def _on_expire(state: InstanceState[Any], _names: object) -> None:
     LoadedRows.drop(state)
 
 
-@event.listens_for(EncryptedRow, "before_insert", propagate=True)
-def _before_insert(mapper: Mapper[Any], connection: Connection, row: Any) -> None:
-    for column in mapper.primary_key:
-        name = mapper.get_property_by_column(column).key
-        if getattr(row, name) is None and column.default is not None:
-            _set_key(row, name, _next_key(column.default, connection))
-    _fill_columns(row)
+@event.listens_for(EncryptedRow, "before_insert", propagate=True, raw=True)
+def _before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
+    new = new_rows(state.class_)
+    if not new.is_filled(state):
+        row = state.obj()
+        new.set_key(row, connection)
+        _fill_columns(row)
 
 
 @event.listens_for(EncryptedRow, "before_update", propagate=True)
@@ -244,22 +254,3 @@ def _update_indexes(row: Any) -> None:
 def _is_written(row: Any, name: str) -> bool:
     attribute = encrypted_attributes(type(row)).get(name)
     return plaintext_column.is_written(row, name if attribute is None else attribute.token_name)
-
-
-def _set_key(row: Any, name: str, key: Any) -> None:
-    """Set the primary key of a new object, which no token was bound to before.
-
-    An assignment decrypts the tokens that were copied to the object, to bind them to the key.
-    """
-    tokens = [each.token_name for each in encrypted_attributes(type(row)).values()]
-    if any(row.__dict__.get(each) is not None for each in tokens):
-        setattr(row, name, key)
-    else:
-        row.__dict__[name] = key
-
-
-def _next_key(default: Any, connection: Connection) -> Any:
-    """Return the primary key from *default*, querying the database if that is a sequence."""
-    if default.is_sequence:
-        return connection.scalar(default)
-    return default.arg(None) if default.is_callable else default.arg
