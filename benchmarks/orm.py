@@ -2,9 +2,10 @@
 
     python -m benchmarks.orm [--rows 10000] [--turns 9]
 
-A class has three text columns, of which one is searched, in a SQLite database in memory. The case
-of the cipher has the plaintext class too, and calls AES-GCM and the keyed hash for each value: it
-is the least that encryption can cost. Processor time counts, because no part of it waits.
+A class has three text columns, of which one is searched, in a SQLite database in memory, and in a
+PostgreSQL of the benchmark's own. The case of the cipher has the plaintext class too, and calls
+AES-GCM and the keyed hash for each value: it is the least that encryption can cost. Processor time
+counts, of this process and of PostgreSQL's process for it, because other load changes it less.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Engine, create_engine, delete, select
+from sqlalchemy import Engine, create_engine, delete, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from app_integration import default_client
@@ -34,8 +36,10 @@ from app_integration.integrations.sqlalchemy import (
     find,
 )
 from app_integration.testing.application import in_memory
+from benchmarks import people_table
 from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows
-from benchmarks.ratio import Case, run_on_rows
+from benchmarks.ratio import Case, Clock, Run, run_on_rows
+from tests.support.databases.own_database import OwnDatabase
 
 ROWS: Final = 10_000
 TURNS: Final = 9
@@ -149,32 +153,86 @@ def _person(number: int) -> dict[str, Any]:
     }
 
 
+class Pair:
+    """The tables of both classes in one database."""
+
+    def __init__(self, engine: Engine, rows: int, clock: Clock) -> None:
+        """Create the tables.
+
+        Args:
+            engine: The engine of the database.
+            rows: The number of objects.
+            clock: Returns the seconds that count.
+
+        """
+        Base.metadata.create_all(engine)
+        self.people = Table(engine, Person, rows)
+        self.plain = Table(engine, PlainPerson, rows)
+        self._case = partial(Case, floor_name="plaintext", clock=clock)
+
+    def clear(self) -> None:
+        """Delete the rows of both tables."""
+        self.people.clear()
+        self.plain.clear()
+
+    def fill(self) -> None:
+        """Insert the objects into both tables."""
+        self.clear()
+        self.people.insert(1)
+        self.plain.insert(1)
+
+    def insert(self, name: str, subject: Run, bar: float | None = None) -> Case:
+        """Return the case of inserts."""
+        return self._case(name, subject, self.plain.insert, bar=bar, calls=1, prepare=self.clear)
+
+    def load(self, name: str, subject: Run, bar: float | None = None) -> Case:
+        """Return the case of loads, for filled tables."""
+        return self._case(name, subject, self.plain.load, bar=bar, calls=1)
+
+    def find(self, name: str, subject: Run, bar: float | None = None) -> Case:
+        """Return the case of searches, for filled tables."""
+        return self._case(name, subject, self.plain.find, bar=bar, calls=_FINDS)
+
+
 @contextmanager
 def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
-    """Yield the cases of encrypted columns, which need no server.
+    """Yield the cases of encrypted columns, on SQLite and on PostgreSQL.
 
     Args:
         rows: The number of objects.
 
     """
-    engine = create_engine("sqlite://")
-    with TemporaryDirectory() as folder, in_memory("shop", Path(folder)) as application:
+    with (
+        TemporaryDirectory() as folder,
+        in_memory("shop", Path(folder)) as application,
+        people_table.database() as database,
+    ):
         # A client with the real clock, because that of the server in memory is slower.
         client = default_client.configure(application.client.settings, session=application.operator)
         client.use_data_keys(MemoryRows())
         client.use_index_keys(MemoryIndexKeys())
         create_index_keys(Person)
-        Base.metadata.create_all(engine)
-        yield _cases(Table(engine, Person, rows), Table(engine, PlainPerson, rows), rows)
-    engine.dispose()
+        sqlite, postgres = create_engine("sqlite://"), _connect(database)
+        with postgres.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            clock = people_table.processor_clock(driver)
+        yield chain(
+            _on_sqlite(Pair(sqlite, rows, time.process_time), rows),
+            _on_postgres(Pair(postgres, rows, clock)),
+        )
+        sqlite.dispose()
+        postgres.dispose()
 
 
-def _cases(people: Table, plain: Table, rows: int) -> Iterator[Case]:
-    cipher = Cipher()
+def _connect(database: OwnDatabase) -> Engine:
+    """Return an engine with a single connection to *database*, whose process is measured."""
+    url, password = people_table.login(database)
+    found = make_url(url).set(drivername="postgresql+psycopg", password=password)
+    return create_engine(found, pool_size=1, max_overflow=0)
 
-    def clear() -> None:
-        people.clear()
-        plain.clear()
+
+def _on_sqlite(pair: Pair, rows: int) -> Iterator[Case]:
+    cipher, plain, people = Cipher(), pair.plain, pair.people
 
     def insert_and_encrypt(times: int) -> None:
         plain.insert(times)
@@ -188,19 +246,20 @@ def _cases(people: Table, plain: Table, rows: int) -> Iterator[Case]:
         plain.find(times)
         cipher.decrypt_rows(times)
 
-    case = partial(Case, floor_name="plaintext", clock=time.process_time)
-    writes = partial(case, floor=plain.insert, calls=1, prepare=clear)
-    yield writes("columns of objects, insert", people.insert, bar=3)
-    yield writes("insert, cipher only", insert_and_encrypt)
-    clear()
-    people.insert(1)
-    plain.insert(1)
-    reads = partial(case, floor=plain.load, calls=1)
-    yield reads("columns of objects, load", people.load, bar=2.9)
-    yield reads("load, cipher only", load_and_decrypt)
-    finds = partial(case, floor=plain.find, calls=_FINDS)
-    yield finds("columns of objects, find", people.find, bar=1.2)
-    yield finds("find, cipher only", find_and_decrypt)
+    yield pair.insert("columns of objects, insert", people.insert, bar=2.3)
+    yield pair.insert("insert, cipher only", insert_and_encrypt)
+    pair.fill()
+    yield pair.load("columns of objects, load", people.load, bar=2.9)
+    yield pair.load("load, cipher only", load_and_decrypt)
+    yield pair.find("columns of objects, find", people.find, bar=1.2)
+    yield pair.find("find, cipher only", find_and_decrypt)
+
+
+def _on_postgres(pair: Pair) -> Iterator[Case]:
+    yield pair.insert("PostgreSQL, insert", pair.people.insert, bar=2)
+    pair.fill()
+    yield pair.load("PostgreSQL, load", pair.people.load, bar=3.2)
+    yield pair.find("PostgreSQL, find", pair.people.find, bar=1.2)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.names import Environment, Scope
 from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows, MemoryService
+from benchmarks.ratio import Clock
 from migration.guard import bypasses, triggers
 from migration.passes import ranges
 from migration.passes.backfill import Backfill
@@ -67,6 +69,12 @@ def login(database: OwnDatabase) -> tuple[str, str]:
     superuser = database.superuser
     url = f"postgresql://postgres@127.0.0.1:{superuser.port}/{database.name}"
     return url, superuser.password().reveal()
+
+
+def processor_clock(connection: Connection) -> Clock:
+    """Return a clock of processor time: of this process, and of PostgreSQL's for *connection*."""
+    backend = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+    return lambda: time.process_time() + int(backend.read_text().split()[0]) / 1e9
 
 
 def describe(name: str) -> MigratedTable:

@@ -34,7 +34,7 @@ from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Version
 from benchmarks import search
 from benchmarks.memory_keys import MemoryRows, MemoryService
-from benchmarks.people_table import database
+from benchmarks.people_table import database, processor_clock
 from benchmarks.plan import build_declaration, environment_resources
 from benchmarks.ratio import Case, Clock, Run, measure, readable, repeated
 from tests.support.servers.dev_server import dev_server, root
@@ -179,11 +179,7 @@ def index_search(sizes: Sequence[int]) -> Cost:
     """Return the cost of a search by blind index, by the rows of the table."""
     found = {}
     with database() as running, running.connect() as connection:
-        backend = Path(f"/proc/{connection.info.backend_pid}/schedstat")
-
-        def clock() -> float:
-            return time.process_time() + int(backend.read_text().split()[0]) / 1e9
-
+        clock = processor_clock(connection)
         for rows in sizes:
             index = search.declare(rows)
             search.fill(connection, "people", rows, index)
