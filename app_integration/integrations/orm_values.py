@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from app_integration.encryption.parsed_token import Token
@@ -38,16 +39,33 @@ class KnownValues(dict[str, KnownValue]):
 
     Attributes:
         owner: The ``id`` of the object, which distinguishes a shallow copy from it.
+        loaded_with: The objects that one query loaded with it, where these refer to each other.
 
     """
 
     owner: int | None = None
+    loaded_with: Any = None
 
     def __reduce__(self) -> tuple[type[KnownValues], tuple[()]]:
         return KnownValues, ()
 
     def __repr__(self) -> str:
         return f"<{len(self)} values>"
+
+
+def compile_reader(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Return a function that returns the values of attributes in an object's ``__dict__``.
+
+    It raises KeyError if one of them is not loaded.
+
+    Args:
+        names: The names of the attributes.
+
+    """
+    if len(names) == 1:
+        (only,) = names
+        return lambda loaded: (loaded[only],)
+    return itemgetter(*names) if names else lambda _: ()
 
 
 def as_index_values(value: Any) -> Sequence[Any]:
@@ -83,6 +101,9 @@ def token_to_bytes(token: object) -> bytes:
 
     """
     try:
+        if type(token) is bytes:
+            keyring_token.parse_type(token)
+            return token
         if isinstance(token, str):
             envelope.parse(token)
             return token.encode("ascii")

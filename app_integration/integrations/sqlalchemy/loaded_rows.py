@@ -1,56 +1,26 @@
-"""Objects that one query loads, whose values are decrypted together.
-
-The values of one attribute are decrypted when it is read of a second object, because a single
-object is read alone, and most queries for many objects read the same attributes of each. An object
-whose token fails is left out here, and its own attribute raises the error when it is read.
-"""
+"""Mapped objects that one query loads. See :mod:`app_integration.integrations.loaded_rows`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
-from weakref import ref
+from collections.abc import Callable
+from typing import Any, Final
 
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.base import instance_state
 
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.encryption.parsed_token import Token
-from app_integration.errors import StrongroomError
-from app_integration.integrations.orm_values import (
-    KnownValues,
-    as_known_value,
-    find_known,
-    known_values,
-)
+from app_integration.integrations.loaded_rows import Found, LoadedRowsBase
+from app_integration.integrations.orm_values import find_known, known_values
 
-#: The plain values of an object, its token and the context values that the token is bound to.
-_Found: TypeAlias = tuple[KnownValues, Token, tuple[Any, ...]]
 #: Where a state refers to the objects that were loaded with its own. It isn't in `info`, because
 #: that is pickled.
 _LOADED_WITH: Final = "_strongroom_loaded_with"
 
 
-class LoadedRows(list[ref[Any]]):
-    """Weak references to some objects of one class that one query loaded.
+class LoadedRows(LoadedRowsBase):
+    """Weak references to some objects of one class, to which only their states refer."""
 
-    Only the states of these objects refer to the list. So it keeps neither an object nor a value,
-    and ends with the last of them.
-
-    Attributes:
-        names: The attributes that were read of one of the objects.
-        decrypted: The attributes whose values were decrypted together.
-
-    """
-
-    SIZE: Final = 256
-
-    __slots__ = ("__weakref__", "decrypted", "names")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.decrypted: set[str] = set()
+    __slots__ = ()
 
     @staticmethod
     def find(row: object) -> LoadedRows | None:
@@ -62,19 +32,6 @@ class LoadedRows(list[ref[Any]]):
         """Add the object of *state*, which was just loaded."""
         self.append(state.obj)
         state.__dict__[_LOADED_WITH] = self
-
-    def is_read_again(self, name: str) -> bool:
-        """Return whether the attribute *name* is read for the second time.
-
-        Returns True once, so that a token that fails does not fail for each object again.
-        """
-        if name not in self.names:
-            self.names.add(name)
-            return False
-        if name in self.decrypted:
-            return False
-        self.decrypted.add(name)
-        return True
 
     def decrypt(
         self, name: str, token_name: str, binding_of: Callable[[Any], Any], field: DeclaredField
@@ -90,19 +47,7 @@ class LoadedRows(list[ref[Any]]):
             field: The declared field.
 
         """
-        found = self._find(name, token_name, binding_of)
-        if not found:
-            return
-        cached, tokens, bindings = zip(*found, strict=True)
-        try:
-            batch = field.decrypt_many(tokens, *_columns(bindings))
-        except StrongroomError:
-            return
-        failed = set(batch.failed)
-        known = map(as_known_value, zip(batch.results, tokens, bindings, strict=True))
-        for row, (values, value) in enumerate(zip(cached, known, strict=True)):
-            if row not in failed:
-                values[name] = value
+        self.decrypt_found(name, field, self._find(name, token_name, binding_of))
 
     @staticmethod
     def drop(state: InstanceState[Any]) -> None:
@@ -120,7 +65,7 @@ class LoadedRows(list[ref[Any]]):
             if known is not None and known.token is not None:
                 del known_values(row)[name]
 
-    def _find(self, name: str, token_name: str, binding_of: Callable[[Any], Any]) -> list[_Found]:
+    def _find(self, name: str, token_name: str, binding_of: Callable[[Any], Any]) -> list[Found]:
         found = []
         for each in self:
             row = each()
@@ -136,7 +81,3 @@ class LoadedRows(list[ref[Any]]):
             if token is not None and name not in values:
                 found.append((values, token, binding))
         return found
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
-    return list(zip(*rows, strict=True))

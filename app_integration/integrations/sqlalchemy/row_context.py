@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import instance_state
+
+from app_integration.integrations.orm_values import compile_reader
 
 
 def is_new(row: Any) -> bool:
@@ -34,14 +35,14 @@ class RowContext:
 
         """
         self.declared = tuple(names)
-        self.loaded_values = _compile(self.declared)
+        self.loaded_values = compile_reader(self.declared)
 
     def names(self, owner: type) -> tuple[str, ...]:
         """Return the names of the attributes of the mapped class *owner*."""
         if not self.declared:
             mapper: Mapper[Any] = inspect(owner)
             keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-            self.loaded_values = _compile(keys)
+            self.loaded_values = compile_reader(keys)
             self.declared = tuple(keys)
         return self.declared
 
@@ -57,10 +58,3 @@ class RowContext:
         """Return whether *row* may have all values, without a call for the default of each."""
         names = self.declared or self.names(type(row))
         return all(map(row.__dict__.__contains__, names)) or not is_new(row)
-
-
-def _compile(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) == 1:
-        (only,) = names
-        return lambda loaded: (loaded[only],)
-    return itemgetter(*names) if names else lambda _: ()
