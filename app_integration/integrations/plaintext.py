@@ -59,3 +59,24 @@ class Plaintext:
     def written(self, value: Any) -> Any:
         """Return what to write as plaintext beside the token of *value*."""
         return None if self.is_nulled else value
+
+
+def to_plaintext(field_id: str, column: str | None, phase: str | None) -> Plaintext | None:
+    """Return the plaintext column that a field's options declare, or None if they declare none.
+
+    Args:
+        field_id: The id of the field, for errors.
+        column: The name of the plaintext field.
+        phase: See :class:`Phase`.
+
+    Raises:
+        ConfigurationError: If one of *column* and *phase* is missing, or there is no such phase.
+
+    """
+    if column is not None:
+        return Plaintext(column, phase or "")
+    if phase is not None:
+        raise ConfigurationError(
+            f"{field_id}: the phase {phase} needs a plaintext field; name it with plaintext="
+        )
+    return None

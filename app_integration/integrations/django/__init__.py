@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app_integration.integrations.django.attribute import Stored
-    from app_integration.integrations.django.fields import EncryptedField, create_index_keys
-    from app_integration.integrations.django.index_field import BlindIndexField
+    from app_integration.integrations.django.fields import EncryptedField
+    from app_integration.integrations.django.index_field import BlindIndexField, create_index_keys
     from app_integration.integrations.django.models import (
         EncryptedModel,
         EncryptedQuerySet,
@@ -45,7 +45,7 @@ _LAZY = {
     "EncryptedModel": "models",
     "EncryptedQuerySet": "models",
     "Stored": "attribute",
-    "create_index_keys": "fields",
+    "create_index_keys": "index_field",
     "exactly": "models",
     "find": "models",
 }

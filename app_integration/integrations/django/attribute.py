@@ -8,7 +8,7 @@ from django.db.models.query_utils import DeferredAttribute
 
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import EncryptionError
-from app_integration.integrations.orm_values import KnownValue, known_values
+from app_integration.integrations.orm_values import CACHE_KEY, KnownValue, known_values
 
 
 class Stored:
@@ -36,8 +36,45 @@ class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has 
     def __get__(self, row: Any, owner: type | None = None) -> Any:
         if row is None:
             return self
-        if self.field.reads_plaintext:
-            return getattr(row, self.field.plaintext.column)
+        field, loaded = self.field, row.__dict__
+        if field.reads_plaintext:
+            return getattr(row, field.plaintext.column)
+        try:
+            value, token, binding = loaded[CACHE_KEY][field.attname]
+            stored = loaded[field.attname]
+            if (
+                stored is not None
+                and token is stored.token
+                and binding == (stored.binding or field.loaded_context(loaded))
+            ):
+                return value
+        except KeyError:
+            pass  # because the value is not decrypted yet, or a field was not loaded
+        return self._read(row, owner)
+
+    def __set__(self, row: Any, value: Any) -> None:
+        field, loaded = self.field, row.__dict__
+        name, plaintext = field.attname, field.plaintext
+        if CACHE_KEY in loaded:
+            known_values(row).pop(name, None)
+        loaded[name] = value
+        if isinstance(value, Stored):
+            self._null_loaded_plaintext(row, value)
+            return
+        if field.reads_plaintext:
+            loaded[name] = None
+            setattr(row, plaintext.column, value)
+            return
+        if value is not None:
+            # Encoded here only so that a value of a wrong type raises now and not at save.
+            field.check_value(value)
+            known_values(row)[name] = KnownValue(value)
+            loaded[name] = None
+        if plaintext is not None:
+            setattr(row, plaintext.column, plaintext.written(value))
+
+    def _read(self, row: Any, owner: type | None) -> Any:
+        """Return the value of *row*; decrypt its token if that was not decrypted yet."""
         stored = super().__get__(row, owner)  # fetches a deferred field
         if isinstance(stored, Stored):
             if stored.token is None:
@@ -46,25 +83,6 @@ class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has 
             return self.field.decrypt(row, stored)
         known = known_values(row).get(self.field.attname)
         return known.value if known is not None else None
-
-    def __set__(self, row: Any, value: Any) -> None:
-        name, plaintext = self.field.attname, self.field.plaintext
-        known_values(row).pop(name, None)
-        row.__dict__[name] = value
-        if isinstance(value, Stored):
-            self._null_loaded_plaintext(row, value)
-            return
-        if self.field.reads_plaintext:
-            row.__dict__[name] = None
-            setattr(row, plaintext.column, value)
-            return
-        if value is not None:
-            # Encoded here only so that a value of a wrong type raises now and not at save.
-            self.field.declared_field.encode_value(value)
-            known_values(row)[name] = KnownValue(value)
-            row.__dict__[name] = None
-        if plaintext is not None:
-            setattr(row, plaintext.column, plaintext.written(value))
 
     def _null_loaded_plaintext(self, row: Any, stored: Stored) -> None:
         """Let the next save of the token of *row* set the plaintext to NULL, if it is not."""

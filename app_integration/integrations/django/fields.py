@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 from django.db import models
@@ -11,27 +12,24 @@ from django.db.models.lookups import IsNull
 
 from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.errors import EncryptionError
 from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
 from app_integration.integrations.django.index_field import BlindIndexField
+from app_integration.integrations.django.loaded_rows import (
+    ContextReader,
+    LoadedRows,
+    compile_context_reader,
+)
 from app_integration.integrations.django.lookups import IndexExact, IndexIn, PlaintextCol
 from app_integration.integrations.orm_values import (
+    TEXT_PREFIX,
     KnownValue,
+    find_known,
     known_values,
     token_from_bytes,
     token_to_bytes,
 )
-from app_integration.integrations.plaintext import Plaintext
-
-
-def _to_plaintext(field_id: str, plaintext: str | None, phase: str | None) -> Plaintext | None:
-    if plaintext is not None:
-        return Plaintext(plaintext, phase or "")
-    if phase is not None:
-        raise ConfigurationError(
-            f"{field_id}: the phase {phase} needs a plaintext field; name it with plaintext="
-        )
-    return None
+from app_integration.integrations.plaintext import to_plaintext
 
 
 class EncryptedField(models.Field):  # type: ignore[misc] # as above
@@ -81,7 +79,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.index = index
         self.key = key
         self.self_contained = self_contained
-        self.plaintext = _to_plaintext(field_id, plaintext, phase)
+        self.plaintext = to_plaintext(field_id, plaintext, phase)
         self._declared_field: DeclaredField | None = None
 
     def get_internal_type(self) -> str:
@@ -113,6 +111,11 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         """Return the names of the attributes whose values a token is bound to."""
         return self.context or (self.model._meta.pk.attname,)
 
+    @cached_property
+    def loaded_context(self) -> ContextReader:
+        """Return the function that returns the context values in an object's ``__dict__``."""
+        return compile_context_reader(self.model, self.context_names)
+
     @property
     def declared_field(self) -> DeclaredField:
         """Return the declared field, with the keys of the default client."""
@@ -134,13 +137,21 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
-        token = stored.token
+        name, token = self.attname, stored.token
         binding = self.context_values(row) if stored.binding is None else stored.binding
-        known = known_values(row).get(self.attname)
+        known = known_values(row).get(name)
         if known is None or (known.token, known.binding) != (token, binding):
-            known = KnownValue(self.declared_field.decrypt(token, *binding), token, binding)
-            known_values(row)[self.attname] = known
+            field = self.declared_field
+            known = KnownValue(field.decrypt(token, *binding), token, binding)
+            known_values(row)[name] = known
+            rows = LoadedRows.find(row)
+            if rows is not None and rows.is_read_again(name):
+                rows.decrypt(name, self.loaded_context, field)
         return known.value
+
+    def check_value(self, value: object) -> None:
+        """Raise EncryptionError if *value* is not of the declared type or cannot be encrypted."""
+        (self._declared_field or self.declared_field).encode_value(value)
 
     def pre_save(self, row: Any, add: bool) -> Stored | None:  # noqa: ARG002 (Django's signature)
         """Return the token to save, encrypting the value if it has no token for this row yet.
@@ -150,9 +161,9 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
         """
         name, binding = self.attname, self.context_values(row)
-        stored = row.__dict__.get(name)
-        if isinstance(stored, Stored) and self._is_current(stored, binding):
-            return stored
+        current = self._find_current(row, binding)
+        if current is not None:
+            return current
         value, stored = getattr(row, name), row.__dict__.get(name)
         if value is None:
             return None
@@ -164,7 +175,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         if self.reads_plaintext:
             return Stored(self.declared_field.encrypt(value, *binding))
         known = known_values(row)[name]
-        if known.token is None or known.binding != binding or stored.needs_renewal:
+        if stored is None or known.binding != binding or stored.needs_renewal:
             token = self.declared_field.encrypt(value, *binding)
             known_values(row)[name] = KnownValue(value, token, binding)
             row.__dict__[name] = Stored(token, None if self.plaintext is None else binding)
@@ -200,7 +211,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             rows = self.model._base_manager.using(row._state.db).filter(pk=row.pk)
             stored.binding = rows.values_list(*names).get()
 
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002 (Django's signature)
         """Return a token as the database driver takes it.
 
         Raises:
@@ -210,11 +221,12 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         token = value.token if isinstance(value, Stored) else value
         if token is None:
             return None
-        binary = connection.Database.Binary(token_to_bytes(token))
-        return super().get_db_prep_value(binary, connection, prepared)
+        return connection.Database.Binary(token_to_bytes(token))
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Stored | None:  # noqa: ARG002 (Django's signature)
         """Return the token from a column value; the attribute decrypts it with its row."""
+        if type(value) is bytes and value[:2] != TEXT_PREFIX:
+            return Stored(value)
         if value is None:
             # While the table is migrated, a missing token is not the same as an assigned None.
             return None if self.plaintext is None else Stored(None)
@@ -270,31 +282,21 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
     def context_values(self, row: Any) -> tuple[Any, ...]:
         """Return the context values of *row*, to which its token is bound beside the field's id."""
-        return tuple(getattr(row, name) for name in self.context_names)
+        try:
+            return self.loaded_context(row.__dict__)
+        except KeyError:
+            return tuple(getattr(row, name) for name in self.context_names)
 
-    def _is_current(self, stored: Stored, binding: tuple[Any, ...]) -> bool:
-        """Return whether *stored* can be saved as it is, without a look at its value."""
-        is_complete = self.plaintext is not None and not stored.needs_renewal
-        return is_complete and (stored.token is None or stored.binding == binding)
-
-
-def create_index_keys(*owners: type[models.Model]) -> list[str]:
-    """Create the first key of each index that has none.
-
-    Call it in the migration that creates the table, and not later: another key would find none of
-    the index values that rows already have. See ``BlindIndex.create``.
-
-    Args:
-        owners: Models with :class:`BlindIndexField` fields.
-
-    Returns:
-        The ids of the indexes whose key was created.
-
-    Raises:
-        IndexKeyLost: If there are stored keys, but not as they were written.
-        KeyUnavailable: If a key cannot be created or stored now.
-
-    """
-    fields = [each for owner in owners for each in owner._meta.get_fields()]
-    indexes = [each for each in fields if isinstance(each, BlindIndexField)]
-    return [each.index_id for each in indexes if each.blind_index.create()]
+    def _find_current(self, row: Any, binding: tuple[Any, ...]) -> Stored | None:
+        """Return the token that can be saved without a look at its value, or None."""
+        loaded, name, known = row.__dict__, self.attname, find_known(row, self.attname)
+        stored = loaded.get(name)
+        if self.plaintext is not None:
+            is_complete = isinstance(stored, Stored) and not stored.needs_renewal
+            has_token = is_complete and (stored.token is None or stored.binding == binding)
+            return stored if has_token else None
+        if known is None or known.token is None or known.binding != binding:
+            return None
+        if stored is None and name in loaded:  # the value was encrypted with those of others
+            stored = loaded[name] = Stored(known.token)
+        return stored if stored is not None and stored.token is known.token else None

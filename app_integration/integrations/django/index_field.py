@@ -1,4 +1,5 @@
-"""Model field for the values of a blind index."""
+# ruff: noqa: SLF001 (``_meta`` is public by Django's documentation)
+"""Model field for the values of a blind index, and the creation of its keys."""
 
 from __future__ import annotations
 
@@ -50,3 +51,25 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # Django has no
         value = self.blind_index.value(*self.indexed_values(row))
         setattr(row, self.attname, value)
         return value
+
+
+def create_index_keys(*owners: type[models.Model]) -> list[str]:
+    """Create the first key of each index that has none.
+
+    Call it in the migration that creates the table, and not later: another key would find none of
+    the index values that rows already have. See ``BlindIndex.create``.
+
+    Args:
+        owners: Models with :class:`BlindIndexField` fields.
+
+    Returns:
+        The ids of the indexes whose key was created.
+
+    Raises:
+        IndexKeyLost: If there are stored keys, but not as they were written.
+        KeyUnavailable: If a key cannot be created or stored now.
+
+    """
+    fields = [each for owner in owners for each in owner._meta.get_fields()]
+    indexes = [each for each in fields if isinstance(each, BlindIndexField)]
+    return [each.index_id for each in indexes if each.blind_index.create()]

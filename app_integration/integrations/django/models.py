@@ -11,11 +11,14 @@ from django.db import models
 from django.db.models.signals import class_prepared
 
 from app_integration.errors import ConfigurationError
+from app_integration.integrations.django.created_rows import encrypt_together
 from app_integration.integrations.django.fields import EncryptedField
+from app_integration.integrations.django.loaded_rows import EncryptedIterable
 from app_integration.integrations.django.written_fields import (
     SavedValues,
     add_bound,
     add_columns,
+    encrypted_fields,
     settle,
 )
 from app_integration.integrations.orm_values import as_index_values
@@ -24,7 +27,14 @@ _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.Smal
 
 
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
-    """A query set that rejects ordering by encrypted fields, and writes their columns together."""
+    """A query set that rejects ordering by encrypted fields, and writes their columns together.
+
+    Values of the objects that it loads are decrypted together. See :class:`LoadedRows`.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._iterable_class = EncryptedIterable
 
     def order_by(self, *names: Any) -> EncryptedQuerySet:
         """Return the query set in another order, as Django does.
@@ -90,6 +100,7 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
         rows = [*objs]
         for each in rows:
             settle(each)
+        encrypt_together(self.model, rows)
         created: list[Any] = super().bulk_create(
             rows, *args, update_fields=update_fields, **options
         )
@@ -107,8 +118,9 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
             options: Passed to Django.
 
         """
-        names = add_bound(self.model, fields)
-        saved = [SavedValues(each, names) for each in objs]
+        names, rows = add_bound(self.model, fields), [*objs]
+        encrypt_together(self.model, rows, names)
+        saved = [SavedValues(each, names) for each in rows]
         updated: int = super().bulk_update(saved, names, *args, **options)
         return updated
 
@@ -149,8 +161,8 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
 
         """
         row = super().from_db(db, field_names, values)
-        for each in cls._meta.concrete_fields:
-            if isinstance(each, EncryptedField):
+        for each in encrypted_fields(cls):
+            if each.plaintext is not None:
                 each.note_context(row)
         return row
 

@@ -3,11 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.index_field import BlindIndexField
+
+#: Those of each model, because each object that is loaded or written looks for them.
+_ENCRYPTED: Final[dict[type, Sequence[EncryptedField]]] = {}
+
+
+def encrypted_fields(model: Any) -> Sequence[EncryptedField]:
+    """Return the encrypted fields of *model* and of the models that it inherits from."""
+    found = _ENCRYPTED.get(model)
+    if found is None:
+        fields = model._meta.concrete_fields
+        found = tuple(each for each in fields if isinstance(each, EncryptedField))
+        _ENCRYPTED[model] = found
+    return found
 
 
 def add_bound(model: Any, names: Iterable[str]) -> set[str]:
@@ -59,8 +72,8 @@ def settle(row: Any, names: Iterable[str] | None = None) -> None:
 
     """
     given = None if names is None else {*names}
-    for each in row._meta.concrete_fields:
-        if isinstance(each, EncryptedField) and (given is None or _is_among(each, given)):
+    for each in encrypted_fields(type(row)):
+        if each.plaintext is not None and (given is None or _is_among(each, given)):
             each.settle(row)
 
 

@@ -1,0 +1,52 @@
+"""Values of many model objects, encrypted together before these are written."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from app_integration.errors import EncryptionError
+from app_integration.integrations.django.fields import EncryptedField
+from app_integration.integrations.django.written_fields import encrypted_fields
+from app_integration.integrations.loaded_rows import as_known_value, columns_of
+from app_integration.integrations.orm_values import known_values
+
+
+def encrypt_together(model: type, rows: Sequence[Any], names: Container[str] | None = None) -> None:
+    """Encrypt the values that have no token yet, one field of all objects after another.
+
+    The token is that of the object when it is saved, unless its context is another one by then. A
+    value that cannot be encrypted raises its error there. Those of a table that is migrated are
+    encrypted there.
+
+    Args:
+        model: The model.
+        rows: Its objects.
+        names: The names of the fields that are written; None for all.
+
+    """
+    for field in encrypted_fields(model):
+        if field.plaintext is None and (names is None or field.name in names):
+            _encrypt_field(field, rows)
+
+
+def _encrypt_field(field: EncryptedField, rows: Sequence[Any]) -> None:
+    name = field.attname
+    found = []
+    for row in rows:
+        values = known_values(row)
+        known = values.get(name)
+        if known is not None and known.token is None:
+            binding = field.context_values(row)
+            if None not in binding:
+                found.append((values, known.value, binding))
+    if not found:
+        return
+    cached, plain, bindings = zip(*found, strict=True)
+    try:
+        tokens = field.declared_field.encrypt_many(plain, *columns_of(bindings))
+    except EncryptionError:
+        return
+    encrypted = map(as_known_value, zip(plain, tokens, bindings, strict=True))
+    for values, value in zip(cached, encrypted, strict=True):
+        values[name] = value

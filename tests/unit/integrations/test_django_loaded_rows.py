@@ -1,0 +1,332 @@
+"""Model objects that one query set loads: their values are decrypted together, and fail alone."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import weakref
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine
+
+from app_integration import use_data_keys
+from app_integration.encryption.keys.stores.table import TableDataKeys
+from app_integration.errors import DecryptionFailed, KeyUnavailable
+from app_integration.integrations.orm_values import known_values
+from app_integration.testing import Fault, MemoryApplication
+from tests.support.databases import django_project
+from tests.support.databases.memory_keys import memory_key_tables
+
+django_project.set_up()
+
+from django.db import connection, models  # noqa: E402 (Django must be set up first)
+from django.db.models import signals  # noqa: E402 (as above)
+
+from app_integration.integrations.django import EncryptedField, EncryptedModel  # noqa: E402 (as above)
+from app_integration.integrations.django.loaded_rows import LoadedRows  # noqa: E402 (as above)
+
+ROWS = 5
+
+
+class Guest(EncryptedModel):
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    seat = models.IntegerField()
+    room = models.TextField(default="")
+    email = EncryptedField("guests.email")
+    name = EncryptedField("guests.name", null=True)
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "guests"
+
+
+class Booking(EncryptedModel):
+    """A model whose tokens are bound to three attributes, of which one is encrypted."""
+
+    night = models.IntegerField(primary_key=True)
+    room = models.TextField()
+    guest = EncryptedField("bookings.guest")
+    note = EncryptedField("bookings.note", context=["night", "room"])
+    bill = EncryptedField("bookings.bill", context=["night", "guest"])
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "guests"
+
+
+@pytest.fixture(autouse=True)
+def tables(vault: MemoryApplication) -> Iterator[Engine]:
+    with memory_key_tables(vault) as engine:
+        with connection.schema_editor() as editor:
+            editor.create_model(Guest)
+            editor.create_model(Booking)
+        Guest.objects.bulk_create(map(guest, range(ROWS)))
+        yield engine
+        with connection.schema_editor() as editor:
+            editor.delete_model(Guest)
+            editor.delete_model(Booking)
+
+
+def guest(seat: int) -> Guest:
+    return Guest(seat=seat, email=email(seat), name=f"Guest {seat}" if seat % 2 else None)
+
+
+def email(seat: int) -> str:
+    return f"guest{seat}@example.com"
+
+
+def emails() -> list[str]:
+    return [email(seat) for seat in range(ROWS)]
+
+
+def load() -> list[Any]:
+    return list(Guest.objects.order_by("seat"))
+
+
+def decrypted(rows: list[Any], name: str) -> list[int]:
+    return [row.seat for row in rows if name in known_values(row)]
+
+
+def shallow_copy(row: Any) -> Any:
+    """Return a shallow copy of *row*, as ``copy`` makes it of a model of an installed app."""
+    made = Guest.__new__(Guest)
+    made.__dict__.update(row.__getstate__())
+    return made
+
+
+def run(statement: str, *parameters: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+def test_first_read_decrypts_its_own_row_only() -> None:
+    rows = load()
+    assert rows[2].email == email(2)
+    assert decrypted(rows, "email") == [2]
+
+
+def test_second_read_decrypts_the_attribute_of_all_rows() -> None:
+    rows = load()
+    assert [rows[0].email, rows[3].email] == [email(0), email(3)]
+    assert decrypted(rows, "email") == list(range(ROWS))
+    assert decrypted(rows, "name") == []
+    assert [row.email for row in rows] == emails()
+    assert [row.name for row in rows] == [None, "Guest 1", None, "Guest 3", None]
+
+
+def test_values_of_an_outage_are_those_that_were_decrypted(vault: MemoryApplication) -> None:
+    with vault.fault(Fault.UNREACHABLE):
+        rows = load()
+        assert [row.seat for row in rows] == list(range(ROWS))
+    assert [rows[0].email, rows[1].email] == [email(0), email(1)]
+
+
+def test_unavailable_key_raises_at_each_attribute(vault: MemoryApplication, tables: Engine) -> None:
+    rows = load()
+    use_data_keys(TableDataKeys(tables))  # of which none is cached
+    with vault.fault(Fault.UNREACHABLE):
+        for row in rows:
+            with pytest.raises(KeyUnavailable):
+                assert row.email
+    assert [row.email for row in rows] == emails()
+
+
+def test_contexts_of_several_attributes_are_bound_together() -> None:
+    made = [
+        Booking(night=night, room=f"r{night}", guest=f"g{night}", note=f"n{night}", bill="9")
+        for night in range(3)
+    ]
+    Booking.objects.bulk_create(made)
+    rows = list(Booking.objects.order_by("night"))
+    assert [row.note for row in rows] == ["n0", "n1", "n2"]
+    assert [row.bill for row in rows] == ["9", "9", "9"]
+    run("UPDATE guests_booking SET room = 'r9' WHERE night = 1")
+    one, moved, other = Booking.objects.order_by("night")
+    assert [one.note, other.note] == ["n0", "n2"]
+    with pytest.raises(DecryptionFailed):
+        assert moved.note
+    one.guest = "another"
+    with pytest.raises(DecryptionFailed):
+        assert one.bill
+
+
+def test_token_of_another_row_fails_at_its_own_attribute_only() -> None:
+    run(
+        "UPDATE guests_guest SET email = (SELECT email FROM guests_guest WHERE seat = 0) "
+        "WHERE seat = 3"
+    )
+    rows = load()
+    for seat in (0, 1, 2, 4):
+        assert rows[seat].email == email(seat)
+    for _ in range(2):
+        with pytest.raises(DecryptionFailed):
+            assert rows[3].email
+    assert decrypted(rows, "email") == [0, 1, 2, 4]
+
+
+def test_token_that_fails_first_does_not_fail_for_the_others() -> None:
+    run("UPDATE guests_guest SET email = x'01' WHERE seat < 2")
+    rows = load()
+    for seat in (0, 1):
+        with pytest.raises(DecryptionFailed):
+            assert rows[seat].email
+    assert [row.email for row in rows[2:]] == [email(2), email(3), email(4)]
+
+
+def test_assigned_value_is_not_replaced_by_the_decrypted_one() -> None:
+    rows = load()
+    rows[4].email, rows[3].name = "new@example.com", None
+    assert [row.email for row in rows] == [*emails()[:4], "new@example.com"]
+    assert (rows[1].name, rows[3].name) == ("Guest 1", None)
+    for row in rows:
+        row.save()
+    assert [row.email for row in load()] == [*emails()[:4], "new@example.com"]
+    assert load()[3].name is None
+
+
+def test_changed_key_does_not_return_the_value_of_the_former_one() -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    rows[1].id = uuid4()
+    with pytest.raises(DecryptionFailed):
+        assert rows[1].email
+
+
+def test_token_that_is_assigned_is_decrypted_with_its_new_row() -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    rows[1].email = rows[0].__dict__["email"]
+    with pytest.raises(DecryptionFailed):
+        assert rows[1].email
+
+
+@pytest.mark.parametrize("fields", [None, ["email"]])
+def test_refreshed_object_keeps_no_value_that_was_decrypted_together(
+    fields: list[str] | None,
+) -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    other = Guest.objects.get(seat=1)
+    other.email = "new@example.com"
+    other.save()
+    rows[1].refresh_from_db(fields=fields)
+    assert rows[1].email == "new@example.com"
+    assert email(1) not in repr([tuple(each) for each in known_values(rows[1]).values()])
+    assert [row.email for row in rows if row.seat != 1] == [email(0), *emails()[2:]]
+
+
+def test_deferred_field_is_read_from_the_database() -> None:
+    rows = list(Guest.objects.defer("email").order_by("seat"))
+    assert [row.name for row in rows] == [None, "Guest 1", None, "Guest 3", None]
+    run("UPDATE guests_guest SET email = x'01' WHERE seat = 0")
+    with pytest.raises(DecryptionFailed):
+        assert rows[0].email
+    assert [row.email for row in rows[1:]] == emails()[1:]
+    del rows[2].__dict__["email"]  # so that Django loads it again
+    assert rows[2].email == email(2)
+
+
+def test_one_object_keeps_none_of_those_that_were_loaded_with_it() -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    kept, others = rows[0], [weakref.ref(row) for row in rows[1:]]
+    rows.clear()
+    gc.collect()
+    assert kept.name is None
+    assert [other() for other in others] == [None] * (ROWS - 1)
+
+
+def test_list_of_loaded_objects_ends_with_the_last_of_them() -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    found = LoadedRows.find(rows[0])
+    assert found is not None
+    gc.collect()
+    ended = weakref.ref(found)
+    gc.disable()
+    try:
+        del found
+        rows.clear()
+        assert ended() is None
+    finally:
+        gc.enable()
+
+
+def test_pickle_of_loaded_objects_holds_no_value_and_none_of_the_others() -> None:
+    rows = load()
+    assert [row.email for row in rows] == emails()
+    pickled = pickle.dumps(rows[0])
+    assert b"@example" not in pickled
+    assert b"Loaded" not in pickled
+
+
+def test_copy_of_a_loaded_object_keeps_its_assigned_none() -> None:
+    row = load()[1]
+    copied = shallow_copy(row)
+    copied.name = None
+    assert (row.name, copied.name) == ("Guest 1", None)
+
+
+def test_copy_of_a_loaded_object_has_values_of_its_own() -> None:
+    rows = load()
+    copied, changed = map(shallow_copy, rows[:2])
+    assert [row.email for row in rows] == emails()
+    rows[0].email, changed.email = "new@example.com", "other@example.com"
+    assert [rows[0].email, copied.email] == ["new@example.com", email(0)]
+    assert [rows[1].email, changed.email] == [email(1), "other@example.com"]
+
+
+def test_more_rows_than_are_decrypted_together_are_decrypted_in_parts() -> None:
+    Guest.objects.bulk_create(guest(seat) for seat in range(ROWS, LoadedRows.SIZE + 3))
+    rows = load()
+    assert [rows[0].email, rows[1].email] == [email(0), email(1)]
+    assert decrypted(rows, "email") == list(range(LoadedRows.SIZE))
+    assert [row.email for row in rows] == [email(seat) for seat in range(len(rows))]
+
+
+def test_rows_that_stream_are_decrypted_in_their_chunks() -> None:
+    query = Guest.objects.order_by("seat")
+    assert [row.email for row in query.iterator(chunk_size=2)] == emails()
+    rows, read = [], []
+    for row in query.iterator(chunk_size=3):
+        rows.append(row)
+        read.append(row.email)
+        if len(rows) == 2:
+            assert decrypted(rows, "email") == [0, 1]
+    assert read == emails()
+
+
+def test_rows_that_stream_keep_one_chunk_at_most() -> None:
+    Guest.objects.bulk_create(guest(seat) for seat in range(ROWS, 3 * LoadedRows.SIZE))
+    made: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def count(instance: Any, **_: Any) -> None:
+        made.append(weakref.ref(instance))
+        alive.append(sum(each() is not None for each in made))
+
+    signals.post_init.connect(count, Guest)
+    try:
+        for row in Guest.objects.order_by("seat").iterator():
+            assert row.email == email(row.seat)
+    finally:
+        signals.post_init.disconnect(count, Guest)
+    assert len(made) == 3 * LoadedRows.SIZE
+    assert max(alive) <= LoadedRows.SIZE + 2  # with those in a variable
+
+
+def test_other_forms_of_a_query_return_their_objects() -> None:
+    query = Guest.objects.order_by("seat")
+    assert [row.email for row in query[1:3]] == emails()[1:3]
+    assert [row.email for row in query.annotate(twice=models.F("seat") * 2)] == emails()
+    assert {row.email for row in query[:0].union(Guest.objects.filter(seat__gt=0))} == {
+        *emails()[1:]
+    }
+    assert [row.email for row in Guest.objects.in_bulk().values()] == [
+        row.email for row in Guest.objects.all()
+    ]
+    assert [row.email for row in Guest.objects.raw("SELECT * FROM guests_guest ORDER BY seat")] == (
+        emails()
+    )
+    assert list(query.values_list("seat", flat=True)) == list(range(ROWS))
