@@ -102,6 +102,7 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.orm
+	$(BIN)/python -m benchmarks.django_orm
 	$(BIN)/python -m benchmarks.guard
 	$(BIN)/python -m benchmarks.live_queries
 	$(BIN)/python -m benchmarks.plan $(ARGS)
