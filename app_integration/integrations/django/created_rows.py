@@ -8,8 +8,8 @@ from typing import Any
 from app_integration.errors import EncryptionError
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.written_fields import encrypted_fields
-from app_integration.integrations.loaded_rows import as_known_value, columns_of
-from app_integration.integrations.orm_values import known_values
+from app_integration.integrations.loaded_rows import columns_of
+from app_integration.integrations.orm_values import as_known_value, known_values
 
 
 def encrypt_together(model: type, rows: Sequence[Any], names: Container[str] | None = None) -> None:

@@ -13,13 +13,9 @@ from django.db.models.lookups import IsNull
 from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import EncryptionError
+from app_integration.integrations.django import loaded_rows
 from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
 from app_integration.integrations.django.index_field import BlindIndexField
-from app_integration.integrations.django.loaded_rows import (
-    ContextReader,
-    LoadedRows,
-    compile_context_reader,
-)
 from app_integration.integrations.django.lookups import IndexExact, IndexIn, PlaintextCol
 from app_integration.integrations.orm_values import (
     TEXT_PREFIX,
@@ -112,9 +108,9 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         return self.context or (self.model._meta.pk.attname,)
 
     @cached_property
-    def loaded_context(self) -> ContextReader:
+    def loaded_context(self) -> loaded_rows.ContextReader:
         """Return the function that returns the context values in an object's ``__dict__``."""
-        return compile_context_reader(self.model, self.context_names)
+        return loaded_rows.compile_context_reader(self.model, self.context_names)
 
     @property
     def declared_field(self) -> DeclaredField:
@@ -144,7 +140,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             field = self.declared_field
             known = KnownValue(field.decrypt(token, *binding), token, binding)
             known_values(row)[name] = known
-            rows = LoadedRows.find(row)
+            rows = loaded_rows.LoadedRows.find(row)
             if rows is not None and rows.is_read_again(name):
                 rows.decrypt(name, self.loaded_context, field)
         return known.value
