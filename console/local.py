@@ -121,7 +121,7 @@ class LocalDeployment(Deployment):
         files += [self.layout.service_secret_id(role) for role in deployed.roles]
         if deployed.agent is not None and self.servers.agent_host is not None:
             files.append(deployed.agent.live)
-        return all(file.exists() for file in files) and deployed.access.has_managers()
+        return all(file.exists() for file in files) and not deployed.access.lacks_manager()
 
     def reset(self) -> None:
         """Stop all processes, and erase the deployment."""

@@ -282,15 +282,13 @@ def test_manager_cannot_terminate_sessions_of_other_users(
         assert session.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_managers_exist_on_a_running_server_once_they_were_created(
-    postgres: Postgres, layout: Layout
-) -> None:
+def test_only_a_running_server_lacks_a_manager(postgres: Postgres, layout: Layout) -> None:
     created = accounts(layout, postgres.port)
     later = replace(created, roles=ServiceRoles(Scope("later", Environment.DEV), "later"))
-    assert (created.has_manager(), later.has_manager()) == (True, False)
+    assert (created.lacks_manager(), later.lacks_manager()) == (False, True)
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-    assert not accounts(layout, port).has_manager()
+    assert not accounts(layout, port).lacks_manager()
 
 
 def test_manager_is_not_a_superuser(manager: psycopg.Connection) -> None:

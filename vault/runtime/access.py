@@ -10,6 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime.layout import Layout
+from vault.runtime.listeners import find_listeners
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.servers.accounts import DatabaseAccounts, Superuser, mail_password
 from vault.runtime.servers.postgres_roles import ServiceRoles
@@ -71,20 +72,21 @@ class Access:
         """Return the account that leases its Redis users, or None if it leases none."""
         return RedisManager(self.layout, self.scope) if self.leases_redis_users else None
 
-    def has_managers(self) -> bool:
-        """Return whether the servers run, and have the users that lease others.
+    def lacks_manager(self) -> bool:
+        """Return whether a server runs, but has no user that leases others.
 
         Raises:
             UnexpectedListener: If another process listens on a port. Nothing was sent.
             psycopg.Error: If the database rejects the login.
 
         """
-        if self.database is not None and not self.database.has_manager():
-            return False
-        if (manager := self.redis_manager) is None:
+        if self.database is not None and self.database.lacks_manager():
             return True
+        manager = self.redis_manager
+        if manager is None or not find_listeners(self.ports.redis):
+            return False
         self.check_listener("redis")
-        return self.redis.has_manager(manager)
+        return not self.redis.has_manager(manager)
 
     def ensure_redis_manager(self) -> None:
         """Create the account that leases its Redis users, on the running server.

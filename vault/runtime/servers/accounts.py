@@ -139,8 +139,8 @@ class DatabaseAccounts:
         ensure_private_folder(file.parent)
         return read_or_create_password(file)
 
-    def has_manager(self) -> bool:
-        """Return whether the server runs, and has the user that leases others.
+    def lacks_manager(self) -> bool:
+        """Return whether the server runs, but has no user that leases others.
 
         Raises:
             UnexpectedListener: If another process listens on the port. Nothing was sent.
@@ -150,7 +150,7 @@ class DatabaseAccounts:
         if not self.superuser.is_server_reachable():
             return False
         with self.superuser.connect() as superuser:
-            return postgres_roles.has_manager(superuser, self.roles)
+            return not postgres_roles.has_manager(superuser, self.roles)
 
     def ensure_roles(self) -> None:
         """Create the service's database and roles, if they are missing.

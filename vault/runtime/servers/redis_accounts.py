@@ -90,7 +90,7 @@ class RedisAccount:
         return self._accepts("PING", _GREETING)
 
     def has_manager(self, manager: RedisManager) -> bool:
-        """Return whether the server runs, and *manager* can log in."""
+        """Return whether *manager* can log in."""
         login = f"{manager.username} {manager.password().reveal()}"
         return self._accepts("PING", _GREETING, login)
 
