@@ -16,15 +16,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import uuid4
 
-from app_integration import default_client
-from app_integration.testing.application import in_memory
-from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows
-from benchmarks.orm import Cipher
+from benchmarks import memory_keys
+from benchmarks.orm import Cipher, person
 from benchmarks.people_table import database
 from benchmarks.ratio import Case, Clock, run_on_rows
 from tests.support.databases import django_project
@@ -88,14 +84,14 @@ class Table:
     def insert(self, times: int) -> None:
         """Create the objects, and insert them by ``bulk_create``."""
         for _ in range(times):
-            rows = (self._owner(**_person(number)) for number in range(self._rows))
+            rows = (self._owner(**person(number)) for number in range(self._rows))
             self._owner.objects.bulk_create(rows)
 
     def save(self, times: int) -> None:
         """Create the objects, and save one after another in one transaction."""
         with transaction.atomic():
             for number in range(times):
-                self._owner(**_person(number)).save()
+                self._owner(**person(number)).save()
 
     def load(self, times: int) -> None:
         """Load all objects, and read every attribute."""
@@ -116,14 +112,6 @@ class Table:
             _ = row.email
 
 
-def _person(number: int) -> dict[str, Any]:
-    return {
-        "name": f"First Lastname {number}",
-        "email": f"User.{number}@Example.com",
-        "phone": f"+49 30 {1_000_000 + number}",
-    }
-
-
 @contextmanager
 def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
     """Yield the cases of encrypted fields.
@@ -132,11 +120,7 @@ def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
         rows: The number of objects.
 
     """
-    with TemporaryDirectory() as folder, in_memory("shop", Path(folder)) as application:
-        # A client with the real clock, because that of the server in memory is slower.
-        client = default_client.configure(application.client.settings, session=application.operator)
-        client.use_data_keys(MemoryRows())
-        client.use_index_keys(MemoryIndexKeys())
+    with memory_keys.configured():
         create_index_keys(Person)
         yield _cases_of_databases(rows)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from app_integration import default_client
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.testing.application import in_memory
 
 
 class MemoryService:
@@ -93,3 +98,14 @@ class MemoryIndexKeys:
         """Replace the stored keys by *after*."""
         self._rows[:] = after
         return True
+
+
+@contextmanager
+def configured() -> Iterator[None]:
+    """Configure the default client of a service, with keys in memory."""
+    with TemporaryDirectory() as folder, in_memory("shop", Path(folder)) as application:
+        # A client with the real clock, because that of the server in memory is slower.
+        client = default_client.configure(application.client.settings, session=application.operator)
+        client.use_data_keys(MemoryRows())
+        client.use_index_keys(MemoryIndexKeys())
+        yield

@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -27,7 +25,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, create_engine, delete, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from app_integration import default_client
 from app_integration.integrations.sqlalchemy import (
     Encrypted,
     EncryptedRow,
@@ -35,9 +32,7 @@ from app_integration.integrations.sqlalchemy import (
     create_index_keys,
     find,
 )
-from app_integration.testing.application import in_memory
-from benchmarks import people_table
-from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows
+from benchmarks import memory_keys, people_table
 from benchmarks.ratio import Case, Clock, Run, run_on_rows
 from tests.support.databases.own_database import OwnDatabase
 
@@ -121,7 +116,7 @@ class Table:
         """Create the objects, and insert them in one transaction."""
         for _ in range(times):
             with Session(self._engine) as session:
-                session.add_all([self._owner(**_person(number)) for number in range(self._rows)])
+                session.add_all([self._owner(**person(number)) for number in range(self._rows)])
                 session.commit()
 
     def load(self, times: int) -> None:
@@ -145,7 +140,8 @@ class Table:
                 _ = row.email
 
 
-def _person(number: int) -> dict[str, Any]:
+def person(number: int) -> dict[str, Any]:
+    """Return the values of a person but for its key."""
     return {
         "name": f"First Lastname {number}",
         "email": f"User.{number}@Example.com",
@@ -202,15 +198,7 @@ def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
         rows: The number of objects.
 
     """
-    with (
-        TemporaryDirectory() as folder,
-        in_memory("shop", Path(folder)) as application,
-        people_table.database() as database,
-    ):
-        # A client with the real clock, because that of the server in memory is slower.
-        client = default_client.configure(application.client.settings, session=application.operator)
-        client.use_data_keys(MemoryRows())
-        client.use_index_keys(MemoryIndexKeys())
+    with memory_keys.configured(), people_table.database() as database:
         create_index_keys(Person)
         sqlite, postgres = create_engine("sqlite://"), _connect(database)
         with postgres.connect() as connection:

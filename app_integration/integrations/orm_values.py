@@ -101,30 +101,19 @@ def token_to_bytes(token: object) -> bytes:
 
     """
     try:
-        if type(token) is bytes:
-            keyring_token.parse_type(token)
-            return token
         if isinstance(token, str):
             envelope.parse(token)
             return token.encode("ascii")
-        if isinstance(token, bytes | bytearray | memoryview):
-            keyring_token.parse_type(bytes(token))
-            return bytes(token)
+        if isinstance(token, (bytes, bytearray, memoryview)):
+            stored = bytes(token)
+            keyring_token.parse_type(stored)
+            return stored
     except DecryptionFailed:
         pass
     raise EncryptionError(
         "a value written to an encrypted column is not an encrypted token; assign it to the "
         "encrypted attribute of a mapped object, and save that"
     )
-
-
-def is_keyring_token(token: bytes) -> bool:
-    """Return whether *token* has the layout of a keyring token."""
-    try:
-        keyring_token.parse_type(token)
-    except DecryptionFailed:
-        return False
-    return True
 
 
 def tokens_from_bytes(column: Sequence[bytes | None]) -> list[Token | None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.index_field import BlindIndexField
 
 #: Those of each model, because each object that is loaded or written looks for them.
-_ENCRYPTED: Final[dict[type, Sequence[EncryptedField]]] = {}
+_ENCRYPTED: Final[WeakKeyDictionary[type, Sequence[EncryptedField]]] = WeakKeyDictionary()
 
 
 def encrypted_fields(model: Any) -> Sequence[EncryptedField]:

@@ -9,12 +9,7 @@ from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 from app_integration.encryption.parsed_token import Token
-from app_integration.integrations.orm_values import (
-    TEXT_PREFIX,
-    is_keyring_token,
-    token_from_bytes,
-    token_to_bytes,
-)
+from app_integration.integrations.orm_values import TEXT_PREFIX, token_from_bytes, token_to_bytes
 
 
 class TokenType(TypeDecorator[Any]):
@@ -48,25 +43,6 @@ class TokenType(TypeDecorator[Any]):
 
         """
         return None if value is None else token_from_bytes(bytes(value))
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        """Return the function that turns a token into a value for the driver.
-
-        A keyring token in bytes is checked, and needs no conversion but the driver's.
-
-        Args:
-            dialect: The dialect of the database.
-
-        """
-        convert: Any = super().bind_processor(dialect)
-        to_driver: Any = self.impl_instance.bind_processor(dialect) or bytes
-
-        def process(value: Any) -> Any:
-            if type(value) is bytes and is_keyring_token(value):
-                return to_driver(value)
-            return convert(value)
-
-        return process
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return the function that turns a column value into a token.

@@ -8,7 +8,7 @@ from typing import Any
 
 import django
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 
 def set_up() -> None:
@@ -20,6 +20,23 @@ def set_up() -> None:
         INSTALLED_APPS=[],
     )
     django.setup()
+
+
+@contextmanager
+def tables(*owners: Any) -> Iterator[None]:
+    """Create the tables of models, and delete them when the block ends.
+
+    Args:
+        owners: The models, each after those that it refers to.
+
+    """
+    with connection.schema_editor() as editor:
+        for each in owners:
+            editor.create_model(each)
+    yield
+    with connection.schema_editor() as editor:
+        for each in reversed(owners):
+            editor.delete_model(each)
 
 
 @contextmanager

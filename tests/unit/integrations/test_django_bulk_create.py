@@ -19,7 +19,7 @@ from tests.support.databases.memory_keys import memory_key_tables
 
 django_project.set_up()
 
-from django.db import IntegrityError, connection, models  # noqa: E402 (Django must be set up first)
+from django.db import IntegrityError, models  # noqa: E402 (Django must be set up first)
 
 from app_integration.integrations.django import (  # noqa: E402 (as above)
     BlindIndexField,
@@ -67,15 +67,9 @@ class Stamp(EncryptedModel):
 
 @pytest.fixture(autouse=True)
 def tables(vault: MemoryApplication) -> Iterator[Engine]:
-    with memory_key_tables(vault) as engine:
-        with connection.schema_editor() as editor:
-            editor.create_model(Letter)
-            editor.create_model(Stamp)
+    with memory_key_tables(vault) as engine, django_project.tables(Letter, Stamp):
         create_index_keys(Letter)
         yield engine
-        with connection.schema_editor() as editor:
-            editor.delete_model(Letter)
-            editor.delete_model(Stamp)
 
 
 @pytest.fixture

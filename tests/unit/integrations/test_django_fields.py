@@ -63,14 +63,10 @@ class Letter(EncryptedModel):
 @pytest.fixture
 def table(vault: MemoryApplication) -> Iterator[None]:
     """Create the model's table and the tables of keys."""
-    with memory_key_tables(vault):
-        with connection.schema_editor() as editor:
-            editor.create_model(Person)
+    with memory_key_tables(vault), django_project.tables(Person):
         assert create_index_keys(Person)
         assert create_index_keys(Person) == []
         yield
-        with connection.schema_editor() as editor:
-            editor.delete_model(Person)
 
 
 pytestmark = pytest.mark.usefixtures("table")

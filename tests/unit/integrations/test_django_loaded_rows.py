@@ -18,6 +18,7 @@ from app_integration.errors import DecryptionFailed, KeyUnavailable
 from app_integration.integrations.orm_values import known_values
 from app_integration.testing import Fault, MemoryApplication
 from tests.support.databases import django_project
+from tests.support.databases.loaded_rows import assert_ends_with
 from tests.support.databases.memory_keys import memory_key_tables
 
 django_project.set_up()
@@ -57,15 +58,9 @@ class Booking(EncryptedModel):
 
 @pytest.fixture(autouse=True)
 def tables(vault: MemoryApplication) -> Iterator[Engine]:
-    with memory_key_tables(vault) as engine:
-        with connection.schema_editor() as editor:
-            editor.create_model(Guest)
-            editor.create_model(Booking)
+    with memory_key_tables(vault) as engine, django_project.tables(Guest, Booking):
         Guest.objects.bulk_create(map(guest, range(ROWS)))
         yield engine
-        with connection.schema_editor() as editor:
-            editor.delete_model(Guest)
-            editor.delete_model(Booking)
 
 
 def guest(seat: int) -> Guest:
@@ -240,17 +235,7 @@ def test_one_object_keeps_none_of_those_that_were_loaded_with_it() -> None:
 def test_list_of_loaded_objects_ends_with_the_last_of_them() -> None:
     rows = load()
     assert [row.email for row in rows] == emails()
-    found = LoadedRows.find(rows[0])
-    assert found is not None
-    gc.collect()
-    ended = weakref.ref(found)
-    gc.disable()
-    try:
-        del found
-        rows.clear()
-        assert ended() is None
-    finally:
-        gc.enable()
+    assert_ends_with(LoadedRows, rows)
 
 
 def test_pickle_of_loaded_objects_holds_no_value_and_none_of_the_others() -> None:

@@ -82,14 +82,10 @@ MODELS: Final = {phase: player_model(phase) for phase in Phase}
 
 @pytest.fixture(autouse=True)
 def _tables(vault: MemoryApplication) -> Iterator[None]:
-    with memory_key_tables(vault):
-        model = MODELS[Phase.SWITCHED]
-        with connection.schema_editor() as editor:
-            editor.create_model(model)
+    model = MODELS[Phase.SWITCHED]
+    with memory_key_tables(vault), django_project.tables(model):
         create_index_keys(model)
         yield
-        with connection.schema_editor() as editor:
-            editor.delete_model(model)
 
 
 class Site:

@@ -109,15 +109,9 @@ class PlainVisit(models.Model):  # type: ignore[misc] # noqa: DJ008 (Django has 
 @pytest.fixture(autouse=True)
 def _tables(vault: MemoryApplication) -> Iterator[None]:
     """Create the tables of the models and of keys."""
-    with memory_key_tables(vault):
-        with connection.schema_editor() as editor:
-            editor.create_model(DUAL)
-            editor.create_model(Visit)
+    with memory_key_tables(vault), django_project.tables(DUAL, Visit):
         create_index_keys(DUAL)
         yield
-        with connection.schema_editor() as editor:
-            editor.delete_model(Visit)
-            editor.delete_model(DUAL)
 
 
 @pytest.fixture(params=[*Phase])

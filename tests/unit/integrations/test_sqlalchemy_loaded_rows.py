@@ -18,6 +18,7 @@ from app_integration.integrations.orm_values import known_values
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow
 from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
 from app_integration.testing import MemoryApplication
+from tests.support.databases.loaded_rows import assert_ends_with
 from tests.support.databases.memory_keys import memory_key_tables
 
 ROWS = 5
@@ -179,17 +180,7 @@ def test_one_object_keeps_none_of_those_that_were_loaded_with_it(session: Sessio
 def test_list_of_loaded_objects_ends_with_the_last_of_them(session: Session) -> None:
     rows = load(session)
     assert [row.email for row in rows] == [email(seat) for seat in range(ROWS)]
-    found = LoadedRows.find(rows[0])
-    assert found is not None
-    gc.collect()  # the query's own garbage
-    ended = weakref.ref(found)
-    gc.disable()
-    try:
-        del found
-        rows.clear()
-        assert ended() is None
-    finally:
-        gc.enable()
+    assert_ends_with(LoadedRows, rows)
 
 
 def test_classes_of_one_query_are_decrypted_apart(session: Session) -> None:
