@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
-from hvac.adapters import RawAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration._internal.server_urls import LOOPBACK
+from app_integration._internal.tracing import correlation_headers
 from app_integration.errors import StrongroomError, Unreachable
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.transport.connection_errors import connection_error
 from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
-from app_integration.transport.pooled_session import PooledSession
 from app_integration.transport.raw_call import RawCall
-from app_integration.transport.responses import Response, check_status, decode
+from app_integration.transport.responses import Response, check_status, decode, read_whole
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
 _MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One request; its ``repr`` shows neither token nor body."""
-
-    method: str
-    path: str
-    token: str | None = field(repr=False)
-    body: Mapping[str, Any] | None = field(repr=False)
-    wrap_ttl: int | None  # seconds
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 class RequestSender(Protocol):
@@ -111,7 +96,7 @@ class Transport:
             self._context = self._get_tls_context()
         # urllib3's pools are used directly, so that neither a proxy variable nor ~/.netrc decides
         # where a token is sent.
-        self._pools: dict[str, PooledSession] = {}
+        self._pools: dict[str, HTTPConnectionPool] = {}
         self._open_pools: list[HTTPConnectionPool] = []
 
     def send(
@@ -139,13 +124,7 @@ class Transport:
             AccessDenied: If the server returns 403.
 
         """
-        end = self._clock() + timeout
-        request = _Request(method, path, token, body, wrap_ttl)
-        response = self._follow(request, partial(self._request, request, end))
-        # Raised here and not where it occurred, so that neither the exceptions of the library nor
-        # their frames are part of the traceback.
-        if isinstance(response, StrongroomError):
-            raise response
+        response = self._follow(_own_call(method, path, body, wrap_ttl), timeout, token)
         return decode(method, path, response, self._mounts)
 
     def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
@@ -156,83 +135,74 @@ class Transport:
             AccessDenied: If the server returns 403.
 
         """
-        end = self._clock() + timeout
         call.response = None
-        response = self._follow(call, partial(self._exchange, call, token, end))
-        if isinstance(response, StrongroomError):
-            raise response
-        call.response = response
+        call.response = response = self._follow(call, timeout, token)
         if not call.reports_status:
             check_status(call.method, call.path, response, self._mounts)
         return response
 
-    def _follow(
-        self,
-        request: _Request | RawCall,
-        send: Callable[[str], Response | StrongroomError],
-    ) -> Response | StrongroomError:
-        """Return the result of *send* for this address, or the one that it redirects to.
+    def _follow(self, call: RawCall, timeout: float, token: str | None) -> Response:
+        """Send *call* to this address, or the one that it redirects to, and return the response.
 
         A standby redirects to the leader. One hop is followed, with the same request.
+
+        Raises:
+            ServerError: If there is no complete response.
+
         """
-        response = send(self.address)
-        if not _is_redirect(response):
-            return response
-        response = send(self._leader_address(request, response.location))
+        end = self._clock() + timeout
+        response = self._request(call, token, end, self.address)
         if _is_redirect(response):
-            return Unreachable(
-                f"{request}: the leader redirects, too; check that the cluster has a leader",
+            leader = self._leader_address(call, response.location)
+            response = self._request(call, token, end, leader)
+        # Raised here and not where it occurred, so that neither the exceptions of the library nor
+        # their frames are part of the traceback.
+        if isinstance(response, StrongroomError):
+            raise response
+        if _is_redirect(response):
+            raise Unreachable(
+                f"{call}: the leader redirects, too; check that the cluster has a leader",
                 not_sent=True,
             )
         return response
 
-    def _exchange(
+    def _request(
         self, call: RawCall, token: str | None, end: float, address: str
     ) -> Response | StrongroomError:
-        headers = dict(call.headers)
+        """Return the response of *address*, or the error if it is not complete by *end*."""
+        try:
+            response = self._pool(address).urlopen(
+                call.method,
+                f"/v1/{call.target}",
+                body=call.body,
+                headers=self._headers(call, token),
+                timeout=self._time_left(end),
+                redirect=False,
+                preload_content=False,
+            )
+            with closing(response):
+                return read_whole(response, has_body=call.method != "HEAD")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return connection_error(call, address, error)
+
+    def _headers(self, call: RawCall, token: str | None) -> dict[str, str]:
+        headers = {**call.headers, **correlation_headers()}
         if token is not None:
             headers["X-Vault-Token"] = token
         if self._namespace:
             headers.setdefault("X-Vault-Namespace", self._namespace)
-        try:
-            return self._pool(address).exchange(
-                call.method, f"/v1/{call.target}", headers, call.body, self._time_left(end)
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return connection_error(call, address, error)
+        return headers
 
     def _time_left(self, end: float) -> urllib3.Timeout:
         left = max(end - self._clock(), _MIN_TIMEOUT)
         return urllib3.Timeout(left, connect=min(self._connect_timeout, left))
 
-    def _request(self, request: _Request, end: float, address: str) -> Response | StrongroomError:
-        """Send one request and return its response, or the error if it is not complete by *end*."""
-        adapter = RawAdapter(
-            base_uri="",
-            token=request.token,
-            session=self._pool(address),
-            allow_redirects=False,
-            namespace=self._namespace,
-        )
-        try:
-            response: Response = adapter.request(
-                request.method,
-                f"/v1/{request.path}",
-                raise_exception=False,
-                content=request.body,
-                timeout=self._time_left(end),
-                wrap_ttl=request.wrap_ttl,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return connection_error(request, address, error)
-        return response
-
-    def _pool(self, address: str) -> PooledSession:
+    def _pool(self, address: str) -> HTTPConnectionPool:
         found = self._pools.get(address)
         if found is None:
             connections = create_pool(address, self._get_tls_context, self._on_certificate)
             self._open_pools.append(connections)
-            found = self._pools.setdefault(address, PooledSession(connections))
+            found = self._pools.setdefault(address, connections)
         return found
 
     def _get_tls_context(self) -> ssl.SSLContext:
@@ -240,7 +210,7 @@ class Transport:
             self._context = create_ssl_context(self._cacert, self._certificate)
         return self._context
 
-    def _leader_address(self, request: _Request | RawCall, location: str) -> str:
+    def _leader_address(self, call: RawCall, location: str) -> str:
         """Return the address in *location*.
 
         Raises:
@@ -249,16 +219,31 @@ class Transport:
 
         """
         here, there = urlsplit(self.address), urlsplit(location)
-        path = f"/v1/{request.path.partition('?')[0]}"
+        path = f"/v1/{call.path}"
         weaker = there.scheme != "https" and (here.scheme == "https" or _leaves_host(here, there))
         if weaker or there.scheme not in _SCHEMES or there.path != path:
-            raise Unreachable(f"{request}: {self.address} redirects elsewhere; check VAULT_ADDR")
+            raise Unreachable(f"{call}: {self.address} redirects elsewhere; check VAULT_ADDR")
         return f"{there.scheme}://{there.netloc}"
 
     def close(self) -> None:
         """Close the pooled connections."""
         for connections in self._open_pools:
             connections.close()
+
+
+def _own_call(
+    method: str, path: str, body: Mapping[str, Any] | None, wrap_ttl: int | None
+) -> RawCall:
+    """Return a request of the SDK. See :meth:`Transport.send`.
+
+    The encoded body is in no local variable of a function that raises: a traceback may show those.
+    """
+    headers = {"X-Vault-Request": "true"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    if wrap_ttl is not None:
+        headers["X-Vault-Wrap-TTL"] = str(wrap_ttl)
+    return RawCall(method, path, headers, None if body is None else json.dumps(body).encode())
 
 
 def _is_redirect(response: Response | StrongroomError) -> TypeGuard[Response]:

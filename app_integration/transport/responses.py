@@ -72,7 +72,7 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Return whether the request succeeded. hvac's adapter reads this attribute."""
+        """Return whether the request succeeded."""
         return self.status < HTTPStatus.BAD_REQUEST
 
 

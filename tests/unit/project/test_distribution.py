@@ -108,6 +108,12 @@ def test_import_of_the_public_api_loads_no_heavy_module() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def test_secrets_load_neither_hvac_nor_requests() -> None:
+    code = "import sys, app_integration.sources.vault; print({'hvac', 'requests'} & {*sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
 def test_public_api_exists_and_has_docstrings() -> None:
     public = {name for name in vars(app_integration) if not name.startswith("_")}
     modules = {"errors", "redaction"}

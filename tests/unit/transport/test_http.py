@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 import traceback
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,22 @@ def failure(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+def test_own_request_has_the_headers_of_vault() -> None:
+    """An agent's listener may reject requests without ``X-Vault-Request``."""
+    with serve(Server()) as server:
+        sender = Transport(server.address, cacert=None, namespace="team", connect_timeout=PATIENCE)
+        with closing(sender):
+            sender.send("GET", PATH, timeout=PATIENCE)
+            sender.send("POST", PATH, timeout=PATIENCE, token=TOKEN, body={"a": "é"}, wrap_ttl=60)
+    read, write = (dict(each) for each in server.headers)
+    both = {"X-Vault-Request": "true", "X-Vault-Namespace": "team"}
+    more = {"X-Vault-Token": TOKEN, "X-Vault-Wrap-TTL": "60", "Content-Type": "application/json"}
+    assert read.items() >= both.items()
+    assert not read.keys() & more.keys()
+    assert write.items() >= {**both, **more}.items()
+    assert server.bodies == [b"", b'{"a": "\\u00e9"}']
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
