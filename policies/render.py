@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
+from vault.reconcile.hcl.policy_parts import LARGEST, part_names, split_policy, stored_size
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind
 from vault.reconcile.resources.policies import Policy
@@ -26,8 +28,8 @@ from vault.runtime.servers.hcl import quote
 def render_policies(declaration: Declaration, environment: Environment) -> dict[str, str]:
     """Return all policies of *environment*: the name of each → its HCL text.
 
-    A scoped apply role may not write its own policy, so that this is not one of them. See
-    :func:`scoped_apply_policy`.
+    The policy of a job for very many services is in parts. A scoped apply role may not write its
+    own policy, so that this is not one of them. See :func:`scoped_apply_policy`.
     """
     declared = declaration.environment(environment)
     policies: dict[str, str] = {}
@@ -42,8 +44,11 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
     developer = declared.server_name(DEVELOPER)
     is_in_group = any(developer in group.policies for group in declared.groups.values())
     jobs = [job for job in JOBS if job != APPLY_JOB or not declared.is_scoped]
-    for name in (*jobs, *([DEVELOPER] if declared.people or is_in_group else [])):
-        policies[declared.server_name(name)] = render(name, declaration.policy_templates, shared)
+    for job in jobs:
+        text = render(job, declaration.policy_templates, shared)
+        policies |= split_policy(declared.server_name(job), text)
+    if declared.people or is_in_group:
+        policies[developer] = render(DEVELOPER, declaration.policy_templates, shared)
     return policies
 
 
@@ -51,7 +56,8 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
     """Return the HCL policy of a scoped apply role, for the platform team to review and write.
 
     Raises:
-        ConfigurationError: If the environment does not declare such a role.
+        ConfigurationError: If the environment does not declare such a role, or has more services
+            than such a policy has room for.
 
     """
     declared = declaration.environment(environment)
@@ -72,7 +78,7 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         "environment": environment,
         "mounts": declared.mounts,
         "policies": texts,
-        "roles": sorted(policies),
+        "roles": _exact_policies(declaration, environment, policies),
         "role_fields": sorted(AppRole("", ()).desired()),
         "services": sorted(scope.service for scope in declaration.scopes(environment)),
         "scopes": scopes,
@@ -86,7 +92,27 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
         "password_policies": passwords,
     }
-    return render("apply-scoped", declaration.policy_templates, variables)
+    text = render("apply-scoped", declaration.policy_templates, variables)
+    if stored_size(text) > LARGEST:
+        raise ConfigurationError(
+            f"{environment}: the policy of the scoped apply role contains those of {len(scopes)} "
+            f"services, and has {stored_size(text) // 1000} kB of at most {LARGEST // 1000} that a "
+            "server stores; declare fewer services in an environment, or 'apply_role: root'"
+        )
+    return text
+
+
+def _exact_policies(
+    declaration: Declaration, environment: Environment, policies: Collection[str]
+) -> dict[str, str]:
+    """Return each role and the only policies that it may have, as HCL."""
+    jobs = map(declaration.environment(environment).server_name, JOBS)
+    of_jobs = {job: part_names(job, policies) for job in jobs}
+    further = {part for parts in of_jobs.values() for part in parts[1:]}
+    return {
+        role: json.dumps(sorted(of_jobs.get(role, (role,))))
+        for role in sorted({*policies} - further)
+    }
 
 
 def starter_policy(

@@ -20,6 +20,7 @@ from vault.declare.schema.model import (
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.declare.server_names import APPLY_JOB, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired import databases, identities, people, redis_users, static_users
+from vault.reconcile.hcl.policy_parts import part_names
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
@@ -69,13 +70,13 @@ def desired_resources(
     fingerprint_key = declared.server_name(FINGERPRINT_KEY)
     resources.append(TransitKey(fingerprint_key, mount=mounts.transit))
     resources += [
-        AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL, mount=mounts.approle)
+        AppRole(job, part_names(job, policies), token_ttl=JOB_TOKEN_TTL, mount=mounts.approle)
         for job in map(declared.server_name, JOBS)
         if job in policies  # without the apply role, if the platform team makes it
     ]
     rules = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
     resources += identities.auth_methods(declaration, environment, inputs, rules)
-    resources += identities.job_roles(declared, JOB_TOKEN_TTL)
+    resources += identities.job_roles(declared, policies, JOB_TOKEN_TTL)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
         if approles := declaration.approles(scope):

@@ -5,7 +5,7 @@ Each method is mounted at the name of its type. A service's role has the service
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 from app_integration.names import Environment, Scope
@@ -13,6 +13,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
 from vault.declare.schema.model import DEFAULT_ROLE, EnvironmentDeclaration
 from vault.declare.server_names import JOBS
+from vault.reconcile.hcl.policy_parts import part_names
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.certificates import CertRole
@@ -73,11 +74,14 @@ def auth_methods(
         yield Group(name, group.policies, "oidc", group.claim, declared.deployment)
 
 
-def job_roles(declared: EnvironmentDeclaration, ttl: int) -> Iterator[Resource]:
+def job_roles(
+    declared: EnvironmentDeclaration, policies: Container[str], ttl: int
+) -> Iterator[Resource]:
     """Yield the roles that the deployment's jobs log in with, other than their AppRoles.
 
     Args:
         declared: The environment.
+        policies: The names of the environment's policies.
         ttl: TTL and maximum TTL of their tokens, in seconds.
 
     """
@@ -85,7 +89,7 @@ def job_roles(declared: EnvironmentDeclaration, ttl: int) -> Iterator[Resource]:
         login = getattr(declared.jobs, job.rpartition("-")[2])
         if login is not None:
             name, jwt = declared.server_name(job), login.jwt
-            tokens = TokenRules((name,), ttl=ttl, max_ttl=ttl)
+            tokens = TokenRules(part_names(name, policies), ttl=ttl, max_ttl=ttl)
             yield JwtRole(name, "jwt", jwt.audience, jwt.subject or "", jwt.claims, tokens)
 
 

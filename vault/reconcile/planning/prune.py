@@ -13,6 +13,7 @@ from app_integration.names import check_secret_name
 from app_integration.session.session import Session
 from vault.declare.errors import join_names
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, DEVELOPER, own_names, server_name
+from vault.reconcile.hcl.policy_parts import is_further_part
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action, Change, Plan
@@ -130,10 +131,14 @@ def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owne
             *_from_secret_metadata(reader, owner),
         )
         if (orphan.kind, orphan.name) not in declared | BUILT_IN
-        and not orphan.name.startswith(_RESERVED_PREFIX)
+        and (is_further_part(orphan.name, kept_names) or not _is_reserved(orphan.name))
         and orphan.name not in kept_names
         and _belongs_to(reader, orphan, owner)
     ]
+
+
+def _is_reserved(name: str) -> bool:
+    return name.startswith(_RESERVED_PREFIX)
 
 
 def find_deleted(

@@ -125,7 +125,7 @@ def test_role_of_a_job_has_its_policy_for_fifteen_minutes(declared: Declaration)
     claims = {"repository": "shop/secrets", "event_name": ("push", "pull_request")}
     jobs = Jobs.model_validate({"plan": {"jwt": {"audience": "vault", "claims": claims}}})
     prod = declared.environment("prod").model_copy(update={"jobs": jobs, "deployment": "shop"})
-    (role,) = (each.desired() for each in identities.job_roles(prod, 900))
+    (role,) = (each.desired() for each in identities.job_roles(prod, (), 900))
     assert role["bound_claims"] == {
         "repository": "shop/secrets",
         "event_name": ["pull_request", "push"],

@@ -72,6 +72,13 @@ class TestFindOrphans:
         managed(server, "audit-device", "file")
         assert find_orphans(server, [], OWNER) == []
 
+    def test_find_orphans_returns_parts_of_a_policy_that_needs_them_no_more(
+        self, server: Session
+    ) -> None:
+        old = managed(server, "policy", "strongroom-rotator-2")
+        managed(server, "policy", "strongroom-rotator")
+        assert find_orphans(server, [], OWNER) == [old]
+
     @pytest.mark.parametrize("name", ["root", "default", "control-group", "strongroom-apply"])
     def test_find_orphans_ignores_built_in_policies_and_own_jobs(
         self, server: Session, name: str
