@@ -14,10 +14,11 @@ from weakref import ref
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import StrongroomError
-from app_integration.integrations.orm_values import KnownValues, as_known_value
 
-#: The plain values of an object, its token and the context values that the token is bound to.
-Found: TypeAlias = tuple[KnownValues, Token, tuple[Any, ...]]
+#: What caches an object's value, its token and the context values that the token is bound to.
+Found: TypeAlias = tuple[Any, Token, tuple[Any, ...]]
+#: What caches an object's value, the value, its token and these context values.
+Decrypted: TypeAlias = tuple[Any, Any, Token, tuple[Any, ...]]
 
 
 class LoadedRowsBase(list[ref[Any]]):
@@ -55,29 +56,28 @@ class LoadedRowsBase(list[ref[Any]]):
         return True
 
     @staticmethod
-    def decrypt_found(name: str, field: DeclaredField, found: Sequence[Found]) -> None:
-        """Decrypt the values of an attribute, and cache them.
+    def decrypt_found(field: DeclaredField, found: Sequence[Found]) -> Iterable[Decrypted]:
+        """Return the values of *found*, without those that cannot be decrypted.
 
         It raises nothing, because the caller reads another object's value.
 
         Args:
-            name: The name of the attribute.
             field: The declared field.
-            found: The objects' plain values, to which those of *name* are added, with the tokens.
+            found: The tokens of one attribute.
 
         """
         if not found:
-            return
-        cached, tokens, bindings = zip(*found, strict=True)
+            return ()
+        caches, tokens, bindings = zip(*found, strict=True)
         try:
             batch = field.decrypt_many(tokens, *columns_of(bindings))
         except StrongroomError:
-            return
+            return ()
+        decrypted = zip(caches, batch.results, tokens, bindings, strict=True)
+        if not batch.failed:
+            return decrypted
         failed = set(batch.failed)
-        known = map(as_known_value, zip(batch.results, tokens, bindings, strict=True))
-        for row, (values, value) in enumerate(zip(cached, known, strict=True)):
-            if row not in failed:
-                values[name] = value
+        return [each for row, each in enumerate(decrypted) if row not in failed]
 
 
 def columns_of(rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:

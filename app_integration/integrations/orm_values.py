@@ -39,12 +39,10 @@ class KnownValues(dict[str, KnownValue]):
 
     Attributes:
         owner: The ``id`` of the object, which distinguishes a shallow copy from it.
-        loaded_with: The objects that one query loaded with it, where these refer to each other.
 
     """
 
     owner: int | None = None
-    loaded_with: Any = None
 
     def __reduce__(self) -> tuple[type[KnownValues], tuple[()]]:
         return KnownValues, ()

@@ -8,7 +8,6 @@ from django.db.models.query_utils import DeferredAttribute
 
 from app_integration.encryption.parsed_token import Token
 from app_integration.errors import EncryptionError
-from app_integration.integrations.orm_values import CACHE_KEY, KnownValue, known_values
 
 
 class Stored:
@@ -19,47 +18,88 @@ class Stored:
         binding: The context values that it is bound to, None for the row's current ones.
         needs_renewal: Whether the next save must write another token, because it changes what is
             stored beside this one.
+        known: The plain value, and the field and the context values that it was decrypted with;
+            None if it was not decrypted yet. It is in no pickle or deep copy.
 
     """
 
-    __slots__ = ("binding", "needs_renewal", "token")
+    __slots__ = ("binding", "known", "needs_renewal", "token")
 
-    def __init__(self, token: Token | None, binding: tuple[Any, ...] | None = None) -> None:
+    def __init__(
+        self,
+        token: Token | None,
+        binding: tuple[Any, ...] | None = None,
+        known: tuple[Any, Any, tuple[Any, ...]] | None = None,
+    ) -> None:
         self.token = token
         self.binding = binding
+        self.known = known
         self.needs_renewal = False
+
+    def is_known(self, field: Any, binding: tuple[Any, ...]) -> bool:
+        """Return whether the token was decrypted as that of *field* with these context values."""
+        return self.known is not None and self.known[1] is field and self.known[2] == binding
+
+    def __getstate__(self) -> Any:
+        kept = {"binding": self.binding, "needs_renewal": self.needs_renewal, "token": self.token}
+        return None, kept  # as pickle has the slots of an object
+
+    def __setstate__(self, state: Any) -> None:
+        self.known = None
+        for name, value in state[1].items():
+            setattr(self, name, value)
+
+
+class Assigned:
+    """A plain value that was assigned to an attribute. A pickle or deep copy of it is None.
+
+    Attributes:
+        value: The value.
+        encrypted: The token that it was given together with other objects' values, and the context
+            values that this is bound to; None if it has none.
+
+    """
+
+    __slots__ = ("encrypted", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.encrypted: tuple[Token, tuple[Any, ...]] | None = None
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
 
 
 class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
     """Descriptor of an encrypted attribute: reading it decrypts the token."""
 
+    def __init__(self, field: Any) -> None:
+        super().__init__(field)
+        self.name = field.attname
+
     def __get__(self, row: Any, owner: type | None = None) -> Any:
         if row is None:
             return self
-        field, loaded = self.field, row.__dict__
-        if field.reads_plaintext:
-            return getattr(row, field.plaintext.column)
+        loaded = row.__dict__
         try:
-            value, token, binding = loaded[CACHE_KEY][field.attname]
-            stored = loaded[field.attname]
-            if (
-                stored is not None
-                and token is stored.token
-                and binding == (stored.binding or field.loaded_context(loaded))
-            ):
-                return value
+            stored = loaded[self.name]
+            if type(stored) is Assigned:
+                return stored.value
+            if stored is not None and stored.known is not None:
+                (value, field, binding), own = stored.known, self.field
+                if field is own and binding == (stored.binding or own.loaded_context(loaded)):
+                    return value
         except KeyError:
-            pass  # because the value is not decrypted yet, or a field was not loaded
+            pass  # because a field was not loaded
         return self._read(row, owner)
 
     def __set__(self, row: Any, value: Any) -> None:
-        field, loaded = self.field, row.__dict__
-        name, plaintext = field.attname, field.plaintext
-        if CACHE_KEY in loaded:
-            known_values(row).pop(name, None)
+        field, name, loaded = self.field, self.name, row.__dict__
+        plaintext = field.plaintext
         loaded[name] = value
         if isinstance(value, Stored):
-            self._null_loaded_plaintext(row, value)
+            if plaintext is not None:
+                self._null_loaded_plaintext(row, value)
             return
         if field.reads_plaintext:
             loaded[name] = None
@@ -68,26 +108,28 @@ class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has 
         if value is not None:
             # Encoded here only so that a value of a wrong type raises now and not at save.
             field.check_value(value)
-            known_values(row)[name] = KnownValue(value)
-            loaded[name] = None
+            loaded[name] = Assigned(value)
         if plaintext is not None:
             setattr(row, plaintext.column, plaintext.written(value))
 
     def _read(self, row: Any, owner: type | None) -> Any:
         """Return the value of *row*; decrypt its token if that was not decrypted yet."""
-        stored = super().__get__(row, owner)  # fetches a deferred field
-        if isinstance(stored, Stored):
-            if stored.token is None:
-                self._check_backfilled(row)
-                return None
-            return self.field.decrypt(row, stored)
-        known = known_values(row).get(self.field.attname)
-        return known.value if known is not None else None
+        if self.field.reads_plaintext:
+            return getattr(row, self.field.plaintext.column)
+        stored = super().__get__(row, owner)
+        if stored is None:
+            return None
+        if isinstance(stored, Assigned):
+            return stored.value  # because Django fetched the deferred field, and assigned its value
+        if stored.token is None:
+            self._check_backfilled(row)
+            return None
+        return self.field.decrypt(row, stored)
 
     def _null_loaded_plaintext(self, row: Any, stored: Stored) -> None:
         """Let the next save of the token of *row* set the plaintext to NULL, if it is not."""
         plaintext = self.field.plaintext
-        if plaintext is None or not plaintext.is_nulled or stored.token is None:
+        if not plaintext.is_nulled or stored.token is None:
             return
         if row.__dict__.get(plaintext.column) is not None:
             row.__dict__[plaintext.column] = None

@@ -6,10 +6,10 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from app_integration.errors import EncryptionError
+from app_integration.integrations.django.attribute import Assigned
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.written_fields import encrypted_fields
 from app_integration.integrations.loaded_rows import columns_of
-from app_integration.integrations.orm_values import as_known_value, known_values
 
 
 def encrypt_together(model: type, rows: Sequence[Any], names: Container[str] | None = None) -> None:
@@ -34,19 +34,17 @@ def _encrypt_field(field: EncryptedField, rows: Sequence[Any]) -> None:
     name = field.attname
     found = []
     for row in rows:
-        values = known_values(row)
-        known = values.get(name)
-        if known is not None and known.token is None:
+        assigned = row.__dict__.get(name)
+        if type(assigned) is Assigned and assigned.encrypted is None:
             binding = field.context_values(row)
             if None not in binding:
-                found.append((values, known.value, binding))
+                found.append((assigned, assigned.value, binding))
     if not found:
         return
-    cached, plain, bindings = zip(*found, strict=True)
+    values, plain, bindings = zip(*found, strict=True)
     try:
         tokens = field.declared_field.encrypt_many(plain, *columns_of(bindings))
     except EncryptionError:
         return
-    encrypted = map(as_known_value, zip(plain, tokens, bindings, strict=True))
-    for values, value in zip(cached, encrypted, strict=True):
-        values[name] = value
+    for assigned, encrypted in zip(values, zip(tokens, bindings, strict=True), strict=True):
+        assigned.encrypted = encrypted

@@ -12,6 +12,7 @@ from django.db.models.lookups import IsNull
 
 from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.parsed_token import Token
 from app_integration.errors import EncryptionError
 from app_integration.integrations.django import loaded_rows
 from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
@@ -19,9 +20,6 @@ from app_integration.integrations.django.index_field import BlindIndexField
 from app_integration.integrations.django.lookups import IndexExact, IndexIn, PlaintextCol
 from app_integration.integrations.orm_values import (
     TEXT_PREFIX,
-    KnownValue,
-    find_known,
-    known_values,
     token_from_bytes,
     token_to_bytes,
 )
@@ -76,6 +74,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.key = key
         self.self_contained = self_contained
         self.plaintext = to_plaintext(field_id, plaintext, phase)
+        #: Whether the attribute and its queries use the plaintext field.
+        self.reads_plaintext = self.plaintext is not None and self.plaintext.is_read
         self._declared_field: DeclaredField | None = None
 
     def get_internal_type(self) -> str:
@@ -90,11 +90,6 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         if self.plaintext is not None:
             own |= {"plaintext": self.plaintext.column, "phase": str(self.plaintext.phase)}
         return name, path, [self.field_id, self.kind, *args], {**options, **own}
-
-    @property
-    def reads_plaintext(self) -> bool:
-        """Return whether the attribute and its queries use the plaintext field."""
-        return self.plaintext is not None and self.plaintext.is_read
 
     def get_col(self, alias: Any, output_field: Any = None) -> Any:
         """Return the column that queries use: of plaintext while that is read, else of tokens."""
@@ -133,17 +128,15 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
-        name, token = self.attname, stored.token
         binding = self.context_values(row) if stored.binding is None else stored.binding
-        known = known_values(row).get(name)
-        if known is None or (known.token, known.binding) != (token, binding):
-            field = self.declared_field
-            known = KnownValue(field.decrypt(token, *binding), token, binding)
-            known_values(row)[name] = known
-            rows = loaded_rows.LoadedRows.find(row)
-            if rows is not None and rows.is_read_again(name):
-                rows.decrypt(name, self.loaded_context, field)
-        return known.value
+        if stored.known is not None and stored.is_known(self, binding):
+            return stored.known[0]
+        value = self.declared_field.decrypt(stored.token, *binding)
+        stored.known = value, self, binding
+        rows = loaded_rows.LoadedRows.find(row)
+        if rows is not None and rows.is_read_again(self.attname):
+            rows.decrypt(self)
+        return value
 
     def check_value(self, value: object) -> None:
         """Raise EncryptionError if *value* is not of the declared type or cannot be encrypted."""
@@ -170,12 +163,10 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             )
         if self.reads_plaintext:
             return Stored(self.declared_field.encrypt(value, *binding))
-        known = known_values(row)[name]
-        if stored is None or known.binding != binding or stored.needs_renewal:
-            token = self.declared_field.encrypt(value, *binding)
-            known_values(row)[name] = KnownValue(value, token, binding)
-            row.__dict__[name] = Stored(token, None if self.plaintext is None else binding)
-        return row.__dict__[name]  # type: ignore[no-any-return] # Django has no types
+        is_known = isinstance(stored, Stored) and stored.is_known(self, binding)
+        if not is_known or stored.needs_renewal:
+            stored = self._store(row, value, self.declared_field.encrypt(value, *binding), binding)
+        return stored  # type: ignore[no-any-return] # Django has no types
 
     def settle(self, row: Any) -> None:
         """Load what a save of *row* needs, before Django reads the value of the plaintext field.
@@ -285,14 +276,20 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
     def _find_current(self, row: Any, binding: tuple[Any, ...]) -> Stored | None:
         """Return the token that can be saved without a look at its value, or None."""
-        loaded, name, known = row.__dict__, self.attname, find_known(row, self.attname)
-        stored = loaded.get(name)
+        stored = row.__dict__.get(self.attname)
         if self.plaintext is not None:
             is_complete = isinstance(stored, Stored) and not stored.needs_renewal
             has_token = is_complete and (stored.token is None or stored.binding == binding)
             return stored if has_token else None
-        if known is None or known.token is None or known.binding != binding:
+        if isinstance(stored, Stored):
+            return stored if stored.is_known(self, binding) else None
+        if stored is None or stored.encrypted is None or stored.encrypted[1] != binding:
             return None
-        if stored is None and name in loaded:  # the value was encrypted with those of others
-            stored = loaded[name] = Stored(known.token)
-        return stored if stored is not None and stored.token is known.token else None
+        return self._store(row, stored.value, *stored.encrypted)
+
+    def _store(self, row: Any, value: Any, token: Token | None, binding: tuple[Any, ...]) -> Stored:
+        """Give *row* the token of its value instead of the value that was assigned."""
+        known = value, self, binding
+        stored = Stored(token, None if self.plaintext is None else binding, known)
+        row.__dict__[self.attname] = stored
+        return stored

@@ -5,55 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import getattr_static
 from itertools import islice
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 from weakref import ref
 
 from django.db.models.query import ModelIterable
 from django.db.models.query_utils import DeferredAttribute
 
-from app_integration.encryption.declared_field import DeclaredField
+from app_integration.integrations.django.attribute import Stored
 from app_integration.integrations.loaded_rows import Found, LoadedRowsBase
-from app_integration.integrations.orm_values import (
-    CACHE_KEY,
-    KnownValues,
-    compile_reader,
-    known_values,
-)
+from app_integration.integrations.orm_values import compile_reader
+
+#: Where an object's `__dict__` refers to the objects that were loaded with it.
+_LOADED_WITH: Final = "_strongroom_loaded_with"
 
 #: Returns the context values in an object's ``__dict__``, or raises KeyError.
 ContextReader: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
 class LoadedRows(LoadedRowsBase):
-    """Weak references to some objects of one model, to which only their plain values refer."""
+    """Weak references to some objects of one model. Its pickles and deep copies are None."""
 
     __slots__ = ()
 
     def __init__(self, rows: Sequence[Any]) -> None:
         """Note that *rows*, which were just loaded, are decrypted together."""
         super().__init__()
+        self.extend(map(ref, rows))
         for row in rows:
-            known_values(row).loaded_with = self
-            self.append(ref(row))
+            row.__dict__[_LOADED_WITH] = self
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
 
     @staticmethod
     def find(row: Any) -> LoadedRows | None:
         """Return the objects that were loaded with *row*, or None."""
-        values: KnownValues | None = row.__dict__.get(CACHE_KEY)
-        return None if values is None else values.loaded_with
+        found: LoadedRows | None = row.__dict__.get(_LOADED_WITH)
+        return found
 
-    def decrypt(self, name: str, read_context: ContextReader, field: DeclaredField) -> None:
-        """Decrypt the values of an attribute that are not decrypted yet, and cache them.
+    def decrypt(self, field: Any) -> None:
+        """Decrypt the values of *field* that are not decrypted yet, and cache them in their tokens.
 
         It raises nothing, because the caller reads another object's value.
-
-        Args:
-            name: The name of the attribute.
-            read_context: Returns the context values of an object.
-            field: The declared field.
-
         """
-        self.decrypt_found(name, field, self._find(name, read_context))
+        found = self._find(field.attname, field.loaded_context)
+        for stored, value, _, binding in self.decrypt_found(field.declared_field, found):
+            stored.known = value, field, binding
 
     def _find(self, name: str, read_context: ContextReader) -> list[Found]:
         found = []
@@ -61,13 +58,12 @@ class LoadedRows(LoadedRowsBase):
             row = each()
             if row is None:
                 continue
-            loaded, values = row.__dict__, known_values(row)
+            loaded = row.__dict__
             try:
                 stored = loaded[name]
-                # An assigned value is no token, and a value that is known needs no other one.
-                if stored is not None and stored.token is not None and name not in values:
+                if type(stored) is Stored and stored.token is not None and stored.known is None:
                     binding = stored.binding or read_context(loaded)
-                    found.append((values, stored.token, binding))
+                    found.append((stored, stored.token, binding))
             except KeyError:
                 continue  # because the field was not loaded
         return found

@@ -10,7 +10,7 @@ from sqlalchemy.orm.base import instance_state
 
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.integrations.loaded_rows import Found, LoadedRowsBase
-from app_integration.integrations.orm_values import find_known, known_values
+from app_integration.integrations.orm_values import as_known_value, find_known, known_values
 
 #: Where a state refers to the objects that were loaded with its own. It isn't in `info`, because
 #: that is pickled.
@@ -47,7 +47,9 @@ class LoadedRows(LoadedRowsBase):
             field: The declared field.
 
         """
-        self.decrypt_found(name, field, self._find(name, token_name, binding_of))
+        decrypted = self.decrypt_found(field, self._find(name, token_name, binding_of))
+        for values, *known in decrypted:
+            values[name] = as_known_value(known)
 
     @staticmethod
     def drop(state: InstanceState[Any]) -> None:
