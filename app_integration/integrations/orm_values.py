@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens import envelope, keyring_token
@@ -16,19 +15,10 @@ TEXT_PREFIX: Final = b"sr"
 CACHE_KEY: Final = "_strongroom_plain"  # in the object's `__dict__`
 
 
-class KnownValue(NamedTuple):
-    """A plain value, with its token and the context values that the token is bound to.
-
-    ``token`` is None for an assigned value that is not encrypted yet.
-    """
-
-    value: Any
-    token: Token | None = None
-    binding: tuple[Any, ...] = ()
-
-
-#: Builds a `KnownValue` from a tuple, without a call of Python code for each.
-as_known_value: Final[Callable[[Iterable[Any]], KnownValue]] = partial(tuple.__new__, KnownValue)
+#: A plain value, with its token and the context values that the token is bound to. The token is
+#: None for an assigned value that is not encrypted yet. A named tuple takes longer to build.
+KnownValue: TypeAlias = tuple[Any, Token | None, tuple[Any, ...]]
+token_of: Final[Callable[[KnownValue], Token | None]] = itemgetter(1)
 
 
 # Pickled objects name this class, so it can be neither renamed nor moved.

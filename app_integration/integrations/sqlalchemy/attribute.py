@@ -14,10 +14,9 @@ from app_integration.encryption.parsed_token import Token
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.integrations.orm_values import (
     CACHE_KEY,
-    KnownValue,
-    as_known_value,
     find_known,
     known_values,
+    token_of,
 )
 from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy import plaintext_column
@@ -141,7 +140,7 @@ class Encrypted:
             return
         # Encoded here only so that a value of a wrong type raises now and not at the flush.
         self.declared_field(type(row)).encode_value(value)
-        known_values(row)[self.name] = as_known_value((value, None, ()))
+        known_values(row)[self.name] = value, None, ()
         if self.plaintext is not None:
             setattr(row, self.plaintext_name, self.plaintext.written(value))
         if self.row_context.may_be_complete(row):
@@ -160,7 +159,7 @@ class Encrypted:
     def is_pending(self, row: Any) -> bool:
         """Return whether *row* has a value that is not encrypted yet."""
         known = find_known(row, self.name)
-        return known is not None and known.token is None
+        return known is not None and token_of(known) is None
 
     def encrypt_pending(self, row: Any) -> None:
         """Encrypt the value of *row* if it has no token yet.
@@ -170,7 +169,7 @@ class Encrypted:
 
         """
         known = find_known(row, self.name)
-        if known is None or known.token is not None:
+        if known is None or token_of(known) is not None:
             return
         binding = self.row_context.values(row)
         if None in binding:
@@ -180,7 +179,7 @@ class Encrypted:
                 f"{type(row).__name__}.{self.name} is bound to {missing}, which has no value yet; "
                 "assign it first"
             )
-        self._encrypt(row, known.value, binding)
+        self._encrypt(row, known[0], binding)
 
     def reencrypt(self, row: Any) -> None:
         """Encrypt the value of *row* again with the active data key."""
@@ -226,20 +225,20 @@ class Encrypted:
     def _read(self, row: Any, owner: type) -> Any:
         """Return the value of *row*; decrypt its token if that was not decrypted yet."""
         known = known_values(row).get(self.name)
-        if known is not None and known.token is None:
-            return known.value
+        if known is not None and token_of(known) is None:
+            return known[0]
         token, binding = getattr(row, self.token_name), self.row_context.values(row)
         if token is None:
             self._check_backfilled(row)
             return None
-        if known is None or (known.token, known.binding) != (token, binding):
+        if known is None or known[1:] != (token, binding):
             field = self.declared_field(owner)
-            known = KnownValue(field.decrypt(token, *binding), token, binding)
+            known = field.decrypt(token, *binding), token, binding
             known_values(row)[self.name] = known
             rows = LoadedRows.find(row)
             if rows is not None and rows.is_read_again(self.name):
                 rows.decrypt(self.name, self.token_name, self.row_context.loaded_values, field)
-        return known.value
+        return known[0]
 
     def _add_columns(self, owner: type) -> None:
         column, nullable = self._column or self.name, self._nullable
@@ -266,7 +265,7 @@ class Encrypted:
     def _encrypt(self, row: Any, value: Any, binding: tuple[Any, ...]) -> None:
         token = self.declared_field(type(row)).encrypt(value, *binding)
         self._write(row, value, token)
-        known_values(row)[self.name] = KnownValue(value, token, binding)
+        known_values(row)[self.name] = value, token, binding
 
     def _write(self, row: Any, value: Any, token: Token | None) -> None:
         if self.plaintext is None and is_new(row):
@@ -281,8 +280,8 @@ class Encrypted:
         """Return the value of *row* before its context changes; None if its token is of after."""
         if self._reads_tokens:
             token, known = getattr(row, self.token_name), known_values(row).get(self.name)
-            if known is not None and known.token is not None and known.token == token:
-                return known.value
+            if known is not None and token is not None and token_of(known) == token:
+                return known[0]
         try:
             return self.__get__(row, type(row))
         except DecryptionFailed:

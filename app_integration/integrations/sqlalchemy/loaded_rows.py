@@ -10,7 +10,7 @@ from sqlalchemy.orm.base import instance_state
 
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.integrations.loaded_rows import Found, LoadedRowsBase
-from app_integration.integrations.orm_values import as_known_value, find_known, known_values
+from app_integration.integrations.orm_values import CACHE_KEY, find_known, known_values, token_of
 
 #: Where a state refers to the objects that were loaded with its own. It isn't in `info`, because
 #: that is pickled.
@@ -48,8 +48,8 @@ class LoadedRows(LoadedRowsBase):
 
         """
         decrypted = self.decrypt_found(field, self._find(name, token_name, binding_of))
-        for values, *known in decrypted:
-            values[name] = as_known_value(known)
+        for values, value, token, binding in decrypted:
+            values[name] = value, token, binding
 
     @staticmethod
     def drop(state: InstanceState[Any]) -> None:
@@ -64,7 +64,7 @@ class LoadedRows(LoadedRowsBase):
             return
         for name in rows.decrypted:
             known = find_known(row, name)
-            if known is not None and known.token is not None:
+            if known is not None and token_of(known) is not None:
                 del known_values(row)[name]
 
     def _find(self, name: str, token_name: str, binding_of: Callable[[Any], Any]) -> list[Found]:
@@ -78,7 +78,7 @@ class LoadedRows(LoadedRowsBase):
                 token, binding = loaded[token_name], binding_of(loaded)
             except KeyError:
                 continue  # because the column was not loaded
-            values = known_values(row)
+            values = loaded.get(CACHE_KEY) or known_values(row)
             # A value that was assigned is newer than its token.
             if token is not None and name not in values:
                 found.append((values, token, binding))

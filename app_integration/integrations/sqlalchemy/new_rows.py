@@ -8,7 +8,6 @@ turn, which raises the error if there is one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, inspect
@@ -16,7 +15,7 @@ from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.orm.base import instance_state
 
 from app_integration.errors import EncryptionError, IndexKeyLost, KeyUnavailable
-from app_integration.integrations.orm_values import KnownValues, as_known_value, known_values
+from app_integration.integrations.orm_values import KnownValues, known_values, token_of
 from app_integration.integrations.sqlalchemy.attribute import Encrypted
 from app_integration.integrations.sqlalchemy.index import IndexColumn
 
@@ -27,7 +26,6 @@ _Object: TypeAlias = tuple[dict[str, Any], KnownValues, tuple[Any, ...]]
 #: Where a state has the tokens and index values that its object got with the others; None if it got
 #: none. It isn't in `info`, because that is pickled.
 _GIVEN: Final = "_strongroom_given"
-_token_of: Final = attrgetter("token")
 
 
 class NewRows:
@@ -80,7 +78,7 @@ class NewRows:
         given = state.__dict__.pop(_GIVEN, None)
         if given is None or given != tuple(map(state.dict.get, self._given)):
             return False
-        return None not in map(_token_of, known_values(state.obj()).values())
+        return None not in map(token_of, known_values(state.obj()).values())
 
     def set_key(self, row: Any, connection: Connection | None = None) -> None:
         """Set the primary key of a new object by its defaults, if it has none.
@@ -150,16 +148,16 @@ def _encrypt_attribute(attribute: Encrypted, owner: type, objects: Iterable[_Obj
     """Encrypt the values of *attribute* that have no token yet."""
     name, token_name = attribute.name, attribute.token_name
     found = [
-        (values[name].value, *each)
+        (values[name][0], *each)
         for each in objects
-        if name in (values := each[1]) and values[name].token is None
+        if name in (values := each[1]) and token_of(values[name]) is None
     ]
     if not found:
         return
     plain, written, cached, bindings = zip(*found, strict=True)
     field = attribute.declared_field(owner)
     tokens = field.encrypt_many(plain, *zip(*bindings, strict=True))
-    known = map(as_known_value, zip(plain, tokens, bindings, strict=True))
+    known = zip(plain, tokens, bindings, strict=True)
     for loaded, values, token, each in zip(written, cached, tokens, known, strict=True):
         loaded[token_name] = token
         values[name] = each

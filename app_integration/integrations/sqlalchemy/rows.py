@@ -186,7 +186,7 @@ def _on_load(state: InstanceState[Any], context: Any, _names: object = None) -> 
     """Note which objects a query loads together. See :class:`LoadedRows`."""
     if context is None:
         return
-    key = _LOADED, state.manager
+    key = _LOADED, state.manager.class_
     rows = context.attributes.get(key)
     if rows is None or len(rows) == LoadedRows.SIZE:
         rows = context.attributes[key] = LoadedRows()

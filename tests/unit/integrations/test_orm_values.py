@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
-from app_integration.integrations.orm_values import KnownValue, known_values
+from app_integration.integrations.orm_values import known_values
 
 
 class Row:
@@ -14,21 +14,21 @@ class Row:
 
 def test_assignment_to_a_shallow_copy_leaves_the_original_unchanged() -> None:
     row = Row()
-    known_values(row)["email"] = KnownValue("ada@example.com")
+    known_values(row)["email"] = ("ada@example.com", None, ())
     other = copy.copy(row)
-    known_values(other)["email"] = KnownValue("eve@example.com")
-    assert known_values(row)["email"].value == "ada@example.com"
-    assert known_values(other)["email"].value == "eve@example.com"
+    known_values(other)["email"] = ("eve@example.com", None, ())
+    assert known_values(row)["email"][0] == "ada@example.com"
+    assert known_values(other)["email"][0] == "eve@example.com"
 
 
 def test_shallow_copy_has_the_values_of_the_original() -> None:
     row = Row()
-    known_values(row)["email"] = KnownValue("ada@example.com")
+    known_values(row)["email"] = ("ada@example.com", None, ())
     assert known_values(copy.copy(row)) == known_values(row)
 
 
 def test_pickle_and_deep_copy_have_no_plain_value() -> None:
     row = Row()
-    known_values(row)["email"] = KnownValue("ada@example.com")
+    known_values(row)["email"] = ("ada@example.com", None, ())
     assert known_values(copy.deepcopy(row)) == {}
     assert known_values(pickle.loads(pickle.dumps(row))) == {}  # noqa: S301 (pickled here)
