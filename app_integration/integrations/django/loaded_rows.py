@@ -27,12 +27,28 @@ class LoadedRows(LoadedRowsBase):
 
     __slots__ = ()
 
-    def __init__(self, rows: Sequence[Any]) -> None:
-        """Note that *rows*, which were just loaded, are decrypted together."""
-        super().__init__()
-        self.extend(map(ref, rows))
-        for row in rows:
-            row.__dict__[_LOADED_WITH] = self
+    @classmethod
+    def add(cls, row: Any, names: Sequence[str]) -> None:
+        """Add an object to the list of those that its query loads.
+
+        It starts another list if that is full, or if one of its objects was read. So the chunks of
+        a query that streams have lists of their own.
+
+        Args:
+            row: The object, which was just loaded.
+            names: The names of its loaded fields. Each query has an object for them of its own, and
+                another one for each related model.
+
+        """
+        found = _LOADING.get(id(names))
+        rows = None if found is None else found[1]()
+        if rows is None or rows.names or len(rows) == cls.SIZE:
+            if len(_LOADING) >= _QUERIES:
+                _LOADING.clear()
+            rows = cls()
+            _LOADING[id(names)] = names, ref(rows)
+        rows.append(ref(row))
+        row.__dict__[_LOADED_WITH] = rows
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
@@ -69,20 +85,30 @@ class LoadedRows(LoadedRowsBase):
         return found
 
 
+#: The list that each query is loading, by the id of the names of the loaded fields. These are kept
+#: so that no others get their id.
+_LOADING: Final[dict[int, tuple[Sequence[str], ref[LoadedRows]]]] = {}
+_QUERIES: Final = 64  # that are noted at most
+
+
 class EncryptedIterable(ModelIterable):  # type: ignore[misc] # Django has no types
-    """Iterable of the objects of a query, which notes those that are loaded together."""
+    """Iterable of the objects of a query, which creates them ahead if the query streams.
+
+    So there are some that can be decrypted together.
+    """
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield the objects, which are created in chunks of those that are decrypted together.
+        """Return an iterator over the objects."""
+        rows: Iterator[Any] = super().__iter__()
+        if not self.chunked_fetch:
+            return rows  # which the query set creates before it returns the first one
+        return _create_ahead(rows, min(self.chunk_size, LoadedRows.SIZE))
 
-        A query set that streams fetches rows in chunks, too; theirs may be smaller.
-        """
-        size = min(self.chunk_size, LoadedRows.SIZE) if self.chunked_fetch else LoadedRows.SIZE
-        rows = super().__iter__()
-        while chunk := list(islice(rows, size)):
-            LoadedRows(chunk)
-            yield from chunk
-            chunk.clear()  # so that no more than one chunk is kept
+
+def _create_ahead(rows: Iterator[Any], size: int) -> Iterator[Any]:
+    while chunk := list(islice(rows, size)):
+        yield from chunk
+        chunk.clear()  # so that no more than one chunk is kept
 
 
 def compile_context_reader(model: type, names: Sequence[str]) -> ContextReader:

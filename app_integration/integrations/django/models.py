@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.db.models.signals import class_prepared
@@ -13,12 +13,11 @@ from django.db.models.signals import class_prepared
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.django.created_rows import encrypt_together
 from app_integration.integrations.django.fields import EncryptedField
-from app_integration.integrations.django.loaded_rows import EncryptedIterable
+from app_integration.integrations.django.loaded_rows import EncryptedIterable, LoadedRows
 from app_integration.integrations.django.written_fields import (
     SavedValues,
     add_bound,
     add_columns,
-    encrypted_fields,
     settle,
 )
 from app_integration.integrations.orm_values import as_index_values
@@ -129,6 +128,8 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
     """Base class of a model with encrypted fields."""
 
     objects = EncryptedQuerySet.as_manager()
+    #: The encrypted fields whose table is migrated.
+    _migrated_fields: ClassVar[Sequence[EncryptedField]] = ()
 
     class Meta:  # noqa: D106 (Django's)
         abstract = True
@@ -161,9 +162,9 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
 
         """
         row = super().from_db(db, field_names, values)
-        for each in encrypted_fields(cls):
-            if each.plaintext is not None:
-                each.note_context(row)
+        LoadedRows.add(row, field_names)
+        for each in cls._migrated_fields:
+            each.note_context(row)
         return row
 
     def _find_loaded_fields(self, using: str | None) -> set[str] | None:
@@ -273,4 +274,11 @@ def _check_plaintext(sender: Any, field: EncryptedField) -> None:
             )
 
 
+def _note_migrated_fields(sender: Any, **_: Any) -> None:
+    if issubclass(sender, EncryptedModel):
+        fields = [each for each in sender._meta.concrete_fields if isinstance(each, EncryptedField)]
+        sender._migrated_fields = [each for each in fields if each.plaintext is not None]
+
+
 class_prepared.connect(_check_model)
+class_prepared.connect(_note_migrated_fields)

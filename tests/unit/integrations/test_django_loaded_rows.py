@@ -29,6 +29,7 @@ from django.db.models import signals  # noqa: E402 (as above)
 from app_integration.integrations.django import (  # noqa: E402 (as above)
     EncryptedField,
     EncryptedModel,
+    EncryptedQuerySet,
     Stored,
 )
 from app_integration.integrations.django.loaded_rows import LoadedRows  # noqa: E402 (as above)
@@ -42,6 +43,9 @@ class Guest(EncryptedModel):
     room = models.TextField(default="")
     email = EncryptedField("guests.email")
     name = EncryptedField("guests.name", null=True)
+
+    plain = models.Manager()
+    objects = EncryptedQuerySet.as_manager()
 
     class Meta:  # noqa: D106 (Django's)
         app_label = "guests"
@@ -60,9 +64,20 @@ class Booking(EncryptedModel):
         app_label = "guests"
 
 
+class Parcel(models.Model):  # type: ignore[misc] # noqa: DJ008 (Django has no types; never shown)
+    """A model without encrypted fields, which refers to two objects of one with such."""
+
+    id = models.IntegerField(primary_key=True)
+    sender = models.ForeignKey(Guest, models.CASCADE, related_name="+")
+    receiver = models.ForeignKey(Guest, models.CASCADE, related_name="+")
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "guests"
+
+
 @pytest.fixture(autouse=True)
 def tables(vault: MemoryApplication) -> Iterator[Engine]:
-    with memory_key_tables(vault) as engine, django_project.tables(Guest, Booking):
+    with memory_key_tables(vault) as engine, django_project.tables(Guest, Booking, Parcel):
         Guest.objects.bulk_create(map(guest, range(ROWS)))
         yield engine
 
@@ -360,3 +375,53 @@ def test_other_forms_of_a_query_return_their_objects() -> None:
         emails()
     )
     assert list(query.values_list("seat", flat=True)) == list(range(ROWS))
+
+
+def send_parcels() -> None:
+    """Send a parcel from each guest to the guest in the opposite seat."""
+    rows = load()
+    Parcel.objects.bulk_create(
+        Parcel(id=seat, sender=rows[seat], receiver=rows[-1 - seat]) for seat in range(ROWS)
+    )
+
+
+@pytest.mark.parametrize("names", [(), ("sender", "receiver")])
+def test_related_objects_of_a_query_are_decrypted_together(names: tuple[str, ...]) -> None:
+    send_parcels()
+    rows = list(Parcel.objects.select_related(*names).order_by("id"))
+    senders, receivers = [row.sender for row in rows], [row.receiver for row in rows]
+    assert [senders[0].email, senders[1].email] == emails()[:2]
+    assert decrypted(senders, "email") == list(range(ROWS))
+    assert decrypted(receivers, "email") == []
+    assert [row.email for row in receivers] == emails()[::-1]
+
+
+def test_related_objects_that_stream_are_read() -> None:
+    send_parcels()
+    rows = Parcel.objects.select_related("sender").order_by("id").iterator(chunk_size=2)
+    assert [row.sender.email for row in rows] == emails()
+
+
+def test_related_object_that_fails_does_so_alone() -> None:
+    send_parcels()
+    run("UPDATE guests_guest SET email = x'01' WHERE seat = 3")
+    senders = [row.sender for row in Parcel.objects.select_related("sender").order_by("id")]
+    assert [senders[0].email, senders[1].email] == emails()[:2]
+    with pytest.raises(DecryptionFailed):
+        assert senders[3].email
+    assert decrypted(senders, "email") == [0, 1, 2, 4]
+
+
+def test_objects_of_another_manager_or_of_sql_are_decrypted_together() -> None:
+    sql = "SELECT * FROM guests_guest ORDER BY seat"
+    for rows in (list(Guest.plain.order_by("seat")), list(Guest.objects.raw(sql))):
+        assert [rows[0].email, rows[3].email] == [email(0), email(3)]
+        assert decrypted(rows, "email") == list(range(ROWS))
+
+
+def test_objects_of_queries_that_run_at_once_have_lists_of_their_own() -> None:
+    query = Guest.objects.order_by("seat")
+    one, other = query.iterator(chunk_size=2), query.iterator(chunk_size=2)
+    for first, second in zip(one, other, strict=True):
+        assert first.email == second.email
+        assert LoadedRows.find(first) is not LoadedRows.find(second)
