@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models.expressions import Col
-from django.db.models.lookups import In
+from django.db.models.lookups import Exact, In
 
 from app_integration.integrations.orm_values import as_index_values
 
@@ -23,8 +23,11 @@ class IndexIn(In):  # type: ignore[misc] # Django has no types
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         """Return the SQL of the comparison with the index column."""
-        index = self.lhs.target.index_field()
-        return In(index.get_col(self.lhs.alias), self.rhs).as_sql(compiler, connection)
+        column = self.lhs.target.index_field().get_col(self.lhs.alias)
+        # Django takes twice as long for a list, and a single key version has no other values.
+        is_one = len(self.rhs) == 1
+        lookup = Exact(column, self.rhs[0]) if is_one else In(column, self.rhs)
+        return lookup.as_sql(compiler, connection)
 
 
 class IndexExact(IndexIn):

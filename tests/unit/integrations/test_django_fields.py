@@ -127,6 +127,19 @@ def test_equality_matches_normalised_values() -> None:
     assert Person.objects.exclude(name=None).count() == 1
 
 
+def test_query_for_one_index_value_compares_it_and_no_list() -> None:
+    ada()
+    for query in (
+        Person.objects.filter(email="ada@example.com"),
+        Person.objects.filter(email__in=["ada@example.com"]),
+    ):
+        assert '."email_index" = ' in str(query.query)
+        assert [row.name for row in query] == ["Ada"]
+    both = Person.objects.filter(email__in=["ada@example.com", "bob@example.com"])
+    assert '."email_index" IN (' in str(both.query)
+    assert [row.name for row in both] == ["Ada"]
+
+
 def test_find_and_exactly_drop_rows_with_a_colliding_index_value() -> None:
     ada()
     Person.objects.create(email="bob@example.com")
