@@ -42,7 +42,7 @@ TURNS: Final = 5
 _SAVES: Final = 500  # objects in one turn
 _FINDS: Final = 300  # queries in one turn
 #: Above what was measured on a machine that other work shared. ADR 0060 names the aims.
-_BARS: Final = {"bulk_create": 3.7, "load": 4.8, "find": 1.9}
+_BARS: Final = {"bulk_create": 3.4, "load": 3.7, "find": 1.7}
 
 
 class PlainPerson(models.Model):  # type: ignore[misc] # noqa: DJ008 (Django has no types; never shown)

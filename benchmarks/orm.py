@@ -237,7 +237,7 @@ def _on_sqlite(pair: Pair, rows: int) -> Iterator[Case]:
     yield pair.insert("columns of objects, insert", people.insert, bar=2.3)
     yield pair.insert("insert, cipher only", insert_and_encrypt)
     pair.fill()
-    yield pair.load("columns of objects, load", people.load, bar=2.9)
+    yield pair.load("columns of objects, load", people.load, bar=2.8)
     yield pair.load("load, cipher only", load_and_decrypt)
     yield pair.find("columns of objects, find", people.find, bar=1.2)
     yield pair.find("find, cipher only", find_and_decrypt)
@@ -246,7 +246,7 @@ def _on_sqlite(pair: Pair, rows: int) -> Iterator[Case]:
 def _on_postgres(pair: Pair) -> Iterator[Case]:
     yield pair.insert("PostgreSQL, insert", pair.people.insert, bar=2)
     pair.fill()
-    yield pair.load("PostgreSQL, load", pair.people.load, bar=3.2)
+    yield pair.load("PostgreSQL, load", pair.people.load, bar=3.1)
     yield pair.find("PostgreSQL, find", pair.people.find, bar=1.2)
 
 

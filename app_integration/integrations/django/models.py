@@ -28,7 +28,8 @@ _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.Smal
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
     """A query set that rejects ordering by encrypted fields, and writes their columns together.
 
-    Values of the objects that it loads are decrypted together. See :class:`LoadedRows`.
+    If it streams, it creates some objects ahead, so that their values are decrypted together. See
+    :class:`EncryptedIterable`.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
