@@ -33,7 +33,15 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 EXTRAS := $(addprefix --extra ,audit aws config database local metrics page redis)
 GROUPS := --group build --group lint --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit bench bench-quick fuzz lint site format nightly mutants wheel lock clean
+# unit: the processes of pytest, while they run tests of tests/unit; all: those and all their children, always.
+ifdef MEASURE
+export MEASURE
+export COVERAGE_PROCESS_START := $(CURDIR)/pyproject.toml
+export COVERAGE_FILE := $(CURDIR)/.coverage/data
+FORGET = rm -rf .coverage && mkdir .coverage
+endif
+
+.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -83,11 +91,20 @@ store: .venv $(MOTO) ## Run the example store on the local deployment; SECRETS_B
 	@touch $@
 
 test: .venv/peers ## Run the whole suite
+	@$(FORGET)
 	$(TOGETHER) $(ARGS) || test $$? -eq $(NO_TEST)
 	$(BIN)/python -m pytest -m "alone and not nightly" $(or $(ARGS),$(ALONE)) || test $$? -eq $(NO_TEST)
 
 test-unit: .venv/peers ## Run the tests that start no server
+	@$(FORGET)
 	$(TOGETHER) tests/unit $(ARGS)
+
+coverage: ## Run the whole suite, and measure which branches it reaches, in commands too
+	$(MAKE) test MEASURE=all
+	$(MAKE) coverage-table
+
+coverage-table: .venv/peers ## Show what the last tests with MEASURE=unit have reached
+	@$(BIN)/python -m tests.support.coverage_table
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
@@ -150,4 +167,4 @@ lock: .venv ## Resolve the dependencies anew
 	$(UV) --all-extras $(GROUPS) --group peers --group docs --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist site *.egg-info
+	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist site *.egg-info

@@ -23,7 +23,11 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import no_progress
 
-pytest_plugins = ["tests.support.processes.canaries", "tests.support.slow_files"]
+pytest_plugins = [
+    "tests.support.branch_coverage",
+    "tests.support.processes.canaries",
+    "tests.support.slow_files",
+]
 
 SERVICE = "gaara-store"
 

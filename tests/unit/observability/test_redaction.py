@@ -373,6 +373,7 @@ LINE = (
 )
 
 
+@pytest.mark.untraced
 def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -> None:
     assert len(LINE) >= 199
     registry = SecretRegistry()

@@ -356,10 +356,11 @@ COMMANDS: Final = {
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test test-unit bench bench-quick fuzz lint site format nightly mutants wheel lock clean
+    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly mutants
+    wheel lock clean
     """
 )
-MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS")
+MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS MEASURE")
 CHANGES: Final = 2
 USAGE: Final = 64
 
