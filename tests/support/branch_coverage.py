@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _START: Final = "COVERAGE_PROCESS_START"
 _UNIT: Final = Path(__file__).parents[1] / "unit"
+#: Its tests read texts, and run next to nothing of the product.
+_PROJECT: Final = _UNIT / "project"
 
 
 class UnitTestsOnly:
@@ -32,8 +34,9 @@ class UnitTestsOnly:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure the tests of tests/unit, but for those that measure time themselves."""
-        self._let_run(_UNIT in item.path.parents and not item.get_closest_marker("untraced"))
+        """Measure the tests of tests/unit that run the product, and do not compare its times."""
+        runs_product = _UNIT in item.path.parents and _PROJECT not in item.path.parents
+        self._let_run(runs_product and not item.get_closest_marker("untraced"))
         return (yield)
 
     def _let_run(self, runs: bool) -> None:

@@ -75,7 +75,7 @@ def list_missing(files: Mapping[str, Any]) -> Iterable[str]:
         ways = [f"{start}->{end if end > 0 else 'exit'}" for start, end in branches]
         yield f"{file}: {', '.join([*map(str, sorted(lines)), *ways])}"
         for name, function in result["functions"].items():
-            if name and not function["executed_lines"]:
+            if name and function["missing_lines"] and not function["executed_lines"]:
                 yield f"    {name}"
 
 

@@ -48,9 +48,10 @@ def test_list_missing_names_lines_ways_out_and_whole_functions() -> None:
             "missing_lines": [8, 9],
             "missing_branches": [[7, 8], [3, -1]],
             "functions": {
-                "": {"executed_lines": []},
-                "run": {"executed_lines": [3]},
-                "stop": {"executed_lines": []},
+                "": {"executed_lines": [], "missing_lines": [8]},
+                "run": {"executed_lines": [3], "missing_lines": []},
+                "stop": {"executed_lines": [], "missing_lines": [8, 9]},
+                "an_overload": {"executed_lines": [], "missing_lines": []},
             },
         },
     }
@@ -90,4 +91,5 @@ def test_only_unit_tests_without_the_mark_are_measured() -> None:
     assert run("unit/agent") == []
     assert run("unit/agent", "untraced") == ["stop"]
     assert run("integration") == []
+    assert run("unit/project") == []
     assert run("unit") == ["start"]
