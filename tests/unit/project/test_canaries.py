@@ -84,10 +84,8 @@ def run(
     file.write_text("\n".join([HEAD, *tests, TAIL]))
     options = [
         "-q",
-        "-p",
-        "tests.support.processes.canaries",
-        "-p",
-        "no:cacheprovider",
+        *("-p", "xdist", "-p", "pytest_timeout"),  # what it needs; Hypothesis alone takes 0.5 s
+        *("-p", "tests.support.processes.canaries", "-p", "no:cacheprovider"),
         f"--basetemp={folder}/t",
         *arguments,
     ]
@@ -97,7 +95,7 @@ def run(
         text=True,
         check=False,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
     places = set(re.findall(r"found a secret in \S+/canaries0/([\w.]+:\d+)", done.stdout))
     return done.returncode, Counter(place.partition(":")[0] for place in places), done.stdout
