@@ -22,9 +22,9 @@ from app_integration.encryption.keys.services.kms import KmsKeyService
 from app_integration.encryption.kms_ciphertext import KmsCiphertext
 from app_integration.sources import Preceding
 from app_integration.sources.aws import AwsSource
-from aws.iam.coverage import needed_calls
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import service_policy
+from tests.support.iam_coverage import needed_calls
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
 from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.secret_backends import PATIENT, AwsSite

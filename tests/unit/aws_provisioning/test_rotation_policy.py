@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 
 from app_integration.errors import ConfigurationError
-from aws.iam.coverage import find_denied, find_unneeded
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.rotation_policy import needed_rotation_calls, rotation_policy
 from aws.rotated_secrets import find_rotated
+from tests.support.iam_coverage import find_denied, find_unneeded
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
 from tests.support.models.aws_rotated import ARN, SECRETS, declare_rotated
 from vault.declare.declaration import Declaration

@@ -9,9 +9,9 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from aws.account import Account
-from aws.iam.coverage import find_denied, find_unneeded, needed_calls
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import KEY_TAG, service_policy
+from tests.support.iam_coverage import find_denied, find_unneeded, needed_calls
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
 from vault.declare.declaration import Declaration
 
