@@ -19,7 +19,7 @@ from vault.declare.checks.aws import (
 from vault.declare.declaration import Declaration
 from vault.declare.schema.aws import AwsAccount
 from vault.declare.schema.base import Section
-from vault.runtime.moto_runtime import ACCOUNT
+from vault.runtime.servers.moto_package import ACCOUNT
 
 #: The variable of an application, which selects the backend of dev for the tool too.
 BACKEND: Final = "SECRETS_BACKEND"

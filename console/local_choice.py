@@ -12,7 +12,7 @@ from console import operate
 from console.dev_on_aws import is_dev_on_aws, put_on_aws
 from console.local_ports import choose_ports
 from console.runtimes import MOTO, SETTING, select_runtime, started_on
-from vault.runtime.servers.moto import require_moto
+from vault.runtime.servers.moto_package import require_moto
 
 if TYPE_CHECKING:
     from console.local_aws import LocalAwsDeployment

@@ -24,7 +24,8 @@ from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
 from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServiceRoles, ensure_roles, transfer_schema
+from vault.runtime.servers.postgres_roles import ensure_roles, transfer_schema
+from vault.runtime.servers.service_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 

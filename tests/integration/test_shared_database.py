@@ -31,7 +31,7 @@ from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.servers.service_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 

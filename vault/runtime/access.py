@@ -13,8 +13,8 @@ from vault.runtime.layout import Layout
 from vault.runtime.listeners import find_listeners
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.servers.accounts import DatabaseAccounts, Superuser, mail_password
-from vault.runtime.servers.postgres_roles import ServiceRoles
 from vault.runtime.servers.redis_accounts import RedisAccount, RedisManager
+from vault.runtime.servers.service_roles import ServiceRoles
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,14 @@ from vault.runtime.ports import Ports
 from vault.runtime.process_runtime import ProcessRuntime
 from vault.runtime.processes.program import Program
 from vault.runtime.runtime import Progress, StartResult, Status, no_progress
-from vault.runtime.servers.moto import Moto, require_moto
+from vault.runtime.servers.moto import Moto
+from vault.runtime.servers.moto_package import ACCOUNT, require_moto
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.smtp import Smtp
 from vault.runtime.servers.valkey import Valkey
 
 #: Prefix of the name of a process that delivers the config of a service.
 DELIVERY: Final = "deliver-"
-#: The account of moto's objects, if no other is declared.
-ACCOUNT: Final = "123456789012"
 
 
 class MotoRuntime(ProcessRuntime):

@@ -6,8 +6,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-import psutil
-
 from app_integration.errors import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -164,6 +162,8 @@ def _is_free(port: int) -> bool:
 
 
 def _describe_holder(port: int) -> str:
+    import psutil  # noqa: PLC0415 (only for an error)
+
     try:
         pid = next(
             connection.pid

@@ -16,7 +16,7 @@ from console.dev_on_aws import apply_backend
 from console.local_choice import local_aws
 from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
 from vault.runtime.layout import Layout
-from vault.runtime.servers import moto
+from vault.runtime.servers import moto_package
 
 ON_VAULT: dict[str, Any] = {
     "environment": "dev",
@@ -132,6 +132,6 @@ def test_deployment_on_aws_without_moto_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare_dev(folder, ON_AWS)
-    monkeypatch.setattr(moto, "find_spec", lambda _name: None)
+    monkeypatch.setattr(moto_package, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"install strongroom\[moto\]"):
         local_aws(folder / ".strongroom")

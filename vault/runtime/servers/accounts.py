@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
-
-import psycopg
-from psycopg.pq import PGconn, Ping
 
 from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
@@ -17,8 +14,10 @@ from app_integration.secret import Secret
 from vault.runtime.files import ensure_private_folder, read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST
-from vault.runtime.servers import postgres_roles
-from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.servers.service_roles import ServiceRoles
+
+if TYPE_CHECKING:
+    import psycopg
 
 CONNECT_SECONDS: Final = 5
 SUPERUSER: Final = "postgres"
@@ -57,6 +56,8 @@ class Superuser:
 
     def is_server_reachable(self) -> bool:
         """Return whether the server accepts connections."""
+        from psycopg.pq import PGconn, Ping  # noqa: PLC0415 (an address needs no connection)
+
         return PGconn.ping(f"host={HOST} hostaddr={HOST} port={self.port}".encode()) == Ping.OK
 
     def connect(self, database: str = SUPERUSER) -> psycopg.Connection:
@@ -69,6 +70,8 @@ class Superuser:
             psycopg.Error: If the server is unreachable, or rejects the login.
 
         """
+        import psycopg  # noqa: PLC0415 (as above)
+
         self.check_listener()
         return psycopg.connect(
             host=HOST,
@@ -116,6 +119,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         file = self.superuser.layout.database_passwords(scope.service) / "app"
         ensure_private_folder(file.parent)
         password = read_or_create_password(file)
@@ -147,6 +152,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server rejects the login.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         if not self.superuser.is_server_reachable():
             return False
         with self.superuser.connect() as superuser:
@@ -159,6 +166,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         manager, app = self.password("manager"), self.password("app")
         with self.superuser.connect() as superuser:
             postgres_roles.ensure_roles(superuser, self.roles, manager, app)
@@ -177,6 +186,8 @@ class DatabaseAccounts:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         with self.superuser.connect() as superuser:
             postgres_roles.allow_password_changes(superuser, self.roles.manager, user)
 
@@ -187,6 +198,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         with self.superuser.connect() as superuser:
             for user in users:
                 postgres_roles.ensure_user(superuser, self.roles, user)
@@ -198,6 +211,8 @@ class DatabaseAccounts:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         with self.superuser.connect() as superuser:
             postgres_roles.set_password(superuser, user, password)
 
@@ -224,6 +239,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
+        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+
         with self.superuser.connect() as superuser:
             postgres_roles.set_password(superuser, self.roles.manager, self.password("manager"))
             postgres_roles.set_password(superuser, self.roles.app, self.password("app"))

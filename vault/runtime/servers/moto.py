@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import sys
 import urllib.request
-from importlib.util import find_spec
 from typing import Final
 
-from app_integration.errors import ConfigurationError
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
+from vault.runtime.servers.moto_package import require_moto
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 60.0
@@ -71,17 +70,3 @@ class Moto(Server):
                 return bool(response.status == 200)  # noqa: PLR2004 (OK)
         except OSError:
             return False
-
-
-def require_moto() -> None:
-    """Check that moto's server is installed, without importing it, which takes seconds.
-
-    Raises:
-        ConfigurationError: If it is not.
-
-    """
-    if find_spec("moto") is None:
-        raise ConfigurationError(
-            "a local deployment on AWS runs on moto, which is not installed; install"
-            " strongroom[moto]"
-        )

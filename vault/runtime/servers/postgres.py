@@ -10,8 +10,6 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-import psycopg
-
 from app_integration._internal.private_file import write_private
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -124,6 +122,8 @@ class Postgres(Server):
         )
 
     def _ensure_roles(self) -> None:
+        import psycopg  # noqa: PLC0415 (a server that runs needs none of it)
+
         for accounts in self._databases:
             try:
                 accounts.ensure_roles()
