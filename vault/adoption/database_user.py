@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
-
-import psycopg
-from sqlalchemy import URL
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import StrongroomError
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy import URL
 
 CONNECT_SECONDS: Final = 5
 #: PostgreSQL 16, because only since then ADMIN OPTION decides who may set a role's password.
@@ -55,6 +56,8 @@ def connect(url: URL) -> Iterator[psycopg.Connection]:
         DatabaseRefused: If the connection or a statement fails.
 
     """
+    import psycopg  # noqa: PLC0415 (few rotations need a database)
+
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}
     try:
         with psycopg.connect(

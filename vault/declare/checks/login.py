@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from cryptography.x509 import load_pem_x509_certificates
-
 from app_integration.names import Environment
 from vault.declare.checks.environment import (
     find_address_error,
@@ -111,10 +108,16 @@ def _pem(
 
 
 def _public_key(content: bytes) -> object:
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 (few declare a key)
+        load_pem_public_key,
+    )
+
     return load_pem_public_key(content)
 
 
 def _certificates(content: bytes) -> object:
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 (few declare a CA)
+
     return load_pem_x509_certificates(content)
 
 

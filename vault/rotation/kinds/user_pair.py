@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Final
-
-from sqlalchemy import URL
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY, Scope
@@ -31,6 +29,9 @@ from vault.rotation.inventory import Item
 from vault.rotation.kinds.declared_secret import assemble
 from vault.rotation.kinds.secret import SecretRotation
 from vault.rotation.record import Record, RecordStore, Step
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 #: Number by which the server returns the latest version.
 _LATEST: Final = "0"
