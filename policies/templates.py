@@ -122,7 +122,7 @@ def _compile(text: str) -> Template:
     tree = _environment.parse(text)
     for node in tree.find_all((Extends, FromImport, Import, Include)):
         raise TemplateSyntaxError("another template is used; write all of it here", node.lineno)
-    return _environment.from_string(text)
+    return _environment.from_string(tree)
 
 
 def _error(template: PolicyTemplate, line: int, reason: str) -> DeclarationError:
