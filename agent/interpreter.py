@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from agent.child_process import run_command
 from agent.run_settings import RunSettings
 from app_integration.errors import ConfigurationError
 
@@ -67,6 +66,8 @@ async def check_interpreter(settings: RunSettings) -> None:
 
 async def _find_missing(settings: RunSettings) -> str:
     """Return the name of the first module that the interpreter lacks, or an empty text."""
+    from agent.child_process import run_command  # noqa: PLC0415 (loads asyncio)
+
     command = [str(settings.python), "-c", CHECK]
     return parse_missing(*await run_command(command, settings, CHECK_TIMEOUT))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import StrongroomError
-from console.local_agent import LocalAgent
 from console.steps import Step
 from vault.runtime.runtime import AgentHost
+
+if TYPE_CHECKING:
+    from console.local_agent import LocalAgent
 
 #: Seconds until an agent must have delivered its first config, and for each further one, because
 #: the agents share this machine's processors.

@@ -13,10 +13,8 @@ from rich.console import Console
 
 from console import operate
 from console.application import interpreter
-from console.check import find_errors
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
-from console.policy_check import find_policy_errors, find_warnings
 from console.questions import Question, answer
 from vault.declare.repository import Repository, open_repository
 from vault.declare.schema import json_schema
@@ -182,6 +180,9 @@ def check(
     ] = None,
 ) -> None:
     """Check declaration, templates and policies without a server. Exit code 2 on an error."""
+    from console.check import find_errors  # noqa: PLC0415 (loads the compiler of templates)
+    from console.policy_check import find_policy_errors, find_warnings  # noqa: PLC0415 (as above)
+
     repository = open_repository(folder.resolve()) if folder else operate.repository()
     errors = (*find_errors(repository), *find_policy_errors(repository))
     for warning in find_warnings(repository):

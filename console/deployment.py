@@ -20,7 +20,6 @@ from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
 from console.service_files import remove_undeclared, write_variables
 from console.steps import Step
-from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
@@ -238,6 +237,8 @@ class Deployment:
 
     def desired(self, inputs: Inputs) -> list[Resource]:
         """Return all resources that are declared for ``dev``, with the values of *inputs*."""
+        from policies.render import render_policies  # noqa: PLC0415 (status needs no policy)
+
         policies = render_policies(self.declaration, Environment.DEV)
         return desired_resources(self.declaration, Environment.DEV, policies, inputs)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,6 @@ from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.settings import Settings
 from console import environment_plan, operate
-from console.local import LocalDeployment
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
 from console.questions import has_terminal
@@ -34,6 +33,9 @@ from vault.dotenv.proof import ReadSecret, service_reader
 from vault.dotenv.provided import Provided
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.ownership import Owner
+
+if TYPE_CHECKING:
+    from console.local import LocalDeployment
 
 out = Console(soft_wrap=True)
 

@@ -19,7 +19,6 @@ from console.env_notes import find_local_settings, find_undelivered
 from console.local_agent import ValuesMissing
 from console.options import Env, Root, Service
 from console.questions import has_terminal
-from console.show import show_use
 from console.steps import Steps
 from vault.dotenv import parse
 from vault.dotenv.choices import Choices
@@ -139,6 +138,8 @@ class EnvImport:
                     self._print(
                         f"note: for {function}, install strongroom-sdk[{extra}] for {python}"
                     )
+        from console.show import show_use  # noqa: PLC0415 (only for a service of this machine)
+
         show_use(out, local, deployed, next(iter(plan.secrets), None))
 
     def _print(self, line: str) -> None:

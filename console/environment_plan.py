@@ -11,7 +11,6 @@ from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import build_aws_plan
-from policies.render import render_policies
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -87,6 +86,8 @@ def _declare_resources(env: str, root: Path, given: Path | None) -> list[Resourc
         inputs = Inputs(here.inputs().values, given or here.layout.given)
     else:
         declared, inputs = operate.load_declaration(), Inputs(folder=given)
+    from policies.render import render_policies  # noqa: PLC0415 (an environment on AWS has none)
+
     policies = render_policies(declared, environment)
     return desired_resources(declared, environment, policies, inputs)
 

@@ -19,7 +19,6 @@ from console.aws_environment import build_aws_template
 from console.operator_session import open_folder_session, open_operator_session
 from console.options import AsJson
 from console.output_files import check_output_file, write_files
-from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.environment_diff import (
@@ -57,6 +56,8 @@ def apply_policy(
     env: Annotated[str, typer.Argument(help="the name of a file in environments/")],
 ) -> None:
     """Print the policy of a scoped apply role, for the platform team to review and write."""
+    from policies.render import scoped_apply_policy  # noqa: PLC0415 (loads jinja2)
+
     declared = operate.load_declaration()
     typer.echo(scoped_apply_policy(declared, declared.resolve_environment(env)), nl=False)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from console.foreground import ForegroundProgram, run_together
-from console.local import LocalDeployment
 
 if TYPE_CHECKING:
+    from console.local import LocalDeployment
     from console.local_aws import LocalAwsDeployment
 
 #: Service → its module.

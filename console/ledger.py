@@ -30,7 +30,6 @@ from vault.rotation.inventory import declared_items
 from vault.rotation.ledger.document import document
 from vault.rotation.ledger.last_reads import AuditLogs, read_audit_logs
 from vault.rotation.ledger.ledger import Row, State, build_ledger
-from vault.rotation.ledger.metrics import render_metrics
 from vault.rotation.record import RecordStore
 from vault.rotation.server_ages import read_ages
 
@@ -62,6 +61,8 @@ def ledger(
     watched = _watched(environment, service) if cloudwatch else None
     rows, logs = read_ledger(environment, service, audit_log or (), store, root, now)
     if metrics is not None:
+        from vault.rotation.ledger.metrics import render_metrics  # noqa: PLC0415 (loads prometheus_client)
+
         replace_file(metrics, render_metrics(environment, rows, now), mode=METRICS_MODE)
     if watched is not None:
         publish(operate.load_declaration(), watched, rows, now)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from console.agents import ServicesFailed
 from console.deployment import Deployment, UpResult
-from console.local_agent import ConfigState, LocalAgent
 from console.local_servers import LocalServers
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
@@ -16,6 +16,9 @@ from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import AgentUnit, Runtime, Status
+
+if TYPE_CHECKING:
+    from console.local_agent import ConfigState, LocalAgent
 
 
 class LocalDeployment(Deployment):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
-from agent.compiler.compile import CompiledTemplate
-from agent.compiler.declared_template import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.run_settings import RunSettings
@@ -29,6 +28,9 @@ from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes import binaries
 from vault.runtime.runtime import StartFailed
+
+if TYPE_CHECKING:
+    from agent.compiler.compile import CompiledTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class LocalAgent:
             TemplateRejected: If the template cannot be compiled.
 
         """
+        from agent.compiler.declared_template import compile_declared  # noqa: PLC0415 (status needs no compiler)
+
         return compile_declared(self._declaration, self._scope, self._config)
 
     def read_config_state(self) -> ConfigState:

@@ -8,12 +8,11 @@ import typer
 from rich.console import Console
 
 from console import operate
-from console.example_services import run_examples
 from console.local_aws_view import up_on_aws
 from console.local_choice import local_aws
 from console.local_ports import ALL
 from console.options import Root, Yes
-from console.show import show_config_states, show_deployment, show_status
+from console.status_view import show_config_states, show_status
 from console.steps import Steps
 
 #: Exit code of ``status``.
@@ -28,6 +27,8 @@ def up(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
+    from console.show import show_deployment  # noqa: PLC0415 (no other command here needs it)
+
     if on_aws := local_aws(root, movable=ALL):
         up_on_aws(out, on_aws, services or ())
         return
@@ -87,6 +88,8 @@ def reset(
 
 def store(root: Root = operate.DEFAULT_ROOT) -> None:
     """Run the example services on the local deployment until they are interrupted."""
+    from console.example_services import run_examples  # noqa: PLC0415 (loads asyncio)
+
     if on_aws := local_aws(root, movable=("store",)):
         on_aws.read_keys()
         raise typer.Exit(run_examples(on_aws, "aws"))

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -184,6 +183,8 @@ def parse_addresses(
 
 
 def _render(template: str, values: Mapping[str, Any]) -> str:
+    import jinja2  # noqa: PLC0415 (only init writes from templates)
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_SOURCES),
         autoescape=False,  # noqa: S701 (YAML, not HTML: the filter quotes each value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
@@ -13,9 +13,7 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.dev_on_aws import apply_backend, is_dev_on_aws
-from console.local import LocalDeployment
 from console.local_ports import ALL, choose_ports, remembered_ports
-from console.local_servers import LocalServers
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
@@ -24,6 +22,10 @@ from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.runtime import folder_format
 from vault.runtime.layout import Layout
+
+if TYPE_CHECKING:
+    from console.local import LocalDeployment
+    from console.local_servers import LocalServers
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the repository's.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
@@ -136,6 +138,8 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
             than the one that a server is running on, or dev is on AWS.
 
     """
+    from console.local import LocalDeployment  # noqa: PLC0415 (few commands need servers and agents)
+
     layout, declaration = open_layout(root), load_declaration()
     _check_dev_on_vault(layout, declaration)
     ports = choose_ports(layout, os.environ, movable)
@@ -199,6 +203,8 @@ def stoppable_servers(root: Path) -> LocalServers:
         ConfigurationError: If the runtime is wrong.
 
     """
+    from console.local_servers import LocalServers  # noqa: PLC0415 (as above)
+
     layout = open_layout(root)
     runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))
     return LocalServers(layout, runtime(layout, remembered_ports(layout), ()))

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.escapes import escape_unprintable
 from vault.declare import durations
@@ -73,6 +72,14 @@ def progress(console: Console, plan: Plan) -> Iterator[Callable[[Change], None]]
     if not console.is_terminal or not plan.changes:
         yield lambda change: _print_line(console, "green", f"done: {change}")
         return
+    from rich.progress import (  # noqa: PLC0415 (only for a terminal)
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from app_integration.errors import ConfigurationError
-from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import Runtime
+
+if TYPE_CHECKING:
+    from vault.runtime.access import Access
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"

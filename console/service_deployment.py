@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app_integration._internal.private_file import write_private
 from app_integration.mounts import mount_variables
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
-from console.local_agent import LocalAgent
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
 from vault.runtime.runtime import AgentHost
+
+if TYPE_CHECKING:
+    from console.local_agent import LocalAgent
 
 
 class ServiceDeployment:
@@ -55,6 +58,8 @@ class ServiceDeployment:
     @cached_property
     def agent(self) -> LocalAgent | None:
         """Return the service's agent, or None if the service declares no config."""
+        from console.local_agent import LocalAgent  # noqa: PLC0415 (loads the compiler of templates)
+
         config = self.declaration.service(self.scope.service).config
         if config is None:
             return None

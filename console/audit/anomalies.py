@@ -18,7 +18,6 @@ from console.options import AsJson, Env, Root
 from console.store_options import AuditLog, RulesFile, Since, Store
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.document import findings_document
-from vault.audit.anomalies.metrics import render_metrics
 from vault.declare.schema.anomalies import is_active
 
 FOUND: Final = 2
@@ -42,6 +41,8 @@ def anomalies(
         found = find_anomalies(opened.connection, opened.context, opened.since)
     declared = opened.context.rules
     if metrics is not None:
+        from vault.audit.anomalies.metrics import render_metrics  # noqa: PLC0415 (loads prometheus_client)
+
         text = render_metrics(opened.environment, declared, found, opened.span.last, opened.now)
         replace_file(metrics, text, mode=METRICS_MODE)
     today = opened.context.today

@@ -19,7 +19,6 @@ from console.escapes import say, show_finding
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
 from console.options import AuditLog, Env, Root
-from vault.audit.archive.device_metrics import render_device_metrics
 from vault.audit.archive.devices import DEADLINE, MEGABYTE, MIN_FREE, DeviceState, compare_devices
 from vault.declare.server_names import AUDITOR_JOB
 
@@ -52,6 +51,8 @@ def devices(
     findings = _judge(listed, paths)
     findings += [text for state in states for text in state.findings(least)]
     if metrics is not None:
+        from vault.audit.archive.device_metrics import render_device_metrics  # noqa: PLC0415 (loads prometheus_client)
+
         text = render_device_metrics(environment, states, least, len(findings), datetime.now(UTC))
         replace_file(metrics, text, mode=METRICS_MODE)
     _show(states, findings)

@@ -6,12 +6,15 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console import operate
 from vault.audit.archive.errors import ArchiveFailed
-from vault.runtime.embedded import EmbeddedRuntime
+
+if TYPE_CHECKING:
+    from vault.runtime.embedded import EmbeddedRuntime
 
 
 def local_logs(environment: Environment, root: Path) -> Sequence[Path]:
@@ -45,6 +48,8 @@ def reload_local(root: Path) -> None:
 
 
 def _runtime(root: Path) -> EmbeddedRuntime:
+    from vault.runtime.embedded import EmbeddedRuntime  # noqa: PLC0415 (most logs are on other servers)
+
     runtime = operate.local_deployment(root).servers
     if not isinstance(runtime, EmbeddedRuntime):
         raise ConfigurationError(

@@ -12,7 +12,6 @@ from rich.console import Console
 from app_integration._internal.private_file import replace_file
 from console import operate
 from console.audit.audit_store import Inputs, open_audit_store
-from console.audit.page import render_page
 from console.audit.report_view import show_report
 from console.options import AsJson, Env, Root
 from console.output_files import check_output_file
@@ -61,6 +60,8 @@ def report(
             namespace=audit.namespace,
         )
     if html is not None:
+        from console.audit.page import render_page  # noqa: PLC0415 (loads jinja2)
+
         replace_file(html, render_page(document).encode(), mode=MODE)
     if as_json:
         typer.echo(json.dumps(document, indent=2))

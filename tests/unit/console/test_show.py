@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app_integration.config.delivery_status import State, Status
 from console.local_agent import ConfigState
-from console.show import show_config_states
+from console.status_view import show_config_states
 
 NOON = "2026-01-02T12:00:00+00:00"
 
