@@ -109,6 +109,7 @@ coverage-table: .venv/peers ## Show what the last tests with MEASURE=unit have r
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
 	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.contention
 	$(BIN)/python -m benchmarks.index
 	$(BIN)/python -m benchmarks.search
