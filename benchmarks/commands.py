@@ -14,15 +14,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Final
 
-from benchmarks.cold_start import children_cpu
 from benchmarks.ratio import Case, Run, run_cases
 
 TURNS: Final = 9
 COMMANDS: Final = ("plan", "put", "status", "import-env", "audit report", "rotate")
 _FLOOR: Final = "import typer, typer.rich_utils, pydantic.main, rich.console, ruamel.yaml"
 _COMMAND: Final = "import sys; sys.argv[1:] = {arguments}; from console.cli import main; main()"
+
+
+def children_cpu() -> float:
+    """Return the seconds of processor time of all child processes that have ended."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager
