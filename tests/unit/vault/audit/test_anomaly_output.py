@@ -93,6 +93,10 @@ def test_rules_are_learning_while_the_log_is_short(days: int, expected: list[str
     assert find_learning(built_in(), Span(TIME - timedelta(days=days), TIME, 1)) == expected
 
 
+def test_no_rule_learns_from_an_empty_log() -> None:
+    assert find_learning(built_in(), Span(None, None, 0)) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "current", "expected"),
     [
