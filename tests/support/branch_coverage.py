@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _START: Final = "COVERAGE_PROCESS_START"
 _UNIT: Final = Path(__file__).parents[1] / "unit"
-#: Its tests read texts, and run next to nothing of the product.
+#: Its tests mostly read texts, and walk through syntax trees, which a tracer slows down most.
 _PROJECT: Final = _UNIT / "project"
 
 
