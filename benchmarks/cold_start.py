@@ -27,7 +27,7 @@ from benchmarks.ratio import Case, Result, measure, read_turns, repeated, report
 TURNS: Final = 15
 SECRETS: Final = 1000
 _NAME: Final = "database-url"
-_START_BAR: Final = 1.2
+_START_BAR: Final = 1.3
 _MEMORY_BAR: Final = 1.1
 _OURS: Final = "from app_integration import get_secret"
 _HVAC: Final = """
