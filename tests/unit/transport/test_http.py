@@ -81,6 +81,13 @@ def test_own_request_has_the_headers_of_vault() -> None:
     assert server.bodies == [b"", b'{"a": "\\u00e9"}']
 
 
+def test_path_is_sent_without_further_slashes() -> None:
+    """The server rejects ``sys/leases/revoke-prefix/database/creds/shop/``."""
+    with serve(Server()) as server:
+        send(server.address, "sys//leases/revoke-prefix/a/")
+    assert server.seen == [("POST /v1/sys/leases/revoke-prefix/a", TOKEN)]
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_of_standby_is_followed_with_token(status: int) -> None:
     with serve(Server(content=b'{"data": 1}')) as leader:
