@@ -84,12 +84,15 @@ def application() -> Iterator[tuple[Application, Mapping[str, str]]]:
         yield app, _variables(app, server.address, Path(folder))
 
 
+def compiling() -> dict[str, str]:
+    """Return this process's variables without that which makes each child compile all modules."""
+    return {name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _variables(app: Application, address: str, folder: Path) -> dict[str, str]:
     role_id, secret_id = (str(folder / name) for name in FILES)
-    # Without it, each process would compile the modules again.
-    kept = {name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **kept,
+        **compiling(),
         "VAULT_ADDR": address,
         "STRONGROOM_SERVICE": app.scope.service,
         "ENVIRONMENT": str(app.scope.environment),

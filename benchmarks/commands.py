@@ -9,7 +9,6 @@ pydantic and ruamel.yaml. The time is the processor's.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Final
 
+from benchmarks.cold_start import compiling
 from benchmarks.ratio import Case, Run, run_cases
 
 TURNS: Final = 9
@@ -49,13 +49,12 @@ def cases() -> Iterator[list[Case]]:
 
 
 def _process(code: str) -> Run:
-    # Without it, each process would compile the modules again.
-    kept = {name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    variables = compiling()
 
     def run(times: int) -> None:
         for _ in range(times):
             command = [sys.executable, "-c", code]
-            subprocess.run(command, env=kept, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
 
     run(1)  # compiles the modules
     return run

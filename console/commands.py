@@ -5,9 +5,7 @@ All modules together take longer to import than most commands need for their wor
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
@@ -94,27 +92,10 @@ class CommandGroup(TyperGroup):
         super().__init__(**{**settings, "commands": Commands(COMMANDS)})
 
 
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Disable garbage collection until the block ends.
-
-    Modules keep nearly all that an import creates, so that looking through it frees nothing and
-    takes a tenth of the time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _build(name: str, place: str) -> Any:
     """Import the function or group at *place*, and return the command *name* of it."""
     module, _, attribute = place.partition(":")
-    with _without_gc():
-        found = getattr(import_module(module), attribute)
+    found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         command: Any = get_group(found)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from console.agents import ServicesFailed
+from console.config_state import ConfigState
 from console.deployment import Deployment, UpResult
 from console.local_servers import LocalServers
 from console.service_deployment import ServiceDeployment
@@ -18,7 +19,7 @@ from vault.runtime.ports import Ports
 from vault.runtime.runtime import AgentUnit, Runtime, Status
 
 if TYPE_CHECKING:
-    from console.local_agent import ConfigState, LocalAgent
+    from console.local_agent import LocalAgent
 
 
 class LocalDeployment(Deployment):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +14,12 @@ from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
-from app_integration.config.delivery_status import Status, read_status
+from app_integration.config.delivery_status import read_status
 from app_integration.errors import ConfigRejected, ConfigurationError, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
 from app_integration.settings import Auth, Settings
+from console.config_state import ConfigState, read_config_state
 from console.image_models import FORMAT_ONLY, read_services
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import Config
@@ -31,37 +30,6 @@ from vault.runtime.runtime import StartFailed
 
 if TYPE_CHECKING:
     from agent.compiler.compile import CompiledTemplate
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigState:
-    """State of a service's config file, and of its last delivery.
-
-    Attributes:
-        live: The file that the service reads.
-        since: Time when it was written, or None if it does not exist.
-        last: Status of the last delivery, or None if there was none.
-        problem: Why the agent does not run, or None if it runs or that is not known.
-        note: What the deliveries do not check, or None if they check all.
-
-    """
-
-    live: Path
-    since: datetime | None
-    last: Status | None
-    problem: str | None = None
-    note: str | None = None
-
-
-def read_config_state(
-    live: Path, problem: str | None = None, note: str | None = None
-) -> ConfigState:
-    """Return the state of the config file *live*. See :class:`ConfigState`."""
-    try:
-        since = datetime.fromtimestamp(live.stat().st_mtime, tz=UTC)
-    except FileNotFoundError:
-        since = None
-    return ConfigState(live, since, read_status(live), problem, note)
 
 
 class ValuesMissing(StrongroomError):

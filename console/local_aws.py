@@ -13,7 +13,7 @@ from app_integration.aws.request import AwsRequest
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from console.aws_environment import build_aws_plan
-from console.local_agent import ConfigState, read_config_state
+from console.config_state import ConfigState, read_config_state
 from console.local_aws_delivery import LocalAwsDelivery
 from console.local_aws_service import ACCESS_KEY, LocalAwsService
 from console.local_servers import LocalServers

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from console.columns import print_columns
+from console.config_state import ConfigState
 from vault.runtime.runtime import Status
-
-if TYPE_CHECKING:
-    from console.local_agent import ConfigState
 
 
 def show_status(console: Console, statuses: tuple[Status, ...]) -> None:

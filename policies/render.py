@@ -65,6 +65,21 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         raise ConfigurationError(
             f"{environment} does not declare 'apply_role: scoped' under 'vault'; declare it first"
         )
+    variables = _scoped_variables(declaration, environment)
+    text = render("apply-scoped", declaration.policy_templates, variables)
+    if stored_size(text) > LARGEST:
+        raise ConfigurationError(
+            f"{environment}: the policy of the scoped apply role contains those of "
+            f"{len(declaration.scopes(environment))} services, and has {stored_size(text) // 1000} "
+            f"kB of at most {LARGEST // 1000} that a server stores; declare fewer services in an "
+            "environment, or 'apply_role: root'"
+        )
+    return text
+
+
+def _scoped_variables(declaration: Declaration, environment: Environment) -> dict[str, Any]:
+    """Return the variables of the template for a scoped apply role."""
+    declared = declaration.environment(environment)
     policies = render_policies(declaration, environment)
     scopes = [str(scope) for scope in declaration.scopes(environment)]
     own = [declared.server_name(name) for name in (*JOBS, FINGERPRINT_KEY)]
@@ -73,7 +88,7 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         name: quote(Policy(name, text, declared.deployment).body())
         for name, text in sorted(policies.items())
     }
-    variables = {
+    return {
         "deployment": declared.deployment,
         "environment": environment,
         "mounts": declared.mounts,
@@ -92,14 +107,6 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
         "password_policies": passwords,
     }
-    text = render("apply-scoped", declaration.policy_templates, variables)
-    if stored_size(text) > LARGEST:
-        raise ConfigurationError(
-            f"{environment}: the policy of the scoped apply role contains those of {len(scopes)} "
-            f"services, and has {stored_size(text) // 1000} kB of at most {LARGEST // 1000} that a "
-            "server stores; declare fewer services in an environment, or 'apply_role: root'"
-        )
-    return text
 
 
 def _exact_policies(

@@ -97,7 +97,6 @@ class Transport:
         # urllib3's pools are used directly, so that neither a proxy variable nor ~/.netrc decides
         # where a token is sent.
         self._pools: dict[str, HTTPConnectionPool] = {}
-        self._open_pools: list[HTTPConnectionPool] = []
 
     def send(
         self,
@@ -200,9 +199,8 @@ class Transport:
     def _pool(self, address: str) -> HTTPConnectionPool:
         found = self._pools.get(address)
         if found is None:
-            connections = create_pool(address, self._get_tls_context, self._on_certificate)
-            self._open_pools.append(connections)
-            found = self._pools.setdefault(address, connections)
+            created = create_pool(address, self._get_tls_context, self._on_certificate)
+            found = self._pools.setdefault(address, created)
         return found
 
     def _get_tls_context(self) -> ssl.SSLContext:
@@ -227,7 +225,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        for connections in self._open_pools:
+        for connections in [*self._pools.values()]:
             connections.close()
 
 

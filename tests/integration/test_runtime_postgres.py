@@ -24,7 +24,7 @@ from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
 from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ensure_roles, transfer_schema
+from vault.runtime.servers.postgres_roles import ServerRoles
 from vault.runtime.servers.service_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
@@ -250,9 +250,10 @@ def test_database_gets_its_declared_name(postgres: Postgres, layout: Layout) -> 
     scope = Scope("order-desk", Environment.DEV)
     names = ServiceRoles(scope, "goods")
     with superuser_of() as superuser:
-        ensure_roles(superuser, names, Secret("manager-password"), Secret("app-password"))
+        roles = ServerRoles(superuser, names)
+        roles.ensure_roles(Secret("manager-password"), Secret("app-password"))
     with superuser_of("goods") as superuser:
-        transfer_schema(superuser, names)
+        ServerRoles(superuser, names).transfer_schema()
     url = f"postgresql://order_desk_app:app-password@{HOST}:{postgres.port}/goods"
     with closing(psycopg.connect(url)) as session:
         row = session.execute("SELECT current_user").fetchone()

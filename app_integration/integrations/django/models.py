@@ -18,6 +18,7 @@ from app_integration.integrations.django.written_fields import (
     SavedValues,
     add_bound,
     add_columns,
+    encrypted_fields,
     settle,
 )
 from app_integration.integrations.orm_values import as_index_values
@@ -277,7 +278,7 @@ def _check_plaintext(sender: Any, field: EncryptedField) -> None:
 
 def _note_migrated_fields(sender: Any, **_: Any) -> None:
     if issubclass(sender, EncryptedModel):
-        fields = [each for each in sender._meta.concrete_fields if isinstance(each, EncryptedField)]
+        fields = encrypted_fields(sender)
         sender._migrated_fields = [each for each in fields if each.plaintext is not None]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console import operate
-from console.local_agent import ConfigState
+from console.config_state import ConfigState
 from vault.runtime.runtime import Status
 
 

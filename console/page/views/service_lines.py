@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app_integration.names import Scope
-from console.local_agent import ConfigState
+from console.config_state import ConfigState
 from console.page.sources.cached_source import Reading
 from console.page.sources.local_state import LocalState
 from console.page.urls import build_url

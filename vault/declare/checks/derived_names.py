@@ -24,7 +24,7 @@ from vault.declare.schema.model import role_suffix
 
 #: Policies of people and of the server: ``control`` in ``group`` would be ``control-group``.
 RESERVED: Final = frozenset({"developer", "default", "root", "control-group", "response-wrapping"})
-#: Names of this project's own jobs and keys begin with this, and prune never deletes such a name.
+#: Names of this project's own jobs and keys begin with this.
 RESERVED_PREFIX: Final = "strongroom-"
 
 _POLICY: Final = "policy"

@@ -55,12 +55,6 @@ def part_names(name: str, policies: Container[str]) -> tuple[str, ...]:
     return (name, *takewhile(policies.__contains__, further))
 
 
-def is_further_part(name: str, policies: Container[str]) -> bool:
-    """Return whether *name* is that of a part after the first of one of *policies*."""
-    policy, _, number = name.rpartition("-")
-    return policy in policies and number.isdecimal()
-
-
 def _rules(text: str) -> Iterator[str]:
     """Yield each rule with the comment above it; together they are *text*."""
     starts = [match.start() for match in _RULE.finditer(text)]

@@ -12,8 +12,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import check_secret_name
 from app_integration.session.session import Session
 from vault.declare.errors import join_names
-from vault.declare.server_names import DEFAULT_DEPLOYMENT, DEVELOPER, own_names, server_name
-from vault.reconcile.hcl.policy_parts import is_further_part
+from vault.declare.server_names import DEVELOPER, own_names, server_name
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action, Change, Plan
@@ -32,8 +31,6 @@ from vault.reconcile.resources.transit import TransitKey
 BUILT_IN: Final = frozenset(
     (Policy.kind, name) for name in ("root", "default", "control-group", "response-wrapping")
 )
-#: Names with this prefix are this project's own jobs and keys, which are never deleted either.
-_RESERVED_PREFIX: Final = f"{DEFAULT_DEPLOYMENT}-"
 #: Kinds whose objects name their owner → how it is read, given a response's data and a name.
 _MARKS: Final[Mapping[str, Callable[[Mapping[str, Any], str], str | None]]] = {
     Policy.kind: lambda data, what: read_mark(data["policy"], what),
@@ -122,7 +119,7 @@ def _full_name(kind: str, name: str, mounts: Mounts) -> str:
 def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owner) -> list[Orphan]:
     """Return the objects that *owner* manages but that are not among *resources*."""
     declared = {(resource.kind, resource.name) for resource in resources}
-    # The policy of people is declared only where there are people.
+    # Jobs and keys are never deleted; the policy of people is declared only where there are people.
     kept_names = {*own_names(owner.deployment)} - {server_name(owner.deployment, DEVELOPER)}
     return [
         orphan
@@ -131,14 +128,9 @@ def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owne
             *_from_secret_metadata(reader, owner),
         )
         if (orphan.kind, orphan.name) not in declared | BUILT_IN
-        and (is_further_part(orphan.name, kept_names) or not _is_reserved(orphan.name))
         and orphan.name not in kept_names
         and _belongs_to(reader, orphan, owner)
     ]
-
-
-def _is_reserved(name: str) -> bool:
-    return name.startswith(_RESERVED_PREFIX)
 
 
 def find_deleted(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,8 @@ from vault.runtime.servers.service_roles import ServiceRoles
 
 if TYPE_CHECKING:
     import psycopg
+
+    from vault.runtime.servers.postgres_roles import ServerRoles
 
 CONNECT_SECONDS: Final = 5
 SUPERUSER: Final = "postgres"
@@ -119,13 +122,11 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
         file = self.superuser.layout.database_passwords(scope.service) / "app"
         ensure_private_folder(file.parent)
         password = read_or_create_password(file)
-        with self.superuser.connect() as superuser:
-            postgres_roles.ensure_reader(superuser, self.roles, scope.app_role, password)
+        with self._server_roles() as server:
+            server.ensure_reader(scope.app_role, password)
         return self._url(scope.app_role, password)
 
     def _url(self, user: str, password: Secret) -> Secret:
@@ -152,12 +153,10 @@ class DatabaseAccounts:
             psycopg.Error: If the server rejects the login.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
         if not self.superuser.is_server_reachable():
             return False
-        with self.superuser.connect() as superuser:
-            return not postgres_roles.has_manager(superuser, self.roles)
+        with self._server_roles() as server:
+            return not server.has_manager()
 
     def ensure_roles(self) -> None:
         """Create the service's database and roles, if they are missing.
@@ -166,13 +165,11 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
         manager, app = self.password("manager"), self.password("app")
-        with self.superuser.connect() as superuser:
-            postgres_roles.ensure_roles(superuser, self.roles, manager, app)
-        with self.superuser.connect(self.roles.database) as superuser:
-            postgres_roles.transfer_schema(superuser, self.roles)
+        with self._server_roles() as server:
+            server.ensure_roles(manager, app)
+        with self._server_roles(self.roles.database) as server:
+            server.transfer_schema()
 
     def describe_failure(self, error: psycopg.Error) -> str:
         """Return why :meth:`ensure_roles` failed, without the statement, which may contain data."""
@@ -186,10 +183,8 @@ class DatabaseAccounts:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
-        with self.superuser.connect() as superuser:
-            postgres_roles.allow_password_changes(superuser, self.roles.manager, user)
+        with self._server_roles() as server:
+            server.allow_password_changes(user)
 
     def ensure_users(self, users: Iterable[str]) -> None:
         """Create the missing *users* without a password, which the manager may set.
@@ -198,11 +193,9 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
-        with self.superuser.connect() as superuser:
+        with self._server_roles() as server:
             for user in users:
-                postgres_roles.ensure_user(superuser, self.roles, user)
+                server.ensure_user(user)
 
     def set_password(self, user: str, password: Secret) -> None:
         """Set the password of *user*.
@@ -211,10 +204,8 @@ class DatabaseAccounts:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
-
-        with self.superuser.connect() as superuser:
-            postgres_roles.set_password(superuser, user, password)
+        with self._server_roles() as server:
+            server.set_password(user, password)
 
     def store_app_password(self, user: str, password: Secret) -> None:
         """Store *password* in the deployment's file, if *user* is the application's user."""
@@ -239,11 +230,17 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        from vault.runtime.servers import postgres_roles  # noqa: PLC0415 (loads psycopg)
+        with self._server_roles() as server:
+            server.set_password(self.roles.manager, self.password("manager"))
+            server.set_password(self.roles.app, self.password("app"))
 
-        with self.superuser.connect() as superuser:
-            postgres_roles.set_password(superuser, self.roles.manager, self.password("manager"))
-            postgres_roles.set_password(superuser, self.roles.app, self.password("app"))
+    @contextmanager
+    def _server_roles(self, database: str = SUPERUSER) -> Iterator[ServerRoles]:
+        """Yield the roles on the server, over the superuser's connection to *database*."""
+        from vault.runtime.servers.postgres_roles import ServerRoles  # noqa: PLC0415 (loads psycopg)
+
+        with self.superuser.connect(database) as superuser:
+            yield ServerRoles(superuser, self.roles)
 
 
 def mail_password(layout: Layout, service: str) -> Secret:

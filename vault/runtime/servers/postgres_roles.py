@@ -6,6 +6,7 @@ the reader's role, terminates their sessions and drops them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
@@ -15,46 +16,86 @@ from app_integration.secret import Secret
 from vault.runtime.servers.service_roles import ServiceRoles
 
 
-def ensure_roles(
-    superuser: psycopg.Connection, roles: ServiceRoles, manager: Secret, app: Secret
-) -> None:
-    """Create the database and the roles that are missing.
+@dataclass(frozen=True, slots=True)
+class ServerRoles:
+    """The database and the roles of a service on the server. Each method raises psycopg.Error.
 
-    Args:
+    Attributes:
         superuser: A connection that commits each statement.
-        roles: The names.
-        manager: Password of the manager, if it is created now. The password of an existing role
-            stays, because Vault may have changed it.
-        app: Password of the application's user, if it is created now.
-
-    Raises:
-        psycopg.Error: If the server rejects a statement.
+        names: Their names.
 
     """
-    if not has_manager(superuser, roles):
-        _create_manager(superuser, roles, manager)
-    if not _exists(superuser, "pg_roles", "rolname", roles.owner):
-        _create_group(superuser, roles.owner, roles.manager)
-    if not _exists(superuser, "pg_roles", "rolname", roles.reader):
-        _create_group(superuser, roles.reader, roles.manager)
-    if not _exists(superuser, "pg_roles", "rolname", roles.app):
-        _create_user(superuser, roles, roles.app, _verifier(superuser, roles.app, app))
-    if not _exists(superuser, "pg_database", "datname", roles.database):
-        _create_database(superuser, roles)
-    # A statement of its own, because CREATE DATABASE cannot run in a transaction.
-    _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
-    database, reader = Identifier(roles.database), Identifier(roles.reader)
-    _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
 
+    superuser: psycopg.Connection
+    names: ServiceRoles
 
-def has_manager(superuser: psycopg.Connection, roles: ServiceRoles) -> bool:
-    """Return whether the manager exists.
+    def ensure_roles(self, manager: Secret, app: Secret) -> None:
+        """Create the database and the roles that are missing.
 
-    Raises:
-        psycopg.Error: If the server rejects the statement.
+        Args:
+            manager: Password of the manager, if it is created now. The password of an existing role
+                stays, because Vault may have changed it.
+            app: Password of the application's user, if it is created now.
 
-    """
-    return _exists(superuser, "pg_roles", "rolname", roles.manager)
+        """
+        names, superuser = self.names, self.superuser
+        if not self.has_manager():
+            _create_manager(superuser, names, manager)
+        for group in (names.owner, names.reader):
+            if not _exists(superuser, "pg_roles", "rolname", group):
+                _create_group(superuser, group, names.manager)
+        if not _exists(superuser, "pg_roles", "rolname", names.app):
+            _create_user(superuser, names, names.app, _verifier(superuser, names.app, app))
+        database, reader = Identifier(names.database), Identifier(names.reader)
+        if not _exists(superuser, "pg_database", "datname", names.database):
+            _run(superuser, "CREATE DATABASE {} OWNER {}", database, Identifier(names.owner))
+        # A statement of its own, because CREATE DATABASE cannot run in a transaction.
+        _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
+        _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
+
+    def has_manager(self) -> bool:
+        """Return whether the manager exists."""
+        return _exists(self.superuser, "pg_roles", "rolname", self.names.manager)
+
+    def ensure_user(self, user: str) -> None:
+        """Create a user that acts as the owner and has no password, and let the manager set one.
+
+        An existing user keeps its roles and its password.
+        """
+        if not _exists(self.superuser, "pg_roles", "rolname", user):
+            _create_user(self.superuser, self.names, user, Literal(None))
+        self.allow_password_changes(user)
+
+    def ensure_reader(self, user: str, password: Secret) -> None:
+        """Create a user of another service that reads the owner's tables, unless it exists.
+
+        An existing user keeps its password.
+        """
+        if _exists(self.superuser, "pg_roles", "rolname", user):
+            return
+        name, verifier = Identifier(user), _verifier(self.superuser, user, password)
+        with self.superuser.transaction():
+            _run(self.superuser, "CREATE ROLE {} LOGIN PASSWORD {}", name, verifier)
+            _run(self.superuser, "GRANT {} TO {}", Identifier(self.names.reader), name)
+
+    def allow_password_changes(self, user: str) -> None:
+        """Allow the manager to set the password of *user*. See :func:`allow_password_changes`."""
+        allow_password_changes(self.superuser, self.names.manager, user)
+
+    def set_password(self, user: str, password: Secret) -> None:
+        """Set the password of *user*. See :func:`set_password`."""
+        set_password(self.superuser, user, password)
+
+    def transfer_schema(self) -> None:
+        """Make the owner role the owner of schema ``public``, and let only the reader read it.
+
+        The connection is to the service's database.
+        """
+        owner, reader = Identifier(self.names.owner), Identifier(self.names.reader)
+        with self.superuser.transaction():
+            _run(self.superuser, "ALTER SCHEMA public OWNER TO {}", owner)
+            _run(self.superuser, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+            _allow_reading(self.superuser, owner, reader)
 
 
 def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -> None:
@@ -77,46 +118,6 @@ def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -
     )
 
 
-def ensure_user(superuser: psycopg.Connection, roles: ServiceRoles, user: str) -> None:
-    """Create a user that acts as the owner and has no password, and let the manager set one.
-
-    Args:
-        superuser: A connection that commits each statement.
-        roles: The names.
-        user: The user. An existing one keeps its roles and its password.
-
-    Raises:
-        psycopg.Error: If the server rejects a statement.
-
-    """
-    if not _exists(superuser, "pg_roles", "rolname", user):
-        _create_user(superuser, roles, user, Literal(None))
-    allow_password_changes(superuser, roles.manager, user)
-
-
-def ensure_reader(
-    superuser: psycopg.Connection, roles: ServiceRoles, user: str, password: Secret
-) -> None:
-    """Create a user of another service that reads the owner's tables, unless it exists.
-
-    Args:
-        superuser: A connection that commits each statement.
-        roles: The names.
-        user: The user.
-        password: Its password. An existing one keeps its own.
-
-    Raises:
-        psycopg.Error: If the server rejects a statement.
-
-    """
-    if _exists(superuser, "pg_roles", "rolname", user):
-        return
-    name, verifier = Identifier(user), _verifier(superuser, user, password)
-    with superuser.transaction():
-        _run(superuser, "CREATE ROLE {} LOGIN PASSWORD {}", name, verifier)
-        _run(superuser, "GRANT {} TO {}", Identifier(roles.reader), name)
-
-
 def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
     """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
 
@@ -131,23 +132,6 @@ def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None
     """
     verifier = _verifier(admin, user, password)
     _run(admin, "ALTER ROLE {} PASSWORD {}", Identifier(user), verifier)
-
-
-def transfer_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    """Make the owner role the owner of schema ``public``, and let only the reader read it.
-
-    Args:
-        superuser: A connection to the service's database.
-        roles: The names.
-
-    Raises:
-        psycopg.Error: If the server rejects a statement.
-
-    """
-    with superuser.transaction():
-        _run(superuser, "ALTER SCHEMA public OWNER TO {}", Identifier(roles.owner))
-        _run(superuser, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        _allow_reading(superuser, Identifier(roles.owner), Identifier(roles.reader))
 
 
 def _allow_reading(superuser: psycopg.Connection, owner: Identifier, reader: Identifier) -> None:
@@ -191,11 +175,6 @@ def _create_user(
         _run(superuser, "CREATE ROLE {} LOGIN PASSWORD {}", name, verifier)
         _run(superuser, "GRANT {} TO {}", owner, name)
         _run(superuser, "ALTER ROLE {} SET role TO {}", name, owner)
-
-
-def _create_database(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    database, owner = Identifier(roles.database), Identifier(roles.owner)
-    _run(superuser, "CREATE DATABASE {} OWNER {}", database, owner)
 
 
 def _exists(

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from app_integration.config.delivery_status import State, Status
-from console.local_agent import ConfigState
+from console.config_state import ConfigState
 from console.status_view import show_config_states
 
 NOON = "2026-01-02T12:00:00+00:00"
