@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -35,6 +37,11 @@ SERVICE = "gaara-store"
 # them all), which a busy machine exceeds. pytest-timeout ends what hangs.
 settings.register_profile("strongroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("strongroom")
+
+
+# A plan stretches the password of each person, which takes longer than its 90 requests, and the
+# suite plans hundreds of times in one process. Equal arguments have equal results.
+hashlib.scrypt = functools.lru_cache(hashlib.scrypt)  # type: ignore[assignment] # of hashable arguments
 
 
 @pytest.fixture(scope="session")
