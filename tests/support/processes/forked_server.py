@@ -26,7 +26,7 @@ def import_commands() -> None:
     # Otherwise their consoles would take over whether these streams are a terminal.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         for place in COMMANDS.values():
-            importlib.import_module(place.partition(":")[0])
+            importlib.import_module(place.target.partition(":")[0])
         for name in ("sqlalchemy", "vault.runtime.embedded"):
             importlib.import_module(name)
     gc.collect()

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from console.commands import COMMANDS, Commands
+
 SHOW = """
 import sys
 sys.argv = ["strongroom", *{arguments}]
@@ -23,6 +25,7 @@ print(*(name for name in sys.modules if name in {watched}), file=sys.stderr)
     ("arguments", "imported"),
     [
         (["wrong"], set()),
+        (["--help"], set()),
         (["cost", "--help"], {"console.cost"}),
         (["plan", "--help"], {"console.plan_commands"}),
         (["policies", "test", "--help"], {"console.policies"}),
@@ -36,3 +39,11 @@ def test_only_the_named_command_is_imported(arguments: list[str], imported: set[
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert {*done.stderr.splitlines()[-1].split()} == imported
+
+
+def test_summary_of_each_command_is_the_beginning_of_its_help() -> None:
+    for name, command in Commands(COMMANDS).items():
+        paragraph = command.help.partition("\n\n")[0]
+        assert COMMANDS[name].summary == " ".join(paragraph.split()), name
+        assert not command.hidden, name
+        assert not command.deprecated, name

@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from console.commands import COMMANDS
+
 SCRIPT: Final = Path(sys.executable).with_name("strongroom")
 
 
@@ -39,6 +41,7 @@ def test_script_for_bash_is_printed_and_completes_a_command() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        ("strongroom ", [*COMMANDS]),
         ("strongroom environments d", ["diff"]),
         (
             "strongroom schema ",

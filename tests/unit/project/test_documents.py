@@ -154,9 +154,15 @@ def _commands() -> dict[str, set[str]]:
 
 
 def test_every_variable_exists_in_the_code(document: Path) -> None:
-    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", sources())) | _port_variables() | FOREIGN
+    known = _constants() | _port_variables() | FOREIGN
     named = find_all(r"\b((?:STRONGROOM|VAULT|BAO|SECRETS|SMTP)_[A-Z0-9_]+)\b", code(document))
     assert [name for name in named if name not in known] == []
+
+
+@cache
+def _constants() -> set[str]:
+    """Return the names in capitals of the project's code."""
+    return set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", sources()))
 
 
 def test_every_variable_of_the_code_is_documented() -> None:
