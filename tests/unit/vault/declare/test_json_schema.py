@@ -514,6 +514,9 @@ LEAVES: Final = [
     for container, key in _places(data)
 ]
 OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b", "a\n", 10**7]
+#: Built once, because each example would build and label them again.
+VALUES: Final = st.sampled_from(LEAVES + OTHERS)
+EDITS: Final = st.sampled_from(["delete", "replace", "copy"])
 
 
 @pytest.mark.parametrize("kind", FULL)
@@ -524,12 +527,13 @@ def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
 ) -> None:
     changed = json.loads(json.dumps(FULL[kind]))
     for _ in range(data.draw(st.integers(1, 4))):
-        container, key = data.draw(st.sampled_from(list(_places(changed)) or [({"x": 0}, "x")]))
-        match data.draw(st.sampled_from(["delete", "replace", "copy"])):
+        places = list(_places(changed)) or [({"x": 0}, "x")]
+        container, key = places[data.draw(st.integers(0, len(places) - 1))]
+        match data.draw(EDITS):
             case "delete":
                 del container[key]
             case "replace":
-                container[key] = json.loads(json.dumps(data.draw(st.sampled_from(LEAVES + OTHERS))))
+                container[key] = json.loads(json.dumps(data.draw(VALUES)))
             case _ if isinstance(container, dict):
                 container[data.draw(TEXT)] = container[key]
             case _:
