@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -74,6 +75,7 @@ def _quote_unless_safe(value: object) -> str:
     return str(value) if isinstance(value, Markup) else quote(value)
 
 
+@cache  # so that the template is compiled once for all services
 def _environment() -> Environment:
     return Environment(  # noqa: S701 (HCL, not HTML: finalize does the quoting)
         loader=FileSystemLoader(Path(__file__).parent),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -21,6 +22,11 @@ def render(template: str, **values: object) -> str:
         ConfigurationError: If a value is not Unicode. See :func:`quote`.
 
     """
+    return _environment().get_template(template).render(**values)
+
+
+@cache  # so that a template is compiled once
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=False,  # noqa: S701 - HCL, not HTML; `hcl` quotes each value
@@ -28,7 +34,7 @@ def render(template: str, **values: object) -> str:
         trim_blocks=True,
     )
     environment.filters["hcl"] = quote
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def quote(value: object) -> str:
