@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.auto_auth import AutoAuth
 from agent.delivery import EXEC_TIMEOUT, Delivery
+from agent.file_templates import render
 from app_integration.names import Scope
 from vault.runtime.servers.hcl import quote
 
@@ -51,37 +50,22 @@ def render_agent_config(settings: AgentSettings) -> str:
         ConfigurationError: If a path is not valid Unicode.
 
     """
-    return (
-        _environment()
-        .get_template("agent.hcl.j2")
-        .render(
-            vault_addr=settings.vault_addr,
-            vault_cacert=settings.vault_cacert,
-            retries=settings.retries,
-            method=settings.login.method,
-            mount_path=f"auth/{settings.login.mount}",
-            login=settings.login.config(settings.scope),
-            render_interval=f"{settings.render_interval}s",
-            exec_timeout=f"{EXEC_TIMEOUT}s",
-            python=settings.python,
-            perms=settings.perms,
-            deliveries=settings.deliveries,
-        )
-    )
+    values = {
+        "vault_addr": settings.vault_addr,
+        "vault_cacert": settings.vault_cacert,
+        "retries": settings.retries,
+        "method": settings.login.method,
+        "mount_path": f"auth/{settings.login.mount}",
+        "login": settings.login.config(settings.scope),
+        "render_interval": f"{settings.render_interval}s",
+        "exec_timeout": f"{EXEC_TIMEOUT}s",
+        "python": settings.python,
+        "perms": settings.perms,
+        "deliveries": settings.deliveries,
+    }
+    return render("agent.hcl.j2", _quote_unless_safe, values)
 
 
 def _quote_unless_safe(value: object) -> str:
     """Return *value* quoted for HCL, except for a key, which the template marks as safe."""
     return str(value) if isinstance(value, Markup) else quote(value)
-
-
-@cache  # so that the template is compiled once for all services
-def _environment() -> Environment:
-    return Environment(  # noqa: S701 (HCL, not HTML: finalize does the quoting)
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        finalize=_quote_unless_safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

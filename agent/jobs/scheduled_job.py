@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from agent.file_templates import printable
 from agent.jobs.job import Job, JobOptions, Need
 from agent.jobs.schedule import Schedule
-from agent.targets.files import printable
 from agent.targets.settings import ServiceSettings, declared_address, service_settings
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, mount_variables

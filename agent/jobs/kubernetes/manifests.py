@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from agent.file_templates import render
 from agent.jobs.job import Need
 from agent.jobs.scheduled_job import ScheduledJob
-from agent.targets.files import render
 from agent.targets.kubernetes.manifests import USER
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, job_login, pod_login

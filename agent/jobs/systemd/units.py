@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.auto_auth import AppRoleAutoAuth, CertificateAutoAuth, auto_auth_from_declaration
+from agent.file_templates import render
 from agent.jobs.job import Need
 from agent.jobs.scheduled_job import ScheduledJob
-from agent.targets.files import render
 from agent.targets.systemd.units import account, escape, quote, quote_command
 from app_integration.errors import ConfigurationError
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.targets.files import printable, render
+from agent.file_templates import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from app_integration.errors import ConfigurationError

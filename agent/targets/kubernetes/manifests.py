@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from agent.targets.files import render
+from agent.file_templates import render
 from agent.targets.host import Host
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login

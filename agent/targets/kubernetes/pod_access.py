@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from agent.targets.files import render
+from agent.file_templates import render
 from agent.targets.kubernetes.pod_login import PodLogin
 from agent.targets.kubernetes.scalar import quote
 from app_integration._internal.server_urls import port_of

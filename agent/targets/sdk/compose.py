@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from agent.file_templates import render
 from agent.targets.compose.services import MEMORY, quote, required_variable
-from agent.targets.files import render
 from agent.targets.host import Host
 from agent.targets.sdk.settings import SdkSettings, require_command
 from agent.targets.watch_command import image_python

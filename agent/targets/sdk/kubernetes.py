@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from agent.targets.files import render
+from agent.file_templates import render
 from agent.targets.host import Host
 from agent.targets.kubernetes.manifests import USER, startup_probe
 from agent.targets.kubernetes.scalar import escape_word, quote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.targets.files import render
+from agent.file_templates import render
 from agent.targets.host import Host
 from agent.targets.sdk.settings import SdkSettings
 from agent.targets.systemd.units import account, check_reach, escape, quote, quote_command

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent.targets.files import printable, render
+from agent.file_templates import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from agent.targets.short_name import shorten

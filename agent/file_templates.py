@@ -1,4 +1,4 @@
-"""Rendering of a target's files from Jinja2 templates beside its code."""
+"""Rendering of files from the Jinja2 templates beside the code that they are for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app_integration.errors import ConfigurationError
 
 #: Folder that templates are named and included from.
-_ROOT: Final = Path(__file__).parents[1]
+_ROOT: Final = Path(__file__).parent
 
 
 def printable(value: object) -> str:
