@@ -74,6 +74,12 @@ class Site:
         self.address = address
         self.begun = time.monotonic()
 
+    def wait_for_scrapes(self, count: int, since: float) -> None:
+        """Wait until Prometheus has the figures of *count* pages from after *since* (Unix time)."""
+        # A series without a sample from before the watch would count as a whole.
+        scraped = f"timestamp(up) > {since} and up == 1"
+        wait_until(lambda: len(query(self.address, scraped)) == count, "scrapes of all pages")
+
     def find(self, service: str, trigger: str, measure: str = "mean") -> Finding:
         """Return the finding of one trigger, since the switch."""
         rules, colours = built_in(), Colours("green", "blue")
@@ -100,13 +106,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         folder: Path = tmp_path_factory.mktemp("prometheus")
         address = stack.enter_context(prometheus_server(folder, labels))
-        time.sleep(1.5)  # because a series without a sample before the watch counts as a whole
         site = Site(pages, address)
+        # Figures of before for a second more, because a late query looks at a later moment.
+        site.wait_for_scrapes(len(pages), since=time.time() + 1)
         for service, samples in AFTER.items():
             pages[service, "green"].samples = dict(samples)
         pages["idle", "blue"].stop()
         pages["gone", "green"].stop()
-        time.sleep(1.5)  # two scrapes
+        site.wait_for_scrapes(len(pages) - 2, since=time.time())
         wait_until(lambda: len(query(site.address, "up == 0")) == 2, "the end of two targets")
         yield site
 
