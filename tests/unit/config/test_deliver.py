@@ -621,6 +621,17 @@ def test_command_with_wrong_usage_exits_64(arguments: list[str]) -> None:
     assert "usage: python -m app_integration" in run.stderr
 
 
+def test_delivery_loads_no_client_of_http() -> None:
+    code = (
+        "import sys, app_integration.config.deliver_command;"
+        "print({'urllib3', 'hvac', 'cryptography'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout == "set()\n"
+
+
 def test_every_command_module_has_main() -> None:
     for name in commands.COMMANDS.values():
         assert callable(__import__(name, fromlist=["main"]).main)
