@@ -26,7 +26,8 @@ from app_integration.database.lease import Lease
 from app_integration.database.leased_credentials import LeasedCredentials
 
 if TYPE_CHECKING:
-    from app_integration.database.engine import async_leased_engine, leased_engine
+    from app_integration.database.async_engine import async_leased_engine
+    from app_integration.database.engine import leased_engine
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
     from app_integration.database.redis_pool import AsyncLeasedRedisPool, LeasedRedisPool
 
@@ -52,7 +53,7 @@ _LAZY = {
     "AsyncLeasedRedisPool": "redis_pool",
     "LeasedPool": "pool",
     "LeasedRedisPool": "redis_pool",
-    "async_leased_engine": "engine",
+    "async_leased_engine": "async_engine",
     "leased_engine": "engine",
 }
 

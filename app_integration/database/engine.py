@@ -1,26 +1,25 @@
-"""SQLAlchemy engines that connect with the current credentials of a :class:`CredentialProvider`."""
+"""SQLAlchemy engines that connect with the current credentials of a :class:`CredentialProvider`.
+
+Those for asyncio are in :mod:`.async_engine`.
+"""
 
 from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from sqlalchemy import URL, AsyncAdaptedQueuePool, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only, greenlet_spawn
 
 from app_integration.database.credentials import CredentialProvider, Credentials
-from app_integration.database.loop_task import LoopTask
 
 # Keys of a connection record's info.
 _USER = "strongroom_user"  # the username that the connection was opened with
 _FRESH = "strongroom_fresh"  # set until the first checkout of the connection
 
 
-class _RotatingQueuePool(QueuePool):
+class RotatingQueuePool(QueuePool):
     """A queue pool that can close some of its idle connections.
 
     ``dispose`` replaces the whole pool, and loses track of the connections that are in use.
@@ -38,11 +37,7 @@ class _RotatingQueuePool(QueuePool):
             self._do_return_conn(record)
 
 
-class _AsyncRotatingQueuePool(_RotatingQueuePool, AsyncAdaptedQueuePool):
-    """Variant for asyncio of :class:`_RotatingQueuePool`."""
-
-
-class _EngineEvents:
+class EngineEvents:
     """Event listeners of one engine for connect, checkout and checkin."""
 
     def __init__(self, provider: CredentialProvider, engine: Engine) -> None:
@@ -86,7 +81,7 @@ class _EngineEvents:
         Does nothing if the caller chose another pool class.
         """
         pool = self._engine.pool
-        if isinstance(pool, _RotatingQueuePool):
+        if isinstance(pool, RotatingQueuePool):
             pool.close_outdated(self._provider.is_current)
 
     def reset_after_fork(self) -> None:
@@ -100,31 +95,6 @@ class _EngineEvents:
         return connection
 
 
-class _AsyncEngineEvents(_EngineEvents):
-    """Event listeners of one asyncio engine."""
-
-    def __init__(self, provider: CredentialProvider, engine: Engine) -> None:
-        self._closing = LoopTask()
-        super().__init__(provider, engine)
-
-    def do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        """Open a connection with the current credentials without blocking the event loop."""
-        self._closing.set_loop()
-
-        async def open_(credentials: Credentials) -> Any:
-            parameters = {**cparams, **credentials.parameters()}
-            return await greenlet_spawn(dialect.connect, *cargs, **parameters)
-
-        return self._record_user(record, await_only(self._provider.aconnect(open_)))
-
-    def close_outdated(self) -> None:
-        """Schedule the closing of outdated connections in the event loop that opened them.
-
-        Does nothing if that loop no longer runs.
-        """
-        self._closing.start(partial(greenlet_spawn, super().close_outdated))
-
-
 def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Engine:
     """Return a SQLAlchemy engine that connects with the current credentials of *provider*.
 
@@ -134,30 +104,14 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
         options: Passed to ``sqlalchemy.create_engine``.
 
     """
-    defaults = {"pool_pre_ping": True, "poolclass": _RotatingQueuePool}
-    engine = create_engine(_url_without_credentials(url), **{**defaults, **options})
-    _EngineEvents(provider, engine)
+    defaults = {"pool_pre_ping": True, "poolclass": RotatingQueuePool}
+    engine = create_engine(url_without_credentials(url), **{**defaults, **options})
+    EngineEvents(provider, engine)
     return engine
 
 
-def async_leased_engine(provider: CredentialProvider, url: str, **options: Any) -> AsyncEngine:
-    """Return an asyncio engine that connects with the current credentials of *provider*.
-
-    Dispose of it in the event loop that it was used in.
-
-    Args:
-        provider: Provides username and password at each physical connect.
-        url: Driver, host and database. A username or password in it is ignored.
-        options: Passed to ``sqlalchemy.ext.asyncio.create_async_engine``.
-
-    """
-    defaults = {"pool_pre_ping": True, "poolclass": _AsyncRotatingQueuePool}
-    engine = create_async_engine(_url_without_credentials(url), **{**defaults, **options})
-    _AsyncEngineEvents(provider, engine.sync_engine)
-    return engine
-
-
-def _url_without_credentials(url: str) -> URL:
+def url_without_credentials(url: str) -> URL:
+    """Return *url* with driver, host, port, database and options only."""
     # make_url matches on the characters, so a Secret works; do not render the result as a string.
     parsed = make_url(url)
     return URL.create(

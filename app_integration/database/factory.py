@@ -197,7 +197,7 @@ def _engine(provider: CredentialProvider, url: str, options: Mapping[str, Any]) 
 def _async_engine(
     provider: CredentialProvider, url: str, options: Mapping[str, Any]
 ) -> AsyncEngine:
-    from app_integration.database.engine import async_leased_engine
+    from app_integration.database.async_engine import async_leased_engine
 
     return async_leased_engine(provider, url, **options)
 

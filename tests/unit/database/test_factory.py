@@ -1,7 +1,9 @@
-"""Lock under which a client's engines and pools are created, and the role of a Redis client."""
+"""Import of an engine, the lock under which engines are created, and the role of a Redis client."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -23,6 +25,15 @@ from app_integration.settings import Limits, Settings
 
 URL = "postgresql+psycopg://127.0.0.1/shop"
 PATIENCE = 10.0  # seconds
+
+
+def test_engine_loads_no_orm() -> None:
+    code = (
+        "import sys; from app_integration.database import leased_engine;"
+        "print({'sqlalchemy.orm', 'sqlalchemy.ext.asyncio'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
 
 
 def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
