@@ -196,12 +196,18 @@ class EnvFiles:
             variable: Name of the variable.
             reason: Reason why it is unclear.
 
+        Raises:
+            typer.Abort: If the command is interrupted, as for every other question.
+
         """
-        return Prompt.ask(
-            f"{escape(variable)}: {escape(reason)}. Is it a",
-            choices=[kind.value for kind in Kind],
-            console=self._console,
-        )
+        try:
+            return Prompt.ask(
+                f"{escape(variable)}: {escape(reason)}. Is it a",
+                choices=[kind.value for kind in Kind],
+                console=self._console,
+            )
+        except KeyboardInterrupt:
+            raise typer.Abort from None
 
     def show(self, line: str) -> None:
         """Print *line*."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,9 +33,10 @@ from console.adoption import Adoption
 from console.local import LocalDeployment
 from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
+from tests.support.processes.command import CommandLine, run_command
 from vault.adoption import adopt, undo
-from vault.adoption.adopt import AdoptionDeclined, AdoptionIncomplete
-from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connect
+from vault.adoption.adopt import AdoptionIncomplete
+from vault.adoption.database_user import DatabaseRefused, connect
 from vault.declare import load
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.build import Prune, build_plan
@@ -167,9 +169,24 @@ def is_managed(setup: LocalSetup) -> bool:
         return superuser.execute(query).fetchone() is not None
 
 
-def test_adopt_changes_only_the_password_of_the_url(setup: LocalSetup) -> None:
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(monkeypatch, capsys)
+
+
+def run_adopt(setup: LocalSetup, command: CommandLine, typed: str) -> tuple[int, str]:
+    """Run the command with *typed* as its input, and return its exit code and its output."""
+    command.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    where = ("--service", "gaara-store", "--env", "dev", "--root", str(setup.root))
+    code = run_command(command.monkeypatch, "adopt", NAME, *where)
+    return code, "".join(command.capsys.readouterr())
+
+
+def test_adopt_changes_only_the_password_of_the_url(
+    setup: LocalSetup, command: CommandLine
+) -> None:
     old, text = setup.read(), setup.environment_file.read_text()
-    setup.console.adopt(NAME, yes=True)
+    assert run_adopt(setup, command, "y\n")[0] == 0
     new = setup.read()
     assert not can_log_in(old)
     assert can_log_in(new)
@@ -237,21 +254,18 @@ def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, ki
     client.close()
 
 
-def test_adopt_shows_other_sessions_and_declining_changes_nothing(setup: LocalSetup) -> None:
-    seen: list[DatabaseLogin] = []
-
-    def decline(_user: str, others: Sequence[DatabaseLogin]) -> bool:
-        seen.extend(others)
-        return False
-
+@pytest.mark.parametrize(
+    ("typed", "end"), [("n\n", f"error: {NAME} is unchanged\n"), ("", "nothing was changed.\n")]
+)
+def test_adopt_shows_other_sessions_and_declining_changes_nothing(
+    setup: LocalSetup, command: CommandLine, typed: str, end: str
+) -> None:
     url = setup.read().reveal().replace("+psycopg", "")
-    with (
-        psycopg.connect(url, application_name="nightly-report"),
-        adoption_context(setup.root) as where,
-        pytest.raises(AdoptionDeclined),
-    ):
-        adopt.adopt_secret(where, NAME, decline, lambda _: None)
-    assert [(each.application, each.address) for each in seen] == [("nightly-report", "127.0.0.1")]
+    with psycopg.connect(url, application_name="nightly-report"):
+        code, shown = run_adopt(setup, command, typed)
+    assert code == 1
+    assert f"another session of {USER}: nightly-report from 127.0.0.1 (idle)\n" in shown
+    assert shown.endswith(end)
     assert not setup.adopted()
     assert not is_managed(setup)
     assert setup.changes() == []

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.polling import wait_until
+from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -191,19 +191,18 @@ def test_signal_of_another_process_reaches_the_program_once(
 
 
 def test_interrupt_of_a_terminal_reaches_the_program_once(runner: Runner) -> None:
-    with on_terminal(runner, CLEAN_UP) as (process, terminal):
-        read_until(terminal, b"started")
-        os.write(terminal, b"\x03")
-        shown = read_until(terminal, b"got")
-        assert process.wait(60) == 9
-    assert shown.endswith(b"got 2\r\n")
+    with on_terminal(runner, CLEAN_UP) as terminal:
+        terminal.read_until("started\n")
+        terminal.type(INTERRUPT)
+        assert terminal.finish().endswith("got 2\n")
+        assert terminal.process.returncode == 9
 
 
 def test_program_reads_the_terminal(runner: Runner) -> None:
-    with on_terminal(runner, "print('read', input())") as (process, terminal):
-        os.write(terminal, b"a line\n")
-        read_until(terminal, b"read a line")
-        assert process.wait(60) == 0
+    with on_terminal(runner, "print('read', input())") as terminal:
+        terminal.type("a line\n")
+        assert terminal.finish().endswith("read a line\n")
+        assert terminal.process.returncode == 0
 
 
 def test_program_is_restarted_with_the_new_value(runner: Runner) -> None:
@@ -241,29 +240,9 @@ def test_env_file_is_enough_in_development(runner: Runner) -> None:
     assert runner.show("--name", NAME, **own)["SMTP_PASSWORD"] == "of-the-file"
 
 
-@contextmanager
-def on_terminal(runner: Runner, program: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run a program in the foreground of a terminal, and yield its process and the terminal."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        runner.command("--name", NAME, program=program),
-        env=runner.variables(),
-        pass_fds=[theirs],
-        preexec_fn=lambda: os.login_tty(theirs),  # noqa: PLW1509 (of this process alone)
-    )
-    os.close(theirs)
-    with process:
-        yield process, ours
-    os.close(ours)
-
-
-def read_until(terminal: int, expected: bytes) -> bytes:
-    """Return what a terminal showed until the line with *expected*."""
-    shown = b""
-    while expected not in shown or not shown.endswith(b"\n"):
-        assert select.select([terminal], [], [], 60)[0], shown
-        shown += os.read(terminal, 4096)
-    return shown
+def on_terminal(runner: Runner, program: str) -> AbstractContextManager[Terminal]:
+    command = runner.command("--name", NAME, program=program)
+    return open_terminal(command, env=runner.variables())
 
 
 def is_running(pid: int) -> bool:

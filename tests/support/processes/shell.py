@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 
 from app_integration.testing.ports import free_ports
 from tests.support.processes import forked_command
+from tests.support.processes.terminal import Terminal, open_terminal
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 
@@ -77,6 +79,12 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def on_terminal(self, *arguments: str) -> AbstractContextManager[Terminal]:
+        """Run the command on a terminal, to which :mod:`rich` writes without colours."""
+        command = [sys.executable, "-m", "console", *self._arguments(*arguments)]
+        variables = {**self._environment(), "NO_COLOR": "1", "TERM": "dumb"}
+        return open_terminal(command, env=variables, cwd=self._project)
 
     def _arguments(self, command: str, *arguments: str) -> list[str]:
         return [command, "--root", str(self.layout.root), *arguments]
