@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,10 +39,11 @@ def _start_server() -> str:
     """Start the server of this process, and return the path of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="forked-")
     path = str(Path(folder.name) / "socket")
+    coverage = {each: os.environ[each] for each in os.environ if each.startswith("COVERAGE_")}
     server = subprocess.Popen(
         [sys.executable, "-P", "-m", _SERVER, path],
         cwd=_ROOT,
-        env={"PYTHONPATH": str(_ROOT)},
+        env={"PYTHONPATH": str(_ROOT), **coverage},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
