@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from console.page.page_request import PageRequest
-from console.page.urls import build_url
 from console.page.views.badge import BAD, WARN, Badge
 from vault.prometheus.alertmanager import Alert, AlertState, Silence
 
@@ -41,13 +40,6 @@ class AlertsFilter:
     severity: str = ""
     state: str = ""
     text: str = ""
-
-    def url(self, environment: str, **changes: str) -> str:
-        """Return the address of the view with *changes*."""
-        new = replace(self, **changes)
-        return build_url(
-            "/alerts", env=environment, severity=new.severity, state=new.state, q=new.text
-        )
 
 
 @dataclass(frozen=True, slots=True)
