@@ -2,8 +2,6 @@
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 from app_integration.config.file_reader import MAX_SIZE
 from app_integration.config.loader import ConfigFile, changed_fields, load_config
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
+from tests.support.processes.loaded_modules import loaded_by
 
 CANARY = "canary-8f3b2c"
 
@@ -200,18 +199,8 @@ def test_config_rejected_never_contains_value(
 
 
 def test_loader_import_loads_no_parser() -> None:
-    code = (
-        "import sys, app_integration.config.loader, app_integration.config.deliver;"
-        "print({'yaml', 'pydantic'} & set(sys.modules))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert run.stdout == "set()\n"
+    loaded = loaded_by("app_integration.config.loader", "app_integration.config.deliver")
+    assert not {"yaml", "pydantic"} & loaded
 
 
 class Clock:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -22,18 +20,15 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
+from tests.support.processes.loaded_modules import loaded_by
 
 URL = "postgresql+psycopg://127.0.0.1/shop"
 PATIENCE = 10.0  # seconds
 
 
 def test_engine_loads_no_orm() -> None:
-    code = (
-        "import sys; from app_integration.database import leased_engine;"
-        "print({'sqlalchemy.orm', 'sqlalchemy.ext.asyncio'} & set(sys.modules))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "set()\n"
+    loaded = loaded_by("app_integration.database.engine")
+    assert not {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"} & loaded
 
 
 def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import AuthenticationFailed, SecretNotFound
 from app_integration.testing import Fault, MemoryApplication
 from app_integration.transport.http import Transport
+from tests.support.processes.loaded_modules import loaded_by
 
 VALUE = "correct horse battery staple"
 
@@ -225,8 +225,5 @@ def test_nothing_is_recorded_until_the_application_has_loaded_the_api(
 
 
 def test_sdk_does_not_load_the_api() -> None:
-    program = (
-        "import sys, app_integration, app_integration.client, app_integration.session.session\n"
-        "sys.exit('opentelemetry' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    modules = ("app_integration", "app_integration.client", "app_integration.session.session")
+    assert "opentelemetry" not in loaded_by(*modules)
