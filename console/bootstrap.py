@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +14,7 @@ from app_integration.secret import Secret
 from console import environment_plan, operate
 from console.operator_session import open_session_on_server
 from console.options import Env, Given, WrapTtl
+from console.questions import read_hidden
 from console.steps import Steps
 from policies.render import render_policies, scoped_apply_policy
 from vault.bootstrap.bootstrap import Bootstrap, Result
@@ -84,7 +83,7 @@ def _read_token(file: Path | None) -> Secret:
     """
     if file is not None:
         return read_credential(file, "--token-file")
-    typed = getpass.getpass("administrator's token: ") if sys.stdin.isatty() else sys.stdin.read()
+    typed = read_hidden("administrator's token")
     if not typed.strip():
         raise ConfigurationError("no token was given; pass it on standard input, or --token-file")
     return Secret(typed.strip())

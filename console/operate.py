@@ -274,6 +274,18 @@ def check_written(declaration: Declaration, scope: names.Scope, name: str, value
         InvalidName: If the value is empty.
 
     """
+    check_writable(declaration, scope, name)
+    if not value:
+        raise InvalidName(f"the value of {name} is empty; pass it on standard input")
+
+
+def check_writable(declaration: Declaration, scope: names.Scope, name: str) -> None:
+    """Check that an operator may write the secret *name*.
+
+    Raises:
+        ConfigurationError: If no such secret is declared, or it is adopted.
+
+    """
     declared = declaration.secrets(scope)
     if name not in declared:
         raise ConfigurationError(
@@ -284,5 +296,3 @@ def check_written(declaration: Declaration, scope: names.Scope, name: str, value
             f"{name} is adopted, so the server sets its password; to set another one now, run "
             f"strongroom rotate-password {name}; to go back, run strongroom adopt {name} --undo"
         )
-    if not value:
-        raise InvalidName(f"the value of {name} is empty; pass it on standard input")

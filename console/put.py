@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import Annotated
 
 import typer
@@ -14,6 +12,7 @@ from console import operate
 from console.aws_environment import write_aws_secret
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
+from console.questions import read_hidden
 
 
 def put(
@@ -23,9 +22,9 @@ def put(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Write a new version of a secret, read from standard input."""
-    typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
-    value = typed.removesuffix("\n")
     declaration, scope = operate.load_declaration(), Scope(service, Environment(env))
+    operate.check_writable(declaration, scope, name)
+    value = read_hidden(name).removesuffix("\n")
     if declaration.environment(scope.environment).aws is not None:
         operate.check_written(declaration, scope, name, value)
         write_aws_secret(declaration, scope, name, Secret(value))

@@ -52,3 +52,16 @@ def answer(questions: Mapping[str, Question]) -> dict[str, str]:
         option: typer.prompt(each.text, default=each.default) if each.value is None else each.value
         for option, each in questions.items()
     }
+
+
+def read_hidden(text: str) -> str:
+    """Return standard input, or a line that is typed on a terminal, which does not show it.
+
+    Args:
+        text: What is asked for on a terminal.
+
+    """
+    if not has_terminal():
+        return sys.stdin.read()
+    line: str = typer.prompt(text, default="", hide_input=True, show_default=False, err=True)
+    return line

@@ -1,0 +1,43 @@
+"""`put` on a terminal, until it needs a server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a value that nobody may see"
+
+
+def put(name: str) -> AbstractContextManager[Terminal]:
+    arguments = ("put", name, "--service", "gaara-store", "--env", "staging")
+    command = [sys.executable, "-m", "console", *arguments]
+    return open_terminal(command, cwd=ROOT, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
+
+
+def test_value_is_not_asked_for_if_the_secret_is_not_declared() -> None:
+    with put("smtp-pasword") as terminal:
+        assert terminal.finish().startswith("error: gaara-store-staging has no secret 'smtp-pasw")
+    assert terminal.process.returncode == 1
+
+
+def test_typed_value_is_not_shown() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type(f"{SECRET}\n")
+        shown = terminal.finish()
+    assert SECRET not in shown
+    assert "error: no credential of strongroom-apply is configured" in shown
+    assert terminal.process.returncode == 1
+
+
+def test_interrupted_question_changes_nothing() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type(INTERRUPT)
+        assert terminal.finish().endswith("\nAborted; nothing was changed.\n")
+    assert terminal.process.returncode == 1
