@@ -31,7 +31,7 @@ from vault.backup.login import read_url_file
 from vault.backup.manifest import Entry
 from vault.backup.progress import Progress
 from vault.backup.restore import Backup, Restored
-from vault.declare import sizes
+from vault.declare import counts, sizes
 from vault.declare.schema.field_types import Within
 
 out = Console(soft_wrap=True)
@@ -205,8 +205,12 @@ def _show_backup(folder: Path, finished: Finished) -> None:
 
 
 def _counts(restored: Restored) -> str:
-    return f"{restored.tables} tables, {restored.facts.rows} rows, {restored.seconds:.1f} s"
+    return f"{_size_of(restored.tables, restored.facts.rows)}, {restored.seconds:.1f} s"
 
 
 def _describe(entry: Entry) -> str:
-    return f"{entry.tables} tables, {entry.rows} rows, {sizes.render(entry.size)}"
+    return f"{_size_of(entry.tables, entry.rows)}, {sizes.render(entry.size)}"
+
+
+def _size_of(tables: int, rows: int) -> str:
+    return f"{counts.render(tables, 'table')}, {counts.render(rows, 'row')}"

@@ -16,7 +16,7 @@ from app_integration.errors import StrongroomError
 from console.deployment import Deployment
 from console.image_models import FORMAT_ONLY, replace_missing
 from console.steps import Steps
-from vault.declare import repository
+from vault.declare import counts, repository
 from vault.declare.declaration import Declaration
 from vault.runtime import ports
 from vault.runtime.docker.compose_init import ComposeInit
@@ -84,9 +84,9 @@ def _apply(console: Console) -> None:
     for service, error in result.failures.items():
         # No exit code, because the agents of the other services wait for this container.
         console.print(f"error: {service}: {error}", markup=False)
-    console.print(
-        f"{len(result.plan.changes)} changes applied, {len(result.issued)} credentials issued"
-    )
+    changes = counts.render(len(result.plan.changes), "change")
+    issued = counts.render(len(result.issued), "credential")
+    console.print(f"{changes} applied, {issued} issued")
 
 
 if __name__ == "__main__":

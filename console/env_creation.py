@@ -17,6 +17,7 @@ from console.application import check_application, default_application
 from console.authoring import DESCRIPTION, OWNER, relative_folder, write_service
 from console.new_service import NewService
 from console.questions import Question, answer, has_terminal
+from vault.declare import counts
 from vault.declare.errors import suggest
 from vault.declare.repository import Repository
 from vault.declare.schema.model import ServiceDeclaration
@@ -218,11 +219,11 @@ def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
     """
     skipped = [name for name in plan.variables(Kind.SKIP) if name not in unclear]
     variables = ", ".join(each.name for each in plan.replaced.values())
-    counts = [
-        f"{len(plan.secrets)} secrets",
-        f"{len(plan.variables(Kind.SETTING))} settings",
+    parts = [
+        counts.render(len(plan.secrets), "secret"),
+        counts.render(len(plan.variables(Kind.SETTING)), "setting"),
         *([f"{variables} of this machine's servers"] if plan.replaced else []),
         *([f"skipped {', '.join(skipped)}"] if skipped else []),
         *([f"{len(unclear)} unclear"] if unclear else []),
     ]
-    return f"{plan.scope.service}: {', '.join(counts)}"
+    return f"{plan.scope.service}: {', '.join(parts)}"

@@ -22,6 +22,7 @@ from console import environment_plan, operate
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
 from console.questions import has_terminal
+from vault.declare import counts
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
@@ -142,7 +143,8 @@ class EnvFiles:
             exported = dotenv_export.export(
                 declaration, self._scope, read=read, audit=audit, path=path, reason=reason
             )
-        self.show(f"wrote {len(exported.secrets)} secrets and the settings to {exported.path}")
+        count = counts.render(len(exported.secrets), "secret")
+        self.show(f"wrote {count} and the settings to {exported.path}")
         for name in exported.missing:
             self.show(f"{name} has no value")
 

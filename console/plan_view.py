@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from console.escapes import escape_unprintable
-from vault.declare import durations
+from vault.declare import counts, durations
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 
 _SIGNS: Final = {
@@ -122,7 +122,7 @@ def describe_field(field: FieldChange, *, is_created: bool) -> list[str]:
     if is_created and "\n" not in after:
         return [f"{field.field}: {_format_value(field.field, field.after)}"]
     if is_created:
-        return [f"{field.field}: {len(after.splitlines())} lines"]
+        return [f"{field.field}: {counts.render(len(after.splitlines()), 'line')}"]
     if "\n" not in before and "\n" not in after:
         values = (_format_value(field.field, value) for value in (field.before, field.after))
         return [f"{field.field}: {' → '.join(values)}"]

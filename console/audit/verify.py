@@ -20,6 +20,7 @@ from console.options import ENV, MAX_KEEP, Root
 from vault.audit.archive.entry import Deletion
 from vault.audit.archive.verification import Verification
 from vault.audit.archive.verification import verify as verify_archive
+from vault.declare import counts
 from vault.declare.durations import whole_days
 
 FAULTY: Final = 2
@@ -101,7 +102,8 @@ def _show(found: Verification, *, is_decrypted: bool) -> None:
         show_finding(out, finding)
     lines = sum(segment.facts.lines for segment in found.kept)
     checked = f"{found.decrypted} decrypted" if is_decrypted else "not decrypted"
-    say(out, f"{len(found.kept)} segments, {lines} lines; {checked}")
+    segments = counts.render(len(found.kept), "segment")
+    say(out, f"{segments}, {counts.render(lines, 'line')}; {checked}")
     for deletion in found.chain.deletions:
         count = len(deletion.segments)
         say(out, f"{count} deleted on {deletion.time:%Y-%m-%d}, after {deletion.keep_days} days")

@@ -11,6 +11,7 @@ from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
+from vault.declare import counts
 from vault.declare.edit import service_file as edit
 from vault.declare.load import Check
 from vault.dotenv import swap
@@ -84,7 +85,8 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
         changes += _write_values(plan, target, say) + target.apply()
         hint = f"{plan.file.path} is unchanged; run the import again"
         verify_values(plan.values, target.read, hint)
-        say(f"{len(plan.secrets)} secrets read back as {plan.scope}: equal")
+        count = counts.render(len(plan.secrets), "secret")
+        say(f"{count} read back as {plan.scope}: equal")
     for name in plan.replaced:
         target.read(name)
         say(f"{name} read back as {plan.scope}: that of this machine's server")

@@ -15,6 +15,7 @@ from typing import Final
 from app_integration import names
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
+from vault.declare import counts
 from vault.dotenv import parse
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
@@ -145,7 +146,8 @@ def finish(
     ]
     hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
     verify_values({name: each.value for name, each in expected.items()}, read, hint)
-    say(f"{len(expected)} secrets have the same values on the server as in the file")
+    count = counts.render(len(expected), "secret")
+    say(f"{count} compared with the values on the server: equal")
     if kept:
         write_private(backup, "".join(assignment(each.name, each.value) for each in kept))
         secrets = ", ".join(secret_name(each.name) for each in kept)

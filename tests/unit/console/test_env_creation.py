@@ -173,7 +173,7 @@ def test_terminal_is_asked_after_the_file_was_classified(
         "Folder",
     ]
     assert team.said[0] == (
-        "labels: 1 secrets, 1 settings, DATABASE_URL of this machine's servers, 1 unclear"
+        "labels: 1 secret, 1 setting, DATABASE_URL of this machine's servers, 1 unclear"
     )
     config = team.repository.load().service("labels").config
     assert config is not None
@@ -191,7 +191,7 @@ def test_skipped_variable_is_named_and_not_counted_as_unclear(
         CreationOptions(owner="ada", description="Prints."),
         Choices(skipped=frozenset({"2fa-pin"})),
     )
-    assert team.said[0] == "labels: 1 secrets, 0 settings, skipped 2fa-pin, 1 unclear"
+    assert team.said[0] == "labels: 1 secret, 0 settings, skipped 2fa-pin, 1 unclear"
     assert list(team.repository.load().service("labels").secrets) == ["api-key", "odd"]
 
 
