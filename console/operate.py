@@ -16,6 +16,7 @@ from console.dev_on_aws import apply_backend, is_dev_on_aws
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
+from vault.declare.errors import join_names, suggest
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.resources.kv import write_value
@@ -288,9 +289,9 @@ def check_writable(declaration: Declaration, scope: names.Scope, name: str) -> N
     """
     declared = declaration.secrets(scope)
     if name not in declared:
-        raise ConfigurationError(
-            f"{scope} has no secret {name!r}; declared are {', '.join(sorted(declared))}"
-        )
+        near = suggest(name, declared)
+        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
+        raise ConfigurationError(f"{scope} has no secret {name!r}{hint}")
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(
             f"{name} is adopted, so the server sets its password; to set another one now, run "

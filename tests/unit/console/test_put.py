@@ -7,6 +7,8 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
 
 ROOT = Path(__file__).parents[3]
@@ -19,9 +21,17 @@ def put(name: str) -> AbstractContextManager[Terminal]:
     return open_terminal(command, cwd=ROOT, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
 
 
-def test_value_is_not_asked_for_if_the_secret_is_not_declared() -> None:
-    with put("smtp-pasword") as terminal:
-        assert terminal.finish().startswith("error: gaara-store-staging has no secret 'smtp-pasw")
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("smtp-pasword", "; did you mean 'smtp-password'?"),
+        ("key", " (expected database-url, jwt-secret, redis-url or smtp-password)"),
+    ],
+)
+def test_value_is_not_asked_for_if_the_secret_is_not_declared(name: str, hint: str) -> None:
+    with put(name) as terminal:
+        expected = f"error: gaara-store-staging has no secret {name!r}{hint}\n"
+        assert terminal.finish() == expected
     assert terminal.process.returncode == 1
 
 
