@@ -1,0 +1,112 @@
+"""`rotate --due` as a timer runs it, on a deployment that is three months old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+import pytest
+import yaml
+
+from app_integration.testing.ports import free_ports
+from console import operate, rotations
+from console.local import LocalDeployment
+from tests.support.polling import wait_until
+from tests.support.processes.command import CommandLine, run_command
+from vault.runtime.ports import Ports, setting
+from vault.runtime.runtime import no_progress
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: Later than 90 days, after which the store's JWT secret must be replaced.
+AGE = timedelta(days=91)
+JWT = "secret/metadata/gaara-store/dev/jwt-secret"
+
+
+class Later(datetime):
+    """Time at which the deployment is :data:`AGE` old."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Later:
+        return super().now(tz) + AGE
+
+
+@dataclass
+class Deployed:
+    """Deployment of its own, whose servers have today's time."""
+
+    local: LocalDeployment
+    command: CommandLine
+
+    def rotate(self, *arguments: str) -> list[str]:
+        """Run the command, which must end well, and return its lines."""
+        root = ("--root", str(self.local.layout.root))
+        code = run_command(self.command.monkeypatch, "rotate", *arguments, "--env", "dev", *root)
+        shown = self.command.capsys.readouterr()
+        assert (code, shown.err) == (0, "")
+        return shown.out.splitlines()
+
+    def version(self) -> int:
+        with self.local.operator() as operator:
+            current: int = operator.get(JWT)["data"]["current_version"]
+        return current
+
+    def delivered(self) -> str:
+        file = self.local.layout.config("gaara-store")
+        value: str = yaml.safe_load(file.read_text())["jwt"]["secret"]
+        return value
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
+    ports = Ports(*free_ports(6))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, port in ports.by_name().items():
+            patch.setenv(setting(name), str(port))
+        local = operate.local_deployment(tmp_path_factory.mktemp("due") / ".strongroom")
+        local.up(no_progress)
+        yield local
+        local.reset()
+
+
+@pytest.fixture
+def deployed(
+    local: LocalDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Deployed:
+    return Deployed(local, CommandLine(monkeypatch, capsys))
+
+
+@pytest.fixture
+def aged(deployed: Deployed) -> Deployed:
+    deployed.command.monkeypatch.setattr(rotations, "datetime", Later)
+    return deployed
+
+
+def test_nothing_is_due_on_the_first_day(deployed: Deployed) -> None:
+    assert deployed.rotate("--due") == []
+
+
+def test_dry_run_shows_what_is_due_and_changes_nothing(aged: Deployed) -> None:
+    lines = aged.rotate("--due", "--dry-run")
+    steps = "create, set, test, promote, consumers, retire"
+    assert f"gaara-store secret jwt-secret replaces 1; steps: {steps}" in lines
+    (given,) = [line for line in lines if "put smtp-password --service gaara-store" in line]
+    assert given.startswith("smtp-password is due: smtp-password is given, and only its owner can")
+    assert aged.version() == 1
+
+
+def test_what_is_due_is_replaced_once_and_the_agent_delivers_it(aged: Deployed) -> None:
+    before = aged.delivered()
+    lines = aged.rotate("--due", "--service", "gaara-store")
+    assert "✓ jwt-secret: promoted it (1 -> 2)" in lines
+    assert "pii: rotated." in lines
+    assert "gaara-store-dev-starter: rotated." in lines
+    wait_until(lambda: aged.delivered() != before, "the agent delivers the new value")
+    continued = aged.rotate("--due", "--service", "gaara-store")
+    assert "jwt-secret: waits. Run the command again to continue, or go back with --undo." in (
+        continued
+    )
+    (status,) = [line for line in aged.rotate("--status") if " jwt-secret " in line]
+    assert status.split()[3:5] == ["under", "way:"]
+    assert aged.version() == 2
