@@ -191,12 +191,19 @@ def run_report(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
 ) -> dict[str, Any]:
     """Return what the command prints as JSON."""
+    document: dict[str, Any] = json.loads(show(site, monkeypatch, capsys, *words, "--json"))
+    return document
+
+
+def show(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> str:
+    """Return what the command prints."""
     site.deployment.refresh("vault/audit")
     capsys.readouterr()
-    options = ["--env", "dev", "--root", str(site.deployment.layout.root), "--json"]
+    options = ["--env", "dev", "--root", str(site.deployment.layout.root)]
     assert run_command(monkeypatch, "audit", *words, *options) == 0
-    document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return document
+    return capsys.readouterr().out
 
 
 def pick(rows: list[dict[str, Any]], keys: str, values: str) -> dict[Any, tuple[Any, ...]]:
@@ -312,6 +319,13 @@ def check_questions(
     assert [(row["version"], row["is_current"], row["tokens"]) for row in own] == [
         (answer["current"], True, 2)
     ]
+    shown = show(site, monkeypatch, capsys, "version", *words)
+    assert f"The current version is {answer['current']}, by the server.\n" in shown
+    assert "report-sdk" in shown
+    shown = show(site, monkeypatch, capsys, "who", *words)
+    assert "\nRequests to the server\n" in shown
+    assert "\nReleases by the SDK\n" in shown
+    assert "auth/userpass/login" in show(site, monkeypatch, capsys, "what", PERSON, *store)
 
 
 @pytest.mark.parametrize(
