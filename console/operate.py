@@ -8,19 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app_integration import names
-from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.secret import Secret
-from app_integration.session.session import Session
 from console.dev_on_aws import apply_backend, is_dev_on_aws
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
-from vault.declare.errors import join_names, suggest
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
-from vault.declare.schema.adopted import Adopted
-from vault.reconcile.resources.kv import write_value
-from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.runtime import folder_format
 from vault.runtime.layout import Layout
 
@@ -240,60 +234,3 @@ def local_address(root: Path) -> str:
 
     """
     return choose_ports(open_layout(root), os.environ).vault_address
-
-
-def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:
-    """Write a new version of a declared secret, and return its number.
-
-    Args:
-        session: Session that writes.
-        service: Name of the service.
-        env: Name of the environment.
-        name: Name of the secret.
-        value: The new one.
-
-    Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was
-            sent.
-        OwnedByOther: If another deployment owns the secret. Nothing was written.
-        InvalidName: If the value is empty, or the server would store another one.
-
-    """
-    scope = names.Scope(service, names.parse_environment(env))
-    declaration = load_declaration()
-    check_written(declaration, scope, name, value)
-    owner = Owner.of(declaration.environment(scope.environment))
-    check_secret_owner(session, owner, scope.secret(name))
-    return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)
-
-
-def check_written(declaration: Declaration, scope: names.Scope, name: str, value: str) -> None:
-    """Check that an operator may write *value* as that of the secret *name*.
-
-    Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted.
-        InvalidName: If the value is empty.
-
-    """
-    check_writable(declaration, scope, name)
-    if not value:
-        raise InvalidName(f"the value of {name} is empty; pass it on standard input")
-
-
-def check_writable(declaration: Declaration, scope: names.Scope, name: str) -> None:
-    """Check that an operator may write the secret *name*.
-
-    Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted.
-
-    """
-    declared = declaration.secrets(scope)
-    if name not in declared:
-        near = suggest(name, declared)
-        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
-        raise ConfigurationError(f"{scope} has no secret {name!r}{hint}")
-    if isinstance(declared[name], Adopted):
-        raise ConfigurationError(
-            f"{name} is adopted, so the server sets its password; to set another one now, run "
-            f"strongroom rotate-password {name}; to go back, run strongroom adopt {name} --undo"
-        )

@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
-from app_integration.names import Environment, Scope
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import Environment, Scope, parse_environment
 from app_integration.secret import Secret
+from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import write_aws_secret
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
 from console.questions import read_hidden
+from vault.declare.declaration import Declaration
+from vault.declare.errors import join_names, suggest
+from vault.declare.schema.adopted import Adopted
+from vault.reconcile.resources.kv import write_value
+from vault.reconcile.resources.ownership import Owner, check_secret_owner
 
 
 def put(
@@ -21,15 +28,80 @@ def put(
     env: Env,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
-    """Write a new version of a secret, read from standard input."""
+    """Write a new version of a secret, read from standard input.
+
+    On a terminal, it is asked for, and what is typed is not shown.
+    """
     declaration, scope = operate.load_declaration(), Scope(service, Environment(env))
-    operate.check_writable(declaration, scope, name)
+    check_writable(declaration, scope, name)
     value = read_hidden(name).removesuffix("\n")
+    check_value(name, value)
     if declaration.environment(scope.environment).aws is not None:
-        operate.check_written(declaration, scope, name, value)
         write_aws_secret(declaration, scope, name, Secret(value))
         typer.echo(f"{name}: a new version")
         return
     with open_operator_session(env, root, "strongroom-apply") as session:
-        version = operate.write_secret(session, service, env, name, value)
+        version = write_secret(session, service, env, name, value)
     typer.echo(f"{name}: version {version}")
+
+
+def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:
+    """Write a new version of a declared secret, and return its number.
+
+    Args:
+        session: Session that writes.
+        service: Name of the service.
+        env: Name of the environment.
+        name: Name of the secret.
+        value: The new one.
+
+    Raises:
+        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was
+            sent.
+        OwnedByOther: If another deployment owns the secret. Nothing was written.
+        InvalidName: If the value is empty or cut off, or the server would store another one.
+
+    """
+    scope = Scope(service, parse_environment(env))
+    declaration = operate.load_declaration()
+    check_writable(declaration, scope, name)
+    check_value(name, value)
+    owner = Owner.of(declaration.environment(scope.environment))
+    check_secret_owner(session, owner, scope.secret(name))
+    return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)
+
+
+def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
+    """Check that an operator may write the secret *name*.
+
+    Raises:
+        ConfigurationError: If no such secret is declared, or it is adopted.
+
+    """
+    declared = declaration.secrets(scope)
+    if name not in declared:
+        near = suggest(name, declared)
+        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
+        raise ConfigurationError(f"{scope} has no secret {name!r}{hint}")
+    if isinstance(declared[name], Adopted):
+        raise ConfigurationError(
+            f"{name} is adopted, so the server sets its password; to set another one now, run "
+            f"strongroom rotate-password {name}; to go back, run strongroom adopt {name} --undo"
+        )
+
+
+def check_value(name: str, value: str) -> None:
+    """Check that *value* is a whole one.
+
+    Raises:
+        InvalidName: If it is empty, or the first line of a PEM block, of which a terminal takes no
+            more when it is pasted.
+
+    """
+    if not value:
+        raise InvalidName(f"the value of {name} is empty; pass it on standard input")
+    if value.startswith("-----BEGIN ") and "-----END " not in value:
+        raise InvalidName(
+            f"the value of {name} is the beginning of a PEM block only; pass its whole file on "
+            f"standard input: strongroom put {name} < FILE, with the same options"
+        )

@@ -28,7 +28,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import open_session
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
-from console import ledger, operate
+from console import ledger, operate, put
 from console.adoption import Adoption
 from console.local import LocalDeployment
 from tests.support.polling import wait_until
@@ -281,11 +281,11 @@ def test_adopt_of_an_unusable_url_is_rejected(setup: LocalSetup) -> None:
     }
     with adoption_context(setup.root) as where:
         for reason, value in wrong.items():
-            operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
+            put.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises((DatabaseRefused, ConfigurationError), match=reason) as caught:
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
             assert str(parse_database_url(Secret(value), NAME).password) not in str(caught.value)
-        operate.write_secret(where.session, "gaara-store", "dev", NAME, good.reveal())
+        put.write_secret(where.session, "gaara-store", "dev", NAME, good.reveal())
     assert not setup.adopted()
 
 
@@ -300,7 +300,7 @@ def test_field_named_template_is_not_taken_for_an_adoption(setup: LocalSetup) ->
         assert undo.undo_adoption(where, NAME, None, said.append) is None
         assert said == [f"{NAME} is not adopted: nothing to undo"]
         assert operator.get(KV)["data"]["data"]["template"] == "<b>{}</b>"
-        operate.write_secret(operator, "gaara-store", "dev", NAME, value)
+        put.write_secret(operator, "gaara-store", "dev", NAME, value)
     assert not setup.adopted()
 
 
@@ -333,11 +333,11 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
     try:
         with adoption_context(setup.root) as where, ExitStack() as after:
             after.callback(
-                operate.write_secret, where.session, "gaara-store", "dev", NAME, good.reveal()
+                put.write_secret, where.session, "gaara-store", "dev", NAME, good.reveal()
             )
             url = parse_database_url(good, NAME).set(username="candidate", password="of-candidate")
             value = url.render_as_string(hide_password=False)
-            operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
+            put.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises(ConfigurationError, match=f"candidate {reason}.*another user's URL"):
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
     finally:
@@ -466,7 +466,7 @@ def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: Loca
             undo.rotate_password(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
-            operate.write_secret(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")
+            put.write_secret(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")
 
 
 def test_plan_rejects_an_adoption_that_was_removed_by_hand(setup: LocalSetup) -> None:

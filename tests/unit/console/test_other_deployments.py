@@ -15,7 +15,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
-from console import operate
+from console import put
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
 from vault.declare.declaration import Declaration
@@ -67,7 +67,7 @@ def adopted() -> Declaration:
 
 def test_put_is_refused(server: Session) -> None:
     with pytest.raises(OwnedByOther, match=f"{SECRET} belongs to the deployment 'theirs'"):
-        operate.write_secret(server, SCOPE.service, "dev", SECRET, "value")
+        put.write_secret(server, SCOPE.service, "dev", SECRET, "value")
 
 
 def test_adopt_is_refused(server: Session) -> None:

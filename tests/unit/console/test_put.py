@@ -45,6 +45,16 @@ def test_typed_value_is_not_shown() -> None:
     assert terminal.process.returncode == 1
 
 
+def test_pasted_key_is_not_cut_off_after_its_first_line() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type("-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n")
+        shown = terminal.finish()
+    assert "smtp-password is the beginning of a PEM block only; pass its whole file on" in shown
+    assert "MC4CAQ" not in shown
+    assert terminal.process.returncode == 1
+
+
 def test_interrupted_question_changes_nothing() -> None:
     with put("smtp-password") as terminal:
         terminal.read_until("smtp-password: ")
