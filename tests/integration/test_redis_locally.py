@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from rich.console import Console
 
-from app_integration.client import Client
+from app_integration import async_redis_client, default_client, redis_client
 from app_integration.names import Environment
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
@@ -80,21 +80,24 @@ def local(
 
 
 @pytest.fixture
-def client(local: LocalDeployment) -> Iterator[Client]:
-    client = Client(local.service("counter").settings())
-    yield client
-    client.close()
+def counter(local: LocalDeployment) -> Iterator[None]:
+    """Configure the SDK's functions for the service."""
+    default_client.configure(local.service("counter").settings())
+    yield
+    default_client.close()
 
 
-def test_application_counts_with_a_leased_user(client: Client) -> None:
-    redis = client.database("redis", None, {}, role=None)
+@pytest.mark.usefixtures("counter")
+def test_application_counts_with_a_leased_user() -> None:
+    redis = redis_client()
     before = int(redis.get("visits:a") or 0)
     assert redis.incr("visits:a") == before + 1
 
 
-def test_application_on_an_event_loop_counts_with_a_leased_user(client: Client) -> None:
+@pytest.mark.usefixtures("counter")
+def test_application_on_an_event_loop_counts_with_a_leased_user() -> None:
     async def count() -> int:
-        redis = client.database("async redis", None, {}, role=None)
+        redis = async_redis_client()
         try:
             return int(await redis.incr("visits:b"))
         finally:
@@ -145,11 +148,10 @@ def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None
     assert [str(change) for change in found.changes] == []
 
 
-def test_application_counts_after_a_restart_of_redis(
-    local: LocalDeployment, client: Client
-) -> None:
+@pytest.mark.usefixtures("counter")
+def test_application_counts_after_a_restart_of_redis(local: LocalDeployment) -> None:
     assert isinstance(local.servers, EmbeddedRuntime)
-    redis = client.database("redis", None, {}, role=None)
+    redis = redis_client()
     redis.incr("visits:a")
     local.servers.processes.stop("redis")
     local.up(no_progress)

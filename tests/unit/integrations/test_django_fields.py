@@ -175,6 +175,7 @@ def test_changed_value_updates_index_and_token(fields: list[str] | None) -> None
         lambda: Person.objects.filter(email__iexact="ada"),
         lambda: Person.objects.filter(email__gt="b"),
         lambda: Person.objects.filter(email__regex="ada"),
+        lambda: Person.objects.filter(email__length__gt=3),
         lambda: list(Person.objects.order_by("email")),
         lambda: list(Person.objects.order_by(models.F("email").desc())),
         lambda: list(Person.objects.filter(city="x").order_by("-name")),
