@@ -1,0 +1,58 @@
+"""The functions of ``app_integration``, as an application calls them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app_integration import (
+    adecrypt_field,
+    blind_index,
+    current_and_previous,
+    declare_index,
+    encrypt_field,
+    field,
+    use_index_keys,
+)
+from app_integration.testing.application import MemoryApplication, in_memory
+from tests.support.models.index_parts import Rows
+
+CONTEXT = {"user_id": 7}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[MemoryApplication]:
+    with in_memory("shop", tmp_path) as app:
+        yield app
+
+
+def test_both_values_of_a_rotated_secret_are_returned(app: MemoryApplication) -> None:
+    app.put("port", "5432")
+    app.put("port", "5433")
+    assert current_and_previous("port") == ("5433", "5432")
+
+
+@pytest.mark.usefixtures("app")
+def test_token_is_decrypted_on_an_event_loop() -> None:
+    token = encrypt_field("ada@example.com", context=CONTEXT)
+    assert asyncio.run(adecrypt_field(token, context=CONTEXT)) == "ada@example.com"
+
+
+@pytest.mark.usefixtures("app")
+def test_declared_field_decrypts_what_it_encrypts() -> None:
+    born = field("users.born", ["user_id"], int)
+    assert born.decrypt(born.encrypt(1815, 7), 7) == 1815
+
+
+@pytest.mark.usefixtures("app")
+def test_equal_values_have_an_equal_index_value() -> None:
+    use_index_keys(Rows())
+    declare_index("users.email", rows=1_000_000, normalise="email").create()
+    value = blind_index("users.email", "Ada@Example.com")
+    assert value is not None
+    assert value == blind_index("users.email", "ada@example.com")
+    assert value != blind_index("users.email", "bob@example.com")
+    assert blind_index("users.email", None) is None
