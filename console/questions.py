@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,8 +61,15 @@ def read_hidden(text: str) -> str:
     Args:
         text: What is asked for on a terminal.
 
+    Raises:
+        typer.Abort: If the question is interrupted, as any other.
+
     """
     if not has_terminal():
         return sys.stdin.read()
-    line: str = typer.prompt(text, default="", hide_input=True, show_default=False, err=True)
-    return line
+    try:
+        # Not typer's prompt, which begins before the terminal stops showing what is typed.
+        return getpass.getpass(f"{text}: ")
+    except KeyboardInterrupt:
+        typer.echo(err=True)
+        raise typer.Abort from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ class Terminal:
             shown += more
         self.process.wait(_PATIENCE)
         return shown
+
+    def shows_typing(self) -> bool:
+        """Return whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._file)[3] & termios.ECHO)
 
     def _waits(self) -> bool:
         return psutil.Process(self.process.pid).status() == psutil.STATUS_SLEEPING

@@ -37,7 +37,8 @@ def test_value_is_not_asked_for_if_the_secret_is_not_declared(name: str, hint: s
 
 def test_typed_value_is_not_shown() -> None:
     with put("smtp-password") as terminal:
-        terminal.read_until("smtp-password: ")
+        terminal.read_until("smtp")
+        assert not terminal.shows_typing()
         terminal.type(f"{SECRET}\n")
         shown = terminal.finish()
     assert SECRET not in shown
