@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.names import Environment, Scope, parse_environment
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console import operate
@@ -41,31 +41,27 @@ def put(
         typer.echo(f"{name}: a new version")
         return
     with open_operator_session(env, root, "strongroom-apply") as session:
-        version = write_secret(session, service, env, name, value)
+        version = write_secret(session, declaration, scope, name, value)
     typer.echo(f"{name}: version {version}")
 
 
-def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:
-    """Write a new version of a declared secret, and return its number.
+def write_secret(
+    session: Session, declaration: Declaration, scope: Scope, name: str, value: str
+) -> int:
+    """Write a new version of a secret, and return its number.
 
     Args:
         session: Session that writes.
-        service: Name of the service.
-        env: Name of the environment.
-        name: Name of the secret.
+        declaration: The declaration.
+        scope: The service in its environment.
+        name: Name of the secret, which may be written.
         value: The new one.
 
     Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was
-            sent.
         OwnedByOther: If another deployment owns the secret. Nothing was written.
-        InvalidName: If the value is empty or cut off, or the server would store another one.
+        InvalidName: If the server would store another value.
 
     """
-    scope = Scope(service, parse_environment(env))
-    declaration = operate.load_declaration()
-    check_writable(declaration, scope, name)
-    check_value(name, value)
     owner = Owner.of(declaration.environment(scope.environment))
     check_secret_owner(session, owner, scope.secret(name))
     return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)
@@ -82,7 +78,10 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
     if name not in declared:
         near = suggest(name, declared)
         hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
-        raise ConfigurationError(f"{scope} has no secret {name!r}{hint}")
+        raise ConfigurationError(
+            f"{scope} has no secret {name!r}{hint}; a new one is declared under secrets in "
+            f"services/{scope.service}.yaml"
+        )
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(
             f"{name} is adopted, so the server sets its password; to set another one now, run "
@@ -94,14 +93,14 @@ def check_value(name: str, value: str) -> None:
     """Check that *value* is a whole one.
 
     Raises:
-        InvalidName: If it is empty, or the first line of a PEM block, of which a terminal takes no
-            more when it is pasted.
+        ConfigurationError: If it is empty, or the first line of a PEM block, of which a terminal
+            takes no more when it is pasted.
 
     """
     if not value:
-        raise InvalidName(f"the value of {name} is empty; pass it on standard input")
+        raise ConfigurationError(f"the value of {name} is empty; pass it on standard input")
     if value.startswith("-----BEGIN ") and "-----END " not in value:
-        raise InvalidName(
+        raise ConfigurationError(
             f"the value of {name} is the beginning of a PEM block only; pass its whole file on "
             f"standard input: strongroom put {name} < FILE, with the same options"
         )

@@ -15,7 +15,7 @@ from vault.audit.anomalies.detection import find_learning
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.requests import Span
 from vault.audit.anomalies.rules import NAMES, rule_of
-from vault.declare import durations
+from vault.declare import counts, durations
 from vault.declare.schema.anomalies import AnomalyRules, Ignored
 
 #: Findings of a rule that are printed.
@@ -60,7 +60,7 @@ def show_findings(
             f"No longer ignored: {each.rule} of {each.actor}, until {each.until}: {each.reason}",
         )
     off = [name for name in NAMES if not rule_of(rules, name).enabled]
-    total = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+    total = counts.render(len(findings), "finding")
     say(console, f"{total} since {since:%Y-%m-%d %H:%M}Z. Off: {', '.join(off) or 'no rule'}.")
     say(console, _describe(span))
     if learning := find_learning(rules, span):

@@ -11,6 +11,7 @@ from console.audit.cells import Table, show_time
 from console.audit.tables import report_tables
 from console.columns import print_columns
 from console.escapes import say
+from vault.declare import counts
 
 #: Rows of a table of a report on the terminal.
 MAX_ROWS: Final = 20
@@ -88,15 +89,15 @@ def coverage_lines(document: Mapping[str, Any]) -> list[str]:
     lines = [
         (
             f"The logs have lines from {show_time(coverage['first'])} to "
-            f"{show_time(coverage['last'])}, of {_many(len(devices), 'device')}: {names}."
+            f"{show_time(coverage['last'])}, of {counts.render(len(devices), 'device')}: {names}."
         )
     ]
     if show_time(coverage["first"]) > show_time(document["since"]):
         begin = show_time(document["since"])
         lines.append(f"They have none from {begin}, when the period begins, until then.")
     if len({each["responses"] for each in devices}) > 1:
-        counts = ", ".join(f"{each['device']} {each['responses']}" for each in devices)
-        lines.append(f"The devices do not have the same number of responses: {counts}.")
+        numbers = ", ".join(f"{each['device']} {each['responses']}" for each in devices)
+        lines.append(f"The devices do not have the same number of responses: {numbers}.")
     lines += _silence_lines(coverage["silences"])
     lines += [
         f"{each['requests']} requests of the namespace {each['namespace']} are not in the report."
@@ -123,11 +124,7 @@ def _damage_lines(logs: Iterable[Mapping[str, Any]]) -> list[str]:
         name = ", ".join(log["files"]) or "a log that was removed"
         if log["damage"]:
             # The end of a file that is torn, cut or altered is no line.
-            what = _many(log["damaged"], "damaged line") if log["damaged"] else "Damage"
+            what = counts.render(log["damaged"], "damaged line") if log["damaged"] else "Damage"
             lines.append(f"{what} in {name}:")
         lines += [f"  line {each['line']}: {each['reason']}" for each in log["damage"]]
     return lines
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -50,10 +50,8 @@ class Team:
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
-    team = Team(tmp_path)
-    yield team
-    team.shell("reset", "--yes")
+def team(tmp_path: Path) -> Team:
+    return Team(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +74,8 @@ def test_question_without_an_answer_ends_the_command_unchanged(
     assert team.files() == before
 
 
-def test_answers_lead_to_a_service_in_use(team: Team) -> None:
+def test_answers_lead_to_a_service_in_use(team: Team, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: team.shell("reset", "--yes"))
     with team.import_() as terminal:
         for question, answer in DIALOG.items():
             assert "hunter2" not in terminal.read_until(question)

@@ -23,9 +23,9 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment
+from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session.session import open_session
+from app_integration.session.session import Session, open_session
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
 from console import ledger, operate, put
@@ -51,6 +51,7 @@ pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 USER = "gaara_store_app"
+STORE = Scope("gaara-store", Environment.DEV)
 ROLE = "gaara-store-dev-database-url"
 KV = "secret/data/gaara-store/dev/database-url"
 DEADLINE = 40.0  # seconds for the agent to do anything
@@ -169,24 +170,23 @@ def is_managed(setup: LocalSetup) -> bool:
         return superuser.execute(query).fetchone() is not None
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    return CommandLine(monkeypatch, capsys)
+def write(session: Session, value: str) -> None:
+    put.write_secret(session, operate.load_declaration(), STORE, NAME, value)
 
 
-def run_adopt(setup: LocalSetup, command: CommandLine, typed: str) -> tuple[int, str]:
+def run_adopt(setup: LocalSetup, command_line: CommandLine, typed: str) -> tuple[int, str]:
     """Run the command with *typed* as its input, and return its exit code and its output."""
-    command.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    command_line.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     where = ("--service", "gaara-store", "--env", "dev", "--root", str(setup.root))
-    code = run_command(command.monkeypatch, "adopt", NAME, *where)
-    return code, "".join(command.capsys.readouterr())
+    code = run_command(command_line.monkeypatch, "adopt", NAME, *where)
+    return code, "".join(command_line.capsys.readouterr())
 
 
 def test_adopt_changes_only_the_password_of_the_url(
-    setup: LocalSetup, command: CommandLine
+    setup: LocalSetup, command_line: CommandLine
 ) -> None:
     old, text = setup.read(), setup.environment_file.read_text()
-    assert run_adopt(setup, command, "y\n")[0] == 0
+    assert run_adopt(setup, command_line, "y\n")[0] == 0
     new = setup.read()
     assert not can_log_in(old)
     assert can_log_in(new)
@@ -258,11 +258,11 @@ def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, ki
     ("typed", "end"), [("n\n", f"error: {NAME} is unchanged\n"), ("", "nothing was changed.\n")]
 )
 def test_adopt_shows_other_sessions_and_declining_changes_nothing(
-    setup: LocalSetup, command: CommandLine, typed: str, end: str
+    setup: LocalSetup, command_line: CommandLine, typed: str, end: str
 ) -> None:
     url = setup.read().reveal().replace("+psycopg", "")
     with psycopg.connect(url, application_name="nightly-report"):
-        code, shown = run_adopt(setup, command, typed)
+        code, shown = run_adopt(setup, command_line, typed)
     assert code == 1
     assert f"another session of {USER}: nightly-report from 127.0.0.1 (idle)\n" in shown
     assert shown.endswith(end)
@@ -281,11 +281,11 @@ def test_adopt_of_an_unusable_url_is_rejected(setup: LocalSetup) -> None:
     }
     with adoption_context(setup.root) as where:
         for reason, value in wrong.items():
-            put.write_secret(where.session, "gaara-store", "dev", NAME, value)
+            write(where.session, value)
             with pytest.raises((DatabaseRefused, ConfigurationError), match=reason) as caught:
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
             assert str(parse_database_url(Secret(value), NAME).password) not in str(caught.value)
-        put.write_secret(where.session, "gaara-store", "dev", NAME, good.reveal())
+        write(where.session, good.reveal())
     assert not setup.adopted()
 
 
@@ -300,7 +300,7 @@ def test_field_named_template_is_not_taken_for_an_adoption(setup: LocalSetup) ->
         assert undo.undo_adoption(where, NAME, None, said.append) is None
         assert said == [f"{NAME} is not adopted: nothing to undo"]
         assert operator.get(KV)["data"]["data"]["template"] == "<b>{}</b>"
-        put.write_secret(operator, "gaara-store", "dev", NAME, value)
+        write(operator, value)
     assert not setup.adopted()
 
 
@@ -332,12 +332,10 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
         superuser.execute("GRANT gaara_store_owner TO candidate")
     try:
         with adoption_context(setup.root) as where, ExitStack() as after:
-            after.callback(
-                put.write_secret, where.session, "gaara-store", "dev", NAME, good.reveal()
-            )
+            after.callback(write, where.session, good.reveal())
             url = parse_database_url(good, NAME).set(username="candidate", password="of-candidate")
             value = url.render_as_string(hide_password=False)
-            put.write_secret(where.session, "gaara-store", "dev", NAME, value)
+            write(where.session, value)
             with pytest.raises(ConfigurationError, match=f"candidate {reason}.*another user's URL"):
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
     finally:
@@ -466,7 +464,7 @@ def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: Loca
             undo.rotate_password(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
-            put.write_secret(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")
+            put.check_writable(operate.load_declaration(), STORE, NAME)
 
 
 def test_plan_rejects_an_adoption_that_was_removed_by_hand(setup: LocalSetup) -> None:

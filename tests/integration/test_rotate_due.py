@@ -71,10 +71,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]
 
 
 @pytest.fixture
-def deployed(
-    local: LocalDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Deployed:
-    return Deployed(local, CommandLine(monkeypatch, capsys))
+def deployed(local: LocalDeployment, command_line: CommandLine) -> Deployed:
+    return Deployed(local, command_line)
 
 
 @pytest.fixture

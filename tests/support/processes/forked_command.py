@@ -39,7 +39,7 @@ def _start_server() -> str:
     """Start the server of this process, and return the path of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="forked-")
     path = str(Path(folder.name) / "socket")
-    coverage = {each: os.environ[each] for each in os.environ if each.startswith("COVERAGE_")}
+    coverage = {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
     server = subprocess.Popen(
         [sys.executable, "-P", "-m", _SERVER, path],
         cwd=_ROOT,

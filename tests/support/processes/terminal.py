@@ -32,7 +32,7 @@ class Terminal:
 
     process: subprocess.Popen[bytes]
     _file: int
-    _unread: str = ""
+    _unread: bytes = b""
 
     def type(self, text: str) -> None:
         r"""Type *text*, whose ``\n`` is the return key, when the program waits."""
@@ -42,20 +42,20 @@ class Terminal:
 
     def read_until(self, expected: str) -> str:
         """Return what is shown from the last call until *expected*."""
-        while expected not in self._unread:
+        end = expected.replace("\n", "\r\n").encode()
+        while end not in self._unread:
             more = self._read()
             assert more, f"{expected!r} is not in {self._unread!r}"
             self._unread += more
-        shown, end, self._unread = self._unread.partition(expected)
-        return shown + end
+        shown, end, self._unread = self._unread.partition(end)
+        return _decode(shown + end)
 
     def finish(self) -> str:
         """Return what is shown from the last call until the program ends."""
-        shown = self._unread
         while more := self._read():
-            shown += more
+            self._unread += more
         self.process.wait(_PATIENCE)
-        return shown
+        return _decode(self._unread)
 
     def shows_typing(self) -> bool:
         """Return whether the terminal shows what is typed."""
@@ -64,13 +64,17 @@ class Terminal:
     def _waits(self) -> bool:
         return psutil.Process(self.process.pid).status() == psutil.STATUS_SLEEPING
 
-    def _read(self) -> str:
-        """Return what is shown next, empty if the program has ended."""
+    def _read(self) -> bytes:
+        """Return what is shown next, which may end within a character; empty at the end."""
         assert select.select([self._file], [], [], _PATIENCE)[0], self._unread
         try:
-            return os.read(self._file, 65_536).decode().replace("\r\n", "\n")
+            return os.read(self._file, 65_536)
         except OSError:  # so Linux says that nobody has the terminal open
-            return ""
+            return b""
+
+
+def _decode(shown: bytes) -> str:
+    return shown.decode().replace("\r\n", "\n")
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def adopted() -> Declaration:
 
 def test_put_is_refused(server: Session) -> None:
     with pytest.raises(OwnedByOther, match=f"{SECRET} belongs to the deployment 'theirs'"):
-        put.write_secret(server, SCOPE.service, "dev", SECRET, "value")
+        put.write_secret(server, load(), SCOPE, SECRET, "value")
 
 
 def test_adopt_is_refused(server: Session) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from app_integration.names import KEY_VERSION_VARIABLE
 from app_integration.secret import Secret
+from vault.declare import counts
 from vault.rotation.consumers.ciphertext_count import PlaceCount, parse_counts
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
 from vault.rotation.hooks import HookRunner
@@ -92,5 +93,5 @@ class StoredValues:
         return began, parse_counts(self.run(COUNT, record, record.new), COUNT)
 
     def _describe(self, record: Record, each: PlaceCount) -> Consumer:
-        noun = self.noun if each.number == 1 else f"{self.noun}s"
-        return Consumer(each.place, f"{each.number} {noun} below version {record.new}")
+        count = counts.render(each.number, self.noun)
+        return Consumer(each.place, f"{count} below version {record.new}")
