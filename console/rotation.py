@@ -207,6 +207,8 @@ def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> No
         with _report_failure(view, item, failed):
             if rotations.is_due(item):
                 due.append(item)
+    if not due and not failed:
+        view.say("nothing is due; 'strongroom ledger' shows what will be, and when")
     rotations.expect(due)
     for item in due:
         with _report_failure(view, item, failed):

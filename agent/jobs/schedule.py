@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final, Self
 
 from app_integration.errors import ConfigurationError
+from vault.declare import counts
 
 _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 #: Most days that a month has.
@@ -141,9 +142,9 @@ class Schedule:
 def _parse_fields(words: list[str]) -> tuple[frozenset[int], ...]:
     """Return the values of each field."""
     if len(words) != len(_FIELDS):
-        count = "1 field" if len(words) == 1 else f"{len(words)} fields"
         raise ConfigurationError(
-            f"it has {count}; write five, such as '30 2 * * *' for 02:30 each day"
+            f"it has {counts.render(len(words), 'field')}; write five, such as '30 2 * * *' for "
+            "02:30 each day"
         )
     return tuple(field.parse(word) for field, word in zip(_FIELDS, words, strict=True))
 
