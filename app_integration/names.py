@@ -21,6 +21,8 @@ JWT_MOUNT = "jwt"
 KUBERNETES_MOUNT = "kubernetes"
 CERT_MOUNT = "cert"
 
+#: The role that a service's connections use if they name none.
+DEFAULT_ROLE = "default"
 #: Segment of the names of Redis connections and roles in the database engine.
 REDIS_ROLE = "redis"
 

@@ -13,13 +13,12 @@ from app_integration.diagnosis.command import show
 from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
+from app_integration.names import DEFAULT_ROLE, Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
 from console.options import Env, Root, Service
 from console.service_urls import find_database_url, find_redis_url
 from vault.declare.declaration import Declaration
-from vault.declare.schema.model import DEFAULT_ROLE
 
 
 def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> None:

@@ -16,6 +16,7 @@ from app_integration.database.external_credentials import (
 )
 from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import ConfigurationError
+from app_integration.names import DEFAULT_ROLE
 from app_integration.settings import MEMORY
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class CredentialSource:
 
     Attributes:
         is_redis: Whether the users are those of Redis, which has roles and a URL of its own.
-        role: The name of another database role of the service, from which users are leased.
+        role: The name of another database role of the service, from which users are leased. The
+            default role has its name in the declaration, too.
         secret: The name of a secret that is a URL with username and password.
         credentials: The path of a file that the agent delivers.
 
@@ -58,6 +60,8 @@ class CredentialSource:
     credentials: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.role == DEFAULT_ROLE:
+            object.__setattr__(self, "role", None)  # so that both share a lease
         names = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
         if len(names) > 1:
             raise ConfigurationError(

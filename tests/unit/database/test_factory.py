@@ -14,7 +14,7 @@ import redis
 from app_integration._internal.private_file import write_private
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
-from app_integration.database.factory import DatabaseFactory
+from app_integration.database.factory import CredentialSource, DatabaseFactory
 from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -111,10 +111,17 @@ class RecordedPaths:
         """Do nothing, because nothing is open."""
 
 
+def test_default_role_is_the_same_source_with_its_name_and_without() -> None:
+    assert CredentialSource(role="default") == CredentialSource()
+    assert CredentialSource(role="default", is_redis=True) == CredentialSource(is_redis=True)
+    assert CredentialSource(role="reports") != CredentialSource()
+
+
 @pytest.mark.parametrize(
     ("role", "path"),
     [
         (None, "GET database/creds/shop-prod-redis"),
+        ("default", "GET database/creds/shop-prod-redis"),
         ("reports", "GET database/creds/shop-prod-redis-reports"),
     ],
 )
@@ -134,7 +141,8 @@ def test_redis_client_leases_users_of_the_redis_role(role: str | None, path: str
     client.close()
 
 
-def test_redis_client_on_aws_uses_the_user_in_redis_url() -> None:
+@pytest.mark.parametrize("role", [None, "default"])
+def test_redis_client_on_aws_uses_the_user_in_redis_url(role: str | None) -> None:
     names: list[str] = []
 
     def read(name: str, _stale: bool) -> Secret:
@@ -146,7 +154,7 @@ def test_redis_client_on_aws_uses_the_user_in_redis_url() -> None:
         factory = DatabaseFactory(
             pytest.fail, read, settings, lock=nullcontext, exit_stack=stack, clock=time.monotonic
         )
-        client = factory.create("redis", None, {})
+        client = factory.create("redis", None, {}, role=role)
         with pytest.raises(redis.ConnectionError):
             client.ping()
     # Once for host and port, and once for the user of the connection.

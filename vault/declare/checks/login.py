@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from app_integration.names import Environment
+from app_integration.names import DEFAULT_ROLE, Environment
 from vault.declare.checks.environment import (
     find_address_error,
     find_unknown_policies,
@@ -20,7 +20,6 @@ from vault.declare.checks.service import Data, section
 from vault.declare.checks.shared_server import deployment_id
 from vault.declare.errors import FieldError, Loc, format_value, join_names, suggest
 from vault.declare.schema.logins import SERVICE_METHODS
-from vault.declare.schema.model import DEFAULT_ROLE
 from vault.declare.server_names import DEVELOPER, server_name
 
 _URLS: Final = (("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery"))

@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from app_integration.errors import InvalidName
-from app_integration.names import LONG_FORMS, variable_name
+from app_integration.names import DEFAULT_ROLE, LONG_FORMS, variable_name
 from vault.declare import derived
 from vault.declare.errors import FieldError, InvalidValue, format_value, join_names, suggest
-from vault.declare.schema.model import DEFAULT_ROLE
 
 Data = Mapping[str, Any]
 

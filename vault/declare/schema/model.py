@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from app_integration.mounts import Mounts
+from app_integration.names import DEFAULT_ROLE
 from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adoption
@@ -64,8 +65,6 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
 #: Interpreter of an application that declares none, relative to its folder.
 DEFAULT_PYTHON = ".venv/bin/python"
-#: Database role that a service uses if it specifies none.
-DEFAULT_ROLE = "default"
 
 
 def role_suffix(name: str) -> str | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Final
 
-from app_integration.names import Environment, Scope
+from app_integration.names import DEFAULT_ROLE, Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
-from vault.declare.schema.model import DEFAULT_ROLE, EnvironmentDeclaration
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import JOBS
 from vault.reconcile.hcl.policy_parts import part_names
 from vault.reconcile.inputs import Inputs
