@@ -9,7 +9,6 @@
 
 ======================== ===================================================
 :mod:`.base`             the connection, which Django imports
-:mod:`.pools`            the process's pools, by alias
 :mod:`.database_options` what the settings of a database may say
 :mod:`.creation`         test databases, which a leased user may not create
 :mod:`.client`           ``manage.py dbshell``

@@ -19,11 +19,14 @@ from app_integration import default_client
 from app_integration._internal import fork_safety
 from app_integration.client import Client
 from app_integration.database.credentials import CredentialProvider, Credentials
+from app_integration.integrations.django.credential_options import (
+    SOURCE_OPTIONS,
+    credential_source,
+)
+from app_integration.integrations.django.pools import PoolRegistry
 from app_integration.integrations.django.postgresql import database_options
 from app_integration.integrations.django.postgresql.client import LeasedDatabaseClient
 from app_integration.integrations.django.postgresql.creation import LeasedDatabaseCreation
-from app_integration.integrations.django.postgresql.database_options import SOURCE_OPTIONS
-from app_integration.integrations.django.postgresql.pools import PoolRegistry
 
 #: A URL without parameters, for settings that need none of the deployment's.
 _NO_PARAMETERS: Final = "postgresql://"
@@ -80,7 +83,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         """
         if not database_options.has_place(self.settings_dict):
             databases = default_client.get_default_client().databases
-            source = database_options.credential_source(self.settings_dict)
+            source = credential_source(self.settings_dict["OPTIONS"])
             parameters = databases.find_parameters(**source)
             # A new dict, because the threads share Django's.
             self.settings_dict = database_options.add_place(self.settings_dict, parameters)
@@ -101,7 +104,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             StrongroomError: If no user can be leased.
 
         """
-        source = database_options.credential_source(self.settings_dict)
+        source = credential_source(self.settings_dict["OPTIONS"])
         provider = default_client.get_default_client().databases.find_provider(**source)
         connect = super().get_new_connection
 
@@ -182,5 +185,5 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             configure=self._configure_connection,
             **({} if options is True else options),
         )
-        source = database_options.credential_source(self.settings_dict)
+        source = credential_source(self.settings_dict["OPTIONS"])
         return client.database("pool", _NO_PARAMETERS, own, **source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
@@ -12,14 +11,13 @@ from django.db import connections
 
 from app_integration.database.factory import CredentialSource
 from app_integration.errors import ConfigurationError
+from app_integration.integrations.django.credential_options import credential_source
 
 #: The value of ``ENGINE``.
 ENGINE: Final = "app_integration.integrations.django.postgresql"
 _CREDENTIALS: Final = ("USER", "PASSWORD")
 #: Options with which libpq takes a user or password from elsewhere.
 _CREDENTIAL_OPTIONS: Final = ("user", "password", "passfile", "service")
-#: Options that select the database user, as the arguments of ``database_engine`` do.
-SOURCE_OPTIONS: Final = ("role", "secret", "credentials")
 #: Setting → the parameter of libpq.
 _PLACE: Final = {"HOST": "host", "PORT": "port"}
 
@@ -50,7 +48,7 @@ def check_settings(alias: str, settings: Mapping[str, Any]) -> None:
             "connections itself; remove CONN_MAX_AGE"
         )
     try:
-        CredentialSource(**credential_source(settings))
+        CredentialSource(**credential_source(options))
     except ConfigurationError as error:
         raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS']: {error}") from None
 
@@ -66,14 +64,6 @@ def check_databases() -> None:
     for alias, settings in connections.settings.items():
         if settings["ENGINE"] == ENGINE:
             check_settings(alias, settings)
-
-
-def credential_source(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that select the database user. See :class:`CredentialSource`."""
-    source = {name: value for name, value in settings["OPTIONS"].items() if name in SOURCE_OPTIONS}
-    if source.get("credentials"):
-        source["credentials"] = Path(source["credentials"])
-    return source
 
 
 def has_place(settings: Mapping[str, Any]) -> bool:

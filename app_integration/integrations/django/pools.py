@@ -1,4 +1,4 @@
-"""Pools of this process, one for each alias in ``DATABASES``."""
+"""Pools of this process, which all threads share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app_integration.client import Client
 
 
 class PoolRegistry:
-    """Pools by alias, each with the client whose credentials it uses. Thread-safe."""
+    """Pools by name, each with the client whose credentials it uses. Thread-safe."""
 
     def __init__(self) -> None:
         self.reset_after_fork()
@@ -22,29 +22,29 @@ class PoolRegistry:
         self._lock = threading.Lock()
         self._pools: dict[str, tuple[Client, Any]] = {}
 
-    def find(self, alias: str) -> Any:
-        """Return the pool of *alias*, or None if there is none."""
-        found = self._pools.get(alias)
+    def find(self, name: str) -> Any:
+        """Return the pool *name*, or None if there is none."""
+        found = self._pools.get(name)
         return None if found is None else found[1]
 
-    def get(self, alias: str, client: Client, build: Callable[[], Any]) -> Any:
-        """Return the pool of *alias*; build one if there is none, or only that of another client.
+    def get(self, name: str, client: Client, build: Callable[[], Any]) -> Any:
+        """Return the pool *name*; build one if there is none, or only that of another client.
 
         Args:
-            alias: The name of the database in ``DATABASES``.
+            name: The alias in ``DATABASES``, or what else tells the pool from others.
             client: The current client. A client closes its pools with itself.
             build: Returns a pool with the credentials of *client*.
 
         """
         with self._lock:
-            found = self._pools.get(alias)
+            found = self._pools.get(name)
             if found is None or found[0] is not client:
-                found = self._pools[alias] = (client, build())
+                found = self._pools[name] = (client, build())
             return found[1]
 
-    def close(self, alias: str) -> None:
-        """Close the pool of *alias*, if there is one. Its next use opens another."""
+    def close(self, name: str) -> None:
+        """Close the pool *name*, if there is one. Its next use opens another."""
         with self._lock:
-            found = self._pools.pop(alias, None)
+            found = self._pools.pop(name, None)
         if found is not None:
             found[1].close()
