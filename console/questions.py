@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from app_integration.errors import ConfigurationError
+from console.hidden_line import read_hidden_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,17 @@ def read_hidden(text: str) -> str:
 
     Raises:
         typer.Abort: If the question is interrupted, as any other.
+        ConfigurationError: If more than a line was typed, or the input is not UTF-8.
 
     """
-    if not has_terminal():
-        return sys.stdin.read()
     try:
-        # Not typer's prompt, which begins before the terminal stops showing what is typed.
-        return getpass.getpass(f"{text}: ")
+        if has_terminal():
+            return read_hidden_line(text).decode()
+        # Because the locale may name another encoding, or make surrogates of other bytes.
+        return typer.get_text_stream("stdin", encoding="utf-8", errors="strict").read()
     except KeyboardInterrupt:
-        typer.echo(err=True)
         raise typer.Abort from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{text}: the input is not UTF-8; pass binary data as text, such as base64"
+        ) from None

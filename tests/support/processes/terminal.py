@@ -38,7 +38,7 @@ class Terminal:
         r"""Type *text*, whose ``\n`` is the return key, when the program waits."""
         # Because readline misses a signal that arrives after its prompt and before it waits.
         wait_until(self._waits, "the program waits")
-        os.write(self._file, text.encode())
+        os.write(self._file, os.fsencode(text))
 
     def read_until(self, expected: str) -> str:
         """Return what is shown from the last call until *expected*."""

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
+from tests.support.processes.terminal import END_OF_INPUT, INTERRUPT, Terminal, open_terminal
 
 ROOT = Path(__file__).parents[3]
 SECRET = "a value that nobody may see"
 
 
-def put(name: str) -> AbstractContextManager[Terminal]:
+def command(name: str) -> list[str]:
     arguments = ("put", name, "--service", "gaara-store", "--env", "staging")
-    command = [sys.executable, "-m", "console", *arguments]
-    return open_terminal(command, cwd=ROOT, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
+    return [sys.executable, "-m", "console", *arguments]
+
+
+def put(name: str) -> AbstractContextManager[Terminal]:
+    environment = {"PATH": os.environ["PATH"], "TERM": "dumb"}
+    return open_terminal(command(name), cwd=ROOT, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +51,69 @@ def test_typed_value_is_not_shown() -> None:
     assert terminal.process.returncode == 1
 
 
-def test_pasted_key_is_not_cut_off_after_its_first_line() -> None:
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        pytest.param('{\n  "type": "service_account",\n  "key": "invented"\n}\n', id="lines"),
+        pytest.param("first-invented\nsecond", id="second line without an end"),
+        pytest.param("invented" * 600 + "\n", id="long line"),
+    ],
+)
+def test_pasted_value_that_a_terminal_cuts_off_is_refused(pasted: str) -> None:
     with put("smtp-password") as terminal:
         terminal.read_until("smtp-password: ")
-        terminal.type("-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n")
+        terminal.type(pasted)
+        shown = terminal.finish()
+    assert "error: smtp-password: a terminal takes one line of at most 4094 bytes" in shown
+    assert "invented" not in shown
+    assert terminal.process.returncode == 1
+
+
+def test_longest_line_of_a_terminal_is_taken() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type("a" * 4094 + "\n")
+        assert "error: no credential of strongroom-apply" in terminal.finish()
+
+
+def test_beginning_of_a_key_is_refused() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type("-----BEGIN PRIVATE KEY-----\n")
         shown = terminal.finish()
     assert "smtp-password is the beginning of a PEM block only; pass its whole file on" in shown
-    assert "MC4CAQ" not in shown
     assert terminal.process.returncode == 1
+
+
+def test_end_of_input_changes_nothing() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type(END_OF_INPUT)
+        assert terminal.finish().endswith("\nAborted; nothing was changed.\n")
+    assert terminal.process.returncode == 1
+
+
+def test_value_that_is_no_text_is_refused() -> None:
+    with put("smtp-password") as terminal:
+        terminal.read_until("smtp-password: ")
+        terminal.type("\udcff\n")
+        assert "error: smtp-password: the input is not UTF-8" in terminal.finish()
+    assert terminal.process.returncode == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape", "latin-1"])
+def test_file_that_is_no_text_is_refused(encoding: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding}
+    ended = subprocess.run(
+        command("smtp-password"),
+        input=b"key\xff",
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+    )
+    assert ended.stderr.decode().startswith("error: smtp-password: the input is not UTF-8; pass")
+    assert ended.returncode == 1
 
 
 def test_interrupted_question_changes_nothing() -> None:
