@@ -22,7 +22,7 @@ from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.integrations.celery import use_leased_redis
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
-from tests.support.databases.celery_load import RULES, celery_load
+from tests.support.databases.celery_load import RULES, RULES_OF_3, celery_load
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_site import RedisSite, only_current_user_exists, redis_site
 from tests.support.servers.dev_server import root
@@ -104,6 +104,21 @@ def test_rotations_lose_and_repeat_no_task(
     record_property("tasks", len(found["accepted"]))
     assert found["failures"] == []
     assert max(load.executed().values()) == 1
+
+
+def test_another_database_needs_its_number_in_the_rules_and_select(
+    site: RedisSite, tmp_path: Path
+) -> None:
+    site.admin.flushall()
+    with celery_load(site, tmp_path, "threads", RULES_OF_3, database=3) as load:
+        with load.producer() as found:
+            load.wait_for_executions(EXECUTIONS)
+            load.wait_for_users(2)
+            load.wait_for_executions(EXECUTIONS)
+        load.check(found)
+        assert "NoPermissionError" not in load.log()
+    assert found["failures"] == []
+    assert site.admin.keys() == []  # of database 0
 
 
 def test_connection_that_waits_for_a_message_is_replaced_after_its_reply(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ RULES: Final = (
     *("+script|load", "+script|exists", "+publish", "+subscribe", "+unsubscribe"),
     *("+psubscribe", "+punsubscribe"),
 )
+#: As the how-to adapts them to database 3.
+RULES_OF_3: Final = (*(rule.replace("&/0.", "&/3.") for rule in RULES), "+select")
 TTL, MAX_TTL = 3, 4  # seconds, so that each process gets another user every two
 _ROOT: Final = Path(__file__).parents[3]
 _STOP_SECONDS: Final = 60.0
@@ -43,12 +45,14 @@ class CeleryLoad:
     Attributes:
         site: The broker and its users.
         folder: Holds the logs and the file of executed tasks.
+        database: Number of the broker's database.
         users: Leased users that have been seen.
 
     """
 
     site: RedisSite
     folder: Path
+    database: int = 0
     users: set[str] = field(default_factory=set)
 
     def executed(self) -> Counter[int]:
@@ -131,18 +135,20 @@ class CeleryLoad:
             "STRONGROOM_AUTH": "token",
             "STRONGROOM_TOKEN_FILE": str(self.folder / "token"),
             "STRONGROOM_AUDIT_FILE": str(self.folder / "access.jsonl"),
-            "VISITS_REDIS": f"redis://127.0.0.1:{self.site.valkey.port}/0",
+            "VISITS_REDIS": f"redis://127.0.0.1:{self.site.valkey.port}/{self.database}",
             "VISITS_EXECUTED": str(self.folder / "executed"),
         }
 
 
 @contextmanager
-def celery_load(site: RedisSite, folder: Path, pool: str) -> Iterator[CeleryLoad]:
+def celery_load(
+    site: RedisSite, folder: Path, pool: str, rules: Iterable[str] = RULES, database: int = 0
+) -> Iterator[CeleryLoad]:
     """Run a worker whose users live for seconds; at the end all of them must be revoked."""
-    site.configure_role(json.dumps(RULES), TTL, MAX_TTL)
+    site.configure_role(json.dumps([*rules]), TTL, MAX_TTL)
     write_private(folder / "token", ROOT_TOKEN)
     (folder / "executed").touch()
-    load = CeleryLoad(site, folder)
+    load = CeleryLoad(site, folder, database)
     with load.worker(pool):
         yield load
     assert eventually(lambda: site.leased_users() == set())
