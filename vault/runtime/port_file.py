@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HIGHEST, Ports, setting
+
+#: Names that the first version of the file did not have.
+_LATER: Final = frozenset({"aws"})
 
 
 class RunsOnOtherPort(ConfigurationError):
@@ -36,8 +39,18 @@ def read(layout: Layout) -> Ports | None:
 
 
 def write(layout: Layout, ports: Ports) -> None:
-    """Store *ports* as those of the deployment."""
-    write_private(layout.ports, json.dumps(ports.by_name()))
+    """Store *ports* as those of the deployment.
+
+    A port of a later version is left out at its default, because an earlier version of the same
+    format takes a name that it does not know for damage.
+    """
+    defaults = Ports().by_name()
+    stored = {
+        name: port
+        for name, port in ports.by_name().items()
+        if name not in _LATER or port != defaults[name]
+    }
+    write_private(layout.ports, json.dumps(stored))
 
 
 def choose(

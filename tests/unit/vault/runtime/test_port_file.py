@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def test_written_ports_are_read_again_and_private(tmp_path: Path) -> None:
     port_file.write(layout, ports)
     assert port_file.read(layout) == ports
     assert stat.S_IMODE(layout.ports.stat().st_mode) == 0o600
+
+
+def test_file_at_defaults_has_no_name_that_an_earlier_version_does_not_know(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    port_file.write(layout, Ports(vault=28200))
+    first = ["vault", "vault_cluster", "database", "redis", "smtp", "store"]
+    assert list(json.loads(layout.ports.read_text())) == first
+    port_file.write(layout, Ports(aws=25000))
+    assert json.loads(layout.ports.read_text())["aws"] == 25000
 
 
 def test_file_without_a_newer_port_has_its_default(tmp_path: Path) -> None:
