@@ -1006,6 +1006,7 @@ IMPORTS: Final = {
         exactly find
         """,
     "integrations.django.postgresql.base": "DatabaseWrapper",
+    "integrations.django.redis_cache": "LeasedRedisCache",
     "integrations.django.service": "ScrubbingReporter init metrics",
     "integrations.fastapi": "init serve_metrics",
     "integrations.flask": "init serve_metrics",
@@ -1014,6 +1015,7 @@ IMPORTS: Final = {
         CompoundIndex Encrypted EncryptedRow Index Plaintext column_values create_index_keys exactly
         find is_indexed_now renew
         """,
+    "integrations.sqlalchemy.alembic": "render_item",
     "redaction": "SecretRegistry install live scrub_record scrubbed sentry_options uninstall",
     "settings": "Auth Limits Settings from_environment read_scope",
     "testing": "Application Clock Fault MemoryApplication MemoryVault Seen",
