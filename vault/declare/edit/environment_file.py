@@ -16,12 +16,13 @@ from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 from vault.declare.edit.yaml_text import (
-    braces_error,
     compose,
     end,
     entries,
     insert,
+    insert_in_braces,
     is_in_braces,
+    remove_in_braces,
 )
 from vault.declare.load import Check
 
@@ -42,7 +43,7 @@ def add(path: Path, service: str, secret: str, username: str, check: Check) -> b
         Whether the file changed. It does not if the entry already exists.
 
     Raises:
-        ConfigurationError: If the section is written in braces. The file is unchanged.
+        ConfigurationError: If *path* is not an environment file.
         DeclarationError: If the declaration would be invalid with the entry. The file is
             unchanged.
 
@@ -51,7 +52,7 @@ def add(path: Path, service: str, secret: str, username: str, check: Check) -> b
     def change(text: str) -> str:
         if _adopted(text, service).get(secret):
             return text
-        return _with_entry(path, text, service, secret, username)
+        return _with_entry(text, service, secret, username)
 
     with lock(path.absolute().parents[1], folder=True):
         return _edit(path, change, check)
@@ -70,7 +71,7 @@ def remove(path: Path, service: str, secret: str, check: Check) -> bool:
         Whether the file changed. It does not if there is no such entry.
 
     Raises:
-        ConfigurationError: If the section is written in braces. The file is unchanged.
+        ConfigurationError: If *path* is not an environment file.
         DeclarationError: If the declaration would be invalid without the entry. The file is
             unchanged.
 
@@ -80,11 +81,12 @@ def remove(path: Path, service: str, secret: str, check: Check) -> bool:
         adopted = _adopted(text, service)
         if secret not in adopted:
             return text
-        section = entries(_service(text, service))[_SECTION]
-        key, value = section if len(adopted) == 1 else adopted[secret]
-        if len(adopted) > 1 and is_in_braces(section[1]):
-            hint = f"remove {secret} from it by hand"
-            raise braces_error(path, section[0], "the section", hint)
+        parent, name = _service(text, service), _SECTION
+        if len(adopted) > 1:
+            parent, name = entries(parent)[_SECTION][1], secret
+        if is_in_braces(parent):
+            return remove_in_braces(text, parent, name)
+        key, value = entries(parent)[name]
         begin = text.rfind("\n", 0, key.start_mark.index) + 1
         return text[:begin] + text[end(value, text) :]
 
@@ -120,7 +122,7 @@ def _adopted(text: str, service: str) -> dict[str, tuple[Node, Node]]:
     return entries(keys[_SECTION][1]) if _SECTION in keys else {}
 
 
-def _with_entry(path: Path, text: str, service: str, secret: str, username: str) -> str:
+def _with_entry(text: str, service: str, secret: str, username: str) -> str:
     """Return *text* with the entry added at the end of the service's section.
 
     If the service has no such section, the function adds one at the end of the service.
@@ -129,8 +131,8 @@ def _with_entry(path: Path, text: str, service: str, secret: str, username: str)
     section = entries(node).get(_SECTION, (None, node))[1]
     entry = f"{secret}: {{username: {username}}}"
     if is_in_braces(section):
-        hint = f"add {_SECTION}: {{{entry}}} to the service by hand"
-        raise braces_error(path, section, "the section", hint)
+        added = f"{_SECTION}: {{{entry}}}" if section is node else entry
+        return insert_in_braces(text, section, added)
     indent = " " * section.start_mark.column
     lines = [f"{indent}{entry}"]
     if section is node:

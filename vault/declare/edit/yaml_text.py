@@ -62,6 +62,28 @@ def insert(text: str, place: int, lines: Iterable[str]) -> str:
     return before + "".join(line + newline for line in lines) + text[place:]
 
 
+def insert_in_braces(text: str, node: Node, entry: str) -> str:
+    """Return *text* with *entry* added at the end of the mapping *node*, which is in braces."""
+    if not node.value:
+        place = node.start_mark.index + 1
+        return text[:place] + entry + text[place:]
+    place = node.value[-1][1].end_mark.index
+    return f"{text[:place]}, {entry}{text[place:]}"
+
+
+def remove_in_braces(text: str, node: Node, name: str) -> str:
+    """Return *text* without the key *name* of the mapping *node*, which is in braces."""
+    names = list(entries(node))
+    index = names.index(name)
+    key, value = node.value[index]
+    begin, after = key.start_mark.index, value.end_mark.index
+    if index:
+        begin = node.value[index - 1][1].end_mark.index
+    elif len(names) > 1:
+        after = node.value[1][0].start_mark.index
+    return text[:begin] + text[after:]
+
+
 def is_in_braces(node: Node) -> bool:
     """Return whether *node* is a mapping or list in the style of JSON, ``{}`` or ``[]``."""
     return isinstance(node, CollectionNode) and bool(node.flow_style)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import load
 from vault.declare.edit import environment_file
@@ -72,20 +71,27 @@ def test_add_of_an_existing_and_remove_of_a_missing_entry_do_nothing(root: Path)
     assert not add(root, "db-url", "shop_app")
 
 
-def test_add_to_a_section_in_braces_is_rejected(root: Path) -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'shop: {database: "127.0.0.1:5432", settings: {mail-host: mail}}  # the servers',
+        "shop: {settings: {mail-host: mail}, database: 127.0.0.1:5432, }",
+        "shop: {\n    settings: {mail-host: mail},\n    database: 127.0.0.1:5432 # ours\n  }",
+        "shop:\n    database: 127.0.0.1:5432\n    settings: {mail-host: mail}\n    adopted: {}",
+    ],
+)
+def test_add_then_remove_in_braces_restores_the_file(root: Path, entry: str) -> None:
     file = root / "environments" / "dev.yaml"
-    file.write_text(
-        file.read_text().replace(
-            "    database: 127.0.0.1:5432\n",
-            "    database: 127.0.0.1:5432\n    adopted: {db-url: {username: shop_app}}\n",
-        )
-    )
-    before = file.read_bytes()
-    with pytest.raises(ConfigurationError, match="by hand"):
-        add(root, "other-url", "shop_other")
-    assert file.read_bytes() == before
+    head, _ = file.read_text().split("  shop:\n")
+    file.write_text(f"{head}  {entry}\n{TAIL}")
+    before = file.read_text()
+    assert add(root, "db-url", "shop_app")
+    assert add(root, "other-url", "shop_other")
+    assert list(adopted(root)) == ["db-url", "other-url"]
     assert remove(root, "db-url")
-    assert adopted(root) == {}
+    assert list(adopted(root)) == ["other-url"]
+    assert remove(root, "other-url")
+    assert file.read_text() == before.replace("\n    adopted: {}", "")
 
 
 def test_invalid_entry_is_not_written(root: Path) -> None:
