@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.errors import DecryptionFailed, EncryptionError
 from app_integration.host_commands import options as shared
 
 
@@ -16,8 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command.
 
     Returns:
-        The exit code: 0, or 1 after an error. Files before the one that failed were rewrapped.
-        Wrong usage exits with 64.
+        The exit code: 0, or 1 after an error. Wrong usage exits with 64.
 
     """
     parser = _parser()
@@ -30,16 +30,29 @@ def _run(options: Namespace) -> None:
 
 
 def rewrap(cipher: FileCipher, options: Namespace) -> None:
-    """Rewrap the files that *options* name.
+    """Rewrap the files that *options* name, also those after a damaged or a missing one.
+
+    Otherwise the later files would keep a version of the key that is retired after the rewrap.
 
     Raises:
-        StrongroomError: If a file cannot be rewrapped. It is unchanged.
-        OSError: If a file cannot be read or written.
+        EncryptionError: If some files cannot be rewrapped, which are unchanged; it lists them.
+        StrongroomError: If the server cannot do it now, or this identity may not. The files that
+            follow are unchanged, too.
 
     """
+    failed = []
     for path in options.files:
-        with shared.name_rejected(path):
-            cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
+        try:
+            with shared.name_rejected(path):
+                cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
+        except DecryptionFailed as error:
+            failed.append(str(error))
+        except OSError as error:
+            failed.append(f"{path}: {error.strerror}")
+    if failed:
+        count = len(options.files)
+        rest = [f"{count - len(failed)} of {count} files were rewrapped"] if count > 1 else []
+        raise EncryptionError("\n".join([*failed, *rest]))
 
 
 def _parser() -> ArgumentParser:

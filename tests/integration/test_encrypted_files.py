@@ -169,6 +169,23 @@ def test_rewrap_file_moves_a_file_to_the_newest_version_of_its_key(
     assert host(deployment, "decrypt-file", sealed).stdout == CONTENT
 
 
+@pytest.mark.usefixtures("rewrap_allowed")
+def test_rewrap_file_moves_the_files_after_a_damaged_and_a_missing_one(
+    deployment: Deployment, plain: Path, tmp_path: Path
+) -> None:
+    damaged, missing, sealed = (tmp_path / name for name in ("damaged", "missing", "sealed"))
+    damaged.write_bytes(CONTENT)
+    assert host(deployment, "encrypt-file", plain, sealed).returncode == 0
+    before = sealed.read_bytes()
+    deployment.operator.post("transit/keys/gaara-store-dev-pii/rotate", {})
+    done = host(deployment, "rewrap-file", damaged, missing, sealed)
+    assert sealed.read_bytes() != before
+    assert done.returncode == 1
+    shown = done.stderr.decode()
+    assert f"{damaged}: the file is not authentic" in shown
+    assert f"{missing}: No such file or directory\n1 of 3 files were rewrapped" in shown
+
+
 def test_rewrap_file_without_the_permission_names_the_rule(
     deployment: Deployment, plain: Path, tmp_path: Path
 ) -> None:
