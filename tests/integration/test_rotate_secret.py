@@ -272,6 +272,16 @@ def test_undo_and_retirement_of_two_processes_do_not_both_end(site: Site) -> Non
         assert max(site.versions()) == int(record.new) + is_undone
 
 
+def test_record_that_another_run_writes_meanwhile_is_kept_and_says_to_run_again(site: Site) -> None:
+    rotation = site.rotation()
+    first, other = rotation.new_record(), rotation.new_record()
+    store, session = rotation.store, rotation.session
+    store.write(session, first)
+    with pytest.raises(RequestRefused, match="changed it meanwhile; run the command again"):
+        store.write(session, first, lambda _found: store.write(session, other))
+    assert store.read() == other
+
+
 def test_version_of_someone_else_during_a_rotation_is_not_overwritten(site: Site) -> None:
     rotation = site.rotation()
     started = rotation.steps.create(rotation.steps.start(rotation.new_record()))

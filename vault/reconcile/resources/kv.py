@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app_integration.errors import SecretError
+from app_integration.errors import RequestRefused, SecretError
 from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -110,13 +110,28 @@ def merge_metadata(
     If the server counts metadata versions, check-and-set rejects the write after a concurrent
     change, so that no one's change is lost unnoticed. *check* gets the metadata before it, and may
     raise an error.
+
+    Raises:
+        RequestRefused: If another client changed the metadata meanwhile, or the server rejects it.
+
     """
-    data = read_data(session, metadata_path(name, mount)) or {}
+    path = metadata_path(name, mount)
+    data = read_data(session, path) or {}
     found = data.get("custom_metadata") or {}
     check(found)
     merged = {**found, **changes}
     merged = {key: value for key, value in merged.items() if value is not None}
     body: dict[str, Any] = {"custom_metadata": merged}
-    if "current_metadata_version" in data:
-        body["metadata_cas"] = data["current_metadata_version"]
-    session.post(metadata_path(name, mount), body, retry=False)
+    version = data.get("current_metadata_version")
+    if version is not None:
+        body["metadata_cas"] = version
+    try:
+        session.post(path, body, retry=False)
+    except RequestRefused as error:
+        # The server's reason is not shown, because it may contain what is in KV.
+        if (read_data(session, path) or {}).get("current_metadata_version") == version:
+            raise
+        raise RequestRefused(
+            f"POST {path}: another client has changed it meanwhile; run the command again",
+            status=error.status,
+        ) from None
