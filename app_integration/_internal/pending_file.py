@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from app_integration._internal.private_file import fsync_folder
 from app_integration.errors import ConfigurationError
 
 _MODE: Final = 0o600
+#: Of a write only, so that the source of a copy is not meant.
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class _NamedFile(FileIO):
+    """A file opened by its descriptor, whose errors name the file that it will be."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(descriptor, "r+b")
+        self._path = path
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            _name_full(error, self._path)
+            raise
 
 
 class PendingFile:
@@ -44,7 +62,7 @@ class PendingFile:
         self._owner_pid = os.getpid()
         _check_replaceable(path)
         try:
-            self.file = FileIO(self._open(), "r+b")
+            self.file: FileIO = _NamedFile(self._open(), path)
         except BlockingIOError:
             raise ConfigurationError(
                 f"{path}: another process is writing this file; wait until it has ended"
@@ -114,7 +132,8 @@ class PendingFile:
         try:
             os.fsync(self.file.fileno())
             self._temporary.replace(self.path)
-        except BaseException:
+        except BaseException as error:
+            _name_full(error, self.path)
             self.discard()
             raise
         self.file.close()
@@ -146,7 +165,14 @@ class PendingFile:
         if kind is None:
             self.publish()
         else:
+            _name_full(value, self.path)
             self.discard()
+
+
+def _name_full(error: BaseException | None, path: Path) -> None:
+    """Set *path* in the error of a full disk, because a write to a descriptor names no file."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error.filename = str(path)
 
 
 def _check_replaceable(path: Path) -> None:

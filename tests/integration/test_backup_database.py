@@ -32,6 +32,7 @@ from tests.support.databases.backup_site import (
     count_orders,
     order_writer,
 )
+from tests.support.limited_files import limited_size
 from tests.support.processes.backup_worker import trust
 from vault.backup.archive import read_facts
 from vault.backup.backup import back_up
@@ -42,6 +43,7 @@ from vault.backup.login import DatabaseLogin, pin_settings
 from vault.backup.manifest import Manifest
 from vault.backup.progress import no_progress
 from vault.backup.restore import Backup, Restored
+from vault.backup.scratch import scratch_server
 from vault.backup.source import Source, autocommit
 
 pytestmark = pytest.mark.requires("embedded")
@@ -405,6 +407,12 @@ def test_restore_goes_to_the_server_that_the_environment_names(
         command = ("restore-database", str(file), "--service", OTHER, "--env", "dev")
         assert site.run(changed, *command, "--into", str(into)) == 0
         assert owners_of(target) == {"parcel_api_owner"}
+
+
+def test_scratch_server_without_room_says_so() -> None:
+    reason = r"cannot be created: FATAL: +could not write to file .*: File too large$"
+    with limited_size(2**20), pytest.raises(BackupFailed, match=reason), scratch_server():
+        pass
 
 
 def test_database_with_a_large_object_is_not_empty(site: BackupSite) -> None:

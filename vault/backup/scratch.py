@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import secrets
 import signal
 import subprocess
@@ -38,6 +39,7 @@ from vault.runtime.servers.accounts import SUPERUSER
 PREFIX: Final = "strongroom-scratch-"
 START_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
+_REASON: Final = re.compile(r"\b(?:error|ERROR|FATAL|PANIC): .*")
 _PORT: Final = "5432"  # part of the name of its socket
 _MAX_SOCKET: Final = 107  # bytes of the path of a Unix socket
 _DATABASE: Final = "scratch"
@@ -199,7 +201,9 @@ def _wait_until_ready(server: ScratchServer, process: subprocess.Popen[bytes]) -
 
 
 def _log_end(server: ScratchServer) -> str:
-    lines = (server.folder / "log").read_text(errors="replace").splitlines()
+    """Return the reasons in the log, because initdb ends it with what it removes."""
+    text = (server.folder / "log").read_text(errors="replace")
+    lines = _REASON.findall(text) or text.splitlines()
     return " ".join(lines[-3:]) or "it logged nothing"
 
 

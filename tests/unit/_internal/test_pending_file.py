@@ -10,6 +10,7 @@ import pytest
 
 from app_integration._internal.pending_file import PendingFile
 from app_integration.errors import ConfigurationError
+from tests.support.limited_files import limited_size
 
 
 def in_child(act: Callable[[], object]) -> str:
@@ -119,3 +120,24 @@ def test_discard_after_an_interrupted_publish_keeps_the_next_writer(
     others[0].file.write(b"next")
     others[0].publish()
     assert path.read_bytes() == b"next"
+
+
+def test_full_disk_names_the_target(tmp_path: Path) -> None:
+    pending = PendingFile(tmp_path / "target")
+    with limited_size(100):
+        assert pending.file.write(b"x" * 101) == 100
+        with pytest.raises(OSError, match="File too large") as raised:
+            pending.file.write(b"x")
+    pending.discard()
+    assert raised.value.filename == str(tmp_path / "target")
+
+
+def test_full_disk_at_a_write_to_the_descriptor_names_the_target(tmp_path: Path) -> None:
+    with (
+        limited_size(100),
+        pytest.raises(OSError, match="File too large") as raised,
+        PendingFile(tmp_path / "target") as pending,
+    ):
+        os.pwrite(pending.file.fileno(), b"x", 100)
+    assert raised.value.filename == str(tmp_path / "target")
+    assert not list(tmp_path.iterdir())
