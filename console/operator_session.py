@@ -143,7 +143,8 @@ def open_folder_session(declared: EnvironmentDeclaration, folder: Path) -> Sessi
 
     """
     own = folder / declared.environment
-    login = AppRole(own / "role-id", own / "secret-id", declared.mounts.approle)
+    settings = ("--credentials", "--credentials")
+    login = AppRole(own / "role-id", own / "secret-id", declared.mounts.approle, settings)
     return open_session_at(declared, None, login)
 
 
@@ -180,7 +181,7 @@ def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: st
         )
         return JwtFile(files[JWT_FILE], declared.server_name(role), JWT_MOUNT, JWT_FILE, hint)
     role_id, secret_id = (files[name] for name in CREDENTIAL)
-    return AppRole(role_id, secret_id, declared.mounts.approle)
+    return AppRole(role_id, secret_id, declared.mounts.approle, CREDENTIAL)
 
 
 def _address(environment: Environment, root: Path) -> str | None:

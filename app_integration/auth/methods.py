@@ -114,20 +114,36 @@ class AppRole(AuthMethod):
 
     That way both can be replaced while the process runs. A new secret-id in its file is used at
     the next request, so that a rotation need not wait for a restart.
+
+    Attributes:
+        role_id_file: The file with the role-id.
+        secret_id_file: The file with the secret-id.
+        mount: The path below ``auth/``.
+        settings: What names these two files, for errors.
+
     """
 
-    hint = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
     role_id_file: Path
     secret_id_file: Path
     mount: str = APPROLE_MOUNT
+    settings: tuple[str, str] = ("STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE")
     _last_stamp: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def hint(self) -> str:
+        """Return the advice that follows in the error when the server rejects the login."""
+        return (
+            "the role-id or secret-id is wrong, of another server, expired or used up: check "
+            f"{self.role_id_file} and {self.secret_id_file}, or issue a new secret-id"
+        )
 
     def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``."""
         found = content_stamp(self.secret_id_file)
+        role_id_setting, secret_id_setting = self.settings
         body = {
-            "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
-            "secret_id": read_credential(self.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
+            "role_id": read_credential(self.role_id_file, role_id_setting),
+            "secret_id": read_credential(self.secret_id_file, secret_id_setting),
         }
         try:
             token = log_in(send, self.mount, body)

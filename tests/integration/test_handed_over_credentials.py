@@ -189,6 +189,21 @@ def modes(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mode & 0o777 for file in sorted(folder.iterdir())}
 
 
+def test_credential_of_the_operator_that_is_rejected_or_missing_is_named(
+    site: Site, declaration: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = site.folder / "other-secret-id"
+    other.write_text("2f3b1a9c-0000-4000-8000-4a5b6c7d8e9f")
+    monkeypatch.setenv("STRONGROOM_OPERATOR_SECRET_ID_FILE", str(other))
+    code, printed = site.issue()
+    hint = f"of another server, expired or used up: check {declaration[1] / 'role-id'} and {other}"
+    assert (code, hint in printed) == (1, True)
+    other.unlink()
+    code, printed = site.issue()
+    missing = f"{other} (STRONGROOM_OPERATOR_SECRET_ID_FILE) cannot be read"
+    assert (code, missing in printed) == (1, True)
+
+
 def test_application_reads_a_secret_with_what_was_issued(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
