@@ -93,7 +93,12 @@ Root = Annotated[
 ]
 Given = Annotated[
     Path | None,
-    typer.Option("--given", help="folder of operator-provided values, in files named by API path"),
+    typer.Option(
+        "--given",
+        help="folder of operator-provided values, in files named by API path",
+        exists=True,
+        file_okay=False,
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]

@@ -25,12 +25,25 @@ class Inputs:
     folder: Path | None = None
 
     def get(self, path: str) -> Secret | None:
-        """Return the value for *path* without a final line break, None if there is none."""
+        """Return the value for *path* without a final line break, None if there is none.
+
+        Raises:
+            ConfigurationError: If its file is empty or not UTF-8 text.
+
+        """
         if path in self.values:
             return self.values[path]
-        if self.folder is None or not (self.folder / path).is_file():
+        if self.folder is None or not (file := self.folder / path).is_file():
             return None
-        return Secret((self.folder / path).read_text(encoding="utf-8").removesuffix("\n"))
+        try:
+            value = file.read_text(encoding="utf-8").removesuffix("\n")
+        except UnicodeDecodeError:
+            raise ConfigurationError(
+                f"{file} is not UTF-8 text; write the value to it as text"
+            ) from None
+        if not value:
+            raise ConfigurationError(f"{file} is empty; write the value to it, or remove it")
+        return Secret(value)
 
     def get_required(self, path: str) -> Secret:
         """Return the value for *path* without a final line break.

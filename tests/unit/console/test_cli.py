@@ -115,6 +115,18 @@ def test_credential_of_prod_is_not_sent_to_an_address_of_dev(
     assert hint in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_folder_of_provided_values_that_is_missing_is_a_usage_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    missing = str(tmp_path / "gven")
+    assert run_command(monkeypatch, command, "--env", "prod", "--given", missing) == 64
+    assert f"'{missing}' does not exist" in " ".join(capsys.readouterr().err.split())
+
+
 COMMANDS = {
     "plan": (),
     "apply": (),
