@@ -150,9 +150,11 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
                 "written, so the database cannot generate it; use default=uuid4, or a Sequence"
             )
     keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
+    # Not `column_attrs`, which resolves relationships, also those to classes declared later.
+    known = set(mapper.columns.keys())
     for name, each in encrypted_attributes(owner).items():
         bound = set(each.row_context.names(owner))
-        if not keys <= bound or not bound <= set(mapper.column_attrs.keys()):
+        if not keys <= bound or not bound <= known:
             raise ConfigurationError(
                 f"{owner.__name__}.{name}: context={sorted(bound)}; name attributes with columns "
                 f"of their own, and the whole primary key among them: {sorted(keys)}"

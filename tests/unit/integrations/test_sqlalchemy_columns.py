@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import (
     Engine,
+    ForeignKey,
     Identity,
     Integer,
     LargeBinary,
@@ -30,6 +31,7 @@ from sqlalchemy.orm import (
     aliased,
     configure_mappers,
     mapped_column,
+    relationship,
 )
 
 from app_integration import declare_index, use_data_keys
@@ -90,6 +92,25 @@ class Letter(EncryptedRow, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     before = Encrypted("letters.text", column="text", self_contained=True)
     after = Encrypted("letters.text", column="text_2")
+
+
+class Patient(EncryptedRow, Base):
+    """A class with a relationship to one that is declared later."""
+
+    __tablename__ = "patients"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    name = Encrypted("patients.name")
+    visits: Mapped[list[Visit]] = relationship(back_populates="patient")
+
+
+class Visit(EncryptedRow, Base):
+    __tablename__ = "visits"
+
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey(Patient.id), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason = Encrypted("visits.reason")
+    patient: Mapped[Patient] = relationship(back_populates="visits")
 
 
 @pytest.fixture
@@ -440,6 +461,17 @@ def test_mapping_a_key_generated_by_the_database_raises() -> None:
     mapped("Sequenced", mapped_column(Integer, SqlSequence("numbers"), primary_key=True))
     mapped("Given", mapped_column(String(8), primary_key=True))
     mapped("Plain", mapped_column(Integer, primary_key=True, autoincrement=False))
+
+
+def test_related_objects_of_classes_declared_in_any_order_are_saved(session: Session) -> None:
+    visits = [Visit(number=1, reason="a cough"), Visit(number=2, reason="")]
+    session.add(Patient(name="Ada", visits=visits))
+    session.commit()
+    patient = session.scalars(select(Patient)).one()
+    assert [(each.reason, each.patient.name) for each in patient.visits] == [
+        ("a cough", "Ada"),
+        ("", "Ada"),
+    ]
 
 
 def test_context_without_the_primary_key_or_with_no_column_raises() -> None:
