@@ -6,10 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Dialect, LargeBinary
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
 
 from app_integration.encryption.parsed_token import Token
+from app_integration.errors import EncryptionError
 from app_integration.integrations.orm_values import TEXT_PREFIX, token_from_bytes, token_to_bytes
+
+
+class PlaintextRejected(EncryptionError, DontWrapMixin):
+    """A plaintext for a column of tokens.
+
+    SQLAlchemy does not wrap it, because its own error would show the parameters of the statement.
+    """
 
 
 class TokenType(TypeDecorator[Any]):
@@ -32,7 +41,10 @@ class TokenType(TypeDecorator[Any]):
             EncryptionError: If *value* is not a token.
 
         """
-        return None if value is None else token_to_bytes(value)
+        try:
+            return None if value is None else token_to_bytes(value)
+        except EncryptionError as error:
+            raise PlaintextRejected(str(error)) from None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Token | None:  # noqa: ARG002 (as above)
         """Return the token from the database as text or bytes, as it was written.
