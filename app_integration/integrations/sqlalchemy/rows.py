@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event, inspect
 from sqlalchemy import Sequence as SqlSequence
-from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
 from sqlalchemy.schema import ColumnDefault, Identity
 
 from app_integration.errors import ConfigurationError, EncryptionError
@@ -199,6 +199,26 @@ def _on_load(state: InstanceState[Any], context: Any, _names: object = None) -> 
 def _on_expire(state: InstanceState[Any], _names: object) -> None:
     """Drop the values of an object that were decrypted together with those of others."""
     LoadedRows.drop(state)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _check_bulk(executed: ORMExecuteState) -> None:
+    """Raise EncryptionError if a bulk statement names an encrypted attribute.
+
+    SQLAlchemy ignores names that are no columns of the class, so the value would be lost.
+    """
+    mapper, given = executed.bind_mapper, executed.parameters
+    if mapper is None or not given or not issubclass(mapper.class_, EncryptedRow):
+        return
+    rows = [given] if isinstance(given, Mapping) else given
+    if executed.is_insert or (executed.is_update and rows is given):
+        attributes = encrypted_attributes(mapper.class_)
+        for name in (each for row in rows for each in row if each in attributes):
+            owner = mapper.class_.__name__
+            raise EncryptionError(
+                f"{owner}.{name} is encrypted, so a bulk statement cannot write it; use "
+                f"column_values({owner}, ...)"
+            )
 
 
 @event.listens_for(EncryptedRow, "before_insert", propagate=True, raw=True)

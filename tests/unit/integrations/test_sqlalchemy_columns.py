@@ -15,9 +15,11 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     Identity,
+    Insert,
     Integer,
     LargeBinary,
     String,
+    Update,
     insert,
     select,
     text,
@@ -362,6 +364,29 @@ def test_error_of_a_rejected_plaintext_does_not_show_it(session: Session) -> Non
     with pytest.raises(EncryptionError) as caught:
         session.execute(insert(Base.metadata.tables["people"]), [{"id": uuid4(), "email": email}])
     assert email not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("statement", [insert(Person), update(Person)])
+def test_bulk_statement_with_an_encrypted_attribute_raises(
+    session: Session, statement: Insert | Update
+) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    for value in (date(1815, 12, 11), None):
+        with pytest.raises(EncryptionError, match=r"Person.born .* use column_values"):
+            session.execute(statement, [{"id": person.id}, {"id": uuid4(), "born": value}])
+        session.rollback()
+    assert [each.born for each in session.scalars(select(Person))] == [date(1815, 12, 10)]
+
+
+def test_bulk_update_takes_column_values(session: Session) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    values = {"id": person.id, "email": "eve@example.com"}
+    session.execute(update(Person), [column_values(Person, values)])
+    assert find(session, Person.email, "eve@example.com") == [person]
 
 
 def test_bulk_insert_takes_column_values(session: Session) -> None:
