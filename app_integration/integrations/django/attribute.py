@@ -96,8 +96,8 @@ class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has 
     def __set__(self, row: Any, value: Any) -> None:
         field, name, loaded = self.field, self.name, row.__dict__
         plaintext = field.plaintext
-        loaded[name] = value
         if isinstance(value, Stored):
+            loaded[name] = value
             if plaintext is not None:
                 self._null_loaded_plaintext(row, value)
             return
@@ -108,7 +108,7 @@ class EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has 
         if value is not None:
             # Encoded here only so that a value of a wrong type raises now and not at save.
             field.check_value(value)
-            loaded[name] = Assigned(value)
+        loaded[name] = None if value is None else Assigned(value)
         if plaintext is not None:
             setattr(row, plaintext.column, plaintext.written(value))
 

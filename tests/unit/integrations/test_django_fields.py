@@ -260,6 +260,13 @@ def test_unsaved_object_returns_assigned_values() -> None:
         Person(email=7)
 
 
+def test_rejected_assignment_leaves_the_value_before_it() -> None:
+    for person in (ada(), Person(email="Ada@Example.com")):
+        with pytest.raises(EncryptionError, match="a value of type int"):
+            change(person, email=7)
+        assert person.email == "Ada@Example.com"
+
+
 def test_self_contained_field_writes_tokens_that_carry_their_data_key() -> None:
     letter: Any = Letter(before="Dear Ada", after="Dear Ada")
     before, after = (Letter._meta.get_field(name) for name in ("before", "after"))
