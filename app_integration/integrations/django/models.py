@@ -18,6 +18,7 @@ from app_integration.integrations.django.written_fields import (
     SavedValues,
     add_bound,
     add_columns,
+    check_update,
     encrypted_fields,
     settle,
 )
@@ -78,7 +79,11 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
         Args:
             values: The values by field. An encrypted one can only be None, or another row's token.
 
+        Raises:
+            EncryptionError: If an encrypted field gets a plaintext, also in an expression.
+
         """
+        check_update(self.model, values)
         cleared = [name for name, value in values.items() if value is None]
         others = add_columns(self.model, cleared) - values.keys()
         updated: int = super().update(**values, **dict.fromkeys(others))

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from django.db.models import Value
+
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.index_field import BlindIndexField
+from app_integration.integrations.orm_values import token_to_bytes
 
 #: Those of each model, because each object that is loaded or written looks for them.
 _ENCRYPTED: Final[WeakKeyDictionary[type, Sequence[EncryptedField]]] = WeakKeyDictionary()
@@ -76,6 +79,24 @@ def settle(row: Any, names: Iterable[str] | None = None) -> None:
     for each in encrypted_fields(type(row)):
         if each.plaintext is not None and (given is None or _is_among(each, given)):
             each.settle(row)
+
+
+def check_update(model: Any, values: Mapping[str, Any]) -> None:
+    """Raise EncryptionError if an expression for an encrypted field contains a plaintext.
+
+    A value that is no expression is checked by the field.
+
+    Args:
+        model: The model.
+        values: The values and expressions of an update, by field.
+
+    """
+    for field in encrypted_fields(model):
+        expression: Any = values.get(field.name)
+        for each in expression.flatten() if hasattr(expression, "flatten") else ():
+            is_value = isinstance(each, Value) and each.value is not None
+            if is_value and not isinstance(each._output_field_or_none, EncryptedField):
+                token_to_bytes(each.value)
 
 
 class SavedValues:

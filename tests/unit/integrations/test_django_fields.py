@@ -20,6 +20,7 @@ django_project.set_up()
 from django.core import serializers  # noqa: E402 (Django must be set up first)
 from django.db import connection, models  # noqa: E402 (as above)
 from django.db.migrations.writer import MigrationWriter  # noqa: E402 (as above)
+from django.db.models.functions import Upper  # noqa: E402 (as above)
 
 from app_integration.integrations.django import (  # noqa: E402 (as above)
     BlindIndexField,
@@ -194,9 +195,12 @@ def test_unsupported_query_raises(query: Callable[[], object]) -> None:
     [
         lambda: Person.objects.update(email="ada@example.com"),
         lambda: Person.objects.update(email=b"ada@example.com"),
+        lambda: Person.objects.update(email=models.Value("ada@example.com")),
+        lambda: Person.objects.update(email=Upper(models.Value("ada@example.com"))),
     ],
 )
 def test_plaintext_that_bypasses_the_object_raises(write: Callable[[], object]) -> None:
+    ada()
     with pytest.raises(EncryptionError, match="is not an encrypted token"):
         write()
     assert b"ada@example.com" not in repr(stored("email")).encode()
