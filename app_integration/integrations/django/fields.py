@@ -18,6 +18,7 @@ from app_integration.integrations.django import loaded_rows
 from app_integration.integrations.django.attribute import EncryptedAttribute, Stored
 from app_integration.integrations.django.index_field import BlindIndexField
 from app_integration.integrations.django.lookups import IndexExact, IndexIn, PlaintextCol
+from app_integration.integrations.django.plain_fields import PlainFieldMixin
 from app_integration.integrations.orm_values import (
     TEXT_PREFIX,
     token_from_bytes,
@@ -26,7 +27,7 @@ from app_integration.integrations.orm_values import (
 from app_integration.integrations.plaintext import to_plaintext
 
 
-class EncryptedField(models.Field):  # type: ignore[misc] # as above
+class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # as above
     """A model field that is a plain value on the object and an encrypted token in the database."""
 
     descriptor_class = EncryptedAttribute

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -21,6 +22,7 @@ from django.core import serializers  # noqa: E402 (Django must be set up first)
 from django.db import connection, models  # noqa: E402 (as above)
 from django.db.migrations.writer import MigrationWriter  # noqa: E402 (as above)
 from django.db.models.functions import Upper  # noqa: E402 (as above)
+from django.forms import modelform_factory  # noqa: E402 (as above)
 
 from app_integration.integrations.django import (  # noqa: E402 (as above)
     BlindIndexField,
@@ -56,6 +58,25 @@ class Letter(EncryptedModel):
     id = models.UUIDField(primary_key=True, default=uuid4)
     before = EncryptedField("letters.text", db_column="text", self_contained=True)
     after = EncryptedField("letters.text", db_column="text_2")
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "people"
+
+
+class Sheet(EncryptedModel):
+    """A model with a field of each type."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    text = EncryptedField("sheets.text")
+    number = EncryptedField("sheets.number", int)
+    price = EncryptedField("sheets.price", Decimal)
+    paid = EncryptedField("sheets.paid", bool)
+    owner = EncryptedField("sheets.owner", UUID)
+    day = EncryptedField("sheets.day", date)
+    at = EncryptedField("sheets.at", datetime)
+    names = EncryptedField("sheets.names", dict)
+    items = EncryptedField("sheets.items", list)
+    photo = EncryptedField("sheets.photo", bytes)
 
     class Meta:  # noqa: D106 (Django's)
         app_label = "people"
@@ -269,6 +290,47 @@ def test_rejected_assignment_leaves_the_value_before_it() -> None:
         with pytest.raises(EncryptionError, match="a value of type int"):
             change(person, email=7)
         assert person.email == "Ada@Example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "value"),
+    [
+        ("text", "Ada", "Ada"),
+        ("number", "7", 7),
+        ("price", "7.50", Decimal("7.50")),
+        ("paid", "True", True),
+        ("owner", str(UUID(int=7)), UUID(int=7)),
+        ("day", "1815-12-10", date(1815, 12, 10)),
+        ("at", "1815-12-10T08:30:00Z", datetime(1815, 12, 10, 8, 30, tzinfo=UTC)),
+        ("names", '{"a": [1]}', {"a": [1]}),
+        ("items", "[1]", [1]),
+    ],
+)
+def test_form_and_serializer_values_have_the_type_of_the_field(
+    name: str, typed: str, value: object
+) -> None:
+    field = Sheet._meta.get_field(name)
+    assert field.formfield().clean(typed) == value
+    assert field.to_python(value if isinstance(value, dict | list) else typed) == value
+
+
+def test_form_saves_typed_values_and_clears_empty_ones() -> None:
+    form = modelform_factory(Person, fields=["email", "name", "born"])
+    form.base_fields["name"].required = form.base_fields["born"].required = False
+    person = form({"email": "ada@example.com", "name": "Ada", "born": "1815-12-10"}).save()
+    assert Person.objects.get().born == date(1815, 12, 10)
+    assert not form(
+        {"email": "ada@example.com", "name": "Ada", "born": "1815-12-10"}, instance=person
+    ).has_changed()
+    form({"email": "ada@example.com", "name": "", "born": ""}, instance=person).save()
+    assert stored("name") == stored("born") == [None]
+
+
+def test_form_reports_what_cannot_be_encrypted() -> None:
+    form = modelform_factory(Person, fields=["email", "born"])
+    rejected = form({"email": "\ud800", "born": "tomorrow"})
+    assert {*rejected.errors} == {"email", "born"}
+    assert Sheet._meta.get_field("photo").formfield() is None
 
 
 def test_self_contained_field_writes_tokens_that_carry_their_data_key() -> None:
