@@ -10,7 +10,7 @@ from typing import ClassVar
 from dotenv import dotenv_values
 
 from app_integration import names
-from app_integration.errors import SecretNotFound
+from app_integration.errors import ConfigurationError, SecretNotFound
 from app_integration.secret import Secret
 from app_integration.sources import FetchedSecret, Version, reject_version_and_field
 
@@ -44,16 +44,33 @@ class DotenvSource:
 
         Raises:
             SecretNotFound: If no variable is set for *name*, or a version or field is requested.
+            ConfigurationError: If the file cannot be read or is not UTF-8.
 
         """
         reject_version_and_field(str(self._path), version, field)
         variable = names.variable_name(name)
         if variable in self._variables:
             return FetchedSecret(Secret(self._variables[variable]), source="environment")
-        value = dotenv_values(self._path).get(variable)
+        value = self._read().get(variable)
         if value is None:
             raise SecretNotFound(
                 f"{variable} is neither in the process environment nor in {self._path}; set it in"
                 " one of them"
             )
         return FetchedSecret(Secret(value), source="dotenv")
+
+    def _read(self) -> Mapping[str, str | None]:
+        """Return the variables of the file.
+
+        Raises:
+            ConfigurationError: If the file cannot be read or is not UTF-8.
+
+        """
+        try:
+            return dotenv_values(self._path)
+        except UnicodeDecodeError:
+            fault = "is not valid UTF-8; save the file as UTF-8"
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}; correct the file, or STRONGROOM_DOTENV"
+        # Here, because as its context the decoding error would carry the content of the file.
+        raise ConfigurationError(f"{self._path} {fault}")

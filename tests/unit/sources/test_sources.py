@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from app_integration.errors import (
 )
 from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.settings import from_environment
+from app_integration.sources import dotenv
 from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.rendered import RenderedSource
 from app_integration.testing.ports import free_ports
@@ -85,6 +88,30 @@ def test_file_sources_reject_version_and_field(tmp_path: Path) -> None:
         for version, field in ((1, None), (None, "user")):
             with pytest.raises(SecretNotFound, match="neither versions nor fields"):
                 source.fetch("jwt-secret", version, field)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"SMTP_PASSWORD=hunter2\nCITY=K\xf6ln\n", "is not valid UTF-8; save the file as UTF-8"),
+        (None, "cannot be read: Permission denied; correct the file, or STRONGROOM_DOTENV"),
+    ],
+)
+def test_dotenv_source_with_unreadable_file_names_it_without_its_content(
+    content: bytes | None, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(content or b"SMTP_PASSWORD=hunter2\n")
+    if content is None:  # root could read a file of any mode
+
+        def refuse(path: Path) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+        monkeypatch.setattr(dotenv, "dotenv_values", refuse)
+    with pytest.raises(ConfigurationError) as caught:
+        DotenvSource(path, {}).fetch("smtp-password")
+    assert str(caught.value) == f"{path} {fault}"
+    assert caught.value.__context__ is None  # a UnicodeDecodeError holds the whole file
 
 
 def test_chain_with_server_unavailable_returns_fallback_and_error(
