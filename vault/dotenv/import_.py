@@ -15,9 +15,11 @@ from vault.declare import counts
 from vault.declare.edit import service_file as edit
 from vault.declare.load import Check
 from vault.dotenv import swap
+from vault.dotenv.classify import Kind
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.swap import ProgressCallback
+from vault.dotenv.worktree import find_committed
 from vault.reconcile.resources.kv import data_path, write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 
@@ -76,7 +78,7 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
     replaced = [variable.value for variable in plan.replaced.values()]
     for value in (*plan.values.values(), *replaced):
         redaction.live.add(value)
-    for note in plan.notes:
+    for note in (*plan.notes, *find_committed(plan.file, plan.variables(Kind.SECRET))):
         say(f"note: {note}")
     for name in plan.secrets:
         check_secret_owner(target.session, target.owner, plan.scope.secret(name))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from vault.dotenv.worktree import check_ignored
+from vault.dotenv import parse
+from vault.dotenv.worktree import check_ignored, find_committed
 
 
 @pytest.fixture
@@ -40,3 +41,69 @@ def test_link_into_a_repository_is_in_its_work_tree(repository: Path) -> None:
     link.symlink_to(repository)
     with pytest.raises(ConfigurationError, match=r"to .*/ops/\.gitignore"):
         check_ignored(link / ".env.old")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def commit(path: Path, content: str | None) -> None:
+    """Commit *path* with this content, or without it if that is None."""
+    if content is None:
+        git(path.parent, "rm", "--quiet", "--force", path.name)
+    else:
+        path.write_text(content)
+        git(path.parent, "add", "--force", path.name)
+    git(path.parent, "commit", "--quiet", "--message", "a change")
+
+
+def committed(path: Path, content: str) -> list[str]:
+    """Return what is found for a file with this content, of which each variable is a secret."""
+    path.write_text(content)
+    file = parse.read(path)
+    return list(find_committed(file, list(file.variables)))
+
+
+def test_value_in_any_commit_is_found_although_the_file_was_removed(repository: Path) -> None:
+    path = repository / ".env"
+    commit(path, "export API_KEY='invented-1'\nAPI_KEY=later\nTOKEN=before\n")
+    commit(path, "TOKEN=invented-2\n")
+    commit(path, None)
+    (note,) = committed(path, 'API_KEY="invented-1"\nTOKEN=invented-2\n')
+    assert note == (
+        f"commits of {path} have the values of API_KEY, TOKEN, and every clone keeps them; "
+        "rotate these secrets"
+    )
+
+
+def test_value_on_another_branch_and_of_a_reference_is_found(repository: Path) -> None:
+    path = repository / ".env"
+    content = "API_KEY=invented-1\nURL=https://x/${API_KEY}\n"
+    git(repository, "checkout", "--quiet", "-b", "old")
+    commit(path, content)
+    git(repository, "checkout", "--quiet", "--orphan", "new")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "first")
+    assert "API_KEY, URL," in "".join(committed(path, content))
+
+
+@pytest.mark.parametrize(
+    "content", [None, "TOKEN=before\n", "TOKEN=\n", "OTHER=invented\n", "# TOKEN=\n"]
+)
+def test_value_that_was_never_committed_is_not_found(repository: Path, content: str | None) -> None:
+    path = repository / ".env"
+    if content is not None:
+        commit(path, content)
+    (repository / "other.env").write_text("TOKEN=invented\n")
+    commit(repository / "other.env", "TOKEN=invented\n")
+    assert committed(path, "TOKEN=invented\nEMPTY=\n") == []
+
+
+def test_file_in_no_work_tree_or_without_git_has_no_commits(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert committed(repository.parent / "app" / ".env", "TOKEN=invented\n") == []
+    commit(repository / ".env", "TOKEN=invented\n")
+    monkeypatch.setenv("PATH", str(repository))
+    assert committed(repository / ".env", "TOKEN=invented\n") == []
