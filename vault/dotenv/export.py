@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from app_integration import names
 from app_integration._internal.private_file import write_private
@@ -15,10 +14,8 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
 from vault.dotenv.proof import ReadSecret
-from vault.dotenv.text import assignment, setting_text
+from vault.dotenv.text import EXPORT_HEAD, assignment, setting_text
 from vault.dotenv.worktree import check_ignored
-
-_HEAD: Final = "# Written by strongroom export-env; it holds secrets, so delete it after use.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def _check_path(path: Path) -> None:
         raise ConfigurationError(f"{path.parent} is not a folder; create it first")
     check_ignored(path)
     if path.is_symlink() or path.exists():
-        if path.is_file() and path.read_bytes().startswith(_HEAD.encode()):
+        if path.is_file() and path.read_bytes().startswith(EXPORT_HEAD.encode()):
             return
         raise ConfigurationError(
             f"{path} exists and was not written by an export; move it or choose another file"
@@ -112,7 +109,7 @@ def _read_all(
 def _content(
     values: Mapping[str, Secret], missing: Iterable[str], settings: Mapping[str, str | int | bool]
 ) -> str:
-    lines = [_HEAD]
+    lines = [EXPORT_HEAD]
     lines += [assignment(names.variable_name(name), value) for name, value in values.items()]
     lines += [f"# {names.variable_name(name)} has no value\n" for name in missing]
     lines += [

@@ -14,6 +14,10 @@ from app_integration.secret import Secret
 from vault.dotenv.classify import Kind, classify
 from vault.dotenv.parse import DotenvFile, Statement
 
+#: First line of an export, by which a later one recognises what it may overwrite.
+EXPORT_HEAD: Final = (
+    "# Written by strongroom export-env; it holds secrets, so delete it after use.\n"
+)
 #: The backslash must be first, otherwise the other replacements would be escaped again.
 _ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"))
 #: Replacement of a ``${`` that python-dotenv would expand: a reference to an empty name, which no
@@ -42,12 +46,15 @@ def remove_secrets(file: DotenvFile, secrets: Collection[str]) -> str:
     """Return the text of *file* without the variables in *secrets* and comments with secrets.
 
     A comment is removed if it sets a variable that may be a secret, or contains a secret's value.
+    So is the head of an export: the text holds no secret, and no export may overwrite it.
     """
     values = [file.variables[name].value.reveal() for name in secrets]
     kept = [
         statement.text
         for statement in file.statements
-        if statement.name not in secrets and not _may_contain_secret(statement, values)
+        if statement.name not in secrets
+        and statement.text.strip() != EXPORT_HEAD.strip()
+        and not _may_contain_secret(statement, values)
     ]
     text = "".join(kept)
     return text.replace("\n", "\r\n") if b"\r\n" in file.content else text

@@ -22,7 +22,9 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import Sink
 from app_integration.secret import Secret
 from vault.declare import load
+from vault.dotenv import parse
 from vault.dotenv.export import Exported, export
+from vault.dotenv.text import remove_secrets
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
@@ -103,6 +105,18 @@ def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="was not written by an export"):
         exported(tmp_path / ".env")
     assert (tmp_path / ".env").read_text() == "PORT=80\n"
+
+
+def test_imported_export_holds_no_secret_and_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    exported(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))  # as an editor may store it
+    file = parse.read(path)
+    left = remove_secrets(file, ["DATABASE_URL", "DB_PASSWORD"])
+    assert "secret" not in left
+    path.write_text(left)
+    with pytest.raises(ConfigurationError, match="was not written by an export"):
+        exported(path)
 
 
 def test_missing_folder_and_dangling_link_are_rejected(tmp_path: Path) -> None:
