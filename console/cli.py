@@ -1,10 +1,11 @@
 """Command line ``strongroom``.
 
-The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``adopt-kv --dry-run`` or ``copy-secrets --dry-run`` has something to copy, ``audit anomalies``,
-``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``, ``environments diff``,
-``ledger``, ``logs read``, ``policies explain``, ``policies test``, ``rollout watch`` or ``backups``
-finds something, ``migrate`` must wait, or ``status`` finds a part that is not running.
+The exit code is 0; 1 after an error; 64 after a wrong command line; 130 after Ctrl-C; and 2 if
+``plan`` has changes, ``adopt-kv --dry-run`` or ``copy-secrets --dry-run`` has something to copy,
+``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
+``environments diff``, ``ledger``, ``logs read``, ``policies explain``, ``policies test``,
+``rollout watch`` or ``backups`` finds something, ``migrate`` must wait, or ``status`` finds a part
+that is not running.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from console.commands import CommandGroup
 from console.escapes import escape_unprintable
 
 USAGE_ERROR: Final = 64
+#: What typer makes of Ctrl-C that no command handles, as shells do: 128 and the signal's number.
+INTERRUPTED: Final = 130
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -65,4 +68,8 @@ def main() -> None:
             raise
         err.print(f"strongroom: {escape(error.format_message())}", highlight=False)
         sys.exit(USAGE_ERROR)
+    if code == INTERRUPTED:
+        err.print(
+            "\nInterrupted; what was finished stays. To continue, run the same command again."
+        )
     sys.exit(code or 0)

@@ -43,6 +43,19 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
 
 
+def test_interrupted_command_says_that_it_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(operate, "local_deployment", interrupt)
+    assert run_command(monkeypatch, "up") == cli.INTERRUPTED
+    assert capsys.readouterr().err == (
+        "\nInterrupted; what was finished stays. To continue, run the same command again.\n"
+    )
+
+
 def test_error_with_the_text_of_a_hook_does_not_control_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
