@@ -73,7 +73,8 @@ class NewService:
 
         Raises:
             ConfigurationError: If the service is declared, another template or test file of its
-                name exists, or an environment in *databases* is not declared. No file was written.
+                name exists, an environment in *databases* is not declared, or a secret is both
+                generated and given. No file was written.
             InvalidName: If a name is not valid. No file was written.
             DeclarationError: If another value is not valid. No file was written.
 
@@ -82,6 +83,11 @@ class NewService:
             check_service_name(name)
         for name in (*self.generated, *self.given):
             check_secret_name(name)
+        if twice := sorted({*self.generated} & {*self.given}):
+            raise ConfigurationError(
+                f"secrets cannot be both generated and given: {', '.join(twice)}; pass one of the "
+                "two options for each"
+            )
         declared = repository.load()
         for environment in self.databases:
             declared.environment(environment)

@@ -81,6 +81,14 @@ def test_wrong_name_is_refused_before_anything_is_written(
     assert team.load().services == {}
 
 
+def test_secret_that_is_both_generated_and_given_is_refused(team: Repository) -> None:
+    new = NewService("labels", "ada", "Prints.", ["a", "b", "c"], ["c", "d", "a"])
+    message = "secrets cannot be both generated and given: a, c; pass one of the two options"
+    with pytest.raises(ConfigurationError, match=message):
+        new.write(team)
+    assert team.load().services == {}
+
+
 def test_database_server_of_an_unknown_environment_is_refused(team: Repository) -> None:
     new = NewService("labels", "ada", "Prints.", databases={Environment("qa"): POSTGRES})
     with pytest.raises(ConfigurationError, match="no environment 'qa' is declared"):
