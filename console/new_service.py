@@ -94,7 +94,10 @@ class NewService:
         order = sorted(declared.environments, key=lambda name: (name.is_dev, name))
         entries = {name: self._entry(name) for name in order}
         known = {name: entry for name, entry in entries.items() if entry is not None}
-        text = self.text(repository)
+        text, path = self.text(repository), self.path(repository)
+        # First, because the other files of a declared service exist, too: they are not in the way.
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise ConfigurationError(f"{path} exists; edit it, or choose another name")
         with self._other_files(repository, declared):
             add_service(repository.declaration, self.name, text, known, repository.check)
         return tuple(str(name) for name, entry in entries.items() if entry is None)

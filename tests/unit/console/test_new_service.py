@@ -89,6 +89,14 @@ def test_secret_that_is_both_generated_and_given_is_refused(team: Repository) ->
     assert team.load().services == {}
 
 
+def test_declared_service_is_refused_by_its_own_file(team: Repository) -> None:
+    NewService("labels", "ada", "Prints.").write(team)
+    other = NewService("labels", "ada", "Prints all.", ["signing-key"], application=".")
+    with pytest.raises(ConfigurationError, match=r"/services/labels\.yaml exists; edit it, or"):
+        other.write(team)
+    assert not (team.templates / "labels").exists()
+
+
 def test_database_server_of_an_unknown_environment_is_refused(team: Repository) -> None:
     new = NewService("labels", "ada", "Prints.", databases={Environment("qa"): POSTGRES})
     with pytest.raises(ConfigurationError, match="no environment 'qa' is declared"):
