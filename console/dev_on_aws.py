@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from app_integration._internal.aws_variables import read_region
+from app_integration._internal.variables import read_choice
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from app_integration.settings import BACKENDS
 from vault.declare import durations
 from vault.declare.checks.aws import (
     KMS_PERIODS,
@@ -35,11 +37,12 @@ def apply_backend(declaration: Declaration, variables: Mapping[str, str]) -> Dec
         variables: Variables of the environment.
 
     Raises:
-        ConfigurationError: If a key of a service in dev has another period than KMS allows, or the
-            region is not one.
+        ConfigurationError: If the variable is none of the backends, a key of a service in dev has
+            another period than KMS allows, or the region is not one.
 
     """
-    return put_on_aws(declaration, variables) if variables.get(BACKEND) == "aws" else declaration
+    backend = read_choice(variables, BACKEND, BACKENDS)
+    return put_on_aws(declaration, variables) if backend == "aws" else declaration
 
 
 def is_dev_on_aws(declaration: Declaration) -> bool:

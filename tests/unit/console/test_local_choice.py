@@ -74,6 +74,17 @@ def test_deployment_is_on_aws_if_declared_or_asked_for(
     assert (found and found.declaration.account(Environment.DEV).account) == account
 
 
+@pytest.mark.parametrize("backend", ["AWS", "moto"])
+def test_unknown_backend_is_refused_and_not_taken_for_vault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    declare_dev(folder, ON_VAULT)
+    monkeypatch.setenv("SECRETS_BACKEND", backend)
+    expected = f"SECRETS_BACKEND is '{backend}'; expected one of vault, aws, memory"
+    with pytest.raises(ConfigurationError, match=expected):
+        operate.load_declaration()
+
+
 def test_dev_that_is_put_on_aws_has_nothing_of_vault(folder: Path) -> None:
     declare_dev(folder, ON_VAULT)
     declared = operate.repository().load()
