@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from console import operate
 from console.dev_on_aws import is_dev_on_aws, put_on_aws
 from console.local_ports import choose_ports
-from console.runtimes import MOTO, SETTING, select_runtime, started_on
+from console.runtimes import MOTO, SETTING, started_on
+from vault.runtime.layout import Layout
 from vault.runtime.servers.moto_package import require_moto
 
 if TYPE_CHECKING:
     from console.local_aws import LocalAwsDeployment
+
+#: Folder of a deployment on AWS, which make uses.
+AWS_ROOT: Final = ".strongroom-aws"
 
 
 def local_aws(root: Path, *, movable: Collection[str] = ()) -> LocalAwsDeployment | None:
@@ -44,8 +48,19 @@ def local_aws(root: Path, *, movable: Collection[str] = ()) -> LocalAwsDeploymen
             f"{SETTING} is {variables[SETTING]!r}, but dev is on AWS, and a local deployment of it"
             f" runs on moto; unset {SETTING}"
         )
-    select_runtime(layout, variables)  # raises an error if another one has its data here
+    _check_not_on_vault(layout)
     require_moto()
     from console.local_aws import LocalAwsDeployment  # noqa: PLC0415 (it loads boto3)
 
     return LocalAwsDeployment(layout, choose_ports(layout, variables, movable), declaration)
+
+
+def _check_not_on_vault(layout: Layout) -> None:
+    if started_on(layout) in ("", MOTO):
+        return
+    reason, remedy = operate.explain_dev_on_aws()
+    raise ConfigurationError(
+        f"the deployment in {layout.root} was started on Vault, and dev is on AWS, {reason}; name "
+        f"another folder, such as --root {AWS_ROOT}, erase this one with strongroom reset, or "
+        f"{remedy}"
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from console.dev_on_aws import apply_backend, is_dev_on_aws
+from console.dev_on_aws import BACKEND, apply_backend, is_dev_on_aws
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 DECLARATION: Final = "STRONGROOM_DECLARATION"
 #: Folder of the local deployment, if no other is named.
 DEFAULT_ROOT: Final = Path(".strongroom")
+#: End of an error about a command that is for dev on Vault.
+_ON_AWS: Final = (
+    "on AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger, "
+    "strongroom policies, and python -m app_integration for a service, such as its check"
+)
 
 
 def repository() -> Repository:
@@ -143,10 +148,24 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
 
 
 def _check_dev_on_vault(layout: Layout, declaration: Declaration) -> None:
-    if is_dev_on_aws(declaration) or started_on(layout) == MOTO:
+    if started_on(layout) == MOTO:
         raise ConfigurationError(
-            f"the local deployment in {layout.root} is on AWS, and this command is for one on Vault"
+            f"the local deployment in {layout.root} is on AWS, and without its variables this "
+            f"command is for one on Vault; read them with set -a; . {layout.dev_env}; set +a, "
+            f"and pass no --root; {_ON_AWS}"
         )
+    if is_dev_on_aws(declaration):
+        reason, remedy = explain_dev_on_aws()
+        raise ConfigurationError(
+            f"dev is on AWS, {reason}, and this command is for dev on Vault; {remedy}; {_ON_AWS}"
+        )
+
+
+def explain_dev_on_aws() -> tuple[str, str]:
+    """Return why dev is on AWS, and what puts it on Vault."""
+    if is_dev_on_aws(repository().load()):
+        return "as its file says", "declare 'vault' there in place of 'aws'"
+    return f"because {BACKEND} is aws", f"unset {BACKEND}"
 
 
 def startable_deployment(root: Path) -> LocalDeployment:

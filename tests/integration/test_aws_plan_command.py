@@ -119,7 +119,10 @@ def test_put_of_a_secret_of_another_deployment_is_refused(
             ("audit", "devices", "--env", "cloud", "--audit-log", "audit.log"),
             "cloud is on AWS, and this command is for environments on Vault",
         ),
-        (("audit", "devices", *DEV), "is on AWS, and this command is for one on Vault"),
+        (
+            ("audit", "devices", *DEV),
+            "dev is on AWS, as its file says, and this command is for dev on Vault",
+        ),
         (("put", "other", "--service", "shop", *DEV), "shop-dev has no secret 'other'"),
         (("put", "password", "--service", "shop", *DEV), "shop/dev/password does not exist; apply"),
     ],

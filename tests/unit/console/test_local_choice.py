@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,30 +114,57 @@ def test_deployment_that_was_started_on_moto_stays_on_aws_in_any_shell(folder: P
     declare_dev(folder, ON_VAULT)
     root = started(folder, "moto")
     assert local_aws(root) is not None
-    with pytest.raises(ConfigurationError, match="is on AWS, and this command is for one on Vault"):
+    with pytest.raises(ConfigurationError) as raised:
         operate.local_deployment(root)
+    message = str(raised.value)
+    assert f"the local deployment in {root} is on AWS, and without its variables" in message
+    assert f"read them with set -a; . {root}/dev.env; set +a, and pass no --root" in message
+    assert "on AWS there are: strongroom plan," in message
 
 
 @pytest.mark.parametrize(
-    ("runtime", "variable", "message"),
+    ("document", "backend", "reason", "remedy"),
     [
-        ("embedded", None, "was started with RUNTIME=embedded; erase it before"),
-        (None, "docker", "STRONGROOM_RUNTIME is 'docker', but dev is on AWS"),
+        (ON_VAULT, "aws", "because SECRETS_BACKEND is aws", "unset SECRETS_BACKEND"),
+        (ON_AWS, "", "as its file says", "declare 'vault' there in place of 'aws'"),
+        (ON_AWS, "aws", "as its file says", "declare 'vault' there in place of 'aws'"),
     ],
 )
-def test_deployment_on_aws_in_another_runtime_is_refused(
+@pytest.mark.parametrize("opened", [operate.local_deployment, local_aws])
+def test_deployment_on_vault_while_dev_is_on_aws_says_why_and_what_to_do(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    runtime: str | None,
-    variable: str | None,
-    message: str,
+    document: dict[str, Any],
+    backend: str,
+    reason: str,
+    remedy: str,
+    opened: Callable[[Path], object],
+) -> None:
+    declare_dev(folder, document)
+    monkeypatch.setenv("SECRETS_BACKEND", backend)
+    with pytest.raises(ConfigurationError) as raised:
+        opened(started(folder, "embedded"))
+    assert f"dev is on AWS, {reason}" in str(raised.value)
+    assert remedy in str(raised.value)
+
+
+def test_deployment_on_vault_is_not_to_be_erased_for_one_on_aws(folder: Path) -> None:
+    declare_dev(folder, ON_AWS)
+    with pytest.raises(
+        ConfigurationError, match=r"another folder, such as --root \.strongroom-aws"
+    ):
+        local_aws(started(folder, "embedded"))
+
+
+def test_deployment_on_aws_in_another_runtime_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare_dev(folder, ON_AWS)
-    root = started(folder, runtime) if runtime else folder / ".strongroom"
-    if variable:
-        monkeypatch.setenv("STRONGROOM_RUNTIME", variable)
-    with pytest.raises(ConfigurationError, match=message):
-        local_aws(root)
+    monkeypatch.setenv("STRONGROOM_RUNTIME", "docker")
+    with pytest.raises(
+        ConfigurationError, match="STRONGROOM_RUNTIME is 'docker', but dev is on AWS"
+    ):
+        local_aws(folder / ".strongroom")
 
 
 def test_deployment_on_aws_without_moto_says_what_to_install(
