@@ -10,6 +10,7 @@ from uuid import uuid4
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
 from app_integration.errors import ConfigurationError, RequestRefused, StrongroomError
+from app_integration.names import check_secret_value
 from app_integration.secret import Secret
 from app_integration.sources.aws import CURRENT
 from aws.resources.secret import SERVICE
@@ -60,9 +61,10 @@ def write_version(session: AwsConnection, name: str, value: Secret, seen: str | 
 
     Raises:
         WrittenSince: If another version has become the current one since. That stays so.
-        ConfigurationError: If the value is empty or too long.
+        ConfigurationError: If the value is empty or too long, or contains NUL or a lone surrogate.
 
     """
+    check_secret_value(name, value)
     check_size(name, value)
     # Chosen here and not by boto3, so that a repeated request writes no second version.
     version = uuid4().hex

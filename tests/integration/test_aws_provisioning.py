@@ -153,6 +153,17 @@ def test_value_that_aws_does_not_take_is_refused_before_it_is_sent(
     assert site.proxy.operations == []
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"), [("a\0b", "holds a NUL character"), ("\udcff", "holds a lone surrogate")]
+)
+def test_value_that_vault_does_not_take_is_refused_before_it_is_sent_to_aws(
+    site: ProvisioningSite, value: str, reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"the value of {PASSWORD} {reason}"):
+        write_version(site.connection, PASSWORD, Secret(value), None)
+    assert site.proxy.operations == []
+
+
 def test_key_of_another_kind_cannot_change(
     site: ProvisioningSite, declaration: Declaration
 ) -> None:
