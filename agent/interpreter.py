@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from agent.run_settings import RunSettings
@@ -12,17 +13,27 @@ CHECK_TIMEOUT: Final = 20.0  # seconds for the imports
 #: What a delivery needs besides the SDK itself: its extra ``config``.
 EXTRA: Final = ("pydantic", "yaml")
 
-#: Prints the name of the first module that is missing, or an empty line. The modules of the extra
-#: are not imported, because that takes as long as a delivery.
-CHECK: Final = f"""
+
+def write_check(modules: Sequence[str]) -> str:
+    """Return code that prints the name of the first module that is missing, or an empty line.
+
+    Args:
+        modules: Needed besides the SDK. They are not imported, because that takes as long as a
+            delivery.
+
+    """
+    return f"""
 from importlib.util import find_spec
 try:
     import app_integration.config.deliver
-    missing = next((name for name in {EXTRA} if find_spec(name) is None), "")
+    missing = next((name for name in {tuple(modules)} if find_spec(name) is None), "")
 except ImportError as error:
     missing = error.name or "app_integration"
 print(missing)
 """
+
+
+CHECK: Final = write_check(EXTRA)
 _MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -73,7 +84,7 @@ async def _find_missing(settings: RunSettings) -> str:
 
 
 def parse_missing(code: int | None, output: bytes) -> str:
-    """Return the first missing module in the result of :data:`CHECK`, or an empty text.
+    """Return the first missing module in the result of :func:`write_check`, or an empty text.
 
     Args:
         code: Exit code of the interpreter.

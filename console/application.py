@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from agent.interpreter import CHECK, CHECK_TIMEOUT, parse_missing
+from agent.interpreter import CHECK_TIMEOUT, EXTRA, parse_missing, write_check
 from app_integration.errors import ConfigurationError
 from vault.declare.schema.model import DEFAULT_PYTHON
 
@@ -48,21 +50,46 @@ def check_application(folder: Path) -> None:
         ConfigurationError: If it has no interpreter, or the SDK is not installed there.
 
     """
-    python = interpreter(folder)
-    remedy = "pass another folder with --config"
+    remedy = "pass another folder with --config; nothing was changed"
+    _check(interpreter(folder), folder, {"config": EXTRA}, remedy)
+
+
+def check_delivery(python: Path, folder: Path, file: str) -> None:
+    """Check that an application can deliver its config with secrets of AWS.
+
+    Args:
+        python: Its interpreter.
+        folder: The folder that a delivery runs in.
+        file: The service's file in the declaration, for the error.
+
+    Raises:
+        ConfigurationError: If the folder or the interpreter cannot be used, or the SDK or an extra
+            is not installed there.
+
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder; create it, or correct {file}")
+    extras = {"config": EXTRA, "aws": ("boto3",)}
+    _check(python, folder, extras, f"correct config.python in {file}")
+
+
+def _check(python: Path, folder: Path, extras: Mapping[str, tuple[str, ...]], remedy: str) -> None:
+    """Check that *python* has the SDK and *extras* of it, which have modules.
+
+    Raises:
+        ConfigurationError: If it does not, or cannot be run. The message ends with *remedy*.
+
+    """
+    install = f"install strongroom-sdk[{','.join(extras)}] there, or {remedy}"
     try:
-        done = _run(python, CHECK, folder)
+        done = _run(python, write_check([*chain.from_iterable(extras.values())]), folder)
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = error.strerror if isinstance(error, OSError) else f"no answer in {CHECK_TIMEOUT} s"
         raise ConfigurationError(
-            f"{python} cannot be used: {reason}; make the virtual environment and install "
-            f"strongroom-sdk[config] there, or {remedy}; nothing was changed"
+            f"{python} cannot be used: {reason}; make the virtual environment and {install}"
         ) from None
     if missing := parse_missing(done.returncode, done.stdout):
-        raise ConfigurationError(
-            f"{python} cannot import {missing}; install strongroom-sdk[config] there, or {remedy}; "
-            "nothing was changed"
-        )
+        raise ConfigurationError(f"{python} cannot import {missing}; {install}")
 
 
 def _run(python: Path, code: str, folder: Path | None) -> subprocess.CompletedProcess[bytes]:

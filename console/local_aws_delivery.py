@@ -10,8 +10,9 @@ from agent.compiler.declared_template import compile_declared
 from agent.compiler.sdk_skeleton import build_skeleton
 from app_integration._internal.private_file import write_private
 from app_integration.config.delivery_status import read_status, status_file
-from app_integration.errors import ConfigRejected
+from app_integration.errors import ConfigRejected, ConfigurationError
 from app_integration.rendering.skeleton import SUFFIX, Skeleton
+from console.application import check_delivery
 from console.local_aws_service import LocalAwsService
 from console.steps import Step
 from vault.declare.load import display_path
@@ -42,6 +43,7 @@ class LocalAwsDelivery:
         self._folder = layout.agent(service.scope)
         self._skeleton = self._folder / f"{config.file}{SUFFIX}"
         self._staging = layout.staged_config(service.scope.service, config.file)
+        self._fault: ConfigurationError | None = None
 
     def forget(self) -> None:
         """Remove what was delivered, because its secrets are those of a server that is gone."""
@@ -51,16 +53,20 @@ class LocalAwsDelivery:
     def start(self, servers: MotoRuntime) -> None:
         """Start the process, which was stopped.
 
+        It is not started on an interpreter that cannot deliver, which :meth:`wait` raises, so that
+        the other services get their config.
+
         Raises:
             TemplateRejected: If the template cannot be compiled, or needs an agent.
-            StartFailed: If the application's interpreter cannot be executed.
 
         """
         for folder in (self._folder, self.live.parent, self._staging.parent):
             ensure_private_folder(folder)
         write_private(self._skeleton, self._compile())
         status_file(self.live).unlink(missing_ok=True)  # so that the wait is for the next one
-        servers.start_delivery(self._program())
+        self._fault = self._find_fault()
+        if self._fault is None:
+            servers.start_delivery(self._program())
 
     def find_missing(self, missing: Collection[str]) -> list[str]:
         """Return those secrets of the template that have no value.
@@ -81,12 +87,26 @@ class LocalAwsDelivery:
 
         Raises:
             ConfigRejected: If the config is rejected. The reason names fields, never values.
+            ConfigurationError: If the application's interpreter cannot deliver.
             StartFailed: If the process exits, or does not deliver in time.
 
         """
         service = self._service.scope.service
         with step(f"config of {service} delivered"):
+            if self._fault is not None:
+                raise self._fault
             servers.wait_for_delivery(service, self._is_delivered, DELIVERY_SECONDS)
+
+    def _find_fault(self) -> ConfigurationError | None:
+        """Return why the application's interpreter cannot deliver, or None."""
+        project = self._service.declaration.project
+        python, folder = self._config.interpreter(project), self._config.folder(project)
+        try:
+            check_delivery(python, folder, f"services/{self._service.scope.service}.yaml")
+        except ConfigurationError as error:
+            scope = self._service.scope
+            return ConfigurationError(f"the config of {scope} is not delivered: {error}")
+        return None
 
     def _is_delivered(self) -> bool:
         status = read_status(self.live)

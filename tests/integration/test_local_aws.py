@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from app_integration.errors import ConfigRejected
+from app_integration.errors import ConfigRejected, ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from console.local_aws import LocalAwsDeployment
@@ -61,11 +61,11 @@ class Site:
         (folder / "models.py").write_text(MODELS)
         self.declare("Any")
 
-    def declare(self, model: str, secret: str = "password") -> None:
+    def declare(self, model: str, secret: str = "password", python: str = sys.executable) -> None:
         """Declare the service with a model of the module, and a secret in its config."""
         source = f'{{"value": {{{{ secret("{secret}") }}}}}}\n'
         (self.folder / "templates/shop/app.json.j2").write_text(source)
-        config = {"template": "app.json.j2", "model": f"models:{model}", "python": sys.executable}
+        config = {"template": "app.json.j2", "model": f"models:{model}", "python": python}
         declared: dict[str, Any] = {
             "service": "shop",
             "owner": "shop-team",
@@ -132,6 +132,30 @@ def test_up_delivers_after_the_reason_of_a_refusal_is_fixed(site: Site) -> None:
     site.write("fixed")
     site.local.up(no_progress)
     assert site.delivered() == "fixed"
+
+
+@pytest.mark.parametrize(
+    ("script", "fault"),
+    [
+        (None, "cannot be used: No such file or directory; make the virtual environment and"),
+        ("echo app_integration", "cannot import app_integration;"),
+        ("echo boto3", "cannot import boto3;"),
+    ],
+)
+def test_interpreter_that_cannot_deliver_is_named_at_once(
+    site: Site, tmp_path: Path, script: str | None, fault: str
+) -> None:
+    python = tmp_path / "python"
+    if script:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o700)
+    site.declare("Any", python=str(python))
+    with pytest.raises(ConfigurationError) as raised:
+        site.local.up(no_progress)
+    message = str(raised.value)
+    assert message.startswith(f"the config of shop-dev is not delivered: {python} {fault}")
+    assert "install strongroom-sdk[config,aws] there, or correct config.python in" in message
+    assert site.delivered() == "good"
 
 
 def test_file_of_a_missing_value_is_shown_whole(site: Site) -> None:
