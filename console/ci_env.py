@@ -12,6 +12,7 @@ from app_integration import ci_env as host
 from app_integration import names
 from app_integration.names import Scope
 from console import operate
+from console.operator_session import check_on_vault
 from console.options import Env, Service
 
 
@@ -32,6 +33,7 @@ def ci_env(
     declaration = repository.load()
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
+    check_on_vault(declared)
     address = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
     settings = host.read_settings({**os.environ, "VAULT_ADDR": address}, service, env)
     settings = replace(settings, mounts=declared.mounts, declaration=repository.declaration)

@@ -19,7 +19,7 @@ from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.settings import Settings
 from console import environment_plan, operate
-from console.operator_session import open_operator_session
+from console.operator_session import check_on_vault, open_operator_session
 from console.options import Env, Root, Service
 from console.questions import has_terminal
 from vault.declare import counts
@@ -189,6 +189,7 @@ class EnvFiles:
     def _service_settings(self) -> Settings:
         if self._local:
             return self._local.service(self._scope.service).settings()
+        check_on_vault(operate.load_declaration().environment(self._scope.environment))
         return settings.from_environment()
 
     def ask_kind(self, variable: str, reason: str) -> str:

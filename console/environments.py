@@ -16,7 +16,11 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import build_aws_template
-from console.operator_session import open_folder_session, open_operator_session
+from console.operator_session import (
+    check_on_vault,
+    open_folder_session,
+    open_operator_session,
+)
 from console.options import AsJson
 from console.output_files import check_output_file, write_files
 from vault.declare.declaration import Declaration
@@ -182,6 +186,7 @@ def _session(declared: EnvironmentDeclaration, root: Path, folder: Path | None) 
     environment = declared.environment
     if folder is None and operate.is_local(environment, root):
         return open_operator_session(environment, root, "strongroom-apply")
+    check_on_vault(declared)
     if folder is None:
         # The variables of the other commands cannot be used, because they name one credential
         # for one server, and here there are two servers.

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 DECLARATION: Final = "STRONGROOM_DECLARATION"
 #: Folder of the local deployment, if no other is named.
 DEFAULT_ROOT: Final = Path(".strongroom")
-#: End of an error about a command that is for dev on Vault.
-_ON_AWS: Final = (
+#: End of an error about a command that is for Vault only.
+ON_AWS: Final = (
     "on AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger, "
-    "strongroom policies, and python -m app_integration for a service, such as its check"
+    "strongroom rotate, strongroom copy-secrets, strongroom policies, and for a service python -m "
+    "app_integration, such as its check"
 )
 
 
@@ -152,12 +153,12 @@ def _check_dev_on_vault(layout: Layout, declaration: Declaration) -> None:
         raise ConfigurationError(
             f"the local deployment in {layout.root} is on AWS, and without its variables this "
             f"command is for one on Vault; read them with set -a; . {layout.dev_env}; set +a, "
-            f"and pass no --root; {_ON_AWS}"
+            f"and pass no --root; {ON_AWS}"
         )
     if is_dev_on_aws(declaration):
         reason, remedy = explain_dev_on_aws()
         raise ConfigurationError(
-            f"dev is on AWS, {reason}, and this command is for dev on Vault; {remedy}; {_ON_AWS}"
+            f"dev is on AWS, {reason}, and this command is for dev on Vault; {remedy}; {ON_AWS}"
         )
 
 

@@ -53,7 +53,7 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
     declared = operate.load_declaration().environment(environment)
-    _check_on_vault(declared)
+    check_on_vault(declared)
     return _open_with_files(declared, root, role)
 
 
@@ -163,12 +163,17 @@ def open_session_on_server(environment: Environment, root: Path, login: AuthMeth
     return open_session_at(declared, address, login)
 
 
-def _check_on_vault(declared: EnvironmentDeclaration) -> None:
+def check_on_vault(declared: EnvironmentDeclaration) -> None:
+    """Check that an environment is not on AWS.
+
+    Raises:
+        ConfigurationError: If it is. The message names the commands for it.
+
+    """
     if declared.aws is not None:
         raise ConfigurationError(
-            f"{declared.environment} is on AWS, and this command is for environments on Vault; on"
-            " AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger,"
-            " strongroom rotate, strongroom copy-secrets"
+            f"{declared.environment} is on AWS, and this command is for environments on Vault; "
+            f"{operate.ON_AWS}"
         )
 
 
@@ -230,7 +235,7 @@ def open_session_at(
         ConfigurationError: If there is no address.
 
     """
-    _check_on_vault(declared)
+    check_on_vault(declared)
     address = address or declared.vault.address
     if address is None:
         raise ConfigurationError(

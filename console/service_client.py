@@ -11,9 +11,11 @@ from typing import Final
 
 from app_integration import names
 from app_integration.client import Client
+from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
+from console.dev_on_aws import BACKEND
 
 #: Variables that a local deployment does not set, and a move of keys to AWS needs.
 _AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "STRONGROOM_KMS_KEYS")
@@ -53,4 +55,9 @@ def _settings(scope: Scope, root: Path) -> Settings:
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
     own["VAULT_ADDR"] = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
+    if declared.aws is not None and not own["VAULT_ADDR"] and os.environ.get(BACKEND) != "aws":
+        raise ConfigurationError(
+            f"{scope.environment} is on AWS, and this shell has no variables of {scope} there; set "
+            f"{BACKEND}=aws, AWS_REGION and STRONGROOM_KMS_KEYS as for the application"
+        )
     return replace(from_environment({**os.environ, **own}), mounts=declared.mounts)

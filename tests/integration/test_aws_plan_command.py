@@ -120,6 +120,22 @@ def test_put_of_a_secret_of_another_deployment_is_refused(
             "cloud is on AWS, and this command is for environments on Vault",
         ),
         (
+            ("ci-env", "--service", "shop", "--env", "cloud", "--", "true"),
+            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+        ),
+        (
+            ("export-env", "--service", "shop", "--env", "cloud", "--reason", "a rollback"),
+            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+        ),
+        (
+            ("environments", "diff", "cloud", "dev"),
+            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+        ),
+        (
+            ("encrypt-file", __file__, "--service", "shop", "--env", "cloud"),
+            "cloud is on AWS, and this shell has no variables of shop-cloud there; set SECRETS_",
+        ),
+        (
             ("audit", "devices", *DEV),
             "dev is on AWS, as its file says, and this command is for dev on Vault",
         ),
