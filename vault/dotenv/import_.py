@@ -78,10 +78,12 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
     replaced = [variable.value for variable in plan.replaced.values()]
     for value in (*plan.values.values(), *replaced):
         redaction.live.add(value)
-    for note in (*plan.notes, *find_committed(plan.file, plan.variables(Kind.SECRET))):
+    for note in plan.notes:
         say(f"note: {note}")
     for name in plan.secrets:
         check_secret_owner(target.session, target.owner, plan.scope.secret(name))
+    for note in find_committed(plan.file, plan.variables(Kind.SECRET)):
+        say(f"note: {note}")
     changes = _declare(plan, target, say)
     if plan.has_secrets:
         changes += _write_values(plan, target, say) + target.apply()
