@@ -22,13 +22,14 @@ from console.page.sources.audit_activity import Activity, read_activity
 from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
 from console.page.sources.leases import Leases, read_leases
-from console.page.sources.ledger_rows import read_ledger_rows
+from console.page.sources.ledger_rows import LedgerLogs, read_ledger_rows
 from console.page.sources.local_state import LocalState, read_local_state
 from console.page.sources.rotation_states import RotationState, read_rotations
 from console.page.sources.server_state import ServerState, read_server_state
 from console.page.sources.service_policies import ServicePolicies, read_service_policies
 from console.page.sources.source_pool import SourcePool
 from console.page.sources.value_history import ValueHistory, read_value_history
+from console.response_log import open_response_log
 from console.rotations import build_context
 from vault.declare.declaration import Declaration
 from vault.prometheus.alertmanager import Alert, read_alerts
@@ -111,6 +112,8 @@ class EnvironmentSources:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._evidence: EvidenceSources | None = None
+        named = (environment, options.audit_logs, options.store, options.root)
+        self._ledger_logs = LedgerLogs(partial(open_response_log, *named))
         self._activities = SourcePool(self._build_activity, _PERIODS)
         self._histories = SourcePool(self._build_history, _HISTORIES)
 
@@ -239,7 +242,8 @@ class EnvironmentSources:
 
     def _read_ledger(self) -> tuple[Row, ...]:
         declaration = operate.load_declaration()
-        return read_ledger_rows(self._open(), declaration, self.environment, self._clock())
+        session, now = self._open(), self._clock()
+        return read_ledger_rows(session, declaration, self.environment, self._ledger_logs, now)
 
     def _read_leases(self) -> Leases:
         return read_leases(self._open(), operate.load_declaration(), self.environment)

@@ -90,13 +90,17 @@ class AuditLogs:
         return sum(each.skipped for each in self.files)
 
 
-def read_audit_logs(log: ResponseLog, items: Iterable[Item], mounts: Mounts) -> AuditLogs:
+def read_audit_logs(
+    log: ResponseLog, items: Iterable[Item], mounts: Mounts, known: AuditLogs | None = None
+) -> AuditLogs:
     """Return what *log* says about *items*.
 
     Args:
         log: The audit logs.
         items: The declared items.
         mounts: Mounts of the deployment.
+        known: What earlier calls with the same log and items have returned; it is added to. None
+            for the first call.
 
     Raises:
         OSError: If a file cannot be read.
@@ -106,7 +110,7 @@ def read_audit_logs(log: ResponseLog, items: Iterable[Item], mounts: Mounts) -> 
     items = list(items)
     watched = _watches(items, mounts)
     roles = {item.server_name for item in items if item.kind is Kind.SECRET_ID}
-    login, found = f"{mounts.auth}/login", AuditLogs()
+    login, found = f"{mounts.auth}/login", known or AuditLogs()
     for response in log.responses({*watched, login}, by_token=False):
         if response.path == login and response.role is not None and response.role in roles:
             key = (response.role, response.issued)

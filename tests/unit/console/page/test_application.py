@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app_integration.errors import Unreachable
+from app_integration.errors import RequestRefused, Unreachable
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.application import VIEWS, build_application
 from console.page.page_request import NAVIGATION
 from console.page.sources.sources import Options, open_sources
+from tests.support.models.audit_lines import line
 from tests.support.page_client import PageClient
+from vault.rotation.inventory import Kind
+from vault.rotation.ledger.ledger import Row
 
 ENVIRONMENT = Environment("staging")
 
@@ -36,6 +41,19 @@ def client(tmp_path: Path) -> Iterator[PageClient]:
 
     with open_sources(options, clock, run_now) as sources:
         yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")
+
+
+class EmptyServer:
+    """A session on a server that holds nothing."""
+
+    def list(self, _path: str) -> list[str]:
+        return []
+
+    def get(self, _path: str) -> dict[str, Any]:
+        raise RequestRefused("404", status=404)
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 @pytest.mark.parametrize("path", ["/", "/values", "/value/secret/gaara-store/jwt-secret"])
@@ -107,3 +125,30 @@ def test_page_has_its_own_style_and_icon(client: PageClient, path: str, kind: st
     response = client.get(path)
     assert response.headers["content-type"].split(";")[0] == kind
     assert "url(" not in response.text
+
+
+def test_ledger_has_the_rotation_of_a_root_user_that_the_audit_log_has(tmp_path: Path) -> None:
+    log, now = tmp_path / "audit.log", [datetime(2026, 5, 1, 13, tzinfo=UTC)]
+    server = EmptyServer()
+    options = Options([ENVIRONMENT], tmp_path, (log,), None, lambda _: server)  # type: ignore[arg-type,return-value] # reads only
+
+    def rotate(time: str) -> None:
+        path = "database/rotate-root/gaara-store-staging"
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line(path, "update", time=time, response={})) + "\n")
+
+    with open_sources(options, lambda: now[0], run_now) as sources:
+        ledger = sources["staging"].ledger
+
+        def read_row() -> Row:
+            ledger.start()
+            rows = ledger.get().value or ()
+            return next(row for row in rows if row.item.kind is Kind.ROOT_USER)
+
+        assert "pass an audit log that has it" in (read_row().age.reason or "")
+        rotate("2026-05-01T12:00:00Z")
+        now[0] = now[0].replace(minute=1)
+        assert read_row().age_seconds == 61 * 60
+        rotate("2026-05-01T13:00:00Z")
+        now[0] = now[0].replace(minute=2)
+        assert read_row().age_seconds == 120
