@@ -12,12 +12,13 @@ from console.log_sources import LogSources, default_store
 from vault.audit.extra import import_extra
 from vault.audit.ingest.log_file import is_compressed
 from vault.audit.ingest.source import Source, find_server_logs
+from vault.rotation.audit_log import LogFile
 from vault.rotation.response_log import FileLog, ResponseLog
 from vault.rotation.stored_log import StoredLog
 
 
 def check_audit_logs(audit_logs: Sequence[Path], store: Path | None) -> None:
-    """Check that what an operator names can be read, without reading it.
+    """Check that what an operator names can be read, and has a line if it is no archive.
 
     Args:
         audit_logs: Files of the server's audit devices, archived segments, and folders of them.
@@ -25,11 +26,14 @@ def check_audit_logs(audit_logs: Sequence[Path], store: Path | None) -> None:
 
     Raises:
         OSError: If a file cannot be read.
-        ConfigurationError: If a folder has no segment, or DuckDB is needed and not installed.
+        ConfigurationError: If a file is no audit log, a folder has no segment, or DuckDB is needed
+            and not installed.
 
     """
     for source in find_server_logs(audit_logs):
         source.path.open("rb").close()
+        if not _needs_store(source.path):
+            next(LogFile(source.path).responses(lambda _path: True), None)
     if store is not None or any(map(_needs_store, audit_logs)):
         import_extra("duckdb")
 

@@ -97,6 +97,18 @@ def test_folder_without_a_segment_is_rejected_before_a_rotation(
     assert "/ has no segment; name the folder of an archive" in capsys.readouterr().err
 
 
+def test_file_that_is_no_audit_log_is_rejected_before_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rotation, "open_rotations", lambda *_: pytest.fail("a session was opened"))
+    (other := tmp_path / "syslog").write_text("Nov 30 13:00:00 host sshd: accepted\n")
+    command = ("rotate", "token", "--env", "dev", "--audit-log", str(other))
+    assert run_command(monkeypatch, *command) == 1
+    assert f"{other} has no line of an audit log" in capsys.readouterr().err
+    with pytest.raises(pytest.fail.Exception, match="a session was opened"):
+        run_command(monkeypatch, *command, "--compromised")
+
+
 def test_segment_in_the_store_is_not_decrypted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
