@@ -196,6 +196,7 @@ def test_other_value_is_refused_and_replaced_after_asking(
         ("kv/two/odd#share", (), "has a number with a fraction or an exponent"),
         ("kv/two/absent", (), "the server has no entry kv/two/absent"),
         ("team-v1/absent", (), "the server has no entry team-v1/absent"),
+        ("kv/two/data/smtp", (), "or without the data of an API path: kv/two/smtp"),
         ("kv/two/gone", (), "has an entry whose version is deleted: kv/two/gone"),
         ("transit/keys", (), "transit/ is a mount of transit, and not of KV"),
         ("nowhere/smtp", (), "this login may not read nowhere/smtp, or there is no such mount"),

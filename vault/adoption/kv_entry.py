@@ -103,13 +103,22 @@ def read(session: Session, entry: EntryField) -> FoundValue:
     except AccessDenied:
         raise ConfigurationError(
             f"this login may not read {entry.path}, or there is no such mount; let its policy read"
-            " it, and repeat the command. Nothing was changed"
+            f" it, and repeat the command{_suggest_path(entry.path)}. Nothing was changed"
         ) from None
     except RequestRefused as refused:
         if refused.status != HTTPStatus.NOT_FOUND:
             raise
         what = "has no entry" if refused.data is None else "has an entry whose version is deleted:"
-        raise ConfigurationError(f"the server {what} {entry.path}; name another one") from None
+        hint = _suggest_path(entry.path)
+        raise ConfigurationError(
+            f"the server {what} {entry.path}; name another one{hint}"
+        ) from None
+
+
+def _suggest_path(path: str) -> str:
+    """Return the part of an error that suggests another path, empty if *path* is no API path."""
+    other = path.replace("/data/", "/", 1)
+    return "" if other == path else f", or without the data of an API path: {other}"
 
 
 def _read_fields(session: Session, path: str) -> Mapping[str, Any]:
