@@ -42,6 +42,7 @@ SHOP: Final = Scope("shop", STAGING)
 MOUNTS: Final = Mounts("team/kv", "team/transit", "team/database", "team/roles")
 UNWRAP: Final = "sys/wrapping/unwrap"
 MONTH: Final = 30 * 24 * 3600
+ISSUE: Final = ("--service", "shop", "--env", "staging")
 HOUR: Final = 3600
 AGENT: Final = {"render_interval": "5m"}
 POD: Final = {"login": "kubernetes", "token_file": "/run/token"}
@@ -319,6 +320,22 @@ def test_wrap_ttl_that_is_no_duration_is_a_usage_error(site: Site, ttl: str) -> 
     assert code == 64
     assert "--wrap-ttl" in printed
     assert "a duration from 1s to 30d" in printed
+
+
+def test_denied_issue_leaves_no_folder(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = tmp_path / "reader"
+    issue_credential(site.server.root, "team-staging-plan", reader, MOUNTS)
+    for name in ("role-id", "secret-id"):
+        variable = f"STRONGROOM_OPERATOR_{name.upper().replace('-', '_')}_FILE"
+        monkeypatch.setenv(variable, str(reader / name))
+    code, printed = site("issue-secret-id", *ISSUE, "--out", str(tmp_path / "new/folder"))
+    assert (code, "denied or absent" in printed) == (1, True)
+    assert [*tmp_path.iterdir()] == [reader]
+    (tmp_path / "kept").mkdir()
+    assert site("issue-secret-id", *ISSUE, "--out", str(tmp_path / "kept"))[0] == 1
+    assert [*(tmp_path / "kept").iterdir()] == []
 
 
 def test_second_opening_is_refused_and_says_what_to_do(site: Site) -> None:

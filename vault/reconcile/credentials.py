@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from app_integration._internal.private_file import write_private
-from app_integration.errors import RequestRefused
+from app_integration.errors import RequestRefused, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import HOST_KEY, ISSUED_KEY
 from app_integration.permissions import need
@@ -100,10 +101,11 @@ def issue_credential(
         host: Host in the metadata, or None for none.
 
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    role_id = session.get(f"{mounts.auth}/role/{role}/role-id")["data"]["role_id"]
     body = secret_id_body(name or secrets.token_hex(8), host, ttl)
-    issued = session.post(secret_id_endpoint(role, mounts), body, wrap_ttl=wrap_ttl, retry=False)
+    endpoint = secret_id_endpoint(role, mounts)
+    with _new_folder(folder):  # before the request, so that no secret-id is issued that is lost
+        role_id = session.get(f"{mounts.auth}/role/{role}/role-id")["data"]["role_id"]
+        issued = session.post(endpoint, body, wrap_ttl=wrap_ttl, retry=False)
     write_private(folder / "role-id", role_id)
     if wrap_ttl is None:
         write_private(folder / "secret-id", issued["data"]["secret_id"])
@@ -111,6 +113,20 @@ def issue_credential(
     else:
         write_private(folder / wrapped_secret_id.FILE, issued["wrap_info"]["token"])
         (folder / "secret-id").unlink(missing_ok=True)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Make *folder*, and after an error of the block remove what was made and is empty."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    except StrongroomError:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def secret_id_body(name: str, host: str | None, ttl: int | None) -> dict[str, str]:
