@@ -338,6 +338,15 @@ def test_denied_issue_leaves_no_folder(
     assert [*(tmp_path / "kept").iterdir()] == []
 
 
+def test_token_of_another_server_may_be_one(site: Site) -> None:
+    folder = site.wrapped("team-staging-plan")
+    (folder / wrapped_secret_id.FILE).write_text("s.of-another-server")
+    code, printed = site.unwrap("team-staging-plan")
+    assert code == 1
+    assert f"{site.server.address} does not know it. If it was issued on another server" in printed
+    assert "destroy nothing. Otherwise, it was opened before" in printed
+
+
 def test_second_opening_is_refused_and_says_what_to_do(site: Site) -> None:
     folder = site.wrapped("team-staging-plan")
     token = (folder / wrapped_secret_id.FILE).read_text()

@@ -112,7 +112,11 @@ def _check_origin(session: Session, token: Secret, file: Path, endpoint: str) ->
     try:
         origin = _look_up(session, token)
     except RequestRefused:
-        reason = "the server does not know it: it was opened before, or it expired"
+        reason = (
+            f"{session.address} does not know it. If it was issued on another server, repeat the "
+            "command with the environment of that one, and destroy nothing. Otherwise, it was "
+            "opened before, or it expired"
+        )
         raise _stolen(file, reason, endpoint) from None
     if origin != endpoint:
         reason = f"it was created at {origin[:200]!r} and not at {endpoint}"
