@@ -57,6 +57,10 @@ _Host = Annotated[str | None, typer.Option("--host", help="host of a new secret-
 _VAULT_ONLY: Final = ("--audit-log", "--store", "--prometheus", "--out", "--host", "--wrap-ttl")
 
 
+class Interrupted(StrongroomError):
+    """A command that was interrupted while it rotated."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     """Options that say what is done. See the help of each."""
@@ -145,7 +149,10 @@ def rotate(
         _check_audit_logs(logs, store)
     handover = _open_handover(folder, host, wrap_ttl)
     places = (environment, service, logs, store, root)
-    with open_rotations(*places, view.show_step, prometheus, handover) as rotations:
+    with (
+        _report_interruption(options),
+        open_rotations(*places, view.show_step, prometheus, handover) as rotations,
+    ):
         items = [rotations.find(name, kind)] if name else list(rotations.items)
         _check_handover(items if name else (), handover)
         if status:
@@ -219,6 +226,26 @@ def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> No
     if failed:
         names = ", ".join(item.name for item in failed)
         raise ConfigurationError(f"not rotated: {names}; see above")
+
+
+@contextmanager
+def _report_interruption(options: _Options) -> Iterator[None]:
+    """Raise an error that says how to continue, if the block is interrupted and changes values.
+
+    Raises:
+        Interrupted: If it is.
+
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if options.status or options.dry_run:
+            raise
+        undo = "pass the name and --undo" if options.due else "pass --undo"
+        raise Interrupted(
+            "interrupted; a rotation that has begun is under way. Run the same command again to "
+            f"continue it, or {undo} to go back"
+        ) from None
 
 
 @contextmanager

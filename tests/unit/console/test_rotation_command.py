@@ -63,6 +63,32 @@ def test_options_that_do_not_fit_are_a_usage_error_before_any_request(
     assert run_command(monkeypatch, "rotate", "--env", "dev", *shlex.split(options)) == 64
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "way_back"),
+    [
+        ("token", 1, "to continue it, or pass --undo to go back"),
+        ("--due", 1, "to continue it, or pass the name and --undo to go back"),
+        ("token --status", 130, None),
+        ("token --dry-run", 130, None),
+    ],
+)
+def test_interrupted_rotation_is_said_to_be_under_way(
+    options: str,
+    code: int,
+    way_back: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rotation, "open_rotations", interrupt)
+    assert run_command(monkeypatch, "rotate", "--env", "dev", *shlex.split(options)) == code
+    printed = capsys.readouterr().err
+    assert ("a rotation that has begun is under way" in printed) == (way_back is not None)
+    assert (way_back or "") in printed
+
+
 @dataclass
 class Items:
     """Items of which some cannot be read or rotated."""
