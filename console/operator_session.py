@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from app_integration import names
 from app_integration._internal import server_urls
 from app_integration.auth.methods import AppRole, AuthMethod, JwtFile
-from app_integration.errors import ConfigurationError
+from app_integration.errors import AccessDenied, ConfigurationError
 from app_integration.mounts import read_mount, read_mounts
 from app_integration.names import JWT_MOUNT, Environment
 from app_integration.session.session import Session
@@ -18,6 +19,7 @@ from console import operate
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.schema.mounts import MountPaths
 from vault.declare.server_names import APPLY_JOB
+from vault.reconcile.planning.apply import ApplyFailed
 from vault.reconcile.shared_backoff import SharedBackoff
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
@@ -55,6 +57,35 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     declared = operate.load_declaration().environment(environment)
     check_on_vault(declared)
     return _open_with_files(declared, root, role)
+
+
+@contextmanager
+def explain_denial(env: str, root: Path, role: str) -> Iterator[None]:
+    """Add to a denial in the block which credential the command needs.
+
+    Args:
+        env: Name of the environment.
+        root: Folder of the local deployment, which has the right credentials.
+        role: Such as ``strongroom-apply``.
+
+    Raises:
+        AccessDenied: If a request in the block is denied.
+        ApplyFailed: If that of a change is denied.
+
+    """
+    try:
+        yield
+    except (AccessDenied, ApplyFailed) as error:
+        environment = names.parse_environment(env)
+        is_denied = isinstance(error.__cause__ or error, AccessDenied)
+        if not is_denied or operate.is_local(environment, root):
+            raise
+        name = operate.load_declaration().environment(environment).server_name(role)
+        used = " and ".join(each for each in (*CREDENTIAL, JWT_FILE) if os.environ.get(each))
+        raise type(error)(
+            f"{error}. This command needs the credential of {name}; check that {used} names it, and"
+            " not that of another role"
+        ) from None
 
 
 def open_vault_session(env: str, root: Path, role: str) -> Session:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from app_integration import names
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import open_connection
-from console.operator_session import open_operator_session
+from console.operator_session import explain_denial, open_operator_session
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
@@ -36,4 +37,10 @@ def open_plan_session(
     declaration, environment = operate.load_declaration(), names.parse_environment(env)
     if declaration.environment(environment).aws is not None:
         return closing(open_connection(declaration, environment))
-    return open_operator_session(env, root, role)
+    return _open_on_vault(env, root, role)
+
+
+@contextmanager
+def _open_on_vault(env: str, root: Path, role: str) -> Iterator[Session]:
+    with explain_denial(env, root, role), open_operator_session(env, root, role) as session:
+        yield session

@@ -12,12 +12,13 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import write_aws_secret
-from console.operator_session import open_operator_session
+from console.operator_session import explain_denial, open_operator_session
 from console.options import Env, Root, Service
 from console.questions import read_hidden
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.adopted import Adopted
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 
@@ -40,7 +41,10 @@ def put(
         write_aws_secret(declaration, scope, name, Secret(value))
         typer.echo(f"{name}: a new version")
         return
-    with open_operator_session(env, root, "strongroom-apply") as session:
+    with (
+        explain_denial(env, root, APPLY_JOB),
+        open_operator_session(env, root, APPLY_JOB) as session,
+    ):
         version = write_secret(session, declaration, scope, name, value)
     typer.echo(f"{name}: version {version}")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,14 +324,32 @@ def test_wrap_ttl_that_is_no_duration_is_a_usage_error(site: Site, ttl: str) -> 
     assert "a duration from 1s to 30d" in printed
 
 
-def test_denied_issue_leaves_no_folder(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = tmp_path / "reader"
-    issue_credential(site.server.root, "team-staging-plan", reader, MOUNTS)
+@pytest.fixture
+def reader(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the operator's variables name the credential of the plan role, and return its folder."""
+    folder = tmp_path / "reader"
+    issue_credential(site.server.root, "team-staging-plan", folder, MOUNTS)
     for name in ("role-id", "secret-id"):
         variable = f"STRONGROOM_OPERATOR_{name.upper().replace('-', '_')}_FILE"
-        monkeypatch.setenv(variable, str(reader / name))
+        monkeypatch.setenv(variable, str(folder / name))
+    return folder
+
+
+@pytest.mark.parametrize("command", ["put", "apply"])
+def test_denial_names_the_credential_that_the_command_needs(
+    site: Site, reader: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a value"))
+    arguments = ("token", *ISSUE) if command == "put" else ISSUE[2:]
+    site.server.root.delete("sys/policies/acl/worker-staging")  # which apply would write
+    code, printed = site(command, *arguments)
+    assert (code, reader.is_dir()) == (1, True)
+    assert "denied or absent; if it should be allowed, add" in printed
+    files = "STRONGROOM_OPERATOR_ROLE_ID_FILE and STRONGROOM_OPERATOR_SECRET_ID_FILE"
+    assert f"needs the credential of team-staging-apply; check that {files} names it" in printed
+
+
+def test_denied_issue_leaves_no_folder(site: Site, reader: Path, tmp_path: Path) -> None:
     code, printed = site("issue-secret-id", *ISSUE, "--out", str(tmp_path / "new/folder"))
     assert (code, "denied or absent" in printed) == (1, True)
     assert [*tmp_path.iterdir()] == [reader]

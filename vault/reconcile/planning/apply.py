@@ -46,7 +46,7 @@ def apply(
         for wave in group_into_waves(plan.changes):
             failures = _write(session, pool, wave, on_written)
             if failures:
-                raise ApplyFailed(_report(failures, done))
+                raise ApplyFailed(_report(failures, done)) from failures[0][1]
 
 
 def _write(
