@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app_integration import permissions
 from app_integration._internal.hidden_body import HiddenBody
-from app_integration.errors import RateLimited, RequestRefused, ServerError
+from app_integration.errors import RateLimited, RequestRefused, ServerError, ServerFault
 from app_integration.mounts import Mounts
 from app_integration.observability import metrics
 
@@ -37,8 +37,12 @@ def record_orphan_lease(path: str, error: ServerError, mounts: Mounts) -> None:
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
     if path.startswith(permissions.lease_prefix(mounts)):
-        log.warning(
-            "%s: the response was lost; a lease may have been issued that stays until its TTL ends",
+        # The error of a server that failed is raised, and an attempt may be repeated often.
+        has_failed = isinstance(error, ServerFault)
+        log.log(
+            logging.INFO if has_failed else logging.WARNING,
+            "%s: the %s; a lease may have been issued that stays until its TTL ends",
             path,
+            "server has failed" if has_failed else "response was lost",
         )
         metrics.get_recorder().record_operation("orphan-lease", type(error).__name__)

@@ -220,7 +220,7 @@ def _failure(
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited(message, retry_after=response.retry_after)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFault(message)
+        return ServerFault(f"{message}{_lease_hint(path, mounts)}")
     return RequestRefused(message, status=status, data=_safe_data(status, body.get("data")))
 
 
@@ -278,6 +278,16 @@ def _is_sensitive(path: str, mounts: Mounts) -> bool:
     if path.startswith((_WRAPPING, permissions.lease_prefix(mounts))):
         return True
     return not path.startswith((*_SYSTEM_PATHS, f"{mounts.database}/"))
+
+
+def _lease_hint(path: str, mounts: Mounts) -> str:
+    """Return what to check if a user cannot be leased, because the reason may repeat a secret."""
+    if not path.startswith(permissions.lease_prefix(mounts)):
+        return ""
+    return (
+        ": the user cannot be leased; check that the database is running and that the server"
+        " reaches it, and look for the reason in the server's log"
+    )
 
 
 def _reason(path: str, body: Mapping[str, Any], mounts: Mounts) -> str:

@@ -404,20 +404,22 @@ def test_login_uses_connection_of_its_own(approle: AppRole) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "counted"),
+    ("error", "counted", "warned"),
     [
-        (Unreachable("cut"), 1),
-        (ServerFault("x"), 1),
-        (Unreachable("no connection", not_sent=True), 0),
-        (RateLimited("x"), 0),
+        (Unreachable("cut"), 1, 1),
+        (ServerFault("x"), 1, 0),
+        (Unreachable("no connection", not_sent=True), 0, 0),
+        (RateLimited("x"), 0, 0),
     ],
 )
 def test_lease_with_lost_response_is_counted(
     server: Server,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     error: StrongroomError,
     counted: int,
+    warned: int,
 ) -> None:
     done: list[tuple[str, str]] = []
     recorder = NullRecorder()
@@ -428,6 +430,8 @@ def test_lease_with_lost_response_is_counted(
     assert session.get(path) == {"lease_id": "x"}
     metrics.set_recorder(None)
     assert sum(operation == "orphan-lease" for operation, _ in done) == counted
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sum("a lease may have been issued" in each for each in warnings) == warned
 
 
 def test_token_without_ttl_is_not_reported_in_metrics(

@@ -260,6 +260,13 @@ def test_error_of_insensitive_path_has_message_of_server() -> None:
     assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
 
 
+def test_user_that_cannot_be_leased_has_what_to_check_in_place_of_the_reason() -> None:
+    with serve(Server(500, json.dumps({"errors": [f"dial tcp: {VALUE}"]}).encode())) as server:
+        error = str(failure(server.address, "database/creds/shop-dev"))
+    assert "status 500: the user cannot be leased; check that the database is running" in error
+    assert VALUE not in error
+
+
 def test_404_keeps_status_and_data() -> None:
     with serve(Server(404, b'{"data": {"metadata": {"deletion_time": "now"}}}')) as server:
         error = failure(server.address)
