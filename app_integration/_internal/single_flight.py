@@ -18,11 +18,15 @@ class SingleFlight(Generic[_T]):
 
     They share its exception, too. A caller waits as long as the call takes, so the call must be
     bounded by a deadline.
+
+    A call may need its own result: a signal handler, a log handler or a finalizer runs in the
+    thread of the call. It gets an error, because it would wait for itself for ever.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # because a signal handler may run within the lock
         self._calls: dict[Hashable, Future[_T]] = {}
+        self._threads: dict[Hashable, int] = {}  # those that run the calls
 
     def do(self, key: Hashable, call: Callable[[], _T]) -> _T:
         """Return the result of *call*, or of the call under way for *key*.
@@ -33,6 +37,9 @@ class SingleFlight(Generic[_T]):
         Args:
             key: Identifies the work.
             call: Does the work.
+
+        Raises:
+            DeadlineExceeded: If *call* needs its own result.
 
         """
         return self.join(key, call, lambda run: run()).result()
@@ -49,11 +56,16 @@ class SingleFlight(Generic[_T]):
             call: Does the work.
             spawn: Starts the function it gets, which runs *call*, in this or another thread.
 
+        Raises:
+            DeadlineExceeded: If this thread runs the call under way.
+
         """
         own: Future[_T] = Future()
         own.set_running_or_notify_cancel()
         with self._lock:
             first = self._calls.setdefault(key, own)
+            if first is not own and self._threads.get(key) == threading.get_ident():
+                raise _needs_itself()
         if first is own:
             try:
                 spawn(partial(self._run, key, call, own))
@@ -63,6 +75,7 @@ class SingleFlight(Generic[_T]):
         return first
 
     def _run(self, key: Hashable, call: Callable[[], _T], own: Future[_T]) -> None:
+        self._threads[key] = threading.get_ident()
         try:
             result = call()
         except BaseException as error:
@@ -77,6 +90,7 @@ class SingleFlight(Generic[_T]):
     def _finish(self, key: Hashable) -> None:
         with self._lock:
             del self._calls[key]
+            self._threads.pop(key, None)  # there is none if spawn() failed
 
 
 def _interrupted() -> DeadlineExceeded:
@@ -85,3 +99,11 @@ def _interrupted() -> DeadlineExceeded:
     The interrupt itself is raised in the calling thread only.
     """
     return DeadlineExceeded("the thread that sent the request was interrupted; try again")
+
+
+def _needs_itself() -> DeadlineExceeded:
+    """Return the error of a call that would wait for the call that made it."""
+    return DeadlineExceeded(
+        "this thread already waits for the same response, so a signal handler, log handler or "
+        "finalizer that runs in it cannot; read the value before, or in another thread"
+    )

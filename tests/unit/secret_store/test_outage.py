@@ -193,6 +193,33 @@ def test_interrupt_of_one_thread_is_not_raised_in_the_others(
     assert flights.do("name", lambda: "done") == "done"
 
 
+def test_call_that_needs_its_own_result_gets_an_error() -> None:
+    flights: SingleFlight[str] = SingleFlight()
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded, match="this thread already waits for the same"):
+            flights.do("name", lambda: flights.do("name", lambda: "never"))
+    assert flights.do("name", lambda: flights.do("other", lambda: "done")) == "done"
+
+
+def test_signal_handler_and_log_handler_within_a_fetch_do_not_wait_for_it() -> None:
+    errors: list[StrongroomError] = []
+
+    class Interrupted(Script):
+        """Source whose requests are interrupted by a handler that reads the same secret."""
+
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+            try:
+                shop.store.get(name)
+            except DeadlineExceeded as error:
+                errors.append(error)
+            return super().fetch(name, *arguments)
+
+    shop = Shop(Interrupted("one"))
+    assert shop.store.get("jwt-secret") == "one"
+    assert len(errors) == 1
+    assert "fetch_threads" not in str(errors[0])
+
+
 def test_access_record_of_a_stale_value_contains_its_version() -> None:
     shop, _ = shop_with_stale_value()
     shop.store.get("jwt-secret")
