@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from app_integration.session.session import Session
     from app_integration.settings import Settings
 
-_lock = threading.Lock()
+# Reentrant, because a signal handler may close the client while this thread builds it.
+_lock = threading.RLock()
 #: The process's client; None if it is not built yet. Other modules only read it, and only where a
 #: call of :func:`peek_default_client` would be a noticeable part of the time.
 current: Client | None = None
@@ -24,7 +25,7 @@ current: Client | None = None
 
 def _reset_lock() -> None:
     global _lock  # noqa: PLW0603 (another thread may have held it during the fork)
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_reset_lock)
@@ -45,7 +46,9 @@ def get_default_client() -> Client:
 
     with _lock:
         if current is None:
-            current = Client(from_environment())
+            client = Client(from_environment())
+            # Asked again, because a signal handler may have built one meanwhile.
+            current = peek_default_client() or client
         return current
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import app_integration
 from app_integration import (
     adecrypt_field,
     blind_index,
     current_and_previous,
     declare_index,
+    default_client,
     encrypt_field,
     field,
     use_index_keys,
 )
+from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.support.models.index_parts import Rows
 
@@ -56,3 +60,30 @@ def test_equal_values_have_an_equal_index_value() -> None:
     assert value == blind_index("users.email", "ada@example.com")
     assert value != blind_index("users.email", "bob@example.com")
     assert blind_index("users.email", None) is None
+
+
+@pytest.mark.usefixtures("app")
+def test_signal_handler_may_close_and_use_the_sdk_while_its_client_is_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = default_client.get_default_client().settings
+    default_client.close()
+    seen = []
+
+    def handle(*_: object) -> None:
+        app_integration.close()
+        seen.append(default_client.peek_default_client())
+        monkeypatch.setattr("app_integration.settings.from_environment", lambda: settings)
+        seen.append(default_client.get_default_client())
+
+    def interrupted() -> Settings:
+        signal.raise_signal(signal.SIGUSR1)
+        return settings
+
+    monkeypatch.setattr("app_integration.settings.from_environment", interrupted)
+    previous = signal.signal(signal.SIGUSR1, handle)
+    try:
+        client = default_client.get_default_client()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert seen == [None, client]
