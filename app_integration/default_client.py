@@ -23,12 +23,13 @@ _lock = threading.RLock()
 current: Client | None = None
 
 
-def _reset_lock() -> None:
+def _reset_after_fork() -> None:
     global _lock  # noqa: PLW0603 (another thread may have held it during the fork)
     _lock = threading.RLock()
+    unclosed.close_forked_at_exit(close)
 
 
-os.register_at_fork(after_in_child=_reset_lock)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def get_default_client() -> Client:
@@ -49,6 +50,7 @@ def get_default_client() -> Client:
             client = Client(from_environment())
             # Asked again, because a signal handler may have built one meanwhile.
             current = peek_default_client() or client
+            unclosed.close_child_at_exit(close)  # a child of a fork server forks before this import
         return current
 
 

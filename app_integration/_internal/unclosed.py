@@ -1,12 +1,16 @@
-"""Warnings at exit about resources that were not closed."""
+"""Closing at exit, and warnings about resources that were not closed."""
 
 from __future__ import annotations
 
 import atexit
+import sys
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+#: Below those of multiprocessing itself, so that it has sent the results of the child before.
+_EXIT_PRIORITY: Final = -100
 
 
 class Closeable(Protocol):
@@ -42,3 +46,21 @@ def close_at_exit(close: Callable[[], None]) -> None:
     """Call *close* when the process exits, before the warnings about unclosed resources."""
     # Registered after _warn_all, and therefore run before it.
     atexit.register(close)
+
+
+def close_forked_at_exit(close: Callable[[], None]) -> None:
+    """Call *close* when this forked child exits, if multiprocessing starts it. Call it in a fork.
+
+    Such a child runs no function of :mod:`atexit`.
+    """
+    # It is loaded if it made the fork. It forgets what was registered in it before, but for this.
+    if util := sys.modules.get("multiprocessing.util"):
+        util.register_after_fork(close, close_child_at_exit)
+
+
+def close_child_at_exit(close: Callable[[], None]) -> None:
+    """Call *close* when this process exits, if it is a child of multiprocessing."""
+    # A child of it has loaded both, and another process need not load them.
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process and util and process.parent_process() is not None:
+        util.Finalize(None, close, exitpriority=_EXIT_PRIORITY)

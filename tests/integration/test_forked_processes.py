@@ -6,12 +6,14 @@ Each scenario runs in a process of its own, because the threads of a test run wo
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -209,10 +211,28 @@ def threads_of_one_child() -> Any:
     return {"children": [in_child(child) for _ in range(CHILDREN)], "parent": [parent, accessor()]}
 
 
-def run(scenario: Callable[[], Any], deployment: Deployment) -> Any:
+def children_of_multiprocessing(method: str) -> Any:
+    """Use the SDK in a worker of a pool and in a process that *method* starts; return accessors."""
+    context: Any = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        pooled = pool.submit(accessor).result()
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_send_accessor, args=(writer,))
+    process.start()
+    started = reader.recv()
+    process.join()
+    return {"children": [pooled, started], "code": process.exitcode, "parent": accessor()}
+
+
+def _send_accessor(writer: Any) -> None:
+    writer.send(accessor())
+
+
+def run(scenario: Callable[..., Any], deployment: Deployment, *arguments: str) -> Any:
     """Return the result of *scenario* in a process with the store's environment."""
     module = "tests.integration.test_forked_processes"
-    code = f"import json, {module} as here; print(json.dumps(here.{scenario.__name__}()))"
+    call = f"here.{scenario.__name__}(*{arguments!r})"
+    code = f"import json, {module} as here; print(json.dumps({call}))"
     return run_python(deployment, "-c", code)
 
 
@@ -250,3 +270,12 @@ def test_threads_of_a_child_share_one_login(deployment: Deployment) -> None:
     assert result["parent"][0] == result["parent"][1]
     assert len(set.union(*tokens, result["parent"])) == CHILDREN + 1
     assert len(deployment.audit_lines(LOGIN, ROLE)) == logins + CHILDREN + 1
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_child_of_multiprocessing_revokes_its_token(deployment: Deployment, method: str) -> None:
+    result = run(children_of_multiprocessing, deployment, method)
+    assert result["code"] == 0
+    valid = set(deployment.operator.list("auth/token/accessors"))
+    assert len({*result["children"], result["parent"]}) == 3
+    assert not {*result["children"], result["parent"]} & valid
