@@ -139,6 +139,7 @@ def check_secret_name(name: str) -> str:
         InvalidName: If *name* is anything else, or longer than :data:`MAX_NAME_LENGTH` characters.
 
     """
+    _check_is_text(name, "secret")
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidName(
             f"a secret name has {len(name)} characters; use at most {MAX_NAME_LENGTH}"
@@ -178,20 +179,31 @@ def check_secret_value(name: str, value: str) -> None:
         raise InvalidName(f"the value of {name} has {size} bytes; use at most {MAX_VALUE_LENGTH}")
 
 
-def check_service_name(name: str) -> str:
+def check_service_name(name: str, kind: str = "service") -> str:
     """Return *name* if it is a valid service name: lower-case words separated by ``-``.
+
+    Args:
+        name: The name of a service, or of another *kind* with the same grammar.
+        kind: What *name* is the name of, for the error.
 
     Raises:
         InvalidName: If *name* is anything else, or longer than :data:`MAX_SERVICE_LENGTH`
             characters.
 
     """
+    _check_is_text(name, kind)
     if len(name) > MAX_SERVICE_LENGTH or not _SERVICE.fullmatch(name):
         raise InvalidName(
-            f"service name {name!r}: use at most {MAX_SERVICE_LENGTH} lower-case letters, digits "
+            f"{kind} name {name!r}: use at most {MAX_SERVICE_LENGTH} lower-case letters, digits "
             "and single '-', beginning with a letter"
         )
     return name
+
+
+def _check_is_text(name: object, kind: str) -> None:
+    """Raise an error for a *name* of another type, such as None for a variable that is not set."""
+    if not isinstance(name, str):
+        raise InvalidName(f"a {kind} name cannot be of type {type(name).__name__}; pass a str")
 
 
 def variable_name(secret: str) -> str:
@@ -237,14 +249,14 @@ class Scope:
 
     def key(self, name: str) -> str:
         """Return the name of a Transit key: ``gaara-store-dev-pii``."""
-        return f"{self}-{check_service_name(name)}"
+        return f"{self}-{check_service_name(name, 'key')}"
 
     def database_role(self, name: str | None = None) -> str:
         """Return a database role: ``gaara-store-dev``, or ``gaara-store-dev-reports``.
 
         *name* is the suffix; None for the service's default role.
         """
-        return f"{self}-{check_service_name(name)}" if name else str(self)
+        return f"{self}-{check_service_name(name, 'role')}" if name else str(self)
 
     def redis_role(self, name: str | None = None) -> str:
         """Return a role of Redis users: ``gaara-store-dev-redis``, or ``…-redis-reports``.
@@ -267,7 +279,7 @@ class Scope:
 
     def colour(self, name: str) -> str:
         """Return the AppRole and policy of one colour: ``gaara-store-dev-green``."""
-        return f"{self}-{check_service_name(name)}"
+        return f"{self}-{check_service_name(name, 'colour')}"
 
     @property
     def starter(self) -> str:

@@ -38,7 +38,7 @@ Key = str | tuple[str, Version, str | None]
 
 def split_key(key: Key) -> tuple[str, Version, str | None]:
     """Return name, version and field of *key*."""
-    return (key, None, None) if isinstance(key, str) else key
+    return key if isinstance(key, tuple) else (key, None, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +46,28 @@ HOSTILE = [
 def test_secret_name_that_is_hostile_is_rejected(name: str) -> None:
     with pytest.raises(InvalidName):
         SCOPE.secret(name)
+
+
+@pytest.mark.parametrize("name", [None, b"pii", 5])
+def test_name_of_another_type_is_rejected_with_its_kind(name: Any) -> None:
+    kind = type(name).__name__
+    for check, expected in [
+        (SCOPE.secret, f"a secret name cannot be of type {kind}; pass a str"),
+        (SCOPE.key, f"a key name cannot be of type {kind}; pass a str"),
+    ]:
+        with pytest.raises(InvalidName, match=expected):
+            check(name)
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"),
+    [(SCOPE.key, "key"), (SCOPE.database_role, "role"), (SCOPE.colour, "colour")],
+)
+def test_name_with_the_grammar_of_a_service_is_rejected_as_what_it_is(
+    check: Callable[[str], str], kind: str
+) -> None:
+    with pytest.raises(InvalidName, match=f"^{kind} name 'Reports': use at most 40"):
+        check("Reports")
 
 
 @given(st.text())

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,13 @@ from app_integration import (
     default_client,
     encrypt_field,
     field,
+    get_secret,
+    get_secret_info,
+    on_change,
+    require,
     use_index_keys,
 )
+from app_integration.errors import InvalidName
 from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.support.models.index_parts import Rows
@@ -37,6 +43,15 @@ def test_both_values_of_a_rotated_secret_are_returned(app: MemoryApplication) ->
     app.put("port", "5432")
     app.put("port", "5433")
     assert current_and_previous("port") == ("5433", "5432")
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("name", [None, b"port", 5])
+def test_name_of_another_type_is_rejected(name: Any) -> None:
+    calls = (get_secret, get_secret_info, lambda name: on_change(name, print))
+    for call in (*calls, lambda name: require([name]), lambda name: encrypt_field("x", key=name)):
+        with pytest.raises(InvalidName, match="name cannot be of type"):
+            call(name)
 
 
 @pytest.mark.usefixtures("app")
