@@ -289,5 +289,8 @@ def watch_config(
 
 
 def close() -> None:
-    """Revoke leases and token, and close all connections. It may be called more than once."""
+    """Revoke leases and token, and close all connections. It may be called more than once.
+
+    The next use logs in again. Engines, pools and clients that were created before stay closed.
+    """
     default_client.close()

@@ -255,4 +255,7 @@ class TokenManager:
 
 
 def _closed() -> AuthenticationFailed:
-    return AuthenticationFailed("this session is closed; open another")
+    return AuthenticationFailed(
+        "this session is closed, because close() was called, as a framework does at shutdown; open "
+        "another, and create engines, pools and clients that used this one again"
+    )
