@@ -87,7 +87,8 @@ class AuditLog:
 
     def reset_after_fork(self) -> None:
         """Recreate the lock and drop all counts, because the parent reports its own."""
-        self._lock = threading.Lock()
+        # Reentrant, because a signal handler that reads a secret may run within a record.
+        self._lock = threading.RLock()
         self._windows.clear()
         self._caller: tuple[str | None, str] = (None, self._caller_fields(None))
 
@@ -172,7 +173,7 @@ class AuditLog:
         access, window = next(iter(self._windows.items()))
         if window.count:
             self._write(access, self._clock(), _render_record(access, (("count", window.count),)))
-        del self._windows[access]
+        self._windows.pop(access, None)  # a signal handler may have closed it meanwhile
 
     def _write(self, access: _Access, now: float, rendered: str) -> None:
         accessor = self._accessor()

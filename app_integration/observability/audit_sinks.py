@@ -48,7 +48,8 @@ class FileSink:
 
     def reset_after_fork(self) -> None:
         """Recreate the lock. Parent and child share the file."""
-        self._lock = threading.Lock()
+        # Reentrant, because a signal handler that reads a secret may run within a write.
+        self._lock = threading.RLock()
 
     def __call__(self, line: str) -> None:
         """Append *line*.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -277,3 +278,28 @@ def test_file_sink_with_a_partial_write_raises_and_spoils_no_other_line(tmp_path
     )
     assert process.stdout.splitlines() == ["No space left on device", "File too large"]
     assert path.read_text().splitlines() == ["a" * 59, "b" * 40, "c" * 59]
+
+
+@pytest.mark.parametrize("mode", ["each", "aggregate"])
+def test_signal_handler_that_reads_a_secret_within_a_write_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    path = tmp_path / "access.jsonl"
+    audit = AuditLog(SCOPE, FileSink(path), mode=mode)
+    write = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        signal.raise_signal(signal.SIGUSR1)
+        return write(descriptor, data)
+
+    previous = signal.signal(
+        signal.SIGUSR1, lambda *_: audit.record("get_secret", "smtp-password", "hit")
+    )
+    monkeypatch.setattr(os, "write", interrupted)
+    try:
+        audit.record("get_secret", "jwt-secret", "hit")
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["secret"] for line in lines] == ["smtp-password", "jwt-secret"]
