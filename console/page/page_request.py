@@ -27,7 +27,7 @@ from vault.declare.errors import join_names
 WAIT_SECONDS: Final = 0.4
 #: Most characters of a text in an address.
 _MAX_TEXT: Final = 200
-#: Seconds after which a browser asks again for a page whose first read is under way.
+#: Seconds after which a browser asks again for a page with a source that is being read.
 _RELOAD_SECONDS: Final = 1
 _FOLDER: Final = Path(__file__).parent
 #: Views in the navigation of each page, by their path.
@@ -66,7 +66,7 @@ class SourceLine:
         label: Name of the source, with its environment.
         age: Time since it was read, such as ``4 s``; empty if it was not.
         problem: Why the last read failed and what to do, None if it did not.
-        is_pending: Whether the first read is under way.
+        is_pending: Whether the first read is under way, or another one while the value is old.
 
     """
 

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _REST: Final = 4
 #: Time after which a read that failed is tried again, because the operator is fixing it.
 _RETRY: Final = timedelta(seconds=3)
+#: Age from which a value is not shown as the current one while it is read again.
+_OLD: Final = timedelta(minutes=1)
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ class Reading(Generic[T]):
         value: What was read, None if nothing was read yet. It stays if a later read fails.
         read_at: When it was read, None if nothing was.
         problem: Why the last read failed and what to do, None if it did not.
-        is_pending: Whether the first read is under way.
+        is_pending: Whether the first read is under way, or another one while the value is old.
 
     """
 
@@ -87,10 +89,16 @@ class CachedSource(Generic[T]):
 
     def get(self) -> Reading[T]:
         """Return what was read last, by a request that has started a read."""
-        return replace(self._reading, is_pending=self._next is None)
+        return replace(self._reading, is_pending=self._next is None or self._is_outdated())
 
     def _is_fresh(self) -> bool:
         return self._next is not None and self._clock() < self._next
+
+    def _is_outdated(self) -> bool:
+        """Return whether an old value is being read again, and nothing says yet that it is old."""
+        last = self._reading
+        is_old = last.read_at is not None and self._clock() - last.read_at > _OLD
+        return is_old and last.problem is None and not self._is_fresh()
 
     def _refresh(self) -> None:
         if self._is_fresh():

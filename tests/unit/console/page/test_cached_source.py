@@ -148,6 +148,34 @@ def test_slow_source_is_not_waited_for_again(clock: Clock) -> None:
     go_on.set()
 
 
+@pytest.mark.parametrize(("age", "is_pending"), [(50, False), (61, True)])
+def test_value_older_than_a_minute_is_pending_until_it_was_read_again(
+    clock: Clock, age: float, is_pending: bool
+) -> None:
+    counted, go_on = Counter(clock), threading.Event()
+
+    def read() -> int:
+        assert go_on.wait(10)
+        return counted()
+
+    found = CachedSource("ledger", read, timedelta(seconds=30), clock, run_in_thread)
+    go_on.set()
+    refresh([found], 10)
+    clock.step(age)
+    go_on.clear()
+    refresh([found], 0.01)
+    assert (found.get().value, found.get().is_pending) == (1, is_pending)
+    counted.error = Sealed("the server is sealed; unseal it")
+    go_on.set()
+    refresh([found], 10)
+    assert (found.get().value, found.get().is_pending) == (1, False)
+    clock.step(4)
+    go_on.clear()
+    refresh([found], 0.01)
+    assert not found.get().is_pending  # because the view says already why it is old
+    go_on.set()
+
+
 def test_peek_reads_nothing(clock: Clock) -> None:
     counted = Counter(clock)
     found = source(counted, clock)
