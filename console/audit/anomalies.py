@@ -10,7 +10,7 @@ from rich.console import Console
 
 from app_integration._internal.private_file import replace_file
 from console import operate
-from console.audit.anomaly_view import show_findings
+from console.audit.anomaly_view import show_damaged, show_findings
 from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
 from console.metrics_file import METRICS_MODE, Metrics
@@ -54,5 +54,6 @@ def anomalies(
         typer.echo(json.dumps(document, indent=2))
     else:
         show_findings(out, declared, found, opened.span, opened.since, expired)
+        show_damaged(out, opened.damaged)
     if found:
         raise typer.Exit(FOUND)

@@ -67,6 +67,19 @@ def show_findings(
         say(console, f"Too short, so that they find nothing yet: {', '.join(learning)}.")
 
 
+def show_damaged(console: Console, damaged: int) -> None:
+    """Print how many lines the rules could not see, if there are any.
+
+    Args:
+        console: Console to print on.
+        damaged: Number of damaged lines.
+
+    """
+    if damaged:
+        count = counts.render(damaged, "damaged line")
+        say(console, f"No rule sees {count} of the log; `strongroom audit report` names the files.")
+
+
 def show_trials(console: Console, trials: Iterable[Trial], span: Span, since: datetime) -> None:
     """Print the trials of a backtest.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +17,8 @@ from console import operate
 from console.audit_files import find_audit_files
 from console.damage_view import show_damage
 from console.log_sources import LogSources, default_store
+from vault.audit.ingest.index import Index
+from vault.audit.report.coverage import describe_logs
 from vault.audit.report.declared_objects import Declared, find_declared
 from vault.audit.report.period import Period, parse_period
 from vault.audit.report.questions import find_objects
@@ -69,6 +71,10 @@ class AuditStore:
     declared: Declared
     period: Period
     namespace: str
+
+    def describe_logs(self) -> list[dict[str, Any]]:
+        """Return what was read of each log, damage by line, also that of former runs."""
+        return describe_logs(Index.load(self.folder))
 
 
 @contextmanager

@@ -127,4 +127,6 @@ def _damage_lines(logs: Iterable[Mapping[str, Any]]) -> list[str]:
             what = counts.render(log["damaged"], "damaged line") if log["damaged"] else "Damage"
             lines.append(f"{what} in {name}:")
         lines += [f"  line {each['line']}: {each['reason']}" for each in log["damage"]]
+        if (more := log["damaged"] - len(log["damage"])) > 0:
+            lines.append(f"  and {more} more, in index.json of the store")
     return lines

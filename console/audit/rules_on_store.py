@@ -33,6 +33,7 @@ class RulesOnStore:
         span: Time over which the log reaches.
         since: In UTC, without a zone. Earlier requests are history.
         now: The current time.
+        damaged: Number of damaged lines and ends of files, which no rule sees.
 
     """
 
@@ -42,6 +43,7 @@ class RulesOnStore:
     span: Span
     since: datetime
     now: datetime
+    damaged: int
 
 
 @contextmanager
@@ -74,4 +76,6 @@ def open_rules(inputs: Inputs, rules: Path | None) -> Iterator[RulesOnStore]:
                 "the files of --audit-log"
             )
         since = audit.period.since.replace(tzinfo=None)
-        yield RulesOnStore(audit.connection, environment, context, span, since, now)
+        logs = audit.describe_logs()
+        damaged = sum(max(log["damaged"], len(log["damage"])) for log in logs)
+        yield RulesOnStore(audit.connection, environment, context, span, since, now, damaged)

@@ -51,6 +51,7 @@ def version(
         answer = answer_version(
             audit.connection, audit.declared, audit.period, scope, secret, current
         )
+        answer["coverage"]["logs"] = audit.describe_logs()
     answer["server_error"] = reason
     if as_json:
         typer.echo(json.dumps(answer, indent=2))

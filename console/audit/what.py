@@ -37,6 +37,7 @@ def what(
     inputs = Inputs(env, since, until, store, audit_log or (), records or (), root)
     with open_audit_store(inputs) as audit:
         answer = answer_what(audit.connection, audit.declared, audit.period, audit.namespace, actor)
+        answer["coverage"]["logs"] = audit.describe_logs()
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:

@@ -38,6 +38,7 @@ def who(
     with open_audit_store(inputs) as audit:
         group_activity(audit.connection, audit.declared, audit.period, audit.namespace)
         answer = answer_who(audit.connection, audit.declared, audit.period, scope, secret)
+        answer["coverage"]["logs"] = audit.describe_logs()
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:

@@ -51,6 +51,29 @@ def test_store_is_asked_again_without_its_logs(
     assert "no credential of strongroom-auditor" in answer["server_error"]
 
 
+def test_each_answer_names_damage_that_a_former_run_has_read(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = tmp_path / "audit-1.log"
+    log.write_text(json.dumps(READ) + "\n" + "{\n" * 25)
+    logs = ["--audit-log", str(log)]
+    assert run_command(monkeypatch, "audit", "ingest", *options[:4], *logs) == 2
+    capsys.readouterr()
+    scope = ["jwt-secret", "--service", "gaara-store"]
+    for words in (["who", *scope], ["version", *scope], ["what", "gaara-store-staging"]):
+        assert run_command(monkeypatch, "audit", *words, *options) == 0
+        lines = capsys.readouterr().out.splitlines()
+        begin = lines.index(f"25 damaged lines in {log}:")
+        assert lines[begin + 1] == "  line 2: torn"
+        assert lines[begin + 21] == "  and 5 more, in index.json of the store"
+    period = ["--since", "2026-05-01"]
+    assert run_command(monkeypatch, "audit", "anomalies", *options[:4], *period) in {0, 2}
+    assert "No rule sees 25 damaged lines of the log" in capsys.readouterr().out
+
+
 def test_empty_store_is_an_error_and_is_not_created(
     options: list[str],
     tmp_path: Path,
