@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from agent.file_templates import printable
+from agent.jobs.age_recipient import check_recipient
 from agent.jobs.job import Job, JobOptions, Need
 from agent.jobs.schedule import Schedule
 from agent.targets.settings import ServiceSettings, declared_address, service_settings
@@ -21,11 +21,8 @@ from vault.declare.schema.logins import Jobs, JwtLogin
 
 #: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
 PROGRAM: Final = Path("/usr/local/bin/strongroom")
-_RECIPIENT: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 #: Folder of the folders that systemd makes for the state of units.
 _STATES: Final = Path("/var/lib")
-#: How a private key begins, also one of a plugin.
-_PRIVATE_KEY: Final = "AGE-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +200,7 @@ def _keep_as_declared(
 
 def _check_values(options: JobOptions, place: Place) -> None:
     for recipient in options.recipient:
-        _check_recipient(recipient)
+        check_recipient(recipient)
     if options.reload is not None:
         parse_command(options.reload)
     if options.metrics is not None and options.metrics.suffix != ".prom":
@@ -214,20 +211,6 @@ def _check_values(options: JobOptions, place: Place) -> None:
     paths = (options.folder, options.repository, options.store, options.metrics, *options.audit_log)
     for path in (*paths, place.program, place.cacert):
         _check_path(path)
-
-
-def _check_recipient(recipient: str) -> None:
-    # The message does not contain it, because a private key would be in a log then.
-    if _PRIVATE_KEY in recipient.upper():
-        raise ConfigurationError(
-            "--recipient is a private key; pass the public key, which begins with age1, and "
-            "replace the private one: it may be in your shell's history now"
-        )
-    if not _RECIPIENT.fullmatch(recipient):
-        raise ConfigurationError(
-            f"--recipient {recipient!r} is not a public key of age; pass one, which is age1 and 58 "
-            "more characters"
-        )
 
 
 def _check_path(path: Path | None) -> None:

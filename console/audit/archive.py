@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from agent.jobs.age_recipient import check_recipient
 from app_integration import names
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import ConfigurationError
@@ -61,6 +62,8 @@ def archive(
 
     The service's key "audit" encrypts them, which only the auditor can decrypt with.
     """
+    for each in recipient or ():
+        check_recipient(each)  # because the server's machine could read it by another key
     scope = Scope(service, names.parse_environment(env))
     declaration = operate.find_declaration()
     if declaration is not None:

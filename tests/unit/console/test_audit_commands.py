@@ -53,6 +53,8 @@ SERVER: Final = ("--audit-log", "/dev/null", "--reload", "true")
             1,
             "x is not a folder; create it first",
         ),
+        ((*ARCHIVE, *SERVER, "--recipient", "pii"), 1, "'pii' is not a public key of age"),
+        ((*ARCHIVE, *SERVER, "--recipient", "AGE-SECRET-KEY-1X"), 1, "--recipient is a private"),
         (("verify", "/nowhere"), 1, "/nowhere is not a folder; name that of the archive"),
         (("verify", ".", "--head", "abc"), 64, "--head abc is no hash; copy the 64 digits"),
         (("verify", ".", "--service", "gaara-store"), 64, "pass --service and --env together"),
