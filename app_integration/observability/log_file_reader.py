@@ -19,6 +19,8 @@ from app_integration.names import Scope
 Unwrap = Callable[[Header], BodyCipher]
 
 _CHUNK: Final = 65_536  # bytes in one read
+#: How a file of gzip or zstd begins.
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 class LogFileReader:
@@ -91,6 +93,9 @@ class LogFileReader:
         if self._header is not None or self.fault is not None:
             return
         data = self._read_at(0, headers.SIZE)
+        if data.startswith(_COMPRESSED):
+            self.fault = "is compressed; decompress it, and read that file"
+            return
         if len(data) < headers.SIZE:
             return
         try:

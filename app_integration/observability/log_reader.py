@@ -95,6 +95,11 @@ class LogReader:
         """Report each file that is incomplete, not closed or missing."""
         for gap in self._find_gaps():
             self._add_fault(gap)
+        for path in self._paths:
+            if path.is_dir() and not find_files([path]):
+                self._add_fault(
+                    f"{path}: has no encrypted log; name the folder that the service writes to"
+                )
         for files in self._by_writer().values():
             for file in files:
                 self._report_end(file, is_newest=file is files[-1])

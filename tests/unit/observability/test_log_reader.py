@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
+import zstandard
 
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import AccessDenied
@@ -203,6 +205,28 @@ def test_reader_without_the_right_to_decrypt_raises(
     write_three_files(make, folder)
     with vault.fault(Fault.DENIED, "transit/decrypt"), pytest.raises(AccessDenied):
         read_log(files, folder)
+
+
+def test_folder_without_a_log_is_a_fault(make: Make, files: FileCipher, folder: Path) -> None:
+    make().write(b"one")
+    other = folder / "other"
+    other.mkdir()
+    found = read_log(files, folder, other)
+    assert (found.records, found.has_fault) == (["one"], True)
+    assert any(f"{other}: has no encrypted log" in each for each in found.said)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_compressed_file_is_named_as_one_and_not_as_altered(
+    make: Make, files: FileCipher, folder: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    path = write_three_files(make, folder)[0]
+    path.with_name(f"{path.name}.compressed").write_bytes(compress(path.read_bytes()))
+    path.unlink()
+    found = read_log(files, folder)
+    assert (found.records, found.has_fault) == (["two", "three"], True)
+    (said,) = [each for each in found.said if ".compressed: " in each]
+    assert said.endswith(": is compressed; decompress it, and read that file")
 
 
 def test_missing_path_raises(tmp_path: Path) -> None:
