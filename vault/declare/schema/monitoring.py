@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
 
 from vault.declare import durations
 from vault.declare.errors import InvalidValue, describe_type, format_value, join_names
@@ -132,9 +132,20 @@ class Mail(Section):
     ticket: Email = Field(description="the address for all other alerts")
     username: Text | None = Field(None, description="the account at the mail server")
     password_file: AbsolutePath | None = Field(
-        None, description="a file that Alertmanager reads, with the account's password"
+        None,
+        description="a file that Alertmanager reads, with the account's password",
+        validate_default=True,
     )
     require_tls: bool = Field(True, description="false for a mail server on the same machine")
+
+    @field_validator("password_file")
+    @classmethod
+    def _together_with_username(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # Alertmanager would not log in, and the mail server would reject each alert.
+        if "username" in info.data and (info.data["username"] is None) != (value is None):
+            what = "is not set" if value is None else "is set"
+            raise InvalidValue(what, "it together with username, or neither")
+        return value
 
 
 class Monitoring(Section):

@@ -21,6 +21,7 @@ from vault.monitoring.rules_file import build_rules
 #: Minutes from which an alert is evaluated each ten minutes only, which takes a tenth of the time.
 LONG: Final = 300
 ROOT: Final = Path(__file__).parents[4]
+MAIL: Final = "smarthost: a:25, sender: a@b, page: a@b, ticket: a@b"
 APPLICATION: Final = "{service: gaara-store, targets: [a:1], labels: {%s: x}}"
 
 
@@ -132,6 +133,8 @@ def test_keys_of_a_team_replace_those_of_an_alert(tmp_path: Path) -> None:
         ("runbook: 'https://a/b#c'", "without its anchor"),
         ("runbook: 'https://a/{{b'", "address of a runbook"),
         ("mail: {smarthost: a:25, sender: a@b, page: a@b}", "ticket"),
+        (f"mail: {{{MAIL}, password_file: /a}}", "password_file is set .*together with"),
+        (f"mail: {{{MAIL}, username: a}}", "password_file is not set .*together with"),
     ],
 )
 def test_wrong_key_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
