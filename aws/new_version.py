@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app_integration.aws.connection import AwsConnection
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, SecretDeleted
 from app_integration.secret import Secret
 from aws.account import Account
 from aws.planning import check_account
@@ -30,6 +30,7 @@ def write_new_version(
         ConfigurationError: If the identity belongs to another account, the secret does not exist,
             the value is too long, or another version became the current one meanwhile.
         OwnedByOther: If another deployment owns the secret. Nothing was written.
+        SecretDeleted: If the secret is being deleted. Nothing was written.
 
     """
     check_account(connection, account)
@@ -40,4 +41,6 @@ def write_new_version(
     if (other := other_deployment(marks, owner.deployment)) is not None:
         owned = f"secret {path} belongs to the deployment {other!r}"
         raise OwnedByOther(describe_owned(owner.deployment, [owned]))
+    if "DeletedDate" in found:
+        raise SecretDeleted(f"{path} is being deleted; restore it with strongroom apply")
     write_version(connection, path, value, current_version(found))

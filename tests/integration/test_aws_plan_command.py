@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -98,6 +98,26 @@ def test_put_makes_a_version_the_current_one(
     secret = {"SecretId": "shop/dev/password", "VersionStage": "AWSCURRENT"}
     assert moto.client("secretsmanager").get_secret_value(**secret)["SecretString"] == VALUE
     assert run(command, "plan", *DEV)[0] == 0
+
+
+def version_ids(secrets: Any) -> set[str]:
+    found = secrets.list_secret_version_ids(SecretId="shop/dev/password")["Versions"]
+    return {each["VersionId"] for each in found}
+
+
+def test_put_of_a_secret_that_is_being_deleted_is_refused_until_apply_restores_it(
+    command: CommandLine, given: tuple[str, str], moto: MotoServer
+) -> None:
+    assert run(command, "apply", *DEV, *given)[0] == 0
+    secrets = moto.client("secretsmanager")
+    secrets.delete_secret(SecretId="shop/dev/password", RecoveryWindowInDays=7)
+    versions = version_ids(secrets)
+    command.monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+    message = "shop/dev/password is being deleted; restore it with strongroom apply"
+    command.assert_rejected(1, message, "put", "password", "--service", "shop", *DEV)
+    assert version_ids(secrets) == versions
+    assert run(command, "apply", *DEV)[0] == 0
+    assert put(command, VALUE) == (0, "password: a new version")
 
 
 def test_put_of_a_secret_of_another_deployment_is_refused(
