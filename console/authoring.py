@@ -13,6 +13,7 @@ from rich.console import Console
 
 from console import operate
 from console.application import interpreter
+from console.dev_on_aws import is_dev_on_aws
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
 from console.questions import Question, answer
@@ -124,15 +125,20 @@ def service(
         databases=addresses,
         application=relative_folder(repository, config) if config else None,
     )
+    extras = "config,aws" if is_dev_on_aws(operate.load_declaration()) else "config"
     for line in write_service(new_service, repository):
         out.print(line, markup=False)
     if config:
-        line = f"its interpreter is {interpreter(config)}; install strongroom-sdk[config] there"
+        line = f"its interpreter is {interpreter(config)}; install strongroom-sdk[{extras}] there"
         out.print(line, markup=False)
-    variables = shlex.quote(str(operate.local_root() / "env" / f"{name}.env"))
+    _show_next(name)
+
+
+def _show_next(service: str) -> None:
+    variables = shlex.quote(str(operate.make_root() / "env" / f"{service}.env"))
     line = f"make vault-up, then in any shell: set -a; . {variables}; set +a"
     out.print(f"\nNext: {line}", markup=False)
-    line = f"strongroom policies test --env dev --service {name}"
+    line = f"strongroom policies test --env dev --service {service}"
     out.print(f"Then, to prove its policy: {line}", markup=False)
 
 

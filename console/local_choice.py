@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app_integration.errors import ConfigurationError
 from console import operate
@@ -17,9 +17,6 @@ from vault.runtime.servers.moto_package import require_moto
 
 if TYPE_CHECKING:
     from console.local_aws import LocalAwsDeployment
-
-#: Folder of a deployment on AWS, which make uses.
-AWS_ROOT: Final = ".strongroom-aws"
 
 
 def local_aws(root: Path, *, movable: Collection[str] = ()) -> LocalAwsDeployment | None:
@@ -61,6 +58,6 @@ def _check_not_on_vault(layout: Layout) -> None:
     reason, remedy = operate.explain_dev_on_aws()
     raise ConfigurationError(
         f"the deployment in {layout.root} was started on Vault, and dev is on AWS, {reason}; name "
-        f"another folder, such as --root {AWS_ROOT}, erase this one with strongroom reset, or "
-        f"{remedy}"
+        f"another folder, such as --root {operate.AWS_ROOT}, erase this one with strongroom reset, "
+        f"or {remedy}"
     )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DECLARATION: Final = "STRONGROOM_DECLARATION"
 #: Folder of the local deployment, if no other is named.
 DEFAULT_ROOT: Final = Path(".strongroom")
+#: Folder that make uses in its place with ``SECRETS_BACKEND=aws``.
+AWS_ROOT: Final = ".strongroom-aws"
 #: End of an error about a command that is for Vault only.
 ON_AWS: Final = (
     "on AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger, "
@@ -57,6 +59,12 @@ def local_root(root: Path = DEFAULT_ROOT) -> Path:
     if root != DEFAULT_ROOT:
         return root
     return (find_own_root(Path.cwd()) or Path()) / DEFAULT_ROOT
+
+
+def make_root() -> Path:
+    """Return the folder of the local deployment that make starts under this shell's variables."""
+    root = local_root()
+    return root.with_name(AWS_ROOT) if os.environ.get(BACKEND) == "aws" else root
 
 
 def load_declaration() -> Declaration:

@@ -15,6 +15,7 @@ from app_integration.names import Environment, Scope
 from console.check import find_errors
 from console.new_repository import NewRepository
 from console.new_service import NewService
+from tests.support.processes.command import run_command
 from vault.declare import repository
 from vault.declare.edit import new_service as editor
 from vault.declare.errors import DeclarationError
@@ -87,6 +88,27 @@ def test_secret_that_is_both_generated_and_given_is_refused(team: Repository) ->
     with pytest.raises(ConfigurationError, match=message):
         new.write(team)
     assert team.load().services == {}
+
+
+@pytest.mark.parametrize(
+    ("backend", "folder", "extras"),
+    [("vault", ".strongroom", "config"), ("aws", ".strongroom-aws", "config,aws")],
+)
+def test_next_steps_name_the_folder_and_the_extras_of_the_backend(
+    backend: str,
+    folder: str,
+    extras: str,
+    team: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(team.root)
+    monkeypatch.setenv("SECRETS_BACKEND", backend)
+    options = ("--owner", "ada", "--description", "Prints.", "--config", ".")
+    assert run_command(monkeypatch, "new", "service", "labels", *options) == 0
+    shown = capsys.readouterr().out
+    assert f"install strongroom-sdk[{extras}] there\n" in shown
+    assert f"set -a; . {team.root / folder / 'env/labels.env'}; set +a\n" in shown
 
 
 def test_declared_service_is_refused_by_its_own_file(team: Repository) -> None:
