@@ -38,6 +38,7 @@ class AwsUpResult:
         started: Names of the servers that it started.
         plan: The changes that it applied.
         has_lost_data: Whether moto, and with it the databases, began empty although they had data.
+        delivered: Services whose config it delivered, again or for the first time.
         waiting: Service whose config is not delivered → the secrets that have no value.
 
     """
@@ -45,11 +46,12 @@ class AwsUpResult:
     started: tuple[str, ...]
     plan: Plan
     has_lost_data: bool
+    delivered: tuple[str, ...]
     waiting: Mapping[str, list[str]]
 
     @property
     def has_changes(self) -> bool:
-        """Return whether anything was changed."""
+        """Return whether anything was changed, apart from the deliveries."""
         return bool(self.started or self.plan.changes)
 
 
@@ -117,7 +119,8 @@ class LocalAwsDeployment:
                 raise
             self._write_variables()
             waiting = self._deliver(step, plan, is_new=Moto.name in started.servers)
-        return AwsUpResult(started.servers, plan, started.has_lost_data, waiting)
+        delivered = tuple(name for name in self._deliveries if name not in waiting)
+        return AwsUpResult(started.servers, plan, started.has_lost_data, delivered, waiting)
 
     def given_file(self, service: str, secret: str) -> Path:
         """Return the file that the value of a secret is provided in."""

@@ -15,7 +15,7 @@ from console.steps import Steps
 from vault.runtime.ports import HOST
 
 if TYPE_CHECKING:
-    from console.local_aws import LocalAwsDeployment
+    from console.local_aws import AwsUpResult, LocalAwsDeployment
 
 
 def up_on_aws(console: Console, local: LocalAwsDeployment, services: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ def up_on_aws(console: Console, local: LocalAwsDeployment, services: Sequence[st
             " are empty.[/]"
         )
     if not result.has_changes:
-        console.print("All parts are running and match the declaration: nothing was changed.")
+        console.print(_unchanged(result))
     for service, names in result.waiting.items():
         file = escape(str(local.given_file(service, names[0])))
         console.print(
@@ -50,6 +50,19 @@ def up_on_aws(console: Console, local: LocalAwsDeployment, services: Sequence[st
             f" write each to a file, such as {file}, and run up again.[/]"
         )
     _show(console, local)
+
+
+def _unchanged(result: AwsUpResult) -> str:
+    """Return what up did although nothing that it compares was changed."""
+    if result.delivered:
+        names = ", ".join(result.delivered)
+        return (
+            "All servers are running and match the declaration. Delivered by a new process: the "
+            f"config of {names}."
+        )
+    if result.waiting:
+        return "All servers are running and match the declaration."
+    return "All parts are running and match the declaration: nothing was changed."
 
 
 def _show(console: Console, local: LocalAwsDeployment) -> None:

@@ -158,6 +158,16 @@ def test_interpreter_that_cannot_deliver_is_named_at_once(
     assert site.delivered() == "good"
 
 
+@pytest.mark.parametrize(("secret", "says"), [("password", True), ("token", False)])
+def test_repeated_up_says_which_configs_it_delivered(site: Site, secret: str, says: bool) -> None:
+    site.declare("Any", secret=secret)
+    shown = io.StringIO()
+    up_on_aws(Console(file=shown, soft_wrap=True), site.local, ())
+    assert "nothing was changed" not in shown.getvalue()
+    assert "All servers are running and match the declaration." in shown.getvalue()
+    assert ("by a new process: the config of shop.\n" in shown.getvalue()) is says
+
+
 def test_file_of_a_missing_value_is_shown_whole(site: Site) -> None:
     site.declare("Any", secret="token")
     local, shown = site.local, io.StringIO()
