@@ -113,8 +113,20 @@ def test_alias_that_was_moved_to_an_undeclared_key_wraps_nothing(site: KmsSite) 
 
 
 def test_missing_alias_is_named(site: KmsSite) -> None:
-    with pytest.raises(errors.KeyUnavailable, match=rf"alias/{site.scope.key('missing')} cannot"):
+    with pytest.raises(errors.KeyUnavailable) as caught:
         site.text_client().cipher("missing").encrypt_field("sand")
+    alias = f"alias/{site.scope.key('missing')}"
+    assert str(caught.value) == (
+        f"{alias} cannot wrap a data key now: kms Encrypt {alias}: refused (NotFoundException); "
+        "check the key's name, AWS_REGION, and that the declaration was applied"
+    )
+
+
+def test_missing_key_of_a_token_is_named(site: KmsSite) -> None:
+    token = site.text_client().cipher("pii").encrypt_field("sand")
+    site.proxy.faults["Decrypt"] = [faults.refused("NotFoundException")]
+    with pytest.raises(errors.KeyUnavailable, match=f"{site.keys[0]}: refused .*; check the"):
+        site.text_client().cipher("pii").decrypt_field(token)
 
 
 def test_replaced_key_can_be_disabled_once_everything_is_rewrapped(site: KmsSite) -> None:

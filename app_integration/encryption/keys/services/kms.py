@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _THREADS: Final = 8  # requests in flight, because KMS has no batches
 _NOT_AUTHENTIC: Final = {"InvalidCiphertextException", "IncorrectKeyException"}
+_NOT_FOUND: Final = "NotFoundException"
 
 #: Sends an operation of KMS: its name, its parameters, and the keys that the response must have.
 Call: TypeAlias = Callable[[str, Mapping[str, Any], Sequence[str]], Mapping[str, Any]]
@@ -162,7 +163,7 @@ class KmsKeyService:
         try:
             return self._call(operation, parameters, required)
         except RequestRefused as refused:
-            if (refused.data or {}).get("code") in _NOT_AUTHENTIC:
+            if _code(refused) in _NOT_AUTHENTIC:
                 return None
             raise
 
@@ -171,7 +172,17 @@ class KmsKeyService:
         try:
             yield
         except (*OUTAGE, RequestRefused) as error:
-            raise KeyUnavailable(f"{self._alias} cannot {what} a data key now: {error}") from None
+            is_missing = isinstance(error, RequestRefused) and _code(error) == _NOT_FOUND
+            remedy = "check the key's name, AWS_REGION, and that the declaration was applied"
+            raise KeyUnavailable(
+                f"{self._alias} cannot {what} a data key now: {error}"
+                f"{f'; {remedy}' if is_missing else ''}"
+            ) from None
+
+
+def _code(refused: RequestRefused) -> object:
+    """Return the error code of KMS."""
+    return (refused.data or {}).get("code")
 
 
 def _run_each(operation: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
