@@ -44,6 +44,11 @@ def rotate_on_aws(
     declaration = operate.load_declaration()
     if service is not None:
         declaration.deployment(Scope(service, environment))  # which raises if it is not there
+    if name and environment.is_dev and declaration.account(environment).rotation_function is None:
+        raise ConfigurationError(
+            f"{environment} has no function that rotates {name}; write a new version with: "
+            f"strongroom put {name} --service {service or 'SERVICE'} --env {environment}"
+        )
     function = find_function(declaration, environment)
     if name:
         scope = _find_scope(declaration, environment, service, name)

@@ -126,6 +126,17 @@ def test_environment_without_a_function_says_so(command: CommandLine, tmp_path: 
     assert "add rotation_function to 'aws'" in " ".join(lines)
 
 
+def test_rotate_of_a_secret_in_dev_without_a_function_names_put(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    declare_on_aws(tmp_path)
+    dev = {**ENVIRONMENT, "environment": "dev"}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    code, lines = run(command, "rotate", "password", *DEV, "--service", "shop")
+    assert code == 1
+    assert "strongroom put password --service shop --env dev" in " ".join(lines)
+
+
 @pytest.mark.parametrize("arguments", [("password",), ("--status",)])
 def test_rotate_without_boto3_says_what_to_install(
     command: CommandLine, arguments: tuple[str, ...]
