@@ -10,9 +10,11 @@ from app_integration.errors import (
     AuthenticationFailed,
     ConfigurationError,
     KeyUnavailable,
+    SecretDeleted,
     SecretError,
     StrongroomError,
 )
+from app_integration.names import Scope
 from app_integration.settings import Settings
 from app_integration.sources.aws import AwsSource, policy_rule
 
@@ -33,15 +35,15 @@ def check_secret(client: Client, name: str) -> str:
     try:
         AwsSource(client.aws, scope).fetch(name)
     except StrongroomError as error:
-        raise Broken(str(error), _remedy(error, policy_rule(scope, name))) from None
+        raise Broken(str(error), _remedy(error, scope, name)) from None
     return "has a value"
 
 
-def _remedy(error: StrongroomError, rule: str) -> str:
+def _remedy(error: StrongroomError, scope: Scope, name: str) -> str:
     if isinstance(error, AccessDenied):
-        return f"let the policy of the process's role allow {rule}"
+        return f"let the policy of the process's role allow {policy_rule(scope, name)}"
     if isinstance(error, SecretError):
-        return "write it, such as with: aws secretsmanager put-secret-value"
+        return _value_remedy(error, scope, name)
     if isinstance(error, AuthenticationFailed):
         return "give the process an IAM role; on a developer's machine, a profile"
     if isinstance(error, KeyUnavailable):
@@ -49,3 +51,13 @@ def _remedy(error: StrongroomError, rule: str) -> str:
     if isinstance(error, ConfigurationError):
         return "change what the message names"
     return "check the network, AWS_REGION and AWS_ENDPOINT_URL"
+
+
+def _value_remedy(error: SecretError, scope: Scope, name: str) -> str:
+    if isinstance(error, SecretDeleted):
+        return f"restore it, such as with: strongroom apply --env {scope.environment}"
+    options = f"--service {scope.service} --env {scope.environment}"
+    return (
+        f"write it, such as with: strongroom put {name} {options}; if it is not declared, with: aws"
+        " secretsmanager put-secret-value"
+    )

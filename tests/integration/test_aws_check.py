@@ -55,7 +55,10 @@ def test_check_of_a_healthy_service_reads_its_secrets(backend: AwsBackend) -> No
             faults.denied("secretsmanager:GetSecretValue", "*"),
             "allow secretsmanager:GetSecretValue",
         ),
-        (faults.refused("ResourceNotFoundException"), "put-secret-value"),
+        (
+            faults.refused("ResourceNotFoundException"),
+            "strongroom put api-key --service parcels --env dev",
+        ),
         (faults.expired_token(), "an IAM role"),
         (faults.refused("DecryptionFailure"), "enable the KMS key"),
         (faults.failing(), "check the network"),
@@ -66,6 +69,14 @@ def test_check_names_what_to_do(backend: AwsBackend, fault: faults.Fault, remedy
     last = diagnose()[-1]
     assert last.name == f"secret {NAME}"
     assert remedy in (last.remedy or "")
+
+
+def test_check_of_a_secret_that_is_being_deleted_names_apply(
+    backend: AwsBackend,
+) -> None:
+    backend.put(NAME, "one")
+    backend.delete(NAME)
+    assert diagnose()[-1].remedy == "restore it, such as with: strongroom apply --env dev"
 
 
 def test_check_without_region_names_the_variable() -> None:
