@@ -8,7 +8,7 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console.local_ports import remembered_ports
-from console.runtimes import DEFAULT, SETTING
+from console.runtimes import DEFAULT, MOTO, SETTING
 from vault.declare.repository import Repository
 from vault.declare.schema.monitoring import Mail, Monitoring, Scraped
 from vault.monitoring.alerts import read_monitoring
@@ -76,6 +76,11 @@ class LocalMonitoring:
         started = runtime.read_text(encoding="utf-8").strip() if runtime.exists() else None
         if started is None:
             raise ConfigurationError("the local deployment was never started; run: make vault-up")
+        if started == MOTO:
+            raise ConfigurationError(
+                "the monitoring runs beside a deployment on Vault only, and this one is on AWS; "
+                "watch an environment on AWS with 'monitoring' under 'aws' in its file"
+            )
         if started != DEFAULT:
             raise ConfigurationError(
                 f"the monitoring runs beside {SETTING}={DEFAULT} only, because the containers' "

@@ -23,6 +23,7 @@ def prepare(folder: Path, runtime: str) -> Path:
     ("runtime", "message"),
     [
         ("docker", "STRONGROOM_RUNTIME=embedded only"),
+        ("moto", "watch an environment on AWS with 'monitoring' under 'aws' in its file"),
         ("embedded", "apt-get install prometheus prometheus-alertmanager prometheus-node-exporter"),
     ],
 )
