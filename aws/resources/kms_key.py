@@ -16,7 +16,7 @@ from aws.reader import AwsReader
 from aws.resources import policy_text
 from aws.resources.tags import TagForm, Tags
 from vault.declare import durations
-from vault.reconcile.resources import UNREPORTED, Fields, check_immutable
+from vault.reconcile.resources import UNREPORTED, CannotChange, Fields
 
 _TAGS: Final = TagForm("kms", "KeyId", prefix="Tag")
 _SHORTEST_WAIT: Final = 7  # days before a key is deleted
@@ -96,7 +96,7 @@ class KmsKey:
             CannotChange: If the key is of another kind.
 
         """
-        check_immutable(self, before, ("key_spec",))
+        self._check_spec(before)
         if before is None:
             key = self._create(session)
             before = {**self.desired(), "rotation_period": None}
@@ -109,6 +109,15 @@ class KmsKey:
             self._send(session, "PutKeyPolicy", KeyId=key, PolicyName="default", Policy=self.policy)
         self._write_rotation(session, key, before)
         _TAGS.write(session, key, self.tags, before)
+
+    def _check_spec(self, before: Fields | None) -> None:
+        spec = self.desired()["key_spec"]
+        if before is not None and before["key_spec"] not in (spec, UNREPORTED):
+            raise CannotChange(
+                f"{self.alias} stands for a key of the kind {before['key_spec']}, which cannot be "
+                "changed; move the alias to a symmetric key: aws kms update-alias --alias-name "
+                f"{self.alias} --target-key-id KEY"
+            )
 
     def _create(self, session: AwsConnection) -> str:
         """Create the key and its alias, and return the key's id."""

@@ -169,7 +169,8 @@ def test_key_of_another_kind_cannot_change(
 ) -> None:
     key = site.kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     site.kms.create_alias(AliasName=ALIAS, TargetKeyId=key)
-    with pytest.raises(ApplyFailed, match="key_spec is 'RSA_2048' on the server"):
+    advice = f"move the alias to a symmetric key: aws kms update-alias --alias-name {ALIAS} --tar"
+    with pytest.raises(ApplyFailed, match=f"stands for a key of the kind RSA_2048.*; {advice}"):
         site.apply(site.plan(declaration))
 
 
