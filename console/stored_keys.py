@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from app_integration.client import Client
+from app_integration.errors import ConfigurationError
 from app_integration.host_commands import migrate_keys as migration
 from app_integration.host_commands import rewrap_keys as rewrapping
 from app_integration.settings import SERVERS
 from console import operate
 from console.options import Env, Root, Service
 from console.service_client import open_service_client
+from vault.declare.errors import join_names, suggest
 
 Key = Annotated[str, typer.Option("--key", help="the key's short name, such as pii")]
 DataKeys = Annotated[
@@ -50,6 +52,7 @@ def rewrap_keys(
 ) -> None:
     """Rewrap stored keys under the newest version of a key, and count them by version."""
     options = _options(key, data_keys, index_keys, role, count, below=below)
+    _check_declared(service, key)
     with open_service_client(service, env, root) as client:
         _print(rewrapping.rewrap, client, options)
 
@@ -70,6 +73,7 @@ def migrate_keys(
     if {source, target} != {*SERVERS}:
         raise typer.BadParameter(f"--from and --to are {' and '.join(SERVERS)}, in either order")
     options = _options(key, data_keys, index_keys, role, count, source=source, target=target)
+    _check_declared(service, key)
     with open_service_client(service, env, root) as client:
         _print(migration.migrate, client, options)
 
@@ -91,6 +95,22 @@ def _options(
         role=role,
         count=count,
         **others,
+    )
+
+
+def _check_declared(service: str, key: str) -> None:
+    """Raise ConfigurationError if *service* has no *key*, whose count would be 0.
+
+    A host without a repository has no declaration to compare with.
+    """
+    declaration = operate.find_declaration()
+    if declaration is None or key in (declared := declaration.service(service).keys):
+        return
+    near = suggest(key, declared)
+    hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
+    raise ConfigurationError(
+        f"{service} has no key {key!r}{hint}; a new one is declared under keys in "
+        f"services/{service}.yaml"
     )
 
 

@@ -26,11 +26,13 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import AccessDenied, ConfigurationError, DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
+from console import operate
 from tests.support.models.rotations import build_rotation, change_service, dev_context
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
+from vault.declare.declaration import Declaration
 from vault.declare.schema.transit_keys import TransitKey
 from vault.rotation.consumers.evidence import Proof
 from vault.rotation.context import RotationContext
@@ -69,12 +71,15 @@ class Site:
     def key(self) -> str:
         return self.scope.key(self.name)
 
-    def context(self, session: Session) -> RotationContext:
+    @property
+    def declaration(self) -> Declaration:
         declaration = self.deployment.local.declaration
         key = TransitKey.model_validate({"allow": ("encrypt", "decrypt"), **self.fields})
         keys = {**declaration.services[self.scope.service].keys, self.name: key}
-        changed = change_service(declaration, self.scope.service, keys=keys)
-        return dev_context(changed, session, lambda: self.now, self.folder)
+        return change_service(declaration, self.scope.service, keys=keys)
+
+    def context(self, session: Session) -> RotationContext:
+        return dev_context(self.declaration, session, lambda: self.now, self.folder)
 
     def rotation(self, session: Session | None = None) -> Rotation:
         context = self.context(session or self.deployment.operator)
@@ -363,7 +368,8 @@ def test_key_waits_for_a_row_that_cannot_be_moved_and_names_the_table(
 def test_operator_counts_stored_keys_by_version(
     application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployment = application.site.deployment
+    deployment, declaration = application.site.deployment, application.site.declaration
+    monkeypatch.setattr(operate, "find_declaration", lambda: declaration)
     target = ("--service", "gaara-store", "--env", "dev", "--root", str(deployment.layout.root))
     stores = ("--data-keys", DATA_KEYS, "--index-keys", INDEX_KEYS)
     arguments = ("rewrap-keys", *target, "--key", application.site.name, *stores, "--count")

@@ -7,6 +7,7 @@ import io
 import pytest
 
 from app_integration import __main__ as host
+from tests.support.processes.command import CommandLine
 
 ARGUMENTS = ("rewrap-keys", "--service", "shop", "--env", "prod", "--key", "pii")
 
@@ -64,3 +65,23 @@ def test_version_that_is_no_number_is_refused(
     assert host.main(arguments) == 1
     error = capsys.readouterr().err
     assert error.count("the version of --below is not a whole number from 1") == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("pi", "; did you mean 'pii'?"), ("mail", " (expected audit, index or pii)")],
+)
+@pytest.mark.parametrize(
+    "command", [("rewrap-keys",), ("migrate-keys", "--from", "vault", "--to", "aws")]
+)
+def test_undeclared_key_is_refused_and_not_counted(
+    command: tuple[str, ...],
+    key: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ("--service", "gaara-store", "--env", "prod", "--data-keys", "data_keys", "--count")
+    CommandLine(monkeypatch, capsys).assert_rejected(
+        1, f"gaara-store has no key {key!r}{hint}; a new", *command, *options, "--key", key
+    )
