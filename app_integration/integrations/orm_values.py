@@ -67,6 +67,19 @@ def find_known(row: Any, name: str) -> KnownValue | None:
     return None if values is None else values.get(name)
 
 
+def keep_current(
+    known: KnownValue | None, token: Token | None, binding: tuple[Any, ...]
+) -> KnownValue | None:
+    """Return *known* if it has the value that is stored as *token*, else None.
+
+    A dict or list may have been changed without an assignment, so that it is not what is stored. It
+    is cached only until its token is loaded again, which is another object then.
+    """
+    if known is None or known[1:] != (token, binding):
+        return None
+    return known if token_of(known) is token or not isinstance(known[0], dict | list) else None
+
+
 def known_values(row: Any) -> KnownValues:
     """Return the plain values of *row*, which are cached in its ``__dict__``.
 

@@ -15,6 +15,7 @@ from app_integration.errors import ConfigurationError, DecryptionFailed, Encrypt
 from app_integration.integrations.orm_values import (
     CACHE_KEY,
     find_known,
+    keep_current,
     known_values,
     token_of,
 )
@@ -231,7 +232,7 @@ class Encrypted:
         if token is None:
             self._check_backfilled(row)
             return None
-        if known is None or known[1:] != (token, binding):
+        if (known := keep_current(known, token, binding)) is None:
             field = self.declared_field(owner)
             known = field.decrypt(token, *binding), token, binding
             known_values(row)[self.name] = known

@@ -326,6 +326,21 @@ def test_form_saves_typed_values_and_clears_empty_ones() -> None:
     assert stored("name") == stored("born") == [None]
 
 
+def test_value_that_was_changed_and_not_assigned_is_read_as_it_is_stored() -> None:
+    others = {"text": "a", "number": 1, "price": Decimal(1), "paid": True, "owner": uuid4()}
+    others |= {"day": date(1815, 12, 10), "at": datetime.now(UTC), "photo": b"a"}
+    with django_project.tables(Sheet):
+        sheet = Sheet.objects.create(names={"a": 1}, items=["a"], **others)
+        sheet.names["b"] = 2
+        sheet.items.append("b")
+        sheet.save()
+        sheet.refresh_from_db()
+        assert (sheet.names, sheet.items) == ({"a": 1}, ["a"])
+        sheet.names = {**sheet.names, "b": 2}
+        sheet.save()
+        assert Sheet.objects.get().names == {"a": 1, "b": 2}
+
+
 def test_form_reports_what_cannot_be_encrypted() -> None:
     form = modelform_factory(Person, fields=["email", "born"])
     rejected = form({"email": "\ud800", "born": "tomorrow"})

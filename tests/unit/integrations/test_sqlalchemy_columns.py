@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
@@ -104,6 +104,14 @@ class Patient(EncryptedRow, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name = Encrypted("patients.name")
     visits: Mapped[list[Visit]] = relationship(back_populates="patient")
+
+
+class Profile(EncryptedRow, Base):
+    __tablename__ = "profiles"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    notes = Encrypted("profiles.notes", dict)
+    tags = Encrypted("profiles.tags", list)
 
 
 class Visit(EncryptedRow, Base):
@@ -349,6 +357,36 @@ def change_born(engine: Engine, born: date | None) -> None:
     with Session(engine) as other:
         other.scalars(select(Person)).one().born = born
         other.commit()
+
+
+def load_again(session: Session, profile: Profile) -> None:
+    query = select(Profile).where(Profile.id == profile.id)
+    assert session.scalars(query.execution_options(populate_existing=True)).one() is profile
+
+
+@pytest.mark.parametrize(
+    "read_again",
+    [
+        lambda session, _: session.commit(),
+        lambda session, _: session.rollback(),
+        Session.expire,
+        Session.refresh,
+        load_again,
+    ],
+    ids=["commit", "rollback", "expire", "refresh", "populate_existing"],
+)
+def test_value_that_was_changed_and_not_assigned_is_read_as_it_is_stored(
+    session: Session, read_again: Callable[[Session, Profile], object]
+) -> None:
+    session.add(profile := Profile(notes={"a": 1}, tags=["a"]))
+    session.commit()
+    profile.notes["b"] = 2
+    profile.tags.append("b")
+    read_again(session, profile)
+    assert (profile.notes, profile.tags) == ({"a": 1}, ["a"])
+    profile.notes = {**profile.notes, "b": 2}
+    session.commit()
+    assert profile.notes == {"a": 1, "b": 2}
 
 
 def test_plaintext_that_bypasses_the_object_raises(session: Session) -> None:
