@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -59,6 +59,22 @@ def compile_reader(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[
 def as_index_values(value: Any) -> Sequence[Any]:
     """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
     return value if isinstance(value, tuple) else (value,)
+
+
+def check_searched(field: object, values: Any) -> Iterable[Any]:
+    """Return *values*, one of which a row must have in a search by *field*.
+
+    Raises:
+        EncryptionError: If it is text, of which each character would be a value, or a query,
+            because the database has no plain values to compare with those of its rows.
+
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise EncryptionError(
+            f"{field} is encrypted, so a search for one of several values cannot take "
+            f"{type(values).__name__}; pass a list of values, and those of a query as a list too"
+        )
+    return values
 
 
 def find_known(row: Any, name: str) -> KnownValue | None:

@@ -10,6 +10,7 @@ from django.db import models
 
 from app_integration import default_client
 from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.integrations.orm_values import as_index_values
 
 
 class BlindIndexField(models.BinaryField):  # type: ignore[misc] # Django has no types
@@ -45,6 +46,24 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # Django has no
     def indexed_values(self, row: Any) -> tuple[Any, ...]:
         """Return the values of the indexed attributes of *row*."""
         return tuple(getattr(row, name) for name in self.of)
+
+    def check_values(self, value: Any) -> Sequence[Any]:
+        """Return the indexed values that *value* has, after a check of their types.
+
+        Args:
+            value: The value of a search; for a compound index a tuple.
+
+        Raises:
+            EncryptionError: If a value is not of the type that its field is declared with.
+
+        """
+        fields = {each.attname: each for each in self.model._meta.concrete_fields}
+        values = as_index_values(value)
+        for name, each in zip(self.of, values, strict=False):  # the index checks the number
+            check = getattr(fields.get(name), "check_value", None)
+            if check is not None and each is not None:
+                check(each)
+        return values
 
     def pre_save(self, row: Any, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
         """Return the index value of *row*'s current values, and assign it to the attribute."""

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact, In
 
-from app_integration.integrations.orm_values import as_index_values
+from app_integration.integrations.orm_values import check_searched
 
 
 class IndexIn(In):  # type: ignore[misc] # Django has no types
@@ -17,9 +17,15 @@ class IndexIn(In):  # type: ignore[misc] # Django has no types
     """
 
     def get_prep_lookup(self) -> Any:
-        """Return the index values of all values."""
-        index = self.lhs.target.index_field().blind_index
-        return [each for value in self.rhs for each in index.candidates(*as_index_values(value))]
+        """Return the index values of all values.
+
+        Raises:
+            EncryptionError: If they are a query or a text, or one is not of the declared type.
+
+        """
+        field = self.lhs.target.index_field()
+        searched = map(field.check_values, check_searched(self.lhs.target, self.rhs))
+        return [each for value in searched for each in field.blind_index.candidates(*value)]
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         """Return the SQL of the comparison with the index column."""

@@ -22,7 +22,6 @@ from app_integration.integrations.django.written_fields import (
     encrypted_fields,
     settle,
 )
-from app_integration.integrations.orm_values import as_index_values
 
 _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 
@@ -195,7 +194,7 @@ def find(rows: Any, field: str, value: Any) -> list[Any]:
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the field has no index.
+        EncryptionError: If the field has no index, or *value* is not of its type.
         DecryptionFailed: If a token in a compared row is not authentic.
 
     """
@@ -212,12 +211,12 @@ def exactly(rows: Any, field: str, value: Any) -> list[Any]:
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the field has no index.
+        EncryptionError: If the field has no index, or *value* is not of its type.
         DecryptionFailed: If a token in one of *rows* is not authentic.
 
     """
     index = rows.model._meta.get_field(field).index_field()
-    wanted = as_index_values(value)
+    wanted = index.check_values(value)
     return [
         row for row in rows if index.blind_index.values_equal(index.indexed_values(row), wanted)
     ]

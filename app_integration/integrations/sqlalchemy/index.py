@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Any
 
 from sqlalchemy.orm import mapped_column
@@ -88,6 +89,22 @@ class IndexColumn:
     def indexed_values(self, row: Any) -> tuple[object, ...]:
         """Return the values of the indexed attributes of *row*."""
         return tuple(getattr(row, name) for name in self.of)
+
+    def check_values(self, owner: type, values: Sequence[Any]) -> None:
+        """Check the values of a search, as an assignment to the attributes does.
+
+        Args:
+            owner: The mapped class.
+            values: One for each indexed attribute; None is no value.
+
+        Raises:
+            EncryptionError: If a value is not of the type that its attribute is declared with.
+
+        """
+        for name, value in zip(self.of, values, strict=False):  # the index checks the number
+            declared = getattr(getattr_static(owner, name, None), "declared_field", None)
+            if declared is not None and value is not None:
+                declared(owner).encode_value(value)
 
     def compute(self, row: Any) -> bytes | None:
         """Return the index value of the current values of *row*."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
-from sqlalchemy import ColumnElement, Select, bindparam, false, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, false, inspect, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
 from app_integration.errors import EncryptionError
-from app_integration.integrations.orm_values import as_index_values
+from app_integration.integrations.orm_values import as_index_values, check_searched
 from app_integration.integrations.sqlalchemy.index import IndexColumn
 
 
@@ -50,6 +50,20 @@ class Searchable(ColumnOperators):
         names = tuple(f"index_value_{at}" for at in range(len(found)))
         return _build_query(self.owner, index.column, names), dict(zip(names, found, strict=True))
 
+    def check_values(self, value: Any) -> Sequence[Any]:
+        """Return the indexed values that *value* has, after a check of their types.
+
+        Args:
+            value: The value of a search; for a compound index a tuple.
+
+        Raises:
+            EncryptionError: If a value is not of its attribute's type, or there is no index.
+
+        """
+        index, values = self._require_index(), as_index_values(value)
+        index.check_values(inspect(self.owner).mapper.class_, values)
+        return values
+
     def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override] # as SQLAlchemy's own
         return self.operate(operators.eq, other)
 
@@ -78,7 +92,8 @@ class Searchable(ColumnOperators):
             other: The operand.
 
         Raises:
-            EncryptionError: If an encrypted column does not support *op*, or has no index.
+            EncryptionError: If an encrypted column does not support *op*, or has no index, or a
+                value is not of its type.
 
         """
         if op in {operators.eq, operators.is_} and other[0] is None:
@@ -101,7 +116,8 @@ class Searchable(ColumnOperators):
 
     def _match_any(self, values: Iterable[Any]) -> ColumnElement[bool]:
         index, column = self._require_index().blind_index, self._index_column()
-        found = [each for value in values for each in index.candidates(*as_index_values(value))]
+        searched = map(self.check_values, check_searched(self.name, values))
+        found = [each for value in searched for each in index.candidates(*value)]
         return or_(false(), column.in_(found)) if found else false()
 
     def _index_column(self) -> Any:
@@ -158,11 +174,11 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the attribute has no index.
+        EncryptionError: If the attribute has no index, or *value* is not of its type.
         DecryptionFailed: If a token in a compared row is not authentic.
 
     """
-    values = as_index_values(value)
+    values = attribute.check_values(value)
     if type(attribute) is Searchable and None not in values:
         rows = session.scalars(*attribute.select_candidates(values))
     else:
@@ -179,12 +195,12 @@ def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the attribute has no index.
+        EncryptionError: If the attribute has no index, or *value* is not of its type.
         DecryptionFailed: If a token in one of *rows* is not authentic.
 
     """
     column = attribute._require_index()  # noqa: SLF001 (a class of this module)
-    wanted = as_index_values(value)
+    wanted = attribute.check_values(value)
     return [
         row for row in rows if column.blind_index.values_equal(column.indexed_values(row), wanted)
     ]

@@ -212,6 +212,26 @@ def test_unsupported_query_raises(query: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (lambda rows: rows.filter(email=5), "type int; the field is declared as str"),
+        (lambda rows: rows.filter(email__in=["a", 5]), "type int; the field is declared as str"),
+        (lambda rows: find(rows, "email", 5), "type int; the field is declared as str"),
+        (lambda rows: exactly(rows.all(), "email", 5), "type int; the field is declared as str"),
+        (lambda rows: rows.filter(born=("Ada", "1815-12-10")), "type str; .* declared as date"),
+        (lambda rows: rows.filter(born=("Ada", datetime.now(UTC))), "type datetime; .* as date"),
+        (lambda rows: rows.filter(email__in="abc"), "cannot take str; pass a list of values"),
+        (lambda rows: rows.filter(email__in=rows.values("city")), "cannot take Query; pass a"),
+    ],
+)
+def test_search_for_a_value_of_another_type_raises(
+    search: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(EncryptionError, match=message):
+        search(Person.objects)
+
+
+@pytest.mark.parametrize(
     "write",
     [
         lambda: Person.objects.update(email="ada@example.com"),

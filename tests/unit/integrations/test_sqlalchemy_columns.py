@@ -299,6 +299,29 @@ def test_unsupported_query_raises(query: object) -> None:
         query()
 
 
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (lambda _: Person.email == 5, "type int; the field is declared as str"),
+        (lambda _: Person.email.in_(["a", 5]), "type int; the field is declared as str"),
+        (lambda _: aliased(Person).email == 5, "type int; the field is declared as str"),
+        (lambda session: find(session, Person.email, 5), "type int; the field is declared as str"),
+        (lambda _: exactly([], Person.email, 5), "type int; the field is declared as str"),
+        (
+            lambda session: find(session, Person.name_born, ("Ada", "1815-12-10")),
+            "type str; the field is declared as date",
+        ),
+        (lambda _: Person.email.in_("abc"), "cannot take str; pass a list of values"),
+        (lambda _: Person.email.in_(select(Person.city)), "cannot take Select; pass a list"),
+    ],
+)
+def test_search_for_a_value_of_another_type_raises(
+    session: Session, search: Callable[[Session], object], message: str
+) -> None:
+    with pytest.raises(EncryptionError, match=message):
+        search(session)
+
+
 def test_changed_primary_key_without_a_new_value_raises(session: Session) -> None:
     person = ada()
     session.add(person)
