@@ -14,6 +14,7 @@ from migration.forecast.outlook import Outlook
 from migration.forecast.room import Verdict
 from migration.forecast.sample import Plaintexts, Sample
 from migration.migration_context import MigrationContext
+from migration.stage import Stage
 from migration.table import column_rules
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
@@ -60,10 +61,17 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     """Return the forecast of a migration that has its old columns.
 
     Raises:
+        ConfigurationError: If its old columns are gone.
         TableChanged: If a column was renamed or changed since the migration began.
         psycopg.Error: If the server rejects a query.
 
     """
+    state = context.read_state(connection)
+    if state is not None and state.stage is Stage.DROPPED:
+        raise ConfigurationError(
+            f"migration {context.name}: it is {state.stage}, so that no stage is left to forecast;"
+            " run strongroom migrate status to see when each was entered"
+        )
     live = context.read_unchanged_table(connection)
     table = plans.to_table(context.plan, live)
     found = _without_old_tokens(context.plan, sample.read(connection, table, live))

@@ -106,6 +106,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
         *("guarded", "dual-writing", "backfilled", "verified"),
         *("indexed", "switched", "nulled", "dropped"),
     ]
+    assert "it is dropped, so that no stage is left to forecast" in site.run("plan", code=1)
     assert names() == {"id", "name_token", "name_index"}
     assert "a backup has them" in site.run("undo", "--yes", code=1)
 
