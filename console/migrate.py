@@ -238,9 +238,8 @@ def _check_decryption(context: MigrationContext, *, decrypt: bool) -> bool:
                 " without --decrypt"
             )
         return False
-    with context.connect() as connection:
-        state = context.read_state(connection)
-    if state is not None and not state.stage.is_before(Stage.BACKFILLED):
+    stage = _find_stage(context)
+    if stage is not None and not stage.is_before(Stage.BACKFILLED):
         return False
     if not decrypt:
         raise ConfigurationError(
@@ -269,6 +268,9 @@ def _confirm_loss(context: MigrationContext, to: Stage) -> None:
 
 
 def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool) -> Waiting | None:
+    stage = _find_stage(context)
+    if stage is not None and not stage.is_before(to):
+        say(out, view.entered(context.plan, stage))  # otherwise the command would print nothing
     while (waiting := course.advance(to)) is not None:
         with context.connect() as connection:
             writers = bypasses.read_writers(connection, context.name)
@@ -283,6 +285,12 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
 
 def _fill(text: str, context: MigrationContext) -> str:
     return text.format(old=context.plan.old_values, new=context.plan.new_values)
+
+
+def _find_stage(context: MigrationContext) -> Stage | None:
+    with context.connect() as connection:
+        state = context.read_state(connection)
+    return None if state is None else state.stage
 
 
 def _read(context: MigrationContext) -> State:

@@ -33,7 +33,7 @@ _STAGES: Final = {
         "no row has {old}, and the database accepts none. Deploy the version without the old"
         " columns; then run the command with --drop"
     ),
-    Stage.DROPPED: "the old columns are gone",
+    Stage.DROPPED: "the old columns are gone, and no stage is left",
 }
 
 

@@ -97,7 +97,9 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
     assert "indexed:" in site.run("run", "--wait", "--postpone", "--workers", "2", "--duty", "1")
     assert "becomes nulled only after switched" in site.run("run", "--null", code=1)
     assert "switched: deploy the version that reads new tokens" in site.run("run")
+    assert "switched: deploy the version that reads new tokens" in site.run("run")
     assert "nulled: no row has plaintext" in site.run("run", "--null", "--yes", "--duty", "1")
+    assert "then run the command with --drop" in site.run("run")
     dropped = site.run("run", "--drop", "--yes")
     assert "Backups and logs of the database from before" in dropped
     found = site.status()
@@ -106,6 +108,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
         *("guarded", "dual-writing", "backfilled", "verified"),
         *("indexed", "switched", "nulled", "dropped"),
     ]
+    assert "dropped: the old columns are gone, and no stage is left." in site.run("run")
     assert "it is dropped, so that no stage is left to forecast" in site.run("plan", code=1)
     assert names() == {"id", "name_token", "name_index"}
     assert "a backup has them" in site.run("undo", "--yes", code=1)
