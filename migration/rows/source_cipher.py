@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.declared_field import DeclaredField
@@ -12,8 +12,14 @@ from app_integration.encryption.parsed_token import Token, parse_token_or_none
 from app_integration.encryption.tokens import associated_data
 from app_integration.errors import EncryptionError, StrongroomError
 from app_integration.integrations import orm_values
+from migration.rows.json_text import JsonNull
 from migration.rows.rows import Rows
 from migration.table.migrated_table import MigratedColumn, MigratedTable
+
+_JSON_NULL: Final = (
+    "the null of JSON cannot be encrypted; write the NULL of SQL, an object or a list in its place,"
+    " and repeat the command"
+)
 
 
 class OldTokenInvalid(StrongroomError):
@@ -160,7 +166,8 @@ def raise_for_row(
         try:
             field.encrypt(value, *(each[at] for each in context))
         except EncryptionError as error:
-            raise EncryptionError(f"{cell}: {error}") from None
+            reason = _JSON_NULL if isinstance(value, JsonNull) else error
+            raise EncryptionError(f"{cell}: {reason}") from None
 
 
 def to_stored(tokens: Sequence[Token | None]) -> list[bytes | None]:

@@ -63,6 +63,13 @@ def test_value_that_no_token_has_is_named(
     assert tokens_of_row(connection) == (None, None)
 
 
+def test_error_of_a_json_null_says_what_to_write(site: TypedSite, connection: Connection) -> None:
+    connection.execute("UPDATE travellers SET notes = 'null' WHERE id = 9")
+    message = r"notes: the null of JSON cannot be encrypted; write the NULL of SQL, an object or"
+    with pytest.raises(EncryptionError, match=message):
+        site.backfill(connection)
+
+
 def tokens_of_row(connection: Connection) -> tuple[bytes | None, bytes | None]:
     query: LiteralString = "SELECT name_token, email_token FROM travellers WHERE id = 9"
     found = connection.execute(query).fetchone()
