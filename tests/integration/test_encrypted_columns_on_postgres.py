@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, Integer, Sequence, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from app_integration import database_engine, default_client, use_data_keys, use_index_keys
+from app_integration import (
+    async_database_engine,
+    database_engine,
+    default_client,
+    use_data_keys,
+    use_index_keys,
+)
 from app_integration.client import Client
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
@@ -76,6 +84,23 @@ def test_rows_with_sequence_keys_are_encrypted_and_found(
         longest = text("SELECT max(length(email)) FROM guests")
         assert session.scalar(longest) == 33 + len("guest199@example.com")
     assert len(deployment.audit_lines(wraps)) == before + 1
+
+
+@pytest.mark.usefixtures("default_client_on_server", "engine")
+def test_asynchronous_session_finds_rows_by_run_sync() -> None:
+    async def main() -> list[str]:
+        engine = async_database_engine()
+        async with AsyncSession(engine) as session:
+            session.add(Guest(email="Ada@Example.com"))
+            await session.commit()
+            found = await session.run_sync(
+                lambda session: find(session, Guest.email, "ada@example.com")
+            )
+            emails = [guest.email for guest in found]
+        await engine.dispose()
+        return emails
+
+    assert asyncio.run(main()) == ["Ada@Example.com"]
 
 
 def test_concurrent_processes_create_one_index_key(deployment: Deployment, engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from inspect import iscoroutinefunction
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import ColumnElement, Select, bindparam, false, inspect, or_, select
@@ -169,15 +170,22 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
     >>> find(session, User.email, "ada@example.com")             # doctest: +SKIP
 
     Args:
-        session: The session that runs the query.
+        session: The session that runs the query. Of an ``AsyncSession``, call ``run_sync``.
         attribute: The attribute of the class, such as ``User.email``.
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the attribute has no index, or *value* is not of its type.
+        EncryptionError: If the attribute is not encrypted or has no index, or *value* is not of its
+            type.
         DecryptionFailed: If a token in a compared row is not authentic.
 
     """
+    if iscoroutinefunction(session.scalars):
+        raise EncryptionError(
+            f"find cannot take {type(session).__name__}; call run_sync of the AsyncSession: await "
+            "session.run_sync(lambda session: find(session, ...))"
+        )
+    _check_attribute(attribute)
     values = attribute.check_values(value)
     if type(attribute) is Searchable and None not in values:
         rows = session.scalars(*attribute.select_candidates(values))
@@ -195,12 +203,22 @@ def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]
         value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: If the attribute has no index, or *value* is not of its type.
+        EncryptionError: If the attribute is not encrypted or has no index, or *value* is not of its
+            type.
         DecryptionFailed: If a token in one of *rows* is not authentic.
 
     """
+    _check_attribute(attribute)
     column = attribute._require_index()  # noqa: SLF001 (a class of this module)
     wanted = attribute.check_values(value)
     return [
         row for row in rows if column.blind_index.values_equal(column.indexed_values(row), wanted)
     ]
+
+
+def _check_attribute(attribute: object) -> None:
+    """Raise EncryptionError if *attribute* is a name or the attribute of a plain column."""
+    if not isinstance(attribute, Searchable):
+        raise EncryptionError(
+            f"{attribute} is not an encrypted attribute; pass that of the class, such as User.email"
+        )

@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import Sequence as SqlSequence
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -320,6 +321,27 @@ def test_search_for_a_value_of_another_type_raises(
 ) -> None:
     with pytest.raises(EncryptionError, match=message):
         search(session)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "name"), [("email", "email"), (Person.city, r"Person\.city"), (Person, ".*")]
+)
+def test_search_by_what_is_no_encrypted_attribute_raises(
+    session: Session, attribute: Any, name: str
+) -> None:
+    message = f"^{name} is not an encrypted attribute; pass that of the class, such as User.email"
+    with pytest.raises(EncryptionError, match=message):
+        find(session, attribute, "ada@example.com")
+    with pytest.raises(EncryptionError, match=message):
+        exactly([], attribute, "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    "session", [AsyncSession(), async_scoped_session(async_sessionmaker(), lambda: 1)]
+)
+def test_find_with_an_asynchronous_session_says_what_to_call(session: Any) -> None:
+    with pytest.raises(EncryptionError, match=r"await session\.run_sync\(lambda session: find"):
+        find(session, Person.email, "ada@example.com")
 
 
 def test_changed_primary_key_without_a_new_value_raises(session: Session) -> None:
