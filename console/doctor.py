@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
 from app_integration import names
-from app_integration.diagnosis.check import run
+from app_integration.diagnosis.check import Broken, Check, run
 from app_integration.diagnosis.command import show
 from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
@@ -20,6 +21,9 @@ from console.options import Env, Root, Service
 from console.service_urls import find_database_url, find_redis_url
 from vault.declare.declaration import Declaration
 
+if TYPE_CHECKING:
+    from console.local import LocalDeployment
+
 
 def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> None:
     """Find the first part of a service that does not work. Exit code 2 if there is one.
@@ -29,11 +33,38 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
     """
     declaration, scope = operate.load_declaration(), Scope(service, names.parse_environment(env))
     declaration.deployment(scope)
-    read_settings: Callable[[], Settings] = partial(_read_settings, scope)
     if operate.is_local(scope.environment, root):
         local = operate.local_deployment(root)
-        declaration, read_settings = local.declaration, local.service(service).settings
-    raise typer.Exit(show(run(checks(read_settings, find_needs(declaration, scope)))))
+        read_settings, needs = local.service(service).settings, find_needs(local.declaration, scope)
+        found = with_agent(checks(read_settings, needs), local)
+    else:
+        found = checks(partial(_read_settings, scope), find_needs(declaration, scope))
+    raise typer.Exit(show(run(found)))
+
+
+def with_agent(
+    found: Iterator[tuple[str, Check]], local: LocalDeployment
+) -> Iterator[tuple[str, Check]]:
+    """Yield the checks *found*, and before that of the config file one of its agent.
+
+    Args:
+        found: Checks of a service of the local deployment.
+        local: The local deployment.
+
+    """
+    for name, check in found:
+        if name == "config":
+            yield "agent", partial(_check_agent, local)
+        yield name, check
+
+
+def _check_agent(local: LocalDeployment) -> str:
+    """Check that the supervisor of the agents runs."""
+    from vault.runtime.processes.agent import AGENT  # noqa: PLC0415 (only for the local deployment)
+
+    if not any(part.name == AGENT and part.running for part in local.status()):
+        raise Broken("it does not run, so no change of a secret is delivered", "strongroom up")
+    return "runs"
 
 
 def _read_settings(scope: Scope) -> Settings:

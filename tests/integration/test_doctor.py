@@ -343,6 +343,25 @@ def test_doctor_takes_the_needs_from_the_declaration(
     assert printed.count("ok     Redis: V_APPROLE_") == 1
 
 
+def test_doctor_finds_that_the_agent_does_not_run(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for port, number in deployment.ports.by_name().items():
+        monkeypatch.setenv(f"STRONGROOM_{port.upper()}_PORT", str(number))
+    doctor = ("doctor", "--service", "gaara-store", "--env", "dev")
+    root = ("--root", str(deployment.layout.root))
+    assert run_command(monkeypatch, *doctor, *root) == 0
+    assert "ok     agent: runs" in capsys.readouterr().out
+    try:
+        deployment.kill("agent")
+        assert run_command(monkeypatch, *doctor, *root) == FAILS
+    finally:
+        deployment.revive()
+    printed = capsys.readouterr().out
+    assert "FAILED agent: it does not run" in printed
+    assert "to do: strongroom up" in printed
+
+
 def test_show_names_doctor_if_a_declared_address_is_elsewhere(deployment: Deployment) -> None:
     access = deployment.local.service("gaara-store").access
     elsewhere = Endpoint("127.0.0.1", free_ports(1)[0])
