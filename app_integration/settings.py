@@ -18,6 +18,7 @@ from app_integration._internal.variables import (
     read_name,
     read_path,
     read_path_pair,
+    require_credential,
     require_variable,
 )
 from app_integration.errors import ConfigurationError
@@ -196,11 +197,7 @@ class Settings:
             ConfigurationError: If one of them is not set; the message names its variable.
 
         """
-        if self.role_id_file is None:
-            raise ConfigurationError("STRONGROOM_ROLE_ID_FILE is not set")
-        if self.secret_id_file is None:
-            raise ConfigurationError("STRONGROOM_SECRET_ID_FILE is not set")
-        return self.role_id_file, self.secret_id_file
+        return require_credential(self.role_id_file, self.secret_id_file)
 
 
 def from_environment(variables: Mapping[str, str] | None = None) -> Settings:

@@ -47,6 +47,25 @@ def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, 
     raise ConfigurationError(f"{missing} is not set; {given} needs it")
 
 
+def require_credential(role_id: Path | None, secret_id: Path | None) -> tuple[Path, Path]:
+    """Return the files of a credential, which two variables name.
+
+    Raises:
+        ConfigurationError: If one of them is not set.
+
+    """
+    if role_id is not None and secret_id is not None:
+        return role_id, secret_id
+    missing, other = "STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE"
+    if role_id is not None:
+        missing, other = other, missing
+    raise ConfigurationError(
+        f"{missing} is not set; it and {other} name the files of a credential that strongroom"
+        " issue-secret-id writes (for the local deployment: strongroom up, then set -a; ."
+        " .strongroom/dev.env); or select another login with STRONGROOM_AUTH"
+    )
+
+
 def read_name(env: Mapping[str, str], name: str) -> str | None:
     """Return the name in a variable, None if it is not set.
 

@@ -83,7 +83,16 @@ def test_auth_method_for_agent_is_token_file_or_proxy() -> None:
             "cert needs https",
         ),
         ({"STRONGROOM_AUTH": "proxy"}, "needs an agent on this machine"),
-        ({"STRONGROOM_ROLE_ID_FILE": ""}, "STRONGROOM_ROLE_ID_FILE is not set"),
+        (
+            {"STRONGROOM_ROLE_ID_FILE": ""},
+            "STRONGROOM_ROLE_ID_FILE is not set; it and STRONGROOM_SECRET_ID_FILE name the files",
+        ),
+        (
+            {"STRONGROOM_SECRET_ID_FILE": ""},
+            "STRONGROOM_SECRET_ID_FILE is not set; it and STRONGROOM_ROLE_ID_FILE name the files",
+        ),
+        ({"STRONGROOM_ROLE_ID_FILE": ""}, "a credential that strongroom issue-secret-id writes"),
+        ({"STRONGROOM_ROLE_ID_FILE": ""}, "or select another login with STRONGROOM_AUTH"),
     ],
 )
 def test_auth_method_without_setting_names_variable(variables: dict[str, str], words: str) -> None:
