@@ -137,6 +137,7 @@ def check_secret_name(name: str) -> str:
 
     Raises:
         InvalidName: If *name* is anything else, or longer than :data:`MAX_NAME_LENGTH` characters.
+            The message suggests the name of the secret for that of a variable.
 
     """
     _check_is_text(name, "secret")
@@ -145,9 +146,12 @@ def check_secret_name(name: str) -> str:
             f"a secret name has {len(name)} characters; use at most {MAX_NAME_LENGTH}"
         )
     if not _NAME.fullmatch(name):
+        near = _name_for_variable(name)
+        is_variable = _VARIABLE.fullmatch(name) and _NAME.fullmatch(near)
+        hint = f"; did you mean {near!r}?" if is_variable else ""
         raise InvalidName(
             f"secret name {name!r}: use lower-case letters, digits, '-' and '_', "
-            "with '/' between segments"
+            f"with '/' between segments{hint}"
         )
     return name
 
@@ -225,7 +229,11 @@ def secret_name(variable: str) -> str:
     """
     if not _VARIABLE.fullmatch(variable):
         raise InvalidName(f"{variable!r} is not the name of an environment variable")
-    return check_secret_name(variable.lower().replace("_", "-").strip("-"))
+    return check_secret_name(_name_for_variable(variable))
+
+
+def _name_for_variable(variable: str) -> str:
+    return variable.lower().replace("_", "-").strip("-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,21 @@ def test_name_with_the_grammar_of_a_service_is_rejected_as_what_it_is(
         check("Reports")
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("STRIPE_KEY", "stripe-key"), ("Stripe_Key", "stripe-key"), ("_STRIPE_KEY", "stripe-key")],
+)
+def test_secret_name_that_is_a_variable_has_a_suggestion(name: str, near: str) -> None:
+    with pytest.raises(InvalidName, match=rf"between segments; did you mean '{near}'\?$"):
+        names.check_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["Stripe Key", "__", "STRIPE-KEY", "9_Key"])
+def test_secret_name_that_is_no_variable_has_no_suggestion(name: str) -> None:
+    with pytest.raises(InvalidName, match=r"between segments$"):
+        names.check_secret_name(name)
+
+
 @given(st.text())
 def test_secret_name_that_is_valid_stays_below_prefix_of_service(name: str) -> None:
     try:

@@ -195,6 +195,16 @@ def test_invalid_name_reaches_no_source() -> None:
     assert source.calls == 0
 
 
+@pytest.mark.parametrize("name", [None, 1, b"jwt-secret"])
+def test_name_that_is_no_string_reaches_no_source(name: Any) -> None:
+    source = Script("one")
+    store = Shop(source).store
+    for version in (None, 1):
+        with pytest.raises(InvalidName, match=f"cannot be of type {type(name).__name__}; pass a"):
+            store.get(name, version=version)
+    assert source.calls == 0
+
+
 def test_cache_is_bounded() -> None:
     source = Script("one")
     shop = Shop(source)
