@@ -11,7 +11,7 @@ that is not running.
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -35,9 +35,22 @@ app = typer.Typer(
 err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version  # noqa: PLC0415 (few commands need it)
+
+        typer.echo(f"strongroom {version('strongroom')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _strongroom() -> None:
-    """Have no options of its own."""
+def _strongroom(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="print the version"),
+    ] = False,
+) -> None:
+    """Have only the option that prints the version."""
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +20,13 @@ from tests.support.processes.command import run_command
 from vault.declare import load
 from vault.rotation.hooks import HookFailed
 from vault.runtime.docker.containers import ContainerRuntime
+
+
+def test_version_is_that_of_the_tool(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"strongroom {version('strongroom')}\n"
 
 
 def test_up_in_a_missing_folder_says_which_folder_to_create(

@@ -26,6 +26,7 @@ print(*(name for name in sys.modules if name in {watched}), file=sys.stderr)
     [
         (["wrong"], set()),
         (["--help"], set()),
+        (["--version"], set()),
         (["cost", "--help"], {"console.cost"}),
         (["plan", "--help"], {"console.plan_commands"}),
         (["policies", "test", "--help"], {"console.policies"}),
