@@ -80,6 +80,9 @@ def reset(
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
     local = operate.stoppable_servers(root)
+    if not local.layout.root.exists():
+        out.print(f"There is no local deployment in {root.resolve()}.", markup=False)
+        return
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()

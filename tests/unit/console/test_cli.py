@@ -40,6 +40,15 @@ def test_up_in_a_missing_folder_says_which_folder_to_create(
     assert "Traceback" not in printed
 
 
+def test_reset_without_a_deployment_says_that_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / ".strongroom"
+    for arguments in ((), ("--yes",)):
+        assert run_command(monkeypatch, "reset", "--root", str(root), *arguments) == 0
+        assert capsys.readouterr().out == f"There is no local deployment in {root}.\n"
+
+
 def test_command_on_a_full_disk_names_the_file_and_exits_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
