@@ -66,12 +66,7 @@ def read_document(path: Path) -> Document:
         DeclarationError: If it cannot be read.
 
     """
-    try:
-        content = _read_file(path)
-    except OSError as error:
-        text = f"the file cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(display_path(path), 0, text)]) from None
-    return document.read(display_path(path), content)
+    return document.read(display_path(path), _read_file(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +104,7 @@ def read(root: Path) -> Files:
 
 
 def _read_pems(folder: Path) -> dict[str, bytes]:
-    try:
-        return {path.name: _read_file(path) for path in sorted(folder.glob("*.pem"))}
-    except OSError as error:
-        text = f"contains a .pem file that cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(display_path(folder), 0, text)]) from None
+    return {path.name: _read_file(path) for path in sorted(folder.glob("*.pem"))}
 
 
 def _read_folder(folder: Path) -> dict[Path, bytes]:
@@ -140,6 +131,9 @@ def _read_file(path: Path) -> bytes:
         return source_file.read(path, path.parent)
     except UnreadableFile as error:
         raise DeclarationError([error.at(display_path(path))]) from None
+    except OSError as error:
+        text = f"the file cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(display_path(path), 0, text)]) from None
 
 
 def display_path(path: Path) -> str:

@@ -213,7 +213,9 @@ def test_declaration_without_a_service_is_valid(root: Path) -> None:
 
 def test_unreadable_file_is_reported(root: Path) -> None:
     (root / "services" / "folder.yaml").mkdir()
-    with pytest.raises(DeclarationError, match=r"services: cannot be read: Is a directory"):
+    with pytest.raises(
+        DeclarationError, match=r"services/\S+\.yaml: the file cannot be read: Is a directory"
+    ):
         load.load(root)
 
 
