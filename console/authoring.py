@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
+from app_integration.errors import ConfigurationError
 from console import operate
 from console.application import interpreter
 from console.dev_on_aws import is_dev_on_aws
@@ -90,8 +92,20 @@ def init(
 
 
 def _derive_id(folder: Path) -> str:
-    """Return the name of *folder* in the form of an id."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    """Return the name of *folder* in the form of an id.
+
+    Raises:
+        ConfigurationError: If that would lose a letter.
+
+    """
+    name = folder.resolve().name
+    composed = unicodedata.normalize("NFC", name)  # otherwise an accent is no part of its letter
+    if any(char.isalnum() and not char.isascii() for char in composed):
+        raise ConfigurationError(
+            f"the folder's name {name!r} has letters that the id of a deployment cannot have; pass "
+            "the id with --deployment, in letters from a to z, digits and '-'"
+        )
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 @app.command()

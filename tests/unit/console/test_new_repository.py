@@ -148,9 +148,18 @@ def test_text_is_quoted_where_yaml_would_read_something_else(tmp_path: Path, own
     assert repository.read(tmp_path).load().environment("dev").owner == owner
 
 
-@pytest.mark.parametrize(("name", "found"), [("My Parcels_2", "my-parcels-2"), ("ops", "ops")])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("My Parcels_2", "my-parcels-2"), ("ops", "ops"), ("a \N{EM DASH} b", "a-b")],
+)
 def test_id_is_derived_from_the_folder(tmp_path: Path, name: str, found: str) -> None:
     assert authoring._derive_id(tmp_path / name) == found
+
+
+@pytest.mark.parametrize("name", ["Ümlaut", "U\N{COMBINING DIAERESIS}mlaut", "straße", "日本"])
+def test_id_that_would_lose_a_letter_is_not_derived(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="pass the id with --deployment"):
+        authoring._derive_id(tmp_path / name)
 
 
 def test_addresses_are_given_by_environment() -> None:
