@@ -92,12 +92,14 @@ class EnvCreation:
         names.check_service_name(self._scope.service)
         declaration = repository.load()
         existing = declaration.services.get(self._scope.service)
+        if self._options.application:
+            check_application(self._options.application)  # otherwise each answer is typed again
         self._confirm(file, list(declaration.services))
         operate.startable_deployment(self._root)
         plan = self._plan_new(file, self._ask_kind if has_terminal() else None)
         answers = self._answers(existing)
         application = self._application(file.path)
-        if application:
+        if application and application != self._options.application:
             check_application(application)
         swap.check(plan)
         new = new_service(

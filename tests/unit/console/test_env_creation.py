@@ -205,6 +205,17 @@ def test_terminal_is_not_asked_about_a_file_with_a_fault(
         team.create(CreationOptions(), Choices(settings=frozenset({"TERMS"})))
 
 
+def test_terminal_is_not_asked_if_the_application_cannot_be_used(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_terminal(monkeypatch, present=True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: pytest.fail("asked"))
+    with pytest.raises(ConfigurationError, match=r"none/\.venv/bin/python cannot be used"):
+        team.create(CreationOptions(application=Path("none")), Choices())
+    assert team.asked == []
+
+
 def test_killed_creation_needs_no_second_answer(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
