@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -18,6 +19,7 @@ from console.questions import read_hidden
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.model import ServiceDeclaration
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
@@ -37,6 +39,7 @@ def put(
     check_writable(declaration, scope, name)
     value = read_hidden(name).removesuffix("\n")
     check_value(name, value)
+    check_url(declaration.service(service), name, value)
     if declaration.environment(scope.environment).aws is not None:
         write_aws_secret(declaration, scope, name, Secret(value))
         typer.echo(f"{name}: a new version")
@@ -108,3 +111,42 @@ def check_value(name: str, value: str) -> None:
             f"the value of {name} is the beginning of a PEM block only; pass its whole file on "
             f"standard input: strongroom put {name} < FILE, with the same options"
         )
+
+
+def check_url(service: ServiceDeclaration, name: str, value: str) -> None:
+    """Check that *value* is a URL, if it is to be that of the database or Redis of *service*.
+
+    Raises:
+        ConfigurationError: If it is not. The message does not contain it.
+
+    """
+    if name == "database-url" and service.database and not _is_database_url(value):
+        title, example = "a PostgreSQL database", "postgresql+psycopg://HOST:PORT/NAME"
+    elif name == "redis-url" and service.redis and not _is_redis_url(value):
+        title, example = "a Redis server", "redis://HOST:PORT/0"
+    else:
+        return
+    raise ConfigurationError(
+        f"the value of {name} is not the URL of {title}; pass one such as {example}, and "
+        "percent-encode special characters in its parts"
+    )
+
+
+def _is_database_url(value: str) -> bool:
+    # The SDK reads it so, too. Few commands need it, and it takes long.
+    from sqlalchemy import make_url  # noqa: PLC0415 (as above)
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 (as above)
+
+    try:
+        return make_url(value).drivername.startswith("postgres")  # any driver, and its short form
+    except (ArgumentError, ValueError):
+        return False
+
+
+def _is_redis_url(value: str) -> bool:
+    """Return whether redis-py, which is not installed everywhere, can read *value*."""
+    try:
+        _ = urlsplit(value).port  # raises for one that is no number
+    except ValueError:
+        return False
+    return value.startswith(("redis://", "rediss://", "unix://"))

@@ -26,6 +26,19 @@ def put(name: str) -> AbstractContextManager[Terminal]:
     return open_terminal(command(name), cwd=ROOT, env=environment)
 
 
+def run_put(name: str, value: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"]}
+    return subprocess.run(
+        command(name),
+        input=value,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -83,6 +96,39 @@ def test_beginning_of_a_key_is_refused() -> None:
         shown = terminal.finish()
     assert "smtp-password is the beginning of a PEM block only; pass its whole file on" in shown
     assert terminal.process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("database-url", "invented", "pass one such as postgresql+psycopg://HOST:PORT/NAME"),
+        ("database-url", "https://invented/", "is not the URL of a PostgreSQL database"),
+        ("database-url", "postgresql://invented:port/shop", "percent-encode special characters"),
+        ("redis-url", "invented", "pass one such as redis://HOST:PORT/0"),
+        ("redis-url", "redis://invented:port/0", "is not the URL of a Redis server"),
+    ],
+)
+def test_value_that_is_no_url_of_the_services_server_is_refused(
+    name: str, value: str, hint: str
+) -> None:
+    ended = run_put(name, value)
+    assert ended.returncode == 1
+    assert f"error: the value of {name} is not the URL of a " in ended.stderr
+    assert hint in ended.stderr
+    assert "invented" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database-url", "postgresql+psycopg://ada:a#/[@db.internal:5432/shop"),
+        ("database-url", "postgres:///shop?host=/run/postgresql"),
+        ("redis-url", "rediss://:password@redis.internal:6380/0"),
+        ("redis-url", "unix:///run/redis.sock"),
+    ],
+)
+def test_url_of_the_services_server_is_taken(name: str, value: str) -> None:
+    assert "error: no credential of strongroom-apply" in run_put(name, value).stderr
 
 
 def test_end_of_input_changes_nothing() -> None:
