@@ -13,17 +13,22 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Final
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-
-from app_integration.errors import StrongroomError
-from console.commands import CommandGroup
-from console.escapes import escape_unprintable
-
 USAGE_ERROR: Final = 64
 #: What typer makes of Ctrl-C that no command handles, as shells do: 128 and the signal's number.
 INTERRUPTED: Final = 130
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+
+    from app_integration.errors import StrongroomError
+    from console.commands import CommandGroup
+    from console.escapes import escape_unprintable
+except KeyboardInterrupt:
+    # The imports take most of the time before a command starts.
+    sys.stderr.write("\nInterrupted; nothing was changed.\n")
+    sys.exit(INTERRUPTED)
 
 app = typer.Typer(
     cls=CommandGroup,

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from console.cli import INTERRUPTED
 from console.commands import COMMANDS, Commands
 
 SHOW = """
@@ -19,6 +20,38 @@ except SystemExit:
     pass
 print(*(name for name in sys.modules if name in {watched}), file=sys.stderr)
 """
+
+
+#: Runs the command ``check``, and interrupts it when it imports a module.
+INTERRUPT = """
+import sys
+
+class Interrupt:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.argv = ["strongroom", "check"]
+sys.meta_path.insert(0, Interrupt)
+from console.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["typer", "rich.console", "console.commands", "console.authoring"]
+)
+def test_interrupted_import_ends_the_command_without_a_traceback(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT.format(module=module)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == INTERRUPTED
+    assert done.stderr.startswith("\nInterrupted; ")
+    assert len(done.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
