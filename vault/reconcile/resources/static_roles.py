@@ -8,7 +8,7 @@ and the template.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from app_integration.errors import ConfigurationError
@@ -52,7 +52,7 @@ class SecretEntry:
     """
 
     version: int
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(repr=False)  # holds the value
     template: str | None
 
     @property
