@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ class Reader(EncryptedRow, Base):
 data_keys_table(Base.metadata)
 index_keys_table(Base.metadata)
 """
+#: Others use the database too: a migration would drop the tables that its models lack.
+SCHEMA = "alembic_reading"
+OPTIONS = {"options": f"-c search_path={SCHEMA}"}
 KEYS = """
 from app_integration.integrations.sqlalchemy import create_index_keys
 from shop.models import Reader
@@ -56,12 +60,14 @@ def documented() -> tuple[str, str]:
     """Return the ``env.py`` of the documentation, and how its migration creates index keys."""
     found = (ROOT / "docs/Columns.md").read_text(encoding="utf-8").partition("### Alembic\n")[2]
     environment, migration = (each.partition("```")[0] for each in found.split("```python\n")[1:3])
+    assert "database_engine()" in environment
+    environment = environment.replace("engine()", f"engine(connect_args={OPTIONS})")
     return environment, migration.partition("    ...")[2].rstrip().replace("User", "Reader")
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """Yield the configuration of a new project; the tables of its models are dropped at the end."""
+    """Yield the configuration of a new project, whose schema is dropped at the end."""
     environment, _ = documented()
     for name, content in (
         ("shop/__init__.py", ""),
@@ -78,10 +84,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     config = Config()
     config.set_main_option("script_location", str(tmp_path / "migrations"))
     config.set_main_option("path_separator", "os")
+    execute(f"CREATE SCHEMA {SCHEMA}")
     yield config
-    tables = "readers, data_keys, index_keys, alembic_version"
+    for name in ("shop", "shop.models"):
+        sys.modules.pop(name, None)
+    execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def execute(statement: str) -> None:
     with database_engine().begin() as connection:
-        connection.execute(text(f"DROP TABLE IF EXISTS {tables}"))
+        connection.execute(text(statement))
 
 
 def test_generated_migration_needs_no_import_and_matches_the_models(config: Config) -> None:
@@ -90,6 +102,7 @@ def test_generated_migration_needs_no_import_and_matches_the_models(config: Conf
     generated = path.read_text()
     assert generated.count("sa.LargeBinary()") == 6  # tokens, index value and wrapped keys
     assert "app_integration" not in generated
+    assert "drop_table" not in generated.partition("def downgrade")[0]
     _, create = documented()
     head, upgrade, rest = generated.partition("def upgrade() -> None:")
     body, end, rest = rest.partition("    # ### end Alembic commands ###\n")
@@ -97,7 +110,7 @@ def test_generated_migration_needs_no_import_and_matches_the_models(config: Conf
     command.upgrade(config, "head")
     command.check(config)
     models = importlib.import_module("shop.models")
-    engine = database_engine()
+    engine = database_engine(connect_args=OPTIONS)
     use_data_keys(data_keys := TableDataKeys(engine))
     data_keys.create()
     with Session(engine) as session:
