@@ -50,7 +50,6 @@ KEY_VERSION_VARIABLE = "STRONGROOM_KEY_VERSION"
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
 MAX_ENVIRONMENT_LENGTH = 20  # characters
-MAX_VALUE_LENGTH = 512 * 1024  # bytes of UTF-8; a raft entry holds 1 MiB
 
 #: Other spellings of two environments, in the variable ``ENVIRONMENT`` and in commands.
 LONG_FORMS = {"development": "dev", "production": "prod"}
@@ -154,33 +153,6 @@ def check_secret_name(name: str) -> str:
             f"with '/' between segments{hint}"
         )
     return name
-
-
-def check_secret_value(name: str, value: str) -> None:
-    """Raise an error for a *value* that the server would store changed, or not at all.
-
-    Args:
-        name: The secret, for the error.
-        value: Value, which is never part of the error.
-
-    Raises:
-        InvalidName: If *value* contains NUL (no variable or config file can hold it) or a lone
-            surrogate (the server would silently store U+FFFD), or has more than
-            :data:`MAX_VALUE_LENGTH` bytes.
-
-    """
-    # Concatenation returns a plain str, also for a Secret, whose str() would be redacted.
-    plain = value + ""
-    if "\0" in plain:
-        raise InvalidName(
-            f"the value of {name} holds a NUL character, which no variable can hold; remove it"
-        )
-    try:
-        size = len(plain.encode())
-    except UnicodeEncodeError:
-        raise InvalidName(f"the value of {name} holds a lone surrogate: read it as UTF-8") from None
-    if size > MAX_VALUE_LENGTH:
-        raise InvalidName(f"the value of {name} has {size} bytes; use at most {MAX_VALUE_LENGTH}")
 
 
 def check_service_name(name: str, kind: str = "service") -> str:

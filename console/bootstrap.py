@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app_integration.auth.methods import read_credential
+from app_integration.auth.credential_file import read_credential
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from console import environment_plan, operate

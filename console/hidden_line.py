@@ -25,8 +25,8 @@ def read_hidden_line(question: str) -> bytes:
 
     Raises:
         EOFError: If there is none.
-        ConfigurationError: If more was typed than one line, or than a terminal passes on of a
-            line.
+        ConfigurationError: If there is no terminal, or more was typed than one line, or than a
+            terminal passes on of a line.
 
     """
     with _hiding_terminal() as terminal:
@@ -45,8 +45,19 @@ def read_hidden_line(question: str) -> bytes:
 
 @contextmanager
 def _hiding_terminal() -> Iterator[int]:
-    """Yield the process's terminal, which shows nothing that is typed during the block."""
-    terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    """Yield the process's terminal, which shows nothing that is typed during the block.
+
+    Raises:
+        ConfigurationError: If the process has none, although its input is one.
+
+    """
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError as error:
+        raise ConfigurationError(
+            f"there is no terminal to ask on: /dev/tty: {error.strerror}; pass the value on "
+            "standard input"
+        ) from None
     try:
         before = termios.tcgetattr(terminal)
         _set_modes(terminal, termios.ECHO, termios.TCSAFLUSH)

@@ -17,7 +17,7 @@ from console.operator_session import explain_denial, open_operator_session
 from console.options import Env, Root, Service
 from console.questions import read_hidden
 from vault.declare.declaration import Declaration
-from vault.declare.errors import join_names, suggest
+from vault.declare.errors import hint_names
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.model import ServiceDeclaration
 from vault.declare.server_names import APPLY_JOB
@@ -83,11 +83,9 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
     """
     declared = declaration.secrets(scope)
     if name not in declared:
-        near = suggest(name, declared)
-        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
         raise ConfigurationError(
-            f"{scope} has no secret {name!r}{hint}; a new one is declared under secrets in "
-            f"services/{scope.service}.yaml"
+            f"{scope} has no secret {name!r}{hint_names(name, declared)}; a new one is declared "
+            f"under secrets in services/{scope.service}.yaml"
         )
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(

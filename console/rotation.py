@@ -57,10 +57,6 @@ _Host = Annotated[str | None, typer.Option("--host", help="host of a new secret-
 _VAULT_ONLY: Final = ("--audit-log", "--store", "--prometheus", "--out", "--host", "--wrap-ttl")
 
 
-class Interrupted(StrongroomError):
-    """A command that was interrupted while it rotated."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Options:
     """Options that say what is done. See the help of each."""
@@ -153,14 +149,9 @@ def rotate(
         _report_interruption(options),
         open_rotations(*places, view.show_step, prometheus, handover) as rotations,
     ):
-        items = [rotations.find(name, kind)] if name else list(rotations.items)
-        _check_handover(items if name else (), handover)
-        if status:
-            view.show_states((item, rotations.read_record(item)) for item in items)
-        elif due:
-            _rotate_due(rotations, view, is_dry=dry_run)
-        else:
-            _rotate_one(rotations, view, items[0], options)
+        item = rotations.find(name, kind) if name else None
+        _check_handover((item,) if item else (), handover)
+        _run(rotations, view, item, options)
 
 
 def _open_handover(folder: Path | None, host: str | None, wrap_ttl: int | None) -> Handover:
@@ -168,6 +159,17 @@ def _open_handover(folder: Path | None, host: str | None, wrap_ttl: int | None) 
     if folder is not None:
         check_ignored(folder)
     return Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
+
+
+def _run(rotations: Rotations, view: RotationView, item: Item | None, options: _Options) -> None:
+    """Do what the options say with *item*, or with all items if it is None."""
+    if options.status:
+        items = rotations.items if item is None else [item]
+        view.show_states((each, rotations.read_record(each)) for each in items)
+    elif item is None:
+        _rotate_due(rotations, view, is_dry=options.dry_run)
+    else:
+        _rotate_one(rotations, view, item, options)
 
 
 def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _Options) -> None:
@@ -230,22 +232,14 @@ def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> No
 
 @contextmanager
 def _report_interruption(options: _Options) -> Iterator[None]:
-    """Raise an error that says how to continue, if the block is interrupted and changes values.
-
-    Raises:
-        Interrupted: If it is.
-
-    """
+    """Print the way back if the block is interrupted and may have changed values."""
     try:
         yield
     except KeyboardInterrupt:
-        if options.status or options.dry_run:
-            raise
-        undo = "pass the name and --undo" if options.due else "pass --undo"
-        raise Interrupted(
-            "interrupted; a rotation that has begun is under way. Run the same command again to "
-            f"continue it, or {undo} to go back"
-        ) from None
+        if not (options.status or options.dry_run):
+            undo = "pass the name and --undo" if options.due else "pass --undo"
+            typer.echo(f"\nA rotation that has begun is under way; to go back, {undo}.", err=True)
+        raise
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from console import operate
 from console.evidence_sources import EvidenceSources
 from console.operator_session import open_job_session
 from vault.declare.declaration import Declaration
-from vault.declare.errors import join_names, suggest
+from vault.declare.errors import hint_names, join_names
 from vault.declare.server_names import ROTATOR_JOB
 from vault.reconcile.resources.kv import data_path
 from vault.reconcile.resources.secrets import generate_value
@@ -82,9 +82,7 @@ class Rotations:
             )
         what = f"no {kind} in {environment}" if kind else f"nothing in {environment}"
         names = sorted({each.name for each in self.items if kind in {None, each.kind}})
-        near = suggest(name, names)
-        hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(names)})"
-        raise ConfigurationError(f"{what} is called {name!r}{hint}")
+        raise ConfigurationError(f"{what} is called {name!r}{hint_names(name, names)}")
 
     def read_record(self, item: Item) -> Record | None:
         """Return the record of the item's last rotation, None if there was none."""

@@ -16,7 +16,7 @@ from app_integration.settings import SERVERS
 from console import operate
 from console.options import Env, Root, Service
 from console.service_client import open_service_client
-from vault.declare.errors import join_names, suggest
+from vault.declare.errors import hint_names
 
 Key = Annotated[str, typer.Option("--key", help="the key's short name, such as pii")]
 DataKeys = Annotated[
@@ -106,11 +106,9 @@ def _check_declared(service: str, key: str) -> None:
     declaration = operate.find_declaration()
     if declaration is None or key in (declared := declaration.service(service).keys):
         return
-    near = suggest(key, declared)
-    hint = f"; did you mean {near!r}?" if near else f" (expected {join_names(declared)})"
     raise ConfigurationError(
-        f"{service} has no key {key!r}{hint}; a new one is declared under keys in "
-        f"services/{service}.yaml"
+        f"{service} has no key {key!r}{hint_names(key, declared)}; a new one is declared under "
+        f"keys in services/{service}.yaml"
     )
 
 

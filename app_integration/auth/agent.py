@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration.auth.methods import AuthMethod, Send, Token, content_stamp, read_credential
+from app_integration.auth.credential_file import content_stamp, read_credential
+from app_integration.auth.methods import AuthMethod, Send, Token
 
 
 class TokenFile(AuthMethod):

@@ -11,14 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from app_integration.auth.methods import (
-    AuthMethod,
-    Send,
-    Token,
-    content_stamp,
-    log_in,
-    read_credential,
-)
+from app_integration.auth.credential_file import content_stamp, read_credential
+from app_integration.auth.methods import AuthMethod, Send, Token, log_in
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,

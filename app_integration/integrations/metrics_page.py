@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from app_integration.auth.methods import read_credential
+from app_integration.auth.credential_file import read_credential
 from app_integration.observability import metrics
 from app_integration.settings import Settings
 

@@ -54,7 +54,7 @@ class KvVersion:
     """
 
     version: int
-    fields: Mapping[str, Any] = field(repr=False)  # holds the value
+    fields: Mapping[str, Any]
     custom_metadata: Mapping[str, Any]
     created_time: str
     request_id: str | None

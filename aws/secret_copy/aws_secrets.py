@@ -11,6 +11,7 @@ from app_integration import names
 from app_integration.aws.connection import AwsConnection
 from app_integration.errors import SecretDeleted
 from app_integration.names import Scope
+from app_integration.secret_value import check_secret_value
 from app_integration.sources.aws import AwsSource
 from aws.reader import AwsReader
 from aws.resources import AwsResource
@@ -78,7 +79,7 @@ class AwsSecrets:
 
     def check(self, path: str, entry: Entry) -> None:
         """Raise an error if AWS does not take the value. See :class:`SecretBackend`."""
-        names.check_secret_value(path, entry.text)
+        check_secret_value(path, entry.text)
         check_size(path, entry.text)
 
     def write(self, path: str, entry: Entry, stored: Stored) -> None:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
-from app_integration import names
 from app_integration.errors import (
     ConfigurationError,
     RequestRefused,
     SecretDeleted,
     UnexpectedAnswer,
 )
+from app_integration.secret_value import check_secret_value
 from app_integration.session.session import Session
 from app_integration.transport import payloads
 from aws.secret_copy.backend import Stored, WrittenMeanwhile
@@ -88,7 +88,7 @@ class VaultSecrets:
 
     def check(self, path: str, entry: Entry) -> None:
         """Raise an error if the server would store another value. See :class:`SecretBackend`."""
-        names.check_secret_value(path, entry.text)
+        check_secret_value(path, entry.text)
         entry.check_numbers(path)
 
     def write(self, path: str, entry: Entry, stored: Stored) -> None:

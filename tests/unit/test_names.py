@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app_integration import names
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
+from app_integration.secret_value import check_secret_value
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 
@@ -215,7 +216,7 @@ def test_secret_value_that_server_would_change_is_rejected_without_value(
     value: str, words: str
 ) -> None:
     with pytest.raises(InvalidName, match=words) as caught:
-        names.check_secret_value("smtp-password", value)
+        check_secret_value("smtp-password", value)
     assert "smtp-password" in str(caught.value)
     assert value not in str(caught.value)
 

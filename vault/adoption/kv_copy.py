@@ -16,6 +16,7 @@ from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import VALUE_KEY, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
+from app_integration.secret_value import check_secret_value
 from app_integration.session.session import Session
 from vault.adoption.kv_entry import EntryField, FoundValue
 from vault.declare.declaration import Declaration
@@ -135,7 +136,7 @@ def plan(
 
     """
     redaction.live.add(found.value)
-    names.check_secret_value(name, found.value)
+    check_secret_value(name, found.value)
     path = scope.secret(name)
     check_secret_owner(session, owner, path)
     metadata = read_data(session, metadata_path(path, owner.mounts.kv)) or {}

@@ -118,6 +118,13 @@ def join_names(names: Iterable[str], *, nothing: str = "none, as none is declare
     return f"{', '.join(head)} or {last}" if head else last
 
 
+def hint_names(name: object, known: Iterable[str]) -> str:
+    """Return the part of an error that names the most similar of *known*, or else all of them."""
+    known = list(known)
+    near = suggest(name, known)
+    return f"; did you mean {near!r}?" if near else f" (expected {join_names(known)})"
+
+
 def describe_type(value: object) -> str:
     """Return the type of *value* in words, such as "text", without showing the value.
 

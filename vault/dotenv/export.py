@@ -12,6 +12,7 @@ from app_integration.errors import ConfigurationError, SecretNotFound
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_value import check_secret_value
 from vault.declare.declaration import Declaration
 from vault.dotenv.proof import ReadSecret
 from vault.dotenv.text import EXPORT_HEAD, assignment, setting_text
@@ -101,7 +102,7 @@ def _read_all(
         except SecretNotFound:
             missing.append(name)
             continue
-        names.check_secret_value(name, value)
+        check_secret_value(name, value)
         values[name] = value
     return values, tuple(missing)
 

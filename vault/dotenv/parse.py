@@ -19,9 +19,9 @@ from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable as Reference
 from dotenv.variables import parse_variables
 
-from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
+from app_integration.secret_value import check_secret_value
 from vault.declare.errors import FileError
 
 _NOT_PARSED: Final = (
@@ -202,7 +202,7 @@ class _Reader:
         known = {each: self.variables[each].value.reveal() for each in used}
         value = Secret("".join(atom.resolve(known) for atom in parse_variables(raw)))
         try:
-            names.check_secret_value(_safe_name(name), value)
+            check_secret_value(_safe_name(name), value)
         except InvalidName as error:
             yield str(error)
             return

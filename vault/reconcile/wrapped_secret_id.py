@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration._internal.private_file import write_private
-from app_integration.auth.methods import read_credential
+from app_integration.auth.credential_file import read_credential
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,

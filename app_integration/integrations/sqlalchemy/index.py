@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from inspect import getattr_static
 from typing import Any
 
@@ -101,8 +102,8 @@ class IndexColumn:
             EncryptionError: If a value is not of the type that its attribute is declared with.
 
         """
-        for name, value in zip(self.of, values, strict=False):  # the index checks the number
-            declared = getattr(getattr_static(owner, name, None), "declared_field", None)
+        found = _find_declared(owner, self.of)
+        for declared, value in zip(found, values, strict=False):  # the index checks the number
             if declared is not None and value is not None:
                 declared(owner).encode_value(value)
 
@@ -116,3 +117,10 @@ class IndexColumn:
         if stored is None:
             return None in self.indexed_values(row)
         return self.blind_index.is_current(stored)
+
+
+@lru_cache(maxsize=64)
+def _find_declared(owner: type, names: Sequence[str]) -> list[Any]:
+    """Return the method ``declared_field`` of each attribute of *owner*, None for a plain one."""
+    found = (getattr_static(owner, name, None) for name in names)
+    return [getattr(each, "declared_field", None) for each in found]

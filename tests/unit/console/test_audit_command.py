@@ -28,14 +28,20 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["--env", "staging", "--root", root, "--since", "2026-05-01", "--until", "2026-06-01"]
 
 
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return a log with a read of a secret."""
+    path = tmp_path / "audit-1.log"
+    path.write_text(json.dumps(READ) + "\n")
+    return path
+
+
 def test_store_is_asked_again_without_its_logs(
     options: list[str],
-    tmp_path: Path,
+    log: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = tmp_path / "audit-1.log"
-    log.write_text(json.dumps(READ) + "\n")
     words = ["audit", "who", "jwt-secret", "--service", "gaara-store", *options, "--json"]
     assert run_command(monkeypatch, *words, "--audit-log", str(log)) == 0
     first = capsys.readouterr().out
@@ -53,12 +59,11 @@ def test_store_is_asked_again_without_its_logs(
 
 def test_each_answer_names_damage_that_a_former_run_has_read(
     options: list[str],
-    tmp_path: Path,
+    log: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = tmp_path / "audit-1.log"
-    log.write_text(json.dumps(READ) + "\n" + "{\n" * 25)
+    log.write_text(log.read_text() + "{\n" * 25)
     logs = ["--audit-log", str(log)]
     assert run_command(monkeypatch, "audit", "ingest", *options[:4], *logs) == 2
     capsys.readouterr()

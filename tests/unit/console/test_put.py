@@ -147,6 +147,25 @@ def test_value_that_is_no_text_is_refused() -> None:
     assert terminal.process.returncode == 1
 
 
+def test_process_without_a_terminal_of_its_own_names_the_way() -> None:
+    ours, theirs = os.openpty()
+    environment = {"PATH": os.environ["PATH"]}
+    ended = subprocess.run(
+        command("smtp-password"),
+        stdin=theirs,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        start_new_session=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    expected = "error: there is no terminal to ask on: /dev/tty: No such device or address; pass"
+    assert ended.stderr.decode().startswith(expected)
+    assert ended.returncode == 1
+
+
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape", "latin-1"])
 def test_file_that_is_no_text_is_refused(encoding: str) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding}

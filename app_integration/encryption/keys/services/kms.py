@@ -172,11 +172,11 @@ class KmsKeyService:
         try:
             yield
         except (*OUTAGE, RequestRefused) as error:
-            is_missing = isinstance(error, RequestRefused) and _code(error) == _NOT_FOUND
-            remedy = "check the key's name, AWS_REGION, and that the declaration was applied"
+            remedy = ""
+            if isinstance(error, RequestRefused) and _code(error) == _NOT_FOUND:
+                remedy = "; check the key's name, AWS_REGION, and that the declaration was applied"
             raise KeyUnavailable(
-                f"{self._alias} cannot {what} a data key now: {error}"
-                f"{f'; {remedy}' if is_missing else ''}"
+                f"{self._alias} cannot {what} a data key now: {error}{remedy}"
             ) from None
 
 

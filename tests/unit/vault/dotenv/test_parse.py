@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import MAX_VALUE_LENGTH
+from app_integration.secret_value import MAX_VALUE_LENGTH
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, parse, read
 from vault.dotenv.text import assignment, remove_secrets
 

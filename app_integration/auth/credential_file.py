@@ -1,0 +1,37 @@
+"""Files with one credential, such as a secret-id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app_integration._internal.private_file import stamp
+from app_integration.errors import ConfigurationError
+from app_integration.secret import Secret
+
+
+def content_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return the stamp of *path* without its last part (ctime), which a mere chmod changes too."""
+    found = stamp(path)
+    return None if found is None else found[:-1]
+
+
+def read_credential(path: Path, setting: str) -> Secret:
+    """Return the content of *path* without surrounding whitespace.
+
+    Args:
+        path: A file with one credential.
+        setting: The variable that names the file, for errors.
+
+    Raises:
+        ConfigurationError: If the file is missing, unreadable, empty or not UTF-8.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{path} ({setting}) cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} ({setting}) is not UTF-8 text") from None
+    if not text:
+        raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
+    return Secret(text)
