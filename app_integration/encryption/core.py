@@ -21,7 +21,7 @@ from app_integration.encryption.parsed_token import (
 from app_integration.encryption.tokens import associated_data as bindings
 from app_integration.encryption.tokens import envelope, keyring_token, value_codec
 from app_integration.encryption.tokens.associated_data import Binding
-from app_integration.errors import EncryptionError, raise_decryption_failed
+from app_integration.errors import DecryptionFailed, EncryptionError, raise_decryption_failed
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
@@ -214,7 +214,11 @@ class FieldCore:
         if token is None:
             return None
         binding = self.binding.start + self.binding.entries(context)
-        return self.cipher.open(token, binding, self.code)
+        try:
+            return self.cipher.open(token, binding, self.code)
+        except DecryptionFailed as error:  # its message is the same for every token
+            error.add_note(f"The token was read as that of the field {self.binding.field}.")
+            raise
 
     def encode_value(self, value: object) -> bytes:
         """Return *value* as bytes.

@@ -129,8 +129,9 @@ def test_token_copied_to_another_row_cannot_be_decrypted() -> None:
     assert isinstance(token, Stored)
     Person.objects.filter(pk=other.pk).update(email=token)
     moved = Person.objects.get(pk=other.pk)
-    with pytest.raises(DecryptionFailed):
+    with pytest.raises(DecryptionFailed) as caught:
         assert moved.email is not None
+    assert caught.value.__notes__ == ["The token was read as that of the field people.email."]
     with pytest.raises(DecryptionFailed):
         other.refresh_from_db()
 

@@ -626,8 +626,9 @@ def test_token_is_bound_to_all_attributes_of_its_context(session: Session) -> No
     session.commit()
     session.execute(update(Order).values(buyer="eve"))
     session.commit()
-    with pytest.raises(DecryptionFailed):
+    with pytest.raises(DecryptionFailed) as caught:
         assert order.note
+    assert caught.value.__notes__ == ["The token was read as that of the field orders.note."]
 
 
 def test_declare_index_of_a_columns_index_raises(session: Session) -> None:
