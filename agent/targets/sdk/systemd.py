@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.file_templates import render
 from agent.targets.host import Host
 from agent.targets.sdk.settings import SdkSettings
+from agent.targets.systemd.system_names import check_instance
 from agent.targets.systemd.units import account, check_reach, escape, quote, quote_command
 
 
@@ -14,11 +15,13 @@ def build(settings: SdkSettings, host: Host) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder.
 
     Raises:
-        ConfigurationError: If a path or a word of the command contains a control character, or the
-            delivery could not see or tell the application.
+        ConfigurationError: If a path or a word of the command contains a control character, the
+            delivery could not see or tell the application, or the machine has the service's name
+            for itself.
 
     """
     check_reach(settings.config, settings.scope.service, host)
+    check_instance(settings.scope.service)
     service, file = settings.scope.service, settings.config.file
     folder, runtime = host.folder or Path("/srv") / service, Path("/run") / service
     start = settings.watch_command(

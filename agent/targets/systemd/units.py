@@ -14,6 +14,7 @@ from agent.file_templates import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from agent.targets.short_name import shorten
+from agent.targets.systemd.system_names import check_instance
 from app_integration.errors import ConfigurationError
 from vault.declare.schema.model import Config
 
@@ -26,12 +27,14 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder.
 
     Raises:
-        ConfigurationError: If a path or a word of the command contains a control character, or the
-            delivery could not see or tell the application.
+        ConfigurationError: If a path or a word of the command contains a control character, the
+            delivery could not see or tell the application, or the machine has the service's name
+            for itself.
 
     """
     check_reach(settings.config, settings.scope.service, host)
     service = settings.instance
+    check_instance(service)
     values = _values(settings, host)
     unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
     files = {

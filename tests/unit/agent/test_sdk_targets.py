@@ -121,6 +121,12 @@ def test_compose_service_mounts_the_skeleton_and_keeps_files_in_memory(
     ]
 
 
+def test_unit_named_like_a_folder_of_the_machine_is_rejected(settings: SdkSettings) -> None:
+    named = replace(settings, scope=Scope("user", SCOPE.environment))
+    with pytest.raises(ConfigurationError, match="folder /run/user of its own"):
+        systemd.build(named, HOST)
+
+
 @pytest.mark.parametrize("host", [HOST, Host(), Host(Path("/opt/a b/%i"), ("run",))])
 def test_unit_delivers_by_the_sdk_and_systemd_has_nothing_to_say(
     settings: SdkSettings, host: Host, tmp_path: Path

@@ -181,6 +181,16 @@ def test_application_that_the_delivery_cannot_see_or_tell_is_rejected(
         build(tracking_settings(**fields), Host())
 
 
+@pytest.mark.parametrize("name", ["user", "shadow", "www-data", "lock"])
+def test_service_named_like_something_of_the_machine_is_rejected(name: str) -> None:
+    """Its unit would take over the folder, or run as the user or group, of that name."""
+    scope = Scope(name, Environment("staging"))
+    settings = replace(tracking_settings(health=HEALTH), scope=scope)
+    with pytest.raises(ConfigurationError, match=f"/run/{name} of its own.*rename the service"):
+        build(settings, HOSTS["application"])
+    assert f"{name}-green.service" in build(replace(settings, colour="green"), HOSTS["application"])
+
+
 def test_names_of_accounts_fit() -> None:
     assert account("strongroom-tracking-agent") == "strongroom-tracking-agent"
     long = {account(f"strongroom-{name}-agent") for name in ("payment-gateway", "payment-gatewaz")}
