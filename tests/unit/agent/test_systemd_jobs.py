@@ -234,11 +234,19 @@ def test_job_writes_to_its_folder_only() -> None:
 def test_page_installs_the_files_of_a_job() -> None:
     page = (ROOT / "docs/howto/Scheduled_Jobs.md").read_text(encoding="utf-8")
     (unit,) = re.findall(r"^unit=(\S+)$", page, re.MULTILINE)
-    installed = re.findall(r"install -m 0644 (.+) /", page.replace("$unit", unit))
+    installed = re.findall(r"install (?:-D )?-m 0644 (.+) /", page.replace("$unit", unit))
     patterns = [pattern for each in installed for pattern in each.split()]
     files = build(JOBS["backup"])
     assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in files)
     assert all(any(fnmatch(name, pattern) for name in files) for pattern in patterns)
+
+
+@pytest.mark.parametrize("page", ["Scheduled_Jobs.md", "Systemd.md"])
+def test_page_makes_the_folder_of_sysusers_which_debian_does_not_have(page: str) -> None:
+    text = (ROOT / "docs/howto" / page).read_text(encoding="utf-8")
+    commands = re.findall(r"install .* /etc/sysusers\.d/.*", text)
+    assert commands
+    assert all("-D" in command.split() for command in commands)
 
 
 def test_job_without_needs_gets_no_credential_no_folder_and_no_network() -> None:
