@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app_integration.errors import ConfigurationError
 from app_integration.observability import default_registry
 from app_integration.observability.fast_counters import FastCounters
 from app_integration.observability.recorder import CACHE, Recorder
@@ -22,6 +23,10 @@ OTHER: Final = "other"
 #: Few, because each is a series of every process. The mean, which alerts compare, needs none.
 _DURATION_BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
 _TTL_BUCKETS: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
+
+
+#: Variable of prometheus-client with the folder in which workers share their values.
+_SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Prometheus(Recorder):
@@ -38,7 +43,11 @@ class Prometheus(Recorder):
             environment: The value of the label ``environment``.
             clock: Returns seconds since the epoch.
 
+        Raises:
+            ConfigurationError: If ``PROMETHEUS_MULTIPROC_DIR`` names no folder for files.
+
         """
+        _check_shared_folder()
         self.registry = CollectorRegistry()
         self._fast_counters = FastCounters()
         # Registered first, because it must be collected before the counters that it updates.
@@ -163,7 +172,7 @@ class Prometheus(Recorder):
 
         """
         counter = self._bound.get((name, outcome)) or self._bind(name, outcome)
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if _SHARED_FOLDER in os.environ:
             return counter.inc  # because another process may render the page
         return self._fast_counters.bind(counter)
 
@@ -258,7 +267,7 @@ class Prometheus(Recorder):
         If ``PROMETHEUS_MULTIPROC_DIR`` is set, it covers all worker processes.
         """
         registry = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if _SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's
         return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -276,3 +285,13 @@ class Prometheus(Recorder):
                 return OTHER
             self._names.add(name)
         return name
+
+
+def _check_shared_folder() -> None:
+    """Raise ConfigurationError if the folder in which workers share their values is not usable."""
+    folder = os.environ.get(_SHARED_FOLDER)
+    if folder is not None and not os.access(folder or ".", os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{_SHARED_FOLDER} is {folder}, to which no file can be written; create the folder, "
+            "and let the application's user write to it"
+        )

@@ -21,6 +21,7 @@ from app_integration.database.external_credentials import credentials_from_secre
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
+    ConfigurationError,
     Sealed,
     SecretNotFound,
     StrongroomError,
@@ -302,6 +303,17 @@ def test_page_of_several_workers_has_the_oldest_version_of_a_live_one(tmp_path: 
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert 'secret="jwt-secret",service="shop",source="cache"} 2.0' in page
+
+
+def test_folder_of_several_workers_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "missing"
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
+    with pytest.raises(ConfigurationError, match=f"DIR is {folder}, .*; create the folder"):
+        Prometheus("dev")
+    folder.mkdir()
+    Prometheus("dev")
 
 
 def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:
