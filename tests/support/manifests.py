@@ -35,6 +35,8 @@ _KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 
 def merge(base: Any, patch: Any, key: str = "") -> Any:
     """Return *base* with the strategic merge patch *patch* applied."""
+    if isinstance(patch, dict) and patch.get("$patch") == "replace":
+        return {name: value for name, value in patch.items() if name != "$patch"}
     if isinstance(base, dict) and isinstance(patch, dict):
         changed = {name: merge(base.get(name), value, name) for name, value in patch.items()}
         return {**base, **changed}

@@ -181,6 +181,21 @@ def test_probe_allows_the_first_file_and_the_first_trial(tmp_path: Path) -> None
     assert probe["periodSeconds"] * probe["failureThreshold"] == 120 + 10
 
 
+@pytest.mark.parametrize("patch", ["deployment.yaml", "injector.yaml"])
+@pytest.mark.parametrize("health", [pods.CONFIG["health"], None])
+def test_startup_probe_of_the_team_is_replaced(
+    tmp_path: Path, health: str | None, patch: str
+) -> None:
+    """Kubernetes rejects a probe of two kinds, which is what a merge would make."""
+    files = built(tmp_path, config={"health": health})
+    team = copy.deepcopy(pods.DEPLOYMENT)
+    (application, _) = team["spec"]["template"]["spec"]["containers"]
+    application["startupProbe"] = {"tcpSocket": {"port": 8000}, "initialDelaySeconds": 40}
+    probe = containers(merge(team, yaml.safe_load(files[patch])))["parcels"]["startupProbe"]
+    kind = "exec" if health is None else "httpGet"
+    assert probe.keys() == {kind, "periodSeconds", "timeoutSeconds", "failureThreshold"}
+
+
 def test_probe_without_a_health_page_waits_for_the_first_file(tmp_path: Path) -> None:
     config = {"health": None, "python": sys.executable}
     application = containers(deployed(built(tmp_path, config=config)))["parcels"]
