@@ -14,7 +14,7 @@ from vault.declare.schema.field_types import Endpoint
 
 
 def login_files(role: str, login: PodLogin) -> dict[str, str]:
-    """Return the service account, and the right to have its token verified if it needs that.
+    """Return the service account, and the right to have tokens verified if the login needs it.
 
     Args:
         role: Name of the role on the server.
@@ -24,6 +24,7 @@ def login_files(role: str, login: PodLogin) -> dict[str, str]:
     values = {
         "role": role,
         "account": login.account,
+        "accounts": login.accounts,
         "namespaces": login.namespaces,
     }
     names = ["service-account.yaml"]

@@ -21,20 +21,26 @@ _SUBJECT: Final = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 
 @dataclass(frozen=True, slots=True)
 class PodLogin:
-    """Service account whose token the agent shows.
+    """Service accounts whose tokens agents show.
 
     Attributes:
-        account: Name of the service account.
-        namespaces: Namespaces in which it may exist.
+        accounts: Names of the service accounts that may log in. A pod runs as the first, unless the
+            team renames that.
+        namespaces: Namespaces in which they may exist.
         audience: The ``aud`` of its token; None for the cluster's own.
         token_file: Path of the token in the agent's container.
 
     """
 
-    account: str
+    accounts: tuple[str, ...]
     namespaces: tuple[str, ...]
     audience: str | None
     token_file: Path
+
+    @property
+    def account(self) -> str:
+        """Return the name of the pod's service account."""
+        return self.accounts[0]
 
 
 def pod_login(settings: ServiceSettings) -> PodLogin:
@@ -50,7 +56,7 @@ def pod_login(settings: ServiceSettings) -> PodLogin:
     if method == KubernetesAutoAuth.method and login.kubernetes is not None:
         pod = login.kubernetes
         token = _token_file(settings, where)
-        return PodLogin(pod.service_accounts[0], pod.namespaces, pod.audience, token)
+        return PodLogin(pod.service_accounts, pod.namespaces, pod.audience, token)
     if method == JwtAutoAuth.method and login.jwt is not None:
         return _jwt_login(login.jwt, here, _token_file(settings, where))
     raise ConfigurationError(
@@ -89,7 +95,7 @@ def _jwt_login(login: JwtLogin, here: str, token_file: Path) -> PodLogin:
             "declare system:serviceaccount:<namespace>:<name>"
         )
     namespace, account = found.groups()
-    return PodLogin(account, (namespace,), login.audience, token_file)
+    return PodLogin((account,), (namespace,), login.audience, token_file)
 
 
 def _token_file(settings: ServiceSettings, where: str) -> Path:

@@ -304,12 +304,12 @@ def test_token_has_the_declared_audience(
     assert ("token-review.yaml" in files) == (audience is None)
 
 
-def test_token_review_is_bound_to_the_account_in_each_namespace(tmp_path: Path) -> None:
-    login = {"kubernetes": {"namespaces": ["a", "b"], "service_accounts": ["web", "other"]}}
-    binding = documents(built(tmp_path, login=login))["token-review.yaml"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": "web", "namespace": name} for name in ("a", "b")
-    ]
+def test_token_review_is_bound_to_each_account_that_may_log_in(tmp_path: Path) -> None:
+    login = {"kubernetes": {"namespaces": ["a", "b"], "service_accounts": ["web", "web-green"]}}
+    files = documents(built(tmp_path, login=login))
+    bound = [(each["namespace"], each["name"]) for each in files["token-review.yaml"]["subjects"]]
+    assert bound == [("a", "web"), ("a", "web-green"), ("b", "web"), ("b", "web-green")]
+    assert files["service-account.yaml"]["metadata"]["name"] == "web"
 
 
 def test_network_policy_allows_the_database_of_another_service(tmp_path: Path) -> None:
