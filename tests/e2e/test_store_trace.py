@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from app_integration.testing.ports import free_ports
 from tests.support.processes.running_store import Person, RunningStore
 from tests.support.servers.deployment import Deployment
 from vault.runtime.docker.containers import ContainerRuntime
+
+PAGE = Path(__file__).parents[2] / "docs/howto/Tracing.md"
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -35,6 +38,11 @@ def read_spans(text: str) -> list[dict[str, Any]]:
     return spans
 
 
+def documented_variables() -> dict[str, str]:
+    """Return the variables of OpenTelemetry that the how-to sets."""
+    return dict(re.findall(r"\b(OTEL_\w+)=(\w+)", PAGE.read_text(encoding="utf-8")))
+
+
 def test_trace_of_a_registration_leads_to_the_audit_lines_of_its_requests(
     deployment: Deployment, tmp_path: Path
 ) -> None:
@@ -44,9 +52,7 @@ def test_trace_of_a_registration_leads_to_the_audit_lines_of_its_requests(
     log.write_text("\n")
     variables = {
         **deployment.variables,
-        "OTEL_TRACES_EXPORTER": "console",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
+        **documented_variables(),
         "OTEL_SERVICE_NAME": "gaara-store",
     }
     instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
