@@ -2,8 +2,8 @@
 
 The SDK registers every value that it returns, with its encodings in JSON, URLs, HTML, base64,
 hexadecimal and ``repr``. :func:`install` redacts them in log records, for handlers that do not
-format, and in the text that handlers format; in tracebacks; and in structlog's events. An import
-installs nothing: an application or its framework helper calls :func:`install`.
+format, and in the text that handlers format; in tracebacks; and in the events of structlog and
+loguru. An import installs nothing: an application or its framework helper calls :func:`install`.
 ``docs/Security.md`` lists what redaction misses.
 """
 
@@ -42,8 +42,8 @@ _originals: list[tuple[Any, str, Any]] = []
 def install(register: SecretRegistry = live) -> None:
     """Redact all log records and tracebacks from now on. A second call changes nothing.
 
-    Covers captured locals, structlog if it is already imported, and all loggers, handlers and
-    threads, also those created later.
+    Covers captured locals, structlog and loguru if they are already imported, and all loggers,
+    handlers and threads, also those created later.
 
     Args:
         register: The registry of the secret values to redact.
@@ -57,6 +57,8 @@ def install(register: SecretRegistry = live) -> None:
     _cover_hooks(register)
     if structlog := sys.modules.get("structlog"):
         _cover_structlog(structlog, register)
+    if loguru := sys.modules.get("loguru._handler"):
+        _cover_loguru(loguru, register)
 
 
 def sentry_options(
@@ -174,3 +176,14 @@ def _cover_hooks(registry: SecretRegistry) -> None:
     _replace(sys, "excepthook", lambda original: exception_hook(original, registry))
     _replace(threading, "excepthook", lambda original: thread_hook(original, registry))
     _replace(sys, "unraisablehook", lambda original: unraisable_hook(original, registry))
+
+
+def _cover_loguru(loguru_handler: Any, registry: SecretRegistry) -> None:
+    def cover(_new: Any) -> Any:
+        def scrub_and_create(cls: Any, text: str = "") -> Any:
+            return str.__new__(cls, registry.scrub(text))
+
+        return scrub_and_create
+
+    # What every sink receives: the whole text, with the traceback and its variables, or its JSON.
+    _replace(loguru_handler.Message, "__new__", cover)

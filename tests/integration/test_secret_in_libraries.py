@@ -30,6 +30,7 @@ from urllib.parse import urlencode
 import httpx
 import jinja2
 import jwt
+import loguru
 import orjson
 import psycopg
 import psycopg_pool
@@ -282,6 +283,16 @@ def structlog_line(value: str, renderer: Any) -> str:
     return stream.getvalue()
 
 
+def loguru_line(log: Callable[[Any], None], **options: Any) -> str:
+    lines: list[str] = []
+    number = loguru.logger.add(lines.append, format="{message} {extra}", **options)
+    try:
+        log(loguru.logger)
+    finally:
+        loguru.logger.remove(number)
+    return "".join(lines)
+
+
 def sent_to_sentry(work: Callable[[sentry_sdk.Scope], None], before_send: Any = None) -> str:
     """Return the event that Sentry's client sends for a ValueError raised after *work*."""
     sent: list[str] = []
@@ -463,6 +474,12 @@ CALLS: Final[Mapping[str, Use | Show]] = {
     ),
     "structlog, KeyValueRenderer": Show(
         lambda value: structlog_line(value, structlog.processors.KeyValueRenderer())
+    ),
+    'loguru.logger.info("{}", secret)': Show(
+        lambda value: loguru_line(lambda to: to.info("{}", value))
+    ),
+    "loguru, bind(key=secret), serialize=True": Show(
+        lambda value: loguru_line(lambda to: to.bind(key=value).info("x"), serialize=True)
     ),
     "sentry_sdk.capture_exception(), a Secret among local variables": Show(
         lambda value: sent_to_sentry(partial(fail_with_a_local, value=value))

@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import httpx
+import loguru
 import markupsafe
 import pytest
 import requests
@@ -40,7 +41,7 @@ from rich.logging import RichHandler
 
 from app_integration.observability import redaction
 from app_integration.observability.redaction import SecretRegistry
-from app_integration.secret import REDACTED
+from app_integration.secret import REDACTED, Secret
 
 SECURITY: Final = Path(__file__).parents[3] / "docs" / "Security.md"
 SCRUBBED, LEAKS = "scrubbed", "leaks"
@@ -228,6 +229,31 @@ def structlog_printer(value: str) -> str:
     return stream.getvalue()
 
 
+def by_loguru(value: str, sink: Callable[[Any], None], **options: Any) -> None:
+    """Log *value* as a message, in an exception, and as a variable that its traceback shows."""
+    number, held = loguru.logger.add(sink, diagnose=True, **options), Secret(value)
+    try:
+        raise ValueError(f"bad {value} {len(held)}")  # noqa: TRY301 (the test needs a traceback)
+    except ValueError:
+        loguru.logger.bind(held=held).exception("failed with {}", value)
+    finally:
+        loguru.logger.remove(number)
+
+
+def loguru_text(value: str) -> str:
+    lines: list[str] = []
+    by_loguru(value, lines.append, colorize=True, format="{message} {extra} {exception}")
+    by_loguru(value, lines.append, serialize=True)
+    assert len(lines) == 2
+    return "".join(lines)
+
+
+def loguru_record(value: str) -> str:
+    shown: list[str] = []
+    by_loguru(value, lambda line: shown.append(line.record["message"]))
+    return "".join(shown)
+
+
 def sent_to_sentry(act: Callable[[], None]) -> str:
     sent: list[str] = []
 
@@ -342,6 +368,7 @@ ROWS: Final[dict[str, Row]] = {
     "`HTTPHandler`, the same": Row(sent_over_http),
     "structlog's `ProcessorFormatter` with `dict_tracebacks`": Row(structlog_formatter),
     "structlog's `PrintLogger` with `dict_tracebacks`": Row(structlog_printer),
+    "loguru: messages, `bind`, variables of `diagnose`, `serialize=True`": Row(loguru_text),
     "Sentry with `sentry_options()`: errors, local variables, breadcrumbs": Row(sentry_error),
     "Sentry with `sentry_options()`: transactions and spans": Row(sentry_transaction),
     "Sentry with `sentry_options()`: logs": Row(sentry_log),
@@ -362,7 +389,8 @@ ROWS: Final[dict[str, Row]] = {
     "rich's `RichHandler` with `tracebacks_show_locals=True`": Row(by_rich),
     "a handler that shows objects of a record by itself": Row(by_a_handler_of_its_own),
     "a formatter that is called without a handler": Row(formatted_by_hand),
-    "structlog, when it is first imported after `install()`": Row(
+    "loguru, a sink that reads `message.record`": Row(loguru_record),
+    "structlog or loguru, when it is first imported after `install()`": Row(
         lambda _: run("import structlog; structlog.get_logger().info('login', key=value)")
     ),
     "`print(value)`, `print(error)`": Row(lambda _: run("print(ValueError(value))")),
