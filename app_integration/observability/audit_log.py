@@ -203,7 +203,9 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, StrongroomError):
         return str(error), "STRONGROOM_AUDIT_KEY"
     # A closed stream raises ValueError.
-    return getattr(error, "strerror", None) or "closed", "STRONGROOM_AUDIT_FILE"
+    reason = getattr(error, "strerror", None) or "closed"
+    path = getattr(error, "filename", None)
+    return f"{path}: {reason}" if path else reason, "STRONGROOM_AUDIT_FILE"
 
 
 #: Created once, because `json.dumps` with options creates an encoder for each call.
