@@ -135,10 +135,16 @@ def _is_database_url(value: str) -> bool:
     from sqlalchemy import make_url  # noqa: PLC0415 (as above)
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 (as above)
 
+    from app_integration.database.url_options import (  # noqa: PLC0415 (as above)
+        has_part_of_login,
+    )
+
     try:
-        return make_url(value).drivername.startswith("postgres")  # any driver, and its short form
+        url = make_url(value)
     except (ArgumentError, ValueError):
         return False
+    # Any driver, and its short form.
+    return url.drivername.startswith("postgres") and not has_part_of_login(url.host)
 
 
 def _is_redis_url(value: str) -> bool:

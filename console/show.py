@@ -14,7 +14,7 @@ from rich.markup import escape
 from agent.compiler.formats import BY_SUFFIX
 from app_integration.client import Client
 from app_integration.diagnosis.leased_user import log_in_to_redis
-from app_integration.errors import ServerError
+from app_integration.errors import ConfigurationError, ServerError
 from app_integration.names import Environment, Scope
 from app_integration.secret import REDACTED
 from console.columns import print_columns
@@ -195,7 +195,7 @@ def _connect(deployed: ServiceDeployment, client: Client) -> str:
     try:
         with client.database_engine(None, url).connect() as connection:
             return f"{call}  →  logged in to PostgreSQL: {connection.execute(query).scalar()}"
-    except SQLAlchemyError:
+    except (ConfigurationError, SQLAlchemyError):
         return f"{call}  →  {_no_connection(deployed.scope, 'database-url', url)}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"
@@ -209,7 +209,7 @@ def _connect_to_redis(deployed: ServiceDeployment, client: Client) -> str:
     call = f"redis_client({f'url={url!r}' if url else ''})"
     try:
         return f"{call}  →  logged in to Redis: {log_in_to_redis(client, None, url)}"
-    except RedisError:
+    except (ConfigurationError, RedisError):
         return f"{call}  →  {_no_connection(deployed.scope, 'redis-url', url)}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"

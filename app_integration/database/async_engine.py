@@ -61,6 +61,9 @@ def async_leased_engine(provider: CredentialProvider, url: str, **options: Any) 
         url: Driver, host and database. A username or password in it is ignored.
         options: Passed to ``sqlalchemy.ext.asyncio.create_async_engine``.
 
+    Raises:
+        ConfigurationError: If *url* cannot be read. The message has nothing of it.
+
     """
     defaults = {"pool_pre_ping": True, "poolclass": _AsyncRotatingQueuePool}
     engine = create_async_engine(url_without_credentials(url), **{**defaults, **options})

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from app_integration.database.credentials import CredentialProvider, Credentials
+from app_integration.database.url_options import has_part_of_login, unreadable_url
 
 # Keys of a connection record's info.
 _USER = "strongroom_user"  # the username that the connection was opened with
@@ -103,6 +105,9 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
         url: Driver, host and database. A username or password in it is ignored.
         options: Passed to ``sqlalchemy.create_engine``.
 
+    Raises:
+        ConfigurationError: If *url* cannot be read. The message has nothing of it.
+
     """
     defaults = {"pool_pre_ping": True, "poolclass": RotatingQueuePool}
     engine = create_engine(url_without_credentials(url), **{**defaults, **options})
@@ -111,9 +116,15 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
 
 
 def url_without_credentials(url: str) -> URL:
-    """Return *url* with driver, host, port, database and options only."""
-    # make_url matches on the characters, so a Secret works; do not render the result as a string.
-    parsed = make_url(url)
+    """Return *url* with driver, host, port, database and options only.
+
+    Raises:
+        ConfigurationError: If it cannot be read. The message has nothing of it.
+
+    """
+    parsed = _read_url(url)
+    if parsed is None:
+        raise unreadable_url("the database")
     return URL.create(
         parsed.drivername,
         host=parsed.host,
@@ -121,3 +132,12 @@ def url_without_credentials(url: str) -> URL:
         database=parsed.database,
         query=parsed.query,
     )
+
+
+def _read_url(url: str) -> URL | None:
+    """Return the parts of *url*; None if it cannot be read."""
+    with suppress(ArgumentError, ValueError):  # the latter shows what it takes for the port
+        # make_url matches on the characters, so a Secret works; do not render its result as text.
+        parsed = make_url(url)
+        return None if has_part_of_login(parsed.host) else parsed
+    return None

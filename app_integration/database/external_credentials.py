@@ -8,6 +8,7 @@ the agent renews and revokes it, so all processes of a host share one lease.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -77,19 +78,29 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
     """
 
     def read(stale: bool) -> Credentials:
-        parts = urlsplit(get(stale) + "")  # the characters: str() of a Secret is redacted
+        url = get(stale)
         # A password alone is that of the user "default" of Redis.
-        is_redis = parts.scheme in _REDIS_SCHEMES
-        username = parts.username or ("default" if is_redis else None)
-        if not username or parts.password is None:
+        is_redis = url.partition("://")[0].lower() in _REDIS_SCHEMES
+        username, password = _login_in(url)
+        username = username or ("default" if is_redis else "")
+        if not username or password is None:
             example = _REDIS_EXAMPLE if is_redis else _EXAMPLE
             raise ConfigurationError(
                 f"the secret {name} is not a URL with a username and a password; store one such as "
                 f"{example}"
             )
-        return Credentials(unquote(username), Secret(unquote(parts.password)))
+        return Credentials(username, password)
 
     return ExternalCredentials(read)
+
+
+def _login_in(url: Secret) -> tuple[str, Secret | None]:
+    """Return the username and the password in *url*; neither if it cannot be read."""
+    with suppress(ValueError):  # which shows both, if a character of them resembles a "/"
+        parts = urlsplit(url + "")  # the characters: str() of a Secret is redacted
+        password = None if parts.password is None else Secret(unquote(parts.password))
+        return unquote(parts.username or ""), password
+    return "", None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,19 @@ def parse_options(
     with suppress(error):
         found: dict[str, Any] = parse(url + "")  # the characters: str() of a Secret is redacted
         return found
-    raise ConfigurationError(
+    raise unreadable_url(server)
+
+
+def unreadable_url(server: str) -> ConfigurationError:
+    """Return the error for a URL of *server* that cannot be read. It has nothing of the URL."""
+    return ConfigurationError(
         f"the URL of {server} cannot be read; percent-encode special characters in its parts"
     )
+
+
+def has_part_of_login(address: str | None) -> bool:
+    """Return whether a host or port has the rest of a password with an unencoded ``@``.
+
+    The errors of a driver show host and port. Only a socket's name may begin with an ``@``.
+    """
+    return "@" in (address or "")[1:]

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.requires("embedded")
 SECRETS = ("database-url", "jwt-secret", "redis-url", "smtp-password")
 SMTP = "gaara-store/dev/smtp-password"
 REDIS_URL = "secret/data/gaara-store/dev/redis-url"
+DATABASE_URL = "secret/data/gaara-store/dev/database-url"
 NEEDS = Needs(SECRETS, database=NeededUser(), redis=NeededUser())
 
 
@@ -178,6 +179,10 @@ def redis_is_elsewhere(scene: Scene) -> None:
     change(scene, REDIS_URL, f":{port}/0", f":{free_ports(1)[0]}/0")
 
 
+def database_url_is_unreadable(scene: Scene) -> None:
+    change(scene, DATABASE_URL, "@127.0.0.1:", "@part:@127.0.0.1:")
+
+
 def declared_redis_is_elsewhere(scene: Scene) -> None:
     scene.needs = Needs(redis=NeededUser(url=f"redis://127.0.0.1:{free_ports(1)[0]}/0"))
 
@@ -248,6 +253,7 @@ BROKEN = {
     unknown_role: ("database", "database/creds/gaara-store-dev-reporting"),
     database_is_elsewhere: ("database", "is unreachable"),
     declared_database_is_elsewhere: ("database", "is unreachable (OperationalError)"),
+    database_url_is_unreadable: ("database", "cannot be read; percent-encode"),
     unknown_redis_role: ("Redis", "database/creds/gaara-store-dev-redis-reporting"),
     redis_is_elsewhere: ("Redis", "is unreachable (ConnectionError)"),
     declared_redis_is_elsewhere: ("Redis", "is unreachable (ConnectionError)"),
@@ -266,6 +272,7 @@ REMEDIES = {
     unknown_redis_role: "strongroom plan --env dev, then apply",
     redis_is_elsewhere: "check that the address in redis-url is reachable from here",
     declared_redis_is_elsewhere: "check that its declared address is reachable from here",
+    database_url_is_unreadable: "correct what the message names",
     redis_url_is_unreadable: "correct what the message names",
     rules_deny_the_database: "+select",
     redis_forgets_users: "its declared address leads to the Redis of the declaration",
@@ -383,6 +390,21 @@ def test_show_names_doctor_if_a_declared_address_is_elsewhere(deployment: Deploy
     url = f"postgresql+psycopg://{elsewhere}/gaara_store"
     assert f"database_engine(url={url!r}).connect()  →  {problem}" in file.getvalue()
     assert f"redis_client(url='redis://{elsewhere}/0')  →  {problem}" in file.getvalue()
+
+
+def test_show_asks_for_urls_that_cannot_be_read_without_showing_them(scene: Scene) -> None:
+    change(scene, DATABASE_URL, "@127.0.0.1:", "@part:@127.0.0.1:")
+    change(scene, REDIS_URL, "redis://", "part://")
+    file = StringIO()
+    service = scene.deployment.local.service("gaara-store")
+    show_use(Console(file=file, width=500), scene.deployment.local, service)
+    for call, secret in (
+        ("database_engine().connect", "database-url"),
+        ("redis_client", "redis-url"),
+    ):
+        problem = f"no connection; {secret} may contain another address than this deployment's"
+        assert f"{call}()  →  {problem}: write it again" in file.getvalue()
+    assert "part" not in file.getvalue()
 
 
 def test_doctor_refuses_the_variables_of_another_service(

@@ -104,6 +104,7 @@ def test_beginning_of_a_key_is_refused() -> None:
         ("database-url", "invented", "pass one such as postgresql+psycopg://HOST:PORT/NAME"),
         ("database-url", "https://invented/", "is not the URL of a PostgreSQL database"),
         ("database-url", "postgresql://invented:port/shop", "percent-encode special characters"),
+        ("database-url", "postgresql://ada:p@invented@db/shop", "percent-encode"),
         ("redis-url", "invented", "pass one such as redis://HOST:PORT/0"),
         ("redis-url", "redis://invented:port/0", "is not the URL of a Redis server"),
     ],

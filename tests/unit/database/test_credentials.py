@@ -126,6 +126,7 @@ def test_connect_with_a_wrong_password_bypasses_the_cache_once() -> None:
     "url",
     [
         "redis://:p%40ss@cache/0",
+        "REDIS://:p@ss@cache/0",
         "rediss://default:p%40ss@cache/0",
         "unix://:p%40ss@/run/redis.sock",
     ],
@@ -135,10 +136,19 @@ def test_credentials_from_secret_of_redis_have_the_default_user(url: str) -> Non
     assert provider.current() == Credentials("default", Secret("p@ss"))
 
 
-@pytest.mark.parametrize("url", ["postgresql://db/shop", "postgresql://ada@db/shop", "nothing"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://db/shop", "postgresql://ada@db/shop", "nothing"),
+        *("postgresql://ada:hidden\uff0f@db/shop", "postgresql://ada:hidden@[db/shop"),
+    ],
+)
 def test_credentials_from_secret_without_user_or_password_names_the_secret(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="the secret reports-url is not a URL with a user"):
+    with pytest.raises(
+        ConfigurationError, match="the secret reports-url is not a URL with a user"
+    ) as caught:
         credentials_from_secret(lambda _stale: Secret(url), "reports-url").current()
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("text", ['{"username": "a"}', '{"username": "a", "password": 7}', "[]"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,43 @@ def databases_with(url: str) -> DatabaseFactory:
     )
 
 
-def test_url_that_cannot_be_read_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%zz@h/db",
+        "postgresql://u:p@art@h/db",  # a driver would take "art@h" for the host
+        "postgresql://u:p@h:art@h:5432/db",  # and "art@h:5432" for the port
+    ],
+)
+def test_url_that_cannot_be_read_is_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="percent-encode") as caught:
-        databases_with("postgresql://u:p%zz@h/db").find_parameters()
+        databases_with(url).find_parameters()
     assert caught.value.__context__ is None
+    assert "art" not in locals_of_the_sdk(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["engine", "async engine"])
+@pytest.mark.parametrize(
+    "url", ["secret", "postgresql://u:p@art@h/db", "postgresql://u:p@h:art@h:5432/db"]
+)
+def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "user.json"
+    write_private(file, '{"username": "ada", "password": "invented-password"}')
+    with pytest.raises(ConfigurationError, match="percent-encode") as caught:
+        databases_with(url).create(kind, None, {}, credentials=file)
+    assert caught.value.__context__ is None
+    assert "art" not in locals_of_the_sdk(caught.value)
+
+
+def locals_of_the_sdk(error: BaseException) -> str:
+    """Return the local variables in the traceback of *error*, without those of the test."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]
+    return repr([{**frame.f_locals, "self": None} for frame in frames])
+
+
+def test_socket_with_an_abstract_name_is_a_host() -> None:
+    url = "postgresql:///shop?host=@/run/postgresql"
+    assert databases_with(url).find_parameters()["host"] == "@/run/postgresql"
 
 
 class RecordedPaths:
