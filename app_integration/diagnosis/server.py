@@ -41,7 +41,7 @@ class Server:
         """Connect to the server's port."""
         try:
             self._connect().close()
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # the latter if a part of the name is empty
             raise Broken(
                 f"the host of {self._address} is unknown", "correct VAULT_ADDR, or the name server"
             ) from None

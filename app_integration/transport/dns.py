@@ -58,6 +58,8 @@ class Resolver:
         try:
             numeric = socket.AI_NUMERICHOST
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
+        except UnicodeError:  # because a part of the name is empty or too long
+            raise socket.gaierror(socket.EAI_NONAME, "no host can have this name") from None
         except socket.gaierror:
             lookup = partial(self._lookup, host, port, type=socket.SOCK_STREAM)
             future = self._lookups.join((host, port), lookup, _start_daemon)

@@ -216,10 +216,13 @@ class Transport:
                 connection.
 
         """
-        here, there = urlsplit(self.address), urlsplit(location)
-        path = f"/v1/{call.path}"
-        weaker = there.scheme != "https" and (here.scheme == "https" or _leaves_host(here, there))
-        if weaker or there.scheme not in _SCHEMES or there.path != path:
+        here, there = urlsplit(self.address), _parse_location(location)
+        if (
+            there is None
+            or there.scheme not in _SCHEMES
+            or there.path != f"/v1/{call.path}"
+            or _is_weaker(here, there)
+        ):
             raise Unreachable(f"{call}: {self.address} redirects elsewhere; check VAULT_ADDR")
         return f"{there.scheme}://{there.netloc}"
 
@@ -250,6 +253,17 @@ def _is_redirect(response: Response | StrongroomError) -> TypeGuard[Response]:
     return isinstance(response, Response) and response.status in _REDIRECT
 
 
-def _leaves_host(here: SplitResult, there: SplitResult) -> bool:
-    """Return whether a redirect leads from this machine to another."""
-    return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
+def _parse_location(location: str) -> SplitResult | None:
+    """Return the parts of the target of a redirect; None if it is no URL."""
+    try:
+        parts = urlsplit(location)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_weaker(here: SplitResult, there: SplitResult) -> bool:
+    """Return whether a redirect leads to a connection without TLS, from TLS or this machine."""
+    leaves_host = here.hostname in LOOPBACK and there.hostname not in LOOPBACK
+    return there.scheme != "https" and (here.scheme == "https" or leaves_host)

@@ -95,6 +95,10 @@ def unknown_host(scene: Scene) -> None:
     scene.variables["VAULT_ADDR"] = "http://nowhere.invalid:8200"
 
 
+def host_without_a_part(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = "http://nowhere..invalid:8200"
+
+
 def no_tls(scene: Scene) -> None:
     scene.variables["VAULT_ADDR"] = scene.variables["VAULT_ADDR"].replace("http:", "https:")
 
@@ -237,6 +241,7 @@ BROKEN = {
     no_credential: ("settings", "STRONGROOM_ROLE_ID_FILE is not set"),
     nothing_listens: ("address", "accepts no connection"),
     unknown_host: ("address", "is unknown"),
+    host_without_a_part: ("address", "is unknown"),
     no_tls: ("TLS", "does not speak TLS"),
     unknown_authority: ("TLS", "self-signed certificate"),
     other_name: ("TLS", "localhost"),

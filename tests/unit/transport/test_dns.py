@@ -73,6 +73,12 @@ def test_lookup_of_unknown_host_raises() -> None:
         Resolver(none).resolve("vault.invalid", 8200, TIMEOUT)
 
 
+def test_lookup_of_a_name_that_cannot_be_encoded_raises_as_of_an_unknown_host() -> None:
+    with pytest.raises(socket.gaierror) as caught:
+        Resolver().resolve("vault..internal", 8200, TIMEOUT)
+    assert caught.value.errno == socket.EAI_NONAME
+
+
 def test_lookup_is_repeated_for_each_connection() -> None:
     asked: list[str] = []
 

@@ -126,11 +126,25 @@ def test_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
     assert thief.seen == []
 
 
-@pytest.mark.parametrize("location", ["http://vault.invalid", "ftp://127.0.0.1", ""])
-def test_redirect_to_another_machine_or_without_location_is_not_followed(location: str) -> None:
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("http://vault.invalid", "ftp://127.0.0.1", ""),
+        *("https://[", "https://127.0.0.1:https", "https://127.0.0.1:65536"),
+    ],
+)
+def test_redirect_to_another_machine_or_to_no_address_is_not_followed(location: str) -> None:
     with serve(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
         error = failure(server.address)
     assert "redirects elsewhere" in str(error)
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_redirect_to_a_host_that_has_no_name_is_unreachable(host: str) -> None:
+    with serve(Server(307, b"", f"https://{host}/v1/{PATH}")) as server:
+        error = failure(server.address)
+    assert isinstance(error, Unreachable)
+    assert f"https://{host} cannot be reached" in str(error)
 
 
 def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
