@@ -23,7 +23,8 @@ def read_credential(path: Path, setting: str) -> Secret:
         setting: The variable that names the file, for errors.
 
     Raises:
-        ConfigurationError: If the file is missing, unreadable, empty or not UTF-8.
+        ConfigurationError: If the file is missing, unreadable, empty or not UTF-8, or has more than
+            one line.
 
     """
     try:
@@ -34,4 +35,9 @@ def read_credential(path: Path, setting: str) -> Secret:
         raise ConfigurationError(f"{path} ({setting}) is not UTF-8 text") from None
     if not text:
         raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
+    if not text.isprintable():
+        raise ConfigurationError(
+            f"{path} ({setting}) has a line break within, or another character that is not "
+            "printable; write the credential alone into it, on one line"
+        )
     return Secret(text)

@@ -16,10 +16,11 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration._internal.server_urls import LOOPBACK
 from app_integration._internal.tracing import correlation_headers
-from app_integration.errors import StrongroomError, Unreachable
+from app_integration.errors import ConfigurationError, StrongroomError, Unreachable
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.transport.connection_errors import connection_error
 from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
+from app_integration.transport.payloads import is_token
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response, check_status, decode, read_whole
 from app_integration.transport.tls import create_ssl_context
@@ -146,9 +147,15 @@ class Transport:
         A standby redirects to the leader. One hop is followed, with the same request.
 
         Raises:
+            ConfigurationError: If *token* is none.
             ServerError: If there is no complete response.
 
         """
+        if token is not None and not is_token(token):
+            raise ConfigurationError(
+                "the Vault token has a line break or another character that no token has; write "
+                "the token alone, on one line"
+            )
         end = self._clock() + timeout
         response = self._request(call, token, end, self.address)
         if _is_redirect(response):

@@ -120,12 +120,17 @@ def _with_request(
     return checked
 
 
+def is_token(text: str) -> bool:
+    """Return whether *text* may be a Vault token, which is sent in a header."""
+    return text.isascii() and text.isprintable()
+
+
 @_with_request
 def parse_auth(response: ResponseBody) -> Auth:
     """Return the ``auth`` block of a login or a renewal."""
     block = _mapping(response, "auth")
     return Auth(
-        client_token=Secret(_text(block, "client_token")),
+        client_token=Secret(_token(block, "client_token")),
         lease_duration=_seconds(block, "lease_duration"),
         renewable=_flag(block, "renewable"),
         accessor=_optional_text(block, "accessor") or "",
@@ -231,6 +236,13 @@ def _text(parent: ResponseBody, key: str) -> str:
     value = parent.get(key)
     if not isinstance(value, str) or not value or not _is_unicode(value):
         raise _UnexpectedShape(f"{key!r} is not text")
+    return value
+
+
+def _token(parent: ResponseBody, key: str) -> str:
+    value = _text(parent, key)
+    if not is_token(value):
+        raise _UnexpectedShape(f"{key!r} is no token")
     return value
 
 

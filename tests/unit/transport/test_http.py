@@ -147,6 +147,19 @@ def test_redirect_to_a_host_that_has_no_name_is_unreachable(host: str) -> None:
     assert f"https://{host} cannot be reached" in str(error)
 
 
+@pytest.mark.parametrize("rest", ["\nX-Other: 1", "\x00", "€"])
+def test_token_that_no_header_can_have_is_neither_sent_nor_shown(
+    rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.TOKEN", f"hvs.the-token{rest}")
+    with serve(Server()) as server:
+        error = failure(server.address)
+    assert isinstance(error, ConfigurationError)
+    assert "on one line" in str(error)
+    assert "hvs" not in "".join(traceback.format_exception(error))
+    assert server.seen == []
+
+
 def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
     with serve(Server(), certificate) as server:
         error = failure(server.address)
