@@ -140,4 +140,5 @@ def worker_command(
         options += ["--flag-file", str(limits.flag)]
     if role is not None:
         options += ["--role", role]
-    return [sys.executable, "-m", "console", "migrate", "work", str(plan), *options]
+    # -P, because the current folder may have modules of its own with the names of the tool's.
+    return [sys.executable, "-P", "-m", "console", "migrate", "work", str(plan), *options]
