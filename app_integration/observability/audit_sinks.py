@@ -86,8 +86,10 @@ class FileSink:
     def _reopen(self) -> int:
         self._descriptor = None
         self._close_descriptor()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        # Non-blocking, because opening a pipe would otherwise wait for a reader; writes may wait.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = opened = os.open(self._path, flags, 0o600)
+        os.set_blocking(opened, True)
         close = weakref.finalize(self, os.close, opened)
         close.atexit = False  # because the last counts are written at exit
         self._close_descriptor = close

@@ -256,6 +256,25 @@ def test_file_sink_after_log_rotation_creates_a_new_file(tmp_path: Path, clock: 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.timeout(20)
+def test_file_sink_of_a_pipe_without_a_reader_raises_and_does_not_wait(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "a.jsonl"
+    os.mkfifo(path)
+    sink = FileSink(path, clock)
+    with pytest.raises(OSError, match="No such device or address"):
+        sink("one")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        sink("two")
+        assert os.read(reader, 100) == b"two\n"
+        assert sink._descriptor is not None
+        assert os.get_blocking(sink._descriptor)
+    finally:
+        os.close(reader)
+
+
 def test_file_sink_with_a_partial_write_raises_and_spoils_no_other_line(tmp_path: Path) -> None:
     """A limit of 100 bytes makes the kernel write only part of a line, as on a full disk."""
     code = (
