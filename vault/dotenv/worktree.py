@@ -15,6 +15,8 @@ from vault.dotenv.parse import DotenvFile
 
 #: Every version of a file, on all branches: lines ``:mode mode before after status<TAB>name``.
 _LOG: Final = ("log", "--all", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=")
+#: Exit codes of ``git check-ignore`` for an ignored file and for another.
+_ANSWERS: Final = {0, 1}
 #: Time for one request to git, in seconds. The history of a file of many years takes long.
 _TIMEOUT: Final = 30.0
 
@@ -38,11 +40,27 @@ def check_ignored(path: Path) -> None:
 
 
 def _is_ignored(path: Path) -> bool:
+    """Return whether git ignores *path*.
+
+    Raises:
+        ConfigurationError: If git cannot tell, such as in another user's repository.
+
+    """
     command = ["git", "-C", str(path.parent), "check-ignore", "--quiet", "--", path.name]
     try:
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except OSError:
-        return False
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, errors="replace"
+        )
+    except OSError as error:
+        reason = f"git: {error.strerror}"
+    else:
+        if done.returncode in _ANSWERS:
+            return done.returncode == 0
+        reason = done.stderr.partition("\n")[0].removeprefix("fatal: ")
+    raise ConfigurationError(
+        f"{path} would contain secrets, and git cannot tell whether it ignores the file: {reason}; "
+        "correct what git says, or choose another folder"
+    )
 
 
 def find_committed(file: DotenvFile, secrets: Collection[str]) -> Iterator[str]:

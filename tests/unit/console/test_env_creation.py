@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_refused_creation_writes_nothing(
 
 
 def test_backup_that_git_would_commit_is_refused_before_anything_is_written(team: Team) -> None:
-    (team.env.parent / ".git").mkdir()
+    subprocess.run(["git", "init", "--quiet", team.env.parent], check=True)  # noqa: S607 (git is found by PATH)
     before = team.files()
     with pytest.raises(ConfigurationError, match=r"add \.env\.before-strongroom to"):
         team.create()

@@ -43,6 +43,29 @@ def test_link_into_a_repository_is_in_its_work_tree(repository: Path) -> None:
         check_ignored(link / ".env.old")
 
 
+def test_repository_that_git_cannot_read_is_named_with_the_reason(repository: Path) -> None:
+    linked = repository.parent / "app"
+    (linked / ".git").write_text(f"gitdir: {repository}/gone\n")  # as of a removed main work tree
+    (linked / ".gitignore").write_text(".env.old\n")
+    with pytest.raises(ConfigurationError) as caught:
+        check_ignored(linked / ".env.old")
+    assert str(caught.value) == (
+        f"{linked}/.env.old would contain secrets, and git cannot tell whether it ignores the "
+        f"file: not a git repository: {repository}/gone; correct what git says, or choose another "
+        "folder"
+    )
+
+
+def test_file_in_a_work_tree_is_refused_without_git(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    with pytest.raises(
+        ConfigurationError, match="ignores the file: git: No such file or directory"
+    ):
+        check_ignored(repository / ".env")
+
+
 def git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
     command = ["git", "-C", str(folder), *identity, *arguments]
