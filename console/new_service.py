@@ -23,9 +23,12 @@ from vault.declare.policy_files import TESTS_SUFFIX
 from vault.declare.repository import Repository
 from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
+from vault.declare.schema.model import EnvironmentDeclaration
 
 #: The local runtime replaces the port by its own.
 _LOCAL_DATABASE: Final = "127.0.0.1:15432"
+#: Policy for the passwords of database users, in each environment that ``strongroom init`` writes.
+_POLICY_OF_PASSWORDS: Final = "database"
 _MODE: Final = 0o644
 
 
@@ -92,7 +95,7 @@ class NewService:
         for environment in self.databases:
             declared.environment(environment)
         order = sorted(declared.environments, key=lambda name: (name.is_dev, name))
-        entries = {name: self._entry(name) for name in order}
+        entries = {name: self._entry(declared.environments[name]) for name in order}
         known = {name: entry for name, entry in entries.items() if entry is not None}
         text, path = self.text(repository), self.path(repository)
         # First, because the other files of a declared service exist, too: they are not in the way.
@@ -176,13 +179,17 @@ class NewService:
         comment = _editor_comment(repository, Kind.SERVICE, self.path(repository).parent)
         return "\n".join([*([comment] if comment else []), self._text()])
 
-    def _entry(self, environment: Environment) -> Spec | None:
+    def _entry(self, declared: EnvironmentDeclaration) -> Spec | None:
         """Return the entry in the environment's file, or None if it cannot have one."""
         if not self.has_database:
             return {}
-        default = _LOCAL_DATABASE if environment.is_dev else None
-        address = self.databases.get(environment, default)
-        return None if address is None else {"database": address}
+        default = _LOCAL_DATABASE if declared.environment.is_dev else None
+        address = self.databases.get(declared.environment, default)
+        if address is None:
+            return None
+        has_policy = _POLICY_OF_PASSWORDS in declared.password_policies
+        policy = {"password_policy": _POLICY_OF_PASSWORDS} if has_policy else {}
+        return {"database": address, **policy}
 
     def _text(self) -> str:
         """Return the content of the service file."""

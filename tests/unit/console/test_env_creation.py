@@ -222,7 +222,11 @@ def test_killed_creation_needs_no_second_answer(
 ) -> None:
     team.create()
     dev = team.repository.declaration / "environments" / "dev.yaml"
-    dev.write_text(dev.read_text().replace('  labels: {database: "127.0.0.1:15432"}', "  {}"))
+    dev.write_text(
+        dev.read_text().replace(
+            '  labels: {database: "127.0.0.1:15432", password_policy: "database"}', "  {}"
+        )
+    )
     set_terminal(monkeypatch, present=True)
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: pytest.fail("asked"))
     team.create(CreationOptions(is_confirmed=True))
@@ -232,7 +236,11 @@ def test_killed_creation_needs_no_second_answer(
 def test_declared_service_of_other_environments_is_not_changed(team: Team) -> None:
     team.create()
     dev = team.repository.declaration / "environments" / "dev.yaml"
-    dev.write_text(dev.read_text().replace('  labels: {database: "127.0.0.1:15432"}', "  {}"))
+    dev.write_text(
+        dev.read_text().replace(
+            '  labels: {database: "127.0.0.1:15432", password_policy: "database"}', "  {}"
+        )
+    )
     before = team.files()
     with pytest.raises(ConfigurationError, match=r"labels\.yaml exists with other content"):
         team.create(CreationOptions(is_confirmed=True, description="Other."))

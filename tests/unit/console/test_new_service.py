@@ -64,6 +64,19 @@ def test_service_with_a_database_runs_where_its_server_is_known(team: Repository
     assert team.load().scopes(PROD) == (Scope("routes", PROD),)
 
 
+@pytest.mark.parametrize("policy", ["database", None])
+def test_new_database_users_get_the_environments_passwords(
+    team: Repository, policy: str | None
+) -> None:
+    file = team.declaration / "environments" / "dev.yaml"
+    if policy is None:
+        part = "password_policies:\n  database: {length: 32}\n"
+        assert part in file.read_text()
+        file.write_text(file.read_text().replace(part, ""))
+    NewService("labels", "ada", "Prints.", has_database=True).write(team)
+    assert team.load().environment(DEV).services["labels"].password_policy == policy
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
