@@ -56,11 +56,9 @@ class PlaintextCol(Col):  # type: ignore[misc] # as above
     of the plaintext, which has the lookups and the name of the column.
     """
 
-    def as_sql(self, compiler: Any, connection: Any) -> Any:  # noqa: ARG002 (Django's signature)
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         """Return the SQL of the plaintext column."""
-        name = self.output_field.column
-        names = (self.alias, name) if self.alias else (name,)
-        return ".".join(map(compiler.quote_name_unless_alias, names)), []
+        return Col(self.alias, self.output_field).as_sql(compiler, connection)
 
     def get_db_converters(self, connection: Any) -> Any:
         """Return the converters of plaintext, and not those of tokens."""

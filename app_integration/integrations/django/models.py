@@ -158,16 +158,17 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
         super().save(*args, update_fields=update_fields, **options)
 
     @classmethod
-    def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
+    def from_db(cls, db: Any, field_names: Any, values: Any, **options: Any) -> Any:
         """Return the object of a loaded row, as Django does.
 
         Args:
             db: The alias of the database.
             field_names: The loaded fields.
             values: Their values.
+            options: Passed to Django, such as *fetch_mode*, which Django has since 6.1.
 
         """
-        row = super().from_db(db, field_names, values)
+        row = super().from_db(db, field_names, values, **options)
         LoadedRows.add(row, field_names)
         for each in cls._migrated_fields:
             each.note_context(row)

@@ -64,7 +64,28 @@ class Booking(EncryptedModel):
         app_label = "guests"
 
 
-class Parcel(models.Model):  # type: ignore[misc] # noqa: DJ008 (Django has no types; never shown)
+class Loaded(models.Model):  # type: ignore[misc] # Django has no types
+    """A class of models whose ``from_db`` takes what Django's own does since 6.1."""
+
+    class Meta:  # noqa: D106 (Django's)
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: Any, field_names: Any, values: Any, *, fetch_mode: Any = None) -> Any:
+        row = super().from_db(db, field_names, values)
+        row.loaded_with = fetch_mode
+        return row
+
+
+class Ticket(EncryptedModel, Loaded):  # noqa: DJ008 (never shown)
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    email = EncryptedField("tickets.email")
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "guests"
+
+
+class Parcel(models.Model):  # type: ignore[misc] # noqa: DJ008 (as both above)
     """A model without encrypted fields, which refers to two objects of one with such."""
 
     id = models.IntegerField(primary_key=True)
@@ -385,6 +406,7 @@ def send_parcels() -> None:
     )
 
 
+@pytest.mark.filterwarnings(r"ignore:Calling select_related\(\) with no arguments")  # Django 6.1
 @pytest.mark.parametrize("names", [(), ("sender", "receiver")])
 def test_related_objects_of_a_query_are_decrypted_together(names: tuple[str, ...]) -> None:
     send_parcels()
@@ -410,6 +432,11 @@ def test_related_object_that_fails_does_so_alone() -> None:
     with pytest.raises(DecryptionFailed):
         assert senders[3].email
     assert decrypted(senders, "email") == [0, 1, 2, 4]
+
+
+def test_fetch_mode_of_a_query_is_passed_to_django() -> None:
+    row = Ticket.from_db("default", ["id", "email"], [uuid4(), None], fetch_mode="peers")
+    assert row.loaded_with == "peers"
 
 
 def test_objects_of_another_manager_or_of_sql_are_decrypted_together() -> None:
