@@ -13,7 +13,7 @@ import pytest
 
 import app_integration
 from app_integration import errors
-from tests.support.processes.loaded_modules import loaded_by
+from tests.support.processes.loaded_modules import loaded_by, not_installed_with
 
 ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
@@ -29,6 +29,19 @@ PACKAGES = (
     "policies",
     "vault",
 )
+#: Extra → modules that need what it installs.
+EXTRAS = {
+    "aws": ("app_integration.aws.connection",),
+    "celery": ("app_integration.integrations.celery",),
+    "config": ("app_integration.config.watcher", "app_integration.integrations.pydantic_settings"),
+    "database": (
+        "app_integration.database.async_engine",
+        "app_integration.database.pool",
+        "app_integration.integrations.sqlalchemy",
+    ),
+    "metrics": ("app_integration.observability.prometheus",),
+    "redis": ("app_integration.database.redis_pool",),
+}
 #: Modules that only an extra installs, or that only the operator's side has.
 HEAVY = {
     "boto3",
@@ -101,6 +114,16 @@ def test_tool_needs_no_distribution_that_is_not_published() -> None:
     for extra in ("config", "database", "metrics"):
         assert {*sdk["optional-dependencies"][extra]} <= needed
     assert sdk["optional-dependencies"]["aws"] == project["optional-dependencies"]["aws"]
+
+
+def test_modules_of_each_extra_are_tested() -> None:
+    sdk = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]
+    assert EXTRAS.keys() == sdk["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_modules_of_an_extra_need_no_other_one(extra: str) -> None:
+    assert loaded_by(*EXTRAS[extra], without=not_installed_with(extra)) >= {*EXTRAS[extra]}
 
 
 def test_import_of_the_public_api_loads_no_heavy_module() -> None:
