@@ -102,7 +102,7 @@ def database_engine(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> Engine:
     """Return a SQLAlchemy engine whose connections use leased database users.
@@ -136,7 +136,7 @@ def async_database_engine(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> AsyncEngine:
     """Return an asyncio SQLAlchemy engine whose connections use leased database users.
@@ -157,7 +157,7 @@ def database_pool(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> LeasedPool:
     """Return an open ``psycopg_pool.ConnectionPool`` whose connections use leased database users.
@@ -177,7 +177,7 @@ def async_database_pool(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> AsyncLeasedPool:
     """Return a ``psycopg_pool.AsyncConnectionPool`` whose connections use leased database users.
@@ -197,7 +197,7 @@ def redis_client(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> Redis:
     """Return a ``redis.Redis`` whose connections use leased Redis users.
@@ -230,7 +230,7 @@ def async_redis_client(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     **options: Any,
 ) -> AsyncRedis:
     """Return a ``redis.asyncio.Redis`` whose connections use leased Redis users.
@@ -246,7 +246,7 @@ def async_redis_client(
     return client
 
 
-def load_config(model: type[_Model], path: Path | None = None) -> _Model:
+def load_config(model: type[_Model], path: str | Path | None = None) -> _Model:
     """Return the delivered config, validated by *model*.
 
     Args:
@@ -265,7 +265,7 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
 
 def watch_config(
     model: type[_Model],
-    path: Path | None = None,
+    path: str | Path | None = None,
     on_change: Callable[[frozenset[str]], None] | None = None,
 ) -> WatchedConfig[_Model]:
     """Load the delivered config and reload it each time its file is replaced.

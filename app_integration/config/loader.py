@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Model)
 OnChange = Callable[[frozenset[str]], None]
 
 
-def load_config(model: type[M], path: Path | None = None) -> M:
+def load_config(model: type[M], path: str | Path | None = None) -> M:
     """Return the delivered config, validated by *model*.
 
     Args:
@@ -56,8 +56,8 @@ def load_config(model: type[M], path: Path | None = None) -> M:
             ``STRONGROOM_READER_GROUP`` names no group of this machine.
 
     """
-    path = _default_path() if path is None else path
-    return validate(model, read(path, FileAccess.from_environment()), path)
+    file = _find_file(path)
+    return validate(model, read(file, FileAccess.from_environment()), file)
 
 
 def validate(model: type[M], data: bytes, path: Path) -> M:
@@ -97,7 +97,7 @@ class ConfigFile(Generic[M]):
     def __init__(
         self,
         model: type[M],
-        path: Path | None = None,
+        path: str | Path | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -109,7 +109,7 @@ class ConfigFile(Generic[M]):
             clock: Monotonic, in seconds.
 
         """
-        self.path = _default_path() if path is None else path
+        self.path = _find_file(path)
         self.rejected: ConfigRejected | None = None
         self._model = model
         self._clock = clock
@@ -210,13 +210,16 @@ def changed_fields(old: object, new: object, prefix: str = "") -> frozenset[str]
     return frozenset(found)
 
 
-def _default_path() -> Path:
-    path = settings.from_environment().config_file
-    if path is None:
+def _find_file(path: str | Path | None) -> Path:
+    """Return *path*; for None the file that ``STRONGROOM_CONFIG`` names."""
+    if path is not None:
+        return Path(path)
+    configured = settings.from_environment().config_file
+    if configured is None:
         raise ConfigurationError(
             "STRONGROOM_CONFIG is not set; set it to the path of the file that the agent delivers"
         )
-    return path
+    return configured
 
 
 def describe_invalid_fields(error: Exception) -> str:

@@ -30,7 +30,7 @@ class WatchedConfig(ConfigFile[M]):
     """
 
     def __init__(
-        self, model: type[M], path: Path | None = None, on_change: OnChange | None = None
+        self, model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
     ) -> None:
         """Load the file and start to watch it. Raises the errors of :func:`watch_config`.
 
@@ -83,7 +83,7 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
 
 
 def watch_config(
-    model: type[M], path: Path | None = None, on_change: OnChange | None = None
+    model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
 ) -> WatchedConfig[M]:
     """Load the delivered config and reload it each time its file is replaced.
 

@@ -125,7 +125,7 @@ class _DeliveredCredentials:
         return cls(Credentials(fields["username"], Secret(fields["password"])))
 
 
-def credentials_from_file(path: Path) -> ExternalCredentials:
+def credentials_from_file(path: str | Path) -> ExternalCredentials:
     """Return a provider of the credentials that the agent delivers in a file.
 
     Args:

@@ -57,11 +57,13 @@ class CredentialSource:
     is_redis: bool = False
     role: str | None = None
     secret: str | None = None
-    credentials: Path | None = None
+    credentials: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.role == DEFAULT_ROLE:
             object.__setattr__(self, "role", None)  # so that both share a lease
+        if self.credentials is not None:
+            object.__setattr__(self, "credentials", Path(self.credentials))  # also if it is text
         names = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
         if len(names) > 1:
             raise ConfigurationError(

@@ -17,7 +17,7 @@ from app_integration.observability import redaction
 from app_integration.settings import from_environment
 
 
-def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M]:
+def init(app: FastAPI, model: type[M], path: str | Path | None = None) -> ConfigFile[M]:
     """Redact logs, load the delivered config, serve ``/metrics``, and close the SDK at shutdown.
 
     Args:

@@ -12,7 +12,7 @@ from app_integration.observability import redaction
 from app_integration.settings import from_environment
 
 
-def init(app: Flask, model: type[M], path: Path | None = None) -> ConfigFile[M]:
+def init(app: Flask, model: type[M], path: str | Path | None = None) -> ConfigFile[M]:
     """Redact logs, load the delivered config, and serve ``/metrics``.
 
     The SDK revokes its leases and its Vault token when the process ends.

@@ -23,7 +23,7 @@ def use_leased_redis(
     *,
     url: str | None = None,
     secret: str | None = None,
-    credentials: Path | None = None,
+    credentials: str | Path | None = None,
     results: bool = True,
 ) -> None:
     """Let *app* use Redis as its broker and for its results, with leased users.

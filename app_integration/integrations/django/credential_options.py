@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 #: Fields of :class:`~app_integration.database.factory.CredentialSource`.
@@ -12,7 +11,4 @@ SOURCE_OPTIONS: Final = ("role", "secret", "credentials")
 
 def credential_source(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of *options*, a database's or cache's ``OPTIONS``, that select the user."""
-    source = {name: value for name, value in options.items() if name in SOURCE_OPTIONS}
-    if source.get("credentials"):
-        source["credentials"] = Path(source["credentials"])
-    return source
+    return {name: value for name, value in options.items() if name in SOURCE_OPTIONS}

@@ -18,7 +18,7 @@ from app_integration.observability import redaction
 from app_integration.settings import Settings, from_environment
 
 
-def init(model: type[M], path: Path | None = None) -> ConfigFile[M]:
+def init(model: type[M], path: str | Path | None = None) -> ConfigFile[M]:
     """Redact logs, and load the delivered config.
 
     The SDK revokes its leases and its Vault token when the process ends.

@@ -76,6 +76,12 @@ def test_load_config_selects_format_by_suffix(write: Write, name: str, content: 
     assert load_config(Config, write(content, name)).database.url == "x"
 
 
+def test_load_config_takes_path_as_text(write: Write) -> None:
+    path = write(text())
+    assert load_config(Config, str(path)).database.url == "x"
+    assert ConfigFile(Config, str(path)).path == path
+
+
 def test_load_config_takes_path_from_environment(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

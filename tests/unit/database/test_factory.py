@@ -77,6 +77,7 @@ def test_parameters_are_those_of_the_url_and_the_provider_is_shared(tmp_path: Pa
     }
     provider = databases.find_provider(credentials=file)
     assert provider is databases.find_provider(credentials=file)
+    assert provider is databases.find_provider(credentials=str(file))
     assert provider.current().username == "ada"
 
 
