@@ -280,7 +280,8 @@ def watch_config(
 
     Raises:
         ConfigRejected: If the file is invalid now. Later an invalid file changes nothing.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or *on_change* is no
+            plain function.
 
     """
     from app_integration.config import watcher

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from app_integration import default_client
+from app_integration._internal.callbacks import check_callback
 from app_integration.secret import REQUIRED, Secret
 
 if TYPE_CHECKING:
@@ -229,12 +230,14 @@ def on_change(name: str, callback: Callback) -> Watch:
 
     Args:
         name: See :func:`get_secret`.
-        callback: Takes the new value.
+        callback: A plain function, which takes the new value; no coroutine function.
 
     Raises:
         InvalidName: If *name* is outside the grammar. Nothing is watched.
+        ConfigurationError: If *callback* is no plain function. Nothing is watched.
 
     """
+    check_callback(callback)
     return default_client.get_default_client().secrets.on_change(name, callback)
 
 

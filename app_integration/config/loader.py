@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from app_integration import settings
 from app_integration._internal import fork_safety
+from app_integration._internal.callbacks import check_callback
 from app_integration._internal.private_file import stamp
 from app_integration.config.delivery_metrics import DeliveryMetrics
 from app_integration.config.file_access import FileAccess
@@ -128,7 +129,13 @@ class ConfigFile(Generic[M]):
         self._lock = threading.Lock()
 
     def on_change(self, callback: OnChange) -> None:
-        """Call *callback* with the names of changed fields after each change has taken effect."""
+        """Call *callback* with the names of changed fields after each change has taken effect.
+
+        Raises:
+            ConfigurationError: If *callback* is no plain function.
+
+        """
+        check_callback(callback)
         self._watchers.append(callback)
 
     def reload_if_replaced(self) -> None:

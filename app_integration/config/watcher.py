@@ -99,7 +99,8 @@ def watch_config(
     Raises:
         ConfigRejected: If the file is invalid now. Later an invalid file changes nothing: it is
             logged and kept in ``rejected``.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or *on_change* is no
+            plain function.
 
     """
     return WatchedConfig(model, path, on_change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from app_integration import (
     require,
     use_index_keys,
 )
-from app_integration.errors import InvalidName
+from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.support.models.index_parts import Rows
@@ -52,6 +53,28 @@ def test_name_of_another_type_is_rejected(name: Any) -> None:
     for call in (*calls, lambda name: require([name]), lambda name: encrypt_field("x", key=name)):
         with pytest.raises(InvalidName, match="name cannot be of type"):
             call(name)
+
+
+class Unawaited:
+    """A callback whose calls nothing would await."""
+
+    async def __call__(self, value: object) -> None:
+        pytest.fail(f"called with {value!r}")
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (None, "a callback cannot be of type NoneType"),
+        (adecrypt_field, "nothing awaits a coroutine"),
+        (partial(adecrypt_field, key="pii"), "nothing awaits a coroutine"),
+        (Unawaited(), "nothing awaits a coroutine"),
+    ],
+)
+def test_callback_that_a_thread_cannot_call_is_rejected(callback: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        on_change("port", callback)
 
 
 @pytest.mark.usefixtures("app")

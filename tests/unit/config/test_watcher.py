@@ -14,7 +14,7 @@ import pytest
 
 import app_integration
 from app_integration.config.watcher import WatchedConfig, watch_config
-from app_integration.errors import ConfigRejected
+from app_integration.errors import ConfigRejected, ConfigurationError
 from tests.support.polling import wait_until
 from tests.unit.config.test_loader import CANARY, Config, Write, text, write
 
@@ -176,6 +176,16 @@ def test_watcher_in_forked_child_checks_file_on_read(
                 os._exit(0)
         os.waitpid(child, 0)
         assert os.read(read, 10) == b"new"
+
+
+def test_watcher_rejects_a_coroutine_function_before_it_starts(write: Write) -> None:
+    async def reload(changed: frozenset[str]) -> None:
+        pytest.fail(f"called with {changed}")
+
+    path, threads = write(text()), threading.active_count()
+    with pytest.raises(ConfigurationError, match="nothing awaits a coroutine"):
+        watch_config(Config, path, reload)  # type: ignore[arg-type] # as a program without types
+    assert threading.active_count() == threads
 
 
 def test_watcher_of_config_invalid_at_start_raises(write: Write) -> None:
