@@ -77,6 +77,7 @@ def get_secret(
         InvalidName: If *name* is outside the grammar. No request is sent.
         UndeclaredSecret: If ``STRONGROOM_DECLARATION`` is set and does not list *name*. No request
             is sent.
+        ConfigurationError: If *version*, *field* or *as_type* is invalid.
         SecretNotFound: If there is no value, and no *default*.
         AccessDenied: If the name is denied or absent; the message has the policy rule to add.
         WrongType: If the value cannot be converted to *as_type*; the message does not contain it.

@@ -10,12 +10,13 @@ from typing import Any
 
 from app_integration import names
 from app_integration._internal import fork_safety
-from app_integration.errors import OUTAGE, ConfigurationError, StrongroomError
+from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import REQUIRED, Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
+from app_integration.secret_store.arguments import check_field, check_grace, check_version
 from app_integration.secret_store.cache_entry import (
     OUTAGE_BACKOFF,
     READ,
@@ -34,7 +35,7 @@ from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required, list_names
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret, Preceding, Source, Version
+from app_integration.sources import FetchedSecret, Source, Version
 from app_integration.sources.chain import Chain
 
 
@@ -175,22 +176,15 @@ class SecretStore:
         Raises:
             InvalidName: If the name does not match the grammar.
             UndeclaredSecret: If the name is not declared.
-            ConfigurationError: If the version is not a version number or the field not printable.
+            ConfigurationError: If the version is no version number or the field no printable text.
 
         """
         name, version, field = split_key(key)
         names.check_secret_name(name)
         if self._declared is not None:
             check_declared(name, self._declared)
-        is_number = version is not None and not isinstance(version, Preceding)
-        if is_number and (type(version) is not int or version < 1):
-            raise ConfigurationError(
-                f"version={version!r} of {name}: versions count from 1; pass an int or None"
-            )
-        if field is not None and not field.isprintable():
-            raise ConfigurationError(
-                f"field={field!r} of {name} is not printable; pass the name of a field"
-            )
+        check_version(name, version)
+        check_field(name, field)
 
     def outcome_of(self, entry: Entry, outcome_if_fresh: str) -> str:
         """Return ``stale``, or *outcome_if_fresh* if *entry* is fresh."""
@@ -287,6 +281,7 @@ class SecretStore:
     ) -> tuple[Secret, tuple[str, Version, None] | None]:
         """Return the current value, and the key of the previous one if that is still accepted."""
         self.check(name)
+        check_grace(name, grace)
         try:
             entry, outcome = self._get_entry(name)
         except StrongroomError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -74,10 +75,19 @@ def test_invalid_version_is_rejected_before_any_request(version: Any) -> None:
     assert source.requests == []
 
 
-def test_field_with_a_line_end_is_rejected() -> None:
+@pytest.mark.parametrize("field", ["user\nforged", "", b"user", 1])
+def test_invalid_field_is_rejected_before_any_request(field: Any) -> None:
     source = Versions("one")
-    with pytest.raises(ConfigurationError, match="not printable"):
-        Shop(source).store.get("jwt-secret", field="user\nforged")
+    with pytest.raises(ConfigurationError, match="not printable text"):
+        Shop(source).store.get("jwt-secret", field=field)
+    assert source.requests == []
+
+
+@pytest.mark.parametrize("grace", ["3600", timedelta(hours=1), float("nan")])
+def test_invalid_grace_is_rejected_before_there_is_a_previous_value(grace: Any) -> None:
+    source = Versions("one")
+    with pytest.raises(ConfigurationError, match="pass a number of seconds"):
+        Shop(source).store.current_and_previous("jwt-secret", grace=grace)
     assert source.requests == []
 
 

@@ -1,0 +1,48 @@
+"""Checks of the arguments with which a caller selects a value, before any request."""
+
+from __future__ import annotations
+
+import math
+
+from app_integration.errors import ConfigurationError
+from app_integration.sources import Preceding, Version
+
+
+def check_version(name: str, version: Version) -> None:
+    """Check the version of the secret *name*; None is the current one.
+
+    Raises:
+        ConfigurationError: If it is no version number.
+
+    """
+    is_number = version is not None and not isinstance(version, Preceding)
+    if is_number and (type(version) is not int or version < 1):
+        raise ConfigurationError(
+            f"version={version!r} of {name}: versions count from 1; pass an int or None"
+        )
+
+
+def check_field(name: str, field: object) -> None:
+    """Check the name of a field of the secret *name*; None is the field that holds the value.
+
+    Raises:
+        ConfigurationError: If it is no printable text, or empty, which would name the value.
+
+    """
+    if field is not None and not (isinstance(field, str) and field and field.isprintable()):
+        raise ConfigurationError(
+            f"field={field!r} of {name} is not printable text; pass the name of a field"
+        )
+
+
+def check_grace(name: str, grace: object) -> None:
+    """Check the seconds for which the previous value of *name* is accepted; None is no limit.
+
+    They matter only once there is a previous value, so a wrong type would fail after a rotation.
+
+    Raises:
+        ConfigurationError: If they are no number.
+
+    """
+    if grace is not None and (not isinstance(grace, int | float) or math.isnan(grace)):
+        raise ConfigurationError(f"grace={grace!r} of {name}: pass a number of seconds, or None")
