@@ -252,13 +252,13 @@ class Client:
     def use_index_keys(self, store: IndexKeyStore) -> None:
         """Keep wrapped index keys in *store* from now on. All indexes must be declared again."""
         with self._lock:
-            self._key_stores.index_keys = store
+            self._key_stores.use_index_keys(store)
             self._indexes = None
 
     def use_data_keys(self, store: DataKeyStore | None) -> None:
         """Keep wrapped data keys in *store* from now on. Objects built before keep their store."""
         with self._lock:
-            self._key_stores.data_keys = store
+            self._key_stores.use_data_keys(store)
             self.ciphers, self._self_contained = {}, {}
 
     @property

@@ -115,6 +115,9 @@ def use_data_keys(store: DataKeyStore | None) -> None:
         store: A ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``; None to write
             self-contained tokens again, unless the settings name a store.
 
+    Raises:
+        ConfigurationError: If *store* is no such store, but an engine or a path, say.
+
     """
     default_client.get_default_client().use_data_keys(store)
 
@@ -126,6 +129,9 @@ def use_index_keys(store: IndexKeyStore) -> None:
 
     Args:
         store: A ``TableIndexKeys``, or another ``IndexKeyStore``.
+
+    Raises:
+        ConfigurationError: If *store* is no such store, but an engine, say.
 
     """
     default_client.get_default_client().use_index_keys(store)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.settings import DATABASE
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from app_integration.encryption.blind_index.stores import IndexKeyStore
     from app_integration.encryption.keys.stores import DataKeyStore
+
+#: Methods of a store of data keys, and of one of index keys, which an engine or a path lacks.
+_DATA_KEY_METHODS: Final = ("add", "get", "list_by_scope", "rewrap")
+_INDEX_KEY_METHODS: Final = ("versions", "replace")
 
 
 class KeyStores:
@@ -37,6 +41,34 @@ class KeyStores:
         self._engine = engine
         self.data_keys: DataKeyStore | None = None
         self.index_keys: IndexKeyStore | None = None
+
+    def use_data_keys(self, store: DataKeyStore | None) -> None:
+        """Use *store* from now on; None for the one that the settings name.
+
+        Raises:
+            ConfigurationError: If *store* is no store of data keys.
+
+        """
+        if store is not None and not _has_methods(store, _DATA_KEY_METHODS):
+            raise ConfigurationError(
+                f"use_data_keys cannot take {_describe(store)}; pass a store of data keys, such as"
+                " TableDataKeys(engine) or FileDataKeys(path)"
+            )
+        self.data_keys = store
+
+    def use_index_keys(self, store: IndexKeyStore) -> None:
+        """Use *store* from now on.
+
+        Raises:
+            ConfigurationError: If *store* is no store of index keys.
+
+        """
+        if not _has_methods(store, _INDEX_KEY_METHODS):
+            raise ConfigurationError(
+                f"use_index_keys cannot take {_describe(store)}; pass a store of index keys, such"
+                " as TableIndexKeys(engine)"
+            )
+        self.index_keys = store
 
     def get_data_keys(self) -> DataKeyStore | None:
         """Return the store in use, or the one that the settings name, if any."""
@@ -70,3 +102,14 @@ class KeyStores:
                 "use_index_keys(TableIndexKeys(engine)) first"
             )
         return self.index_keys
+
+
+def _has_methods(store: object, methods: Sequence[str]) -> bool:
+    return not isinstance(store, type) and all(hasattr(store, name) for name in methods)
+
+
+def _describe(store: object) -> str:
+    """Return how an error names *store*, whose text may hold a password."""
+    if isinstance(store, type):
+        return f"the class {store.__name__}"
+    return f"a value of type {type(store).__name__}"

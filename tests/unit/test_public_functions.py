@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import app_integration
 from app_integration import (
@@ -17,6 +18,7 @@ from app_integration import (
     blind_index,
     current_and_previous,
     declare_index,
+    decrypt_field,
     default_client,
     encrypt_field,
     field,
@@ -24,8 +26,12 @@ from app_integration import (
     get_secret_info,
     on_change,
     require,
+    use_data_keys,
     use_index_keys,
 )
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.file import FileDataKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
@@ -87,6 +93,31 @@ def test_token_is_decrypted_on_an_event_loop() -> None:
 def test_declared_field_decrypts_what_it_encrypts() -> None:
     born = field("users.born", ["user_id"], int)
     assert born.decrypt(born.encrypt(1815, 7), 7) == 1815
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("store", ["keys.json", Path("keys.json"), Rows(), TableDataKeys])
+def test_what_is_no_store_of_data_keys_is_rejected(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"pass a store of data keys.*TableDataKeys"):
+        use_data_keys(store)
+    assert decrypt_field(encrypt_field("x")) == "x"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("store", [None, "keys.json", FileDataKeys("keys.json"), Rows])
+def test_what_is_no_store_of_index_keys_is_rejected(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"pass a store of index keys.*TableIndexKeys"):
+        use_index_keys(store)
+
+
+@pytest.mark.parametrize("store", [TableDataKeys, TableIndexKeys])
+@pytest.mark.parametrize(
+    "engine", ["postgresql://db/shop", create_async_engine("postgresql+psycopg://db/shop")]
+)
+def test_table_of_keys_needs_an_engine(store: Any, engine: Any) -> None:
+    message = f"cannot use a value of type {type(engine).__name__}; pass a sqlalchemy.Engine"
+    with pytest.raises(ConfigurationError, match=message):
+        store(engine)
 
 
 @pytest.mark.usefixtures("app")

@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.keys.row_format import check_row_format
+from app_integration.encryption.keys.table_engine import check_engine
 from app_integration.errors import KeyUnavailable
 
 
@@ -69,8 +70,11 @@ class TableIndexKeys:
             engine: An engine whose database user may read, insert into and delete from the table.
             name: The table's name.
 
+        Raises:
+            ConfigurationError: If *engine* is no ``sqlalchemy.Engine``.
+
         """
-        self._engine = engine
+        self._engine = check_engine(engine)
         self._table = index_keys_table(MetaData(), name)
 
     def create(self) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app_integration.encryption.keys.row_format import check_row_format
 from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.keys.table_engine import check_engine
 from app_integration.errors import KeyUnavailable
 
 _CHUNK = 1000  # numbers in one query
@@ -66,8 +67,11 @@ class TableDataKeys:
             engine: An engine whose database user may read, insert into and update the table.
             name: The table's name.
 
+        Raises:
+            ConfigurationError: If *engine* is no ``sqlalchemy.Engine``.
+
         """
-        self._engine = engine
+        self._engine = check_engine(engine)
         self._table = data_keys_table(MetaData(), name)
 
     def create(self) -> None:
