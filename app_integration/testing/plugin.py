@@ -1,5 +1,7 @@
 """Pytest fixtures that are installed with the SDK: ``vault`` and ``real_vault``.
 
+The plugin keeps values out of the reports of failed assertions, too.
+
 >>> def test_login(vault):                                   # doctest: +SKIP
 ...     vault.put("jwt-secret", "signing key") ...     with vault.fault(Fault.SEALED): ...
 assert get_secret("jwt-secret", default=None)    # the cache answers
@@ -15,9 +17,34 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app_integration.secret import Secret
+
 if TYPE_CHECKING:
     from app_integration.testing.application import Application, MemoryApplication
     from app_integration.testing.dev_server import RealServer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Report a failed comparison of a secret without the characters in which it differs.
+
+    Args:
+        op: The operator.
+        left: Its first operand.
+        right: Its second operand.
+
+    """
+    if any(isinstance(each, Secret) for value in (left, right) for each in _compared(value)):
+        return [f"{left!r} {op} {right!r}", "", "the difference of a secret is not shown"]
+    return None
+
+
+def _compared(value: object) -> list[object]:
+    """Return *value* and the attributes of a dataclass or the like, which pytest compares too."""
+    kind = type(value)
+    names = [*getattr(kind, "__match_args__", ()), *getattr(kind, "__slots__", ())]
+    attributes = getattr(value, "__dict__", {}).values()
+    return [value, *attributes, *(getattr(value, name, None) for name in names)]
 
 
 @pytest.fixture

@@ -32,6 +32,57 @@ def test_each_test_starts_without_secrets(vault):
     assert get_secret("jwt-secret", default=None) is None
 """
 
+COMPARISONS = """
+import dataclasses
+from typing import NamedTuple
+import pytest
+from app_integration import Secret
+
+SECRET = Secret("invented-password")
+
+@dataclasses.dataclass
+class Login:
+    password: str
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Slotted:
+    password: str
+
+class Pair(NamedTuple):
+    password: str
+
+def test_equal():
+    assert SECRET == "other"
+
+def test_equal_reversed():
+    assert "other" == SECRET
+
+def test_absent():
+    assert "invented" not in SECRET
+
+@pytest.mark.parametrize("kind", [Login, Slotted, Pair])
+def test_attribute(kind):
+    assert kind(password=SECRET) == kind(password="other")
+
+@pytest.mark.parametrize("kind", [list, tuple, set])
+def test_element(kind):
+    assert kind([SECRET]) == kind(["other"])
+"""
+
+
+def test_failed_assertion_shows_no_value_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "test_shop.py").write_text(COMPARISONS, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-vv", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "9 failed" in run.stdout, run.stdout[-4000:] + run.stderr[-2000:]
+    shown = run.stdout.replace('SECRET = Secret("invented-password")', "")
+    assert "invented-password" not in shown
+
 
 @pytest.mark.parametrize(
     "runtime", ["embedded", pytest.param("docker", marks=pytest.mark.requires("docker"))]

@@ -1025,7 +1025,8 @@ IMPORTS: Final = {
 PARTLY: Final = words("config.deliver config.loader transport.http")
 #: Names in modules of IMPORTS that only the SDK itself uses.
 HELPERS: Final = words("raise_decryption_failed")
-FIXTURES: Final = words("vault real_vault real_vault_server")
+#: Fixtures of the plugin, and its hook, which pytest calls by this name.
+FIXTURES: Final = words("vault real_vault real_vault_server pytest_assertrepr_compare")
 
 
 STARS: Final[dict[object, str]] = {
