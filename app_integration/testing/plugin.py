@@ -3,8 +3,9 @@
 The plugin keeps values out of the reports of failed assertions, too.
 
 >>> def test_login(vault):                                   # doctest: +SKIP
-...     vault.put("jwt-secret", "signing key") ...     with vault.fault(Fault.SEALED): ...
-assert get_secret("jwt-secret", default=None)    # the cache answers
+...     vault.put("jwt-secret", "signing key")
+...     with vault.fault(Fault.SEALED):
+...         assert get_secret("jwt-secret", default=None)    # the cache answers
 """
 
 from __future__ import annotations
