@@ -127,14 +127,21 @@ class AppRole(AuthMethod):
     mount: str = APPROLE_MOUNT
     settings: tuple[str, str] = ("STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE")
     _last_stamp: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _is_denied: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def hint(self) -> str:
         """Return the advice that follows in the error when the server rejects the login."""
-        return (
+        advice = (
             "the role-id or secret-id is wrong, of another server, expired or used up: check "
             f"{self.role_id_file} and {self.secret_id_file}, or issue a new secret-id"
         )
+        if self._is_denied:  # because a wrong one is a bad request
+            advice += (
+                "; if it is right, the server may have locked the role out after wrong ones, by"
+                f" default for 15 minutes: wait, or disable the lockout of auth/{self.mount}"
+            )
+        return advice
 
     def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``."""
@@ -146,8 +153,9 @@ class AppRole(AuthMethod):
         }
         try:
             token = log_in(send, self.mount, body)
-        except (AccessDenied, RequestRefused):
+        except (AccessDenied, RequestRefused) as error:
             self._last_stamp = found  # because another login with this file is rejected, too
+            self._is_denied = isinstance(error, AccessDenied)
             raise
         self._last_stamp = found
         return token

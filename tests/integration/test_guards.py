@@ -16,6 +16,7 @@ from app_integration.settings import Limits
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.shared_backoff import SharedBackoff
@@ -50,6 +51,30 @@ def test_lockout_after_wrong_passwords_rejects_the_right_one(
     accessor = deployment.operator.get("sys/auth")["data"]["userpass/"]["accessor"]
     deployment.operator.post(f"sys/locked-users/{accessor}/unlock/guarded")
     assert try_login(login, "right") == HTTPStatus.OK
+
+
+def test_wrong_secret_ids_do_not_lock_out_the_right_one(deployment: Deployment) -> None:
+    layout = deployment.layout
+    role_id = layout.service_role_id("gaara-store-dev").read_text()
+    right = layout.service_secret_id("gaara-store-dev").read_text()
+    login = f"{deployment.local.ports.vault_address}/v1/auth/approle/login"
+
+    def log_in(secret_id: str) -> int:
+        body = {"role_id": role_id, "secret_id": secret_id}
+        return requests.post(login, json=body, timeout=10).status_code
+
+    assert [log_in("wrong") for _ in range(10)] == [HTTPStatus.BAD_REQUEST] * 10
+    assert log_in(right) == HTTPStatus.OK
+
+
+def test_lockout_of_approle_is_drift(deployment: Deployment) -> None:
+    enabled = {"user_lockout_config": {"lockout_disable": False}}
+    deployment.operator.post("sys/mounts/auth/approle/tune", enabled)
+    local = deployment.local
+    plan = build_plan(deployment.operator, local.desired(local.inputs()))
+    assert [str(change) for change in plan.changes] == ["update mount auth/approle"]
+    apply(deployment.operator, plan, lambda _: None)
+    assert build_plan(deployment.operator, local.desired(local.inputs())).changes == ()
 
 
 def test_requests_above_the_rate_limit_are_rejected(deployment: Deployment, login: str) -> None:

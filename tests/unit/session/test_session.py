@@ -305,6 +305,12 @@ def test_login_with_used_up_secret_id_says_what_to_do_without_secret(
     assert server.count(LOGIN) == 1
 
 
+def test_login_denied_names_the_lockout_of_the_role(server: Server, session: Session) -> None:
+    server.answers[LOGIN] = [AccessDenied("x")]
+    with pytest.raises(AuthenticationFailed, match=r"disable the lockout of auth/approle$"):
+        session.get(PATH)
+
+
 def test_login_uses_replaced_secret_id(server: Server, session: Session, approle: AppRole) -> None:
     session.get(PATH)
     approle.secret_id_file.write_text("another")

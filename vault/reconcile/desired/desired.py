@@ -138,7 +138,8 @@ def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     # So that the audit log says which database user a request got, and no password.
     plain = ("username",)
     yield mount("mounts", mounts.database, "database", "leased database users", plain_keys=plain)
-    yield mount("auth", mounts.approle, "approle", "services and jobs")
+    # So that no wrong or expired secret-id locks out the right one. Nobody guesses 122 random bits.
+    yield mount("auth", mounts.approle, "approle", "services and jobs", has_lockout=False)
     yield from people.userpass_mount(environment)
 
 

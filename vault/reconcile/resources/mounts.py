@@ -24,6 +24,7 @@ from vault.reconcile.resources import (
 from vault.reconcile.resources.marks import MARKED_BY, describe, described_owner
 
 _PLAIN_KEYS: Final = "audit_non_hmac_response_keys"
+_NO_LOCKOUT: Final = "lockout_disable"
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
 
@@ -69,6 +70,9 @@ class Mount:
         plain_keys: Keys of responses whose values the audit log has in plain, not as HMACs. Further
             ones are left, because others may need them. So are all of a mount that another one
             made, or that exists with *is_given*.
+        has_lockout: Whether the server rejects a right credential for some minutes after wrong ones
+            with the same name. If False, it is told not to. A mount that another one made, or that
+            exists with *is_given*, is left as it is.
 
     """
 
@@ -83,6 +87,7 @@ class Mount:
     deployment: str = DEFAULT_DEPLOYMENT
     is_given: bool = False
     plain_keys: tuple[str, ...] = ()
+    has_lockout: bool = True
 
     @property
     def name(self) -> str:
@@ -100,6 +105,8 @@ class Mount:
             fields["version"] = self.version
         if self.plain_keys and not self.is_given:
             fields[_PLAIN_KEYS] = sorted(self.plain_keys)
+        if not self.has_lockout and not self.is_given:
+            fields[_NO_LOCKOUT] = True
         return fields
 
     def read(self, reader: ReadSession) -> Fields | None:
@@ -122,8 +129,11 @@ class Mount:
         }
         if _PLAIN_KEYS in actual:
             actual[_PLAIN_KEYS] = self._compare_plain_keys(found.get("config") or {})
+        if _NO_LOCKOUT in actual:
+            lockout = (found.get("config") or {}).get("user_lockout_config") or {}
+            actual[_NO_LOCKOUT] = bool(lockout.get("user_lockout_disable"))
         if owner not in (None, self.deployment):
-            kept = {"description", _PLAIN_KEYS} & actual.keys()
+            kept = {"description", _PLAIN_KEYS, _NO_LOCKOUT} & actual.keys()
             actual |= {key: self.desired()[key] for key in kept}
         if self.max_ttl:
             actual["max_lease_ttl"] = min(self.max_ttl, read_max_ttl(reader, self.name))
@@ -154,6 +164,8 @@ class Mount:
         differing = {key: value for key, value in self.desired().items() if before[key] != value}
         if _PLAIN_KEYS in differing:
             differing[_PLAIN_KEYS] = sorted({*before[_PLAIN_KEYS], *self.plain_keys})
+        if _NO_LOCKOUT in differing:
+            differing["user_lockout_config"] = {_NO_LOCKOUT: differing.pop(_NO_LOCKOUT)}
         if differing:
             # For an auth method too, because sys/auth/<method>/tune needs sudo.
             session.post(f"sys/mounts/{self.name}/tune", differing)

@@ -263,3 +263,28 @@ def test_plain_keys_of_a_mount_are_a_part_of_what_it_has(
 
 def test_plain_keys_of_a_given_mount_are_left() -> None:
     assert "audit_non_hmac_response_keys" not in replace(DATABASE, is_given=True).desired()
+
+
+APPROLE = Mount("auth", "login", "approle", "jobs", deployment="ours", has_lockout=False)
+
+
+@pytest.mark.parametrize(
+    ("owner", "config", "is_drift"),
+    [
+        ("ours", {}, True),
+        ("ours", {"user_lockout_config": {"user_lockout_disable": False}}, True),
+        ("ours", {"user_lockout_config": {"user_lockout_disable": True}}, False),
+        ("theirs", {}, False),
+    ],
+)
+def test_lockout_of_a_mount_of_ones_own_is_disabled(
+    owner: str, config: dict[str, object], is_drift: bool
+) -> None:
+    mount = {"type": "approle", "description": describe("jobs", owner), "config": config}
+    reader = SimpleNamespace(get=lambda _: {"data": {"login/": mount}})
+    fields = APPROLE.read(cast("ReadSession", reader)) or {}
+    assert (fields["lockout_disable"] != APPROLE.desired()["lockout_disable"]) is is_drift
+
+
+def test_lockout_of_a_given_mount_is_left() -> None:
+    assert "lockout_disable" not in replace(APPROLE, is_given=True).desired()
