@@ -5,7 +5,7 @@ The exit code is 0; 1 after an error; 64 after a wrong command line; 130 after C
 ``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
 ``environments diff``, ``ledger``, ``logs read``, ``policies explain``, ``policies test``,
 ``rollout watch`` or ``backups`` finds something, ``migrate`` must wait, or ``status`` finds a part
-that is not running.
+that does not work.
 """
 
 from __future__ import annotations

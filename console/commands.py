@@ -159,7 +159,7 @@ COMMANDS: Final = {
     ),
     "status": Place(
         "console.local_commands:status",
-        "Show which parts run and which configs are in use. Exit code 2 if a part does not run.",
+        "Show which parts run and which configs are in use. Exit code 2 if a part does not work.",
     ),
     "reset": Place(
         "console.local_commands:reset",

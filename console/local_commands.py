@@ -62,7 +62,7 @@ def down(root: Root = operate.DEFAULT_ROOT) -> None:
 
 
 def status(root: Root = operate.DEFAULT_ROOT) -> None:
-    """Show which parts run and which configs are in use. Exit code 2 if a part does not run."""
+    """Show which parts run and which configs are in use. Exit code 2 if a part does not work."""
     local = local_aws(root) or operate.local_deployment(root)
     statuses = local.status()
     show_status(out, statuses)
@@ -70,7 +70,7 @@ def status(root: Root = operate.DEFAULT_ROOT) -> None:
     if configs:
         out.print()
         show_config_states(out, configs)
-    if not all(part.running for part in statuses):
+    if not all(part.works for part in statuses):
         raise typer.Exit(NOT_RUNNING)
 
 

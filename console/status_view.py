@@ -25,7 +25,8 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
     for heading in ("part", "state", "port", "pid", "since"):
         table.add_column(heading)
     for status in statuses:
-        state = "[green]running[/]" if status.running else "[red]not running[/]"
+        problem = status.problem if status.running else "not running"
+        state = f"[red]{problem}[/]" if problem else "[green]running[/]"
         since = f"{status.since:%Y-%m-%d %H:%M:%S}" if status.since else ""
         port = str(status.port) if status.port else ""
         table.add_row(status.title, state, port, str(status.pid or ""), since)

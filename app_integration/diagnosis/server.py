@@ -100,7 +100,9 @@ class Server:
             )
         if status["sealed"]:
             raise Broken(
-                "the server is sealed", "'operator unseal' of bao or vault, with the unseal keys"
+                "the server is sealed",
+                "'operator unseal' of bao or vault, with the unseal keys"
+                " (locally: make vault-down, then make vault-up)",
             )
         return "the server is unsealed"
 

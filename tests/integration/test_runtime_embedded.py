@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, Sealed
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
@@ -214,6 +214,25 @@ def test_server_listens_on_a_private_socket_too_and_restarts_if_it_is_missing(
         socket_path.unlink()
         assert embedded.start().servers == ("vault",)
         assert embedded.start().servers == ()
+
+
+def test_sealed_server_is_reported_until_a_restart_unseals_it(embedded: EmbeddedRuntime) -> None:
+    token = embedded.start().root_token
+    assert token
+    embedded.mark_bootstrapped()
+    embedded.stop()  # because a new server unseals itself again for some seconds
+    embedded.start()
+    assert [status.problem for status in embedded.status()] == [None] * len(SERVERS)
+    request(embedded, token, "POST", "sys/seal")
+    sealed, *others = embedded.status()
+    assert (sealed.running, sealed.problem, sealed.works) == (True, "sealed", False)
+    assert all(status.works for status in others)
+    with pytest.raises(Sealed, match="run make vault-down, then make vault-up"):
+        embedded.start()
+    assert embedded.status() == (sealed, *others)
+    embedded.stop()
+    embedded.start()
+    assert all(status.works for status in embedded.status())
 
 
 def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:

@@ -56,6 +56,7 @@ class ProcessRuntime:
             ConfigurationError: If a folder or file cannot be used.
             PortTaken: If another process listens on a port. No server was started.
             RunsOnOtherPort: If a server is running on another port. Nothing was changed.
+            Sealed: If the secrets server was running, and is sealed.
             StartFailed: If a server exits, or is not ready in time.
 
         """
@@ -193,4 +194,5 @@ def _status(server: Server) -> Status:
         running=running is not None,
         pid=running.pid if running else None,
         since=running.since if running else None,
+        problem=server.find_problem() if running else None,
     )

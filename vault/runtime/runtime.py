@@ -55,7 +55,12 @@ class StartResult:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """State of one part of the deployment; *port* is 0 if it accepts no connections."""
+    """State of one part of the deployment; *port* is 0 if it accepts no connections.
+
+    Attributes:
+        problem: Why a running part is of no use, in a word; None if it is, or that is unknown.
+
+    """
 
     name: str
     title: str
@@ -63,6 +68,12 @@ class Status:
     running: bool
     pid: int | None
     since: datetime | None
+    problem: str | None = None
+
+    @property
+    def works(self) -> bool:
+        """Return whether the part is running, without a known problem."""
+        return self.running and self.problem is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ class Servers(Protocol):
 
         Raises:
             ConfigurationError: If something that a server needs is missing.
+            Sealed: If the secrets server is running, and sealed.
             StartFailed: If a server exits, or is not ready in time.
 
         """

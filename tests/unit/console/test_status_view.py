@@ -11,7 +11,8 @@ from rich.console import Console
 
 from app_integration.config.delivery_status import State, Status
 from console.config_state import ConfigState
-from console.status_view import show_config_states
+from console.status_view import show_config_states, show_status
+from vault.runtime.runtime import Status as PartStatus
 
 NOON = "2026-01-02T12:00:00+00:00"
 
@@ -43,3 +44,14 @@ def test_undelivered_config_shows_its_name_only(monkeypatch: pytest.MonkeyPatch)
 def test_agent_that_does_not_run_shows_why(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(ConfigState(Path("/c/app.yaml"), None, None, "no interpreter"), monkeypatch)
     assert text.splitlines()[2] == "billing: no interpreter"
+
+
+@pytest.mark.parametrize(
+    ("running", "problem", "expected"),
+    [(True, None, "running"), (True, "sealed", "sealed"), (False, None, "not running")],
+)
+def test_part_shows_its_state(running: bool, problem: str | None, expected: str) -> None:
+    file = io.StringIO()
+    part = PartStatus("vault", "OpenBao", 8200, running, None, None, problem)
+    show_status(Console(file=file, width=120), (part,))
+    assert file.getvalue().splitlines()[1].rstrip() == f"OpenBao  {expected:<{len(expected)}}  8200"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from app_integration._internal.private_file import write_private
-from app_integration.errors import ConfigurationError, ServerError
+from app_integration.errors import ConfigurationError, Sealed, ServerError
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
 from vault.runtime.files import ensure_private_folder
@@ -23,12 +23,15 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.processes.program import Program
+from vault.runtime.processes.program import Program, Running
+from vault.runtime.runtime import StartFailed
 from vault.runtime.servers import vault_state
 from vault.runtime.servers.hcl import render
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 30.0
+#: Seconds in which a server that an interrupted command has just started unseals itself.
+UNSEAL_SECONDS: Final = 5.0
 SEAL_KEY_BYTES: Final = 32
 
 
@@ -92,9 +95,11 @@ class OpenBao(Server):
 
         Raises:
             ConfigurationError: If its seal key is missing, or another file cannot be used.
+            Sealed: If it was running, and is sealed.
             StartFailed: If it exits, cannot be initialised, or is not ready in time.
 
         """
+        was_running = self.find() is not None
         is_new = not self.is_bootstrapped
         if is_new:
             self._erase_data()
@@ -107,8 +112,33 @@ class OpenBao(Server):
                 self._processes.wait_until(running, is_reachable, START_SECONDS)
                 self.check_listener()
                 self.root_token = self._initialise(transport)
+            if was_running:
+                self._reject_sealed(running, transport)
             is_active = partial(vault_state.is_active, transport)
             self._processes.wait_until(running, is_active, START_SECONDS)
+
+    def find_problem(self) -> str | None:
+        """Return that it is sealed, if it is."""
+        with closing(Transport(self.address, cacert=None, connect_timeout=1.0)) as transport:
+            is_sealed = self.is_listening() and vault_state.is_sealed(transport)
+        return "sealed" if is_sealed else None
+
+    def _reject_sealed(self, running: Running, transport: Transport) -> None:
+        """Check that it is not sealed. It stays sealed until a restart, in case that was intended.
+
+        Raises:
+            Sealed: If it is.
+
+        """
+        if not vault_state.is_sealed(transport):
+            return
+        with suppress(StartFailed):
+            is_active = partial(vault_state.is_active, transport)
+            self._processes.wait_until(running, is_active, UNSEAL_SECONDS)
+        if vault_state.is_sealed(transport):
+            raise Sealed(
+                f"{self.title} is sealed; to unseal it, run make vault-down, then make vault-up"
+            )
 
     def _initialise(self, transport: Transport) -> Secret:
         """Initialise the server, store its recovery key, and return its root token."""

@@ -66,6 +66,10 @@ class Server(ABC):
         folder = self._layout.root / self.folder_name
         return is_listened_on_by(self.find(), self.port, folder)
 
+    def find_problem(self) -> str | None:
+        """Return why it is of no use although it is running; None if it is, or that is unknown."""
+        return None
+
     @abstractmethod
     def start(self) -> None:
         """Start the server unless it is running, wait until it is ready, and set it up.

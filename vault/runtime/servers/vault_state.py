@@ -33,6 +33,11 @@ def is_active(transport: Transport) -> bool:
     return bool(state) and not state["sealed"] and not state["standby"]
 
 
+def is_sealed(transport: Transport) -> bool:
+    """Return whether the server responds, and is sealed or not initialised."""
+    return bool(health(transport).get("sealed"))
+
+
 def initialise(transport: Transport, shares: Mapping[str, int]) -> dict[str, Any]:
     """Initialise a new server, and return its response with the keys and the root token.
 
