@@ -36,34 +36,42 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
     if operate.is_local(scope.environment, root):
         local = operate.local_deployment(root)
         read_settings, needs = local.service(service).settings, find_needs(local.declaration, scope)
-        found = with_agent(checks(read_settings, needs), local)
+        found = with_agent(checks(read_settings, needs), local, service)
     else:
         found = checks(partial(_read_settings, scope), find_needs(declaration, scope))
     raise typer.Exit(show(run(found)))
 
 
 def with_agent(
-    found: Iterator[tuple[str, Check]], local: LocalDeployment
+    found: Iterator[tuple[str, Check]], local: LocalDeployment, service: str
 ) -> Iterator[tuple[str, Check]]:
     """Yield the checks *found*, and before that of the config file one of its agent.
 
     Args:
         found: Checks of a service of the local deployment.
         local: The local deployment.
+        service: The service.
 
     """
     for name, check in found:
         if name == "config":
-            yield "agent", partial(_check_agent, local)
+            yield "agent", partial(_check_agent, local, service)
         yield name, check
 
 
-def _check_agent(local: LocalDeployment) -> str:
-    """Check that the supervisor of the agents runs."""
+def _check_agent(local: LocalDeployment, service: str) -> str:
+    """Check that the supervisor of the agents runs, and the agent of *service*."""
     from vault.runtime.processes.agent import AGENT  # noqa: PLC0415 (only for the local deployment)
 
     if not any(part.name == AGENT and part.running for part in local.status()):
         raise Broken("it does not run, so no change of a secret is delivered", "strongroom up")
+    agent = local.service(service).agent
+    if agent is not None and (problem := agent.read_config_state().problem):
+        raise Broken(
+            f"it does not run, so no change of a secret is delivered: {problem}",
+            "correct what the reason names; the agent starts again within a minute, and its log is "
+            f"{local.layout.logs / 'agent.log'}",
+        )
     return "runs"
 
 

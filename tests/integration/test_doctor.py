@@ -14,6 +14,7 @@ import pytest
 import redis
 from rich.console import Console
 
+from agent.unit_state import RunState, read_state, write_state
 from app_integration import settings
 from app_integration.diagnosis.check import Outcome, run
 from app_integration.diagnosis.command import FAILS, main, show
@@ -372,6 +373,30 @@ def test_doctor_finds_that_the_agent_does_not_run(
     printed = capsys.readouterr().out
     assert "FAILED agent: it does not run" in printed
     assert "to do: strongroom up" in printed
+
+
+def test_doctor_finds_that_the_agent_of_one_service_does_not_run(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for port, number in deployment.ports.by_name().items():
+        monkeypatch.setenv(f"STRONGROOM_{port.upper()}_PORT", str(number))
+    agent = deployment.local.service("gaara-store").agent
+    assert agent is not None
+    state = read_state(agent.folder)
+    assert state is not None
+    doctor = ("doctor", "--service", "gaara-store", "--env", "dev")
+    root = ("--root", str(deployment.layout.root))
+    try:
+        reason = "the start failed: the server is sealed"
+        write_state(agent.folder, replace(state, state=RunState.WAITING, pid=None, reason=reason))
+        assert run_command(monkeypatch, *doctor, *root) == FAILS
+    finally:
+        write_state(agent.folder, state)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"FAILED agent: it does not run, so no change of a secret is delivered: {reason}" in printed
+    )
+    assert f"its log is {deployment.layout.logs / 'agent.log'}" in printed
 
 
 def test_show_names_doctor_if_a_declared_address_is_elsewhere(deployment: Deployment) -> None:

@@ -78,19 +78,24 @@ def _service(
         len(own) if is_known else UNKNOWN,
         own.count(Due.OVERDUE) if is_known else UNKNOWN,
         own.count(Due.SOON) if is_known else UNKNOWN,
-        _agent(readings.local, seen),
+        _agent(readings.local, config, seen),
         seen,
         None if config is None else _config(config),
         None if config is None else config.since,
     )
 
 
-def _agent(local: Reading[LocalState] | None, seen: datetime | None) -> Badge:
+def _agent(
+    local: Reading[LocalState] | None, config: ConfigState | None, seen: datetime | None
+) -> Badge:
     """Return what is known of an agent without a login to its host."""
     parts = local.value.parts if local and local.value else ()
     states = [part.running for part in parts if part.name == AGENT]
     if states:
-        return Badge("runs", GOOD) if all(states) else Badge("does not run", BAD)
+        if config is None:
+            return Badge("none, without a config", PLAIN)
+        runs = all(states) and config.problem is None
+        return Badge("runs", GOOD) if runs else Badge("does not run", BAD)
     return Badge("no login in the log", PLAIN) if seen is None else Badge("logged in", PLAIN)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from console.config_state import ConfigState
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
+from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import AuditDevice, ServerState
 from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.overview import build_overview, build_panel
@@ -23,6 +26,8 @@ from vault.reconcile.resources.policies import Policy
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.server_ages import Age
+from vault.runtime.processes.agent import AGENT
+from vault.runtime.runtime import Status
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -90,6 +95,24 @@ def test_service_shows_the_last_login_of_its_agent_where_the_host_is_not_known()
     assert (store.values, store.overdue, store.soon) == (3, 1, 1)
     assert (store.agent, store.agent_seen) == (Badge("logged in", PLAIN), NOW - DAY)
     assert (store.config, mail.agent) == (None, Badge("no login in the log", PLAIN))
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "problem", "agent"),
+    [
+        (True, None, Badge("runs", GOOD)),
+        (True, "the start failed", Badge("does not run", BAD)),
+        (False, None, Badge("does not run", BAD)),
+    ],
+)
+def test_service_of_the_local_deployment_shows_its_own_agent(
+    supervisor: bool, problem: str | None, agent: Badge
+) -> None:
+    parts = (Status(AGENT, "Agents", 0, supervisor, None, None),)
+    config = ConfigState(Path("/c/app.yaml"), NOW, None, problem)
+    local = Reading("local", LocalState(parts, {"gaara-store": config}), NOW)
+    store, mail = build_panel("dev", replace(READ, local=local), NOW).services
+    assert (store.agent, mail.agent) == (agent, Badge("none, without a config", PLAIN))
 
 
 def test_service_shows_the_last_login_of_one_of_its_colours() -> None:
