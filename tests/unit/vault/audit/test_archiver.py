@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from vault.audit.archive.live_log import LiveLog, Writers, find_writers
 from vault.audit.archive.reload import Reopening, parse_command, run_command
 from vault.audit.archive.segment_file import SegmentWriter, read_segment_file
 
+ROOT = Path(__file__).resolve().parents[4]
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
@@ -49,6 +52,16 @@ def content(site: Site) -> list[bytes]:
     segments = [b"".join(read_segment_file(path, file_cipher().unwrap)) for path in site.files]
     logs = [path.read_bytes() for path in sorted(site.devices[0].path.parent.iterdir())]
     return b"".join([*segments, *logs]).splitlines()
+
+
+def test_log_renamed_as_the_runbook_says_is_taken(tmp_path: Path) -> None:
+    logs = [LiveLog(tmp_path / name) for name in ("audit-1.log", "audit-2.log")]
+    for log in logs:
+        log.path.write_bytes(line(at(0.5)))
+    commands = (ROOT / "docs" / "Runbook.md").read_text().splitlines()
+    (rename,) = (command for command in commands if 'do mv "$log"' in command)
+    subprocess.run(["bash", "-euc", rename], cwd=tmp_path, check=True)  # noqa: S607 (the developer's own)
+    assert [len(log.rotated()) for log in logs] == [1, 1]
 
 
 def test_log_becomes_a_segment_and_the_server_writes_another(site: Site) -> None:
