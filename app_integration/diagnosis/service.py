@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration.auth.from_settings import build_auth_method
+from app_integration.auth.methods import AuthMethod
 from app_integration.client import Client
 from app_integration.config import file_reader
 from app_integration.config.delivery_status import read_status
@@ -26,6 +27,7 @@ from app_integration.errors import (
     ConfigurationError,
     RequestRefused,
     SecretError,
+    ServerFault,
     StrongroomError,
 )
 from app_integration.session.session import Session, open_session
@@ -99,8 +101,9 @@ def _vault_checks(
     yield "API", server.check_api
     yield "clock", lambda: server.check_clock(now())
     yield "seal", server.check_seal
-    with closing(_open(settings)) as session:
-        service = Service(settings, session)
+    method = build_auth_method(settings)
+    with closing(open_session(_hurried(settings), method)) as session:
+        service = Service(settings, session, method)
         yield "login", service.check_login
         for name in needs.secrets:
             yield f"secret {name}", partial(service.check_secret, name)
@@ -124,10 +127,6 @@ _CHECKS: Final[dict[str, Callable[..., Iterator[tuple[str, Check]]]]] = {
 }
 
 
-def _open(settings: Settings) -> Session:
-    return open_session(_hurried(settings))
-
-
 def _hurried(settings: Settings) -> Settings:
     """Return *settings* that do not wait until something works, but show what fails now."""
     return replace(settings, limits=replace(settings.limits, deadline=5.0))
@@ -135,10 +134,18 @@ def _hurried(settings: Settings) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Requests of a service with its own login."""
+    """Requests of a service with its own login.
+
+    Attributes:
+        settings: Its settings.
+        session: Its session.
+        method: The auth method of *session*.
+
+    """
 
     settings: Settings
     session: Session
+    method: AuthMethod
 
     def check_login(self) -> str:
         """Log in."""
@@ -149,8 +156,12 @@ class Service:
         except ConfigurationError as error:
             raise Broken(str(error), "write the file that the message names") from None
         except AuthenticationFailed as error:
-            cause = f": {error.__cause__}" if error.__cause__ else ""
-            raise Broken(f"{error}{cause}", build_auth_method(self.settings).hint) from None
+            hint = self.method.hint
+            raise Broken(str(error).removesuffix(f"; {hint}"), hint) from None
+        except ServerFault as error:
+            raise Broken(
+                str(error), "see the server's log, and whether a disk of its audit logs is full"
+            ) from None
         except StrongroomError as error:
             raise Broken(str(error), "see the server's log") from None
         return f"by {self.settings.auth.method}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -16,10 +17,12 @@ from rich.console import Console
 
 from agent.unit_state import RunState, read_state, write_state
 from app_integration import settings
-from app_integration.diagnosis.check import Outcome, run
+from app_integration.auth.from_settings import build_auth_method
+from app_integration.diagnosis.check import Broken, Outcome, run
 from app_integration.diagnosis.command import FAILS, main, show
 from app_integration.diagnosis.leased_user import NeededUser
-from app_integration.diagnosis.service import Needs, checks
+from app_integration.diagnosis.service import Needs, Service, checks
+from app_integration.errors import ServerFault
 from app_integration.testing.ports import free_ports
 from console.service_deployment import ServiceDeployment
 from console.show import show_use
@@ -303,6 +306,23 @@ def test_broken_deployment_is_named_at_the_first_wrong_part(
     printed = capsys.readouterr().out
     assert f"FAILED {name}: " in printed
     assert password not in printed
+
+
+def test_rejected_login_shows_reason_and_remedy_once(scene: Scene) -> None:
+    wrong_secret_id(scene)
+    outcome = scene.diagnose()[-1]
+    assert outcome.text.count("invalid role or secret ID") == 1
+    assert outcome.remedy is not None
+    assert outcome.remedy.endswith("or issue a new secret-id")
+    assert outcome.remedy not in outcome.text
+
+
+def test_server_that_cannot_log_a_login_leads_to_its_audit_logs(scene: Scene) -> None:
+    read = settings.from_environment(scene.variables)
+    full = Mock(get=Mock(side_effect=ServerFault("status 500: internal error")))
+    with pytest.raises(Broken, match="internal error") as caught:
+        Service(read, full, build_auth_method(read)).check_login()
+    assert "whether a disk of its audit logs is full" in caught.value.remedy
 
 
 def test_working_deployment_has_no_wrong_part(scene: Scene) -> None:
