@@ -24,6 +24,7 @@ from console.page.sources.cached_source import CachedSource
 from console.page.sources.leases import Leases, read_leases
 from console.page.sources.ledger_rows import LedgerLogs, read_ledger_rows
 from console.page.sources.local_state import LocalState, read_local_state
+from console.page.sources.read_threads import ReadThreads
 from console.page.sources.rotation_states import RotationState, read_rotations
 from console.page.sources.server_state import ServerState, read_server_state
 from console.page.sources.service_policies import ServicePolicies, read_service_policies
@@ -56,6 +57,8 @@ _TTL: Final = {
 #: Periods and values that are kept, because somebody looks at them.
 _PERIODS: Final = 6
 _HISTORIES: Final = 200
+#: Most seconds that the end of the page waits for reads under way.
+_READ_SECONDS: Final = 10.0
 T = TypeVar("T")
 #: Returns the current time.
 Clock = Callable[[], datetime]
@@ -83,11 +86,6 @@ class Options:
     store: Path | None
     open_session: Callable[[Environment], Session]
     alertmanager: str | None = None
-
-
-def spawn_daemon(run: Callable[[], None]) -> None:
-    """Run *run* in a thread that does not delay the end of the process."""
-    threading.Thread(target=run, name="source", daemon=True).start()
 
 
 class EnvironmentSources:
@@ -275,20 +273,23 @@ Sources = Mapping[str, EnvironmentSources]
 
 
 @contextmanager
-def open_sources(options: Options, clock: Clock, spawn: Spawn = spawn_daemon) -> Iterator[Sources]:
-    """Yield the sources of each environment, and revoke their tokens afterwards.
+def open_sources(options: Options, clock: Clock, spawn: Spawn | None = None) -> Iterator[Sources]:
+    """Yield the sources of each environment. Afterwards wait for reads, and revoke the tokens.
 
     Args:
         options: What the operator has asked for.
         clock: Returns the current time.
-        spawn: Starts a read, in this or another thread.
+        spawn: Starts a read, in this or another thread; None for threads that are waited for.
 
     """
+    threads = ReadThreads()
     found = {
-        str(each): EnvironmentSources(each, options, clock, spawn) for each in options.environments
+        str(each): EnvironmentSources(each, options, clock, spawn or threads.spawn)
+        for each in options.environments
     }
     try:
         yield found
     finally:
+        threads.wait(_READ_SECONDS)
         for each in found.values():
             each.close()

@@ -1,0 +1,40 @@
+"""Threads in which sources are read, and the wait for them at the end of the page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class ReadThreads:
+    """Threads that do not delay the end of the process for ever, but are waited for.
+
+    Python ends such a thread as soon as it returns from DuckDB while the process exits, and DuckDB
+    aborts the process then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def spawn(self, run: Callable[[], None]) -> None:
+        """Run *run* in a thread."""
+        thread = threading.Thread(target=run, name="source", daemon=True)
+        with self._lock:
+            self._threads = [each for each in self._threads if each.is_alive()]
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all threads have ended.
+
+        Args:
+            seconds: Longest wait.
+
+        """
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            threads = tuple(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
