@@ -20,10 +20,8 @@ from vault.runtime.ports import HOST, MonitoringPorts
 from vault.runtime.processes.lock import Lock
 from vault.runtime.processes.processes import python_program
 from vault.runtime.processes.program import Program
-from vault.runtime.servers.accounts import mail_password
+from vault.runtime.servers.accounts import MONITORING_ACCOUNT, mail_password
 
-#: Account of Alertmanager at the deployment's mail server.
-ACCOUNT: Final = "monitoring"
 _MAILBOX: Final = "monitoring@localhost.localdomain"
 #: Short, because a developer waits for the mail.
 _GROUP_WAIT, _GROUP_INTERVAL = "1s", "5s"
@@ -91,14 +89,14 @@ class LocalMonitoring:
         """Return *monitoring* for this machine: its own exporter, Alertmanager and mail server."""
         declared = monitoring.environments.get(Environment.DEV, Scraped())
         scraped = declared.model_copy(update={"hosts": (self._endpoint("node_exporter"),)})
-        mail_password(self._layout, ACCOUNT)  # creates the file that both programs read
+        mail_password(self._layout, MONITORING_ACCOUNT)  # creates the file that both programs read
         mail = Mail(
             smarthost=f"{HOST}:{remembered_ports(self._layout).smtp}",
             sender=_MAILBOX,
             page=_MAILBOX,
             ticket=_MAILBOX,
-            username=ACCOUNT,
-            password_file=str(self._layout.mail_accounts / ACCOUNT),
+            username=MONITORING_ACCOUNT,
+            password_file=str(self._layout.mail_accounts / MONITORING_ACCOUNT),
             require_tls=False,
         )
         changes = {

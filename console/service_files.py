@@ -8,6 +8,7 @@ from pathlib import Path
 
 from console.service_deployment import ServiceDeployment
 from vault.runtime.layout import Layout
+from vault.runtime.servers.accounts import MONITORING_ACCOUNT
 
 
 def write_variables(
@@ -35,6 +36,8 @@ def write_variables(
 def remove_undeclared(layout: Layout, services: Mapping[str, ServiceDeployment]) -> None:
     """Remove the files of services, agents and accounts that are no longer declared.
 
+    Alertmanager's account at the mail server stays, because no declaration has it.
+
     Args:
         layout: Layout of the deployment.
         services: The declared services by name.
@@ -45,7 +48,7 @@ def remove_undeclared(layout: Layout, services: Mapping[str, ServiceDeployment])
     _keep_only(layout.configs.glob("*/"), {each.scope.service for each in delivered})
     roles = {role for each in services.values() for role in each.roles}
     _keep_only(layout.service_credentials.glob("*/"), roles)
-    _keep_only(layout.mail_accounts.iterdir(), services)
+    _keep_only(layout.mail_accounts.iterdir(), {*services, MONITORING_ACCOUNT})
     _keep_only(layout.environments.iterdir(), {f"{name}.env" for name in services})
 
 

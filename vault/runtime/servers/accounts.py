@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 5
 SUPERUSER: Final = "postgres"
+#: Alertmanager's account at the mail server, beside those of the services.
+MONITORING_ACCOUNT: Final = "monitoring"
 
 
 @dataclass(frozen=True, slots=True)
