@@ -43,6 +43,7 @@ from app_integration._api.secrets import (
     on_change,
     require,
 )
+from app_integration._internal.extras import extra_named
 from app_integration.default_client import get_default_client
 from app_integration.secret import Secret
 
@@ -258,7 +259,8 @@ def load_config(model: type[_Model], path: str | Path | None = None) -> _Model:
         ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
 
     """
-    from app_integration.config import loader
+    with extra_named():
+        from app_integration.config import loader
 
     return loader.load_config(model, path)
 
@@ -284,7 +286,8 @@ def watch_config(
             plain function.
 
     """
-    from app_integration.config import watcher
+    with extra_named():
+        from app_integration.config import watcher
 
     return watcher.watch_config(model, path, on_change)
 

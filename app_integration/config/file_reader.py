@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.extras import extra_named
 from app_integration.config import versions_line
 from app_integration.config.file_access import FileAccess
 from app_integration.config.versions_line import Rendered
@@ -115,7 +116,8 @@ def parse(path: Path, data: bytes) -> object:
 
 
 def _yaml(path: Path, text: str) -> object:
-    import yaml  # noqa: PLC0415 (an extra: only an application with a YAML config installs it)
+    with extra_named():
+        import yaml  # noqa: PLC0415 (an extra: only an application with a YAML config installs it)
 
     try:
         return yaml.safe_load(text)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from app_integration._internal.extras import extra_named
 from app_integration.database.credentials import CredentialProvider
 from app_integration.database.external_credentials import (
     credentials_from_file,
@@ -126,7 +127,9 @@ class DatabaseFactory:
         """
         credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
         provider = self._get_provider(credential_source)
-        opened = BUILDERS[kind](provider, url or self._get_url(credential_source), options)
+        where = url or self._get_url(credential_source)
+        with extra_named():
+            opened = BUILDERS[kind](provider, where, options)
         if kind in _CLOSE_METHODS:
             self._exit_stack.callback(getattr(opened, _CLOSE_METHODS[kind]))
         return opened

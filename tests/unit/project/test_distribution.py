@@ -126,6 +126,37 @@ def test_modules_of_an_extra_need_no_other_one(extra: str) -> None:
     assert loaded_by(*EXTRAS[extra], without=not_installed_with(extra)) >= {*EXTRAS[extra]}
 
 
+@pytest.mark.parametrize(
+    ("call", "module", "extra"),
+    [
+        ("database_engine(url='postgresql+psycopg://h/d')", "sqlalchemy", "database"),
+        ("database_engine(url='postgresql+psycopg://h/d')", "psycopg", "database"),
+        ("database_pool(url='postgresql://h/d')", "psycopg_pool", "database"),
+        ("redis_client(url='redis://h/0')", "redis", "redis"),
+        ("load_config(object, 'app.yaml')", "yaml", "config"),
+        ("watch_config(object)", "watchfiles", "config"),
+    ],
+)
+def test_call_without_its_extra_names_what_to_install(
+    call: str, module: str, extra: str, tmp_path: Path
+) -> None:
+    for name in ("token", "app.yaml"):
+        (tmp_path / name).write_text("x\n")
+        (tmp_path / name).chmod(0o600)
+    code = f"import sys; sys.modules[{module!r}] = None; import app_integration as sdk; sdk.{call}"
+    scope = {"ENVIRONMENT": "dev", "STRONGROOM_SERVICE": "shop", "VAULT_ADDR": "http://127.0.0.1:9"}
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"STRONGROOM_AUTH": "token", "STRONGROOM_TOKEN_FILE": "token", **scope},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = f"ModuleNotFoundError: {module} is not installed; install strongroom-sdk[{extra}]"
+    assert run.stderr.splitlines()[-1] == expected
+
+
 def test_import_of_the_public_api_loads_no_heavy_module() -> None:
     assert not HEAVY & loaded_by("app_integration")
 
