@@ -21,6 +21,7 @@ from vault.declare.schema.mounts import MountPaths
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.planning.apply import ApplyFailed
 from vault.reconcile.shared_backoff import SharedBackoff
+from vault.runtime.layout import Layout
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
 CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
@@ -52,11 +53,21 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     if operate.is_local(environment, root):
         here = operate.local_deployment(root)
         if not here.has_credential(role):
-            raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
+            raise ConfigurationError(_explain_missing(here.layout, role))
         return here.operator(role)
     declared = operate.load_declaration().environment(environment)
     check_on_vault(declared)
     return _open_with_files(declared, root, role)
+
+
+def _explain_missing(layout: Layout, role: str) -> str:
+    """Return why the local deployment has no credential of *role*, and what to do."""
+    root = layout.root
+    if not layout.format.exists():
+        return f"no deployment in {root}; start one with: make vault-up"
+    if role == APPLY_JOB:
+        return f"{root} has lost the credential of {role}; docs/Runbook.md says how to replace it"
+    return f"{root} has lost the credential of {role}; make vault-up issues another"
 
 
 @contextmanager

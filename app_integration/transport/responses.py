@@ -213,7 +213,9 @@ def _failure(
         rule = permissions.policy_rule(method, path, mounts)
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
-        return Sealed(f"{where}: the server is sealed or not initialised")
+        return Sealed(
+            f"{where}: the server is sealed or not initialised; its operators must unseal it"
+        )
     message = f"{where}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)
