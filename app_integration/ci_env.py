@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Final, NoReturn
 
 from app_integration._internal.cli import ArgumentParser, split_command
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.auth.ci_job import JWT_VARIABLE, build_job_method
 from app_integration.auth.methods import AuthMethod
 from app_integration.client import Client
@@ -22,7 +23,6 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.secret import Secret
 from app_integration.secret_store.required import check_required
 from app_integration.secret_store.secret_variables import name_variables
-from app_integration.secret_value import check_secret_value
 from app_integration.session.session import open_session
 from app_integration.settings import Settings, from_environment
 from app_integration.sources.from_settings import build_policy_rule

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 
 #: Linux takes this many bytes of one variable, with its name, "=" and the NUL at its end.
 MAX_VARIABLE: Final = 32 * 4096

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
 from app_integration.errors import ConfigurationError, RequestRefused, StrongroomError
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 from app_integration.sources.aws import CURRENT
 from aws.resources.secret import SERVICE
 

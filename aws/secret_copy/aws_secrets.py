@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.aws.connection import AwsConnection
 from app_integration.errors import SecretDeleted
 from app_integration.names import Scope
-from app_integration.secret_value import check_secret_value
 from app_integration.sources.aws import AwsSource
 from aws.reader import AwsReader
 from aws.resources import AwsResource

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import (
     ConfigurationError,
     RequestRefused,
     SecretDeleted,
     UnexpectedAnswer,
 )
-from app_integration.secret_value import check_secret_value
 from app_integration.session.session import Session
 from app_integration.transport import payloads
 from aws.secret_copy.backend import Stored, WrittenMeanwhile

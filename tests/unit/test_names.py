@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app_integration import names
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from app_integration.secret_value import check_secret_value
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from app_integration import names
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import VALUE_KEY, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 from app_integration.session.session import Session
 from vault.adoption.kv_entry import EntryField, FoundValue
 from vault.declare.declaration import Declaration

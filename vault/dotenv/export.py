@@ -8,11 +8,11 @@ from pathlib import Path
 
 from app_integration import names
 from app_integration._internal.private_file import write_private
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError, SecretNotFound
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 from vault.declare.declaration import Declaration
 from vault.dotenv.proof import ReadSecret
 from vault.dotenv.text import EXPORT_HEAD, assignment, setting_text

@@ -19,9 +19,9 @@ from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable as Reference
 from dotenv.variables import parse_variables
 
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 from vault.declare.errors import FileError
 
 _NOT_PARSED: Final = (

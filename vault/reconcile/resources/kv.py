@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import RequestRefused, SecretError
 from app_integration.names import KV_MOUNT, VALUE_KEY
 from app_integration.secret import Secret
-from app_integration.secret_value import check_secret_value
 from app_integration.session.session import Session
 from vault.reconcile.resources import ReadSession, read_data
 
@@ -70,7 +70,7 @@ def write_value(
     Args:
         session: Must be allowed to write.
         name: Path below the mount.
-        value: See :func:`app_integration.secret_value.check_secret_value`.
+        value: See :func:`app_integration._internal.secret_value.check_secret_value`.
         cas: The version that must be current, 0 for none; None to write in any case.
         mount: Path of the KV mount.
 

@@ -8,8 +8,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app_integration._internal.secret_value import MAX_VALUE_LENGTH
 from app_integration.errors import ConfigurationError
-from app_integration.secret_value import MAX_VALUE_LENGTH
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, parse, read
 from vault.dotenv.text import assignment, remove_secrets
 
