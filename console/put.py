@@ -131,20 +131,15 @@ def check_url(service: ServiceDeclaration, name: str, value: str) -> None:
 
 
 def _is_database_url(value: str) -> bool:
-    # The SDK reads it so, too. Few commands need it, and it takes long.
-    from sqlalchemy import make_url  # noqa: PLC0415 (as above)
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 (as above)
-
-    from app_integration.database.url_options import (  # noqa: PLC0415 (as above)
-        has_part_of_login,
-    )
+    """Return whether the SDK can read *value*, for any driver of PostgreSQL or none."""
+    # Few commands need it, and it takes long.
+    from app_integration.database.engine import url_without_credentials  # noqa: PLC0415 (as above)
 
     try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
+        url = url_without_credentials(value)
+    except ConfigurationError:
         return False
-    # Any driver, and its short form.
-    return url.drivername.startswith("postgres") and not has_part_of_login(url.host)
+    return url.drivername.startswith("postgres")
 
 
 def _is_redis_url(value: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from app_integration.errors import ConfigurationError
 from app_integration.settings import DATABASE
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from app_integration.encryption.blind_index.stores import IndexKeyStore
     from app_integration.encryption.keys.stores import DataKeyStore
-
-#: Methods of a store of data keys, and of one of index keys, which an engine or a path lacks.
-_DATA_KEY_METHODS: Final = ("add", "get", "list_by_scope", "rewrap")
-_INDEX_KEY_METHODS: Final = ("versions", "replace")
 
 
 class KeyStores:
@@ -49,7 +45,9 @@ class KeyStores:
             ConfigurationError: If *store* is no store of data keys.
 
         """
-        if store is not None and not _has_methods(store, _DATA_KEY_METHODS):
+        from app_integration.encryption.keys.stores import DataKeyStore
+
+        if store is not None and not _implements(store, DataKeyStore):
             raise ConfigurationError(
                 f"use_data_keys cannot take {_describe(store)}; pass a store of data keys, such as"
                 " TableDataKeys(engine) or FileDataKeys(path)"
@@ -63,7 +61,9 @@ class KeyStores:
             ConfigurationError: If *store* is no store of index keys.
 
         """
-        if not _has_methods(store, _INDEX_KEY_METHODS):
+        from app_integration.encryption.blind_index.stores import IndexKeyStore
+
+        if not _implements(store, IndexKeyStore):
             raise ConfigurationError(
                 f"use_index_keys cannot take {_describe(store)}; pass a store of index keys, such"
                 " as TableIndexKeys(engine)"
@@ -104,8 +104,9 @@ class KeyStores:
         return self.index_keys
 
 
-def _has_methods(store: object, methods: Sequence[str]) -> bool:
-    return not isinstance(store, type) and all(hasattr(store, name) for name in methods)
+def _implements(store: object, protocol: type) -> bool:
+    """Return whether *store*, which is no class, has the methods of *protocol*."""
+    return not isinstance(store, type) and isinstance(store, protocol)
 
 
 def _describe(store: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 MAX_VERSION: Final = 255
 
@@ -38,6 +38,7 @@ class IndexKey:
     writes_from: datetime
 
 
+@runtime_checkable
 class IndexKeyStore(Protocol):
     """Storage for :class:`IndexKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 MAX_NUMBER: Final = 2**32 - 1
 
@@ -38,6 +38,7 @@ class WrappedKey:
     version: int
 
 
+@runtime_checkable
 class DataKeyStore(Protocol):
     """Storage for :class:`WrappedKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
 
