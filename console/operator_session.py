@@ -53,21 +53,22 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     if operate.is_local(environment, root):
         here = operate.local_deployment(root)
         if not here.has_credential(role):
-            raise ConfigurationError(_explain_missing(here.layout, role))
+            name = here.declaration.environment(environment).server_name(role)
+            raise ConfigurationError(_explain_missing(here.layout, role, name))
         return here.operator(role)
     declared = operate.load_declaration().environment(environment)
     check_on_vault(declared)
     return _open_with_files(declared, root, role)
 
 
-def _explain_missing(layout: Layout, role: str) -> str:
-    """Return why the local deployment has no credential of *role*, and what to do."""
+def _explain_missing(layout: Layout, role: str, name: str) -> str:
+    """Return why the local deployment has no credential of *role*, *name* on it, and a remedy."""
     root = layout.root
     if not layout.format.exists():
         return f"no deployment in {root}; start one with: make vault-up"
     if role == APPLY_JOB:
-        return f"{root} has lost the credential of {role}; docs/Runbook.md says how to replace it"
-    return f"{root} has lost the credential of {role}; make vault-up issues another"
+        return f"{root} has lost the credential of {name}; docs/Runbook.md says how to replace it"
+    return f"{root} has lost the credential of {name}; make vault-up issues another"
 
 
 @contextmanager
