@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.escapes import escape_unprintable
 from app_integration._internal.pending_file import PendingFile
 from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
@@ -192,8 +193,14 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         return 1
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        print(f"{prog}: {named}{error.strerror}", file=sys.stderr)  # noqa: T201 (a command's output)
+        _print_error(prog, f"{named}{error.strerror}")
         return 1
     except StrongroomError as error:
-        print(f"{prog}: {error}", file=sys.stderr)  # noqa: T201 (a command's output)
+        _print_error(prog, str(error))
         return 1
+
+
+def _print_error(prog: str, message: str) -> None:
+    """Print *message*, which may have the name of a file that somebody else made."""
+    text = escape_unprintable(message, keep="\n")
+    print(f"{prog}: {text}", file=sys.stderr)  # noqa: T201 (a command's output)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import urllib3
 
 from app_integration import permissions
+from app_integration._internal.escapes import escape_unprintable
 from app_integration.errors import (
     AccessDenied,
     RateLimited,
@@ -213,9 +214,7 @@ def _failure(
         rule = permissions.policy_rule(method, path, mounts)
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
-        return Sealed(
-            f"{where}: the server is sealed or not initialised; its operators must unseal it"
-        )
+        return Sealed(f"{where}: the server is sealed or not initialised; an operator unseals it")
     message = f"{where}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)
@@ -296,4 +295,5 @@ def _reason(path: str, body: Mapping[str, Any], mounts: Mounts) -> str:
     errors = body.get("errors")
     if _is_sensitive(path, mounts) or not isinstance(errors, list) or not errors:
         return ""
-    return f": {' '.join('; '.join(map(str, errors)).split())[:_MAX_REASON]}"
+    text = " ".join("; ".join(map(str, errors)).split())[:_MAX_REASON]
+    return f": {escape_unprintable(text)}"

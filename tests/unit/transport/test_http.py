@@ -287,6 +287,12 @@ def test_error_of_insensitive_path_has_message_of_server() -> None:
     assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
 
 
+def test_escape_sequence_of_the_server_reaches_no_terminal() -> None:
+    with serve(Server(400, json.dumps({"errors": ["no\x1b[31m role"]}).encode())) as server:
+        error = failure(server.address, "auth/approle/role/x")
+    assert str(error) == r"POST auth/approle/role/x: status 400: no\x1b[31m role"
+
+
 def test_user_that_cannot_be_leased_has_what_to_check_in_place_of_the_reason() -> None:
     with serve(Server(500, json.dumps({"errors": [f"dial tcp: {VALUE}"]}).encode())) as server:
         error = str(failure(server.address, "database/creds/shop-dev"))

@@ -81,3 +81,10 @@ def test_encrypt_file_without_a_standard_output_object_writes_to_its_descriptor(
     options = ["--no-key", "--recipient", RECIPIENT, "--service", "shop", "--env", "prod"]
     assert encrypt_file.main([str(tmp_path / "plain"), *options]) == 0
     assert capfdbinary.readouterr().out.startswith(b"strongroom file")
+
+
+def test_command_prints_no_escape_sequence_of_a_file_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_file.main([str(tmp_path / "a\x1b[31m")]) == 1
+    assert "a\\x1b[31m" in capsys.readouterr().err

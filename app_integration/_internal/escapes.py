@@ -1,0 +1,19 @@
+"""Escape sequences for text of somebody else, which a terminal must not interpret."""
+
+from __future__ import annotations
+
+
+def escape_unprintable(text: str, keep: str = "") -> str:
+    r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
+
+    Args:
+        text: Text of somebody else.
+        keep: Characters that stay, although they are not printable.
+
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
+        for each in text
+    )
