@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import getattr_static
 from itertools import islice
@@ -44,7 +45,7 @@ class LoadedRows(LoadedRowsBase):
         rows = None if found is None else found[1]()
         if rows is None or rows.names or len(rows) == cls.SIZE:
             if len(_LOADING) >= _QUERIES:
-                _LOADING.clear()
+                _LOADING.popitem(last=False)
             rows = cls()
             _LOADING[id(names)] = names, ref(rows)
         rows.append(ref(row))
@@ -86,8 +87,8 @@ class LoadedRows(LoadedRowsBase):
 
 
 #: The list that each query is loading, by the id of the names of the loaded fields. These are kept
-#: so that no others get their id.
-_LOADING: Final[dict[int, tuple[Sequence[str], ref[LoadedRows]]]] = {}
+#: so that no others get their id. The oldest query is dropped first, not one that loads now.
+_LOADING: Final[OrderedDict[int, tuple[Sequence[str], ref[LoadedRows]]]] = OrderedDict()
 _QUERIES: Final = 64  # that are noted at most
 
 

@@ -35,6 +35,7 @@ from app_integration.integrations.django import (  # noqa: E402 (as above)
 from app_integration.integrations.django.loaded_rows import LoadedRows  # noqa: E402 (as above)
 
 ROWS = 5
+LOADED_WITH = "_strongroom_loaded_with"
 
 
 class Guest(EncryptedModel):
@@ -416,6 +417,14 @@ def test_related_objects_of_a_query_are_decrypted_together(names: tuple[str, ...
     assert decrypted(senders, "email") == list(range(ROWS))
     assert decrypted(receivers, "email") == []
     assert [row.email for row in receivers] == emails()[::-1]
+
+
+def test_many_queries_before_leave_the_objects_of_each_together() -> None:
+    send_parcels()
+    for _ in range(70):
+        load()  # three lists in each turn, so that one turn fills the noted ones in its middle
+        rows = list(Parcel.objects.select_related("sender", "receiver").order_by("id"))
+        assert len({id(row.sender.__dict__[LOADED_WITH]) for row in rows}) == 1
 
 
 def test_related_objects_that_stream_are_read() -> None:
