@@ -19,6 +19,7 @@ from app_integration.database.url_options import has_part_of_login, unreadable_u
 # Keys of a connection record's info.
 _USER = "strongroom_user"  # the username that the connection was opened with
 _FRESH = "strongroom_fresh"  # set until the first checkout of the connection
+_POSTGRESQL = frozenset({"postgres", "postgresql"})
 
 
 class RotatingQueuePool(QueuePool):
@@ -102,7 +103,8 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
 
     Args:
         provider: Provides username and password at each physical connect.
-        url: Driver, host and database. A username or password in it is ignored.
+        url: Driver, host and database. A username or password in it is ignored. PostgreSQL's driver
+            is psycopg unless it names another one.
         options: Passed to ``sqlalchemy.create_engine``.
 
     Raises:
@@ -126,12 +128,22 @@ def url_without_credentials(url: str) -> URL:
     if parsed is None:
         raise unreadable_url("the database")
     return URL.create(
-        parsed.drivername,
+        _name_driver(parsed.drivername),
         host=parsed.host,
         port=parsed.port,
         database=parsed.database,
         query=parsed.query,
     )
+
+
+def _name_driver(name: str) -> str:
+    """Return the dialect and driver *name* of a URL, with psycopg for PostgreSQL that names none.
+
+    ``postgres://`` is a URL for libpq, which SQLAlchemy does not know. Before 2.1 it takes psycopg2
+    where no driver is named, which the extra ``database`` does not install.
+    """
+    dialect, _, driver = name.partition("+")
+    return f"postgresql+{driver or 'psycopg'}" if dialect in _POSTGRESQL else name
 
 
 def _read_url(url: str) -> URL | None:

@@ -121,6 +121,17 @@ def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, tmp_p
     assert "art" not in locals_of_the_sdk(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["engine", "async engine"])
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgres+psycopg", "postgresql+psycopg"]
+)
+def test_engine_of_postgresql_takes_psycopg(kind: str, scheme: str, tmp_path: Path) -> None:
+    file = tmp_path / "user.json"
+    write_private(file, '{"username": "ada", "password": "invented-password"}')
+    engine = databases_with(f"{scheme}://bob:old@h/shop").create(kind, None, {}, credentials=file)
+    assert str(engine.url) == "postgresql+psycopg://h/shop"
+
+
 def locals_of_the_sdk(error: BaseException) -> str:
     """Return the local variables in the traceback of *error*, without those of the test."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]

@@ -110,6 +110,11 @@ def test_compose_preserves_any_password(password: str) -> None:
     assert "old" not in made
 
 
+def test_template_keeps_the_scheme_of_the_url() -> None:
+    made = template_from_url(Secret("postgres://shop_app:old@db/shop"), "database-url")
+    assert made == "postgres://{username}:{password}@db/shop"
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

@@ -265,7 +265,7 @@ def parse_database_url(value: Secret, secret: str) -> URL:
         url = make_url(value.reveal())
     except (ArgumentError, ValueError):
         raise NotAdoptable(f"{secret} holds no URL") from None
-    if not (url.drivername.startswith("postgresql") and url.host and url.database):
+    if not (url.drivername.startswith("postgres") and url.host and url.database):
         raise NotAdoptable(f"{secret} holds no URL of a PostgreSQL database")
     if not (url.username and url.password):
         raise NotAdoptable(f"{secret} holds a URL without user and password")
