@@ -106,8 +106,8 @@ def adopt_secret(
             set the password. Nothing was changed.
         OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
         DatabaseRefused: If the old URL does not open the database. Nothing was changed.
-        Declined: If *confirm* returned False. Nothing was changed.
-        Unfinished: If a later step failed.
+        AdoptionDeclined: If *confirm* returned False. Nothing was changed.
+        AdoptionIncomplete: If a later step failed.
 
     """
     declared = _check_declared(context, name)

@@ -58,7 +58,7 @@ def undo_adoption(
     Raises:
         ConfigurationError: If no password is known, and none can be set. Nothing was changed.
         OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
-        Unfinished: If a later step failed.
+        AdoptionIncomplete: If a later step failed.
 
     """
     source = context.declaration().secrets(context.scope).get(name)

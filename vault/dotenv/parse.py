@@ -105,7 +105,7 @@ def read(path: Path) -> DotenvFile:
 
     Raises:
         ConfigurationError: If *path* is a symbolic link or not a file, or cannot be read.
-        DotenvRejected: If the content is invalid. See :func:`parse`.
+        InvalidDotenv: If the content is invalid. See :func:`parse`.
 
     """
     if path.is_symlink():
@@ -124,7 +124,7 @@ def parse(path: Path, content: bytes) -> DotenvFile:
     """Parse *content*, the bytes of the file at *path*.
 
     Raises:
-        DotenvRejected: If the content is invalid. It lists every fault with its line, up to the
+        InvalidDotenv: If the content is invalid. It lists every fault with its line, up to the
             first statement that cannot be parsed.
 
     """

@@ -63,7 +63,7 @@ class AppRole:
         """Create or update the role. Secret-ids that were already issued stay valid.
 
         Raises:
-            LifetimeCapped: If the server issues secret-ids with a shorter TTL than declared.
+            MaxTtlTooLow: If the server issues secret-ids with a shorter TTL than declared.
 
         """
         session.post(self._path, self.desired())

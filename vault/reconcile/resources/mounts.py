@@ -150,7 +150,7 @@ class Mount:
         Raises:
             CannotChange: If the server has another type or version at that path.
             ConfigurationError: If someone else makes the mount, and it does not exist.
-            LifetimeCapped: If the limit stays below the declared one.
+            MaxTtlTooLow: If the limit stays below the declared one.
 
         """
         check_immutable(self, before, ("type", *(["version"] if self.version else [])))
