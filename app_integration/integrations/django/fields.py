@@ -27,7 +27,7 @@ from app_integration.integrations.orm_values import (
 from app_integration.integrations.plaintext import to_plaintext
 
 
-class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # as above
+class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # Django has no types
     """A model field that is a plain value on the object and an encrypted token in the database."""
 
     descriptor_class = EncryptedAttribute

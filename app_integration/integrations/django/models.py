@@ -26,7 +26,7 @@ from app_integration.integrations.django.written_fields import (
 _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 
 
-class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
+class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # Django has no types
     """A query set that rejects ordering by encrypted fields, and writes their columns together.
 
     If it streams, it creates some objects ahead, so that their values are decrypted together. See
@@ -67,8 +67,8 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
         """
         tokens = {
             each.column: f"stored_{each.column}"
-            for each in self.model._meta.concrete_fields
-            if isinstance(each, EncryptedField) and each.reads_plaintext
+            for each in encrypted_fields(self.model)
+            if each.reads_plaintext
         }
         return super().raw(raw_query, params, {**tokens, **(translations or {})}, using)
 

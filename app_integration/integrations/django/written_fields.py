@@ -41,10 +41,8 @@ def add_bound(model: Any, names: Iterable[str]) -> set[str]:
     written = {each.attname for each in model._meta.concrete_fields if _is_among(each, given)}
     bound = {
         each.name
-        for each in model._meta.concrete_fields
-        if isinstance(each, EncryptedField)
-        and each.plaintext is not None
-        and written & {*each.context_names}
+        for each in encrypted_fields(model)
+        if each.plaintext is not None and written & {*each.context_names}
     }
     return add_columns(model, given | bound)
 
@@ -58,8 +56,8 @@ def add_columns(model: Any, names: Iterable[str]) -> set[str]:
     written = {each.attname for each in fields if _is_among(each, given)}
     plaintext = {
         each.plaintext.column
-        for each in fields
-        if isinstance(each, EncryptedField) and each.plaintext and each.attname in written
+        for each in encrypted_fields(model)
+        if each.plaintext and each.attname in written
     }
     indexes = {
         each.name for each in fields if isinstance(each, BlindIndexField) and written & {*each.of}
