@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 
 VARIABLE: Final = "STRONGROOM_KMS_KEYS"
@@ -26,7 +27,7 @@ def read_kms_keys(env: Mapping[str, str]) -> tuple[str, ...]:
         ConfigurationError: If it lists anything else, or an ARN twice.
 
     """
-    keys = tuple(word.strip() for word in env.get(VARIABLE, "").split(",") if word.strip())
+    keys = read_list(env, VARIABLE)
     for key in keys:
         if not is_key_arn(key):
             raise ConfigurationError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 
@@ -25,7 +26,7 @@ def read_extra_addresses(env: Mapping[str, str], environment: Environment) -> tu
         ConfigurationError: If one of them is invalid, or ``VAULT_ADDR`` is not set.
 
     """
-    addresses = [each.strip() for each in env.get(_EXTRA_ADDRESSES, "").split(",") if each.strip()]
+    addresses = read_list(env, _EXTRA_ADDRESSES)
     if addresses and not env.get("VAULT_ADDR"):
         raise ConfigurationError(
             f"VAULT_ADDR is not set; set it, {_EXTRA_ADDRESSES} only adds further addresses"

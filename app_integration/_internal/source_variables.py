@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 
 _VARIABLE: Final = "STRONGROOM_SOURCES"
@@ -19,7 +20,7 @@ def read_sources(env: Mapping[str, str]) -> tuple[str, ...]:
         ConfigurationError: If one is unknown, or listed twice.
 
     """
-    found = tuple(word.strip() for word in env.get(_VARIABLE, "").split(",") if word)
+    found = read_list(env, _VARIABLE)
     if unknown := [word for word in found if word not in SOURCES]:
         raise ConfigurationError(
             f"{_VARIABLE} names {unknown[0]!r}; expected some of {', '.join(SOURCES)}"

@@ -31,6 +31,11 @@ def read_path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(value) if value else None
 
 
+def read_list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the words in a variable, which commas separate; none if it is not set."""
+    return tuple(word for each in env.get(name, "").split(",") if (word := each.strip()))
+
+
 def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, Path] | None:
     """Return the paths in two variables, such as a certificate and its key; None if neither is set.
 
