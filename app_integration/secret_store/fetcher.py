@@ -226,7 +226,7 @@ class Fetcher:
 
         """
         self._adopt_inherited()
-        wanted = [name for name in names if name not in self.cache.entries]
+        wanted = self.cache.find_uncached(names)
         if len(wanted) < 2:  # noqa: PLR2004 (one is requested as ever)
             return
         requested_at, ticket = self._clock(), next(_tickets)
