@@ -11,7 +11,7 @@ from typing import Any, Final
 from app_integration.errors import AuditFailed
 from app_integration.observability import metrics
 from app_integration.observability.audit_log import AuditLog
-from app_integration.secret_store.cache_entry import Entry, Hit, Key
+from app_integration.secret_store.cache_entry import Entry, Hit, Key, name_of
 from app_integration.sources import FetchedSecret
 
 _OPERATION: Final = "get_secret"
@@ -51,7 +51,7 @@ class AccessRecorder:
             AuditFailed: If the record cannot be written.
 
         """
-        self._write_and_count(self._prepare_release(key, entry, outcome), _name(key), outcome)
+        self._write_and_count(self._prepare_release(key, entry, outcome), name_of(key), outcome)
 
     def record_change(self, name: str, fetched: FetchedSecret) -> None:
         """Record that a callback is about to receive a new value.
@@ -74,18 +74,18 @@ class AccessRecorder:
         """
         hit, recorder = entry.hit, metrics.get_recorder()
         if hit is None or hit.recorder is not recorder:
-            count = recorder.bind_access(_name(key), "hit")
+            count = recorder.bind_access(name_of(key), "hit")
             entry.hit = hit = Hit(self._prepare_release(key, entry, "hit"), count, recorder)
         try:
             hit.record()
         except AuditFailed:
-            recorder.record_access(_name(key), "AuditFailed")
+            recorder.record_access(name_of(key), "AuditFailed")
             raise
         hit.count()
 
     def _prepare_release(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
         details = {} if isinstance(key, str) else {"field": key[2]}
-        return self._prepare(_name(key), entry.fetched, outcome, **details)
+        return self._prepare(name_of(key), entry.fetched, outcome, **details)
 
     def _prepare(
         self, name: str, fetched: FetchedSecret, outcome: str, **details: Any
@@ -105,7 +105,3 @@ class AccessRecorder:
             metrics.get_recorder().record_access(name, "AuditFailed")
             raise
         metrics.get_recorder().record_access(name, outcome)
-
-
-def _name(key: Key) -> str:
-    return key if isinstance(key, str) else key[0]

@@ -13,7 +13,7 @@ from app_integration.secret_store.cache_entry import (
     REQUESTED,
     Entry,
     Key,
-    split_key,
+    name_of,
 )
 from app_integration.settings import Limits
 
@@ -142,7 +142,7 @@ class SecretCache:
 
     def drop_name(self, name: str) -> None:
         """Remove the entries of every version and field of *name*, which the server has denied."""
-        self._drop_if(lambda key, _: split_key(key)[0] == name)
+        self._drop_if(lambda key, _: name_of(key) == name)
 
     def purge(self, now: float) -> None:
         """Remove the entries that have expired."""

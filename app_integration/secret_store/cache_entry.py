@@ -41,6 +41,11 @@ def split_key(key: Key) -> tuple[str, Version, str | None]:
     return key if isinstance(key, tuple) else (key, None, None)
 
 
+def name_of(key: Key) -> str:
+    """Return the name of the secret of *key*."""
+    return key if isinstance(key, str) else key[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """Prepared access record and counter of an entry's cache hits, reused for each hit.

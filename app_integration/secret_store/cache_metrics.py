@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app_integration.names import VALUE_KEY
 from app_integration.observability import metrics
-from app_integration.secret_store.cache_entry import Entry, Key, is_newer, split_key
+from app_integration.secret_store.cache_entry import Entry, Key, is_newer, name_of, split_key
 
 
 def record_cached(service: str, key: Key, entry: Entry, previous: Entry | None) -> None:
@@ -19,7 +19,7 @@ def record_cached(service: str, key: Key, entry: Entry, previous: Entry | None) 
         previous: The entry that it replaces, None if there was none.
 
     """
-    name, recorder = split_key(key)[0], metrics.get_recorder()
+    name, recorder = name_of(key), metrics.get_recorder()
     recorder.record_staleness(name, 0.0)
     if previous is not None and is_newer(entry.fetched, previous.fetched):
         recorder.record_rotation("secret", name)

@@ -32,6 +32,7 @@ from app_integration.secret_store.cache_entry import (
     is_served_stale,
     is_server_unavailable,
     is_usable_on_outage,
+    name_of,
     negative_ttl,
     split_key,
 )
@@ -189,7 +190,7 @@ class Fetcher:
         except StrongroomError as error:
             # Once the fetcher is closed its session may be closed too, so the error means nothing.
             if not self._closed:
-                log.warning("%s is no longer served: %s", split_key(key)[0], error)
+                log.warning("%s is no longer served: %s", name_of(key), error)
             return True
 
     def _run_fetch(self, key: Key, *, force: bool, usage: int = REQUESTED) -> FetchResult:
@@ -214,7 +215,7 @@ class Fetcher:
         entry = self._build_entry(key, fetched, requested_at, is_fallback=reason is not None)
         entry.ticket, entry.usage = ticket, usage
         if reason is not None and (cached is None or cached.fetched.source != fetched.source):
-            log.warning("%s comes from %s: %s", split_key(key)[0], fetched.source, reason)
+            log.warning("%s comes from %s: %s", name_of(key), fetched.source, reason)
         self._store(key, entry, cached)
         return FetchResult(entry)
 
@@ -239,7 +240,7 @@ class Fetcher:
         self, key: Key, fetched: FetchedSecret, requested_at: float, *, is_fallback: bool = False
     ) -> Entry:
         limits = self._config.limits
-        ttl = self._config.ttls.get(split_key(key)[0], limits.cache_ttl)
+        ttl = self._config.ttls.get(name_of(key), limits.cache_ttl)
         jitter = self._config.jitter()
         return build_entry(
             fetched, requested_at, ttl, limits, jitter=jitter, is_fallback=is_fallback
@@ -254,11 +255,11 @@ class Fetcher:
             postponed = self.cache.postpone(key, cached, now)
             if not is_fresh(postponed, now):
                 self._log_stale(key, postponed, now)
-                metrics.get_recorder().record_staleness(split_key(key)[0], now - cached.fetched_at)
+                metrics.get_recorder().record_staleness(name_of(key), now - cached.fetched_at)
             return FetchResult(postponed, is_server_unavailable(error))
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
-            self.cache.drop_name(split_key(key)[0])
+            self.cache.drop_name(name_of(key))
         else:
             self.cache.drop(key)
         if isinstance(error, NO_VALUE):
@@ -271,7 +272,7 @@ class Fetcher:
         self._config.registry.add(entry.fetched.value)
         if self._closed or not self.cache.put(key, entry):
             return
-        name = split_key(key)[0]
+        name = name_of(key)
         record_cached(self._config.service, key, entry, previous)
         if previous is not None and previous.stale_logged:
             log.info("%s is fresh again", name)
@@ -284,7 +285,7 @@ class Fetcher:
         with self._lock:
             is_logged, entry.stale_logged = entry.stale_logged, True
         if not is_logged:
-            name, age = split_key(key)[0], now - entry.fetched_at
+            name, age = name_of(key), now - entry.fetched_at
             log.warning("%s is served stale, %.0f s old: the server is unavailable", name, age)
             metrics.get_recorder().record_staleness(name, age)
 

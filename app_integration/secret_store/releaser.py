@@ -8,7 +8,7 @@ from typing import Any
 from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
 from app_integration.secret import REQUIRED, Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
-from app_integration.secret_store.cache_entry import Entry, Key, split_key
+from app_integration.secret_store.cache_entry import Entry, Key, name_of
 from app_integration.secret_store.conversion import convert
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Releaser:
         """
         value: Any = entry.fetched.value
         if as_type is not None:
-            value = self._convert(split_key(key)[0], value, as_type)
+            value = self._convert(name_of(key), value, as_type)
         self._access_recorder.record_release(key, entry, outcome)
         return value
 
@@ -71,7 +71,7 @@ class Releaser:
             AuditFailed: If the access cannot be recorded.
 
         """
-        name = split_key(key)[0]
+        name = name_of(key)
         is_missing = isinstance(error, SecretNotFound)
         is_denied = self._has_fallback and isinstance(error, AccessDenied)
         if (is_missing or is_denied) and default is not REQUIRED:
