@@ -87,18 +87,17 @@ class ChangeWatchers:
                 for table in (self._watches, self._seen, self._pending):
                     table.pop(watch.name, None)
 
-    def notify(self, name: str, fetched: FetchedSecret) -> bool:
-        """Call the callbacks of *name* if *fetched* is a change, and return whether it is."""
+    def notify(self, name: str, fetched: FetchedSecret) -> None:
+        """Call the callbacks of *name* if *fetched* is a change. A new version alone is none."""
         with self._lock:
             if name not in self._watches:
-                return False
+                return
             known = self._seen.get(name)
             self._seen[name] = fetched
-            if known is None or _has_same_value(known, fetched):
-                return False
+            if known is None or known.value == fetched.value:
+                return
             self._pending[name] = fetched
         self._worker.wake()
-        return True
 
     def close(self) -> None:
         """Call no further callbacks."""
@@ -114,11 +113,6 @@ class ChangeWatchers:
             for watch in watches:
                 if not watch.cancelled:
                     _call(watch, fetched)
-
-
-def _has_same_value(one: FetchedSecret, other: FetchedSecret) -> bool:
-    """Return whether both have the same value. The same value in a new version is no change."""
-    return one.value == other.value
 
 
 def _call(watch: Watch, fetched: FetchedSecret) -> None:
