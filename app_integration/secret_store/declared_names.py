@@ -27,12 +27,7 @@ def check_declared(name: str, declared: Collection[str]) -> None:
 
 
 def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
-    """Return the names that *path* declares, None without one. See :func:`read_declaration`."""
-    return None if path is None else read_declaration(path, scope)
-
-
-def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
-    """Return the names of the secrets that *path* declares for *scope*.
+    """Return the names of the secrets that *path* declares for *scope*; None without a path.
 
     Args:
         path: A folder with ``services/<service>.yaml``, such a file, or a text file with one name
@@ -44,6 +39,8 @@ def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
         InvalidName: If a line is not a valid name of a secret.
 
     """
+    if path is None:
+        return None
     file = path / "services" / f"{scope.service}.yaml" if path.is_dir() else path
     try:
         text = file.read_text(encoding="utf-8")

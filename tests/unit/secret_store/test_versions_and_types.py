@@ -25,7 +25,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.secret_store.declared_names import read_declaration
+from app_integration.secret_store.declared_names import read_declared
 from app_integration.sources import FetchedSecret
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
@@ -232,9 +232,9 @@ def test_declared_names_are_read_from_yaml_or_a_list(tmp_path: Path) -> None:
     declaration.write_text(DECLARATION)
     plain.write_text("# of the shop\njwt-secret\n\nlive-key  # since spring\n")
     for path in (tmp_path, declaration, plain):
-        assert read_declaration(path, SCOPE) == {"jwt-secret", "live-key"}
+        assert read_declared(path, SCOPE) == frozenset(("jwt-secret", "live-key"))
     staging = Scope("shop", Environment.STAGING)
-    assert read_declaration(tmp_path, staging) == {"jwt-secret", "test-key"}
+    assert read_declared(tmp_path, staging) == frozenset(("jwt-secret", "test-key"))
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_declared_names_are_read_from_yaml_or_a_list(tmp_path: Path) -> None:
 def test_unreadable_declaration_is_rejected(tmp_path: Path, text: str, error: str) -> None:
     (tmp_path / "shop.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match=error):
-        read_declaration(tmp_path / "shop.yaml", SCOPE)
+        read_declared(tmp_path / "shop.yaml", SCOPE)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        read_declaration(tmp_path, SCOPE)
+        read_declared(tmp_path, SCOPE)
 
 
 def test_previous_value_is_the_version_before() -> None:
