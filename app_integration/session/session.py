@@ -172,10 +172,8 @@ class Session:
                 server did not carry it out.
 
         """
-        hidden, body = (
-            HiddenBody(body or {}),
-            None,
-        )  # so that no frame of a traceback shows the body
+        hidden = HiddenBody(body or {})
+        del body  # so that no frame of a traceback shows it
         may_retry = retry and wrap_ttl is None
         return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=may_retry)
 

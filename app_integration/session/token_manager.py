@@ -82,7 +82,7 @@ class TokenManager:
         return self._token
 
     def check_open(self) -> None:
-        """Raise an error if the session is closed, for a request that needs no login.
+        """Raise an error if the session is closed.
 
         Raises:
             AuthenticationFailed: If :meth:`close` was called.
@@ -177,8 +177,7 @@ class TokenManager:
         current = self._token
         if current is not None and current is not stale:
             return current
-        if self._closed:
-            raise _closed()
+        self.check_open()
         token = self._log_in(stale, deadline, keeps_stale)
         with self._lock:
             if not self._closed:
