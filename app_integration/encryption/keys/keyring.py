@@ -198,12 +198,7 @@ class Keyring:
         numbers = [name for name in names if isinstance(name, int)]
         rows = self.store.get(numbers) if numbers else []
         return from_tokens + [
-            (
-                row.number,
-                _WrappedDataKey(
-                    row.wrapped, row.commitment, keyring_purpose(row.number), row.number
-                ),
-            )
+            (row.number, _WrappedDataKey.of_row(row))
             for row in rows
             if row.scope == self.scope.text and 0 < len(row.wrapped) <= MAX_WRAPPED
         ]
@@ -244,10 +239,7 @@ class Keyring:
         wrapped = rows[0].wrapped
         if wrapped != key.wrapped:
             (unwrapped,) = self.service.unwrap([wrapped], self.scope.bound)
-            sealed = _WrappedDataKey(
-                wrapped, key.commitment, keyring_purpose(key.number), key.number
-            )
-            if self._verify(unwrapped, sealed) is None:
+            if self._verify(unwrapped, _WrappedDataKey.of_row(rows[0])) is None:
                 return False
             key.wrapped = wrapped
         return True
@@ -282,3 +274,8 @@ class _WrappedDataKey(NamedTuple):
     commitment: bytes
     purpose: bytes
     number: int
+
+    @classmethod
+    def of_row(cls, row: WrappedKey) -> _WrappedDataKey:
+        """Return the key that *row* of the store contains."""
+        return cls(row.wrapped, row.commitment, keyring_purpose(row.number), row.number)
