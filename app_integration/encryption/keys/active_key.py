@@ -87,7 +87,8 @@ class ActiveDataKey:
         self._is_stored = is_stored
         self._report = report
         self.current: CountedKey | None = None
-        self.message_size, self.total = self._new_usage().message_size, self._new_usage().total
+        usage = self._new_usage()
+        self.message_size, self.total = usage.message_size, usage.total
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:

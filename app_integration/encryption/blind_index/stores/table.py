@@ -117,12 +117,8 @@ class TableIndexKeys:
             try:
                 with self._engine.begin() as connection:
                     for key in before:
-                        if (
-                            connection.execute(
-                                delete(self._table).where(self._matches(key))
-                            ).rowcount
-                            != 1
-                        ):
+                        deletion = delete(self._table).where(self._matches(key))
+                        if connection.execute(deletion).rowcount != 1:
                             raise _RowChanged  # noqa: TRY301 (it rolls back the transaction)
                     for key in after:
                         connection.execute(insert(self._table).values(asdict(key)))
