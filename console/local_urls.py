@@ -16,8 +16,8 @@ from app_integration.names import (
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.resources.kv import merge_metadata
-from vault.reconcile.resources.static_roles import read_entry, write_entry
+from vault.reconcile.resources.kv import merge_metadata, write_fields
+from vault.reconcile.resources.static_roles import read_entry
 
 _PLACEHOLDERS: Final = f"{USERNAME_PLACEHOLDER}:{PASSWORD_PLACEHOLDER}"
 
@@ -46,18 +46,20 @@ def update_ports(
 
 
 def _update(session: Session, secret: str, url: str, mount: str) -> bool:
-    """Write the value or the template of *entry* again if its port differs from that of *url*."""
+    """Write the value or the template of *secret* again if its port differs from that of *url*."""
     entry = read_entry(session, secret, mount)
     if entry.fields.keys() == {VALUE_KEY}:
         moved = move(str(entry.value), url)
         if moved:
-            write_entry(session, secret, {VALUE_KEY: moved}, entry.version, mount)
+            write_fields(session, secret, {VALUE_KEY: moved}, cas=entry.version, mount=mount)
         return moved is not None
     if entry.template is None or entry.fields.keys() != {TEMPLATE_KEY}:
         return False
     moved = move(entry.template, with_placeholders(url))
     if moved:
-        version = write_entry(session, secret, {TEMPLATE_KEY: moved}, entry.version, mount)
+        version = write_fields(
+            session, secret, {TEMPLATE_KEY: moved}, cas=entry.version, mount=mount
+        )
         merge_metadata(session, secret, {COMPOSED_KEY: str(version)}, mount)
     return moved is not None
 

@@ -20,14 +20,13 @@ from vault.adoption.adopt import (
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import ProgressCallback
-from vault.reconcile.resources.kv import merge_metadata
+from vault.reconcile.resources.kv import merge_metadata, write_fields
 from vault.reconcile.resources.secrets import generate_value
 from vault.reconcile.resources.static_roles import (
     StaticRole,
     parse_database_url,
     read_entry,
     template_from_url,
-    write_entry,
 )
 
 #: Minimum TTL of the password in seconds, so that no rotation happens while it is being stored.
@@ -136,7 +135,7 @@ def _write_plain_value(
         )
     plain = {VALUE_KEY: value.reveal()}
     if stored.fields != plain:
-        write_entry(context.session, path, plain, stored.version, kv)
+        write_fields(context.session, path, plain, cas=stored.version, mount=kv)
         say(f"{name} has a plain value with the current password")
 
 

@@ -26,7 +26,12 @@ from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
-from vault.reconcile.resources.kv import data_path, merge_metadata, metadata_path
+from vault.reconcile.resources.kv import (
+    data_path,
+    merge_metadata,
+    metadata_path,
+    write_fields,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -191,7 +196,7 @@ class AdoptedSecret:
         version = current.version
         if VALUE_KEY in current.fields:
             content = {TEMPLATE_KEY: str(current.template)}
-            version = write_entry(session, self.name, content, version, self.mount)
+            version = write_fields(session, self.name, content, cas=version, mount=self.mount)
         merge_metadata(session, self.name, {COMPOSED_KEY: str(version)}, self.mount)
 
 
@@ -214,7 +219,7 @@ def ensure_template(
     # The mark is written first, because a template without it would be an ordinary field.
     merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET}, mount)
     content = {VALUE_KEY: value, TEMPLATE_KEY: template_url}
-    write_entry(session, secret, content, current.version, mount)
+    write_fields(session, secret, content, cas=current.version, mount=mount)
 
 
 def check_no_other_fields(current: SecretEntry, secret: str) -> None:
@@ -280,17 +285,3 @@ def read_entry(reader: ReadSession, secret: str, mount: str = KV_MOUNT) -> Secre
     fields, metadata = data["data"], data["metadata"]
     adopted = adopted_template(metadata["custom_metadata"] or {}, fields)
     return SecretEntry(metadata["version"], fields, adopted)
-
-
-def write_entry(
-    session: Session, secret: str, content: Mapping[str, str], cas: int, mount: str = KV_MOUNT
-) -> int:
-    """Write *content* as the version after *cas* and return its number.
-
-    Raises:
-        RequestRefused: If *cas* is not the current version.
-
-    """
-    body = {"data": dict(content), "options": {"cas": cas}}
-    version: int = session.post(data_path(secret, mount), body, retry=False)["data"]["version"]
-    return version
