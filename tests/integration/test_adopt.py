@@ -454,6 +454,8 @@ def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) 
         value = undo.undo_adoption(where, NAME, set_password, lambda _: None)
     assert value is not None
     assert value != lost
+    password = str(parse_database_url(value, NAME).password)
+    assert not set(password) <= set("alphanumeric")  # the name of the alphabet
     assert can_log_in(value)
     assert setup.read() == value
 

@@ -19,6 +19,7 @@ from vault.adoption.adopt import (
 )
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.secret_sources import ALPHABETS
 from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources.kv import merge_metadata, write_fields
 from vault.reconcile.resources.secrets import generate_value
@@ -126,7 +127,7 @@ def _write_plain_value(
     elif stored.value is not None:
         value = Secret(stored.value)
     elif set_password is not None and isinstance(source, Adopted):
-        password = generate_value(_LENGTH, "alphanumeric")
+        password = generate_value(_LENGTH, ALPHABETS["alphanumeric"])
         set_password(source.username, password)
         value = fill_template(template, source.username, password.reveal())
     else:

@@ -29,9 +29,9 @@ MANAGED_BY: Final = {"managed_by": "strongroom"}
 _DERIVED_FROM: Final = "derived_from"
 
 
-def generate_value(length: int, alphabet: str) -> Secret:
-    """Return *length* random characters of *alphabet*."""
-    return Secret("".join(secrets.choice(alphabet) for _ in range(length)))
+def generate_value(length: int, characters: str) -> Secret:
+    """Return *length* random characters of *characters*."""
+    return Secret("".join(secrets.choice(characters) for _ in range(length)))
 
 
 @dataclass(frozen=True, slots=True)
