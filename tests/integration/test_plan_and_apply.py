@@ -59,7 +59,7 @@ def test_apply_keeps_unmanaged_metadata(deployment: Deployment) -> None:
 
 
 def test_plan_contains_no_secret_value(deployment: Deployment) -> None:
-    value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
+    value = SecretValue("gaara-store/dev/extra", True, lambda: pytest.fail("was read"))
     text = repr(plan(deployment, value))
     for secret in deployment.local.service("gaara-store").access.provided_secrets().values():
         assert secret.reveal() not in text
@@ -83,7 +83,7 @@ def test_generated_value_is_never_overwritten(deployment: Deployment) -> None:
     def make() -> Secret:
         return Secret(next(made))
 
-    value = SecretValue(name, "generated", True, make)
+    value = SecretValue(name, True, make)
     apply_plan(deployment, plan(deployment, value))
     assert plan(deployment, value).changes == ()
     with pytest.raises(ApplyFailed):  # check-and-set: the value exists already
@@ -123,13 +123,13 @@ def test_transit_key_with_other_settings_is_rejected(deployment: Deployment) -> 
 
 
 def test_failed_apply_lists_written_changes_and_can_be_repeated(deployment: Deployment) -> None:
-    good = SecretValue("gaara-store/dev/first", "generated", True, lambda: Secret("x" * 32))
-    bad = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("a\0b"))
+    good = SecretValue("gaara-store/dev/first", True, lambda: Secret("x" * 32))
+    bad = SecretValue("gaara-store/dev/second", True, lambda: Secret("a\0b"))
     with pytest.raises(ApplyFailed) as caught:
         apply_plan(deployment, plan(deployment, good, bad))
     assert "NUL" in str(caught.value)
     assert "done before it:\n  create secret-value gaara-store/dev/first\n" in str(caught.value)
-    fixed = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("ab"))
+    fixed = SecretValue("gaara-store/dev/second", True, lambda: Secret("ab"))
     done = apply_plan(deployment, plan(deployment, good, fixed))
     assert done == ["create secret-value gaara-store/dev/second"]
     for name in ("first", "second"):
@@ -153,7 +153,7 @@ def test_tag_no_longer_declared_is_removed(deployment: Deployment) -> None:
 def test_derived_value_of_a_derived_value_is_applied_in_one_run(deployment: Deployment) -> None:
     base, middle, top = (f"gaara-store/dev/{name}" for name in ("base", "middle", "top"))
     resources = (
-        SecretValue(base, "generated", True, lambda: Secret("x" * 32)),
+        SecretValue(base, True, lambda: Secret("x" * 32)),
         DerivedValue(middle, "m-{base}", {"base": base}),
         DerivedValue(top, "t-{middle}", {"middle": middle}),
     )

@@ -84,7 +84,7 @@ OWN: dict[str, Resource] = {
             "rotate_every": "90d",
         },
     ),
-    "secret-value": SecretValue(SECRET, "generated", True, lambda: Secret("x" * 32)),
+    "secret-value": SecretValue(SECRET, True, lambda: Secret("x" * 32)),
     "derived-secret": DerivedValue("gaara-store/dev/drift-url", "{a}", {"a": SECRET}),
 }
 

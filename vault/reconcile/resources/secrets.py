@@ -80,7 +80,6 @@ class SecretValue(SuppliedValue):
     A value that someone deleted on purpose is not written again.
 
     Attributes:
-        origin: ``generated`` or ``given``.
         available: Whether there is a value to write. An operator-provided one may still be missing.
         get_value: Returns the value to write.
         mount: Path of the KV mount.
@@ -90,7 +89,6 @@ class SecretValue(SuppliedValue):
     kind: ClassVar[str] = "secret-value"
 
     name: str
-    origin: str
     available: bool
     get_value: Callable[[], Secret] = field(repr=False)
     mount: str = KV_MOUNT
@@ -184,7 +182,7 @@ def provided_value(inputs: Inputs, name: str, mount: str = KV_MOUNT) -> SecretVa
     """Return the resource of an operator-provided value, in *inputs* as ``<mount>/<name>``."""
     path = f"{mount}/{name}"
     available = inputs.get(path) is not None
-    return SecretValue(name, "given", available, lambda: inputs.get_required(path), mount)
+    return SecretValue(name, available, lambda: inputs.get_required(path), mount)
 
 
 def generated_value(name: str, length: int, alphabet: str, mount: str = KV_MOUNT) -> SecretValue:
@@ -200,7 +198,6 @@ def generated_value(name: str, length: int, alphabet: str, mount: str = KV_MOUNT
     characters = ALPHABETS[alphabet]
     return SecretValue(
         name,
-        "generated",
         available=True,
         get_value=lambda: generate_value(length, characters),
         mount=mount,

@@ -60,7 +60,7 @@ def thing(name: str = "a", kind: str = "policy", **fields: Any) -> Thing:
 
 
 def given(name: str, *, available: bool = True) -> SecretValue:
-    return SecretValue(name, "given", available, lambda: Secret("v"))
+    return SecretValue(name, available, lambda: Secret("v"))
 
 
 def derived(name: str, **parts: str) -> DerivedValue:
@@ -328,7 +328,7 @@ def test_field_that_the_server_does_not_return_does_not_hide_another() -> None:
 
 
 def test_derived_value_of_a_changed_part_keeps_what_else_the_server_has() -> None:
-    part = SecretValue("part", "generated", available=True, get_value=lambda: Secret("x"))
+    part = SecretValue("part", available=True, get_value=lambda: Secret("x"))
     whole = DerivedValue("whole", "{part}", {"part": "part"})
     plan = make_plan([part, whole], [None, {"value": "current", "version": "v1"}])
     assert plan.changes[1].before == {"value": "outdated", "version": "v1"}
