@@ -12,7 +12,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.mounts import MaxTtlTooLow
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.tokens import read_role
+from vault.reconcile.resources.tokens import TokenRules, read_role
 from vault.reconcile.resources.write_only import WriteOnly
 
 _USERPASS: Final = "auth/userpass"
@@ -42,14 +42,9 @@ class AppRole:
 
     def desired(self) -> Fields:
         """Return policies and TTLs. Uses are unlimited, because a limit breaks renewals."""
+        tokens = TokenRules(self.policies, self.token_period, self.token_ttl, self.token_ttl)
         return {
-            "token_policies": sorted(self.policies),
-            "token_period": self.token_period,
-            "token_ttl": self.token_ttl,
-            "token_max_ttl": self.token_ttl,
-            "token_explicit_max_ttl": 0,
-            "token_num_uses": 0,
-            "token_no_default_policy": True,
+            **tokens.fields(),
             "bind_secret_id": True,
             "secret_id_num_uses": 0,
             "secret_id_ttl": self.secret_id_ttl,
