@@ -18,7 +18,6 @@ def revoke_all(
     session: Session,
     prefix: str,
     *,
-    stall_timeout: float = STALL_TIMEOUT,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -30,23 +29,23 @@ def revoke_all(
     Args:
         session: Must be allowed to revoke and list leases.
         prefix: A path that ends in ``/``.
-        stall_timeout: Seconds in which at least one lease must end.
         clock: Returns seconds, monotonic.
         sleep: Sleeps for a number of seconds.
 
     Raises:
-        ServerFault: If none ended for *stall_timeout* seconds. The message says how many are left.
+        ServerFault: If none ended for :data:`STALL_TIMEOUT` seconds. The message says how many are
+            left.
 
     """
     requested: set[str] = set()
-    remaining, last_progress = len(requested), clock()
+    remaining, last_progress = 0, clock()
     while found := set(session.list(f"sys/leases/lookup/{prefix}")):
         if not found <= requested:  # the first request, or new leases since the last one
             session.post(f"sys/leases/revoke-prefix/{prefix}", {"sync": False})
             requested, remaining, last_progress = found, len(found), clock()
         elif len(found) < remaining:
             remaining, last_progress = len(found), clock()
-        elif clock() - last_progress >= stall_timeout:
+        elif clock() - last_progress >= STALL_TIMEOUT:
             raise ServerFault(
                 f"{prefix}: {remaining} leases do not end; check that the database is reachable. "
                 "The server retries by itself; sys/leases/lookup lists the leases"
