@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import READONLY, Database, DatabaseRole, SharedDatabase
+from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import role_suffix
 from vault.reconcile.desired import people, static_users
 from vault.reconcile.inputs import Inputs
@@ -45,24 +46,27 @@ def resources(
     if isinstance(database, SharedDatabase):
         yield from _roles(database, scope, Scope(database.of, scope.environment), mount)
         return
-    if database is not None and declaration.deployment(scope).database is not None:
-        yield from _connection(declaration, scope, database, inputs, owner)
+    endpoint = declaration.deployment(scope).database
+    if database is not None and endpoint is not None:
+        yield _connection(declaration, scope, database, endpoint, inputs, owner)
         yield from _roles(database, scope, scope, mount)
         yield from static_users.roles(declaration, scope, inputs)
 
 
 def _connection(
-    declaration: Declaration, scope: Scope, owned: Database, inputs: Inputs, owner: Owner
-) -> Iterator[DatabaseConnection]:
-    endpoint = declaration.deployment(scope).database
-    if endpoint is None:
-        return
+    declaration: Declaration,
+    scope: Scope,
+    owned: Database,
+    endpoint: Endpoint,
+    inputs: Inputs,
+    owner: Owner,
+) -> DatabaseConnection:
     allowed = (
         *database_roles(declaration, scope),
         *static_users.all_role_names(declaration, scope),
         *_admitted_roles(declaration, scope),
     )
-    yield DatabaseConnection(
+    return DatabaseConnection(
         name=str(scope),
         endpoint=endpoint,
         database=owned.name,
