@@ -44,7 +44,7 @@ class RotationContext:
         environ: Variables of the operator, of which hooks get a few.
         read_log: Returns what audit logs say of the reads of API paths, None without a log.
         clock: Returns the current time, in UTC.
-        generate: Returns that many random characters of an alphabet.
+        generate: Returns a number of random ones of the given characters.
         read_metrics: Returns what metrics show of the versions of secrets, given their names and
             for how long before now, None without metrics.
         handover: Places and options of new secret-ids.

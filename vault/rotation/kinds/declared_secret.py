@@ -8,7 +8,6 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from app_integration.secret import Secret
 from vault.declare import derived
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.secret_sources import (
@@ -62,7 +61,7 @@ def build(context: RotationContext, item: Item) -> SecretRotation:
     retire_after = source.retire_after or DEFAULT_RETIRE_AFTER
     hooks = source.hooks.commands if isinstance(source, Given) and source.hooks else NO_HOOKS
     rotation = assemble(context, item, retire_after, hooks)
-    return replace(rotation, generate=partial(_generate, context, length, alphabet))
+    return replace(rotation, generate=partial(context.generate, length, ALPHABETS[alphabet]))
 
 
 def assemble(
@@ -84,7 +83,7 @@ def assemble(
         mounts=context.mounts,
         owner=context.owner,
         pending=context.pending(item),
-        generate=partial(_generate, context, _LENGTH, _ALPHABET),
+        generate=partial(context.generate, _LENGTH, ALPHABETS[_ALPHABET]),
         hooks=context.runner(item, hooks),
         derived=tuple(find_derived(context, scope, item.name)),
         observe=partial(observe, context, item, retire_after),
@@ -104,7 +103,3 @@ def find_derived(context: RotationContext, scope: Scope, name: str) -> list[Deri
             path, mount = scope.secret(key), context.mounts.kv
             found.append(DerivedValue(path, source.format, parts, mount))
     return found
-
-
-def _generate(context: RotationContext, length: int, alphabet: str) -> Secret:
-    return context.generate(length, ALPHABETS[alphabet])
