@@ -75,6 +75,12 @@ class JobOptions:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return [name for name, value in values.items() if value not in {None, ()}]
 
+    @property
+    def paths(self) -> list[Path]:
+        """Return the paths among them."""
+        found = (self.folder, self.repository, self.store, self.metrics, *self.audit_log)
+        return [path for path in found if path is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -208,8 +208,7 @@ def _check_values(options: JobOptions, place: Place) -> None:
             f"--metrics {options.metrics} does not end in .prom; the node exporter ignores it"
         )
     _check_path(options.metrics.parent if options.metrics is not None else None)
-    paths = (options.folder, options.repository, options.store, options.metrics, *options.audit_log)
-    for path in (*paths, place.program, place.cacert):
+    for path in (*options.paths, place.program, place.cacert):
         _check_path(path)
 
 

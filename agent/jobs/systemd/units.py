@@ -162,9 +162,8 @@ def _check(scheduled: ScheduledJob) -> None:
             f"the job {scheduled.job.name} writes metrics for the node exporter; name their file "
             "with --metrics, as it is where the job runs"
         )
-    paths = (options.folder, options.repository, options.store, options.metrics, *options.audit_log)
-    for path in (*paths, scheduled.place.program):
-        if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
+    for path in (*options.paths, scheduled.place.program):
+        if any(path.is_relative_to(folder) for folder in _HIDDEN):
             raise ConfigurationError(
                 f"{path} is in a home folder or a temporary one, which the unit does not see; use "
                 "another, such as /var/backups or /usr/local"
