@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app_integration.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -21,3 +23,17 @@ class Host:
     folder: Path | None = None
     command: tuple[str, ...] = ()
     cacert: Path | None = None
+
+
+def require_command(host: Host) -> None:
+    """Check that there is a command, which a container's delivery starts.
+
+    Raises:
+        ConfigurationError: If there is none.
+
+    """
+    if not host.command:
+        raise ConfigurationError(
+            "the delivery starts the application in its container, in place of the image's "
+            "command; give the application's command after --"
+        )

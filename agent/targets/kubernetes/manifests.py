@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from agent.file_templates import render
-from agent.targets.host import Host
+from agent.targets.host import Host, require_command
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login
 from agent.targets.kubernetes.scalar import escape_word, quote
@@ -43,11 +43,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
             file is in a folder of the agent.
 
     """
-    if not host.command:
-        raise ConfigurationError(
-            "the delivery starts the application in its container, in place of the image's "
-            "command; add that at the end, after --"
-        )
+    require_command(host)
     login = pod_login(settings)
     _check_cacert(host.cacert, login)
     places = Places(_AGENT, _STAGING / settings.config.file, _AGENT, host.cacert)

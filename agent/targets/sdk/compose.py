@@ -7,8 +7,8 @@ from typing import Final
 
 from agent.file_templates import render
 from agent.targets.compose.services import MEMORY, quote, required_variable
-from agent.targets.host import Host
-from agent.targets.sdk.settings import SdkSettings, require_command
+from agent.targets.host import Host, require_command
+from agent.targets.sdk.settings import SdkSettings
 from agent.targets.watch_command import image_python
 
 _FOLDER: Final = Path("/etc/strongroom")

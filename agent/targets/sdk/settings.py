@@ -9,7 +9,6 @@ from pathlib import Path
 from agent.compiler.declared_template import compile_declared
 from agent.compiler.sdk_skeleton import build_skeleton
 from agent.targets import watch_command
-from agent.targets.host import Host
 from agent.targets.settings import declared_address, declared_config
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
@@ -99,17 +98,3 @@ def _backend(
             f"{environment} is on AWS, where --cacert has no meaning; set AWS_CA_BUNDLE there"
         )
     return {"SECRETS_BACKEND": "aws", "AWS_REGION": account.region}
-
-
-def require_command(host: Host) -> None:
-    """Check that there is a command, which a container's delivery starts.
-
-    Raises:
-        ConfigurationError: If there is none.
-
-    """
-    if not host.command:
-        raise ConfigurationError(
-            "the delivery starts the application in its container, in place of the image's "
-            "command; give the application's command after --"
-        )

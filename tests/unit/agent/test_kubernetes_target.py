@@ -436,7 +436,7 @@ def test_injector_renders_the_same_file_for_the_same_command(
             Host(command=COMMAND),
             r"services\.parcels\.login\.jwt\.subject is no service account's",
         ),
-        ({}, Host(), "add that at the end, after --"),
+        ({}, Host(), "give the application's command after --"),
         ({}, Host(command=("a\udc80",)), "is not Unicode"),
         (
             {},
