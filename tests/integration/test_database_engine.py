@@ -14,19 +14,13 @@ from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.database.lease import RETRY_INTERVAL
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
+from tests.support.clock import Clock
 from tests.support.databases.database import ROLE, Database, eventually, leases
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 
 WHO = text("SELECT session_user, current_user")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.errors import ServerFault
 from app_integration.settings import Limits
+from tests.support.clock import Clock
 from tests.support.databases.database import ROLE, Database, eventually
 from tests.support.servers.deployment import Deployment
 from vault.runtime.embedded import EmbeddedRuntime
@@ -19,13 +20,6 @@ from vault.runtime.embedded import EmbeddedRuntime
 pytestmark = pytest.mark.requires("embedded")
 
 PATIENCE = 90.0  # seconds; the server repeats a revocation after 10 s, then after longer intervals
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

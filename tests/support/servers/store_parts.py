@@ -36,6 +36,7 @@ from app_integration.testing.ports import free_ports
 from examples.gaara_store import keys, redis_connection, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
+from tests.support.clock import Clock
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
@@ -141,15 +142,6 @@ class LocalKeys:
     def _check(self) -> None:
         if self.unavailable:
             raise KeyUnavailable("the key service is unavailable")
-
-
-class Clock:
-    """A clock that only a test advances, in seconds."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class LocalClient:

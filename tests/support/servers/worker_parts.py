@@ -34,8 +34,9 @@ from examples.orders_mail import orders, worker
 from examples.orders_mail.config import WorkerConfig
 from examples.orders_mail.order_queue import DEAD, OrderQueue
 from examples.orders_mail.worker import Worker
+from tests.support.clock import Clock
 from tests.support.polling import wait_until
-from tests.support.servers.store_parts import Clock, LocalKeys, Servers, deliver
+from tests.support.servers.store_parts import LocalKeys, Servers, deliver
 
 SCOPE = Scope("orders-mail", Environment.DEV)
 ADDRESS = "gaara@example.com"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 from app_integration.config.file_reader import MAX_SIZE
 from app_integration.config.loader import ConfigFile, changed_fields, load_config
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
+from tests.support.clock import Clock
 from tests.support.processes.loaded_modules import loaded_by
 
 CANARY = "canary-8f3b2c"
@@ -207,13 +208,6 @@ def test_config_rejected_never_contains_value(
 def test_loader_import_loads_no_parser() -> None:
     loaded = loaded_by("app_integration.config.loader", "app_integration.config.deliver")
     assert not {"yaml", "pydantic"} & loaded
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_config_file_replaced_takes_effect_within_a_second(write: Write) -> None:

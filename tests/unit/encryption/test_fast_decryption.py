@@ -22,6 +22,7 @@ from app_integration.encryption.parsed_token import LARGEST
 from app_integration.encryption.tokens import envelope
 from app_integration.errors import DecryptionFailed, InvalidContext, StrongroomError
 from app_integration.settings import Limits
+from tests.support.clock import Clock
 from tests.support.models.cipher_parts import World
 
 KINDS = ["text", "keyring"]
@@ -49,14 +50,6 @@ CONTEXTS: list[Any] = [
     {},
     [("user_id", 7)],
 ]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make(kind: str, world: World, **options: Any) -> FieldCipher:

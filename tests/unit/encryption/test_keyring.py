@@ -28,6 +28,7 @@ from app_integration.errors import (
     KeyUnavailable,
 )
 from app_integration.settings import Limits
+from tests.support.clock import Clock
 from tests.support.models.cipher_parts import Rows
 
 SCOPE = WrapScope(b"scope", "shop/dev/pii")
@@ -69,14 +70,6 @@ class Service:
             raise KeyUnavailable("the server is unavailable")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def service() -> Service:
     return Service()
@@ -84,7 +77,7 @@ def service() -> Service:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 class Ring(Keyring):
@@ -110,7 +103,7 @@ class Ring(Keyring):
 
 
 def keyring(service: Service, clock: Clock | None = None, **limits: Any) -> Ring:
-    return Ring(service, clock or Clock(), dataclasses.replace(Limits(), **limits))
+    return Ring(service, clock or Clock(1000.0), dataclasses.replace(Limits(), **limits))
 
 
 @pytest.fixture

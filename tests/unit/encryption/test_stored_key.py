@@ -12,25 +12,17 @@ import pytest
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.usage_limits import CHECK_AFTER, CHECK_VALID_FOR
 from app_integration.errors import KeyUnavailable
+from tests.support.clock import Clock
 from tests.support.models.cipher_parts import KeyService, World
 
 BOUND = {"user_id": 7}
-
-
-class Clock:
-    """Seconds that pass only when a test advances them."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Writer:
     """A process that encrypts, with the outcomes that it reports; its background work waits."""
 
     def __init__(self, world: World) -> None:
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.waiting: list[Callable[[], object]] = []
         self.reports: list[str] = []
         self.cipher: FieldCipher = world.process(
@@ -155,7 +147,7 @@ def test_key_encrypts_nothing_while_the_store_cannot_confirm_it(
 
 
 def test_key_of_self_contained_tokens_needs_no_store() -> None:
-    clock, service = Clock(), KeyService()
+    clock, service = Clock(1000.0), KeyService()
     cipher = World().text_process(clock=clock)
     cipher.encrypt_field("sand", BOUND)
     clock.now += 10 * CHECK_VALID_FOR

@@ -28,8 +28,9 @@ from app_integration.observability.audit_sinks import CHECK_INTERVAL, FileSink
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
+from tests.support.clock import Clock
 from tests.support.servers.scripted_server import REVOKE, Server
-from tests.unit.secret_store.test_store import Clock, Script
+from tests.unit.secret_store.test_store import Script
 
 SCOPE = Scope("shop", Environment.PROD)
 FORGED = 'x","outcome":"hit"}\n{"secret":"y\u2028\u0085'
@@ -63,7 +64,7 @@ def server() -> Server:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

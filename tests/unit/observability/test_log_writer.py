@@ -26,19 +26,10 @@ from app_integration.observability.log_writer import (
 )
 from app_integration.testing.application import MemoryApplication
 from app_integration.testing.faults import Fault
+from tests.support.clock import Clock
 from tests.support.models.encrypted_logs import HEADER_SIZE, largest_file, names, read_log
 
 STAMP: Final = 1_790_000_000.0  # 2026-09-21T14:13:20Z
-
-
-class Clock:
-    """A clock that the test advances."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

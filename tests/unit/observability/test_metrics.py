@@ -33,8 +33,9 @@ from app_integration.observability.prometheus import MAX_NAMES, Prometheus
 from app_integration.secret import Secret
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
+from tests.support.clock import Clock
 from tests.unit.observability.test_audit_log import Disk
-from tests.unit.secret_store.test_store import Clock, Script
+from tests.unit.secret_store.test_store import Script
 
 ROOT = Path(__file__).parents[3]
 SCOPE = Scope("shop", Environment.PROD)

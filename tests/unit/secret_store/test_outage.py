@@ -20,7 +20,8 @@ from app_integration.errors import (
 )
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.sources import FetchedSecret
-from tests.unit.secret_store.test_store import LIMITS, Clock, Script, Shop
+from tests.support.clock import Clock
+from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 
 THREADS = 16
 

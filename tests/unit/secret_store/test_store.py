@@ -29,19 +29,10 @@ from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
+from tests.support.clock import Clock
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)
-
-
-class Clock:
-    """Clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Script:
@@ -66,7 +57,7 @@ class Shop:
 
     def __init__(self, *sources: Script, mode: str = "each", **options: Any) -> None:
         self.lines: list[str] = []
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.store = SecretStore(
             sources,
             AuditLog(SCOPE, self.lines.append, mode=mode, clock=self.clock),

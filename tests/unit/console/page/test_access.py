@@ -7,18 +7,12 @@ from itertools import count
 import pytest
 
 from console.page.access import OPEN_SECONDS, Access
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
