@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -62,10 +62,23 @@ class Size(IntEnum):
     BIG = 1
 
 
+class Colour(StrEnum):
+    RED = "red"
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(1.5, "float"), (None, "NoneType"), ((1,), "tuple"), (Size.BIG, "Size")],
-    ids=["float", "none", "tuple", "enum"],
+    [
+        (1.5, "float"),
+        (None, "NoneType"),
+        ((1,), "tuple"),
+        ({"a"}, "set"),
+        (bytearray(b"a"), "bytearray"),
+        (object(), "object"),
+        (Size.BIG, "Size"),
+        (Colour.RED, "Colour"),
+    ],
+    ids=["float", "none", "tuple", "set", "bytearray", "object", "enum", "enum of text"],
 )
 def test_another_type_is_rejected_with_the_types_to_use(value: object, name: str) -> None:
     with pytest.raises(EncryptionError, match=rf"^a value of type {name} .*use.* str, .*int, bool"):
@@ -82,8 +95,12 @@ def test_another_type_is_rejected_with_the_types_to_use(value: object, name: str
         (NOON.replace(tzinfo=timezone(timedelta(microseconds=1))), "datetime"),
         (["sand", (1,)], "list"),
         ({"sand": b"x"}, "dict"),
+        ({"sand": date(2026, 1, 31)}, "dict"),
     ],
-    ids=["text", "secret", "nan", "infinity", "offset", "tuple in JSON", "bytes in JSON"],
+    ids=[
+        *("text", "secret", "nan", "infinity", "offset"),
+        *("tuple in JSON", "bytes in JSON", "date in JSON"),
+    ],
 )
 def test_value_that_cannot_be_decoded_again_is_rejected_with_advice(
     value: object, name: str
@@ -115,6 +132,7 @@ def test_the_size_is_bounded() -> None:
 REJECTED = {
     "code 0": (0, b"x"),
     "code 10": (10, b"x"),
+    "code 255": (255, b"x"),
     "text": (1, b"\xff"),
     "integer": (3, b"\x00\x07"),
     "boolean": (4, b"\x02"),
@@ -122,6 +140,7 @@ REJECTED = {
     "decimal comma": (6, b"1,5"),
     "decimal with a space": (6, b" 1"),
     "decimal with a small e": (6, b"1e+3"),
+    "decimal with an underscore": (6, b"1_0"),
     "decimal nan": (6, b"NaN"),
     "decimal of other digits": (6, "\u0661".encode()),
     "decimal of other bytes": (6, b"\xff"),
