@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app_integration.encryption.tokens.encryption_context import (
-    MAX_ENTRIES,
-    MAX_NAME,
-    MAX_VALUE,
-    encode,
-)
+from app_integration.encryption.tokens.encryption_context import encode
 from app_integration.errors import InvalidContext
 from app_integration.secret import Secret
 
@@ -76,10 +70,6 @@ def test_order_of_entries_does_not_change_the_encoding(
     assert encode(dict(entries)) == encode(context)
 
 
-def test_any_mapping_is_accepted_as_a_context() -> None:
-    assert encode(MappingProxyType({"user_id": 7})) == encode({"user_id": 7})
-
-
 def test_encoding_matches_the_documented_bytes() -> None:
     assert encode(None).hex() == "00"
     assert encode({"user_id": 7}) == b"\x01\x07user_id\x03\x00\x01\x07"
@@ -90,51 +80,8 @@ def test_unicode_normal_forms_are_different_contexts() -> None:
     assert encode({"name": "\u00e9"}) != encode({"name": "e\u0301"})
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        {},
-        {"a": None},
-        {"a": 1.0},
-        {"a": float("nan")},
-        {"a": [1]},
-        {"a": {"b": 1}},
-        {"a": Secret("hunter2")},
-        {"a": bytearray(b"x")},
-        {1: "a"},
-        {b"a": "a"},
-        {None: "a"},
-        {"": "a"},
-        {"a": "\ud800"},
-        {"\ud800": "a"},
-        [("a", 1)],
-        "user_id=7",
-        7,
-    ],
-    ids=repr,
-)
-def test_invalid_context_is_rejected(context: Any) -> None:
-    with pytest.raises(InvalidContext):
-        encode(context)
-
-
 @pytest.mark.parametrize("value", ["hunter2\ud800", [Secret("hunter2")], "hunter2" * 1000])
 def test_context_error_names_the_entry_and_hides_the_value(value: Any) -> None:
     with pytest.raises(InvalidContext, match="'user_id'") as caught:
         encode({"user_id": value})
     assert "hunter2" not in str(caught.value)
-
-
-def test_context_of_excessive_size_is_rejected() -> None:
-    full = {f"{number:0>{MAX_NAME}}": "x" * MAX_VALUE for number in range(MAX_ENTRIES)}
-    assert len(encode(full)) == 1 + MAX_ENTRIES * (1 + MAX_NAME + 1 + 2 + MAX_VALUE)
-    too_large: list[dict[str, Any]] = [
-        {**full, "one": 1},
-        {"n" * (MAX_NAME + 1): 1},
-        {"a": "x" * (MAX_VALUE + 1)},
-        {"a": b"x" * (MAX_VALUE + 1)},
-        {"a": 1 << (8 * MAX_VALUE)},
-    ]
-    for larger in too_large:
-        with pytest.raises(InvalidContext):
-            encode(larger)

@@ -11,6 +11,7 @@ import pytest
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.encryption.tokens.encryption_context import MAX_ENTRIES, MAX_NAME, MAX_VALUE
 from app_integration.errors import InvalidContext
+from app_integration.secret import Secret
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,11 @@ def test_a_context_has_up_to_32_entries(count: int) -> None:
     assert contexts.encode({f"{number:02}": 0 for number in range(count)})[0] == count
 
 
+def test_the_largest_names_and_values_fit_in_one_context() -> None:
+    full = {f"{number:0>{MAX_NAME}}": "x" * MAX_VALUE for number in range(MAX_ENTRIES)}
+    assert len(contexts.encode(full)) == 1 + MAX_ENTRIES * (1 + MAX_NAME + 1 + 2 + MAX_VALUE)
+
+
 @pytest.mark.parametrize("count", [0, MAX_ENTRIES + 1])
 def test_a_context_of_another_size_is_rejected_with_the_bounds(count: int) -> None:
     context = {f"{number:02}": 0 for number in range(count)}
@@ -97,6 +103,8 @@ def test_a_name_has_up_to_255_bytes(name: str) -> None:
 def test_another_name_is_rejected(name: Any) -> None:
     with pytest.raises(InvalidContext, match="use a str of 1 to 255 bytes as the name"):
         contexts.encode_entry(name, 1)
+    with pytest.raises(InvalidContext, match="use a str of 1 to 255 bytes as the name"):
+        contexts.encode({name: 1})
     with pytest.raises((TypeError, ValueError)):
         contexts.encode_name(name)
 
@@ -124,8 +132,15 @@ def test_a_value_out_of_bounds_is_rejected_with_its_name(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(None, "NoneType"), (1.5, "float"), ([1], "list"), (bytearray(b"sand"), "bytearray")],
-    ids=["none", "float", "list", "bytearray"],
+    [
+        (None, "NoneType"),
+        (1.5, "float"),
+        ([1], "list"),
+        ({"b": 1}, "dict"),
+        (bytearray(b"sand"), "bytearray"),
+        (Secret("sand"), "Secret"),
+    ],
+    ids=["none", "float", "list", "dict", "bytearray", "secret"],
 )
 def test_a_value_of_another_type_is_rejected_with_its_name(value: Any, kind: str) -> None:
     with pytest.raises(
