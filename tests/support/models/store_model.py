@@ -24,7 +24,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF, Key
+from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF, Key, name_of
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
@@ -199,7 +199,7 @@ class StoreMachine(RuleBasedStateMachine):
         ttl = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
         self.negative[key] = NegativeEntry(type(response), now, ttl)
         whole = isinstance(response, AccessDenied)
-        dropped = [each for each in self.cached if each == key or (whole and name == _name(each))]
+        dropped = [each for each in self.cached if each == key or (whole and name == name_of(each))]
         for each in dropped:
             del self.cached[each]
 
@@ -374,14 +374,14 @@ class StoreMachine(RuleBasedStateMachine):
         return None
 
     def _ttl(self, key: Key) -> float:
-        return TTL if _name(key) == EXPIRING else LIMITS.cache_ttl
+        return TTL if name_of(key) == EXPIRING else LIMITS.cache_ttl
 
     def _is_usable_on_outage(self, key: Key, now: float) -> bool:
         """Return whether the cached value may be served stale."""
         return key in self.cached and within(self.cached[key].fetched_at, now, self._limit(key))
 
     def _limit(self, key: Key) -> float:
-        return TTL if _name(key) == EXPIRING else LIMITS.stale_limit
+        return TTL if name_of(key) == EXPIRING else LIMITS.stale_limit
 
     def _check(self, key: Key, expected: Any, got: Any, requests: int, default: str | None) -> None:
         now = self.clock()
@@ -430,10 +430,6 @@ class StoreMachine(RuleBasedStateMachine):
 def within(since: float, now: float, seconds: float) -> bool:
     """Return whether *now* is in the *seconds* after *since*, rounded as the store rounds."""
     return since <= now < since + seconds
-
-
-def _name(key: Key) -> str:
-    return key if isinstance(key, str) else key[0]
 
 
 def _path(what: str, name: str) -> str:
