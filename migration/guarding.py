@@ -143,5 +143,5 @@ def _check_schema(connection: Connection) -> None:
 def _add_columns(table: MigratedTable) -> Iterator[Composed]:
     for column, type_ in table.added.items():
         yield SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-            Identifier(table.schema, table.name), Identifier(column), SQL(type_)
+            table.identifier, Identifier(column), SQL(type_)
         )

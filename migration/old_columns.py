@@ -151,7 +151,7 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
         SQL("({} IS NULL AND {} IS NOT NULL)").format(Identifier(each.old), Identifier(each.new))
         for each in table.columns
     )
-    if live_table.has_row(connection, table.schema, table.name, lost):
+    if live_table.has_row(connection, table.identifier, lost):
         raise PlaintextMissing(
             f"{table.schema}.{table.name}: rows have {table.new_values} and no {table.old_values},"
             f" as a version writes them that removes {table.old_values}; deploy the version that"
@@ -217,7 +217,7 @@ def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
 def has_old_value(connection: Connection, table: MigratedTable) -> bool:
     """Return whether a row has a value in an old column."""
     condition = predicates.has_old_value(table, "u")
-    return live_table.has_row(connection, table.schema, table.name, condition)
+    return live_table.has_row(connection, table.identifier, condition)
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
@@ -232,7 +232,7 @@ def drop(connection: Connection, table: MigratedTable) -> None:
         for name in (*table.old_columns, *table.hashes)
     )
     try:
-        connection.execute(SQL("ALTER TABLE {} {}").format(_on(table), columns))
+        connection.execute(SQL("ALTER TABLE {} {}").format(table.identifier, columns))
     except DependentObjectsStillExist as error:
         raise ColumnNeeded(
             f"{table.schema}.{table.name}: {error.diag.message_detail or error}; change or drop"
@@ -241,7 +241,7 @@ def drop(connection: Connection, table: MigratedTable) -> None:
 
 
 def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed:
-    return SQL("ALTER TABLE {} {}").format(_on(table), SQL(change).format(Identifier(column)))
+    return SQL("ALTER TABLE {} {}").format(table.identifier, SQL(change).format(Identifier(column)))
 
 
 def _raise_left(table: MigratedTable) -> NoReturn:
@@ -250,7 +250,3 @@ def _raise_left(table: MigratedTable) -> NoReturn:
         f" writes; deploy the version that writes {table.new_values} alone everywhere, and repeat"
         " the command; once it is nulled, undo that first"
     )
-
-
-def _on(table: MigratedTable) -> Identifier:
-    return Identifier(table.schema, table.name)

@@ -82,4 +82,4 @@ def check_guard(connection: Connection, name: str, table: MigratedTable) -> None
 
 def _has_incomplete_row(connection: Connection, table: MigratedTable) -> bool:
     condition = is_incomplete(table, "u")
-    return live_table.has_row(connection, table.schema, table.name, condition)
+    return live_table.has_row(connection, table.identifier, condition)

@@ -183,7 +183,7 @@ def _remove(context: MigrationContext, table: MigratedTable) -> None:
     def make(held: Connection) -> None:
         for statement in triggers.drop(table, context.name):
             held.execute(statement)
-        held.execute(SQL("ALTER TABLE {} {}").format(Identifier(table.schema, table.name), columns))
+        held.execute(SQL("ALTER TABLE {} {}").format(table.identifier, columns))
         bypasses.forget(held, context.name)
         ranges.forget(held, context.name)
         states.end(held, context.name, Stage.GUARDED)

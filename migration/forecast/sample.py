@@ -195,7 +195,7 @@ def _compose(table: MigratedTable, live: LiveTable, part: float) -> Composed:
         _widths(live.columns),
         _widths(name for name in table.added if name in live.columns),
         sizes,
-        Identifier(table.schema, table.name),
+        table.identifier,
         Literal(100 * part),
     )
 

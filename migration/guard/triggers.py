@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, TypeAlias
 
-from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from migration.error_text import REFUSED
 from migration.guard import conditions
@@ -65,7 +65,9 @@ def install(table: MigratedTable, migration: str) -> Iterator[Composed]:
     yield from _hash_triggers(table, migration)
     for name in trigger_names(table):
         # Plain triggers do not fire for a replica's writes.
-        yield SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(_on(table), Identifier(name))
+        yield SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(
+            table.identifier, Identifier(name)
+        )
 
 
 def functions(table: MigratedTable, migration: str, mode: Mode) -> Iterator[Composed]:
@@ -101,7 +103,7 @@ def function_names(migration: str) -> tuple[str, str, str]:
 def drop(table: MigratedTable, migration: str) -> Iterator[Composed]:
     """Yield the statements that remove the guard, as far as it exists."""
     for name in trigger_names(table):
-        yield SQL("DROP TRIGGER IF EXISTS {} ON {}").format(Identifier(name), _on(table))
+        yield SQL("DROP TRIGGER IF EXISTS {} ON {}").format(Identifier(name), table.identifier)
     for name in (*function_names(migration), *hash_function_names(table, migration)):
         yield SQL("DROP FUNCTION IF EXISTS {}()").format(Identifier(SCHEMA, name))
 
@@ -118,7 +120,9 @@ def _hash_triggers(table: MigratedTable, migration: str) -> Iterator[Composed]:
         yield SQL(
             "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OF {} ON {} FOR EACH ROW"
             " EXECUTE FUNCTION {}()"
-        ).format(Identifier(name), Identifier(column.new), _on(table), Identifier(SCHEMA, function))
+        ).format(
+            Identifier(name), Identifier(column.new), table.identifier, Identifier(SCHEMA, function)
+        )
 
 
 def _store_hash(column: MigratedColumn) -> Composed:
@@ -141,7 +145,7 @@ def _trigger(
 ) -> Composed:
     # No column list: UPDATE OF misses what another trigger changes.
     return SQL("CREATE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
-        Identifier(name), SQL(event), _on(table), condition, Identifier(SCHEMA, function)
+        Identifier(name), SQL(event), table.identifier, condition, Identifier(SCHEMA, function)
     )
 
 
@@ -165,7 +169,7 @@ def _void_late(table: MigratedTable, column: MigratedColumn) -> Composed:
     )
     key = SQL(" AND ").join(SQL("{0} = NEW.{0}").format(Identifier(each)) for each in table.key)
     return SQL("IF {} THEN UPDATE {} SET {} WHERE {}; END IF;").format(
-        conditions.stale(table, column), _on(table), voided, key
+        conditions.stale(table, column), table.identifier, voided, key
     )
 
 
@@ -204,7 +208,3 @@ def _written(table: MigratedTable, column: MigratedColumn) -> Iterator[str]:
         yield column.decrypted.token_hash
     for index in table.indexes_of(column):
         yield index.column
-
-
-def _on(table: MigratedTable) -> Composable:
-    return Identifier(table.schema, table.name)

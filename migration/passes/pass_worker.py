@@ -8,7 +8,7 @@ from typing import Final, LiteralString, Protocol, TypeVar
 
 import psycopg
 from psycopg import Connection
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL
 
 from app_integration.errors import KeyUnavailable, ServerError
 from migration import plan as plans
@@ -153,7 +153,7 @@ def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _B
 
 def _probe(table: MigratedTable, connection: Connection) -> None:
     """Run a short transaction on the table, as the application does."""
-    read = SQL("SELECT FROM {} LIMIT 1").format(Identifier(table.schema, table.name))
+    read = SQL("SELECT FROM {} LIMIT 1").format(table.identifier)
     with connection.transaction():
         connection.execute(read)
         connection.execute(_PROBE)

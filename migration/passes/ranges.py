@@ -218,5 +218,5 @@ def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> lis
     query = SQL(
         "SELECT {} FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {}) AS u"
         " WHERE n % {} = 0 ORDER BY n"
-    ).format(key_array(table, "u"), key, key, Identifier(table.schema, table.name), Literal(size))
+    ).format(key_array(table, "u"), key, key, table.identifier, Literal(size))
     return [bound for (bound,) in connection.execute(query)]

@@ -52,7 +52,7 @@ class RowStatements:
         self._key_types = key_types(table, live)
         self._key = SQL(", ").join(Identifier("u", name) for name in table.key)
         self._key_text = key_array(table, "u")
-        self._name = Identifier(table.schema, table.name)
+        self._name = table.identifier
         self._aliases = [Identifier(f"k{at}") for at in range(len(table.key))]
         self._has_key_text = all_of(
             SQL("u.{} = v.{}::{}").format(Identifier(name), alias, kind)

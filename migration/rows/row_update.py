@@ -95,7 +95,7 @@ class RowUpdate:
             )
         )
         assignments = (*_assign(assigned, values), *map(_clear, cleared))
-        name = Identifier(table.schema, table.name)
+        name = table.identifier
         self._waiting = _compose(name, assignments, source, is_as_read)
         free = _free_rows(name, source, is_as_read)
         returning = SQL(" RETURNING v.number - 1, {}").format(

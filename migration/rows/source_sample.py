@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from psycopg import Connection
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Literal
 
 from migration.rows import row_cursor
 from migration.rows.rows import Rows
@@ -33,7 +33,7 @@ def read(connection: Connection, table: MigratedTable, live: LiveTable) -> Rows:
     query = SQL("SELECT {}, {} FROM {} AS u WHERE {} LIMIT {}").format(
         key_array(table, "u"),
         row_cursor.select_list(names, live),
-        Identifier(table.schema, table.name),
+        table.identifier,
         has_old_value(table, "u"),
         Literal(_ROWS),
     )

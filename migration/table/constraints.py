@@ -41,7 +41,7 @@ def add(
 
     """
     statement = SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({}) NOT VALID").format(
-        _on(table), Identifier(name), condition
+        table.identifier, Identifier(name), condition
     )
 
     def renew(held: Connection) -> None:
@@ -59,21 +59,19 @@ def validate(connection: Connection, table: MigratedTable, name: str) -> None:
 
     """
     connection.execute(
-        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(_on(table), Identifier(name))
+        SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(table.identifier, Identifier(name))
     )
 
 
 def drop(held: Connection, table: MigratedTable, name: str) -> None:
     """Drop the constraint *name*, if it exists. The caller's transaction holds the table alone."""
     held.execute(
-        SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(_on(table), Identifier(name))
+        SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(
+            table.identifier, Identifier(name)
+        )
     )
 
 
 def remove(connection: Connection, table: MigratedTable, name: str, pacing: Pacing) -> None:
     """Drop the constraint *name* in a transaction of its own. See :func:`add` for the rest."""
     table_lock.change(connection, table, lambda held: drop(held, table, name), pacing)
-
-
-def _on(table: MigratedTable) -> Identifier:
-    return Identifier(table.schema, table.name)

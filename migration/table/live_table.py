@@ -165,15 +165,13 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
     return LiveTable(columns, key, dependents, **table)
 
 
-def has_row(connection: Connection, schema: str, name: str, condition: Composed) -> bool:
-    """Return whether a row of *schema*.*name* meets a condition, in which its alias is ``u``.
+def has_row(connection: Connection, table: Identifier, condition: Composed) -> bool:
+    """Return whether a row of *table* meets a condition, in which its alias is ``u``.
 
     Raises:
         psycopg.Error: If the server rejects the query.
 
     """
-    query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(
-        Identifier(schema, name), condition
-    )
+    query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(table, condition)
     found = connection.execute(query).fetchone()
     return bool(found and found[0])

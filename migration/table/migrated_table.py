@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from psycopg.sql import Identifier
+
 #: Type of the columns of tokens, index values and hashes.
 _BYTES: Final = "bytea"
 
@@ -104,6 +106,11 @@ class MigratedTable:
     old_values: str = "plaintext"
     new_values: str = "new tokens"
     new_value: str = "new token"
+
+    @property
+    def identifier(self) -> Identifier:
+        """Return its name and schema, for statements."""
+        return Identifier(self.schema, self.name)
 
     @property
     def migrated(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.errors import LockNotAvailable
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Literal
 
 from app_integration.errors import ConfigurationError
 from migration.table.migrated_table import MigratedTable
@@ -92,7 +92,7 @@ def change(
 
 
 def _lock(connection: Connection, table: MigratedTable, *, waits: bool) -> None:
-    name = Identifier(table.schema, table.name)
+    name = table.identifier
     # Also without waiting here, because the change itself may need a lock on another table.
     connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_WAIT)))
     ending = SQL("") if waits else SQL(" NOWAIT")
