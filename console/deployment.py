@@ -168,7 +168,8 @@ class Deployment:
             self.servers.stop_started(started)
             raise
         remove_undeclared(self.layout, self.services)
-        write_variables(self.layout, self.services, selected)
+        variables = {name: each.variables() for name, each in self.services.items()}
+        write_variables(self.layout, variables, [each.scope.service for each in selected])
         # A running agent would render a moved URL only after its interval.
         delivery = self.agents(selected).deliver(step, restarted=moved, missing=plan.missing)
         names = (*started.servers, *([AGENT] if delivery.is_host_started else []))

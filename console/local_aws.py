@@ -18,6 +18,7 @@ from console.local_aws_delivery import LocalAwsDelivery
 from console.local_aws_service import ACCESS_KEY, LocalAwsService
 from console.local_servers import LocalServers
 from console.local_services import service_accesses, with_local_servers
+from console.service_files import write_variables
 from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.reconcile.inputs import Inputs
@@ -232,10 +233,8 @@ class LocalAwsDeployment:
         for path in self.layout.environments.glob("*.env"):
             if path.stem not in self.services:
                 path.unlink()
-        for name, each in self.services.items():
-            each.write_variables(self.layout.service_env(name))
-        for each in [*self.services.values()][:1]:
-            each.write_variables(self.layout.dev_env)
+        variables = {name: each.variables() for name, each in self.services.items()}
+        write_variables(self.layout, variables, self.services)
 
 
 def _key_arns(connection: AwsConnection, declaration: Declaration, scope: Scope) -> list[str]:

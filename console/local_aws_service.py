@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from app_integration._internal.kms_keys import VARIABLE as KMS_KEYS
-from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
@@ -84,9 +82,3 @@ class LocalAwsService:
             "STRONGROOM_AUDIT": "each",
             "STRONGROOM_AUDIT_FILE": str(self.access.layout.logs / "access.jsonl"),
         }
-
-    def write_variables(self, file: Path) -> None:
-        """Write the variables to *file*, for a shell."""
-        lines = (f"{name}={shlex.quote(value)}" for name, value in self.variables().items())
-        header = f"# Variables of {self.scope.service}; no secret value. set -a; . {file.name}"
-        write_private(file, "\n".join([header, *lines, ""]))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app_integration._internal.private_file import write_private
 from app_integration.mounts import mount_variables
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
@@ -123,12 +120,6 @@ class ServiceDeployment:
             **mount_variables(self.declaration.environment(self.scope.environment).mounts),
             "SECRETS_BACKEND": "vault",
         }
-
-    def write_variables(self, file: Path) -> None:
-        """Write the variables to *file*, for a shell."""
-        lines = (f"{name}={shlex.quote(value)}" for name, value in self.variables().items())
-        header = f"# Variables of {self.scope.service}; no secret value. set -a; . {file.name}"
-        write_private(file, "\n".join([header, *lines, ""]))
 
     def _audit_device(self) -> dict[str, str]:
         device = self.declaration.environment(self.scope.environment).vault.audit_device

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from app_integration._internal.private_file import write_private
 from console.service_deployment import ServiceDeployment
 from vault.runtime.layout import Layout
 from vault.runtime.servers.accounts import MONITORING_ACCOUNT
 
 
 def write_variables(
-    layout: Layout,
-    services: Mapping[str, ServiceDeployment],
-    selected: Iterable[ServiceDeployment],
+    layout: Layout, variables: Mapping[str, Mapping[str, str]], selected: Iterable[str]
 ) -> None:
     """Write the variables of the *selected* services, and those of the first to ``dev.env``.
 
     Args:
         layout: Layout of the deployment.
-        services: All services by name, in the order of the environment's file.
+        variables: Variables of each service by its name, in the order of the environment's file.
         selected: Services that have a credential and an agent.
 
     """
-    for each in selected:
-        each.write_variables(layout.service_env(each.scope.service))
-    for name, each in services.items():
+    for name in selected:
+        _write_file(layout.service_env(name), name, variables[name])
+    for name, each in variables.items():
         if layout.service_env(name).exists():
-            each.write_variables(layout.dev_env)
+            _write_file(layout.dev_env, name, each)
             return
     layout.dev_env.unlink(missing_ok=True)
 
@@ -50,6 +50,13 @@ def remove_undeclared(layout: Layout, services: Mapping[str, ServiceDeployment])
     _keep_only(layout.service_credentials.glob("*/"), roles)
     _keep_only(layout.mail_accounts.iterdir(), {*services, MONITORING_ACCOUNT})
     _keep_only(layout.environments.iterdir(), {f"{name}.env" for name in services})
+
+
+def _write_file(file: Path, service: str, variables: Mapping[str, str]) -> None:
+    """Write the *variables* of a service to *file*, for a shell."""
+    lines = (f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    header = f"# Variables of {service}; no secret value. set -a; . {file.name}"
+    write_private(file, "\n".join([header, *lines, ""]))
 
 
 def _keep_only(paths: Iterable[Path], names: Collection[str]) -> None:
