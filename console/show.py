@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Final
 
 import yaml
@@ -58,29 +59,21 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
     print_columns(console, rows)
     for each in services:
         if each.agent and each.agent.note:
-            line = f"config of {each.scope.service}: {each.agent.note}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print_lines(console, [f"config of {each.scope.service}: {each.agent.note}"])
 
 
 def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
     """Print the config of one service, and use each feature once as this service."""
     _check_listeners(local, service)
-    client = Client(service.settings())
-    try:
+    with closing(Client(service.settings())) as client:
         if service.agent:
             _config(console, service.agent)
         _features(console, service, client)
-    finally:
-        client.close()
-    file = service.layout.service_env(service.scope.service)
-    lines = ["", "Use it from any shell:", f"  set -a; . {shlex.quote(str(file))}; set +a"]
+    lines = _shell_lines(service)
     if name := _sample_secret(service):
         code = f'from app_integration import get_secret; print(get_secret("{name}"))'
-        config = service.declaration.service(service.scope.service).config
-        python = config.interpreter(service.declaration.project) if config else "python"
-        lines.append(f"  {shlex.quote(str(python))} -c '{code}'")
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        lines.append(f"  {shlex.quote(_find_python(service))} -c '{code}'")
+    _print_lines(console, lines)
 
 
 def _check_listeners(local: LocalDeployment, service: ServiceDeployment) -> None:
@@ -102,11 +95,8 @@ def show_use(
 
     """
     _check_listeners(local, service)
-    client = Client(service.settings())
-    try:
+    with closing(Client(service.settings())) as client:
         _features(console, service, client, secret)
-    finally:
-        client.close()
     declared = service.declaration.service(service.scope.service)
     keys = [name for name, key in declared.keys.items() if "encrypt" in key.allow]
     lines = sample_lines(
@@ -115,13 +105,23 @@ def show_use(
         has_database=isinstance(declared.database, Database),
         has_redis=declared.redis is not None,
     )
-    config = declared.config
-    python = config.interpreter(service.declaration.project) if config else "python"
-    python = os.path.normpath(python)
+    python = shlex.quote(os.path.normpath(_find_python(service)))
+    _print_lines(console, [*_shell_lines(service), f"  {python}", "", *lines])
+
+
+def _shell_lines(service: ServiceDeployment) -> list[str]:
+    """Return the lines about the service's variables in a shell."""
     file = service.layout.service_env(service.scope.service)
-    shell = f"set -a; . {shlex.quote(str(file))}; set +a"
-    for line in ("", "Use it from any shell:", f"  {shell}", f"  {shlex.quote(python)}", ""):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    return ["", "Use it from any shell:", f"  set -a; . {shlex.quote(str(file))}; set +a"]
+
+
+def _find_python(service: ServiceDeployment) -> str:
+    """Return the interpreter of the service's application."""
+    config = service.declaration.service(service.scope.service).config
+    return str(config.interpreter(service.declaration.project)) if config else "python"
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
