@@ -8,6 +8,7 @@ from agent.compiler.declared_template import compile_declared
 from agent.errors import TemplateRejected
 from app_integration.names import Scope
 from vault.audit.anomalies import rules as anomaly_rules
+from vault.declare import source_file
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.policy_files import read_tests
@@ -53,13 +54,13 @@ def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterat
 
 def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
     try:
-        anomaly_rules.read_rules(anomaly_rules.find_file(repository.declaration))
+        anomaly_rules.read_rules(source_file.find(repository.declaration, anomaly_rules.FILE))
     except DeclarationError as error:
         yield from map(str, error.errors)
 
 
 def _rollout_rule_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
-    file = rollout_rules.find_file(repository.declaration)
+    file = source_file.find(repository.declaration, rollout_rules.FILE)
     try:
         if file is not None:
             rollout_rules.read_file(file, declared.services)

@@ -15,10 +15,11 @@ from rich.console import Console
 from app_integration.names import Environment, Scope
 from console import operate
 from console.options import Env, PrometheusUrl, Service, build_duration_parser, find_role
+from vault.declare import source_file
 from vault.declare.schema.field_types import Within
 from vault.prometheus.client import query_prometheus
 from vault.rollout.decision import Colours, Finding
-from vault.rollout.rules import find_file, read_rules
+from vault.rollout.rules import FILE, read_rules
 from vault.rollout.watch import Pace, Rollout, watch
 
 #: Exit code if a trigger has fired, or what it needs is not known at the end.
@@ -75,7 +76,7 @@ def watch_rollout(
     if declaration.deployment(scope).colours:
         find_role(declaration, scope, new)
         find_role(declaration, scope, old)
-    file = rules or find_file(repository.declaration)
+    file = rules or source_file.find(repository.declaration, FILE)
     found = watch(
         Rollout(scope, colours, read_rules(file, service, declaration.services)),
         partial(query_prometheus, prometheus),

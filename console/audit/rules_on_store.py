@@ -16,7 +16,8 @@ from console.audit.audit_store import Inputs, open_audit_store
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span, create_requests
-from vault.audit.anomalies.rules import find_file, read_rules
+from vault.audit.anomalies.rules import FILE, read_rules
+from vault.declare import source_file
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -64,7 +65,7 @@ def open_rules(inputs: Inputs, rules: Path | None) -> Iterator[RulesOnStore]:
     repository = operate.repository()
     environment = operate.resolve_environment(inputs.env)
     declared = repository.load().environment(environment)
-    read = read_rules(rules or find_file(repository.declaration))
+    read = read_rules(rules or source_file.find(repository.declaration, FILE))
     names = build_names(environment.value, declared.deployment, declared.mounts)
     with open_audit_store(inputs) as audit:
         now = audit.period.until

@@ -31,6 +31,12 @@ class UnreadableFile(Exception):
         return FileError(file, 0, f"the file {self.reason}")
 
 
+def find(folder: Path, name: str) -> Path | None:
+    """Return the file *name* in *folder*, also if it is a broken link; None if there is none."""
+    path = folder / name
+    return path if path.exists() or path.is_symlink() else None
+
+
 def read(path: Path, root: Path) -> bytes:
     """Return the content of *path*, which must be inside *root* after symbolic links are resolved.
 

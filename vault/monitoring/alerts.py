@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from vault.declare import durations, load
+from vault.declare import durations, load, source_file
 from vault.declare.declaration import Declaration
 from vault.declare.errors import FieldError, Loc, format_value, join_names, suggest
 from vault.declare.schema.base import Section
@@ -77,8 +77,8 @@ def read_monitoring(folder: Path, declaration: Declaration) -> Monitoring:
         DeclarationError: If the file is invalid. It lists every error with file and line.
 
     """
-    path = folder / FILE
-    if not (path.exists() or path.is_symlink()):
+    path = source_file.find(folder, FILE)
+    if path is None:
         return Monitoring()
     doc = load.read_document(path)
     load.check_document(Monitoring, doc, _find_errors(doc, declaration))

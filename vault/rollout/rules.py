@@ -24,17 +24,6 @@ def built_in() -> RolloutRules:
     return RolloutRules.model_validate(load.read_document(BUILT_IN).data)
 
 
-def find_file(declaration: Path) -> Path | None:
-    """Return the rules file of a declaration, None if it has none.
-
-    Args:
-        declaration: Folder of ``services`` and ``environments``.
-
-    """
-    path = declaration / FILE
-    return path if path.exists() or path.is_symlink() else None
-
-
 def read_rules(path: Path | None, service: str, known: Collection[str]) -> RolloutRules:
     """Return the rules for *service*, each key from the narrowest place that has it.
 

@@ -26,17 +26,6 @@ def built_in() -> AnomalyRules:
     return AnomalyRules.model_validate(load.read_document(BUILT_IN).data)
 
 
-def find_file(declaration: Path) -> Path | None:
-    """Return the rules file of a declaration, None if it has none.
-
-    Args:
-        declaration: Folder of ``services`` and ``environments``.
-
-    """
-    path = declaration / FILE
-    return path if path.exists() or path.is_symlink() else None
-
-
 def read_rules(path: Path | None) -> AnomalyRules:
     """Return the rules in *path*, with the built-in ones in place of keys that it leaves out.
 

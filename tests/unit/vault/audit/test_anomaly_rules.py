@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from app_integration.mounts import Mounts
 from vault.audit.anomalies.patterns import build_expression, build_names
 from vault.audit.anomalies.queries import QUERIES
-from vault.audit.anomalies.rules import BUILT_IN, NAMES, built_in, find_file, read_rules
+from vault.audit.anomalies.rules import BUILT_IN, NAMES, built_in, read_rules
 from vault.audit.anomalies.working_hours import is_outside
 from vault.audit.store import quote
 from vault.declare import load
@@ -51,12 +51,6 @@ def test_file_of_a_team_replaces_the_keys_that_it_has(tmp_path: Path) -> None:
     assert found.rules.burst.minimum == built_in().rules.burst.minimum
     assert found.rules.first_time == built_in().rules.first_time
     assert [*left_out(found)] == []
-
-
-def test_file_is_found_beside_services_and_environments(tmp_path: Path) -> None:
-    assert find_file(tmp_path) is None
-    (tmp_path / "anomalies.yaml").touch()
-    assert find_file(tmp_path) == tmp_path / "anomalies.yaml"
 
 
 @pytest.mark.parametrize(

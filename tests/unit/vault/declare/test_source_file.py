@@ -92,3 +92,11 @@ def test_load_of_a_large_file_rejects_it_before_parsing(
     expected = rf"has {len(large)} bytes \(expected at most {source_file.MAX_SIZE}\)"
     with pytest.raises(DeclarationError, match=expected):
         load.load(root, root / "templates")
+
+
+def test_a_file_is_found_also_if_it_is_a_broken_link(tmp_path: Path) -> None:
+    assert source_file.find(tmp_path, "rollout.yaml") is None
+    (tmp_path / "rollout.yaml").touch()
+    (tmp_path / "anomalies.yaml").symlink_to(tmp_path / "missing.yaml")
+    for name in ("rollout.yaml", "anomalies.yaml"):
+        assert source_file.find(tmp_path, name) == tmp_path / name

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from vault.declare import load
 from vault.declare.errors import DeclarationError
 from vault.declare.schema.rollout import RolloutRules
-from vault.rollout.rules import built_in, find_file, read_rules
+from vault.rollout.rules import built_in, read_rules
 
 
 def left_out(model: BaseModel) -> Iterator[str]:
@@ -51,11 +51,8 @@ def test_key_of_a_service_replaces_that_of_the_file_and_of_the_built_in_rules(
     assert [*left_out(found)] == []
 
 
-def test_file_is_found_beside_services_and_environments(tmp_path: Path) -> None:
-    assert find_file(tmp_path) is None
+def test_built_in_rules_apply_without_a_file() -> None:
     assert read_rules(None, "tracking", ["tracking"]) == built_in()
-    (tmp_path / "rollout.yaml").touch()
-    assert find_file(tmp_path) == tmp_path / "rollout.yaml"
 
 
 @pytest.mark.parametrize(
