@@ -14,12 +14,10 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
 
-from vault.declare import durations
 from vault.declare.errors import InvalidValue, format_value, suggest
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
@@ -27,6 +25,7 @@ from vault.declare.schema.field_types import (
     LeaseTime,
     PartName,
     ServiceName,
+    not_below,
 )
 from vault.declare.schema.list_types import Distinct
 
@@ -55,13 +54,7 @@ class DatabaseRole(Section):
     ttl: LeaseTime = Field(description="a duration such as 1h")
     max_ttl: LeaseTime = Field(description="a duration such as 24h, no shorter than ttl")
 
-    @field_validator("max_ttl")
-    @classmethod
-    def _not_below_ttl(cls, value: int, info: ValidationInfo) -> int:
-        ttl = info.data.get("ttl")
-        if ttl is not None and value < ttl:
-            raise InvalidValue("is shorter than ttl", f"{durations.render(ttl)} or more")
-        return value
+    _not_below_ttl = field_validator("max_ttl")(not_below("ttl"))
 
 
 class Database(Section):

@@ -20,6 +20,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
+    ValidationInfo,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -115,6 +116,18 @@ class Within:
         if not durations.parse(self.low) <= seconds <= durations.parse(self.high):
             raise InvalidValue(f"is {text}", self.expected)
         return seconds
+
+
+def not_below(field: str) -> Callable[[int, ValidationInfo], int]:
+    """Return the validator of a duration that is no shorter than that of *field* before it."""
+
+    def check(value: int, info: ValidationInfo) -> int:
+        least = info.data.get(field)
+        if least is not None and value < least:
+            raise InvalidValue(f"is shorter than {field}", f"{durations.render(least)} or more")
+        return value
+
+    return check
 
 
 def _environment(value: object) -> names.Environment:

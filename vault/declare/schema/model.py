@@ -42,6 +42,7 @@ from vault.declare.schema.field_types import (
     TemplateName,
     TokenPeriod,
     WrapTime,
+    not_below,
 )
 from vault.declare.schema.index_keys import IndexDeclaration, IndexName
 from vault.declare.schema.list_types import Distinct
@@ -87,13 +88,7 @@ class Config(Section):
     settle: HealthTime = Field(3, description="a duration such as 3s, longer than a reload takes")
     within: HealthTime = Field(30, description="a duration such as 30s, no shorter than settle")
 
-    @field_validator("within")
-    @classmethod
-    def _not_below_settle(cls, value: int, info: ValidationInfo) -> int:
-        settle = info.data.get("settle")
-        if settle is not None and value < settle:
-            raise InvalidValue("is shorter than settle", f"{durations.render(settle)} or more")
-        return value
+    _not_below_settle = field_validator("within")(not_below("settle"))
 
     def folder(self, project: Path) -> Path:
         """Return the folder that the model is imported from, relative to the folder *project*."""

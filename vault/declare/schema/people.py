@@ -6,15 +6,15 @@ failed logins of a person, and a password policy defines the passwords that Vaul
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from vault.declare import durations
-from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     LeaseTime,
     QuotaTime,
     TokenPeriod,
+    not_below,
 )
 from vault.declare.schema.list_types import Distinct
 
@@ -28,13 +28,7 @@ class Person(Section):
         12 * durations.HOUR, description="a duration such as 12h, no shorter than ttl"
     )
 
-    @field_validator("max_ttl")
-    @classmethod
-    def _not_below_ttl(cls, value: int, info: ValidationInfo) -> int:
-        ttl = info.data.get("ttl")
-        if ttl is not None and value < ttl:
-            raise InvalidValue("is shorter than ttl", f"{durations.render(ttl)} or more")
-        return value
+    _not_below_ttl = field_validator("max_ttl")(not_below("ttl"))
 
 
 class Lockout(Section):
