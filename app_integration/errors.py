@@ -121,7 +121,7 @@ class Sealed(ServerError):
 
 
 class RateLimited(ServerError):
-    """A server that requests fewer requests, or a standby that did not forward (472, 473).
+    """A server that requests fewer requests, or a standby that did not forward (412, 472, 473).
 
     Attributes:
         retry_after: Seconds that the server requests to wait; None if it does not say.

@@ -18,6 +18,7 @@ from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import RequestSender, Transport
 from app_integration.transport.raw_call import RawCall, as_raw
 from app_integration.transport.responses import Response
+from app_integration.transport.storage_position import StoragePosition
 
 
 class Connection:
@@ -125,6 +126,7 @@ def connect_http(
     connect_timeout: float,
     wrap_sender: Callable[[RequestSender], RequestSender] | None,
     mounts: Mounts,
+    position: StoragePosition,
 ) -> RequestSender:
     """Return what sends requests over HTTP to *addresses*, with failover if there are several.
 
@@ -136,6 +138,7 @@ def connect_http(
         connect_timeout: Seconds for one attempt to connect.
         wrap_sender: Wraps the result; None leaves it as it is.
         mounts: Mounts of the deployment.
+        position: Up to which the session has written.
 
     Raises:
         ConfigurationError: If a certificate cannot be read.
@@ -150,6 +153,7 @@ def connect_http(
             connect_timeout=connect_timeout,
             mounts=mounts,
             on_certificate=_record_certificate,
+            position=position,
         )
         for address in addresses
     ]

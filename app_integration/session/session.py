@@ -27,6 +27,7 @@ from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
 from app_integration.transport import payloads
 from app_integration.transport.http import RequestSender
+from app_integration.transport.storage_position import StoragePosition
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.
@@ -90,6 +91,7 @@ class Session:
             connect_timeout=self._limits.connect_timeout,
             wrap_sender=wrap_sender,
             mounts=mounts,
+            position=StoragePosition(),  # one, because each login has connections of its own
         )
         self._mounts = mounts
         self._clock = clock

@@ -23,6 +23,7 @@ from app_integration.transport.connection_pool import OnCertificate, create_pool
 from app_integration.transport.payloads import is_token
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response, check_status, decode, read_whole
+from app_integration.transport.storage_position import StoragePosition
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
@@ -65,6 +66,7 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         mounts: Mounts = DEFAULT_MOUNTS,
         on_certificate: OnCertificate = ignore_certificate,
+        position: StoragePosition | None = None,
     ) -> None:
         """Load the certificates; no connection is opened yet.
 
@@ -79,6 +81,7 @@ class Transport:
             mounts: Mounts of the deployment, because errors below them do not repeat the server's
                 message.
             on_certificate: Told of the server's certificate on each new connection with TLS.
+            position: Shared by the senders to one cluster; None for one of its own.
 
         Raises:
             ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
@@ -90,6 +93,7 @@ class Transport:
         self._connect_timeout = connect_timeout
         self._mounts = mounts
         self._on_certificate = on_certificate
+        self._position = position or StoragePosition()
         self._cacert = cacert
         self._certificate = certificate
         self._context: ssl.SSLContext | None = None
@@ -187,12 +191,14 @@ class Transport:
                 preload_content=False,
             )
             with closing(response):
-                return read_whole(response, has_body=call.method != "HEAD")
+                whole = read_whole(response, has_body=call.method != "HEAD")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return connection_error(call, address, error)
+        self._position.record(call.method, whole.headers)
+        return whole
 
     def _headers(self, call: RawCall, token: str | None) -> dict[str, str]:
-        headers = {**call.headers, **correlation_headers()}
+        headers = {**self._position.headers(), **call.headers, **correlation_headers()}
         if token is not None:
             headers["X-Vault-Token"] = token
         if self._namespace:

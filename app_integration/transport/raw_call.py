@@ -11,7 +11,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from app_integration.transport.responses import Response
 
-_READS: Final = frozenset({"GET", "HEAD", "LIST"})
+#: Methods that change nothing.
+READS: Final = frozenset({"GET", "HEAD", "LIST"})
 #: Paths at which engines issue credentials, for each read another one. A secret may be named so.
 _ISSUES: Final = re.compile(r"(?!sys/|.+/(?:data|metadata|subkeys)/).+/creds/[^/]+")
 _WRAP_HEADER: Final = "X-Vault-Wrap-TTL"
@@ -59,7 +60,7 @@ class RawCall:
         """
         wrapped = any(name.lower() == _WRAP_HEADER.lower() for name in self.headers)
         is_single = wrapped or self.token is not None or _ISSUES.fullmatch(self.path) is not None
-        return self.method in _READS and not is_single
+        return self.method in READS and not is_single
 
     @property
     def reports_status(self) -> bool:

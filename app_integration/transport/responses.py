@@ -30,7 +30,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 
 MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
 _CHUNK: Final = 64 * 1024  # bytes, for one read
-_STANDBY: Final = {472, 473}  # from a standby that does not forward
+_STANDBY: Final = {412, 472, 473}  # from a standby that does not forward
 _SEALED: Final = {501, 503}
 #: Below these paths, and those of the database engine, the server's error messages do not repeat
 #: what was sent or stored. They are dropped elsewhere, whatever is mounted there.

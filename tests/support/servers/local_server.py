@@ -28,6 +28,7 @@ class Server:
 
     Attributes:
         location: The ``Location`` header, if not empty.
+        more_headers: Further headers of the response.
         drip: Seconds between the bytes of the body; 0 sends it at once.
         missing: Number of bytes that are announced, but do not come.
         seen: Method and path of each request, and its token.
@@ -47,6 +48,7 @@ class Server:
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+    more_headers: dict[str, str] = field(default_factory=dict)
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         self.seen.append((f"{request.command} {request.path}", request.headers["X-Vault-Token"]))
@@ -55,6 +57,8 @@ class Server:
         request.send_response(self.status)
         if self.location:
             request.send_header("Location", self.location)
+        for name, value in self.more_headers.items():
+            request.send_header(name, value)
         request.send_header("Content-Length", str(len(self.content) + self.missing))
         request.end_headers()
         if request.command == "HEAD":

@@ -81,6 +81,19 @@ def test_own_request_has_the_headers_of_vault() -> None:
     assert server.bodies == [b"", b'{"a": "\\u00e9"}']
 
 
+def test_request_after_a_write_names_its_position_in_the_storage() -> None:
+    """A standby whose copy is older passes the request to the leader."""
+    with serve(Server(more_headers={"X-Vault-Index": "b3BhcXVl"})) as server:
+        sender = Transport(server.address, cacert=None, connect_timeout=PATIENCE)
+        with closing(sender):
+            for method in ("GET", "POST", "GET"):
+                sender.send(method, PATH, timeout=PATIENCE)
+    first, write, read = (dict(each) for each in server.headers)
+    assert not {"X-Vault-Index", "X-Vault-Inconsistent"} & {*first, *write}
+    assert read["X-Vault-Index"] == "b3BhcXVl"
+    assert read["X-Vault-Inconsistent"] == "forward-active-node"
+
+
 def test_path_is_sent_without_further_slashes() -> None:
     """The server rejects ``sys/leases/revoke-prefix/database/creds/shop/``."""
     with serve(Server()) as server:
@@ -258,7 +271,7 @@ def test_response_above_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> No
         (403, AccessDenied),
         (404, RequestRefused),
         (405, RequestRefused),
-        (412, RequestRefused),
+        (412, RateLimited),
         (429, RateLimited),
         (472, RateLimited),
         (473, RateLimited),
