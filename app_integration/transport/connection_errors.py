@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Final
 
 import urllib3
 
@@ -13,6 +14,8 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.transport.responses import ResponseTooLarge
+
+_CHECK: Final = "check it, VAULT_CACERT, VAULT_ADDR and this machine's clock"
 
 
 def connection_error(request: object, address: str, error: Exception) -> StrongroomError:
@@ -28,9 +31,10 @@ def connection_error(request: object, address: str, error: Exception) -> Strongr
         return ServerFault(f"{request}: {error}")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
-    if isinstance(error, urllib3.exceptions.SSLError) and _is_untrusted(error):
+    if isinstance(error, urllib3.exceptions.SSLError) and (untrusted := _untrusted(error)):
+        reason = untrusted.verify_message.rstrip(".")
         return Unreachable(
-            f"the certificate of {address} is not trusted; check VAULT_CACERT and VAULT_ADDR"
+            f"the certificate of {address} is not trusted ({reason}); {_CHECK}", not_sent=True
         )
     before_sending = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
     return Unreachable(
@@ -40,6 +44,7 @@ def connection_error(request: object, address: str, error: Exception) -> Strongr
     )
 
 
-def _is_untrusted(error: Exception) -> bool:
+def _untrusted(error: Exception) -> ssl.SSLCertVerificationError | None:
+    """Return the reason for which the certificate was rejected, None if it was not."""
     reason = error.args[0] if error.args else None
-    return isinstance(reason, ssl.CertificateError)
+    return reason if isinstance(reason, ssl.SSLCertVerificationError) else None

@@ -131,14 +131,21 @@ def accept_once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             thread.join()
 
 
-def write_certificate(path: Path) -> Path:
-    """Write a self-signed certificate for 127.0.0.1 and its key to *path*, and return *path*."""
+def write_certificate(path: Path, *, begins: int = -1, ends: int = 1) -> Path:
+    """Write a self-signed certificate for 127.0.0.1 and its key to *path*, and return *path*.
+
+    Args:
+        path: The file.
+        begins: Hours from now at which it becomes valid.
+        ends: Hours from now at which it expires.
+
+    """
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
     signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now + timedelta(hours=begins))
+        .not_valid_after(now + timedelta(hours=ends))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
         )

@@ -178,8 +178,26 @@ def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
         error = failure(server.address)
         assert send(server.address, cacert=certificate) == {}
     assert isinstance(error, Unreachable)
+    assert error.not_sent  # so that another address of the cluster is tried
+    assert "(self-signed certificate)" in str(error)
     assert "VAULT_CACERT" in str(error)
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "reason"),
+    [(-2, -1, "certificate has expired"), (1, 2, "certificate is not yet valid")],
+)
+def test_certificate_at_another_time_is_rejected_with_the_reason(
+    begins: int, ends: int, reason: str, tmp_path: Path
+) -> None:
+    outdated = write_certificate(tmp_path / "server.pem", begins=begins, ends=ends)
+    with serve(Server(), outdated) as server:
+        error = failure(server.address, cacert=outdated)
+    assert isinstance(error, Unreachable)
+    assert f"({reason})" in str(error)
+    assert "this machine's clock" in str(error)
+    assert server.seen == []
 
 
 def exceed(address: str, cacert: Path | None = None) -> None:
