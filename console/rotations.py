@@ -32,6 +32,7 @@ from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.schedule import needs_run
 from vault.rotation.server_ages import read_ages
+from vault.rotation.server_clock import read_server_clock
 
 #: Seconds between two looks at the consumers.
 INTERVAL: Final = 2.0
@@ -187,6 +188,7 @@ def open_rotations(
     handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_job_session(environment.value, root, ROTATOR_JOB) as session:
         context = build_context(declaration, environment, session, evidence, handover)
+        context = replace(context, clock=read_server_clock(session))
         yield Rotations(context, items, report, evidence.expect)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 import yaml
 
+from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from console import operate, rotations
 from console.local import LocalDeployment
@@ -24,12 +25,17 @@ AGE = timedelta(days=91)
 JWT = "secret/metadata/gaara-store/dev/jwt-secret"
 
 
-class Later(datetime):
-    """Time at which the deployment is :data:`AGE` old."""
+class Ahead(datetime):
+    """Time of an operator's machine whose clock is ahead by :data:`AGE`."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Later:
+    def now(cls, tz: tzinfo | None = None) -> Ahead:
         return super().now(tz) + AGE
+
+
+def read_later_clock(_: Session) -> Callable[[], datetime]:
+    """Return the clock of a server on which the deployment is :data:`AGE` old."""
+    return lambda: datetime.now(UTC) + AGE
 
 
 @dataclass
@@ -77,12 +83,18 @@ def deployed(local: LocalDeployment, command_line: CommandLine) -> Deployed:
 
 @pytest.fixture
 def aged(deployed: Deployed) -> Deployed:
-    deployed.command.monkeypatch.setattr(rotations, "datetime", Later)
+    deployed.command.monkeypatch.setattr(rotations, "read_server_clock", read_later_clock)
     return deployed
 
 
 def test_nothing_is_due_on_the_first_day(deployed: Deployed) -> None:
     (line,) = deployed.rotate("--due")
+    assert line.startswith("nothing is due; ")
+
+
+def test_clock_of_the_operators_machine_makes_nothing_due(deployed: Deployed) -> None:
+    deployed.command.monkeypatch.setattr(rotations, "datetime", Ahead)
+    (line,) = deployed.rotate("--due", "--dry-run")
     assert line.startswith("nothing is due; ")
 
 
