@@ -205,7 +205,7 @@ def test_apply_failure_lists_20_changes_and_counts_the_rest(session: Session) ->
     lines = str(caught.value).splitlines()
     assert lines[:2] == ["create approle shop: it cannot be written", "done before it:"]
     assert len({line for line in lines if line.startswith("  create policy p")}) == 20
-    assert lines[-2:] == ["  and 5 more", "fix this, then run apply again"]
+    assert lines[-2:] == ["  and 5 more", "fix this, then run the command again"]
 
 
 def test_waves_follow_dependencies_and_end_with_deletions_in_reverse() -> None:

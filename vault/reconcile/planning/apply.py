@@ -88,4 +88,4 @@ def _report(failures: list[tuple[Change, StrongroomError]], done: list[Change]) 
     if len(done) > _MAX_LISTED:
         lines.append(f"  and {len(done) - _MAX_LISTED} more")
     before = "\n".join(["done before it:", *lines]) if done else "done before it: nothing"
-    return f"{errors}\n{before}\nfix this, then run apply again"
+    return f"{errors}\n{before}\nfix this, then run the command again"
