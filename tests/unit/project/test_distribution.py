@@ -111,7 +111,7 @@ def test_tool_needs_no_distribution_that_is_not_published() -> None:
     needed = {*project["dependencies"]}
     assert not any(each.startswith("strongroom") for each in needed)
     assert {*sdk["dependencies"]} <= needed
-    for extra in ("config", "database", "metrics"):
+    for extra in ("config", "database", "metrics", "redis"):
         assert {*sdk["optional-dependencies"][extra]} <= needed
     assert sdk["optional-dependencies"]["aws"] == project["optional-dependencies"]["aws"]
 
