@@ -107,6 +107,10 @@ class Searchable(ColumnOperators):
             return self._match_any(other[0])
         return self._raise_unsupported(op)
 
+    def _bulk_update_tuples(self, value: Any) -> Sequence[tuple[str, Any]]:
+        """Return the column for ``values()``. SQLAlchemy 2.0 calls it; 2.1 takes the name."""
+        return [(self.name.rpartition(".")[2], value)]
+
     def __clause_element__(self) -> NoReturn:
         """Raise EncryptionError, because a query selects, orders or groups by the attribute."""
         self._raise_unsupported(None)

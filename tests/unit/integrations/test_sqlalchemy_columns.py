@@ -442,6 +442,12 @@ def test_plaintext_that_bypasses_the_object_raises(session: Session) -> None:
     assert stored(session, "email") == []
 
 
+def test_value_of_a_statement_goes_to_the_column_under_sqlalchemy_2_0() -> None:
+    # It asks the operand; without this method, each such statement ended in an AttributeError.
+    for entity in (Person, aliased(Person)):
+        assert entity.email._bulk_update_tuples(b"sr3") == [("email", b"sr3")]
+
+
 def test_error_of_a_rejected_plaintext_does_not_show_it(session: Session) -> None:
     email = "ada@example.com"
     with pytest.raises(EncryptionError) as caught:
