@@ -386,6 +386,43 @@ def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: EmbeddedR
     assert embedded.start().servers == SERVERS
 
 
+def test_start_in_a_moved_folder_names_where_it_was_and_changes_nothing(
+    embedded: EmbeddedRuntime, tmp_path: Path
+) -> None:
+    embedded.start()
+    embedded.mark_bootstrapped()
+    embedded.stop()
+    before, after = embedded.layout.root, tmp_path / "moved" / ".strongroom"
+    after.parent.mkdir()
+    before.rename(after)
+    configuration = (after / "vault" / "server.hcl").read_text(encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="move it back, or erase") as error:
+        runtime(Layout(after)).start()
+
+    assert f"{after} was moved here from {before}, " in str(error.value)
+    assert (after / "vault" / "server.hcl").read_text(encoding="utf-8") == configuration
+    after.rename(before)
+    assert embedded.start().root_token is None
+
+
+def test_command_in_a_copied_folder_leaves_the_servers_of_the_first_running(
+    embedded: EmbeddedRuntime, tmp_path: Path
+) -> None:
+    embedded.start()
+    embedded.mark_bootstrapped()
+    before, copy = embedded.layout.root, tmp_path / "copy" / ".strongroom"
+    shutil.copytree(before, copy, symlinks=True, ignore=shutil.ignore_patterns("api.sock"))
+    copied = runtime(Layout(copy), embedded.ports)
+
+    for command in (copied.start, copied.stop, copied.reset):
+        with pytest.raises(ConfigurationError, match="delete the copy") as error:
+            command()
+        assert f"{copy} is a copy of {before}, " in str(error.value)
+
+    assert all(pids(embedded).values())
+
+
 def test_start_on_changed_ports_moves_stopped_servers_and_keeps_the_data(
     embedded: EmbeddedRuntime,
 ) -> None:

@@ -128,6 +128,11 @@ class Layout:
         return self.root / "vault"
 
     @property
+    def vault_configuration(self) -> Path:
+        """Return OpenBao's configuration, which each start writes."""
+        return self.vault / "server.hcl"
+
+    @property
     def vault_data(self) -> Path:
         """Return the folder of OpenBao's raft storage."""
         return self.vault / "data"

@@ -11,6 +11,7 @@ from typing import ClassVar
 from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
 from vault.runtime import folder_format, port_file
+from vault.runtime.former_root import reject_copy, reject_moved
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
@@ -53,7 +54,7 @@ class ProcessRuntime:
 
         Raises:
             Busy: If another command has the deployment's lock.
-            ConfigurationError: If a folder or file cannot be used.
+            ConfigurationError: If a folder or file cannot be used, or the folder was moved.
             PortTaken: If another process listens on a port. No server was started.
             RunsOnOtherPort: If a server is running on another port. Nothing was changed.
             Sealed: If the secrets server was running, and is sealed.
@@ -61,6 +62,7 @@ class ProcessRuntime:
 
         """
         with self.exclusive():
+            reject_moved(self.layout)
             running_ports = self.running_ports(self.layout)
             port_file.reject_other_ports(self.layout.root, self.ports.by_name(), running_ports)
             missing = [server for server in self._servers if not server.is_ready()]
@@ -164,8 +166,10 @@ class ProcessRuntime:
 
         Raises:
             Busy: If another command has the lock.
+            ConfigurationError: If the folder is a copy of another deployment's.
 
         """
+        reject_copy(self.layout)
         return self._lock.exclusive()
 
 

@@ -700,6 +700,7 @@ LAYOUT: Final = {
     "database_passwords": "passwords/database/shop-api-dev",
     "given": "given",
     "vault": "vault",
+    "vault_configuration": "vault/server.hcl",
     "vault_data": "vault/data",
     "vault_socket": "vault/api.sock",
     "audit": "vault/audit",

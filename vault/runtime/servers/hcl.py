@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def render(template: str, **values: object) -> str:
 
     """
     return _environment().get_template(template).render(**values)
+
+
+def read_strings(text: str, key: str) -> list[str]:
+    """Return the strings that :func:`render` has written for *key* into *text*, in their order."""
+    quoted = re.findall(rf'^ *{re.escape(key)} *= (".*")$', text, re.MULTILINE)
+    return [json.loads(each) for each in quoted]
 
 
 @cache  # so that a template is compiled once

@@ -104,7 +104,7 @@ class OpenBao(Server):
         if is_new:
             self._erase_data()
         self._require_seal_key(is_new=is_new)
-        write_private(self._configuration, self._render())
+        write_private(self._layout.vault_configuration, self._render())
         running = self._processes.start(self._program())
         with closing(Transport(self.address, cacert=None, connect_timeout=1.0)) as transport:
             if is_new:
@@ -183,14 +183,14 @@ class OpenBao(Server):
     def _program(self) -> Program:
         return Program(
             name=self.name,
-            command=(str(binaries.openbao_path()), "server", f"-config={self._configuration}"),
+            command=(
+                str(binaries.openbao_path()),
+                "server",
+                f"-config={self._layout.vault_configuration}",
+            ),
             folder=self._layout.vault,
             ports=self.ports,
         )
-
-    @property
-    def _configuration(self) -> Path:
-        return self._layout.vault / "server.hcl"
 
     @property
     def _seal_key(self) -> Path:
