@@ -35,6 +35,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         _show_change(console, change)
     for name in plan.missing:
         _print_line(console, "red", f"! secret {name} has no value: provide one with --given")
+    for change, error in plan.obstacles:
+        _print_line(console, "red", f"! {change}: {error}")
     for name in plan.kept:
         note = f"! {name} is orphaned, but has data: delete it with --destroy-data {name}"
         _print_line(console, "red", note)

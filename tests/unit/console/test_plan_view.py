@@ -20,7 +20,7 @@ from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.dependencies import DEPENDENCIES, group_into_waves
 from vault.reconcile.planning.plan import Action, Change, Plan, make_plan
 from vault.reconcile.planning.prune import Orphan
-from vault.reconcile.resources import select_fields
+from vault.reconcile.resources import Checked, select_fields
 from vault.reconcile.resources.policies import PolicyText
 
 
@@ -195,6 +195,30 @@ class Unwritable(Thing):
     def write(self, session: object, before: object) -> None:
         del session, before
         raise ConfigurationError("it cannot be written")
+
+
+class Blocked(Written, Checked):
+    """A resource that cannot be written, as is known before."""
+
+    def check(self, before: object) -> None:
+        del before
+        raise ConfigurationError("no value is provided for [it]")
+
+
+def test_change_that_cannot_be_written_is_shown_and_stops_apply_before_the_first_write(
+    session: Session,
+) -> None:
+    plan = make_plan([Written("first", kind="policy"), Blocked("shop")], [None, None])
+    assert "! create approle shop: no value is provided for [it]\nPlan: 2 to create" in shown(plan)
+    done: list[Change] = []
+    with pytest.raises(ApplyFailed) as caught:
+        apply(session, plan, done.append)
+    assert str(caught.value).splitlines() == [
+        "create approle shop: no value is provided for [it]",
+        "done before it: nothing",
+        "fix this, then run apply again",
+    ]
+    assert done == []
 
 
 def test_apply_failure_lists_20_changes_and_counts_the_rest(session: Session) -> None:

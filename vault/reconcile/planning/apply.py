@@ -33,9 +33,12 @@ def apply(
         workers: Maximum number of concurrent requests.
 
     Raises:
-        ApplyFailed: If a change could not be written. No other change was started after that.
+        ApplyFailed: If a change could not be written. No other change was started after that. If
+            that is known before, nothing was written.
 
     """
+    if obstacles := plan.obstacles:
+        raise ApplyFailed(_report(obstacles, [])) from obstacles[0][1]
     done: list[Change] = []
 
     def on_written(change: Change) -> None:

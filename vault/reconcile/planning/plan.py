@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from app_integration.errors import StrongroomError
 from vault.reconcile.resources import (
     UNREPORTED,
     AnyResource,
+    Checked,
     ComposedValue,
     Fields,
     SuppliedValue,
@@ -93,9 +95,24 @@ class Plan:
         """Return the hash of every response that was read for this plan."""
         return self.hashed()
 
+    @property
+    def obstacles(self) -> list[tuple[Change, StrongroomError]]:
+        """Return the changes that cannot be written, as is known before the first, and why."""
+        return [(each, error) for each in self.changes if (error := _find_obstacle(each))]
+
     def count(self, action: Action) -> int:
         """Return the number of changes with *action*."""
         return sum(change.action is action for change in self.changes)
+
+
+def _find_obstacle(change: Change) -> StrongroomError | None:
+    if not isinstance(change.resource, Checked):
+        return None
+    try:
+        change.resource.check(change.before)
+    except StrongroomError as error:
+        return error
+    return None
 
 
 class Readable(Protocol[_Reader_contra]):

@@ -109,6 +109,24 @@ class ValueSetting:
     name: str
 
 
+class Checked:
+    """A resource that knows before the first write of an apply if it cannot be written."""
+
+    __slots__ = ()
+
+    def check(self, before: Fields | None) -> None:
+        """Check what the declaration, *before* and the operator's values say. It sends nothing.
+
+        Args:
+            before: The fields that were read, None if the object does not exist.
+
+        Raises:
+            ConfigurationError: If a write would fail.
+
+        """
+        raise NotImplementedError
+
+
 def read_data(reader: GetSession, path: str) -> dict[str, Any] | None:
     """Return the ``data`` of the response to a GET of *path*, None for a 404."""
     try:
@@ -140,7 +158,10 @@ def _convert_like(declared: Any, found: Any) -> Any:
 
 
 def check_immutable(
-    resource: AnyResource, before: Fields | None, immutable: tuple[str, ...]
+    resource: AnyResource,
+    before: Fields | None,
+    immutable: tuple[str, ...],
+    fix: str = "declare the server's value, or use a new name",
 ) -> None:
     """Raise CannotChange if an *immutable* field on the server differs from the declaration.
 
@@ -148,6 +169,7 @@ def check_immutable(
         resource: The declared resource.
         before: Its fields on the server, None if it does not exist yet.
         immutable: The fields that the server cannot change after creation.
+        fix: What to do about a difference.
 
     Raises:
         CannotChange: If one of them differs. The message contains both values.
@@ -157,7 +179,6 @@ def check_immutable(
     for key in immutable:
         if before is not None and before[key] not in (desired[key], UNREPORTED):
             raise CannotChange(
-                f"{resource.kind} {resource.name}: {key} is {before[key]!r} on the server and "
-                f"{desired[key]!r} in the declaration; it cannot be changed after creation, so "
-                "declare the server's value, or use a new name"
+                f"{key} is {before[key]!r} on the server and {desired[key]!r} in the declaration; "
+                f"it cannot be changed after creation, so {fix}"
             )

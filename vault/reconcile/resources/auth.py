@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources import Checked, Fields, ReadSession
 from vault.reconcile.resources.mounts import MaxTtlTooLow
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, read_role
@@ -90,7 +90,7 @@ class AppRole:
 
 
 @dataclass(frozen=True, slots=True)
-class UserpassLogin:
+class UserpassLogin(Checked):
     """A person's login by username and password.
 
     Attributes:
@@ -119,6 +119,16 @@ class UserpassLogin:
         found = read_role(reader, _USERPASS, self._path, self._role_fields())
         return None if found is None else {**found, **self._password.read(reader)}
 
+    def check(self, before: Fields | None) -> None:
+        """Check that the operator provides the password, if it is needed.
+
+        Raises:
+            ConfigurationError: If there is none.
+
+        """
+        if self._needs_password(before):
+            self.inputs.get_required(self._path)
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the login with its password, or update it.
 
@@ -129,12 +139,15 @@ class UserpassLogin:
 
         """
         body = {key: value for key, value in self.desired().items() if key != "password"}
-        sends_password = before is None or before.get("password") != self.desired().get("password")
+        sends_password = self._needs_password(before)
         if sends_password:
             body["password"] = self.inputs.get_required(self._path).reveal()
         session.post(self._path, body)
         if sends_password:
             self.ownership.write(session, self._password.fingerprint_metadata(session))
+
+    def _needs_password(self, before: Fields | None) -> bool:
+        return before is None or before.get("password") != self.desired().get("password")
 
     def _role_fields(self) -> Fields:
         return {

@@ -13,7 +13,7 @@ from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources import Checked, Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
@@ -26,7 +26,7 @@ ROTATED = "rotated"
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseConnection:
+class DatabaseConnection(Checked):
     """A connection of the server to a database, as a user with CREATEROLE but no superuser.
 
     The operator provides a password once. The server rotates it at once to one that only the server
@@ -66,6 +66,16 @@ class DatabaseConnection:
     def _read_recorded(self, reader: ReadSession) -> Fields:
         root = self.ownership.read(reader).get(_ROOT, "unknown")
         return {_ROOT: root, **self._password.read(reader)}
+
+    def check(self, before: Fields | None) -> None:
+        """Check that the operator provides the password of a new connection.
+
+        Raises:
+            ConfigurationError: If there is none.
+
+        """
+        if before is None:
+            self.inputs.get_required(self._path)
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the connection, and rotate its password if that has not been done yet.

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data
+from vault.reconcile.resources import Checked, Fields, ReadSession, check_immutable, read_data
 from vault.reconcile.resources.marks import MARKED_BY, metadata_owner
 from vault.reconcile.resources.secrets import MANAGED_BY
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Checked):
     """An external group with one alias: the people for whom *mount* reports *claim*.
 
     Attributes:
@@ -55,6 +55,15 @@ class Group:
             "alias_mount": alias.get("mount_path"),
         }
 
+    def check(self, before: Fields | None) -> None:
+        """Check that an existing group is an external one.
+
+        Raises:
+            CannotChange: If the server has an internal group of that name.
+
+        """
+        check_immutable(self, before, ("type",))
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Create or update the group, then its alias. An external group has at most one.
 
@@ -62,7 +71,7 @@ class Group:
             CannotChange: If the server has an internal group of that name.
 
         """
-        check_immutable(self, before, ("type",))
+        self.check(before)
         found = read_data(session, self._path) or {}
         metadata = {**(found.get("metadata") or {}), **MANAGED_BY, "deployment": self.deployment}
         body: dict[str, Any] = {"type": "external", "policies": sorted(self.policies)}

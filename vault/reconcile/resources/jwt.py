@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources import Checked, Fields, ReadSession
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -114,7 +115,7 @@ def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class OidcConfig:
+class OidcConfig(Checked):
     """Configuration of an OIDC mount: the provider and the server's client there.
 
     Attributes:
@@ -148,6 +149,15 @@ class OidcConfig:
         found = read_fields(reader, self._path, self._config())
         return None if found is None else {**found, **self._secret.read(reader)}
 
+    def check(self, before: Fields | None) -> None:  # noqa: ARG002 (each write needs the secret)
+        """Check that the operator provides the client secret.
+
+        Raises:
+            ConfigurationError: If there is none.
+
+        """
+        self._require_secret()
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Replace the configuration, together with the client secret.
 
@@ -157,7 +167,7 @@ class OidcConfig:
             ConfigurationError: If the operator provides no client secret.
 
         """
-        secret = self.inputs.get_required(f"{self._path}/{_SECRET}")
+        secret = self._require_secret()
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
         if before is None or before.get(_SECRET) != AS_PROVIDED:
             self.ownership.write(session, self._secret.fingerprint_metadata(session))
@@ -171,6 +181,9 @@ class OidcConfig:
             "bound_issuer": "",
             "jwt_supported_algs": list(_ALGORITHMS),
         }
+
+    def _require_secret(self) -> Secret:
+        return self.inputs.get_required(f"{self._path}/{_SECRET}")
 
     @property
     def _secret(self) -> WriteOnly:

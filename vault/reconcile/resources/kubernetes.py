@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources import Checked, Fields, ReadSession, read_data
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -17,7 +17,7 @@ _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than thi
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesConfig:
+class KubernetesConfig(Checked):
     """Configuration of a Kubernetes mount: the cluster that verifies the tokens of pods.
 
     Attributes:
@@ -54,6 +54,16 @@ class KubernetesConfig:
         found = normalise_fields(self._config(), data)
         return {**found, _IS_SET: data.get(_IS_SET), **self._reviewer.read(reader)}
 
+    def check(self, before: Fields | None) -> None:
+        """Check that the operator provides a reviewer's token, if the server has one.
+
+        Raises:
+            ConfigurationError: If there is none.
+
+        """
+        if (before or {}).get(_IS_SET):
+            self.inputs.get_required(f"{self._path}/{_REVIEWER}")
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Replace the configuration, together with the reviewer's token if there is one.
 
@@ -64,9 +74,8 @@ class KubernetesConfig:
                 none.
 
         """
+        self.check(before)
         token = self._reviewer.value
-        if token is None and (before or {}).get(_IS_SET):
-            token = self.inputs.get_required(f"{self._path}/{_REVIEWER}")
         sent = {} if token is None else {_REVIEWER: token.reveal()}
         session.post(self._path, {**self._config(), **sent})
         if token is not None and (before or {}).get(_REVIEWER) != AS_PROVIDED:

@@ -14,6 +14,7 @@ from app_integration.session.session import Session
 from vault.declare import durations
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import (
+    Checked,
     Fields,
     ReadSession,
     Resource,
@@ -55,7 +56,7 @@ def read_max_ttl(reader: ReadSession, mount: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Checked):
     """A secrets engine (``api="mounts"``) or an auth method (``api="auth"``).
 
     Attributes:
@@ -144,6 +145,20 @@ class Mount:
         found, declared = set(config.get(_PLAIN_KEYS) or ()), {*self.plain_keys}
         return sorted(found if declared - found else declared)
 
+    def check(self, before: Fields | None) -> None:
+        """Check that an existing mount has the type and version, and that a given one exists.
+
+        Raises:
+            CannotChange: If the server has another type or version at that path.
+            ConfigurationError: If someone else makes the mount, and it does not exist.
+
+        """
+        check_immutable(self, before, ("type", *(["version"] if self.version else [])))
+        if before is None and self.is_given:
+            raise ConfigurationError(
+                f"nothing is mounted at {self.name}; have the platform team mount {self.type} there"
+            )
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Mount the engine or method if it does not exist, and tune what differs.
 
@@ -153,11 +168,7 @@ class Mount:
             MaxTtlTooLow: If the limit stays below the declared one.
 
         """
-        check_immutable(self, before, ("type", *(["version"] if self.version else [])))
-        if before is None and self.is_given:
-            raise ConfigurationError(
-                f"nothing is mounted at {self.name}; have the platform team mount {self.type} there"
-            )
+        self.check(before)
         if before is None:
             self._create(session)
             before = self.read(session) or {}

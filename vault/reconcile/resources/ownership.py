@@ -18,7 +18,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, FINGERPRINT_KEY, server_name
-from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
+from vault.reconcile.resources import Checked, Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.kv import merge_metadata, metadata_path
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.secrets import MANAGED_BY
@@ -126,7 +126,7 @@ class OwnershipEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class ManagedResource:
+class ManagedResource(Checked):
     """A resource together with its ownership metadata, which allows ``--prune`` to delete it later.
 
     It writes the metadata first, so that an object created by a killed run is always known to be
@@ -165,15 +165,31 @@ class ManagedResource:
         noted = self._entry.read(reader) if self.name in names else {}
         return {key: noted.get(key) for key in self.owner.marks}
 
+    def check(self, before: Fields | None) -> None:
+        """Check the resource if it differs and can be checked. See :meth:`.Checked.check`.
+
+        Raises:
+            ConfigurationError: If a write would fail.
+
+        """
+        if isinstance(self.resource, Checked) and self._is_resource_different(before):
+            self.resource.check(self._without_marks(before))
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the ownership metadata if it differs, then the resource if it differs."""
         marks = self.owner.marks
-        fields = before and {key: value for key, value in before.items() if key not in marks}
         if before is None or any(before[key] != value for key, value in marks.items()):
             self._entry.write(session, {})
+        if self._is_resource_different(before):
+            self.resource.write(session, self._without_marks(before))
+
+    def _is_resource_different(self, before: Fields | None) -> bool:
         desired = self.resource.desired()
-        if fields is None or any(fields[key] != value for key, value in desired.items()):
-            self.resource.write(session, fields)
+        return before is None or any(before[key] != value for key, value in desired.items())
+
+    def _without_marks(self, before: Fields | None) -> Fields | None:
+        marks = self.owner.marks
+        return before and {key: value for key, value in before.items() if key not in marks}
 
     @property
     def _entry(self) -> OwnershipEntry:

@@ -9,7 +9,7 @@ from app_integration.names import DATABASE_MOUNT
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources import Checked, Fields, ReadSession
 from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -18,7 +18,7 @@ PLUGIN = "redis-database-plugin"
 
 
 @dataclass(frozen=True, slots=True)
-class RedisConnection:
+class RedisConnection(Checked):
     """A connection of the server to Redis.
 
     The server never rotates the password, because Redis keeps a changed one in memory only: after
@@ -56,6 +56,16 @@ class RedisConnection:
         desired = self.desired()
         return read_connection(reader, self._path, desired, lambda: self._password.read(reader))
 
+    def check(self, before: Fields | None) -> None:
+        """Check that the operator provides the password, if it is needed.
+
+        Raises:
+            ConfigurationError: If there is none.
+
+        """
+        if self._needs_password(before):
+            self.inputs.get_required(self._path)
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the connection. The server logs in to verify it, and rejects it on failure.
 
@@ -67,11 +77,15 @@ class RedisConnection:
         """
         body = {**self._config(), "verify_connection": True}
         # Nothing changes the password, so that it may be sent again when it is not known.
-        if before is None or before.get("password", AS_PROVIDED) != AS_PROVIDED:
+        if self._needs_password(before):
             body["password"] = self.inputs.get_required(self._path).reveal()
         session.post(self._path, body, retry=False)
         if before is None or "password" in before:
             self.ownership.write(session, self._password.fingerprint_metadata(session))
+
+    @staticmethod
+    def _needs_password(before: Fields | None) -> bool:
+        return before is None or before.get("password", AS_PROVIDED) != AS_PROVIDED
 
     def _config(self) -> dict[str, Any]:
         return {

@@ -25,7 +25,14 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
+from vault.reconcile.resources import (
+    Checked,
+    Fields,
+    ReadSession,
+    check_immutable,
+    read_data,
+    select_fields,
+)
 from vault.reconcile.resources.kv import (
     data_path,
     merge_metadata,
@@ -67,7 +74,7 @@ class SecretEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class StaticRole:
+class StaticRole(Checked):
     """A permanent database user whose password the server rotates.
 
     Attributes:
@@ -103,6 +110,15 @@ class StaticRole:
         data = read_data(reader, self._path)
         return select_fields(self.desired(), data) if data is not None else None
 
+    def check(self, before: Fields | None) -> None:
+        """Check that an existing role is for the same user.
+
+        Raises:
+            CannotChange: If the role on the server is for another username.
+
+        """
+        check_immutable(self, before, ("username",))
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the role, which rotates the password, or change its period, which does not.
 
@@ -112,7 +128,7 @@ class StaticRole:
             ConfigurationError: If the secret has no value, and the operator provides none.
 
         """
-        check_immutable(self, before, ("username",))
+        self.check(before)
         if before is None:
             self.prepare(session)
         session.post(self._path, self.desired(), retry=False)

@@ -7,13 +7,20 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
+from vault.reconcile.resources import (
+    Checked,
+    Fields,
+    ReadSession,
+    check_immutable,
+    read_data,
+    select_fields,
+)
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
 
 @dataclass(frozen=True, slots=True)
-class TransitKey:
+class TransitKey(Checked):
     """A key that never leaves the server: derived, not exportable, no plaintext backup.
 
     Attributes:
@@ -44,6 +51,15 @@ class TransitKey:
         data = read_data(reader, self._path)
         return select_fields(self.desired(), data) if data is not None else None
 
+    def check(self, before: Fields | None) -> None:
+        """Check that an existing key has the type, and cannot leave the server.
+
+        Raises:
+            CannotChange: If it has another type, or can leave the server.
+
+        """
+        check_immutable(self, before, _AT_CREATION, "use another name for the key")
+
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the key if it does not exist, and configure it.
 
@@ -53,7 +69,7 @@ class TransitKey:
             CannotChange: If the existing key has another type, or can leave the server.
 
         """
-        check_immutable(self, before, _AT_CREATION)
+        self.check(before)
         desired: dict[str, Any] = dict(self.desired())
         if before is None:
             session.post(self._path, {key: desired[key] for key in _AT_CREATION})
