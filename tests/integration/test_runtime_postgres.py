@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -31,6 +32,21 @@ pytestmark = pytest.mark.requires("embedded")
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 LEASED = "v-gaara-store-x7"
+RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
+#: Manager and owner, the owner's members, database and schema, without what other services may do.
+PREPARED = """
+    SELECT rolname, rolcanlogin, rolcreaterole, rolsuper, rolconfig FROM pg_roles
+      WHERE rolname LIKE %(like)s AND rolname ~ '_(manager|owner)$'
+    UNION ALL SELECT roleid::regrole::text, admin_option, inherit_option, set_option,
+      ARRAY[member::regrole::text] FROM pg_auth_members
+      WHERE roleid::regrole::text = %(name)s || '_owner' AND member::regrole::text ~ '_manager$'
+    UNION ALL SELECT datdba::regrole::text, true, true, true, ARRAY(
+        SELECT a::text FROM unnest(datacl) a WHERE a::text !~ 'readonly' ORDER BY 1)
+      FROM pg_database WHERE datname = %(name)s
+    UNION ALL SELECT nspowner::regrole::text, true, true, true, ARRAY(
+        SELECT a::text FROM unnest(nspacl) a WHERE a::text !~ 'readonly' ORDER BY 1)
+      FROM pg_namespace WHERE nspname = 'public'
+    ORDER BY 1, 2, 3, 4, 5"""
 
 
 def fill_in(statements: tuple[str, ...]) -> bytes:
@@ -258,6 +274,39 @@ def test_database_gets_its_declared_name(postgres: Postgres, layout: Layout) -> 
     with closing(psycopg.connect(url)) as session:
         row = session.execute("SELECT current_user").fetchone()
     assert row == ("order_desk_owner",)
+
+
+def test_documented_statements_prepare_a_database_as_the_local_runtime_does(
+    postgres: Postgres, layout: Layout
+) -> None:
+    superuser_of = Superuser(layout, postgres.port, postgres.check_listener).connect
+    section = RUNBOOK.read_text().split("## Lease users of your own PostgreSQL\n")[1]
+    blocks = re.findall(r"^    ```sql\n(.*?)^    ```$", section, re.MULTILINE | re.DOTALL)
+    whole, inside, *_ = blocks
+    for name, statements in (("postgres", whole), ("fresh_shop", inside)):
+        with superuser_of(name) as superuser:
+            for each in statements.replace("gaara_store", "fresh_shop").split(";"):
+                superuser.execute(each.encode())
+    prepared = []
+    for name in ("gaara_store", "fresh_shop"):
+        with superuser_of(name) as superuser:
+            rows = superuser.execute(PREPARED.encode(), {"like": f"{name}%", "name": name})
+            prepared.append([tuple(str(x).replace(name, "x") for x in row) for row in rows])
+    assert prepared[0] == prepared[1]
+    with superuser_of() as superuser:
+        superuser.execute("ALTER ROLE fresh_shop_manager PASSWORD 'fresh'")
+    grant = OwnerGrant("fresh_shop_owner")
+    url = f"host={HOST} port={postgres.port} dbname=fresh_shop"
+    with closing(
+        psycopg.connect(f"{url} user=fresh_shop_manager password=fresh", autocommit=True)
+    ) as manager:
+        manager.execute(fill_in(grant.creation_statements()))
+        with closing(psycopg.connect(f"{url} user={LEASED} password=leased")) as session:
+            session.execute("CREATE TABLE parcels (id int)")
+            session.commit()
+        manager.execute(fill_in(grant.revocation_statements()))
+        owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'parcels'"
+        assert manager.execute(owner).fetchone() == ("fresh_shop_owner",)
 
 
 @pytest.mark.parametrize("delay", [1, 60])  # seconds, which a client can request
