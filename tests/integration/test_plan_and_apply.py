@@ -115,7 +115,7 @@ def test_derived_value_is_updated_with_its_parts(deployment: Deployment) -> None
 
 def test_transit_key_with_other_settings_is_rejected(deployment: Deployment) -> None:
     deployment.operator.post("transit/keys/plain", {"derived": False})
-    value = SecretValue("gaara-store/dev/beside", "generated", True, lambda: Secret("x" * 32))
+    value = SecretValue("gaara-store/dev/beside", True, lambda: Secret("x" * 32))
     with pytest.raises(ApplyFailed, match="derived is False on the server") as caught:
         apply_plan(deployment, plan(deployment, value, TransitKey("plain")))
     assert "so use another name for the key\ndone before it: nothing" in str(caught.value)

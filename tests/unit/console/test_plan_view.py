@@ -216,7 +216,7 @@ def test_change_that_cannot_be_written_is_shown_and_stops_apply_before_the_first
     assert str(caught.value).splitlines() == [
         "create approle shop: no value is provided for [it]",
         "done before it: nothing",
-        "fix this, then run apply again",
+        "fix this, then run the command again",
     ]
     assert done == []
 
