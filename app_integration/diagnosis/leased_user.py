@@ -9,7 +9,13 @@ from typing import Final
 
 from app_integration.client import Client
 from app_integration.diagnosis.check import Broken
-from app_integration.errors import ConfigurationError, SecretError, ServerError, StrongroomError
+from app_integration.errors import (
+    ConfigurationError,
+    RateLimited,
+    SecretError,
+    ServerError,
+    StrongroomError,
+)
 from app_integration.settings import Settings
 
 #: Seconds for a connection to Redis and for each of its responses. Old redis-py has no limit.
@@ -152,9 +158,12 @@ def _remedy(error: StrongroomError, settings: Settings, target: _Target) -> str:
     """Return what to do if no user can be leased, although the server works."""
     if isinstance(error, ConfigurationError):
         return "correct what the message names"
+    if isinstance(error, RateLimited):
+        return f"wait, or raise the quota that the server applies to users of {target.name}"
     if isinstance(error, ServerError):
         return (
             f"check that the server reaches {target.name} at its declared address, and that its "
-            f"manager may create users there{target.condition}; in dev, run strongroom up"
+            f"manager can log in and may create users there{target.condition}; in dev, run "
+            "strongroom up"
         )
     return f"strongroom plan --env {settings.scope.environment}, then apply"

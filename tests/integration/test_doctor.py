@@ -223,6 +223,14 @@ def manager_may_create_no_users(scene: Scene) -> None:
     scene.needs = Needs(redis=NeededUser())
 
 
+def leases_are_limited(scene: Scene) -> None:
+    operator, quota = scene.deployment.operator, "sys/quotas/rate-limit/few-leases"
+    scene.stack.callback(operator.delete, quota)
+    operator.post(quota, {"path": "database", "rate": 0.001, "interval": "1h"})
+    operator.get("database/creds/gaara-store-dev")  # the only request of the hour
+    scene.needs = Needs(database=NeededUser())
+
+
 def change(scene: Scene, path: str, old: str, new: str) -> None:
     """Replace a part of a secret's value until the test ends."""
     operator = scene.deployment.operator
@@ -271,6 +279,7 @@ BROKEN = {
     rules_deny_the_database: ("Redis", "(NoPermissionError)"),
     redis_forgets_users: ("Redis", "(AuthenticationError)"),
     manager_may_create_no_users: ("Redis", "database/creds/gaara-store-dev-redis: status 500"),
+    leases_are_limited: ("database", "database/creds/gaara-store-dev: status 429"),
     config_is_missing: ("config", "missing.yaml cannot be read"),
     config_is_open_to_others: ("config", "chmod 0600"),
 }
@@ -286,6 +295,7 @@ REMEDIES = {
     rules_deny_the_database: "+select",
     redis_forgets_users: "its declared address leads to the Redis of the declaration",
     manager_may_create_no_users: "may create users there, with rules that Redis knows",
+    leases_are_limited: "raise the quota that the server applies to users of the database",
 }
 
 
