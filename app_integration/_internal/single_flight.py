@@ -69,9 +69,13 @@ class SingleFlight(Generic[_T]):
         if first is own:
             try:
                 spawn(partial(self._run, key, call, own))
-            except Exception:  # noqa: BLE001 (spawn() failed: what call() raises goes to the future)
-                self._finish(key)
-                own.set_exception(_interrupted())
+            except BaseException as error:  # of spawn(), or an interrupt; call()'s is in the future
+                self._finish(key, own)
+                was_done = own.done()
+                if not was_done:  # otherwise other threads would wait for ever
+                    own.set_exception(_interrupted())
+                if was_done or not isinstance(error, Exception):
+                    raise
         return first
 
     def _run(self, key: Hashable, call: Callable[[], _T], own: Future[_T]) -> None:
@@ -79,18 +83,20 @@ class SingleFlight(Generic[_T]):
         try:
             result = call()
         except BaseException as error:
-            self._finish(key)
+            self._finish(key, own)
             own.set_exception(error if isinstance(error, Exception) else _interrupted())
             if not isinstance(error, Exception):
                 raise
             return
-        self._finish(key)
+        self._finish(key, own)
         own.set_result(result)
 
-    def _finish(self, key: Hashable) -> None:
+    def _finish(self, key: Hashable, own: Future[_T]) -> None:
+        """End the call of *own*, which an interrupt may have ended before."""
         with self._lock:
-            del self._calls[key]
-            self._threads.pop(key, None)  # there is none if spawn() failed
+            if self._calls.get(key) is own:
+                del self._calls[key]
+                self._threads.pop(key, None)  # there is none if spawn() failed
 
 
 def _interrupted() -> DeadlineExceeded:

@@ -194,6 +194,41 @@ def test_interrupt_of_one_thread_is_not_raised_in_the_others(
     assert flights.do("name", lambda: "done") == "done"
 
 
+@pytest.mark.parametrize("interrupt", [TimeoutError, KeyboardInterrupt])
+def test_interrupt_as_a_call_ends_leaves_no_thread_waiting(
+    interrupt: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights: SingleFlight[str] = SingleFlight()
+    futures: list[Future[str]] = []
+
+    def call() -> str:
+        futures.extend(flights._calls.values())
+        return "done"
+
+    def end_and_interrupt(*arguments: Any) -> None:
+        monkeypatch.undo()
+        flights._finish(*arguments)
+        raise interrupt
+
+    monkeypatch.setattr(flights, "_finish", end_and_interrupt)
+    with pytest.raises((DeadlineExceeded, KeyboardInterrupt)):
+        flights.do("name", call)
+    assert isinstance(futures[0].exception(timeout=0), DeadlineExceeded)
+    assert flights.do("name", call) == "done"
+
+
+def test_interrupt_after_a_call_is_raised() -> None:
+    flights: SingleFlight[str] = SingleFlight()
+
+    def spawn(run: Callable[[], None]) -> None:
+        run()
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        flights.join("name", lambda: "done", spawn)
+    assert flights.do("name", lambda: "again") == "again"
+
+
 def test_call_that_needs_its_own_result_gets_an_error() -> None:
     flights: SingleFlight[str] = SingleFlight()
     for _ in range(2):
