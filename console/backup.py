@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,9 +13,11 @@ import typer
 from rich.console import Console
 
 from app_integration import names
+from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.host_commands.options import name_rejected, offline_cipher
 from app_integration.names import Scope
+from app_integration.session.server_clock import read_server_clock
 from console import operate
 from console.backup_source import check_declared, open_source
 from console.byte_progress import show_progress
@@ -77,6 +80,7 @@ def backup_database(
             recipients=tuple(recipient or ()),
             keep=None if keep is None else timedelta(days=keep),
             progress=progress,
+            now=_clock(client),
         )
     _show_backup(folder, finished)
 
@@ -195,6 +199,13 @@ def _register(file: Path, restored: Restored, progress: Progress) -> bool:
     if file.name in backups.read().entries:
         return False
     return backups.register(describe(file, restored, progress, datetime.now(UTC)))
+
+
+def _clock(client: Client) -> Callable[[], datetime]:
+    """Return the server's clock, because one that is ahead would remove all older backups."""
+    if client.settings.backend == "vault":
+        return read_server_clock(client.session)
+    return partial(datetime.now, UTC)
 
 
 def _show_backup(folder: Path, finished: Finished) -> None:

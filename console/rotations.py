@@ -15,6 +15,7 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from app_integration.session.server_clock import read_server_clock
 from app_integration.session.session import Session
 from console import operate
 from console.evidence_sources import EvidenceSources
@@ -32,7 +33,6 @@ from vault.rotation.record import Record, Step
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.schedule import needs_run
 from vault.rotation.server_ages import read_ages
-from vault.rotation.server_clock import read_server_clock
 
 #: Seconds between two looks at the consumers.
 INTERVAL: Final = 2.0

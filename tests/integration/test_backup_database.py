@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import psutil
@@ -34,6 +35,7 @@ from tests.support.databases.backup_site import (
 )
 from tests.support.limited_files import limited_size
 from tests.support.processes.backup_worker import trust
+from vault.backup import backup
 from vault.backup.archive import read_facts
 from vault.backup.backup import back_up
 from vault.backup.errors import BackupFailed
@@ -296,6 +298,19 @@ def test_old_backups_are_removed_once_a_new_one_was_verified(
     ]
     names = sorted(path.name for path in backups.glob("*.encrypted"))
     assert names == [foreign.name, "parcel-api-dev-20260109T000000Z.dump.encrypted"]
+
+
+def test_clock_of_the_machine_that_is_ahead_removes_no_backup(
+    site: BackupSite, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backup, "drill", trust)
+    back_up_at(site, datetime.now(UTC) - timedelta(hours=1))
+    kept = only(backups)
+    ahead = datetime.now(UTC) + timedelta(days=40)
+    monkeypatch.setattr(backup, "datetime", SimpleNamespace(now=lambda _zone: ahead))
+    assert site.back_up(monkeypatch, OTHER, "--key", "files", "--keep", "7") == 0
+    assert kept.exists()
+    assert not [path for path in backups.iterdir() if ahead.strftime("-%Y%m%dT") in path.name]
 
 
 def test_failed_verification_leaves_the_folder_as_it_was(

@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
+from app_integration.session.server_clock import read_server_clock
 from app_integration.session.session import Session
 from app_integration.transport.raw_call import RawCall
 from app_integration.transport.responses import Response
-from vault.rotation.server_clock import read_server_clock
 
 
 def session(**headers: str) -> Session:

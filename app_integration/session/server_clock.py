@@ -1,4 +1,4 @@
-"""Time of the server, by which a rotation waits."""
+"""Time of the server, by which old values and files end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def read_server_clock(
 ) -> Callable[[], datetime]:
     """Return a clock that has the server's time, which is read once.
 
-    A clock of the operator's machine that is ahead would end an old value while it is still used.
-    It is returned only if the server does not tell its time.
+    A clock of this machine that is ahead would end what is still used or kept. It is returned only
+    if the server does not tell its time.
 
     Args:
-        session: Session of the operator.
+        session: A session with the server.
         monotonic: Returns monotonic seconds.
 
     Raises:
