@@ -98,6 +98,15 @@ CASE
 END
 """
 
+#: A standby's line of a request that it passed to the leader, whose line has what became of it.
+#: That of an AppRole login names the reason by an HMAC only; a wrong credential has another error.
+PASSED_ON: Final = """
+coalesce(error LIKE '%cannot write to readonly storage%' OR (
+    error = 'invalid request' AND data_error AND mount_type = 'approle'
+    AND ends_with(path, '/login')
+), false)
+"""
+
 #: The one who sent no token, in the column ``actor``.
 NO_TOKEN: Final = "(no token)"  # noqa: S105 (a name, not a token)
 #: Who sent a request: a person, the role of a program, or what else names the token.

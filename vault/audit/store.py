@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
-from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, select_lines
+from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, PASSED_ON, select_lines
 from vault.audit.extra import import_extra
 from vault.audit.names import Names
 
@@ -55,7 +55,7 @@ FROM lines ANTI JOIN (
     WHERE type = 'response' AND request_id IS NOT NULL
     GROUP BY request_id HAVING count(*) > 1
 ) AS repeated ON repeated.request_id = lines.request_id AND repeated.first <> lines.line
-WHERE type = 'response'
+WHERE type = 'response' AND NOT {PASSED_ON}
 """
 #: A database user in plain, where its HMAC is known.
 _NAMED: Final = """

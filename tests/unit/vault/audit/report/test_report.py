@@ -71,6 +71,26 @@ def test_refused_requests_are_told_apart(tmp_path: Path) -> None:
     assert (totals["denied"], totals["failed"], totals["absent"]) == (2, 2, 3)
 
 
+def test_request_that_a_standby_passed_to_the_leader_is_left_out(tmp_path: Path) -> None:
+    hashed = {"data": {"error": f"{SALT}no such key"}}
+    lines = [
+        line(
+            JWT,
+            auth=SHOP,
+            error="1 error occurred:\n\t* cannot write to readonly storage\n\n",
+            **KV,
+        ),
+        line("auth/approle/login", error="invalid request", response=hashed, **APPROLE),
+        line(JWT, auth=SHOP, error="invalid request", response=hashed, **KV),
+        line("auth/approle/login", error="invalid credentials", response=hashed, **APPROLE),
+    ]
+    document = report(write_store(tmp_path, lines))
+    assert sorted(rows(document["refusals"], "path", "count")) == [
+        ("auth/approle/login", 1),
+        (JWT, 1),
+    ]
+
+
 def test_request_line_without_a_response_is_counted_only(tmp_path: Path) -> None:
     document = report(write_store(tmp_path, [line(JWT, kind="request", auth=SHOP, **KV)]))
     assert document["totals"]["requests"] == 0

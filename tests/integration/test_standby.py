@@ -1,0 +1,108 @@
+"""A standby answers reads from its own copy of the storage, and passes writes to the leader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from app_integration.auth.methods import StaticToken
+from app_integration.errors import RequestRefused, ServerError
+from app_integration.session.session import Session
+from tests.support.polling import wait_until
+from tests.support.servers.raft_cluster import Cluster, raft_cluster
+from vault.audit.ingest.ingestion import ingest
+from vault.audit.ingest.source import Source
+from vault.audit.store import open_store
+
+pytestmark = pytest.mark.requires("embedded")
+
+SECRET = "kv/data/x"
+ROLE = "auth/approle/role/shop"
+LOGIN = "auth/approle/login"
+LOGINS = 5
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A node of a cluster that is not the leader.
+
+    Attributes:
+        cluster: The cluster.
+        address: The node's address.
+        folder: The folder of all nodes.
+
+    """
+
+    cluster: Cluster
+    address: str
+    folder: Path
+
+    def request(self, method: str, path: str, body: object = None) -> int:
+        """Send a request with the root token, and return the status."""
+        token = {"X-Vault-Token": self.cluster.root_token.reveal()}
+        url = f"{self.address}/v1/{path}"
+        return requests.request(method, url, json=body, headers=token, timeout=10).status_code
+
+
+@pytest.fixture(scope="module")
+def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with raft_cluster(folder) as cluster:
+        cluster.root.post("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+        cluster.root.post("sys/auth/approle", {"type": "approle"})
+        leader = cluster.leader()
+        assert leader is not None
+        address = next(each for each in cluster.addresses if each != leader.address)
+        yield Standby(cluster, address, folder)
+
+
+def is_written(session: Session) -> bool:
+    try:
+        session.post(SECRET, {"data": {"value": "first"}})
+    except (ServerError, RequestRefused):  # the latter while the standby prepares the new mount
+        return False
+    return True
+
+
+def test_session_reads_what_it_has_just_written(standby: Standby) -> None:
+    writes = [str(number) for number in range(20)]
+    with Session(standby.address, StaticToken(standby.cluster.root_token)) as session:
+        wait_until(lambda: is_written(session), "the mount on the standby")
+        reads = []
+        for value in writes:
+            session.post(SECRET, {"data": {"value": value}})
+            reads.append(session.get(SECRET)["data"]["data"]["value"])
+    assert reads == writes
+
+
+def test_login_counts_once_in_audit_logs_and_as_no_failure(standby: Standby) -> None:
+    """The standby logs an error of each login, in one of two forms, and the leader the login."""
+    root = standby.cluster.root
+    root.post(ROLE, {"token_policies": ["default"]})
+    login = {
+        "role_id": root.get(f"{ROLE}/role-id")["data"]["role_id"],
+        "secret_id": root.post(f"{ROLE}/secret-id", {})["data"]["secret_id"],
+    }
+    listed = f"{ROLE}/secret-id"
+    wait_until(lambda: standby.request("LIST", listed) == requests.codes.ok, "the secret-id there")
+    statuses = [standby.request("POST", LOGIN, login) for _ in range(LOGINS)]
+    assert statuses == [requests.codes.ok] * LOGINS
+    wrong = {**login, "secret_id": "wrong"}
+    assert standby.request("POST", LOGIN, wrong) == requests.codes.bad_request
+    ingest(
+        map(Source.server_log, standby.folder.glob("node-*/audit.log")), standby.folder / "store"
+    )
+    with open_store(standby.folder / "store") as store:
+        outcomes, errors = (
+            store.execute(query, [LOGIN]).fetchall()
+            for query in (
+                "SELECT outcome, count(*) FROM events WHERE path = ? GROUP BY ALL ORDER BY ALL",
+                "SELECT DISTINCT error FROM lines WHERE path = ? AND error IS NOT NULL",
+            )
+        )
+    assert outcomes == [("failed", 1), ("ok", LOGINS)]
+    assert len(errors) == 3, errors  # the wrong one's, and both forms
