@@ -19,6 +19,10 @@ _SIGNS: Final = {
     Action.UPDATE: ("~", "yellow"),
     Action.DELETE: ("-", "red"),
 }
+_LOST_KEY: Final = (
+    "transit-key {} was made before, and does not exist: a new key decrypts nothing of it; restore "
+    "the server's storage, unless an apply was interrupted"
+)
 #: Suffixes of the names of fields whose unit is a second.
 _SECONDS: Final = ("_ttl", "_period", "ttl")
 
@@ -37,6 +41,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         _print_line(console, "red", f"! secret {name} has no value: provide one with --given")
     for change, error in plan.obstacles:
         _print_line(console, "red", f"! {change}: {error}")
+    for name in plan.lost_keys:
+        _print_line(console, "red", f"! {_LOST_KEY.format(name)}")
     for name in plan.kept:
         note = f"! {name} is orphaned, but has data: delete it with --destroy-data {name}"
         _print_line(console, "red", note)

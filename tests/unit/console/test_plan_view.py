@@ -67,6 +67,7 @@ PLAN = Plan(
     kept=("transit/shop-prod-old",),
     absent=("secret/shop/prod/old",),
     not_compared=("kms-key shop-prod-pii: rotation_period",),
+    lost_keys=("shop-prod-pii",),
     hashed=lambda: "d1",
 )
 
@@ -98,6 +99,8 @@ def test_plan_lists_additions_changes_and_deletions() -> None:
        }
 - approle gone
 ! secret shop/prod/url has no value: provide one with --given
+! transit-key shop-prod-pii was made before, and does not exist: a new key decrypts nothing of \
+it; restore the server's storage, unless an apply was interrupted
 ! transit/shop-prod-old is orphaned, but has data: \
 delete it with --destroy-data transit/shop-prod-old
 ! secret/shop/prod/old is already deleted: nothing to destroy

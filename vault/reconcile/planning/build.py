@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
+from vault.reconcile.planning.lost_keys import find_lost_keys
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.planning.prune import add_deletions, find_deleted, find_orphans
@@ -49,7 +50,9 @@ def build_plan(
     owner = owner_of(resources)
     actual = read_state(snapshot, resources)
     check_owners(snapshot, owner, resources, actual)
-    plan = make_plan(resources, actual)
+    plan = replace(
+        make_plan(resources, actual), lost_keys=find_lost_keys(snapshot, resources, actual)
+    )
     if prune is not None:
         owner = owner or Owner(prune.environment)
         found = find_orphans(snapshot, resources, owner)

@@ -78,6 +78,8 @@ class Plan:
         kept: Orphans that hold data, and therefore stay unless their full name is passed.
         absent: Data that was to be destroyed, but is already deleted.
         not_compared: Declared fields that the server does not return.
+        lost_keys: Transit keys to create although they were made before. See
+            :func:`.find_lost_keys`.
         hashed: Computes :attr:`digest`. It takes a while, so only a plan that is saved computes it.
 
     """
@@ -88,6 +90,7 @@ class Plan:
     kept: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    lost_keys: tuple[str, ...] = ()
     hashed: Callable[[], str] = field(default=lambda: "", repr=False, compare=False)
 
     @property

@@ -15,6 +15,7 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.declare.load import load
 from vault.declare.schema.mounts import MountPaths
+from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.ownership import (
     ManagedResource,
     OwnedByOther,
@@ -91,6 +92,16 @@ class TestWrite:
         key().write(server, {**key().desired(), **key().read_notes(server)})
         assert written(memory) == [f"{FOLDER}/shop-dev-pii"]
         assert OURS.entry("transit-key", "shop-dev-pii").read(server) == MARKS
+
+
+def test_plan_names_a_key_that_was_made_and_does_not_exist(server: Session) -> None:
+    resources = [key(), key(name="shop-dev-new")]
+    assert build_plan(server, resources).lost_keys == ()
+    key().write(server, None)
+    assert build_plan(server, resources).lost_keys == ()
+    server.post(f"{KEY}/config", {"deletion_allowed": True})
+    server.delete(KEY)
+    assert build_plan(server, resources).lost_keys == ("shop-dev-pii",)
 
 
 class TestRead:
