@@ -40,17 +40,15 @@ _originals: list[tuple[Any, str, Any]] = []
 
 
 def install(register: SecretRegistry = live) -> None:
-    """Redact all log records and tracebacks from now on. A second call changes nothing.
+    """Redact all log records and tracebacks from now on.
 
     Covers captured locals, structlog and loguru if they are already imported, and all loggers,
-    handlers and threads, also those created later.
+    handlers and threads, also those created later. A second call covers what was imported since.
 
     Args:
         register: The registry of the secret values to redact.
 
     """
-    if _originals:
-        return
     _cover_records(register)
     _cover_handlers(register)
     _cover_tracebacks(register)
@@ -96,6 +94,8 @@ def uninstall() -> None:
 
 
 def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    if (owner, name) in (replaced[:2] for replaced in _originals):
+        return
     original = getattr(owner, name)
     _originals.append((owner, name, original))
     setattr(owner, name, wrap(original))

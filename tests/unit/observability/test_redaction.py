@@ -302,6 +302,23 @@ class TestStructlog:
         assert json.loads(logged.getvalue()) == {"event": "login", "password": "[REDACTED]"}
 
 
+def test_second_install_covers_what_was_imported_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = structlog.BoundLoggerBase._process_event
+    monkeypatch.delitem(sys.modules, "structlog")
+    redaction.install()
+    try:
+        assert structlog.BoundLoggerBase._process_event is own
+        monkeypatch.undo()
+        redaction.install()
+        covered, hook = structlog.BoundLoggerBase._process_event, sys.excepthook
+        assert covered is not own
+        redaction.install()
+        assert (structlog.BoundLoggerBase._process_event, sys.excepthook) == (covered, hook)
+    finally:
+        redaction.uninstall()
+    assert structlog.BoundLoggerBase._process_event is own
+
+
 def test_scrubbed_containers_keep_their_type() -> None:
     class Pair(NamedTuple):
         name: str
