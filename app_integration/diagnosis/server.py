@@ -146,7 +146,7 @@ class Server:
 
 def _remedy(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == _EXPIRED:
-        return "renew the server's certificate, or correct this machine's clock"
+        return "renew the server's certificate or its authority's, or correct this machine's clock"
     if error.verify_code == _NOT_YET:
         return "correct this machine's clock"
     if error.verify_code in _HOSTNAME:
