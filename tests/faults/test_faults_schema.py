@@ -48,7 +48,7 @@ def words(text: str) -> frozenset[str]:
 NOT_YAML: Final = words(
     """
     bare-password-with-an-asterisk bare-password-with-an-exclamation-mark duplicate-key not-utf-8
-    not-yaml tab tag two-documents
+    merge-conflict not-yaml tab tag two-documents
     """
 )
 #: Faults of a valid shape: values that do not fit another key, another file or the file's name.

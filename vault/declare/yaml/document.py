@@ -21,6 +21,8 @@ from vault.declare.errors import FieldError, FileError, Loc
 _TAG = "tag:yaml.org,2002:"
 _TEXT_KEYS = {f"{_TAG}str", f"{_TAG}merge"}
 _SYNTAX = "lines like 'key: value', indented with spaces; quote text that contains ': ' or ' #'"
+_MERGED = "one of the two versions, without git's markers"
+_CONFLICT = re.compile(rb"^<{7} ", re.MULTILINE)
 _UNUSABLE = object()
 _CACHE_SIZE = 2048  # documents; a large team has some hundreds
 
@@ -91,6 +93,9 @@ def read(file: str, content: bytes) -> Document:
             file, line, "has a byte that is not UTF-8 (expected the file saved as UTF-8)"
         )
     except MarkedYAMLError as error:
+        if conflict := _CONFLICT.search(content):
+            line = content[: conflict.start()].count(b"\n") + 1
+            return _unreadable(file, line, f"has an unresolved merge conflict (expected {_MERGED})")
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         parts = [part for part in (error.context, error.problem) if part]
         what = _LONG_QUOTE.sub("…", ": ".join(parts))
