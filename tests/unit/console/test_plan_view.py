@@ -20,7 +20,7 @@ from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.dependencies import DEPENDENCIES, group_into_waves
 from vault.reconcile.planning.plan import Action, Change, Plan, make_plan
 from vault.reconcile.planning.prune import Orphan
-from vault.reconcile.resources import Checked, select_fields
+from vault.reconcile.resources import select_fields
 from vault.reconcile.resources.policies import PolicyText
 
 
@@ -200,7 +200,7 @@ class Unwritable(Thing):
         raise ConfigurationError("it cannot be written")
 
 
-class Blocked(Written, Checked):
+class Blocked(Written):
     """A resource that cannot be written, as is known before."""
 
     def check(self, before: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
@@ -109,10 +109,9 @@ class ValueSetting:
     name: str
 
 
-class Checked:
+@runtime_checkable
+class Checked(Protocol):
     """A resource that knows before the first write of an apply if it cannot be written."""
-
-    __slots__ = ()
 
     def check(self, before: Fields | None) -> None:
         """Check what the declaration, *before* and the operator's values say. It sends nothing.
@@ -124,7 +123,7 @@ class Checked:
             ConfigurationError: If a write would fail.
 
         """
-        raise NotImplementedError
+        ...
 
 
 def read_data(reader: GetSession, path: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Checked, Fields, ReadSession
+from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.mounts import MaxTtlTooLow
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, read_role
@@ -90,7 +90,7 @@ class AppRole:
 
 
 @dataclass(frozen=True, slots=True)
-class UserpassLogin(Checked):
+class UserpassLogin:
     """A person's login by username and password.
 
     Attributes:

@@ -13,7 +13,7 @@ from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Checked, Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
@@ -26,7 +26,7 @@ ROTATED = "rotated"
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseConnection(Checked):
+class DatabaseConnection:
     """A connection of the server to a database, as a user with CREATEROLE but no superuser.
 
     The operator provides a password once. The server rotates it at once to one that only the server

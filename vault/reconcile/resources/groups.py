@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
-from vault.reconcile.resources import Checked, Fields, ReadSession, check_immutable, read_data
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data
 from vault.reconcile.resources.marks import MARKED_BY, metadata_owner
 from vault.reconcile.resources.secrets import MANAGED_BY
 
 
 @dataclass(frozen=True, slots=True)
-class Group(Checked):
+class Group:
     """An external group with one alias: the people for whom *mount* reports *claim*.
 
     Attributes:

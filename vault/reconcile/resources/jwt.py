@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Checked, Fields, ReadSession
+from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -115,7 +115,7 @@ def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class OidcConfig(Checked):
+class OidcConfig:
     """Configuration of an OIDC mount: the provider and the server's client there.
 
     Attributes:

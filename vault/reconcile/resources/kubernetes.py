@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Checked, Fields, ReadSession, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -17,7 +17,7 @@ _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than thi
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesConfig(Checked):
+class KubernetesConfig:
     """Configuration of a Kubernetes mount: the cluster that verifies the tokens of pods.
 
     Attributes:

@@ -14,7 +14,6 @@ from app_integration.session.session import Session
 from vault.declare import durations
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import (
-    Checked,
     Fields,
     ReadSession,
     Resource,
@@ -56,7 +55,7 @@ def read_max_ttl(reader: ReadSession, mount: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount(Checked):
+class Mount:
     """A secrets engine (``api="mounts"``) or an auth method (``api="auth"``).
 
     Attributes:

@@ -126,7 +126,7 @@ class OwnershipEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class ManagedResource(Checked):
+class ManagedResource:
     """A resource together with its ownership metadata, which allows ``--prune`` to delete it later.
 
     It writes the metadata first, so that an object created by a killed run is always known to be

@@ -9,7 +9,7 @@ from app_integration.names import DATABASE_MOUNT
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Checked, Fields, ReadSession
+from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
@@ -18,7 +18,7 @@ PLUGIN = "redis-database-plugin"
 
 
 @dataclass(frozen=True, slots=True)
-class RedisConnection(Checked):
+class RedisConnection:
     """A connection of the server to Redis.
 
     The server never rotates the password, because Redis keeps a changed one in memory only: after

@@ -25,20 +25,8 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import (
-    Checked,
-    Fields,
-    ReadSession,
-    check_immutable,
-    read_data,
-    select_fields,
-)
-from vault.reconcile.resources.kv import (
-    data_path,
-    merge_metadata,
-    metadata_path,
-    write_fields,
-)
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
+from vault.reconcile.resources.kv import data_path, merge_metadata, metadata_path, write_fields
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -74,7 +62,7 @@ class SecretEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class StaticRole(Checked):
+class StaticRole:
     """A permanent database user whose password the server rotates.
 
     Attributes:

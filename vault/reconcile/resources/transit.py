@@ -7,20 +7,13 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.resources import (
-    Checked,
-    Fields,
-    ReadSession,
-    check_immutable,
-    read_data,
-    select_fields,
-)
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
 
 @dataclass(frozen=True, slots=True)
-class TransitKey(Checked):
+class TransitKey:
     """A key that never leaves the server: derived, not exportable, no plaintext backup.
 
     Attributes:
