@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from app_integration._internal.url_schemes import is_postgresql
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -139,7 +140,7 @@ def _is_database_url(value: str) -> bool:
         url = url_without_credentials(value)
     except ConfigurationError:
         return False
-    return url.drivername.startswith("postgres")
+    return is_postgresql(url.drivername)
 
 
 def _is_redis_url(value: str) -> bool:

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
+from app_integration._internal.url_schemes import is_postgresql
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.url_options import has_part_of_login, unreadable_url
 
 # Keys of a connection record's info.
 _USER = "strongroom_user"  # the username that the connection was opened with
 _FRESH = "strongroom_fresh"  # set until the first checkout of the connection
-_POSTGRESQL = frozenset({"postgres", "postgresql"})
 
 
 class RotatingQueuePool(QueuePool):
@@ -142,8 +142,9 @@ def _name_driver(name: str) -> str:
     ``postgres://`` is a URL for libpq, which SQLAlchemy does not know. Before 2.1 it takes psycopg2
     where no driver is named, which the extra ``database`` does not install.
     """
-    dialect, _, driver = name.partition("+")
-    return f"postgresql+{driver or 'psycopg'}" if dialect in _POSTGRESQL else name
+    if not is_postgresql(name):
+        return name
+    return f"postgresql+{name.partition('+')[2] or 'psycopg'}"
 
 
 def _read_url(url: str) -> URL | None:

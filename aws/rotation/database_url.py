@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from app_integration._internal.url_schemes import is_postgresql
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from aws.rotation.errors import RotationRefused
@@ -62,8 +63,7 @@ class DatabaseUrl:
                 f"{where} is not a URL; write one with strongroom apply"
             ) from None
         database, host = unquote(parts.path.removeprefix("/")), parts.hostname
-        is_postgresql = parts.scheme.partition("+")[0] in {"postgresql", "postgres"}
-        if not (is_postgresql and host and "," not in host and database):
+        if not (is_postgresql(parts.scheme) and host and "," not in host and database):
             raise RotationRefused(f"{where} is not a URL of a database on one PostgreSQL server")
         if not (parts.username and parts.password):
             raise RotationRefused(f"{where} is a URL without user and password")

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app_integration import names
+from app_integration._internal import url_schemes
 from app_integration.secret import Secret
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
@@ -20,7 +21,6 @@ SERVERS: Final = {
     "redis-url": "Redis",
     "smtp-password": "mail server",
 }
-_POSTGRESQL: Final = frozenset({"postgres", "postgresql"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def provided_to_new(file: DotenvFile) -> Provided:
 def is_postgresql(url: str) -> bool:
     """Return whether *url* is that of a PostgreSQL database, with any driver."""
     scheme, separator, _ = (url + "").partition("://")
-    return bool(separator) and scheme.partition("+")[0].lower() in _POSTGRESQL
+    return bool(separator) and url_schemes.is_postgresql(scheme)
 
 
 def _same_server(value: str, own: str) -> bool:

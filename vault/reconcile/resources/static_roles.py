@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from app_integration._internal.url_schemes import is_postgresql
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import (
@@ -274,7 +275,7 @@ def parse_database_url(value: Secret, secret: str) -> URL:
         url = make_url(value.reveal())
     except (ArgumentError, ValueError):
         raise NotAdoptable(f"{secret} holds no URL") from None
-    if not (url.drivername.startswith("postgres") and url.host and url.database):
+    if not (is_postgresql(url.drivername) and url.host and url.database):
         raise NotAdoptable(f"{secret} holds no URL of a PostgreSQL database")
     if not (url.username and url.password):
         raise NotAdoptable(f"{secret} holds a URL without user and password")
