@@ -129,7 +129,9 @@ def open_layout(root: Path) -> Layout:
         UnreadableFormat: If another version of the tool made the deployment. Nothing was changed.
 
     """
-    layout = Layout(root.absolute())
+    folder = root.absolute()
+    # Each path of the folder is the same deployment. A link in its place stays one, and is refused.
+    layout = Layout(folder.parent.resolve() / folder.name)
     folder_format.check(layout)
     return layout
 

@@ -423,23 +423,6 @@ def test_command_in_a_copied_folder_leaves_the_servers_of_the_first_running(
     assert all(pids(embedded).values())
 
 
-def test_deployment_stops_by_another_path_and_starts_by_its_own_only(
-    embedded: EmbeddedRuntime, tmp_path: Path
-) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    link = tmp_path / "link"
-    link.symlink_to(embedded.layout.root.parent)
-    linked = runtime(Layout(link / ".strongroom"), embedded.ports)
-
-    linked.stop()
-
-    with pytest.raises(ConfigurationError, match="by another path") as error:
-        linked.start()
-    assert str(error.value).endswith(f"pass that path: --root {embedded.layout.root}")
-    assert embedded.start().servers == SERVERS
-
-
 def test_start_on_changed_ports_moves_stopped_servers_and_keeps_the_data(
     embedded: EmbeddedRuntime,
 ) -> None:

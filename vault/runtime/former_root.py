@@ -19,15 +19,10 @@ def reject_moved(layout: Layout) -> None:
     The secrets server stores the paths of its audit logs, and does not become active with others.
 
     Raises:
-        ConfigurationError: If its folder was moved, or is named by another path.
+        ConfigurationError: If its folder was moved.
 
     """
     before = _find_former_root(layout)
-    if before is not None and _is_same(before, layout.root):
-        raise ConfigurationError(
-            f"{layout.root} is {before} by another path, and its secrets server accepts no other"
-            f" place for its audit logs; pass that path: --root {before}"
-        )
     if before is not None:
         raise ConfigurationError(
             f"{layout.root} was moved here from {before}, and its secrets server accepts no other"
@@ -46,19 +41,12 @@ def reject_copy(layout: Layout) -> None:
 
     """
     before = _find_former_root(layout)
-    if before is None or _is_same(before, layout.root):
-        return
     # A server that runs on after its folder was moved creates its audit logs there again.
-    if Layout(before).run.is_dir():
+    if before is not None and Layout(before).run.is_dir():
         raise ConfigurationError(
             f"{layout.root} is a copy of {before}, and names its servers; use the deployment"
             " there, or delete the copy, which is a folder only, to make another one here"
         )
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Return whether both are one folder, which a symbolic link may give two paths."""
-    return one.exists() and one.samefile(other)
 
 
 def _find_former_root(layout: Layout) -> Path | None:

@@ -1,0 +1,27 @@
+"""What commands work on: the local deployment in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console import operate
+
+
+def test_each_path_of_a_folder_is_the_same_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server and the records keep the path, and one of two would be taken for a copy."""
+    for name in ("shop", "beside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "shop")
+    monkeypatch.chdir(tmp_path / "beside")
+    paths = (tmp_path / "link", Path("../shop"), Path("../link"), tmp_path / "beside/../shop")
+    roots = {operate.open_layout(path / ".strongroom").root for path in paths}
+    assert roots == {tmp_path / "shop" / ".strongroom"}
+
+
+def test_link_in_place_of_the_folder_stays_one(tmp_path: Path) -> None:
+    (tmp_path / ".strongroom").symlink_to(tmp_path)
+    assert operate.open_layout(tmp_path / ".strongroom").root == tmp_path / ".strongroom"
