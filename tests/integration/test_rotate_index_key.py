@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,13 @@ from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
-from tests.support.models.rotations import build_rotation, change_service, dev_context
+from tests.support.models.rotations import (
+    EACH_STATE,
+    build_rotation,
+    change_service,
+    dev_context,
+    stop_in_each_state,
+)
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.index_keys import IndexDeclaration
@@ -199,6 +206,22 @@ def test_kill_after_each_request_leaves_one_version_and_repeats_none(
         kills = kill_after_each_request(deployment.settings.vault_addr, token, run, check)
     # One rotation for each kill, one more after the kill that followed its end, and the last one.
     assert (tmp_path / "live").read_text() == f"{1 + kills + 2}\n"
+
+
+@EACH_STATE
+def test_emergency_in_any_state_ends_the_version_that_was_written_with(
+    deployment: Deployment, tmp_path: Path, *, is_whole: bool
+) -> None:
+    live = tmp_path / "live"
+    live.write_text("1\n")
+    hooks = {name: ("sh", "-c", script) for name, script in HOOKS.items()}
+    now = datetime.now(UTC)
+    build = partial(rotation, deployment, tmp_path, deployment.operator, hooks, lambda: now)
+    for state in stop_in_each_state(build, is_whole=is_whole):
+        leaked = live.read_text().splitlines()[-1]
+        assert build().run(is_compromised=True).record.step is Step.DONE, state
+        left = live.read_text().splitlines()
+        assert (len(left), leaked in left) == (1, False), state
 
 
 @pytest.mark.parametrize("printed", ["0", "1", "two", "2 3"])

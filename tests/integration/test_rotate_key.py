@@ -27,7 +27,13 @@ from app_integration.errors import AccessDenied, ConfigurationError, DecryptionF
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from console import operate
-from tests.support.models.rotations import build_rotation, change_service, dev_context
+from tests.support.models.rotations import (
+    EACH_STATE,
+    build_rotation,
+    change_service,
+    dev_context,
+    stop_in_each_state,
+)
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.processes.killed_requests import kill_after_each_request
@@ -219,6 +225,17 @@ def test_adopted_version_is_replaced_if_it_is_compromised(site: Site) -> None:
     site.rotate_by_itself()
     record = site.rotation().run(is_compromised=True).record
     assert (record.new, site.versions()) == ("3", (3, 3))
+
+
+@EACH_STATE
+def test_emergency_in_any_state_ends_the_version_that_encrypted(
+    site: Site, *, is_whole: bool
+) -> None:
+    for state in stop_in_each_state(site.rotation, is_whole=is_whole):
+        leaked, _ = site.versions()
+        assert site.rotation().run(is_compromised=True).record.step is Step.DONE, state
+        newest, oldest = site.versions()
+        assert newest >= oldest > leaked, state
 
 
 def test_undone_rotation_keeps_all_versions_and_the_next_one_adopts_the_new(site: Site) -> None:

@@ -16,7 +16,12 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.support.databases.database import Database
-from tests.support.models.rotations import build_rotation, dev_context
+from tests.support.models.rotations import (
+    EACH_STATE,
+    build_rotation,
+    dev_context,
+    stop_in_each_state,
+)
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
@@ -118,6 +123,16 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site)
     )
     assert kills >= len(Step)
     site.lease()
+
+
+@EACH_STATE
+def test_emergency_in_any_state_replaces_the_password(site: Site, *, is_whole: bool) -> None:
+    with Session(site.address, StaticToken(site.token)) as session:
+        for state in stop_in_each_state(partial(site.rotation, session), is_whole=is_whole):
+            leaked = site.verifier()
+            result = site.rotation(session).run(is_compromised=True)
+            assert result.record.step is Step.DONE, state
+            assert site.verifier() != leaked, state
 
 
 def test_rotation_without_the_database_fails_once_and_continues_later(site: Site) -> None:

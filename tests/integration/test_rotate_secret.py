@@ -20,7 +20,14 @@ from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.support.models.rotations import LogReader, build_rotation, change_service, dev_context
+from tests.support.models.rotations import (
+    EACH_STATE,
+    LogReader,
+    build_rotation,
+    change_service,
+    dev_context,
+    stop_in_each_state,
+)
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.base import Section
@@ -395,6 +402,25 @@ def test_clock_that_is_ahead_neither_hides_a_consumer_nor_ends_the_grace(
     assert site.rotation().run().record.step is Step.CONSUMERS
     site.now += timedelta(minutes=5)
     assert site.rotation().run().record.step is Step.DONE
+
+
+#: Hooks of an owner that keeps what it does not accept any more in a file.
+OWNER = {"create": "echo $STRONGROOM_ROTATION_ID", "retire": "cat >> retired; echo >> retired"}
+
+
+@EACH_STATE
+def test_emergency_in_any_state_ends_the_value_that_was_current(
+    site: Site, *, is_whole: bool
+) -> None:
+    site.logs = False
+    commands = {name: ("sh", "-c", script) for name, script in OWNER.items()}
+    site.secrets = {site.name: parse(Given, source="given", hooks=commands, retire_after="60s")}
+    for state in stop_in_each_state(site.rotation, is_whole=is_whole):
+        leaked = site.value()
+        assert site.rotation().run(is_compromised=True).record.step is Step.DONE, state
+        assert site.value() != leaked, state
+        assert sum(site.versions().values()) == 1, state
+        assert leaked in (site.folder / "retired").read_text().splitlines(), state
 
 
 def test_undo_keeps_a_version_that_someone_wrote_in_the_meantime(hooked: Site) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -20,7 +21,12 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
-from tests.support.models.rotations import build_rotation, dev_context
+from tests.support.models.rotations import (
+    EACH_STATE,
+    build_rotation,
+    dev_context,
+    stop_in_each_state,
+)
 from tests.support.polling import wait_until
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
@@ -342,6 +348,18 @@ def test_compromised_url_is_rotated_at_once_after_an_undone_rotation(rotated: Si
     rotated.rotation(rotated.paired.operator).undo()
     assert rotated.run(is_compromised=True).record.step is Step.DONE
     assert (logs_in(old), logs_in(new)) == (False, False)
+
+
+@EACH_STATE
+def test_emergency_in_any_state_ends_the_url_that_was_current(
+    rotated: Site, *, is_whole: bool
+) -> None:
+    with Session(rotated.address, StaticToken(rotated.token)) as session:
+        for state in stop_in_each_state(partial(rotated.rotation, session), is_whole=is_whole):
+            leaked = rotated.url()
+            result = rotated.rotation(session).run(is_compromised=True)
+            assert result.record.step is Step.DONE, state
+            assert (logs_in(leaked), logs_in(rotated.url())) == (False, True), state
 
 
 def test_compromised_url_ends_at_once_and_its_readers_are_named(rotated: Site) -> None:

@@ -62,7 +62,8 @@ class Record:
         ended: When the rotation ended, None before.
         is_compromised: Whether the old value ends without a wait for its consumers.
         is_undone: Whether the rotation goes back to the old value.
-        is_repeated: Whether another rotation follows, because the new value may have leaked, too.
+        is_repeated: Whether another rotation follows, because an emergency began when the new
+            value may have been current.
 
     """
 
@@ -82,6 +83,11 @@ class Record:
     def waits_since(self) -> datetime:
         """Return when the new value was promoted, or when the rotation began if it was not."""
         return self.promoted or self.started
+
+    @property
+    def needs_another(self) -> bool:
+        """Return whether it has ended without the rotation that must follow, because of a kill."""
+        return self.step is Step.DONE and self.is_repeated
 
     @classmethod
     def parse(cls, text: str, what: str) -> Self:

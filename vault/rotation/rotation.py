@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 from vault.rotation.consumers.evidence import Evidence
-from vault.rotation.inventory import Item
+from vault.rotation.inventory import Item, Kind
 from vault.rotation.record import Record, RecordStore, Step
 
 
@@ -93,6 +93,12 @@ _NEXT: Final = {
 }
 
 
+#: Kinds whose new value is in use only from its promotion on. That of any other one may be so from
+#: its creation, before the record says so.
+_PENDING_KINDS: Final = frozenset((Kind.SECRET, Kind.USER_PAIR, Kind.SECRET_ID))
+_BEFORE_PROMOTION: Final = frozenset((Step.CREATE, Step.SET, Step.TEST))
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How far a rotation has come.
@@ -132,8 +138,9 @@ class Rotation:
         """Begin a rotation, or continue the one that has begun, as far as its consumers allow.
 
         Args:
-            is_compromised: Whether the old value ends at once, whoever still uses it. A value that
-                was promoted before this call may be the compromised one, so that it is replaced.
+            is_compromised: Whether the value that is current now ends at once, whoever still uses
+                it. A rotation under way that may have made it current, an emergency too, is ended
+                first, and another one replaces it.
 
         Raises:
             StrongroomError: If a step fails. The next call repeats it.
@@ -145,10 +152,11 @@ class Rotation:
             if not is_compromised:
                 return Result(record)
         if record is None or record.step.is_end:
+            is_compromised |= record is not None and record.needs_another
             record = self._start(record, is_compromised=is_compromised)
-        if is_compromised and not record.is_compromised:
-            is_promoted = record.promoted is not None
-            known, record = record, replace(record, is_compromised=True, is_repeated=is_promoted)
+        elif is_compromised:
+            is_repeated = record.is_repeated or self._may_be_in_use(record)
+            known, record = record, replace(record, is_compromised=True, is_repeated=is_repeated)
             self._write(record, known)
         result = self._continue(record)
         return self.run(is_compromised=True) if result.record.is_repeated else result
@@ -222,6 +230,11 @@ class Rotation:
             self._write(replace(record, is_undone=False), record)
             raise
         return self._write(replace(record, step=Step.UNDONE, ended=self.clock()), record)
+
+    def _may_be_in_use(self, record: Record) -> bool:
+        """Return whether the new value of the rotation under way may be the current one."""
+        is_pending = self.steps.item.kind in _PENDING_KINDS and record.step in _BEFORE_PROMOTION
+        return not is_pending
 
     def _start(self, known: Record | None, *, is_compromised: bool) -> Record:
         record = replace(self.new_record(), is_compromised=is_compromised)

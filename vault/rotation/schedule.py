@@ -32,7 +32,7 @@ def needs_run(
         now: The current time.
 
     """
-    if record is not None and not record.step.is_end:
+    if record is not None and (record.needs_another or not record.step.is_end):
         return True
     if item.every is None or item.kind is Kind.STATIC_USER:
         return False  # because it changes with its parts, or the server rotates it by itself

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import methodcaller
 from pathlib import Path
+from typing import Any, cast
+
+import pytest
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
@@ -18,7 +23,7 @@ from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.catalogue import build_steps
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Record, RecordStore, Step
 from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import Rotation
 
@@ -66,6 +71,86 @@ def build_rotation(context: RotationContext, item: Item) -> Rotation:
         new_record=lambda: Record(secrets.token_hex(8), Step.CREATE, context.clock()),
         report=lambda _step, _record: None,
     )
+
+
+class Stopped(Exception):
+    """The end of a run, as of one that is killed."""
+
+
+@dataclass
+class StoppingStore:
+    """A store of records that ends the run at a write.
+
+    Attributes:
+        left: Number of writes before that.
+        is_written: Whether the write is made, or the run ends before it, after its step.
+
+    """
+
+    store: RecordStore
+    left: int
+    is_written: bool
+
+    def read(self) -> Record | None:
+        return self.store.read()
+
+    def write(self, *arguments: Any) -> None:
+        self.left -= 1
+        if self.left > 0 or self.is_written:
+            self.store.write(*arguments)
+        if self.left <= 0:
+            raise Stopped
+
+
+#: Whether each state is tried, which takes a minute for a kind, or the two that were once wrong.
+EACH_STATE = pytest.mark.parametrize(
+    "is_whole", [False, pytest.param(True, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+)
+#: The write of a record after a promotion.
+_PROMOTED = 5
+_EMERGENCY: Callable[[Rotation], object] = methodcaller("run", is_compromised=True)
+
+
+def stop_in_each_state(build: Callable[[], Rotation], *, is_whole: bool) -> Iterator[str]:
+    """Yield after each stop of a run: before and after each write of its record, and at its end.
+
+    The runs are a rotation, an emergency, and the way back.
+
+    Args:
+        build: Returns the rotation, which must have ended when the iterator is continued.
+        is_whole: Whether all states are tried. See :data:`EACH_STATE`.
+
+    """
+    if not is_whole:
+        for first, is_written in ((Rotation.run, False), (_EMERGENCY, True)):
+            assert _stop(build(), first, _PROMOTED, is_written=is_written)
+            yield f"promoted, {is_written}"
+        return
+    runs: tuple[Callable[[Rotation], object], ...] = Rotation.run, _EMERGENCY, _undo
+    for run, is_written in itertools.product(runs, (False, True)):
+        writes, is_stopped = 0, True
+        while is_stopped:
+            writes += 1
+            is_stopped = _stop(build(), run, writes, is_written=is_written)
+            yield f"{run} write {writes} {is_written}"
+
+
+def _undo(rotation: Rotation) -> None:
+    """Rotate, and go back if that is possible."""
+    if not rotation.run().record.step.is_end:
+        rotation.undo()
+
+
+def _stop(
+    rotation: Rotation, run: Callable[[Rotation], object], writes: int, *, is_written: bool
+) -> bool:
+    """Return whether the run was stopped at a write of its record, and has not ended before."""
+    store = cast("RecordStore", StoppingStore(rotation.store, writes, is_written))
+    try:
+        run(replace(rotation, store=store))
+    except Stopped:
+        return True
+    return False
 
 
 class LogReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -12,7 +13,7 @@ from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
-from vault.rotation.record import Record
+from vault.rotation.record import Record, Step
 
 #: Seconds until every process writes index values of a new version: one that refreshes its
 #: versions at the last moment does so an interval after the version is in use.
@@ -32,26 +33,38 @@ class IndexRotation:
         item: The index.
         retire_after: Seconds for which the old version is searched for in any case.
         stored: The index values, with the hooks ``rotate``, ``rewrite``, ``count`` and ``retire``.
+        read_previous: Returns the record of the rotation before, None if there was none.
 
     """
 
     item: Item
     retire_after: int
     stored: StoredValues
+    read_previous: Callable[[], Record | None]
 
     def start(self, record: Record) -> Record:
-        """Return the record. Only the application knows the version in use."""
-        return replace(record, old=_UNKNOWN)
+        """Return the record, with the version that an undone rotation has left in use.
+
+        Only the application knows the version before it.
+        """
+        last = self.read_previous()
+        left = last.new if last is not None and last.step is Step.UNDONE else ""
+        return replace(record, old=_UNKNOWN, new=left)
 
     def create(self, record: Record) -> Record:
-        """Let the hook ``rotate`` create a version, which prints its number."""
+        """Let the hook ``rotate`` create a version, which prints its number.
+
+        It may adopt the one that is left. That may be compromised, too, so that another follows.
+        """
         printed = self.stored.run("rotate", record, "").strip()
         if not (printed.isascii() and printed.isdecimal() and int(printed) > 1):
             raise ConfigurationError(
                 f"the hook rotate of {self.item.name} did not print the number of the new version, "
                 "which is 2 or more; let it print that alone"
             )
-        return replace(record, old=str(int(printed) - 1), new=printed)
+        is_adopted = record.is_compromised and printed == record.new
+        is_repeated = record.is_repeated or is_adopted
+        return replace(record, old=str(int(printed) - 1), new=printed, is_repeated=is_repeated)
 
     def set(self, record: Record) -> Record:
         """Change nothing, because processes learn of the version by themselves."""
@@ -88,4 +101,4 @@ def build(context: RotationContext, item: Item) -> IndexRotation:
     declared = context.declaration.service(item.service or "").indexes[item.name]
     runner = context.runner(item, declared.hooks.commands)
     stored = StoredValues("index value", "rewrite", runner, context.clock)
-    return IndexRotation(item, declared.retire_after or 0, stored)
+    return IndexRotation(item, declared.retire_after or 0, stored, context.store(item).read)

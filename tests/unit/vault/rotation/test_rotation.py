@@ -160,6 +160,31 @@ def test_value_promoted_before_the_emergency_is_replaced_as_well() -> None:
     assert world.calls.count("retire") == 3
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("is_compromised", [False, True])
+@pytest.mark.parametrize("step", [step for step in Step if not step.is_end])
+def test_emergency_replaces_what_a_rotation_before_it_may_have_made_current(
+    step: Step, kind: Kind, *, is_compromised: bool
+) -> None:
+    promoted = TIME if step in {Step.CONSUMERS, Step.RETIRE} else None
+    before = replace(Record("0", step, TIME), promoted=promoted, is_compromised=is_compromised)
+    world = World(record=before, item=replace(ITEM, kind=kind))
+    done = world.rotation().run(is_compromised=True).record
+    is_pending = kind in {Kind.SECRET, Kind.USER_PAIR, Kind.SECRET_ID} and step in {
+        *(Step.CREATE, Step.SET, Step.TEST)
+    }
+    assert (done.step, done.is_compromised) == (Step.DONE, True)
+    assert (done.id, world.calls.count("retire")) == (("0", 1) if is_pending else ("1", 2))
+
+
+def test_emergency_killed_between_its_rotations_is_continued_by_any_run() -> None:
+    record = replace(Record("0", Step.DONE, TIME), is_compromised=True, is_repeated=True)
+    world = World(record=record)
+    done = world.rotation().run().record
+    assert (done.id, done.step, done.is_compromised) == ("1", Step.DONE, True)
+    assert not world.rotation().run().record.is_compromised
+
+
 def test_emergency_during_an_undo_ends_it_and_begins_another_rotation() -> None:
     world = World(fails={"undo"})
     world.rotation().run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,6 +34,7 @@ def rotation(step: Step, ended: datetime | None = None) -> Record:
         (ITEM, None, [Age(reason="no version was written")], False),
         (ITEM, None, [], False),
         (ITEM, rotation(Step.CONSUMERS), [Age(NOW)], True),
+        (ITEM, replace(rotation(Step.DONE, NOW), is_repeated=True), [Age(NOW)], True),
         (ITEM, rotation(Step.DONE, NOW), [Age(NOW - 2 * DAY)], True),  # the server's age counts
         (ITEM, rotation(Step.DONE, NOW), [Age(is_known=False)], False),
         (ITEM, rotation(Step.DONE, NOW - 2 * DAY), [Age(is_known=False)], True),
