@@ -63,7 +63,7 @@ def get_secret(
 
     Args:
         name: Lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
-        force_refresh: Send a request even if a cached value is fresh.
+        force_refresh: Return only the answer to a new request, never a cached value.
         default: Returned unchanged if the server holds no value under *name*. It is not used if the
             server is unavailable, nor if the name is denied. In development a denied name, which
             may only be undeclared, has its default, with a warning, if neither the environment nor
@@ -81,7 +81,8 @@ def get_secret(
         SecretNotFound: If there is no value, and no *default*.
         AccessDenied: If the name is denied or absent; the message has the policy rule to add.
         WrongType: If the value cannot be converted to *as_type*; the message does not contain it.
-        ServerError: If the server is unavailable and no cached value may be served.
+        ServerError: If the server is unavailable, and *force_refresh* is set or no cached value may
+            be served.
         AuditFailed: If the access cannot be recorded, so that nothing was released.
 
     """

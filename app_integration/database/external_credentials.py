@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from app_integration.config.loader import ConfigFile
 from app_integration.database.credentials import CredentialProvider, Credentials
-from app_integration.errors import ConfigurationError
+from app_integration.errors import OUTAGE, ConfigurationError
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 
@@ -78,7 +78,12 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
     """
 
     def read(stale: bool) -> Credentials:
-        url = get(stale)
+        try:
+            url = get(stale)
+        except OUTAGE:
+            if not stale:
+                raise
+            url = get(False)  # because the database may accept again what it rejected once
         # A password alone is that of the user "default" of Redis.
         is_redis = url.partition("://")[0].lower() in _REDIS_SCHEMES
         username, password = _login_in(url)

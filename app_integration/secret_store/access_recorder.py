@@ -90,11 +90,13 @@ class AccessRecorder:
     def _prepare(
         self, name: str, fetched: FetchedSecret, outcome: str, **details: Any
     ) -> Callable[[], None]:
+        # A value is served stale because no request was answered, so its record names none.
+        request_id = None if outcome == "stale" else fetched.request_id
         return self._audit.prepare(
             *(_OPERATION, name, outcome),
             source=fetched.source,
             version=fetched.version,
-            request_id=fetched.request_id,
+            request_id=request_id,
             **details,
         )
 

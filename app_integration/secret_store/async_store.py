@@ -64,13 +64,15 @@ class AsyncSecretStore:
         key = name if version is None and field is None else (name, version, field)
         store.check(key)
         try:
-            entry, outcome = None if force_refresh else store.fetcher.get_cached(key), "hit"
+            entry, is_cached = None if force_refresh else store.fetcher.get_cached(key), True
             if entry is None:
                 future = store.fetcher.fetch_future(key, force=force_refresh, spawn=self._spawn)
-                entry, outcome = (await self._wait_for(future)).entry, "miss"
+                result = await self._wait_for(future)
+                entry, is_cached = result.entry, result.is_cached
         except StrongroomError as error:
             return store.releaser.default_or_raise(key, error, default)
-        return store.releaser.release(key, entry, store.outcome_of(entry, outcome), as_type)
+        outcome = store.outcome_of(entry, is_cached=is_cached)
+        return store.releaser.release(key, entry, outcome, as_type)
 
     async def require(self, wanted: Iterable[str]) -> None:
         """Check that all secrets in *wanted* can be read. See :meth:`SecretStore.require`."""

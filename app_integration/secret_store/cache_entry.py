@@ -98,6 +98,22 @@ class Entry:
     hit: Hit | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """Result of one fetch.
+
+    Attributes:
+        entry: The entry to serve.
+        is_cached: Whether it was cached before, so that no source answered this fetch.
+        server_unavailable: Whether it is served because a request for any key would fail now.
+
+    """
+
+    entry: Entry
+    is_cached: bool = False
+    server_unavailable: bool = False
+
+
 def build_entry(
     fetched: FetchedSecret,
     now: float,

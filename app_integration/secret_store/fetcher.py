@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -26,6 +25,7 @@ from app_integration.secret_store.cache_entry import (
     REQUESTED,
     UNUSED,
     Entry,
+    FetchResult,
     Key,
     build_entry,
     is_fresh,
@@ -53,20 +53,6 @@ WAIT_FACTOR: Final = 1.1
 _tickets: Final = itertools.count(1)
 
 Spawn = Callable[[Callable[[], None]], object]
-
-
-@dataclass(frozen=True, slots=True)
-class FetchResult:
-    """Result of one fetch.
-
-    Attributes:
-        entry: The entry to serve.
-        server_unavailable: Whether it is served because a request for any key would fail now.
-
-    """
-
-    entry: Entry
-    server_unavailable: bool = False
 
 
 class Fetcher:
@@ -137,7 +123,7 @@ class Fetcher:
             entry.usage = READ
             return entry
         if entry is not None and is_served_stale(entry, now):
-            self._log_stale(key, entry, now)
+            self._note_stale(key, entry, now)
             return entry
         if error := self.cache.get_missing_error(key, now):
             raise error
@@ -156,15 +142,15 @@ class Fetcher:
 
         Args:
             key: The key to fetch.
-            force: Whether to send a request although the cached value is fresh.
+            force: Whether only an answer to a new request will do, and no cached value.
             spawn: Runs the fetch, in this thread or in another.
 
         """
-        run = partial(self._run_fetch, key, force=force)
-        return self._flights.join((key, force), run, spawn)
+        fetch = partial(self._fetch, is_forced=True) if force else self._fetch_unless_cached
+        return self._flights.join((key, force), partial(fetch, key), spawn)
 
-    def fetch(self, key: Key, *, force: bool) -> Entry:
-        """Return the entry of *key*, fetched in this thread or by a concurrent caller.
+    def fetch(self, key: Key, *, force: bool) -> FetchResult:
+        """Return the result of a fetch of *key* in this thread or by a concurrent caller.
 
         Raises:
             DeadlineExceeded: If a concurrent caller's fetch did not end in time.
@@ -174,13 +160,13 @@ class Fetcher:
         future = self.fetch_future(key, force=force)
         try:
             # The fetch of a coroutine may still be waiting for a thread, so the wait is bounded.
-            return future.result(self._config.limits.deadline * WAIT_FACTOR).entry
+            return future.result(self._config.limits.deadline * WAIT_FACTOR)
         except TimeoutError:
             raise no_thread_error(self._config.limits) from None
 
     def _refresh(self, key: Key) -> bool:
         """Refresh *key*. Return False if the server is unavailable."""
-        run = partial(self._run_fetch, key, force=True, usage=UNUSED)
+        run = partial(self._fetch_or_fall_back, key, usage=UNUSED)
         try:
             # Use the cache-miss key, so that a caller whose entry just became stale waits for this
             # refresh instead of sending its own request.
@@ -193,25 +179,43 @@ class Fetcher:
                 log.warning("%s is no longer served: %s", name_of(key), error)
             return True
 
-    def _run_fetch(self, key: Key, *, force: bool, usage: int = REQUESTED) -> FetchResult:
-        """Fetch *key* from the sources and cache it, unless the cache can serve it by now.
+    def _fetch_unless_cached(self, key: Key) -> FetchResult:
+        """Return the cached entry of *key* if another fetch has just ended; otherwise fetch it."""
+        if (entry := self.get_cached(key)) is not None:
+            return FetchResult(entry, is_cached=True)
+        return self._fetch_or_fall_back(key)
 
-        The cache is checked again, because another fetch may have ended just before this one.
+    def _fetch_or_fall_back(self, key: Key, *, usage: int = REQUESTED) -> FetchResult:
+        """Fetch *key* from the sources; in an outage return the cached entry if it is usable."""
+        try:
+            return self._fetch(key, usage=usage)
+        except OUTAGE as error:
+            now, cached = self._clock(), self.cache.entries.get(key)
+            if cached is None or not is_usable_on_outage(cached, error, now):
+                raise
+            if not is_fresh(cached, now):
+                self._note_stale(key, cached, now)
+            return FetchResult(cached, True, is_server_unavailable(error))
+
+    def _fetch(self, key: Key, *, is_forced: bool = False, usage: int = REQUESTED) -> FetchResult:
+        """Fetch *key* from the sources and cache it. The cached value is never the result.
+
+        A forced fetch uses no later source in an outage either, except in development.
         """
-        if not force and (entry := self.get_cached(key)) is not None:
-            return FetchResult(entry)
         self._adopt_inherited()
         cached, requested_at = self.cache.entries.get(key), self._clock()
         ticket = next(_tickets)
         try:
             fetched, reason = self._chain.fetch(
                 *split_key(key),
-                is_cache_usable=lambda error: (
-                    cached is not None and is_usable_on_outage(cached, error, self._clock())
+                is_final=lambda error: (
+                    (is_forced and isinstance(error, OUTAGE) and not self._chain.has_fallback)
+                    or (cached is not None and is_usable_on_outage(cached, error, self._clock()))
                 ),
             )
         except StrongroomError as error:
-            return self._fall_back_or_raise(key, cached, error, ticket)
+            self._note_failure(key, error, ticket)
+            raise
         entry = self._build_entry(key, fetched, requested_at, is_fallback=reason is not None)
         entry.ticket, entry.usage = ticket, usage
         if reason is not None and (cached is None or cached.fetched.source != fetched.source):
@@ -246,17 +250,12 @@ class Fetcher:
             fetched, requested_at, ttl, limits, jitter=jitter, is_fallback=is_fallback
         )
 
-    def _fall_back_or_raise(
-        self, key: Key, cached: Entry | None, error: StrongroomError, ticket: int
-    ) -> FetchResult:
-        """Return the *cached* entry if it is usable after *error*; otherwise drop it and raise."""
-        now = self._clock()
+    def _note_failure(self, key: Key, error: StrongroomError, ticket: int) -> None:
+        """Keep the cached entry of *key* if it is usable after *error*; otherwise drop it."""
+        now, cached = self._clock(), self.cache.entries.get(key)
         if cached is not None and is_usable_on_outage(cached, error, now):
-            postponed = self.cache.postpone(key, cached, now)
-            if not is_fresh(postponed, now):
-                self._log_stale(key, postponed, now)
-                metrics.get_recorder().record_staleness(name_of(key), now - cached.fetched_at)
-            return FetchResult(postponed, is_server_unavailable(error))
+            self.cache.postpone(key, cached, now)
+            return
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
             self.cache.drop_name(name_of(key))
@@ -265,7 +264,6 @@ class Fetcher:
         if isinstance(error, NO_VALUE):
             ttl = negative_ttl(key, self._config.limits)
             self.cache.remember_missing(key, error, now, ttl, ticket)
-        raise error
 
     def _store(self, key: Key, entry: Entry, previous: Entry | None) -> None:
         """Cache *entry*, and notify the callbacks, metrics and log of the change."""
@@ -280,14 +278,14 @@ class Fetcher:
             self.watchers.notify(name, entry.fetched)
         self.refresher.note_cached(entry)
 
-    def _log_stale(self, key: Key, entry: Entry, now: float) -> None:
-        """Log, once for each entry, that *entry* is served stale."""
+    def _note_stale(self, key: Key, entry: Entry, now: float) -> None:
+        """Record the age of *entry*, which is served stale, and log it once for each entry."""
+        name, age = name_of(key), now - entry.fetched_at
+        metrics.get_recorder().record_staleness(name, age)
         with self._lock:
             is_logged, entry.stale_logged = entry.stale_logged, True
         if not is_logged:
-            name, age = name_of(key), now - entry.fetched_at
             log.warning("%s is served stale, %.0f s old: the server is unavailable", name, age)
-            metrics.get_recorder().record_staleness(name, age)
 
 
 def no_thread_error(limits: Limits) -> DeadlineExceeded:

@@ -121,8 +121,8 @@ class SecretStore:
 
         Args:
             name: See :func:`app_integration.names.check_secret_name`.
-            force_refresh: Whether to send a request although a value is cached and fresh, or there
-                is a negative entry.
+            force_refresh: Whether only the answer to a new request is returned, and never a cached
+                value. In an outage it is an error.
             default: Returned as it is if *name* has no value. It is not returned if the server is
                 unavailable or denies the name; in development only if no later source has it.
             version: A past version; None for the current one.
@@ -135,7 +135,8 @@ class SecretStore:
             SecretNotFound: If there is no value and no *default*.
             AccessDenied: If the name is denied or absent.
             WrongType: If the value is not of *as_type*.
-            ServerError: If the server is unavailable and no cached value may be served.
+            ServerError: If the server is unavailable, and *force_refresh* is set or no cached value
+                may be served.
             AuthenticationFailed: If the login failed.
             AuditFailed: If the access cannot be recorded. Nothing is released.
 
@@ -167,8 +168,9 @@ class SecretStore:
     def _get_entry(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
         """Return the entry of *key*, fetched if it is not cached, and the outcome to record."""
         if not force and (cached := self.fetcher.get_cached(key)) is not None:
-            return cached, self.outcome_of(cached, "hit")
-        return (entry := self.fetcher.fetch(key, force=force)), self.outcome_of(entry, "miss")
+            return cached, self.outcome_of(cached, is_cached=True)
+        result = self.fetcher.fetch(key, force=force)
+        return result.entry, self.outcome_of(result.entry, is_cached=result.is_cached)
 
     def check(self, key: Key) -> None:
         """Check that a request may be sent for *key*.
@@ -186,9 +188,11 @@ class SecretStore:
         check_version(name, version)
         check_field(name, field)
 
-    def outcome_of(self, entry: Entry, outcome_if_fresh: str) -> str:
-        """Return ``stale``, or *outcome_if_fresh* if *entry* is fresh."""
-        return outcome_if_fresh if is_fresh(entry, self._clock()) else "stale"
+    def outcome_of(self, entry: Entry, *, is_cached: bool) -> str:
+        """Return ``miss`` for the answer of a source; for a cached *entry* ``hit`` or ``stale``."""
+        if not is_cached:
+            return "miss"
+        return "hit" if is_fresh(entry, self._clock()) else "stale"
 
     def get_info(self, name: str) -> SecretInfo | None:
         """Return the metadata of the cached secret *name*; None if none is cached or it expired.

@@ -32,7 +32,7 @@ class Chain:
         version: Version,
         field: str | None,
         *,
-        is_cache_usable: Callable[[StrongroomError], bool],
+        is_final: Callable[[StrongroomError], bool],
     ) -> tuple[FetchedSecret, StrongroomError | None]:
         """Return the value, and the error because of which it is only a fallback.
 
@@ -40,8 +40,8 @@ class Chain:
             name: The secret.
             version: A version; None for the current one.
             field: A key of the entry; None for the key ``value``.
-            is_cache_usable: Returns whether the cache can answer after the given error, so that no
-                further source is tried.
+            is_final: Returns whether no further source is tried after the given error, because the
+                cache can answer or the caller wants no other source's value.
 
         Returns:
             The value and an error. The error is None if the value is no fallback.
@@ -62,7 +62,7 @@ class Chain:
                     if reason is None and not (may_try_next and _is_plain_miss(error, source)):
                         reason = error
                     last = error
-                    if not may_try_next or is_cache_usable(error):
+                    if not may_try_next or is_final(error):
                         break
                 else:
                     note(source=found.source, version=found.version, request_id=found.request_id)

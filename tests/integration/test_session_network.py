@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from app_integration.auth.methods import AppRole
+from app_integration.auth.methods import AppRole, StaticToken
+from app_integration.client import Client
 from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.settings import Limits
+from app_integration.settings import Limits, Settings
 from tests.support.polling import wait_until
-from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, seconds_since, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
@@ -180,3 +187,37 @@ class TestSealed:
             assert read(session) == VALUE
             wrapped = session.post("sys/wrapping/wrap", {"a": "b"}, wrap_ttl=60)
         assert wrapped["wrap_info"]["token"]
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (lambda server: server.root.post("sys/seal", {}), Sealed),
+        (lambda server: os.kill(server.pid, signal.SIGSTOP), DeadlineExceeded),
+        (lambda server: os.kill(server.pid, signal.SIGKILL), Unreachable),
+    ],
+    ids=["sealed", "paused", "stopped"],
+)
+def test_forced_read_of_a_lost_server_is_an_error_and_others_get_the_cached_value(
+    end: Callable[[AuditedServer], object], expected: type[StrongroomError], tmp_path: Path
+) -> None:
+    with audited_server(tmp_path) as server:
+        server.root.post(PATH, {"data": {"value": VALUE}})
+        settings = Settings(
+            Scope("shop", Environment.DEV),
+            server.address,
+            audit_file=tmp_path / "access.jsonl",
+            limits=LIMITS,
+        )
+        root = Session(server.address, StaticToken(Secret(ROOT_TOKEN)), limits=LIMITS)
+        with root, closing(Client(settings, session=root)) as client:
+            client.secrets.get("x")
+            end(server)
+            with pytest.raises(expected):
+                client.secrets.get("x", force_refresh=True)
+            assert client.secrets.get("x") == VALUE
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGCONT)  # so that it can end
+    records = [json.loads(line) for line in (tmp_path / "access.jsonl").read_text().splitlines()]
+    assert [each["outcome"] for each in records] == ["miss", expected.__name__, "hit"]
+    assert "request_id" not in records[1]

@@ -167,6 +167,31 @@ def test_outage_serves_the_cached_value_stale_up_to_the_limit(server: ServerBack
     assert secrets.get(NAME) == "one"
 
 
+def test_forced_read_in_an_outage_is_an_error_and_no_record_claims_a_read(
+    server: ServerBackend,
+) -> None:
+    secrets = server.client.secrets
+    server.put(NAME, "one")
+    secrets.get(NAME)
+    server.advance(LIMITS.cache_ttl - 1.0)
+    with server.unavailable():
+        for options in ({}, {"as_type": int}, {"default": "x"}):
+            with pytest.raises(OUTAGE):
+                secrets.get(NAME, force_refresh=True, **options)
+        with pytest.raises(OUTAGE):
+            asyncio.run(server.client.async_secrets.get(NAME, force_refresh=True))
+        server.advance(1.0)
+        assert secrets.get(NAME) == "one"
+    server.put(NAME, "two")
+    assert secrets.get(NAME, force_refresh=True) == "two"
+    first, *during, last = server.records()
+    assert [first["outcome"], last["outcome"]] == ["miss", "miss"]
+    assert first["request_id"] != last["request_id"]
+    assert [each.get("request_id") for each in during] == [None] * 5
+    assert during[-1]["outcome"] == "stale"
+    assert not {"hit", "miss"} & {each["outcome"] for each in during}
+
+
 def test_denied_secret_is_dropped_and_has_no_default(server: ServerBackend) -> None:
     secrets = server.client.secrets
     server.put(NAME, "one")

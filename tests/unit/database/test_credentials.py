@@ -122,6 +122,17 @@ def test_connect_with_a_wrong_password_bypasses_the_cache_once() -> None:
     assert reads == [False, True] * 2
 
 
+def test_connect_after_a_wrong_password_uses_the_cached_one_in_an_outage() -> None:
+    def get(stale: bool) -> Secret:
+        if stale:
+            raise Unreachable("the server is unavailable")
+        return Secret("postgresql://ada:cached@db/shop")
+
+    provider = credentials_from_secret(get, "database-url")
+    provider.on_auth_failure(provider.current())
+    assert [provider.current() for _ in range(2)] == [Credentials("ada", Secret("cached"))] * 2
+
+
 @pytest.mark.parametrize(
     "url",
     [

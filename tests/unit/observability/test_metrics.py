@@ -130,7 +130,8 @@ def test_version_is_that_of_the_current_value_which_was_fetched_last() -> None:
     secrets = store("one", Sealed("x"), "two", "old", "field")  # each fetch is a new version
     secrets.get("jwt-secret")
     assert samples("secret_version") == {("jwt-secret", "shop", "cache"): 1}
-    secrets.get("jwt-secret", force_refresh=True)  # served stale
+    with pytest.raises(Sealed):
+        secrets.get("jwt-secret", force_refresh=True)
     assert samples("secret_version") == {("jwt-secret", "shop", "cache"): 1}
     secrets.get("jwt-secret", force_refresh=True)
     secrets.get("jwt-secret", version=1)

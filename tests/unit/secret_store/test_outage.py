@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.secret_store.async_store import AsyncSecretStore
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.sources import FetchedSecret
 from tests.support.clock import Clock
@@ -109,12 +112,70 @@ def test_stale_value_is_not_requested_again_before_the_backoff_ends() -> None:
     assert source.calls == 3
 
 
-def test_force_refresh_sends_a_request_during_the_backoff() -> None:
-    shop, source = shop_with_stale_value()
+@pytest.mark.parametrize("age", [0.0, LIMITS.cache_ttl])
+def test_force_refresh_in_an_outage_is_an_error_and_keeps_the_cached_value(age: float) -> None:
+    source = Script("one", Unreachable("the server is unavailable"), "two")
+    shop = Shop(source)
     shop.store.get("jwt-secret")
-    assert shop.store.get("jwt-secret", force_refresh=True) == "one"
+    shop.clock.now += age
+    with pytest.raises(Unreachable):
+        shop.store.get("jwt-secret", force_refresh=True, default="unused")
+    assert shop.store.get("jwt-secret") == "one"
+    assert source.calls == 2
+    assert shop.store.get("jwt-secret", force_refresh=True) == "two"
+    assert shop.outcomes() == ["miss", "Unreachable", "stale" if age else "hit", "miss"]
+
+
+def test_forced_coroutine_in_an_outage_raises_while_another_gets_the_stale_value() -> None:
+    shop, source = shop_with_stale_value()
+    secrets = AsyncSecretStore(shop.store)
+
+    async def ask() -> list[object]:
+        forced, other = secrets.get("jwt-secret", force_refresh=True), secrets.get("jwt-secret")
+        return [*await asyncio.gather(other, forced, return_exceptions=True)]
+
+    stale, error = asyncio.run(ask())
+    secrets.close()
+    assert stale == "one"
+    assert isinstance(error, Unreachable)
     assert source.calls == 3
-    assert shop.outcomes() == ["miss", "stale", "stale"]
+    assert sorted(shop.outcomes()[1:]) == ["Unreachable", "stale"]
+
+
+@pytest.mark.parametrize(
+    ("development", "expected"), [(True, ["miss"]), (False, ["Unreachable"])], ids=str
+)
+def test_force_refresh_in_an_outage_uses_another_source_in_development_only(
+    development: bool, expected: list[str]
+) -> None:
+    sources = Script(Unreachable("away")), Script("delivered", name="rendered")
+    shop = Shop(*sources, development=development)
+    with suppress(Unreachable):
+        shop.store.get("jwt-secret", force_refresh=True)
+    assert shop.outcomes() == expected
+    assert shop.store.get("jwt-secret") == "delivered"
+
+
+def test_value_denied_during_a_refresh_is_not_served_stale_after_it() -> None:
+    class Overtaken(Script):
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+            if self.calls == 1:
+                self.calls += 1
+                shop.store.fetcher.cache.drop_name(name)  # as another thread does, when denied
+                raise Unreachable("x")
+            return super().fetch(name, *arguments)
+
+    shop = Shop(Overtaken("one"))
+    shop.store.get("jwt-secret")
+    shop.clock.now += LIMITS.cache_ttl
+    with pytest.raises(Unreachable):
+        shop.store.get("jwt-secret")
+
+
+def test_answer_that_is_stale_on_arrival_is_recorded_as_a_miss() -> None:
+    shop = Shop(Script("one"), ttls={"jwt-secret": 0.0})
+    shop.store.get("jwt-secret")
+    assert shop.outcomes() == ["miss"]
 
 
 def test_backoff_does_not_extend_the_stale_limit() -> None:
@@ -256,8 +317,9 @@ def test_signal_handler_and_log_handler_within_a_fetch_do_not_wait_for_it() -> N
     assert "fetch_threads" not in str(errors[0])
 
 
-def test_access_record_of_a_stale_value_contains_its_version() -> None:
+def test_access_record_of_a_stale_value_contains_its_version_and_no_request() -> None:
     shop, _ = shop_with_stale_value()
     shop.store.get("jwt-secret")
     record = json.loads(shop.lines[-1])
     assert (record["outcome"], record["version"], record["source"]) == ("stale", 1, "vault")
+    assert "request_id" not in record
