@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -32,6 +33,11 @@ pytest_plugins = [
 ]
 
 SERVICE = "gaara-store"
+
+# A shell without job control starts a background command with SIGINT ignored. Each process that a
+# test starts would inherit that, and not end by the signal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Without the bounds of time of the default profile (200 ms for an example, and one for drawing
 # them all), which a busy machine exceeds. pytest-timeout ends what hangs.

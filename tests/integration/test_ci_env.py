@@ -302,6 +302,19 @@ def test_run_killed_before_its_command_revokes_its_token(job: Job, number: int) 
     assert not job.is_live(accessor)
 
 
+def test_run_in_the_background_of_a_shell_is_not_killed_by_an_interrupt(job: Job) -> None:
+    processes: queue.Queue[int] = queue.Queue()
+    job.github.on_request = lambda: os.kill(processes.get(timeout=20), signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as such a shell starts it
+    try:
+        started = job.start("echo", "started")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    processes.put(started.pid)
+    done = finish(started)
+    assert (done.returncode, done.stdout) == (0, "started\n")
+
+
 @pytest.mark.parametrize(
     ("claims", "refused"),
     [
