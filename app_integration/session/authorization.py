@@ -51,9 +51,14 @@ class Authorization:
         try:
             return send(token)
         except AccessDenied:
-            if not self._tokens.may_have_expired(token) or self._is_valid(token, deadline):
+            if not self._tokens.may_have_expired(token):
                 raise
-        fresh = self._tokens.reauthenticate(token, deadline)
+            if not self._is_valid(token, deadline):
+                fresh = self._tokens.reauthenticate(token, deadline)
+            elif token.value is None:
+                fresh = token  # because a proxy may have got the token that it adds only now
+            else:
+                raise
         try:
             return send(fresh)
         except AccessDenied:

@@ -14,6 +14,7 @@ import certifi
 import pytest
 
 from app_integration._internal import fork_safety
+from app_integration.auth.agent import Proxy
 from app_integration.auth.methods import AppRole, StaticToken, Token
 from app_integration.errors import (
     AccessDenied,
@@ -85,6 +86,29 @@ def together(work: Callable[[], object], count: int = 8) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_denied_request_through_a_proxy_is_sent_again_if_its_token_came_meanwhile(
+    server: Server,
+) -> None:
+    server.answers[PATH] = [AccessDenied("without a token"), {"data": 1}]
+    with on(server, Proxy()) as session:
+        assert session.get(PATH) == {"data": 1}
+        assert [path for path, _ in server.seen] == [PATH, LOOKUP, PATH]
+        server.answers[PATH] = [AccessDenied("by the policy")]
+        for _ in range(2):
+            with pytest.raises(AccessDenied):
+                session.get(PATH)
+    assert server.count(PATH) == 2 + 2 + 1
+
+
+def test_denied_request_through_a_proxy_without_a_token_names_the_agent(server: Server) -> None:
+    server.answers = {each: [AccessDenied("without a token")] for each in (PATH, LOOKUP)}
+    with (
+        on(server, Proxy()) as session,
+        pytest.raises(AuthenticationFailed, match="check that the agent whose proxy"),
+    ):
+        session.get(PATH)
 
 
 @pytest.mark.parametrize("error", [Unreachable("x"), ServerFault("x"), RateLimited("x")])
