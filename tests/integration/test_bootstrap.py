@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -262,8 +262,19 @@ def test_token_of_another_policy_lives_on_and_its_accessor_is_named(
     server.root.post("sys/policies/acl/admin", {"policy": EVERYTHING})
     token, accessor = new_token(server, policies=["admin"])
     staging = Staging(server, tmp_path, "by-admin")
-    assert staging.bootstrap().run(token).alive == accessor
+    steps: list[str] = []
+
+    def show(step: str) -> AbstractContextManager[None]:
+        steps.append(step)
+        return nullcontext()
+
+    assert replace(staging.bootstrap(), step=show).run(token).alive == accessor
     assert_is_bootstrapped(staging, {accessor: True})
+    assert len(steps) == 3
+    assert "revoked" not in str(steps)
+    root, _ = new_token(server)
+    assert replace(staging.bootstrap(), step=show).run(root).alive is None
+    assert steps[-1] == "root token revoked, and looked up by its accessor"
 
 
 @openbao_only

@@ -114,10 +114,12 @@ class Bootstrap:
                     self.apply(operator)
                 with self.step("credentials handed over"):
                     self._hand_over(operator)
-                with self.step("given token revoked, and looked up by its accessor"):
-                    unproven = self._revoke(given, found, operator, begun)
-                    if unproven is None:
-                        replace(begun, is_ended=True).save(self._journal)
+                unproven = None
+                if begun.accessors:
+                    with self.step("root token revoked, and looked up by its accessor"):
+                        unproven = self._revoke(given, found, operator, begun)
+                if unproven is None:
+                    replace(begun, is_ended=True).save(self._journal)
                 self._destroy_own(operator)
         alive = found.accessor if found and not found.is_root else None
         after = self._stamp_wrapped()
