@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
+from policies.parameters import exact
 from policies.templates import render
 from vault.declare.declaration import Declaration
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
 from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
+from vault.reconcile.desired import databases, people, redis_users
 from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.hcl.policy_parts import LARGEST, part_names, split_policy, stored_size
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources.auth import AppRole
-from vault.reconcile.resources.ownership import ownership_path, rotation_kind
+from vault.reconcile.resources.database import DatabaseConnection
+from vault.reconcile.resources.guards import PasswordPolicy
+from vault.reconcile.resources.ownership import Owner, ownership_path, rotation_kind
 from vault.reconcile.resources.policies import Policy
+from vault.reconcile.resources.redis import RedisConnection
 from vault.rotation.inventory import declared_items
-from vault.runtime.servers.hcl import quote
 
 
 def render_policies(declaration: Declaration, environment: Environment) -> dict[str, str]:
@@ -83,9 +87,13 @@ def _scoped_variables(declaration: Declaration, environment: Environment) -> dic
     policies = render_policies(declaration, environment)
     scopes = [str(scope) for scope in declaration.scopes(environment)]
     own = [declared.server_name(name) for name in (*JOBS, FINGERPRINT_KEY)]
-    passwords = [f"{name}-{environment}" for name in sorted(declared.password_policies)]
+    passwords = {
+        each.name: each.body()
+        for each in people.guards(declared)
+        if isinstance(each, PasswordPolicy)
+    }
     texts = {
-        name: quote(Policy(name, text, declared.deployment).body())
+        name: exact(Policy(name, text, declared.deployment).body())
         for name, text in sorted(policies.items())
     }
     return {
@@ -97,6 +105,8 @@ def _scoped_variables(declaration: Declaration, environment: Environment) -> dic
         "role_fields": sorted(AppRole("", ()).desired()),
         "services": sorted(scope.service for scope in declaration.scopes(environment)),
         "scopes": scopes,
+        "connections": _connections(declaration, environment),
+        # No longer in the tool's template, but in those that a repository made of an earlier one.
         "redis_connections": [
             scope.redis_role()
             for scope in declaration.scopes(environment)
@@ -109,6 +119,18 @@ def _scoped_variables(declaration: Declaration, environment: Environment) -> dic
     }
 
 
+def _connections(declaration: Declaration, environment: Environment) -> dict[str, dict[str, Any]]:
+    """Return each connection of the database engine with the fields that are written."""
+    owner, inputs = Owner.of(declaration.environment(environment)), Inputs()
+    return {
+        each.name: each.body()
+        for scope in declaration.scopes(environment)
+        for part in (databases, redis_users)
+        for each in part.resources(declaration, scope, inputs, owner)
+        if isinstance(each, DatabaseConnection | RedisConnection)
+    }
+
+
 def _exact_policies(
     declaration: Declaration, environment: Environment, policies: Collection[str]
 ) -> dict[str, str]:
@@ -117,8 +139,7 @@ def _exact_policies(
     of_jobs = {job: part_names(job, policies) for job in jobs}
     further = {part for parts in of_jobs.values() for part in parts[1:]}
     return {
-        role: json.dumps(sorted(of_jobs.get(role, (role,))))
-        for role in sorted({*policies} - further)
+        role: exact(sorted(of_jobs.get(role, (role,)))) for role in sorted({*policies} - further)
     }
 
 

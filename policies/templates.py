@@ -11,6 +11,8 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.nodes import Extends, FromImport, Import, Include
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from app_integration.errors import ConfigurationError
+from policies import parameters
 from vault.declare import policy_template
 from vault.declare.errors import DeclarationError, FileError, join_names
 from vault.declare.policy_files import BASES
@@ -27,11 +29,12 @@ _environment: Final = ImmutableSandboxedEnvironment(
     keep_trailing_newline=True,
     autoescape=False,  # HCL is not HTML, and names are validated
 )
+_environment.filters |= {"exact": parameters.exact, "prefix": parameters.prefix}
 #: File name that the library gives to a template without one.
 _FILE: Final = "<template>"
 #: Errors that a template can cause while it is rendered.
 _ERRORS: Final = (
-    *(TemplateError, ArithmeticError, AttributeError, LookupError),
+    *(TemplateError, ArithmeticError, AttributeError, ConfigurationError, LookupError),
     *(RuntimeError, TypeError, ValueError),
 )
 #: Compiled templates that are kept: the tool's, and those of a repository.

@@ -76,6 +76,7 @@ def _connection(
         inputs=inputs,
         ownership=owner.entry(DatabaseConnection.kind, str(scope)),
         mount=owner.mounts.database,
+        is_fixed=declaration.environment(scope.environment).is_scoped,
     )
 
 

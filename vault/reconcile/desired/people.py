@@ -42,7 +42,11 @@ def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
         yield RateLimit(full, quota.path, quota.rate, quota.interval, quota.block or 0)
     for name, policy in sorted(declared.password_policies.items()):
         yield PasswordPolicy(
-            f"{name}-{environment}", policy.length, policy.symbols, declared.deployment
+            f"{name}-{environment}",
+            policy.length,
+            policy.symbols,
+            declared.deployment,
+            declared.is_scoped,
         )
 
 

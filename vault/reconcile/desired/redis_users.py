@@ -50,6 +50,7 @@ def resources(
         inputs=inputs,
         ownership=owner.entry(RedisConnection.kind, name),
         mount=mount,
+        is_fixed=declaration.environment(scope.environment).is_scoped,
     )
     for role_name, role in sorted(roles.items()):
         yield DatabaseRole(role_name, name, AclGrant(role.rules), role.ttl, role.max_ttl, mount)

@@ -18,6 +18,7 @@ from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import OwnershipEntry
+from vault.reconcile.resources.reviewed import explain_denial
 from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
@@ -39,6 +40,7 @@ class DatabaseConnection:
         inputs: Has the password, under the API path of the connection.
         ownership: The ownership metadata.
         mount: Path of the database engine.
+        is_fixed: See :func:`explain_denial`.
 
     """
 
@@ -53,6 +55,7 @@ class DatabaseConnection:
     inputs: Inputs
     ownership: OwnershipEntry
     mount: str = DATABASE_MOUNT
+    is_fixed: bool = False
 
     def desired(self) -> Fields:
         """Return the fields that the server returns, and those in the ownership metadata."""
@@ -138,8 +141,12 @@ class DatabaseConnection:
     def _post(self, session: Session, password: Secret | None) -> None:
         """Write the configuration. The server logs in to verify it, and rejects it on failure."""
         secret = {} if password is None else {"password": password.reveal()}
-        body = {**self._config(), **secret, "verify_connection": True}
-        session.post(self._path, body, retry=False)
+        with explain_denial(self, is_fixed=self.is_fixed):
+            session.post(self._path, {**self.body(), **secret}, retry=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return what is written, but the password."""
+        return {**self._config(), "verify_connection": True}
 
     def _config(self) -> dict[str, Any]:
         return {

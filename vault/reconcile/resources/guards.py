@@ -10,6 +10,7 @@ from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
+from vault.reconcile.resources.reviewed import explain_denial
 
 #: Characters that need no escape in a URL.
 _SYMBOLS: Final = "-_.~"
@@ -68,6 +69,7 @@ class PasswordPolicy:
 
     Attributes:
         deployment: The id of the deployment that owns it.
+        is_fixed: See :func:`explain_denial`.
 
     """
 
@@ -77,6 +79,7 @@ class PasswordPolicy:
     length: int
     symbols: bool
     deployment: str = DEFAULT_DEPLOYMENT
+    is_fixed: bool = False
 
     def desired(self) -> Fields:
         """Return the policy's text, with white space normalised, and its owner."""
@@ -96,7 +99,12 @@ class PasswordPolicy:
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Replace the policy. Passwords that were already generated stay."""
-        session.post(self._path, {"policy": f"{mark(self.deployment)}\n{self._text()}"})
+        with explain_denial(self, is_fixed=self.is_fixed):
+            session.post(self._path, {"policy": self.body()})
+
+    def body(self) -> str:
+        """Return the text as it is written, with the mark in its first line."""
+        return f"{mark(self.deployment)}\n{self._text()}"
 
     def _text(self) -> str:
         kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from app_integration.errors import AccessDenied, ConfigurationError
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.hcl.policy_rules import policies_equal
 from vault.reconcile.resources import Fields, ReadSession, read_data
 from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
+from vault.reconcile.resources.reviewed import explain_denial
+
+#: The last line of a policy, a comment.
+_END: Final = "\n# end"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +37,7 @@ class Policy:
 
     Attributes:
         deployment: The id of the deployment that owns it.
-        is_fixed: Whether the apply role may write one text only, which its own policy contains.
+        is_fixed: See :func:`explain_denial`.
 
     """
 
@@ -59,8 +62,8 @@ class Policy:
             return None
         text = data["policy"].strip()
         return {
-            # Without the mark, so that equal texts need not be parsed.
-            "policy": PolicyText(strip_mark(text)),
+            # Without what body() adds, so that equal texts need not be parsed.
+            "policy": PolicyText(strip_mark(text).removesuffix(_END)),
             MARKED_BY: read_mark(text, f"{self.kind} {self.name}"),
             "version": data.get("version"),
         }
@@ -77,16 +80,13 @@ class Policy:
         """
         version = -1 if before is None else before.get("version")
         body = {"policy": self.body(), **({} if version is None else {"cas": version})}
-        try:
+        with explain_denial(self, is_fixed=self.is_fixed):
             session.post(f"sys/policies/acl/{self.name}", body, retry=False)
-        except AccessDenied:
-            if not self.is_fixed:
-                raise
-            raise ConfigurationError(
-                f"policy {self.name}: the scoped apply role may not write this text; have the "
-                "platform team write the output of strongroom environments apply-policy"
-            ) from None
 
     def body(self) -> str:
-        """Return the text as it is written, with the mark in its first line."""
-        return f"{mark(self.deployment)}\n{self.text.strip()}"
+        """Return the text as it is written, with the mark in its first line.
+
+        It ends with a fixed line, too, because the policy of a scoped apply role lists the text,
+        and would allow others if it ended with ``*``.
+        """
+        return f"{mark(self.deployment)}\n{self.text.strip()}{_END}"

@@ -12,6 +12,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.connection_fields import read_connection
 from vault.reconcile.resources.ownership import OwnershipEntry
+from vault.reconcile.resources.reviewed import explain_denial
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 PLUGIN = "redis-database-plugin"
@@ -32,6 +33,7 @@ class RedisConnection:
         inputs: Has the password, under the API path of the connection.
         ownership: The ownership metadata.
         mount: Path of the database engine.
+        is_fixed: See :func:`explain_denial`.
 
     """
 
@@ -46,6 +48,7 @@ class RedisConnection:
     inputs: Inputs
     ownership: OwnershipEntry
     mount: str = DATABASE_MOUNT
+    is_fixed: bool = False
 
     def desired(self) -> Fields:
         """Return the fields that the server returns, and whether the password is as provided."""
@@ -75,13 +78,21 @@ class RedisConnection:
             ConfigurationError: If a password is needed, and the operator provides none.
 
         """
-        body = {**self._config(), "verify_connection": True}
+        body = self.body()
         # Nothing changes the password, so that it may be sent again when it is not known.
         if self._needs_password(before):
             body["password"] = self.inputs.get_required(self._path).reveal()
-        session.post(self._path, body, retry=False)
+        with explain_denial(self, is_fixed=self.is_fixed):
+            session.post(self._path, body, retry=False)
         if before is None or "password" in before:
             self.ownership.write(session, self._password.fingerprint_metadata(session))
+
+    def body(self) -> dict[str, Any]:
+        """Return what is written, but the password.
+
+        The port is text, because the policy of a scoped apply role cannot list a number.
+        """
+        return {**self._config(), "port": str(self.endpoint.port), "verify_connection": True}
 
     @staticmethod
     def _needs_password(before: Fields | None) -> bool:

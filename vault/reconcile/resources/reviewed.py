@@ -1,0 +1,39 @@
+"""Writes of a scoped apply role, whose policy contains the only content that it may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from app_integration.errors import AccessDenied, ConfigurationError
+
+
+class _Named(Protocol):
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+@contextmanager
+def explain_denial(resource: _Named, *, is_fixed: bool) -> Iterator[None]:
+    """Add to a denial of the write in the block who can allow it.
+
+    Args:
+        resource: What is written.
+        is_fixed: Whether the apply role may write one content only, which its own policy contains.
+
+    Raises:
+        ConfigurationError: If the server denies the write, and *is_fixed* is set.
+
+    """
+    try:
+        yield
+    except AccessDenied:
+        if not is_fixed:
+            raise
+        raise ConfigurationError(
+            f"{resource.kind} {resource.name}: the scoped apply role may not write this; have the "
+            "platform team write the output of strongroom environments apply-policy"
+        ) from None
