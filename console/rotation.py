@@ -37,6 +37,12 @@ _Status = Annotated[bool, typer.Option("--status", help="show the state only")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="change nothing")]
 _Undo = Annotated[bool, typer.Option("--undo", help="go back to the old value")]
 _Compromised = Annotated[bool, typer.Option("--compromised", help="end the old value at once")]
+_Retired = Annotated[
+    bool,
+    typer.Option(
+        "--retired", help="you have ended the value that no hook could end, as it is lost"
+    ),
+]
 _Wait = Annotated[
     int | None,
     typer.Option(
@@ -67,6 +73,7 @@ class _Options:
     undo: bool
     compromised: bool
     wait: int | None
+    retired: bool = False
 
     def check(self, name: str | None, kind: Kind | None) -> None:
         """Check that the options go together.
@@ -83,6 +90,8 @@ class _Options:
             raise typer.BadParameter("--kind is for the rotation of one name; leave it out")
         if due + status + self.undo + self.compromised + dry_run > 1 + (due and dry_run):
             raise typer.BadParameter("pass one of --status, --undo, --compromised and --dry-run")
+        if self.retired and (due or status or dry_run):
+            raise typer.BadParameter("--retired is for the rotation of one name; leave it out")
         if self.wait is not None and (due or status or self.undo or self.compromised or dry_run):
             raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
 
@@ -97,7 +106,8 @@ class _Options:
             BadParameter: If one is for Vault only.
 
         """
-        if self.due or self.dry_run or self.undo or self.compromised or self.wait is not None:
+        changes = self.due, self.dry_run, self.undo, self.compromised, self.retired
+        if any(changes) or self.wait is not None:
             raise typer.BadParameter(
                 "on AWS, a function rotates: pass a name to begin a rotation, or --status"
             )
@@ -119,6 +129,7 @@ def rotate(
     dry_run: _DryRun = False,
     undo: _Undo = False,
     compromised: _Compromised = False,
+    retired: _Retired = False,
     wait: _Wait = None,
     audit_log: AuditLog = None,
     store: Store = None,
@@ -133,7 +144,7 @@ def rotate(
     Run the command again to continue, also after a kill. --undo goes back, until the old value is
     being ended.
     """
-    options = _Options(due, status, dry_run, undo, compromised, wait)
+    options = _Options(due, status, dry_run, undo, compromised, wait, retired)
     options.check(name, kind)
     environment, view = operate.resolve_environment(env), RotationView(out)
     if operate.load_declaration().environment(environment).aws is not None:
@@ -173,6 +184,8 @@ def _run(rotations: Rotations, view: RotationView, item: Item | None, options: _
 
 
 def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _Options) -> None:
+    if options.retired:
+        rotations = rotations.confirm_retired()
     if options.undo:
         view.show_result(item, Result(rotations.rotation(item).undo()))
     elif options.dry_run:

@@ -110,6 +110,10 @@ class Rotations:
         """Return the record of a rotation that begins now."""
         return Record(secrets.token_hex(8), Step.CREATE, self.context.clock())
 
+    def confirm_retired(self) -> Rotations:
+        """Return the same, in which the operator has confirmed the end of a value that is lost."""
+        return replace(self, context=replace(self.context, is_retired=True))
+
     def is_due(self, item: Item) -> bool:
         """Return whether a scheduled run begins or continues the rotation of *item*.
 

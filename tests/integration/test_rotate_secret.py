@@ -65,6 +65,7 @@ class Site:
         now: The time of the rotations.
         secrets: The declared sources of the secret and of those derived from it.
         logs: Whether the audit logs are read, from the beginning of the test.
+        is_retired: Whether the end of a value that is lost is confirmed.
         reader: Reader of the logs.
 
     """
@@ -75,6 +76,7 @@ class Site:
         self.token = token
         self.now = datetime.now(UTC)
         self.logs = True
+        self.is_retired = False
         deployment.refresh("vault/audit")
         self.reader = LogReader(deployment.layout.audit_logs[:1])
         self.name = f"signing-key-{next(NUMBERS)}"
@@ -93,7 +95,7 @@ class Site:
         declared = self.deployment.local.declaration
         declaration = change_service(declared, "gaara-store", secrets=self.secrets)
         context = dev_context(declaration, session, lambda: self.now, self.folder)
-        return replace(context, read_log=self.read_log)
+        return replace(context, read_log=self.read_log, is_retired=self.is_retired)
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         self.deployment.refresh("vault/audit")
@@ -367,6 +369,62 @@ def test_undo_with_hooks_sets_the_old_value_and_ends_the_new_one(hooked: Site) -
     assert hooked.value() == "first"
 
 
+@pytest.mark.parametrize("is_compromised", [False, True])
+def test_old_value_that_is_gone_is_ended_by_its_owner_and_not_said_to_be(
+    hooked: Site, *, is_compromised: bool
+) -> None:
+    operator = hooked.deployment.operator
+    hooked.rotation().run()
+    hooked.now += timedelta(hours=2)
+    operator.post(f"secret/delete/{hooked.path}", {"versions": [1]})
+    lost = r"version 1 of .* gaara-store@example.com must end it .* --env dev --retired"
+    with pytest.raises(ConfigurationError, match=lost):
+        hooked.rotation().run(is_compromised=is_compromised)
+    operator.post(f"secret/undelete/{hooked.path}", {"versions": [1]})
+    assert hooked.rotation().run().record.step is Step.DONE
+    assert calls(hooked)[3] == ("retire", "first")
+
+
+def test_rotation_of_a_value_that_is_destroyed_ends_once_its_end_is_confirmed(
+    hooked: Site,
+) -> None:
+    rotation = hooked.rotation()
+    rotation.run()
+    hooked.now += timedelta(hours=2)
+    hooked.deployment.operator.post(f"secret/destroy/{hooked.path}", {"versions": [1]})
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="--retired"):
+            rotation.run()
+    assert (record := rotation.store.read()) is not None
+    assert record.step is Step.RETIRE
+    hooked.is_retired = True
+    assert hooked.rotation().run().record.step is Step.DONE
+    assert "retire" not in dict(calls(hooked))
+
+
+def test_retirement_killed_before_its_record_is_ended_without_a_confirmation(hooked: Site) -> None:
+    rotation = hooked.rotation()
+    record = rotation.run().record
+    rotation.steps.retire(record)  # then the kill
+    hooked.now += timedelta(hours=2)
+    assert rotation.run().record.step is Step.DONE
+    assert calls(hooked)[3:] == [("retire", "first")]
+
+
+def test_new_value_that_is_gone_is_ended_by_its_owner_before_the_rotation_is_undone(
+    hooked: Site,
+) -> None:
+    (hooked.folder / "fail-test").touch()
+    with pytest.raises(HookFailed):
+        hooked.rotation().run()
+    pending = f"_strongroom/dev/rotation/secret/{hooked.path}"
+    hooked.deployment.operator.post(f"secret/destroy/{pending}", {"versions": [1]})
+    with pytest.raises(ConfigurationError, match=r"the new value of .* cannot be read any more"):
+        hooked.rotation().undo()
+    hooked.is_retired = True
+    assert hooked.rotation().undo().step is Step.UNDONE
+
+
 def test_given_secret_without_hooks_names_its_owner(site: Site) -> None:
     site.secrets = {site.name: Given(source="given")}
     with pytest.raises(OwnedElsewhere, match=f"strongroom put {site.name} --service"):
@@ -472,6 +530,8 @@ def test_old_value_that_is_gone_cannot_be_made_current_again(site: Site) -> None
     with pytest.raises(ConfigurationError, match=r"version 1 of .* cannot be read any more"):
         site.rotation().undo()
     assert len(site.value()) == 32
+    site.now += timedelta(hours=2)
+    assert site.rotation().run().record.step is Step.DONE
 
 
 def test_secret_that_was_created_again_keeps_its_value(site: Site) -> None:

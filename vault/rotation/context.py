@@ -49,6 +49,8 @@ class RotationContext:
             for how long before now, None without metrics.
         handover: Places and options of new secret-ids.
         read_logins: Returns what audit logs say of the logins of AppRoles, None without a log.
+        is_retired: Whether the operator has confirmed the end of a value that is lost, so that no
+            hook could end it.
 
     """
 
@@ -63,6 +65,7 @@ class RotationContext:
     read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = _no_metrics
     handover: Handover = NO_HANDOVER
     read_logins: Callable[[], LoginLog | None] = _no_logins
+    is_retired: bool = False
 
     @property
     def declared(self) -> EnvironmentDeclaration:
@@ -99,4 +102,5 @@ class RotationContext:
             "ENVIRONMENT": self.environment.value,
             "STRONGROOM_NAME": item.name,
         }
-        return HookRunner(self.folder, self.environ, names, commands)
+        owner = self.declaration.service(item.service or "").owner
+        return HookRunner(self.folder, self.environ, names, commands, owner, self.is_retired)

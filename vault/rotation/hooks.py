@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app_integration.errors import StrongroomError
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 
@@ -20,6 +20,8 @@ from app_integration.secret import Secret
 TIMEOUT: Final = 300
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
 _MAX_MESSAGE: Final = 1000  # characters of standard error in an error
+#: Name of the hook that ends a value.
+RETIRE: Final = "retire"
 
 
 #: Name of a hook → the program and its arguments.
@@ -40,6 +42,8 @@ class HookRunner:
         environ: Variables of the operator, of which a few are passed on.
         names: Variables that tell a hook what it is called for. They contain no secret.
         commands: Name of a declared hook → the program and its arguments.
+        owner: Owner of the service, who must act if a hook cannot.
+        is_retired: Whether the operator has confirmed the end of a value that is lost.
 
     """
 
@@ -47,6 +51,8 @@ class HookRunner:
     environ: Mapping[str, str]
     names: Mapping[str, str]
     commands: Commands
+    owner: str = ""
+    is_retired: bool = False
 
     def run(
         self, name: str, rotation: str, text: Secret | None, *, is_secret: bool = True
@@ -77,6 +83,32 @@ class HookRunner:
                 f"{message or 'it printed no reason'}; correct it, and run the command again"
             )
         return output
+
+    def retire(self, rotation: str, value: Secret | None, version: str) -> None:
+        """Let the hook ``retire`` end *value* where its owner keeps it.
+
+        Args:
+            rotation: The rotation's id.
+            value: The value, None if it cannot be read any more.
+            version: What the value is, for the error.
+
+        Raises:
+            ConfigurationError: If the value is lost, and the operator has not confirmed its end.
+            HookFailed: If the hook fails.
+
+        """
+        if value is not None:
+            self.run(RETIRE, rotation, value)
+        elif RETIRE in self.commands and not self.is_retired:
+            name = self.names["STRONGROOM_NAME"]
+            raise ConfigurationError(
+                f"{version} of {name} cannot be read any more, so that the hook {RETIRE} "
+                f"({self.commands[RETIRE][0]}) cannot end it, and the system that issued it may "
+                "accept it still: undelete it, and run the command again. If it is destroyed, "
+                f"{self.owner} must end it in that system, and then confirm that with: strongroom "
+                f"rotate {name} --service {self.names['STRONGROOM_SERVICE']} "
+                f"--env {self.names['ENVIRONMENT']} --retired"
+            )
 
     def _execute(
         self, command: Sequence[str], what: str, rotation: str, text: Secret | None

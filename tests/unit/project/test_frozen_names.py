@@ -341,8 +341,8 @@ COMMANDS: Final = {
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
     "restore-database": "FILE --service --env --into --drill --identity --root",
     "rollout watch": "--service --env --new --old --prometheus --for --interval --rules",
-    "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --wait "
-    "--audit-log --store --prometheus --out --host --wrap-ttl --root",
+    "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --retired "
+    "--wait --audit-log --store --prometheus --out --host --wrap-ttl --root",
     "rotation-function": "--env --out",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",

@@ -21,7 +21,8 @@ from vault.rotation.consumers.evidence import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue
-from vault.rotation.record import Record
+from vault.rotation.record import Record, Step
+from vault.rotation.rotation import UndoImpossible
 
 OUTDATED: Final = "outdated"
 
@@ -136,9 +137,14 @@ class SecretRotation:
         """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
         version, fields = self._current()
         self._check_replaced(record, version, fields)
-        if version >= int(record.new):  # otherwise the secret was created again
-            self._retire(record)
+        was_created_again = version < int(record.new)
+        old = None if was_created_again else self._find_value(record.old)
+        # Without a pending value, the hook has ended, and a kill has come before the record's end.
+        if old is not None or self.pending.read(record.id) is not None:
+            self.hooks.retire(record.id, old, f"version {record.old}")
         self.pending.destroy()
+        if not was_created_again:
+            self._destroy_old(record)
         return record
 
     def undo(self, record: Record) -> None:
@@ -148,15 +154,18 @@ class SecretRotation:
         version that someone else wrote stays current.
 
         Raises:
-            ConfigurationError: If the new value is current, and the old one cannot be read.
+            ConfigurationError: If the hook ``retire`` must end the new value, and that is lost.
+            UndoImpossible: If the new value is current, and the old one cannot be read.
 
         """
         value, old = self.pending.read(record.id), self.read(int(record.old))
+        version, fields = self._find_current()
+        if value is None and record.new and version >= int(record.new):
+            value = self._find_value(record.new)
         if value is not None:
-            version, fields = self._find_current()
             is_current = fields.get(VALUE_KEY) == value
             if is_current and VALUE_KEY not in old:
-                raise ConfigurationError(
+                raise UndoImpossible(
                     f"version {record.old} of {self.item.name} cannot be read any more, so that "
                     "nothing can be undone; continue with: strongroom rotate"
                 )
@@ -166,13 +175,11 @@ class SecretRotation:
                 self._write(old, version)
             if version:
                 self._compose_derived()
-            self.hooks.run("retire", record.id, value)
+        if value is not None or record.step is not Step.CREATE:
+            self.hooks.retire(record.id, value, "the new value")
         self.pending.destroy()
 
-    def _retire(self, record: Record) -> None:
-        old = self.read(int(record.old)).get(VALUE_KEY)
-        if old is not None:
-            self.hooks.run("retire", record.id, Secret(old))
+    def _destroy_old(self, record: Record) -> None:
         kv = self.mounts.kv
         destroy_versions(self.session, self.item.server_name, kv, before=int(record.new))
         for each in self.derived:
@@ -212,6 +219,11 @@ class SecretRotation:
         """Return the current version and its fields, 0 if it is deleted."""
         found = read_data(self.session, data_path(self.item.server_name, self.mounts.kv))
         return (found["metadata"]["version"], _register(found["data"])) if found else (0, {})
+
+    def _find_value(self, version: str) -> Secret | None:
+        """Return the value of *version*, None if it is deleted or destroyed."""
+        found = self.read(int(version)).get(VALUE_KEY)
+        return None if found is None else Secret(found)
 
     def read(self, version: int) -> dict[str, str]:
         """Return the fields of *version*, empty if it is deleted or destroyed."""
