@@ -37,11 +37,13 @@ from app_integration._api.secrets import (
     acurrent_and_previous,
     aget_secret,
     arequire,
+    averification_keys,
     current_and_previous,
     get_secret,
     get_secret_info,
     on_change,
     require,
+    verification_keys,
 )
 from app_integration._internal.extras import extra_named
 from app_integration.default_client import get_default_client
@@ -67,6 +69,7 @@ __all__ = [
     "async_database_engine",
     "async_database_pool",
     "async_redis_client",
+    "averification_keys",
     "blind_index",
     "close",
     "current_and_previous",
@@ -92,6 +95,7 @@ __all__ = [
     "transit",
     "use_data_keys",
     "use_index_keys",
+    "verification_keys",
     "watch_config",
 ]
 

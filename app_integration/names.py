@@ -28,6 +28,8 @@ REDIS_ROLE = "redis"
 
 #: The key under which a KV secret holds its value, always a string.
 VALUE_KEY = "value"
+#: The key under which a signing key's entry holds, beside its value, the one that is announced.
+NEXT_KEY = "strongroom_next"
 #: The key under which an adopted secret holds, instead, a URL with the placeholders ``{username}``
 #: and ``{password}`` for the credentials of its static database role. During the adoption the entry
 #: holds the old value too.

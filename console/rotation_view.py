@@ -79,6 +79,12 @@ class RotationView:
         elif record.step is Step.UNDONE:
             text = _UNDONE.get(item.kind, "undone. The new value is not in use.")
             self.say(f"{item.name}: {text}")
+        elif result.announced_until is not None:
+            self.say(
+                f"{item.name}: its next value is announced, and does not sign before "
+                f"{format_time(result.announced_until)}. Run the command again to continue, or go "
+                "back with --undo."
+            )
         else:
             self.say(
                 f"{item.name}: waits. Run the command again to continue, or go back with --undo."
@@ -125,7 +131,7 @@ def _cells(item: Item, record: Record | None) -> tuple[str, ...]:
     service = item.service or "-"
     if record is None:
         return (service, item.kind, item.name, "never rotated", "-", "-", "-")
-    since = record.ended or record.promoted or record.started
+    since = record.ended or record.promoted or record.announced or record.started
     state = record.step.value if record.step.is_end else f"under way: {record.step}"
     return (
         *(service, item.kind, item.name, state),

@@ -222,6 +222,47 @@ async def acurrent_and_previous(
     return await (await _get_async_secrets()).current_and_previous(name, grace=grace)
 
 
+def verification_keys(name: str, *, grace: float | None = None) -> tuple[Secret, ...]:
+    """Return the keys that may have signed a token: the next, the current and the previous value.
+
+    Sign with the current one, and accept what any of these has signed. A rotation announces the
+    next one, if the secret declares ``announce_for``, until each process has it. So no process
+    gets a token of a key that it does not know.
+
+    Args:
+        name: See :func:`get_secret`.
+        grace: Seconds after the current version was written in which the previous one is returned;
+            None for no limit.
+
+    Returns:
+        The newest first, each value once, without those that :func:`current_and_previous` would
+        leave out. A source without versions has the current value only.
+
+    Raises:
+        StrongroomError: One of the errors of :func:`get_secret`, for the current value.
+
+    """
+    return default_client.get_default_client().secrets.verification_keys(name, grace=grace)
+
+
+async def averification_keys(name: str, *, grace: float | None = None) -> tuple[Secret, ...]:
+    """Return the keys that may have signed a token, without blocking the event loop.
+
+    Args:
+        name: See :func:`get_secret`.
+        grace: Seconds after the current version was written in which the previous one is returned;
+            None for no limit.
+
+    Returns:
+        The next, the current and the previous value. See :func:`verification_keys`.
+
+    Raises:
+        StrongroomError: One of the errors of :func:`get_secret`, for the current value.
+
+    """
+    return await (await _get_async_secrets()).verification_keys(name, grace=grace)
+
+
 def on_change(name: str, callback: Callback) -> Watch:
     """Call *callback* with each new value of *name*, until ``cancel()`` of the result is called.
 

@@ -87,6 +87,15 @@ class AsyncSecretStore:
         """
         return await asyncio.to_thread(self._store.current_and_previous, name, grace=grace)
 
+    async def verification_keys(
+        self, name: str, *, grace: float | None = None
+    ) -> tuple[Secret, ...]:
+        """Return the next, the current and the previous value of *name*.
+
+        See :meth:`SecretStore.verification_keys`.
+        """
+        return await asyncio.to_thread(self._store.verification_keys, name, grace=grace)
+
     # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
     # thread that the fetch needs.
     def _spawn(self, run: Callable[[], None]) -> None:

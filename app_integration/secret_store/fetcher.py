@@ -268,6 +268,8 @@ class Fetcher:
     def _store(self, key: Key, entry: Entry, previous: Entry | None) -> None:
         """Cache *entry*, and notify the callbacks, metrics and log of the change."""
         self._config.registry.add(entry.fetched.value)
+        if entry.fetched.next_value is not None:
+            self._config.registry.add(entry.fetched.next_value)
         if self._closed or not self.cache.put(key, entry):
             return
         name = name_of(key)

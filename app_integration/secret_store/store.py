@@ -254,46 +254,49 @@ class SecretStore:
     def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
-        """Return the current and the previous value of *name*.
-
-        The previous one is for tokens, sessions and the like that were issued under it.
+        """Return the current and the previous value of *name*. See the public function.
 
         Args:
             name: See :meth:`get`.
             grace: Seconds after the current version was written for which the previous one is still
                 returned; None for no limit.
 
-        Returns:
-            The current value and the previous one. The previous one is None if there is none, if it
-            was deleted or destroyed, after *grace*, or if the server that has it is unavailable.
-
         Raises:
             StrongroomError: If the current value cannot be read, see :meth:`get`.
 
         """
-        current, key = self._get_current(name, grace)
-        if key is None:
-            return current, None
-        try:
-            return current, self.get(name, version=key[1], default=None)
-        except OUTAGE as error:
-            self._suppress_previous_version(key, error)
-            return current, None
+        entry, current = self._get_current(name, grace)
+        return current, self._get_previous(name, entry, grace)
 
-    def _get_current(
-        self, name: str, grace: float | None
-    ) -> tuple[Secret, tuple[str, Version, None] | None]:
-        """Return the current value, and the key of the previous one if that is still accepted."""
+    def verification_keys(self, name: str, *, grace: float | None = None) -> tuple[Secret, ...]:
+        """Return the keys of *name* that may have signed. See the public function."""
+        entry, current = self._get_current(name, grace)
+        # Of the same entry as the current one. That of a later moment would not have it any more.
+        keys = (entry.fetched.next_value, current, self._get_previous(name, entry, grace))
+        return tuple(dict.fromkeys(key for key in keys if key is not None))
+
+    def _get_current(self, name: str, grace: float | None) -> tuple[Entry, Secret]:
+        """Return the current value and its entry."""
         self.check(name)
         check_grace(name, grace)
         try:
             entry, outcome = self._get_entry(name)
         except StrongroomError as error:
-            return self.releaser.default_or_raise(name, error, REQUIRED), None
-        previous = previous_version(entry.fetched, grace, self._wall_clock())
-        value: Secret = self.releaser.release(name, entry, outcome, None)
-        return value, None if previous is None else (name, previous, None)
+            self.releaser.default_or_raise(name, error, REQUIRED)
+            raise
+        return entry, self.releaser.release(name, entry, outcome, None)
 
-    def _suppress_previous_version(self, key: Key, error: StrongroomError) -> None:
-        """Send no request for a previous version for a while, as each attempt takes a deadline."""
-        self._cache.remember_missing(key, error, self._clock(), OUTAGE_BACKOFF)
+    def _get_previous(self, name: str, entry: Entry, grace: float | None) -> Secret | None:
+        """Return the value before that of *entry*, None if it is not accepted or unavailable."""
+        version = previous_version(entry.fetched, grace, self._wall_clock())
+        return None if version is None else self._get_optional(name, version)
+
+    def _get_optional(self, name: str, version: Version) -> Secret | None:
+        """Return a version, None if it does not exist, or for a while after an outage."""
+        try:
+            found: Secret | None = self.get(name, version=version, default=None)
+        except OUTAGE as error:  # no request for a while, because each takes a whole deadline
+            key = (name, version, None)
+            self._cache.remember_missing(key, error, self._clock(), OUTAGE_BACKOFF)
+            return None
+        return found

@@ -22,6 +22,7 @@ class FetchedSecret:
         expires_in: Seconds until the server changes the value by itself; it is never served after
             that. None for a value that stays until it is written again.
         created_at: Time when this version was written, in seconds since 1970 on the source's clock.
+        next_value: The announced value that will replace this one; None if there is none.
 
     """
 
@@ -31,6 +32,7 @@ class FetchedSecret:
     request_id: str | None = None
     expires_in: float | None = None
     created_at: float | None = None
+    next_value: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

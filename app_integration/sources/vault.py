@@ -65,6 +65,7 @@ class VaultSource:
             version=entry.version,
             request_id=entry.request_id,
             created_at=_seconds(entry.created_time),
+            next_value=_next_value(entry.fields),
         )
 
 
@@ -84,6 +85,12 @@ def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -
         f"{path} has no string under {names.VALUE_KEY!r}; "
         f"write it again with: strongroom put {name}"
     )
+
+
+def _next_value(fields: Mapping[str, Any]) -> Secret | None:
+    """Return the announced value of an entry with *fields*; None if there is none."""
+    found = fields.get(names.NEXT_KEY)
+    return Secret(found) if isinstance(found, str) else None
 
 
 def _seconds(time: str) -> float | None:

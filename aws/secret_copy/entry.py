@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import ConfigurationError, SecretError
-from app_integration.names import VALUE_KEY
+from app_integration.names import NEXT_KEY, VALUE_KEY
 from app_integration.secret import Secret
 
 #: The tag of a secret whose text is the fields of a KV entry, and its value.
@@ -73,6 +73,7 @@ def from_fields(where: str, fields: Mapping[str, Any]) -> Entry:
             or no text under ``value``, or no field.
 
     """
+    fields = {key: each for key, each in fields.items() if key != NEXT_KEY}
     has_text = isinstance(fields.get(VALUE_KEY), str)
     if has_text and len(fields) == 1:
         return Entry(Secret(fields[VALUE_KEY]))

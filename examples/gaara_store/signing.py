@@ -1,4 +1,4 @@
-"""Keys of login tokens: the delivered key signs, its previous version verifies for a while."""
+"""Keys of login tokens: the delivered key signs, and those before and after it verify, too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from app_integration import current_and_previous
+from app_integration import verification_keys
 from app_integration.config.loader import ConfigFile
 from app_integration.errors import StrongroomError
 from examples.gaara_store import tokens
@@ -48,18 +48,19 @@ class SigningKeys:
         return self._config_file.current().jwt.secret
 
     def verification_keys(self) -> Iterator[SecretStr]:
-        """Yield the delivered key, then the current and the previous key from the server.
+        """Yield the delivered key, then the next, the current and the previous one of the server.
 
-        The server is only asked if the caller needs more than the delivered key. It does not return
-        a destroyed version, so destroying a leaked key invalidates its tokens.
+        The server is only asked if the caller needs more than the delivered key: another process
+        may have the next one delivered already. It does not return a destroyed version, so
+        destroying a leaked key invalidates its tokens.
         """
         yield self.signing_key()
         if self._clock() < self._retry_at:
             return
         try:
-            found = current_and_previous(NAME, grace=GRACE.total_seconds())
+            found = verification_keys(NAME, grace=GRACE.total_seconds())
         except StrongroomError as error:
-            log.warning("tokens from before the last rotation are not accepted now: %s", error)
+            log.warning("tokens of another than the delivered key are not accepted now: %s", error)
             self._retry_at = self._clock() + RETRY_INTERVAL
             return
-        yield from (SecretStr(key.reveal()) for key in found if key is not None)
+        yield from (SecretStr(key.reveal()) for key in found)

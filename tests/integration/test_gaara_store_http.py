@@ -172,13 +172,23 @@ def test_token_from_before_a_rotation_is_valid_while_the_old_version_exists(
     shop: Shop,
 ) -> None:
     old, key = shop.register_and_login("gaara"), Secret("signing-key-number-two-of-the-unit-tests")
-    shop.pair = (key, Secret(shop.document["jwt"]["secret"]))
+    shop.server_keys = (key, Secret(shop.document["jwt"]["secret"]))
     assert shop.client.get("/me", headers=old).status_code == 200
     assert shop.signing_key_requests == 0  # the delivered key is enough
     shop.deliver("jwt", secret=key.reveal())
     assert shop.client.get("/me", headers=old).status_code == 200
-    shop.pair = (key, None)
+    shop.server_keys = (key,)
     assert shop.client.get("/me", headers=old).status_code == 401
+
+
+def test_token_of_an_announced_key_is_valid_before_the_key_is_delivered(shop: Shop) -> None:
+    old, key = shop.document["jwt"]["secret"], "signing-key-number-two-of-the-unit-tests"
+    shop.register_and_login("gaara")
+    shop.deliver("jwt", secret=key)  # to another process
+    token = {"Authorization": f"Bearer {shop.login('gaara').get_json()['token']}"}
+    shop.deliver("jwt", secret=old)
+    shop.server_keys = (Secret(key), Secret(old))
+    assert shop.client.get("/me", headers=token).status_code == 200
 
 
 def test_invalid_tokens_do_not_repeat_requests_to_an_unavailable_server(

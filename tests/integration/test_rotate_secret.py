@@ -17,7 +17,7 @@ import pytest
 
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, RequestRefused
-from app_integration.names import VALUE_KEY, Environment
+from app_integration.names import NEXT_KEY, VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.support.models.rotations import (
@@ -160,7 +160,80 @@ def test_rotation_waits_for_its_grace_and_destroys_the_old_version(site: Site) -
     assert found["hint"] == "kept"
 
 
-def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site) -> None:
+@pytest.fixture
+def signing(site: Site) -> Site:
+    """Return the site, whose secret is a signing key."""
+    source = site.secrets[site.name]
+    site.secrets[site.name] = source.model_copy(update={"announce_for": 3900})
+    return site
+
+
+def fields(site: Site) -> dict[str, str]:
+    found: dict[str, str] = site.deployment.operator.get(f"secret/data/{site.path}")["data"]["data"]
+    return found
+
+
+def test_signing_key_is_announced_under_the_current_path_before_it_is_promoted(
+    signing: Site,
+) -> None:
+    waiting = signing.rotation().run()
+    announced = fields(signing).pop(NEXT_KEY)
+    assert waiting.announced_until == signing.now + timedelta(minutes=65, seconds=5)
+    assert (signing.value(), fields(signing)["hint"], len(announced)) == ("first", "kept", 32)
+    assert signing.value(signing.composed) == "key://first@host"
+    signing.now += timedelta(minutes=65)
+    assert signing.rotation().run().record.promoted is None
+    signing.now += timedelta(minutes=1)
+    promoted = signing.rotation().run().record
+    assert (promoted.step, promoted.old, promoted.new) == (Step.CONSUMERS, "2", "3")
+    assert fields(signing) == {VALUE_KEY: announced, "hint": "kept"}
+    assert signing.value(version=2) == "first"
+    signing.now += timedelta(hours=2)
+    assert signing.rotation().run().record.step is Step.DONE
+    assert signing.versions() == {1: False, 2: False, 3: True}
+
+
+@pytest.mark.parametrize("minutes", [0, 70])
+def test_undo_of_an_announced_or_promoted_key_announces_nothing_more(
+    signing: Site, minutes: int
+) -> None:
+    signing.rotation().run()
+    signing.now += timedelta(minutes=minutes)
+    signing.rotation().run()
+    assert signing.rotation().undo().step is Step.UNDONE
+    assert fields(signing) == {VALUE_KEY: "first", "hint": "kept"}
+    assert signing.value(signing.composed) == "key://first@host"
+
+
+def test_emergency_during_an_announcement_replaces_both_values_and_names_the_tokens(
+    signing: Site,
+) -> None:
+    signing.rotation().run()
+    known = {"first", fields(signing)[NEXT_KEY]}
+    done = signing.rotation().run(is_compromised=True)
+    assert fields(signing).keys() == {VALUE_KEY, "hint"}
+    assert signing.value() not in known
+    assert signing.versions() == {1: False, 2: False, 3: False, 4: True}
+    assert done.evidence is not None
+    assert f"every token that {signing.name} has signed before version 4" in done.evidence.notes[-1]
+
+
+def test_value_written_by_hand_during_an_announcement_is_kept(signing: Site) -> None:
+    signing.rotation().run()
+    signing.deployment.operator.post(f"secret/data/{signing.path}", {"data": {VALUE_KEY: "other"}})
+    signing.now += timedelta(minutes=70)
+    with pytest.raises(ConfigurationError, match="someone wrote version 3"):
+        signing.rotation().run()
+    signing.rotation().undo()
+    assert signing.value() == "other"
+
+
+@pytest.mark.parametrize(("announced", "written"), [(None, 1), (3900, 2)])
+def test_rotation_killed_after_each_request_is_ended_by_the_next_run(
+    site: Site, announced: int | None, written: int
+) -> None:
+    source = site.secrets[site.name]
+    site.secrets[site.name] = source.model_copy(update={"announce_for": announced})
     site.logs = False  # because each child would read what all children before it have logged
     seen = [site.value()]
 
@@ -178,7 +251,7 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Site)
     kills = kill_after_each_request(site.address, site.token, run, check)
     assert kills >= len(Step) - 2
     # One rotation for each kill, one more after the kill that followed its end, and the last one.
-    assert max(site.versions()) == 1 + kills + 2
+    assert max(site.versions()) == 1 + (kills + 2) * written
 
 
 def test_rotation_waits_for_a_consumer_and_names_it(site: Site, consumer: Session) -> None:

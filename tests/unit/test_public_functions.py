@@ -28,11 +28,13 @@ from app_integration import (
     require,
     use_data_keys,
     use_index_keys,
+    verification_keys,
 )
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import NEXT_KEY
 from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.support.models.index_parts import Rows
@@ -50,6 +52,11 @@ def test_both_values_of_a_rotated_secret_are_returned(app: MemoryApplication) ->
     app.put("port", "5432")
     app.put("port", "5433")
     assert current_and_previous("port") == ("5433", "5432")
+    assert verification_keys("port") == ("5433", "5432")
+    path = app.scope.secret("port")
+    app.operator.post(f"secret/data/{path}", {"data": {"value": "5434", NEXT_KEY: "5435"}})
+    get_secret("port", force_refresh=True)
+    assert verification_keys("port") == ("5435", "5434", "5433")
 
 
 @pytest.mark.usefixtures("app")

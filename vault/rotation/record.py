@@ -56,6 +56,7 @@ class Record:
         step: The next step.
         old: What is replaced, in the kind's terms: a version, a user or an accessor.
         new: What replaces it, empty until it exists.
+        announced: When the new value was announced, None before, or if it is not.
         promoted: When the new value became current, None before.
         moved: When a look first found no consumer of the old value, None if one waits or the
             evidence has the times.
@@ -72,6 +73,7 @@ class Record:
     started: datetime
     old: str = ""
     new: str = ""
+    announced: datetime | None = None
     promoted: datetime | None = None
     moved: datetime | None = None
     ended: datetime | None = None
@@ -144,7 +146,7 @@ class Record:
         return json.dumps(fields, separators=(",", ":"))
 
 
-_TIMES: Final = ("started", "promoted", "moved", "ended")
+_TIMES: Final = ("started", "announced", "promoted", "moved", "ended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 create → set → test → promote → consumers → retire. Each step can be repeated, and the record on the
 server names the next one. So after a kill, the same command continues. Until the old value is
-retired, the rotation can be undone.
+retired, the rotation can be undone. A value that signs is announced before it is promoted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
@@ -82,6 +82,17 @@ class Steps(Protocol):
         ...
 
 
+@runtime_checkable
+class Announced(Protocol):
+    """Steps of a value that is announced for a while before its promotion, if that is not None."""
+
+    announce_for: timedelta | None
+
+    def announce(self, record: Record) -> Record:
+        """Make the new value known beside the old one, which stays current. It can be repeated."""
+        ...
+
+
 #: Step → the one after it.
 _NEXT: Final = {
     Step.CREATE: Step.SET,
@@ -104,13 +115,15 @@ class Result:
     """How far a rotation has come.
 
     Attributes:
-        record: The record; its step is an end, or the consumers' if the rotation waits.
+        record: The record; its step is an end, or the one that the rotation waits for.
         evidence: What is known of the consumers, None if that step was not reached.
+        announced_until: When the announced value can be promoted; None if it is not waited for.
 
     """
 
     record: Record
     evidence: Evidence | None = None
+    announced_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +197,24 @@ class Rotation:
                 record, evidence = self._count_grace(record, self.steps.find_consumers(record))
                 if not (evidence.is_complete(self.clock()) or record.is_compromised):
                     break
+            elif record.step is Step.PROMOTE:
+                record, until = self._announce(record)
+                if until is not None and self.clock() < until:
+                    return Result(record, announced_until=until)
             elif record.step is Step.RETIRE and record.is_compromised and evidence is None:
                 evidence = self.steps.find_consumers(record)  # because a kill lost the list
             record = self._run_step(record)
         return Result(record, evidence)
+
+    def _announce(self, record: Record) -> tuple[Record, datetime | None]:
+        """Announce the new value if it signs, and return when it can be promoted, None for now."""
+        steps = self.steps
+        if record.is_compromised or not isinstance(steps, Announced) or steps.announce_for is None:
+            return record, None
+        if record.announced is None:
+            after = replace(steps.announce(record), announced=self.clock())
+            record = self._write(after, record)
+        return record, (record.announced or self.clock()) + steps.announce_for
 
     def _count_grace(self, record: Record, evidence: Evidence) -> tuple[Record, Evidence]:
         """Return *evidence* with its grace period counted from the first look without a consumer.

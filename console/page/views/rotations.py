@@ -195,7 +195,8 @@ def _state(record: Record, evidence: Evidence | None, now: datetime) -> Badge:
     if record.is_undone:
         return Badge("is being undone", WARN)
     if record.step is not Step.CONSUMERS:
-        return Badge(f"next step: {record.step}", WARN)
+        is_announced = record.step is Step.PROMOTE and record.announced is not None
+        return Badge("announced" if is_announced else f"next step: {record.step}", WARN)
     if evidence is None:
         return Badge("waits for its consumers", WARN)
     if evidence.is_complete(now):

@@ -212,6 +212,7 @@ def test_current_and_previous_value_are_returned(server: ServerBackend) -> None:
         server.put(NAME, new)
         secrets.get(NAME, force_refresh=True)
         assert secrets.current_and_previous(NAME) == (new, old)
+        assert secrets.verification_keys(NAME) == (new, old)
         assert secrets.current_and_previous(NAME, grace=EVER) == (new, old)
         assert secrets.current_and_previous(NAME, grace=-EVER) == (new, None)
 

@@ -182,7 +182,7 @@ class Shop:
         path: The path of its config file.
         document: The content of its config file.
         clock: The clock of its config file.
-        pair: The current and the previous signing key at the server. None if it is unavailable.
+        server_keys: The signing keys at the server, the newest first. None if it is unavailable.
         signing_key_requests: The number of requests for them.
 
     """
@@ -194,17 +194,17 @@ class Shop:
     clock: Clock
     patch: pytest.MonkeyPatch
     keys: LocalKeys
-    pair: tuple[Secret, Secret | None] | None = None
+    server_keys: tuple[Secret, ...] | None = None
     signing_key_requests: int = 0
 
     def __post_init__(self) -> None:
-        self.patch.setattr(signing, "current_and_previous", self._current_and_previous)
+        self.patch.setattr(signing, "verification_keys", self._verification_keys)
 
-    def _current_and_previous(self, *_: object, **__: object) -> tuple[Secret, Secret | None]:
+    def _verification_keys(self, *_: object, **__: object) -> tuple[Secret, ...]:
         self.signing_key_requests += 1
-        if self.pair is None:
+        if self.server_keys is None:
             raise Unreachable("the server is unreachable")
-        return self.pair
+        return self.server_keys
 
     def clear_key_caches(self) -> None:
         """Drop the cached data keys, as a restart of the store does."""

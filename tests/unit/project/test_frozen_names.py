@@ -681,6 +681,7 @@ SERVER_NAMES: Final = {
     ownership.ownership_path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
     server_names.FINGERPRINT_KEY: "strongroom-fingerprint",
     names.VALUE_KEY: "value",
+    names.NEXT_KEY: "strongroom_next",
     names.TEMPLATE_KEY: "template",
     names.variable_name("smtp/pass-word"): "SMTP_PASS_WORD",
 }
@@ -902,6 +903,7 @@ PUBLIC_API: Final = {
     "async_database_engine": "role=, *, url=, secret=, credentials=, **options",
     "async_database_pool": "role=, *, url=, secret=, credentials=, **options",
     "async_redis_client": "role=, *, url=, secret=, credentials=, **options",
+    "averification_keys": "name, *, grace=",
     "blind_index": "name, *values",
     "close": "",
     "current_and_previous": "name, *, grace=",
@@ -925,6 +927,7 @@ PUBLIC_API: Final = {
     "transit": "key=",
     "use_data_keys": "store",
     "use_index_keys": "store",
+    "verification_keys": "name, *, grace=",
     "watch_config": "model, path=, on_change=",
 }
 PUBLIC_API_OTHERS: Final = words("Secret errors redaction")

@@ -15,6 +15,7 @@ from app_integration import (
     aencrypt_field,
     aget_secret,
     arequire,
+    averification_keys,
     default_client,
     get_secret,
 )
@@ -85,7 +86,7 @@ async def wait_for_request(server: BlockingServer) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("what", ["get", "require", "current_and_previous"])
+@pytest.mark.parametrize("what", ["get", "require", "current_and_previous", "verification_keys"])
 def test_event_loop_runs_while_the_server_is_slow(
     secrets: AsyncSecretStore, server: BlockingServer, what: str
 ) -> None:
@@ -100,7 +101,12 @@ def test_event_loop_runs_while_the_server_is_slow(
         server.answer.set()
         return await task
 
-    expected = {"get": "the value", "require": None, "current_and_previous": ("the value", None)}
+    expected = {
+        "get": "the value",
+        "require": None,
+        "current_and_previous": ("the value", None),
+        "verification_keys": ("the value",),
+    }
     assert asyncio.run(scenario()) == expected[what]
 
 
@@ -305,6 +311,7 @@ def test_async_store_has_the_errors_defaults_and_types_of_the_store(tmp_path: Pa
         with pytest.raises(SecretNotFound):
             await aget_secret("absent")
         assert await acurrent_and_previous("port") == ("5433", "5432")
+        assert await averification_keys("port") == ("5433", "5432")
         await arequire(["port"])
         with pytest.raises(SecretsMissing):
             await arequire(["port", "absent"])

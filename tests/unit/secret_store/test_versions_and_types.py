@@ -24,9 +24,12 @@ from app_integration.errors import (
     WrongType,
 )
 from app_integration.names import Environment, Scope
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.secret_store.declared_names import read_declared
+from app_integration.secret_store.store import SecretStore
 from app_integration.sources import FetchedSecret
+from app_integration.sources.dotenv import DotenvSource
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 HOUR = 3600.0
@@ -275,6 +278,64 @@ def test_previous_value_is_none_after_the_grace(age: float, previous: str | None
     store = Shop(source, wall_clock=lambda: 5000.0 + age).store
     assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
     assert len(source.requests) == (2 if previous else 1)
+
+
+class Announced(Versions):
+    """The same, where a text with an arrow is a value and the one announced with it."""
+
+    def fetch(self, name: str, *arguments: Any) -> FetchedSecret:
+        found = super().fetch(name, *arguments)
+        value, _, announced = found.value.reveal().partition(" -> ")
+        return replace(found, value=Secret(value), next_value=Secret(announced) or None)
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        (("one",), ("one",)),
+        (("one", "one -> two"), ("two", "one")),
+        (("one", "one -> two", "two"), ("two", "one")),
+        ((SecretDeleted("x"), SecretDeleted("x"), "two", "two -> three"), ("three", "two")),
+        (("one", "one -> two", "two", "two -> three", "three"), ("three", "two")),
+        (("one", Unreachable("x"), "two"), ("two",)),
+    ],
+)
+def test_verification_keys_are_the_next_the_current_and_the_previous_value(
+    values: Any, keys: tuple[str, ...]
+) -> None:
+    store = Shop(Announced(*values)).store
+    assert store.verification_keys("jwt-secret") == keys
+    assert store.current_and_previous("jwt-secret")[0] == values[-1].partition(" -> ")[0]
+
+
+def test_no_process_signs_with_a_key_that_another_one_does_not_know() -> None:
+    """Two processes, whose caches expire one after the other, at each step of a rotation."""
+    source = Announced("one")
+    early, late = Shop(source), Shop(source)
+    gone = SecretDeleted("destroyed")
+    steps = (
+        *(("one", "one -> two"), ("one", "one -> two", "two"), (gone, gone, "two")),
+        *((gone, gone, "two", "two -> three"), (gone, gone, "two", "two -> three", "three")),
+    )
+    for source.values in steps:
+        for refreshed in (early, late):
+            refreshed.clock.now += LIMITS.cache_ttl
+            signing = {each.store.get("jwt-secret") for each in (early, late)}
+            for each in (early, late):
+                assert signing <= {*each.store.verification_keys("jwt-secret")}
+
+
+def test_source_without_versions_has_one_verification_key(tmp_path: Path) -> None:
+    variables = {"JWT_SECRET": "one"}
+    audit = AuditLog(SCOPE, lambda _line: None)
+    store = SecretStore([DotenvSource(tmp_path / ".env", variables)], audit, development=True)
+    assert store.verification_keys("jwt-secret") == ("one",)
+
+
+def test_announced_value_is_redacted() -> None:
+    store = Shop(Announced("one -> the next signing key")).store
+    store.get("jwt-secret")
+    assert "the next" not in store.fetcher._config.registry.scrub("it is the next signing key")
 
 
 def test_password_rotated_by_the_server_has_no_previous_value() -> None:

@@ -278,6 +278,8 @@ SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 RotationPeriod = Annotated[int, Within("1h", "3650d")]
 AuditKeepTime = Annotated[int, Within("1d", "3650d")]
+#: At least the longest time for which a process may use a value from its cache.
+AnnouncementTime = Annotated[int, Within("65m", "365d")]
 RetireTime = Annotated[int, Within("1s", "365d")]
 LeaseTime = Annotated[int, Within("1s", "90d")]
 TokenPeriod = Annotated[int, Within("1m", "32d")]

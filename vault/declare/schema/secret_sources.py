@@ -13,6 +13,7 @@ from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import (
+    AnnouncementTime,
     Command,
     EnvironmentName,
     RetireTime,
@@ -84,6 +85,9 @@ class Generated(_Source):
     )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
     retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    announce_for: AnnouncementTime | None = Field(
+        None, description="a duration such as 70m: a signing key is announced before it signs"
+    )
 
 
 class Derived(_Source):

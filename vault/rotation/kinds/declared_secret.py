@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -16,8 +17,10 @@ from vault.declare.schema.secret_sources import (
     Derived,
     Generated,
     Given,
+    Source,
 )
 from vault.reconcile.resources.secrets import DerivedValue
+from vault.rotation.consumers.kv_log import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import NO_HOOKS, Commands
 from vault.rotation.inventory import Item
@@ -61,7 +64,19 @@ def build(context: RotationContext, item: Item) -> SecretRotation:
     retire_after = source.retire_after or DEFAULT_RETIRE_AFTER
     hooks = source.hooks.commands if isinstance(source, Given) and source.hooks else NO_HOOKS
     rotation = assemble(context, item, retire_after, hooks)
-    return replace(rotation, generate=partial(context.generate, length, ALPHABETS[alphabet]))
+    return replace(
+        rotation,
+        generate=partial(context.generate, length, ALPHABETS[alphabet]),
+        announce_for=_find_announcement(context, source),
+    )
+
+
+def _find_announcement(context: RotationContext, source: Source) -> timedelta | None:
+    """Return for how long a new value is announced: as long as any process uses its cache."""
+    if not isinstance(source, Generated) or source.announce_for is None:
+        return None
+    declared = timedelta(seconds=source.announce_for)
+    return max(declared, longest_use(context.declared.agent.render_interval))
 
 
 def assemble(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
-from app_integration.names import COMPOSED_KEY, VALUE_KEY
+from app_integration.names import COMPOSED_KEY, NEXT_KEY, VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -42,6 +43,7 @@ class SecretRotation:
         derived: The secrets that are composed of this one.
         observe: Returns what is known of the consumers of API paths, given the version that each
             of them must have read.
+        announce_for: For how long a new value is announced before it signs, None if none signs.
 
     """
 
@@ -54,6 +56,7 @@ class SecretRotation:
     hooks: HookRunner
     derived: tuple[DerivedValue, ...]
     observe: Callable[[Record, Mapping[str, int]], Evidence]
+    announce_for: timedelta | None = None
 
     def start(self, record: Record) -> Record:
         """Return the record with the current version."""
@@ -98,17 +101,25 @@ class SecretRotation:
             )
         return record
 
+    def announce(self, record: Record) -> Record:
+        """Write the new value beside the old one, as a version in which the old one is current."""
+        value = self.pending.require(record.id)
+        version, fields = self._current()
+        if fields.get(VALUE_KEY) == value:  # because a version without announcements promoted it
+            return record
+        if fields.get(NEXT_KEY) != value:
+            self._check_version(record, version)
+            version = self._write({**fields, NEXT_KEY: value.reveal()}, version)
+        self._compose_derived()
+        return replace(record, old=str(version))
+
     def promote(self, record: Record) -> Record:
         """Write the new value as the next version, and compose the derived values again."""
         value = self.pending.require(record.id)
         version, fields = self._current()
         if fields.get(VALUE_KEY) != value:
-            if version != int(record.old):
-                raise ConfigurationError(
-                    f"someone wrote version {version} of {self.item.name} during the rotation; "
-                    "undo the rotation with --undo, and look which value is right"
-                )
-            version = self._write({**fields, VALUE_KEY: value.reveal()}, version)
+            self._check_version(record, version)
+            version = self._write({**_without_next(fields), VALUE_KEY: value.reveal()}, version)
         self._compose_derived()
         # The same token has read the old value. Otherwise the rotation would wait for itself.
         self.read(version)
@@ -131,7 +142,17 @@ class SecretRotation:
         for each in self.derived:
             current = self._metadata(each.name).get("current_version", 0)
             versions[data_path(each.name, self.mounts.kv)] = current
-        return self.observe(record, versions)
+        evidence = self.observe(record, versions)
+        if record.is_compromised and self.announce_for is not None:
+            return replace(evidence, notes=(*evidence.notes, self._describe_invalid(record)))
+        return evidence
+
+    def _describe_invalid(self, record: Record) -> str:
+        return (
+            f"every token that {self.item.name} has signed before version {record.new} is invalid; "
+            "a process rejects it once it has read the new value: within 5 minutes by default, an "
+            "hour if the server is unavailable, at once if it is restarted"
+        )
 
     def retire(self, record: Record) -> Record:
         """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
@@ -164,6 +185,7 @@ class SecretRotation:
             value = self._find_value(record.new)
         if value is not None:
             is_current = fields.get(VALUE_KEY) == value
+            is_announced = fields.get(NEXT_KEY) == value
             if is_current and VALUE_KEY not in old:
                 raise UndoImpossible(
                     f"version {record.old} of {self.item.name} cannot be read any more, so that "
@@ -171,8 +193,8 @@ class SecretRotation:
                 )
             if old and (is_current or fields == old):
                 self.hooks.run("set", record.id, Secret(old[VALUE_KEY]))
-            if is_current:
-                self._write(old, version)
+            if is_current or is_announced:
+                self._write(_without_next(old if is_current else fields), version)
             if version:
                 self._compose_derived()
         if value is not None or record.step is not Step.CREATE:
@@ -185,6 +207,14 @@ class SecretRotation:
         for each in self.derived:
             current = self._metadata(each.name).get("current_version", 0)
             destroy_versions(self.session, each.name, kv, before=current)
+
+    def _check_version(self, record: Record, version: int) -> None:
+        """Check that the current *version* is the one that the rotation replaces."""
+        if version != int(record.old):
+            raise ConfigurationError(
+                f"someone wrote version {version} of {self.item.name} during the rotation; "
+                "undo the rotation with --undo, and look which value is right"
+            )
 
     def _check_replaced(self, record: Record, version: int, fields: Mapping[str, str]) -> None:
         """Check that no one has made the old value current again, because it would be ended."""
@@ -239,6 +269,11 @@ class SecretRotation:
 
     def _metadata(self, name: str) -> dict[str, Any]:
         return read_data(self.session, metadata_path(name, self.mounts.kv)) or {}
+
+
+def _without_next(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a version in which no value is announced."""
+    return {key: value for key, value in fields.items() if key != NEXT_KEY}
 
 
 def _register(fields: dict[str, str]) -> dict[str, str]:

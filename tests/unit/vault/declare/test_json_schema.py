@@ -44,7 +44,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         secrets:
           token:
             {source: generated, length: 48, alphabet: hex, rotate_every: 90d, retire_after: 1d,
-              description: Signs.}
+              announce_for: 70m, description: Signs.}
           mail-password: {source: given, environments: [dev, prod], rotate_every: 1h30m,
               retire_after: 1h,
               hooks: {create: [hooks/mail, new], set: [a], test: [a], retire: [hooks/mail, "1"]}}
@@ -323,6 +323,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "Threshold": ([0, 0.5, "7d"], [[], {}, True, -1], ["", "7"]),
     "UrlPath": (["/", "/metrics"], ["", "metrics", "/a b", 7], []),
     "AuditKeepTime": (["1d", "3650d"], ["3 months", "10000d"], ["23h", "3651d"]),
+    "AnnouncementTime": (["65m", "365d"], ["", "1", 1, "1000d"], ["64m", "366d"]),
     "RetireTime": (["1s", "365d"], ["", "1", 1, "1000d"], ["366d"]),
     "Clock": (["00:00", "07:30", "24:00"], ["7:00", "07:10", "24:15", "", 7], []),
     "Count": ([1, 1_000_000], [0, -1, 1_000_001, 1.5, "1"], []),

@@ -40,9 +40,15 @@ ITEM = Item(Kind.SECRET, "shop", "a/b", "shop/dev/a/b", 60, is_declared=True)
 
 @pytest.mark.parametrize("step", Step)
 def test_record_is_read_as_it_was_written(step: Step) -> None:
-    record = replace(RECORD, step=step, new="2", promoted=TIME, is_compromised=True)
+    record = replace(RECORD, step=step, new="2", announced=TIME, promoted=TIME, is_compromised=True)
     assert Record.parse(record.render(), "x") == record
     assert len(replace(record, old="9" * 60, new="9" * 60, ended=TIME).render()) <= 512
+
+
+def test_record_of_a_value_that_is_not_announced_is_written_as_before() -> None:
+    """A version without announcements reads it, and refuses the other."""
+    assert "announced" not in RECORD.render()
+    assert "announced" in replace(RECORD, announced=TIME).render()
 
 
 def edited(**changes: Any) -> str:

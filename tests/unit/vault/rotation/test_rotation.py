@@ -28,6 +28,8 @@ class World:
     Attributes:
         fails: Names of the calls that fail.
         others: Name of a call → what another process does meanwhile.
+        announce_for: For how long a new value is announced.
+        now: The time.
 
     """
 
@@ -38,6 +40,8 @@ class World:
     item: Item = ITEM
     ids: int = 0
     others: dict[str, Callable[[], object]] = field(default_factory=dict)
+    announce_for: timedelta | None = None
+    now: datetime = TIME
 
     def read(self) -> Record | None:
         return self.record
@@ -82,7 +86,7 @@ class World:
             steps=self,
             store=cast("RecordStore", self),
             session=cast("Session", None),
-            clock=lambda: TIME,
+            clock=lambda: self.now,
             new_record=self.new_record,
             report=lambda _step, _record: None,
         )
@@ -266,3 +270,57 @@ def test_grace_period_of_a_metric_begins_when_nobody_waits_any_more(other: Proof
     assert rotation.run().record.moved == now[0]
     now[0] += grace
     assert rotation.run().record.step is Step.DONE
+
+
+ANNOUNCED = ["start", "create", "set", "test", "announce"]
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def signing() -> World:
+    """Return the steps of a value that is announced for an hour, and that nothing waits for."""
+    return World(Evidence(Proof.TIME), announce_for=HOUR)
+
+
+def test_signing_key_is_announced_before_it_is_promoted(signing: World) -> None:
+    waiting = signing.rotation().run()
+    assert (waiting.record.step, waiting.record.announced) == (Step.PROMOTE, TIME)
+    assert (waiting.announced_until, waiting.evidence) == (TIME + HOUR, None)
+    signing.now += HOUR - timedelta(seconds=1)
+    assert signing.rotation().resume(waiting.record).announced_until == TIME + HOUR
+    assert signing.calls == ANNOUNCED
+    signing.now += timedelta(seconds=1)
+    assert signing.rotation().run().record.step is Step.DONE
+    assert signing.calls == [*ANNOUNCED, "promote", "find_consumers", "retire"]
+
+
+def test_failed_announcement_is_repeated_and_counts_from_its_end(signing: World) -> None:
+    signing.fails.add("announce")
+    with pytest.raises(Unreachable):
+        signing.rotation().run()
+    signing.fails.clear()
+    signing.now += HOUR
+    assert signing.rotation().run().announced_until == TIME + 2 * HOUR
+
+
+def test_record_from_before_announcements_is_continued_by_one(signing: World) -> None:
+    signing.record = replace(signing.new_record(), step=Step.PROMOTE, old="1")
+    assert signing.rotation().run().record.announced == TIME
+    assert signing.calls == ["announce"]
+
+
+def test_announced_rotation_can_be_undone(signing: World) -> None:
+    signing.rotation().run()
+    assert signing.rotation().undo().step is Step.UNDONE
+
+
+def test_emergency_announces_nothing(signing: World) -> None:
+    assert signing.rotation().run(is_compromised=True).record.step is Step.DONE
+    assert "announce" not in signing.calls
+
+
+def test_emergency_replaces_a_value_that_was_announced(signing: World) -> None:
+    signing.rotation().run()
+    done = signing.rotation().run(is_compromised=True).record
+    assert (done.id, done.step, signing.calls.count("announce")) == ("2", Step.DONE, 1)
+    assert signing.calls.count("promote") == 2
