@@ -6,7 +6,7 @@
 :mod:`.external_credentials` a user that is managed elsewhere, read from a secret or a file
 :mod:`.engine`               SQLAlchemy engines that connect with such credentials
 :mod:`.pool`                 psycopg pools that connect with such credentials
-:mod:`.endpoint`             where a database is, without the user that connects
+:mod:`.endpoint`             URL as a driver takes it, and where the database is
 :mod:`.redis_pool`           redis-py pools that connect with such credentials
 :mod:`.factory`              engines and pools of one client, which share credentials by role
 ============================ =================================================================
@@ -27,6 +27,7 @@ from app_integration.database.leased_credentials import LeasedCredentials
 
 if TYPE_CHECKING:
     from app_integration.database.async_engine import async_leased_engine
+    from app_integration.database.endpoint import driver_url
     from app_integration.database.engine import leased_engine
     from app_integration.database.pool import AsyncLeasedPool, LeasedPool
     from app_integration.database.redis_pool import AsyncLeasedRedisPool, LeasedRedisPool
@@ -44,6 +45,7 @@ __all__ = [
     "async_leased_engine",
     "credentials_from_file",
     "credentials_from_secret",
+    "driver_url",
     "leased_engine",
 ]
 
@@ -54,6 +56,7 @@ _LAZY = {
     "LeasedPool": "pool",
     "LeasedRedisPool": "redis_pool",
     "async_leased_engine": "async_engine",
+    "driver_url": "endpoint",
     "leased_engine": "engine",
 }
 

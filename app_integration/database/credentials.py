@@ -55,7 +55,8 @@ def is_auth_failure(error: Exception, credentials: Credentials) -> bool:
 
     After such an error, other credentials may succeed.
     """
-    return any(text.format(user=credentials.username) in str(error) for text in _AUTH_FAILURES)
+    message = " ".join(map(str, error.args))  # str() may be redacted, and so the username
+    return any(text.format(user=credentials.username) in message for text in _AUTH_FAILURES)
 
 
 class RegisteredPool(Protocol):

@@ -1,4 +1,4 @@
-"""Where a database is, without the user that connects."""
+"""URL of a database as a driver takes it, and where the database is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,25 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from app_integration.database.url_options import has_part_of_login, parse_options
+from app_integration.observability import redaction
+from app_integration.secret import Secret
+
+
+def driver_url(url: str) -> Secret:
+    """Return *url* for psycopg and other drivers, which do not know SQLAlchemy's form of it.
+
+    A driver shows a URL that it cannot read in its error, so this function reads it first.
+
+    Args:
+        url: A URL such as that of the secret ``database-url``: ``postgresql+psycopg://…``.
+
+    Raises:
+        ConfigurationError: If it cannot be read. The message has nothing of it.
+
+    """
+    parse_url(url)
+    redaction.live.add(plain := Secret(_without_driver(url)))
+    return plain
 
 
 def parse_url(url: str) -> dict[str, Any]:
@@ -30,8 +49,13 @@ def _read(url: str) -> dict[str, Any]:
         ProgrammingError: If it cannot be read.
 
     """
-    scheme, _, rest = url.partition("://")
-    parts: dict[str, Any] = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
-    if any(has_part_of_login(parts.get(name)) for name in ("host", "port")):
+    parts: dict[str, Any] = conninfo_to_dict(_without_driver(url))
+    is_port = parts.get("port", "0").replace(",", "0").isdecimal()
+    if has_part_of_login(parts.get("host")) or not is_port:  # the rest of a password with a slash
         raise ProgrammingError
     return parts
+
+
+def _without_driver(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.partition('+')[0]}://{rest}"

@@ -15,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from app_integration.observability.exception_hooks import (
     exception_hook,
@@ -35,6 +35,12 @@ __all__ = [
     "uninstall",
 ]
 
+#: Module → the base of a driver's errors, which show what the driver cannot read: a URL.
+_DRIVER_ERRORS: Final = {
+    "psycopg": "Error",
+    "redis.exceptions": "RedisError",
+    "sqlalchemy.exc": "SQLAlchemyError",
+}
 #: What :func:`uninstall` restores: object, attribute name, original attribute.
 _originals: list[tuple[Any, str, Any]] = []
 
@@ -42,8 +48,9 @@ _originals: list[tuple[Any, str, Any]] = []
 def install(register: SecretRegistry = live) -> None:
     """Redact all log records and tracebacks from now on.
 
-    Covers captured locals, structlog and loguru if they are already imported, and all loggers,
-    handlers and threads, also those created later. A second call covers what was imported since.
+    Covers captured locals, all loggers, handlers and threads, also those created later, and if they
+    are already imported structlog, loguru, and the text of the errors of psycopg, SQLAlchemy and
+    redis. A second call covers what was imported since.
 
     Args:
         register: The registry of the secret values to redact.
@@ -53,6 +60,9 @@ def install(register: SecretRegistry = live) -> None:
     _cover_handlers(register)
     _cover_tracebacks(register)
     _cover_hooks(register)
+    for module, name in _DRIVER_ERRORS.items():
+        if kind := getattr(sys.modules.get(module), name, None):
+            _cover_text(kind, register)
     if structlog := sys.modules.get("structlog"):
         _cover_structlog(structlog, register)
     if loguru := sys.modules.get("loguru._handler"):
@@ -158,6 +168,16 @@ def _cover_tracebacks(registry: SecretRegistry) -> None:
     _replace(traceback.TracebackException, "format", cover_lines)
     _replace(traceback.TracebackException, "format_exception_only", cover_lines)
     _replace(traceback.StackSummary, "format", cover_list)
+
+
+def _cover_text(kind: type[BaseException], registry: SecretRegistry) -> None:
+    """Redact the text of errors of *kind*, because an application may show it in a response."""
+
+    def cover(show: Any) -> Any:
+        return wraps(show)(lambda error: registry.scrub(show(error)))
+
+    _replace(kind, "__str__", cover)
+    _replace(kind, "__repr__", cover)
 
 
 def _cover_structlog(structlog: Any, registry: SecretRegistry) -> None:

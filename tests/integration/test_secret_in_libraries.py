@@ -47,6 +47,7 @@ from rich.console import Console
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app_integration.database import driver_url
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
@@ -185,18 +186,31 @@ def database_address(servers: Servers) -> URL:
     return make_url(servers.database.reveal()).set(password=None)
 
 
-def psycopg_url(servers: Servers) -> Secret:
-    return Secret(servers.database.reveal().replace("+psycopg", ""))
+def unread_url_error(password: str) -> str:
+    """Return the text of psycopg's error for a URL in SQLAlchemy's form."""
+    with pytest.raises(psycopg.ProgrammingError) as caught:
+        psycopg.connect("postgresql+psycopg://shop:" + password + "@127.0.0.1/shop")
+    return f"{caught.value} {caught.value!r}"
+
+
+def redacted_url_error(password: str) -> str:
+    registry = redaction.SecretRegistry()
+    registry.add(password)
+    redaction.install(registry)
+    try:
+        return unread_url_error(password)
+    finally:
+        redaction.uninstall()
 
 
 def url_connects(_servers: Servers, url: str) -> bool:
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with psycopg.connect(driver_url(url), connect_timeout=5) as connection:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def pool_connects(_servers: Servers, url: str) -> bool:
     try:
-        with psycopg_pool.ConnectionPool(url, min_size=1, timeout=5, open=True) as pool:
+        with psycopg_pool.ConnectionPool(driver_url(url), min_size=1, timeout=5, open=True) as pool:
             pool.wait(5)
             with pool.connection() as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
@@ -205,7 +219,7 @@ def pool_connects(_servers: Servers, url: str) -> bool:
 
 
 def parameter_arrives(servers: Servers, value: str) -> bool:
-    with psycopg.connect(psycopg_url(servers).reveal()) as connection:
+    with psycopg.connect(driver_url(servers.database)) as connection:
         row = connection.execute("SELECT %s = %s", [value, VALUE]).fetchone()
     return row == (True,)
 
@@ -392,7 +406,9 @@ def anything(_servers: Servers) -> Secret:
 
 #: Call, as the table of docs/Security.md writes it → how it is tried.
 CALLS: Final[Mapping[str, Use | Show]] = {
-    "psycopg.connect(secret_url)": Use(psycopg_url, url_connects),
+    "psycopg.connect(driver_url(secret_url))": Use(lambda servers: servers.database, url_connects),
+    "str(error) of psycopg.connect(secret_url)": Show(unread_url_error),
+    "str(error) of psycopg.connect(secret_url), redaction.install()": Show(redacted_url_error),
     "psycopg.connect(password=secret)": Use(
         database_password, lambda servers, value: connects(servers, password=value)
     ),
@@ -432,7 +448,9 @@ CALLS: Final[Mapping[str, Use | Show]] = {
     "SMTP.login(user, secret), AUTH LOGIN": Use(
         lambda servers: servers.smtp, lambda servers, value: mails(servers, "LOGIN", value)
     ),
-    "psycopg_pool.ConnectionPool(secret_url)": Use(psycopg_url, pool_connects),
+    "psycopg_pool.ConnectionPool(driver_url(secret_url))": Use(
+        lambda servers: servers.database, pool_connects
+    ),
     "jwt.encode(claims, secret)": Use(anything, signs),
     "jwt.decode(token, secret)": Use(anything, verifies),
     'requests.get(headers={"X-Token": secret})': Use(

@@ -27,12 +27,15 @@ from typing import Any, Final
 import httpx
 import loguru
 import markupsafe
+import psycopg
 import pytest
+import redis.exceptions
 import requests
 import sentry_sdk
 import sentry_sdk.envelope
 import sentry_sdk.logger
 import sentry_sdk.transport
+import sqlalchemy.exc
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -254,6 +257,14 @@ def loguru_record(value: str) -> str:
     return "".join(shown)
 
 
+def driver_errors(value: str) -> str:
+    inner = psycopg.OperationalError(f"no host {value}")
+    wrapped = sqlalchemy.exc.OperationalError("SELECT 1", {}, inner)
+    unread = sqlalchemy.exc.ArgumentError(f"no URL: {value}")
+    errors = (inner, wrapped, unread, redis.exceptions.ConnectionError(value))
+    return " ".join(f"{each} {each!r}" for each in errors)
+
+
 def sent_to_sentry(act: Callable[[], None]) -> str:
     sent: list[str] = []
 
@@ -393,6 +404,7 @@ ROWS: Final[dict[str, Row]] = {
     "structlog or loguru, when it is first imported after `install()`": Row(
         lambda _: run("import structlog; structlog.get_logger().info('login', key=value)")
     ),
+    "`str(error)` of psycopg, SQLAlchemy or redis": Row(driver_errors),
     "`print(value)`, `print(error)`": Row(lambda _: run("print(ValueError(value))")),
     "`warnings.warn(value)`": Row(lambda _: run("warnings.warn(value)")),
     "a write to a file descriptor": Row(lambda _: run("os.write(2, value.encode())")),
