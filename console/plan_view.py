@@ -23,6 +23,8 @@ _LOST_KEY: Final = (
     "transit-key {} was made before, and does not exist: a new key decrypts nothing of it; restore "
     "the server's storage, unless an apply was interrupted"
 )
+#: Section of the Runbook.
+_DELETED: Final = "A secret was deleted by mistake"
 #: Suffixes of the names of fields whose unit is a second.
 _SECONDS: Final = ("_ttl", "_period", "ttl")
 
@@ -38,7 +40,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     for change in plan.changes:
         _show_change(console, change)
     for name in plan.missing:
-        _print_line(console, "red", f"! secret {name} has no value: provide one with --given")
+        _print_line(console, "red", f"! secret {describe_missing(plan, name)}")
     for change, error in plan.obstacles:
         _print_line(console, "red", f"! {change}: {error}")
     for name in plan.lost_keys:
@@ -51,6 +53,14 @@ def show_plan(console: Console, plan: Plan) -> None:
     for name in plan.not_compared:
         _print_line(console, "yellow", f"! {name} is not compared: the server does not return it")
     console.print(summary(plan), highlight=False)
+
+
+def describe_missing(plan: Plan, name: str) -> str:
+    """Return that the secret *name* of ``plan.missing`` has no value, and what to do."""
+    ended = plan.ended.get(name)
+    if ended is None:
+        return f"{name} has no value: provide one with --given"
+    return f"{name} has no value: {ended}; undelete it, or write it again (Runbook: {_DELETED!r})"
 
 
 def summary(plan: Plan) -> str:

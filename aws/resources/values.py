@@ -15,7 +15,7 @@ from aws.reader import AwsReader
 from aws.resources.secret import SERVICE, TAGS, describe
 from aws.resources.secret_version import current_version, write_version
 from vault.declare import derived
-from vault.reconcile.resources import ComposedValue, Fields, SuppliedValue
+from vault.reconcile.resources import OUTDATED, ComposedValue, Fields, SuppliedValue
 
 #: The tag with a hash of the versions that a value was composed of, because a tag has no room for
 #: the versions.
@@ -86,7 +86,7 @@ class AwsDerivedValue(ComposedValue):
         }
         tags = TAGS.decode({_DERIVED_FROM: None}, found.get("Tags", ()))
         is_current = tags[_DERIVED_FROM] == _fingerprint(versions)
-        return {"value": "current" if is_current else "outdated", "version": version}
+        return {"value": "current" if is_current else OUTDATED, "version": version}
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
         """Read the parts, compose the value and write it."""

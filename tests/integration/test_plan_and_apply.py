@@ -14,13 +14,14 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.resources import CannotChange, Resource
-from vault.reconcile.resources.kv import write_value
+from vault.reconcile.resources.kv import destroy_versions, write_value
 from vault.reconcile.resources.secrets import (
     DerivedValue,
     SecretMetadata,
     SecretValue,
     provided_value,
 )
+from vault.reconcile.resources.static_roles import AdoptedSecret
 from vault.reconcile.resources.transit import TransitKey
 
 pytestmark = pytest.mark.requires("embedded")
@@ -74,6 +75,38 @@ def test_given_secret_without_value_is_missing_and_not_a_change(deployment: Depl
     found = plan(deployment, provided_value(Inputs(), "gaara-store/dev/payment-key"))
     assert found.missing == ("gaara-store/dev/payment-key",)
     assert found.changes == ()
+
+
+@pytest.mark.parametrize("how", ["deleted", "destroyed"])
+def test_value_that_was_ended_is_missing_and_not_written_again(
+    deployment: Deployment, how: str
+) -> None:
+    part, whole, adopted = (f"gaara-store/dev/{name}" for name in ("ended", "whole", "adopted"))
+    resources = (
+        SecretValue(part, True, lambda: Secret("x" * 32)),
+        DerivedValue(whole, "m-{part}", {"part": part}),
+        AdoptedSecret(adopted, "shop", Inputs()),
+    )
+    write_value(deployment.operator, adopted, Secret("postgresql://shop:pw@db/shop"))
+    apply_plan(deployment, plan(deployment, *resources))
+    for name in (part, whole, adopted):
+        if how == "deleted":
+            deployment.operator.delete(f"{KV_MOUNT}/data/{name}")
+        else:
+            destroy_versions(deployment.operator, name, KV_MOUNT)
+    found = plan(deployment, *resources)
+    assert (found.changes, found.missing) == ((), (part, whole, adopted))
+    assert found.ended == {
+        part: f"version 1 is {how}",
+        whole: f"version 1 is {how}",
+        adopted: f"version 3 is {how}",
+    }
+    write_value(deployment.operator, part, Secret("y" * 32))
+    assert apply_plan(deployment, plan(deployment, *resources)) == [
+        f"update derived-secret {whole}"
+    ]
+    for name in (part, whole, adopted):
+        deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
 def test_generated_value_is_never_overwritten(deployment: Deployment) -> None:

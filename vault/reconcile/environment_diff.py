@@ -21,8 +21,7 @@ from vault.declare.declaration import Declaration
 from vault.reconcile.hcl.policy_rules import Rule, parse_rules
 from vault.reconcile.hcl.tree import HclError
 from vault.reconcile.resources import ReadSession, read_data
-from vault.reconcile.resources.kv import metadata_path, read_value
-from vault.reconcile.server_time import parse_time
+from vault.reconcile.resources.kv import find_no_value, metadata_path, read_value
 
 _KEY_BYTES: Final = 32
 
@@ -98,7 +97,11 @@ def read_state(
     mounts = declaration.environment(scope.environment).mounts
     declared = frozenset(declaration.secrets(scope))
     paths = {name: metadata_path(scope.secret(name), mounts.kv) for name in declared}
-    present = frozenset(name for name, path in paths.items() if _has_value(reader, path, now()))
+    present = frozenset(
+        name
+        for name, path in paths.items()
+        if find_no_value(read_data(reader, path) or {}, now()) is None
+    )
     # Not the adopted ones: they have no stored value, because the server generates the password.
     stored = sorted(present - declaration.adopted(scope).keys())
     try:
@@ -170,19 +173,6 @@ def _shared_values(one: EnvironmentState, other: EnvironmentState) -> Iterable[s
         for other_name in by_value.get(value, ()):
             other_path = other.scope.secret(other_name)
             yield f"{one.scope.secret(name)} and {other_path} have the same value"
-
-
-def _has_value(reader: ReadSession, path: str, now: datetime) -> bool:
-    """Return whether the latest version exists at *now*, neither deleted nor destroyed.
-
-    A version with a scheduled deletion has that time as its deletion time from the beginning.
-    """
-    data = read_data(reader, path)
-    latest = (data or {}).get("versions", {}).get(str((data or {}).get("current_version")), None)
-    if latest is None or latest["destroyed"]:
-        return False
-    deleted = parse_time(latest["deletion_time"]) if latest["deletion_time"] else None
-    return deleted is None or deleted > now
 
 
 def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.mounts import Mounts
 from app_integration.names import ISSUED_KEY
 from vault.reconcile.resources import ReadSession, read_data
-from vault.reconcile.resources.kv import metadata_path
+from vault.reconcile.resources.kv import find_no_value, metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.server_versions import parse_creation
@@ -68,7 +68,7 @@ def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) ->
     name = item.server_name
     match item.kind:
         case Kind.SECRET | Kind.USER_PAIR:
-            return [_kv_age(read_data(reader, metadata_path(name, mounts.kv)), now)]
+            return [_kv_age(read_data(reader, metadata_path(name, mounts.kv)) or {}, now)]
         case Kind.KEY:
             return [_key_age(read_data(reader, f"{mounts.transit}/keys/{name}"))]
         case Kind.STATIC_USER:
@@ -81,16 +81,12 @@ def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) ->
             return _secret_id_ages(reader, f"{mounts.auth}/role/{name}", now)
 
 
-def _kv_age(data: Mapping[str, Any] | None, now: datetime) -> Age:
-    if data is None or not data["current_version"]:
-        return Age(reason="no version was written")
+def _kv_age(data: Mapping[str, Any], now: datetime) -> Age:
+    missing = find_no_value(data, now)
+    if missing is not None:
+        return Age(version=missing.version, reason=missing.reason)
     version = data["current_version"]
-    found = data["versions"][str(version)]
-    deleted = parse_time(found["deletion_time"]) if found["deletion_time"] else None
-    if found["destroyed"] or (deleted is not None and deleted <= now):
-        how = "destroyed" if found["destroyed"] else "deleted"
-        return Age(version=version, reason=f"version {version} is {how}")
-    created = parse_time(found["created_time"])
+    created = parse_time(data["versions"][str(version)]["created_time"])
     return Age(created, created if version > 1 else None, version)
 
 

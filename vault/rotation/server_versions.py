@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app_integration.mounts import Mounts
 from vault.reconcile.resources import GetSession, read_data
-from vault.reconcile.resources.kv import metadata_path
+from vault.reconcile.resources.kv import find_end, metadata_path
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item, Kind
 
@@ -95,12 +95,8 @@ def _kv_versions(data: Mapping[str, Any], now: datetime) -> list[Version]:
 def _kv_version(number: int, found: Mapping[str, Any], is_current: bool, now: datetime) -> Version:
     created = parse_time(found["created_time"])
     ended = parse_time(found["deletion_time"]) if found["deletion_time"] else None
-    state = VersionState.CURRENT if is_current else VersionState.OLDER
-    if found["destroyed"]:
-        state = VersionState.DESTROYED
-    elif ended is not None and ended <= now:
-        state = VersionState.DELETED
-    return Version(number, created or now, state, ended)
+    alive = VersionState.CURRENT if is_current else VersionState.OLDER
+    return Version(number, created or now, VersionState(find_end(found, now) or alive), ended)
 
 
 def _key_versions(data: Mapping[str, Any]) -> list[Version]:

@@ -15,7 +15,7 @@ from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
 from console.page.views.paging import Page, build_page
 from console.page.views.stack import Part, build_stack
-from console.plan_view import describe_field
+from console.plan_view import describe_field, describe_missing
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import PLAN_ROLE
 from vault.reconcile.planning.partial import PartialPlan
@@ -160,7 +160,7 @@ def build_plan_view(
         _tiles(found.plan, asked, environment),
         tuple(_service_bars(fitting, asked, environment)),
         page.map(lambda pair: _line(*pair)),
-        found.plan.missing,
+        tuple(describe_missing(found.plan, name) for name in found.plan.missing),
         tuple(sorted(Counter(each.kind for each in found.denied).items())),
         declaration.environment(environment).server_name(PLAN_ROLE),
         tuple(sorted({each.kind for _, each in changes})),

@@ -111,6 +111,7 @@ _RAN, _LAST = (
     for each in ("anomalies_checked", "last_request")
 )
 _DUE: Final = f"strongroom_rotation_due_timestamp_seconds{{{_ROTATION}}}"
+_DELETED: Final = f"strongroom_rotation_value_deleted{{{_ROTATION}}}"
 _OVERDUE: Final = f"strongroom_rotation_overdue{{{_ROTATION}}}"
 _WAITING: Final = f"strongroom_rotation_waiting_timestamp_seconds{{{_ROTATION}}}"
 _SECRET_ID: Final = _ROTATION.replace('"secret"', '"secret-id"')
@@ -181,6 +182,7 @@ CASES: Final[tuple[Case, ...]] = (
         90,
     ),
     *_pair("RotationOverdue", {_OVERDUE: "1x90"}, {_OVERDUE: "0x90"}, 90),
+    *_pair("ValueDeleted", {_DELETED: "1x30"}, {_DELETED: "0x30"}),
     *_pair("RotationStuck", {_WAITING: "0x4500"}, {_WAITING: f"{2 * HOUR}x4500"}, 3 * 1440 + 70),
     *_timestamp("SecretIdExpires", _DUE.replace(_ROTATION, _SECRET_ID), 3 * DAY, 90),
     *_unchecked("LedgerUnchecked", "strongroom_rotation_checked_timestamp_seconds", 2 * 1440),

@@ -63,11 +63,12 @@ PLAN = Plan(
         Change(Action.DELETE, Orphan("approle", "gone", None), {}, ()),
     ),
     unchanged=5,
-    missing=("shop/prod/url",),
+    missing=("shop/prod/url", "shop/prod/jwt"),
     kept=("transit/shop-prod-old",),
     absent=("secret/shop/prod/old",),
     not_compared=("kms-key shop-prod-pii: rotation_period",),
     lost_keys=("shop-prod-pii",),
+    ended={"shop/prod/jwt": "version 3 is deleted"},
     hashed=lambda: "d1",
 )
 
@@ -99,13 +100,15 @@ def test_plan_lists_additions_changes_and_deletions() -> None:
        }
 - approle gone
 ! secret shop/prod/url has no value: provide one with --given
+! secret shop/prod/jwt has no value: version 3 is deleted; undelete it, or write it again \
+(Runbook: 'A secret was deleted by mistake')
 ! transit-key shop-prod-pii was made before, and does not exist: a new key decrypts nothing of \
 it; restore the server's storage, unless an apply was interrupted
 ! transit/shop-prod-old is orphaned, but has data: \
 delete it with --destroy-data transit/shop-prod-old
 ! secret/shop/prod/old is already deleted: nothing to destroy
 ! kms-key shop-prod-pii: rotation_period is not compared: the server does not return it
-Plan: 1 to create, 2 to change, 1 to delete, 5 unchanged, 1 without a value, 1 kept.
+Plan: 1 to create, 2 to change, 1 to delete, 5 unchanged, 2 without a value, 1 kept.
 """
     )
 

@@ -10,11 +10,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from app_integration.errors import StrongroomError
 from vault.reconcile.resources import (
+    OUTDATED,
     UNREPORTED,
     AnyResource,
     Checked,
     ComposedValue,
     Fields,
+    NoValue,
     SuppliedValue,
     ValueSetting,
 )
@@ -74,7 +76,8 @@ class Plan:
     Attributes:
         changes: In the order of the declaration. Apply sorts them by dependency.
         unchanged: Number of resources that are as declared.
-        missing: Secrets that have no value, and that apply cannot generate.
+        missing: Secrets that have no value, and that apply does not write.
+        ended: Those of *missing* whose current version was deleted or destroyed → which and how.
         kept: Orphans that hold data, and therefore stay unless their full name is passed.
         absent: Data that was to be destroyed, but is already deleted.
         not_compared: Declared fields that the server does not return.
@@ -91,6 +94,7 @@ class Plan:
     absent: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
     lost_keys: tuple[str, ...] = ()
+    ended: Mapping[str, str] = field(default_factory=dict)
     hashed: Callable[[], str] = field(default=lambda: "", repr=False, compare=False)
 
     @property
@@ -173,11 +177,11 @@ def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None])
     missing: list[str] = []
     written_secrets: set[str] = set()
     for resource, found in zip(resources, actual, strict=True):
-        if found is None and _lacks_value(resource, missing):
+        before = found and _with_outdated_value(resource, found, written_secrets)
+        if _lacks_value(resource, before, missing):
             if resource.name not in missing:
                 missing.append(resource.name)
             continue
-        before = found and _with_outdated_value(resource, found, written_secrets)
         fields = _difference(resource.desired(), before)
         if fields:
             action = Action.UPDATE if before is not None else Action.CREATE
@@ -191,10 +195,24 @@ def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None])
         for name, value in (found or {}).items()
         if value is UNREPORTED
     )
-    return Plan(tuple(changes), unchanged, tuple(missing), not_compared=tuple(not_compared))
+    ended = {
+        resource.name: state.reason
+        for resource, found in zip(resources, actual, strict=True)
+        if resource.name in missing and isinstance(state := _value_state(found), NoValue)
+    }
+    return Plan(
+        tuple(changes), unchanged, tuple(missing), not_compared=tuple(not_compared), ended=ended
+    )
 
 
-def _lacks_value(resource: AnyResource, missing: Sequence[str]) -> bool:
+def _value_state(fields: Fields | None) -> Any:
+    return (fields or {}).get("value")
+
+
+def _lacks_value(resource: AnyResource, before: Fields | None, missing: Sequence[str]) -> bool:
+    """Return whether *resource* has no value, and gets none from this plan."""
+    if before is not None and (state := _value_state(before)) != OUTDATED:
+        return isinstance(state, NoValue)
     if isinstance(resource, SuppliedValue):
         return not resource.available
     if isinstance(resource, ValueSetting):
@@ -209,7 +227,7 @@ def _with_outdated_value(resource: AnyResource, found: Fields, written_secrets: 
     if not isinstance(resource, ComposedValue):
         return found
     changes = written_secrets & set(resource.parts.values())
-    return {**found, "value": "outdated"} if changes else found
+    return {**found, "value": OUTDATED} if changes else found
 
 
 def _difference(desired: Fields, before: Fields | None) -> tuple[FieldChange, ...]:

@@ -8,6 +8,7 @@ from the server and writes them. Comparing the two is the plan's task
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -17,6 +18,8 @@ from vault.declare import durations
 
 #: Managed fields and their normalised values. Only these are compared.
 Fields = Mapping[str, Any]
+#: State of a composed value of which a part has changed since.
+OUTDATED: Final = "outdated"
 #: Value of a field that the server does not return, so that it cannot be compared.
 UNREPORTED: Final = object()
 
@@ -26,6 +29,20 @@ _Writer_contra = TypeVar("_Writer_contra", contravariant=True)
 
 class CannotChange(ConfigurationError):
     """A field that differs from the declaration, but cannot change after creation."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoValue:
+    """State of a secret that has no value.
+
+    Attributes:
+        reason: Why it has none.
+        version: The version that was deleted or destroyed, None if none was written.
+
+    """
+
+    reason: str
+    version: int | None = None
 
 
 class GetSession(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from app_integration._internal.secret_value import check_secret_value
@@ -10,7 +11,8 @@ from app_integration.errors import RequestRefused, SecretError
 from app_integration.names import KV_MOUNT, VALUE_KEY
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.resources import ReadSession, read_data
+from vault.reconcile.resources import NoValue, ReadSession, read_data
+from vault.reconcile.server_time import parse_time
 
 
 def data_path(name: str, mount: str = KV_MOUNT) -> str:
@@ -41,6 +43,32 @@ def destroy_versions(session: Session, name: str, mount: str, before: int | None
 def metadata_path(name: str, mount: str = KV_MOUNT) -> str:
     """Return the API path of the metadata of *name*, a path below the KV mount."""
     return f"{mount}/metadata/{name}"
+
+
+def find_no_value(metadata: Mapping[str, Any], now: datetime) -> NoValue | None:
+    """Return why an entry has no value at *now*, None if it has one.
+
+    Args:
+        metadata: The server's metadata of the entry, empty if it does not exist.
+        now: The current time.
+
+    """
+    version = metadata.get("current_version")
+    if not version:
+        return NoValue("no version was written")
+    how = find_end(metadata["versions"][str(version)], now)
+    return None if how is None else NoValue(f"version {version} is {how}", version)
+
+
+def find_end(version: Mapping[str, Any], now: datetime) -> str | None:
+    """Return ``destroyed`` or ``deleted`` for a version that the server does not return at *now*.
+
+    A version with a scheduled deletion has that time as its deletion time from the beginning.
+    """
+    if version["destroyed"]:
+        return "destroyed"
+    deleted = parse_time(version["deletion_time"]) if version["deletion_time"] else None
+    return "deleted" if deleted is not None and deleted <= now else None
 
 
 def read_value(reader: ReadSession, name: str, mount: str = KV_MOUNT) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from app_integration.errors import ConfigurationError
@@ -15,13 +16,20 @@ from vault.declare import derived, durations
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import (
+    OUTDATED,
     ComposedValue,
     Fields,
     ReadSession,
     SuppliedValue,
     read_data,
 )
-from vault.reconcile.resources.kv import merge_metadata, metadata_path, read_value, write_value
+from vault.reconcile.resources.kv import (
+    find_no_value,
+    merge_metadata,
+    metadata_path,
+    read_value,
+    write_value,
+)
 from vault.reconcile.resources.marks import check_format
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
@@ -98,7 +106,7 @@ class SecretValue(SuppliedValue):
         return {"value": "present"}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return ``present`` if the secret has ever had a version, otherwise None.
+        """Return ``present``, how its current version ended, or None without any version.
 
         Raises:
             ConfigurationError: If the secret is adopted on the server. Its value is then composed
@@ -114,7 +122,7 @@ class SecretValue(SuppliedValue):
                 f"{self.name} is adopted on the server but not in the declaration; declare it as "
                 f"adopted again, or undo the adoption: strongroom adopt {secret} --undo"
             )
-        return {"value": "present"}
+        return {"value": find_no_value(data, datetime.now(UTC)) or "present"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Write version 1, with check-and-set so that a concurrent write is not overwritten."""
@@ -144,15 +152,18 @@ class DerivedValue(ComposedValue):
         return {"value": "current"}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return ``current`` or ``outdated`` as the value's state, None if the secret has no value.
+        """Return the value's state, None if the secret has never had one.
 
-        It compares version numbers only, because a plan must not read secret values.
+        It is ``current``, ``outdated``, or how the current version ended. This compares version
+        numbers only, because a plan must not read secret values.
         """
         data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None or not data["current_version"]:
             return None
         parts_used = (data["custom_metadata"] or {}).get(_DERIVED_FROM)
-        return {"value": "current" if parts_used == self._part_versions(reader) else "outdated"}
+        if parts_used != self._part_versions(reader):
+            return {"value": OUTDATED}
+        return {"value": find_no_value(data, datetime.now(UTC)) or "current"}
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Read the parts, compose the value and write it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from app_integration._internal.url_schemes import is_postgresql
@@ -27,7 +28,13 @@ from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
-from vault.reconcile.resources.kv import data_path, merge_metadata, metadata_path, write_fields
+from vault.reconcile.resources.kv import (
+    data_path,
+    find_no_value,
+    merge_metadata,
+    metadata_path,
+    write_fields,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -178,15 +185,17 @@ class AdoptedSecret:
         return {"value": "composed"}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return ``composed`` or ``given`` as the value's state, None if the secret has no value.
+        """Return the value's state, None if the secret has never had one.
 
-        It compares version numbers only, because a plan must not read secret values.
+        It is ``composed``, ``given``, or how the current version ended. This compares version
+        numbers only, because a plan must not read secret values.
         """
         data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None or not data["current_version"]:
             return None
         composed = (data["custom_metadata"] or {}).get(COMPOSED_KEY)
-        return {"value": "composed" if composed == str(data["current_version"]) else "given"}
+        state = "composed" if composed == str(data["current_version"]) else "given"
+        return {"value": find_no_value(data, datetime.now(UTC)) or state}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Remove the value from the entry so that only the template stays, and record that version.

@@ -33,19 +33,22 @@ def render_metrics(environment: Environment, rows: Iterable[Row], now: datetime)
     dues: _Series = {}
     overdue: _Series = {}
     waiting: _Series = {}
+    ended: _Series = {}
     for row in rows:
         item = row.item
         labels = (environment.value, item.service or "", item.kind.value, item.name)
         if row.age_seconds is not None:
             ages[labels] = max(row.age_seconds, ages.get(labels, 0))
             overdue[labels] = max(row.state is State.OVERDUE, overdue.get(labels, 0))
+        if row.age.version is not None:
+            ended[labels] = row.state is State.NO_VALUE
         if row.due is not None:
             due = row.due.timestamp()
             dues[labels] = min(due, dues.get(labels, due))
         if row.rotation is not None:
             waiting[labels] = row.rotation.waits_since.timestamp()
     registry = CollectorRegistry()
-    registry.register(_Families(ages, dues, overdue, waiting))
+    registry.register(_Families(ages, dues, overdue, waiting, ended))
     Gauge(
         "strongroom_rotation_checked_timestamp_seconds",
         "When the ledger was last written.",
@@ -56,9 +59,11 @@ def render_metrics(environment: Environment, rows: Iterable[Row], now: datetime)
 
 
 class _Families:
-    """A collector of the four families."""
+    """A collector of the five families."""
 
-    def __init__(self, ages: _Series, dues: _Series, overdue: _Series, waiting: _Series) -> None:
+    def __init__(
+        self, ages: _Series, dues: _Series, overdue: _Series, waiting: _Series, ended: _Series
+    ) -> None:
         self._families = [
             _family("age_seconds", "Time since the current value was created.", ages),
             _family("due_timestamp_seconds", "When the value must be rotated at the latest.", dues),
@@ -68,6 +73,7 @@ class _Families:
                 "When a rotation that is under way promoted its value, or else began.",
                 waiting,
             ),
+            _family("value_deleted", "1 if the value is deleted or destroyed, 0 if not.", ended),
         ]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:

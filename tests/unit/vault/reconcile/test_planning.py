@@ -26,7 +26,7 @@ from vault.reconcile.planning.plan import (
     read_state,
 )
 from vault.reconcile.planning.prune import Orphan, add_deletions
-from vault.reconcile.resources import UNREPORTED, Resource
+from vault.reconcile.resources import OUTDATED, UNREPORTED, NoValue, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
 
@@ -129,6 +129,32 @@ class TestMissing:
 
     def test_resource_of_another_kind_is_never_missing(self) -> None:
         assert make_plan([thing(a=1)], [None]).missing == ()
+
+
+DELETED = {"value": NoValue("version 3 is deleted", 3)}
+
+
+class TestEnded:
+    """Values whose current version was deleted or destroyed."""
+
+    @pytest.mark.parametrize("resource", [given("x/a"), derived("x/a", b="x/b")])
+    def test_ended_value_is_missing_and_not_a_change(self, resource: Resource) -> None:
+        plan = make_plan([thing("x/a"), resource], [{}, DELETED])
+        assert (plan.changes, plan.missing, plan.unchanged) == ((), ("x/a",), 1)
+        assert plan.ended == {"x/a": "version 3 is deleted"}
+
+    def test_ended_derived_value_is_composed_once_a_part_is_written(self) -> None:
+        plan = make_plan([given("x/a"), derived("x/url", a="x/a")], [None, DELETED])
+        assert [str(each) for each in plan.changes] == [
+            "create secret-value x/a",
+            "update derived-secret x/url",
+        ]
+        assert (plan.missing, plan.ended) == ((), {})
+
+    def test_derived_value_is_not_composed_of_an_ended_part(self) -> None:
+        plan = make_plan([given("x/a"), derived("x/url", a="x/a")], [DELETED, {"value": OUTDATED}])
+        assert (plan.changes, plan.missing) == ((), ("x/a", "x/url"))
+        assert plan.ended == {"x/a": "version 3 is deleted"}
 
 
 class TestOutdated:

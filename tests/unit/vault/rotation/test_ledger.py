@@ -267,6 +267,20 @@ def test_metrics_are_text_in_the_format_of_prometheus() -> None:
         assert sum(line.startswith(f"# HELP strongroom_rotation_{name} ") for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("age", "sample"),
+    [
+        (Age(version=3, reason="version 3 is destroyed"), "1.0"),
+        (Age(NOW, version=3), "0.0"),
+        (Age(reason="no version was written"), None),
+    ],
+)
+def test_metric_tells_a_value_that_was_deleted(age: Age, sample: str | None) -> None:
+    text = render_metrics(Environment.DEV, [row(Kind.SECRET, age, None)], NOW).decode()
+    found = re.findall(r"^strongroom_rotation_value_deleted\{.*\} (\S+)$", text, re.MULTILINE)
+    assert found == ([] if sample is None else [sample])
+
+
 def test_secret_ids_of_one_role_are_one_series_of_the_oldest() -> None:
     ages = [Age(NOW - 2 * DAY, accessor="a"), Age(NOW, accessor="b")]
     rows = build_ledger([item(Kind.SECRET_ID)], lambda _: ages, None, NOW)
