@@ -29,7 +29,7 @@ from vault.adoption import undo as unadopt
 from vault.adoption.adopt import AdoptionContext
 from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
-from vault.reconcile.credentials import APPLY_ROLE
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.runtime import no_progress
@@ -115,7 +115,7 @@ class Adoption:
         repository = operate.repository()
         reader = EnvFiles(service, env, self._root, self._console).reader
         with (
-            open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            open_operator_session(env, self._root, APPLY_JOB) as operator,
             reader() as read,
         ):
             if self._is_local:

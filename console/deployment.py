@@ -22,7 +22,8 @@ from console.service_files import remove_undeclared, write_variables
 from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
-from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
+from vault.declare.server_names import APPLY_JOB, PLAN_JOB
+from vault.reconcile.credentials import bootstrap, ensure_credential
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -159,7 +160,7 @@ class Deployment:
         write_private(self.layout.runtime, self.servers.name)
         try:
             if started.root_token is not None:
-                with step("root token replaced by strongroom-apply, and revoked"):
+                with step(f"root token replaced by {self._apply_role}, and revoked"):
                     self._bootstrap(started.root_token)
             for each in self.services.values():
                 each.prepare_users()
@@ -184,7 +185,7 @@ class Deployment:
         host = self.servers.agent_host
         return Agents(agents, host, [agent for agent in others if agent is not None])
 
-    def operator(self, role: str = APPLY_ROLE) -> Session:
+    def operator(self, role: str = APPLY_JOB) -> Session:
         """Open a session with this deployment's credential of the operator's *role*.
 
         Raises:
@@ -199,6 +200,10 @@ class Deployment:
     def has_credential(self, role: str) -> bool:
         """Return whether this deployment has a credential of the operator's *role*."""
         return self.layout.secret_id(self._declared.server_name(role)).exists()
+
+    @property
+    def _apply_role(self) -> str:
+        return self._declared.server_name(APPLY_JOB)
 
     @property
     def _declared(self) -> EnvironmentDeclaration:
@@ -248,7 +253,7 @@ class Deployment:
             if each.access.database is not None:
                 each.access.database.reset_passwords()
         with self._open_session(StaticToken(token)) as root:
-            role, mounts = self._declared.server_name(APPLY_ROLE), self._declared.mounts
+            role, mounts = self._apply_role, self._declared.mounts
             folder = self.layout.credentials / role
             resources = apply_role_resources(self._declared, self.desired(self.inputs()), None)
             bootstrap(root, resources, folder, role, mounts)
@@ -274,7 +279,7 @@ class Deployment:
             self._reset_unknown_managers(operator)
             plan = build_plan(operator, self.desired(self.inputs()))
             apply(operator, plan, lambda _change: None)
-            planner = self._declared.server_name(PLAN_ROLE)
+            planner = self._declared.server_name(PLAN_JOB)
             folders = {planner: self.layout.credentials / planner}
             for role in [role for each in selected for role in each.roles]:
                 folders[role] = self.layout.service_credentials / role

@@ -23,6 +23,7 @@ from console.operator_session import check_on_vault, open_operator_session
 from console.options import Env, Root, Service
 from console.questions import has_terminal
 from vault.declare import counts
+from vault.declare.server_names import APPLY_JOB
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
@@ -32,7 +33,6 @@ from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.dotenv.provided import Provided
-from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.ownership import Owner
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class EnvFiles:
         repository = operate.repository()
         env = str(self._scope.environment)
         with (
-            open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            open_operator_session(env, self._root, APPLY_JOB) as operator,
             self.reader() as read,
         ):
             yield dotenv_import.ImportTarget(
@@ -176,7 +176,7 @@ class EnvFiles:
             return Provided()
         local = operate.local_deployment(self._root)
         access = local.service(self._scope.service).access
-        if local.has_credential(APPLY_ROLE):
+        if local.has_credential(APPLY_JOB):
             return Provided(access.provided_secrets())
         return Provided(dict.fromkeys(access.provided_names))
 

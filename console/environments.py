@@ -25,6 +25,7 @@ from console.options import AsJson
 from console.output_files import check_output_file, write_files
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.environment_diff import (
     Differences,
     EnvironmentState,
@@ -98,7 +99,7 @@ def diff(
     """Show what differs but should not, and what should differ but does not.
 
     Exit code 2 if there is anything to show. Secret values are never shown. With a credential of
-    strongroom-plan, all but the values is compared.
+    plan, all but the values is compared.
     """
     declared, key = operate.load_declaration(), generate_comparison_key()
     pair = _resolve_pair(declared, one, other)
@@ -185,7 +186,7 @@ def _read_sides(
 def _session(declared: EnvironmentDeclaration, root: Path, folder: Path | None) -> Session:
     environment = declared.environment
     if folder is None and operate.is_local(environment, root):
-        return open_operator_session(environment, root, "strongroom-apply")
+        return open_operator_session(environment, root, APPLY_JOB)
     check_on_vault(declared)
     if folder is None:
         # The variables of the other commands cannot be used, because they name one credential

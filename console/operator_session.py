@@ -141,17 +141,17 @@ def declare_on_vault(declared: EnvironmentDeclaration) -> EnvironmentDeclaration
 
 
 def _open_with_files(declared: EnvironmentDeclaration, root: Path, role: str) -> Session:
-    environment = declared.environment
+    environment, name = declared.environment, declared.server_name(role)
     files = {
-        name: Path(os.environ[name]) for name in (*CREDENTIAL, JWT_FILE) if os.environ.get(name)
+        each: Path(os.environ[each]) for each in (*CREDENTIAL, JWT_FILE) if os.environ.get(each)
     }
     if files.keys() not in ({*CREDENTIAL}, {JWT_FILE}):
         found = f" (set now: {', '.join(files)})" if files else ""
         raise ConfigurationError(
-            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files, "
+            f"no credential of {name} is configured: set {' and '.join(CREDENTIAL)} to its files, "
             f"or {JWT_FILE} to that of a JWT{found}{_other_server(environment, root)}"
         )
-    login = _login(files, declared, role)
+    login = _login(files, declared, name)
     return open_session_at(declared, _address(environment, root), login)
 
 
@@ -221,13 +221,13 @@ def check_on_vault(declared: EnvironmentDeclaration) -> None:
 
 
 def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: str) -> AuthMethod:
-    """Return the login with the credential in *files*, by their variables."""
+    """Return the login to *role* with the credential in *files*, by their variables."""
     if JWT_FILE in files:
         hint = (
             f"check that {JWT_FILE} has a fresh token, and that 'jobs' in the file of "
             f"{declared.environment} accepts its audience, subject and claims for {role}"
         )
-        return JwtFile(files[JWT_FILE], declared.server_name(role), JWT_MOUNT, JWT_FILE, hint)
+        return JwtFile(files[JWT_FILE], role, JWT_MOUNT, JWT_FILE, hint)
     role_id, secret_id = (files[name] for name in CREDENTIAL)
     return AppRole(role_id, secret_id, declared.mounts.approle, CREDENTIAL)
 

@@ -16,6 +16,7 @@ from console.options import ENV, AsJson, Env, Given, Root
 from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
 from console.policy_check import find_warnings
+from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
 
@@ -46,7 +47,7 @@ def plan(
     options = environment_plan.prune_options(env, prune=prune, destroy=destroy_data or ())
     for warning in find_warnings(operate.repository()):
         err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-    with open_plan_session(env, root, "strongroom-plan") as session:
+    with open_plan_session(env, root, PLAN_JOB) as session:
         found = environment_plan.build_environment_plan(session, env, root, given, options)
     document = plan_file.document(found, parse_environment(env), options)
     if file is not None:
@@ -73,7 +74,7 @@ def apply(
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = environment_plan.prune_options(name, prune=prune, destroy=destroy_data or ())
-    with open_plan_session(name, root, "strongroom-apply") as session:
+    with open_plan_session(name, root, APPLY_JOB) as session:
         found = environment_plan.build_environment_plan(
             session, name, root, given, saved.prune if saved else options
         )

@@ -19,6 +19,7 @@ from policies.capabilities import find_failures, read_capabilities
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
 from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
+from vault.declare.server_names import APPLY_JOB
 
 FAILS: Final = 2
 
@@ -54,7 +55,7 @@ def run_tests(
         if not all(held):
             raise typer.Exit(FAILS)
         return
-    with open_operator_session(env, root, "strongroom-apply") as session:
+    with open_operator_session(env, root, APPLY_JOB) as session:
         results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
     if not all(results):
         raise typer.Exit(FAILS)

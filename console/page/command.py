@@ -75,7 +75,7 @@ def console(
 ) -> None:
     """Show services, secrets and their age on a web page of this machine, until Ctrl-C.
 
-    It reads as strongroom-auditor, shows no secret value, and changes nothing.
+    It reads with the auditor's credential, shows no secret value, and changes nothing.
     """
     _require_extra()
     environments = _resolve(env, root, credentials, audit_log or (), store)

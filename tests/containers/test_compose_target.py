@@ -28,7 +28,8 @@ from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT
 from tests.support.servers.deployment import require_images
 from tests.support.servers.mail_site import WORKER, MailSite, mail_site
-from vault.reconcile.credentials import APPLY_ROLE, issue_credential
+from vault.declare.server_names import APPLY_JOB
+from vault.reconcile.credentials import issue_credential
 from vault.runtime.docker.engine import run_compose
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(300)]
@@ -142,7 +143,7 @@ def prepare_home(project: Project) -> None:
     tool.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m console "$@"\n')
     tool.chmod(0o755)
     (home / "vault-ca.pem").write_bytes(site.vault.cacert.read_bytes())
-    issue_credential(site.root, APPLY_ROLE, home / "operator")
+    issue_credential(site.root, APPLY_JOB, home / "operator")
     own = home / "own"
     issue_credential(site.root, str(WORKER), own)
     (own / "vault-ca.pem").write_bytes(site.vault.cacert.read_bytes())

@@ -38,7 +38,7 @@ from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionIncomplete
 from vault.adoption.database_user import DatabaseRefused, connect
 from vault.declare import load
-from vault.reconcile.credentials import APPLY_ROLE
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.reconcile.server_time import parse_time
@@ -416,7 +416,7 @@ def test_failed_request_leaves_a_working_password(setup: LocalSetup, after: bool
 
 def fail_and_rerun(setup: LocalSetup, act: str, k: int, *, after: bool) -> bool:
     """Fail request *k* of *act*, run it again, and return whether it has so many requests."""
-    files = setup.local.layout.role_id(APPLY_ROLE), setup.local.layout.secret_id(APPLY_ROLE)
+    files = setup.local.layout.role_id(APPLY_JOB), setup.local.layout.secret_id(APPLY_JOB)
     failing = FailingSession(setup.local.ports.vault_address, AppRole(*files), k, after=after)
     with adoption_context(setup.root, failing) as where, suppress(AdoptionIncomplete):
         ACTS[act](where, lambda _: None)

@@ -15,7 +15,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
-from vault.reconcile.credentials import APPLY_ROLE
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.guards import RateLimit
@@ -93,7 +93,7 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     resources = local.desired(local.inputs())
     quota = RateLimit("limited-dev", "", 30, 3, 0)
     hurried = Limits(deadline=2.0)
-    login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))
+    login = AppRole(local.layout.role_id(APPLY_JOB), local.layout.secret_id(APPLY_JOB))
     address, backoff = local.ports.vault_address, SharedBackoff()
     quota.write(deployment.operator, None)
     try:

@@ -18,7 +18,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.database import DatabaseRole
 from vault.declare.schema.secret_sources import Given
 from vault.declare.schema.transit_keys import TransitKey
-from vault.reconcile.credentials import APPLY_ROLE
+from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
@@ -207,7 +207,7 @@ def test_prune_drops_the_users_of_the_role_and_no_others(pruned: Deployment) -> 
 def test_prune_waits_for_leases_beyond_one_request(pruned: Deployment) -> None:
     gone = {lease(pruned.operator, ROLE) for _ in range(60)}
     role = Orphan("database-role", ROLE, None)
-    files = pruned.layout.role_id(APPLY_ROLE), pruned.layout.secret_id(APPLY_ROLE)
+    files = pruned.layout.role_id(APPLY_JOB), pruned.layout.secret_id(APPLY_JOB)
     address = pruned.local.ports.vault_address
     with Session(address, AppRole(*files), limits=Limits(deadline=2.0)) as hurried:
         role.write(hurried, {})

@@ -11,13 +11,15 @@ from typing import Final
 #: Id of a deployment whose file declares none.
 DEFAULT_DEPLOYMENT: Final = "strongroom"
 #: Jobs that log in by AppRole, by their names under the default id.
-JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
-#: The one of them that writes.
+#: A message has the name of :func:`server_name`. The one that reads what apply would change:
+PLAN_JOB: Final = "strongroom-plan"
+#: The one that writes.
 APPLY_JOB: Final = "strongroom-apply"
-#: The one that reads what was done, and no value.
-AUDITOR_JOB: Final = "strongroom-auditor"
 #: The one that rotates secrets, keys and credentials.
 ROTATOR_JOB: Final = "strongroom-rotator"
+#: The one that reads what was done, and no value.
+AUDITOR_JOB: Final = "strongroom-auditor"
+JOBS: Final = (PLAN_JOB, APPLY_JOB, ROTATOR_JOB, AUDITOR_JOB)
 #: The key that shows whether a write-only value changed. No service's key has this name, because
 #: those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused, StrongroomError
@@ -20,15 +19,12 @@ from vault.reconcile import wrapped_secret_id
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.ownership import strip_ownership
 
-APPLY_ROLE: Final = APPLY_JOB
-PLAN_ROLE: Final = "strongroom-plan"
-
 
 def bootstrap(
     root: Session,
     resources: Iterable[Resource],
     folder: Path,
-    role: str = APPLY_ROLE,
+    role: str = APPLY_JOB,
     mounts: Mounts = DEFAULT_MOUNTS,
 ) -> None:
     """Create the apply role with its credential in *folder*, then revoke the root token.

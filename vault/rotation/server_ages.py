@@ -117,7 +117,7 @@ def _secret_id_ages(reader: ReadSession, role: str, now: datetime) -> list[Age]:
             for age in _secret_id_age(reader, role, accessor, now)
         ]
     except AccessDenied:
-        reason = "the secret-ids must not be listed; strongroom-auditor may do that"
+        reason = "the secret-ids must not be listed; the credential of the auditor may do that"
         return [Age(reason=reason, is_known=False)]
     ages.sort(key=lambda age: (age.created is None, age.created, age.accessor))
     return ages or [Age(reason="the AppRole has no valid secret-id")]

@@ -141,7 +141,10 @@ def _count(leases: Iterable[Lease], now: datetime) -> list[int]:
 
 def _commands() -> tuple[tuple[str, str], ...]:
     return (
-        ("bao read sys/leases type=irrevocable", "List them with their ids, as strongroom-apply"),
+        (
+            "bao read sys/leases type=irrevocable",
+            "List them with their ids, with the credential of apply",
+        ),
         (
             "bao lease revoke -sync LEASE",
             "When the database or Redis is reachable, revoke each of them",

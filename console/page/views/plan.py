@@ -17,7 +17,7 @@ from console.page.views.paging import Page, build_page
 from console.page.views.stack import Part, build_stack
 from console.plan_view import describe_field, describe_missing
 from vault.declare.declaration import Declaration
-from vault.reconcile.credentials import PLAN_ROLE
+from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Action, Change, Plan
 
@@ -121,6 +121,7 @@ class PlanView:
         missing: Secrets that have no value, which someone must provide.
         denied: Kind and number of resources that this credential may not read.
         fuller_role: Role that may read all of them.
+        apply_role: Role that applies the changes.
         kinds: Kinds that can be filtered by.
 
     """
@@ -132,6 +133,7 @@ class PlanView:
     missing: tuple[str, ...]
     denied: tuple[tuple[str, int], ...]
     fuller_role: str
+    apply_role: str
     kinds: tuple[str, ...]
 
 
@@ -147,6 +149,7 @@ def build_plan_view(
         asked: What the address asks for.
 
     """
+    declared = declaration.environment(environment)
     services = {scope.service for scope in declaration.scopes(environment)}
     changes = [
         (find_service(each.resource.name, environment, services), each)
@@ -162,7 +165,8 @@ def build_plan_view(
         page.map(lambda pair: _line(*pair)),
         tuple(describe_missing(found.plan, name) for name in found.plan.missing),
         tuple(sorted(Counter(each.kind for each in found.denied).items())),
-        declaration.environment(environment).server_name(PLAN_ROLE),
+        declared.server_name(PLAN_JOB),
+        declared.server_name(APPLY_JOB),
         tuple(sorted({each.kind for _, each in changes})),
     )
 

@@ -24,8 +24,8 @@ from console import environment_plan, operate
 from console.env_files import EnvFiles
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
+from vault.declare.server_names import APPLY_JOB
 from vault.dotenv.swap import ProgressCallback
-from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.resources.ownership import Owner
 
@@ -60,7 +60,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
     local = operate.local_deployment(root)
     console = Console(quiet=True)
     with (
-        session or local.operator(APPLY_ROLE) as operator,
+        session or local.operator(APPLY_JOB) as operator,
         EnvFiles(local.service("gaara-store").scope.service, "dev", root, console).reader() as read,
     ):
 

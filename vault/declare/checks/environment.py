@@ -23,11 +23,11 @@ from vault.declare.errors import (
 from vault.declare.schema import adopted, paired
 from vault.declare.schema.field_types import is_loopback, split_address
 from vault.declare.schema.setting import find_type_error
-from vault.declare.server_names import DEVELOPER, server_name
+from vault.declare.server_names import AUDITOR_JOB, DEVELOPER, PLAN_JOB, server_name
 
 #: Policies that a person may have in addition to those of services, by their names under the
 #: default id. Job policies are excluded.
-PEOPLE_POLICIES = (DEVELOPER, "strongroom-plan", "strongroom-auditor")
+PEOPLE_POLICIES = (DEVELOPER, PLAN_JOB, AUDITOR_JOB)
 
 #: Tags that apply sets on every secret from other keys, so the file must not set them.
 RESERVED_TAGS = ("environment", "owner")

@@ -1,0 +1,58 @@
+"""Names of jobs on the server: only a deployment's own one is printed or rendered."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+
+from console import cli
+
+ROOT: Final = Path(__file__).parents[3]
+FLOORS: Final = ("app_integration", "vault", "agent", "policies", "console", "aws", "migration")
+#: The names under the default id, which :mod:`vault.declare.server_names` makes a deployment's own.
+LITERAL: Final = re.compile(r"strongroom-(?:plan|apply|rotator|auditor|fingerprint)\b")
+#: Where the names are, and descriptions with an example of an entry.
+SOURCES: Final = {"vault/declare/server_names.py", "vault/declare/schema/model.py"}
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings of a module, without its docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield str(node.value)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_text_has_the_name_of_a_job_under_the_default_id(floor: str) -> None:
+    found = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / floor).rglob("*.py")
+        if any(LITERAL.search(text) for text in strings(ast.parse(file.read_text())))
+    }
+    templates = (*(ROOT / floor).rglob("*.j2"), *(ROOT / floor).rglob("*.yaml"))
+    found |= {str(file.relative_to(ROOT)) for file in templates if LITERAL.search(file.read_text())}
+    assert found <= SOURCES
+
+
+def helps(command: Any) -> Iterator[str]:
+    """Yield the help of *command* and of all below it."""
+    yield inspect.cleandoc(command.help or "")
+    for child in getattr(command, "commands", {}).values():
+        yield from helps(child)
+
+
+def test_no_help_has_the_name_of_a_job_under_the_default_id() -> None:
+    assert [text for text in helps(typer.main.get_command(cli.app)) if LITERAL.search(text)] == []
