@@ -19,7 +19,7 @@ from app_integration.names import Environment
 from vault.declare import load, repository
 from vault.declare.errors import DeclarationError
 from vault.declare.schema import json_schema
-from vault.declare.server_names import DEVELOPER, server_name
+from vault.declare.server_names import DEVELOPER, server_name, shared_name
 
 _SOURCES: Final = Path(__file__).parent / "repository_files"
 #: File in the repository → its template.
@@ -115,6 +115,8 @@ class NewRepository:
         values = {
             "deployment": self.deployment,
             "comment": json_schema.editor_comment(json_schema.Kind.ENVIRONMENT),
+            "passwords": shared_name(self.deployment, "database"),
+            "logins": shared_name(self.deployment, "logins"),
             "developer": server_name(self.deployment, DEVELOPER),
             "owner": self.owner,
             "github": self.github,

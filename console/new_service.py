@@ -24,6 +24,7 @@ from vault.declare.repository import Repository
 from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
 from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import shared_name
 
 #: The local runtime replaces the port by its own.
 _LOCAL_DATABASE: Final = "127.0.0.1:15432"
@@ -187,9 +188,10 @@ class NewService:
         address = self.databases.get(declared.environment, default)
         if address is None:
             return None
-        has_policy = _POLICY_OF_PASSWORDS in declared.password_policies
-        policy = {"password_policy": _POLICY_OF_PASSWORDS} if has_policy else {}
-        return {"database": address, **policy}
+        # The second is what earlier versions of strongroom init write.
+        names = (shared_name(declared.deployment, _POLICY_OF_PASSWORDS), _POLICY_OF_PASSWORDS)
+        policies = [name for name in names if name in declared.password_policies]
+        return {"database": address, **({"password_policy": policies[0]} if policies else {})}
 
     def _text(self) -> str:
         """Return the content of the service file."""

@@ -249,7 +249,7 @@ def test_command_exits_2_if_something_is_overdue(
         f"strongroom_rotation_{name}"
         for name in (
             *("age_seconds", "due_timestamp_seconds", "overdue", "waiting_timestamp_seconds"),
-            "checked_timestamp_seconds",
+            *("value_deleted", "checked_timestamp_seconds"),
         )
     ]
     overdue = {each.labels["name"] for each in families[2].samples if each.value == 1}

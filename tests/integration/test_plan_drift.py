@@ -6,11 +6,12 @@ The cases are generated from the desired resources, so that no new field or kind
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -24,23 +25,27 @@ from aws.resources.rotation import AwsRotation
 from policies.render import render_policies
 from tests.support.models import drift_logins
 from tests.support.models.drift_logins import CERTIFICATES, KEYS
+from tests.support.models.tenants import dump
 from tests.support.servers.deployment import Deployment
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.people import Quota
 from vault.declare.schema.secret_sources import Given
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
+from vault.reconcile.planning import owners
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE
-from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.plan import Action, Plan, make_plan, read_state
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.resources.kv import write_value
 from vault.reconcile.resources.marks import strip_mark
 from vault.reconcile.resources.mounts import KvConfig, Mount
-from vault.reconcile.resources.ownership import ManagedResource, Owner
+from vault.reconcile.resources.ownership import ManagedResource, OwnedByOther, Owner
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue
 from vault.reconcile.resources.transit import TransitKey
@@ -599,6 +604,65 @@ def test_drift_is_detected_alone_and_corrected(
     else:
         apply(deployment.operator, found, lambda _: None)
     assert plan(deployment).changes == ()
+
+
+#: Mounts of another deployment, on the same server.
+ITS_OWN = Mounts("beta/kv", "beta/transit", "beta/database", "beta-roles")
+#: Kinds whose objects have a name of the server, whatever the mounts are.
+OF_SERVER = {kind for kind, path in PRUNABLE.items() if "{" not in path}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "refused"),
+    [
+        (DEFAULT_MOUNTS, {*PRUNABLE, "secret-metadata"}),
+        (ITS_OWN, OF_SERVER),
+    ],
+    ids=["shared mounts", "own mounts"],
+)
+def test_other_deployment_of_the_same_names_is_refused_by_every_kind(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, mounts: Mounts, refused: set[str]
+) -> None:
+    monkeypatch.setattr(owners, "_MAX_LISTED", 10_000)
+    operator, others = deployment.operator, as_beta(deployment, mounts)
+    before = dump(operator)
+    with pytest.raises(OwnedByOther) as caught:
+        build_plan(operator, others)
+    lines = [line.split() for line in str(caught.value).splitlines()[1:-1]]
+    assert {kind for kind, *_ in lines} >= refused
+    assert all("deployment 'strongroom'" in " ".join(line) for line in lines)
+    listed = {(kind, name) for kind, name, *_ in lines}
+    free = [each for each in others if (each.kind, each.name) not in listed]
+    changed = make_plan(free, read_state(operator, free)).changes
+    assert [str(each) for each in changed if each.action is not Action.CREATE] == []
+    assert dump(operator) == before
+
+
+def as_beta(deployment: Deployment, mounts: Mounts) -> list[Resource]:
+    """Return what another deployment with the same declaration asks for."""
+    declared = deployment.local.declaration
+    environment = declared.environment("dev")
+    vault = environment.vault.model_copy(update={"mounts": MountPaths(**asdict(mounts))})
+    quotas = {"drift": Quota(path="transit", rate=500)}
+    changed = environment.model_copy(
+        update={"deployment": "beta", "vault": vault, "quotas": quotas}
+    )
+    environments = {**declared.environments, Environment.DEV: changed}
+    declaration = replace(declared, environments=environments)
+    policies = render_policies(declaration, Environment.DEV)
+    return desired_resources(declaration, Environment.DEV, policies, INPUTS)
+
+
+def test_rate_limit_of_a_path_that_has_one_is_refused(deployment: Deployment) -> None:
+    beta = Owner(Environment.DEV, "beta")
+    limit = ManagedResource(RateLimit("beta-dev", "transit", 9, 1, 0), beta)
+    texts = [each for each in resources(deployment) if isinstance(each, Mount)]
+    with pytest.raises(
+        OwnedByOther,
+        match=r"beta-dev has the path of the rate limit drift-dev "
+        r"\(transit, of the deployment 'strongroom'\)",
+    ):
+        build_plan(deployment.operator, [limit, *texts])
 
 
 def test_equivalent_notation_is_no_drift(deployment: Deployment) -> None:

@@ -107,6 +107,7 @@ MATRIX = {
             ("read", "auth/kubernetes/role/gaara-store-dev"),
             ("read", "auth/cert/certs/gaara-store-dev"),
             ("read", "identity/group/name/operators"),
+            ("list", "sys/quotas/rate-limit"),
         ],
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),

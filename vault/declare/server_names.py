@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from app_integration.names import MAX_SERVICE_LENGTH
+
 #: Id of a deployment whose file declares none.
 DEFAULT_DEPLOYMENT: Final = "strongroom"
 #: Jobs that log in by AppRole, by their names under the default id.
@@ -40,6 +42,16 @@ def server_name(deployment: str, name: str) -> str:
     if deployment == DEFAULT_DEPLOYMENT:
         return name
     return f"{deployment}-{name.removeprefix(_PREFIX)}"
+
+
+def shared_name(deployment: str, name: str) -> str:
+    """Return *name* after the deployment's id, which is cut if it leaves no room for it.
+
+    ``strongroom init`` declares such names of rate limits and password policies, because those
+    belong to the whole server.
+    """
+    room = MAX_SERVICE_LENGTH - len(name) - 1
+    return f"{deployment[:room].rstrip('-')}-{name}"
 
 
 def own_names(deployment: str) -> tuple[str, ...]:

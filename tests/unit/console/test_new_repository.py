@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.names import Environment
+from app_integration.names import MAX_SERVICE_LENGTH, Environment
 from console import authoring
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from vault.declare import repository
@@ -33,6 +33,17 @@ def test_repository_has_the_declared_environments_and_no_service(tmp_path: Path)
     assert declared.environment("staging").like == PROD
     assert dict(declared.services) == {}
     assert (folder / "CODEOWNERS").read_text().endswith("\n* ada@example.com\n")
+
+
+def test_two_repositories_declare_no_name_of_the_whole_server_twice(tmp_path: Path) -> None:
+    names: list[str] = []
+    ids = ("parcels", "returns", "a" * MAX_SERVICE_LENGTH)
+    for deployment in ids:
+        NewRepository(deployment, "ada", SERVERS).write(tmp_path / deployment)
+        declared = repository.read(tmp_path / deployment).load().environment(PROD)
+        names += [*declared.quotas, *declared.password_policies]
+    assert len(names) == len(set(names)) == 2 * len(ids)
+    assert {"parcels-logins", "parcels-database"} <= {*names}
 
 
 def test_environment_is_like_prod_only_if_there_is_one(tmp_path: Path) -> None:

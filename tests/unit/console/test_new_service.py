@@ -77,6 +77,19 @@ def test_new_database_users_get_the_environments_passwords(
     assert team.load().environment(DEV).services["labels"].password_policy == policy
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_new_database_users_outside_dev_get_the_passwords_of_init(
+    team: Repository, earlier: bool
+) -> None:
+    file = team.declaration / "environments" / "prod.yaml"
+    if earlier:
+        file.write_text(file.read_text().replace("parcels-database:", "database:"))
+    databases = {PROD: POSTGRES}
+    NewService("labels", "ada", "Prints.", has_database=True, databases=databases).write(team)
+    policy = team.load().environment(PROD).services["labels"].password_policy
+    assert policy == ("database" if earlier else "parcels-database")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

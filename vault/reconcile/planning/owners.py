@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from vault.reconcile.planning.unmarked import find_unmarked
 from vault.reconcile.resources import Fields, ReadSession, Resource
 from vault.reconcile.resources.marks import MARKED_BY
 from vault.reconcile.resources.mounts import Mount
@@ -24,6 +25,7 @@ _OF_MOUNT: Final[Mapping[str, str]] = {
     "oidc-config": "auth/",
     "user-lockout": "auth/",
 }
+_BELONGS: Final = "belongs to the deployment {!r}"
 _MAX_LISTED: Final = 20
 
 
@@ -50,15 +52,19 @@ def check_owners(
     """
     if owner is None:
         return
+    texts = {each.type: each.description for each in resources if isinstance(each, Mount)}
     mounts = {
         each.name: fields.get(MARKED_BY) if fields else None
         for each, fields in zip(resources, actual, strict=True)
         if isinstance(each, Mount)
     }
     found = [
-        f"{resource.kind} {resource.name} belongs to the deployment {other!r}"
+        f"{resource.kind} {resource.name} {reason}"
         for resource, fields in zip(resources, actual, strict=True)
-        for other in _other_owners(reader, owner, resource, fields, mounts)
+        for reason in (
+            *_other_owners(reader, owner, resource, fields, mounts),
+            *find_unmarked(reader, owner, resource, fields, texts),
+        )
     ]
     if found:
         raise OwnedByOther(describe_owned(owner.deployment, found))
@@ -86,12 +92,12 @@ def _other_owners(
     fields: Fields | None,
     mounts: Mapping[str, str | None],
 ) -> Iterator[str]:
-    """Yield the deployment that owns *resource*, if it is another one."""
+    """Yield that *resource* belongs to another deployment, if its mark or metadata says so."""
     if resource.kind in _OF_MOUNT:
         marked = mounts.get(f"{_OF_MOUNT[resource.kind]}{resource.name}")
         differs = fields is None or _differs(resource, fields)
         if marked not in (None, owner.deployment) and differs:
-            yield str(marked)
+            yield _BELONGS.format(marked)
         return
     marked = (fields or {}).get(MARKED_BY)
     notes = fields
@@ -100,7 +106,7 @@ def _other_owners(
     other = marked if marked not in (None, owner.deployment) else None
     other = other or other_deployment(notes or {}, owner.deployment)
     if other is not None:
-        yield other
+        yield _BELONGS.format(other)
 
 
 def _differs(resource: Resource, fields: Fields) -> bool:

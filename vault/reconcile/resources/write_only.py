@@ -17,7 +17,7 @@ from typing import Final
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, ReadSession
-from vault.reconcile.resources.ownership import OwnershipEntry
+from vault.reconcile.resources.ownership import OwnershipEntry, other_deployment
 
 AS_PROVIDED: Final = "as provided"
 DIFFERENT: Final = "different"
@@ -52,13 +52,14 @@ class WriteOnly:
     def read(self, reader: ReadSession) -> Fields:
         """Return ``as provided`` for the field, or ``different`` if the fingerprints differ.
 
-        The state is ``unknown`` if the server has no fingerprint, and there is no field if no value
-        is provided.
+        The state is ``unknown`` if the server has no fingerprint, or one of another deployment's
+        key. There is no field if no value is provided.
         """
         if self.value is None:
             return {}
-        stored = self.ownership.read(reader).get(self._metadata_key)
-        if stored is None:
+        noted, deployment = self.ownership.read(reader), self.ownership.owner.deployment
+        stored = noted.get(self._metadata_key)
+        if stored is None or other_deployment(noted, deployment) is not None:
             return {self.field: "unknown"}
         matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
         return {self.field: AS_PROVIDED if matches else DIFFERENT}
