@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import build_aws_plan
@@ -17,6 +18,7 @@ from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.partial import PartialPlan, build_partial_plan
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.service_plan import build_service_plan
 from vault.reconcile.resources import Resource
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def build_environment_plan(
     root: Path,
     given: Path | None,
     prune: Prune | None = None,
+    service: str | None = None,
 ) -> Plan:
     """Build the plan that changes the server to match the declaration.
 
@@ -57,19 +60,25 @@ def build_environment_plan(
         root: Folder of the local deployment.
         given: Folder of operator-provided values, or None.
         prune: Orphaned resources to delete, or None.
+        service: The only service whose resources are read and changed, or None.
 
     Raises:
         StrongroomError: If the declaration has a fault, or the server cannot be read.
 
     """
-    if isinstance(session, Session):
-        return build_plan(session, _declare_resources(env, root, given), prune)
-    if prune is not None:
-        raise ConfigurationError(
-            f"{env} is on AWS, where nothing is pruned; leave out --prune, and delete in the"
-            " account what is no longer declared. Nothing was read or changed"
-        )
     declaration, environment = operate.load_declaration(), names.parse_environment(env)
+    if isinstance(session, Session):
+        if service is None:
+            return build_plan(session, _declare_resources(env, root, given), prune)
+        scope = Scope(service, environment)
+        declaration.deployment(scope)
+        services = declaration.environment(environment).services
+        return build_service_plan(session, _declare_resources(env, root, given), scope, services)
+    if prune is not None or service is not None:
+        raise ConfigurationError(
+            f"{env} is on AWS, where nothing is pruned, and a plan is of all services; leave out"
+            " --prune and --service. Nothing was read or changed"
+        )
     return build_aws_plan(session, declaration, environment, Inputs(folder=given))
 
 

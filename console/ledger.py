@@ -21,7 +21,7 @@ from console.aws_ledger import publish, read_aws_ledger, require_watched
 from console.ledger_view import show_ledger
 from console.metrics_file import METRICS_MODE, Metrics
 from console.operator_session import open_job_session
-from console.options import AsJson, Env, Root
+from console.options import AsJson, Env, OnlyService, Root
 from console.response_log import open_response_log
 from console.store_options import AuditLog, Store
 from vault.declare.server_names import AUDITOR_JOB
@@ -40,9 +40,7 @@ out = Console(soft_wrap=True)
 
 def ledger(
     env: Env,
-    service: Annotated[
-        str | None, typer.Option("--service", help="the only service to show; all if none is named")
-    ] = None,
+    service: OnlyService = None,
     audit_log: AuditLog = None,
     store: Store = None,
     metrics: Metrics = None,

@@ -81,6 +81,9 @@ Env = Annotated[str, ENV]
 HOST_ENV = typer.Option("--env", help="the environment", callback=_resolve_on_host)
 HostEnv = Annotated[str, HOST_ENV]
 Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
+OnlyService = Annotated[
+    str | None, typer.Option("--service", help="the only service; all if none is named")
+]
 Colour = Annotated[
     str | None, typer.Option("--colour", help="one of the service's colours in the environment")
 ]

@@ -12,13 +12,14 @@ from rich.markup import escape
 
 from app_integration.names import parse_environment
 from console import environment_plan, operate
-from console.options import ENV, AsJson, Env, Given, Root
+from console.options import ENV, AsJson, Env, Given, OnlyService, Root
 from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
 from console.policy_check import find_warnings
 from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
+from vault.reconcile.planning.build import Prune
 
 #: Exit code of ``plan``.
 CHANGES: Final = 2
@@ -36,6 +37,7 @@ DestroyData = Annotated[
 
 def plan(
     env: Env,
+    service: OnlyService = None,
     root: Root = operate.DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
@@ -45,11 +47,12 @@ def plan(
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
     options = environment_plan.prune_options(env, prune=prune, destroy=destroy_data or ())
+    _reject_prune(service, options)
     for warning in find_warnings(operate.repository()):
         err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     with open_plan_session(env, root, PLAN_JOB) as session:
-        found = environment_plan.build_environment_plan(session, env, root, given, options)
-    document = plan_file.document(found, parse_environment(env), options)
+        found = environment_plan.build_environment_plan(session, env, root, given, options, service)
+    document = plan_file.document(found, parse_environment(env), options, service)
     if file is not None:
         plan_file.save(file, document)
     if as_json:
@@ -63,6 +66,7 @@ def plan(
 def apply(
     file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
     env: Annotated[str | None, ENV] = None,
+    service: OnlyService = None,
     root: Root = operate.DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
@@ -70,16 +74,26 @@ def apply(
 ) -> None:
     """Apply the declaration to the server, or apply a saved plan."""
     saved = plan_file.load(file) if file else None
-    if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
+    if (saved is None) == (env is None) or (
+        saved is not None and (prune or destroy_data or service)
+    ):
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = environment_plan.prune_options(name, prune=prune, destroy=destroy_data or ())
+    _reject_prune(service, options)
+    if saved is not None:
+        options, service = saved.prune, saved.service
     with open_plan_session(name, root, APPLY_JOB) as session:
         found = environment_plan.build_environment_plan(
-            session, name, root, given, saved.prune if saved else options
+            session, name, root, given, options, service
         )
         if saved is not None:
             saved.require_current(found)
         show_plan(out, found)
         with progress(out, found) as on_change:
             apply_plan(session, found, on_change)
+
+
+def _reject_prune(service: str | None, options: Prune | None) -> None:
+    if service is not None and options is not None:
+        raise typer.BadParameter("--prune looks for orphans of all services; leave out --service")

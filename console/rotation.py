@@ -15,7 +15,7 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from console import operate
 from console.aws_ledger import KINDS
 from console.aws_rotations import rotate_on_aws
-from console.options import Env, Prometheus, Root, WrapTtl, build_duration_parser
+from console.options import Env, OnlyService, Prometheus, Root, WrapTtl, build_duration_parser
 from console.response_log import check_audit_logs
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
@@ -28,9 +28,6 @@ from vault.rotation.rotation import OwnedElsewhere, Result
 out = Console(soft_wrap=True)
 
 _Name = Annotated[str | None, typer.Argument(help="a name in the ledger")]
-_Service = Annotated[
-    str | None, typer.Option("--service", help="the only service; all if none is named")
-]
 _Kind = Annotated[Kind | None, typer.Option("--kind", help="the kind, if several have the name")]
 _Due = Annotated[bool, typer.Option("--due", help="all that are overdue or under way")]
 _Status = Annotated[bool, typer.Option("--status", help="show the state only")]
@@ -122,7 +119,7 @@ class _Options:
 def rotate(
     env: Env,
     name: _Name = None,
-    service: _Service = None,
+    service: OnlyService = None,
     kind: _Kind = None,
     due: _Due = False,
     status: _Status = False,

@@ -24,7 +24,7 @@ from console import operate
 from console.aws_environment import build_aws_secrets, open_copy_connection, read_account
 from console.escapes import say
 from console.operator_session import declare_on_vault, open_vault_session
-from console.options import AsJson, CopyDryRun, Env, Replace, Root, Yes
+from console.options import AsJson, CopyDryRun, Env, OnlyService, Replace, Root, Yes
 from console.secret_copy_view import CopyReport
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -54,9 +54,7 @@ def copy_secrets(
     env: Env,
     source: Annotated[str, typer.Option("--from", help="the backend to copy from: vault or aws")],
     target: Annotated[str, typer.Option("--to", help="the backend to copy to")],
-    service: Annotated[
-        str | None, typer.Option("--service", help="the only service; all if none is named")
-    ] = None,
+    service: OnlyService = None,
     replace: Replace = False,
     yes: Yes = False,
     dry_run: CopyDryRun = False,

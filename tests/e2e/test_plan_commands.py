@@ -125,3 +125,33 @@ def test_wrong_command_is_an_error_with_its_reason(
         main()
     assert ended.value.code == code
     assert words in capsys.readouterr().err
+
+
+def test_service_alone_is_planned_saved_and_applied(
+    strongroom: Run, deployment: Deployment, tmp_path: Path
+) -> None:
+    roles = [f"auth/approle/role/{name}-dev" for name in ("gaara-store", "orders-mail")]
+
+    def uses() -> list[int]:
+        return [deployment.operator.get(role)["data"]["token_num_uses"] for role in roles]
+
+    for role in roles:
+        deployment.operator.post(role, {"token_num_uses": 5})
+    file = str(tmp_path / "plan.json")
+    for command in (("plan", "--out", file), ("apply",)):
+        done = strongroom(*command, "--env", "dev", "--service", "orders-mail")
+        assert "~ approle orders-mail-dev" in done.stdout
+        assert "gaara-store" not in done.stdout
+    assert uses() == [5, 0]
+    deployment.operator.post(roles[1], {"token_num_uses": 5})
+    assert strongroom("apply", file).returncode == 0
+    assert uses() == [5, 0]
+    assert strongroom("plan", "--env", "dev", "--service", "orders-mail").returncode == 0
+    assert strongroom("apply", "--env", "dev").returncode == 0
+    assert uses() == [0, 0]
+    for options, error in (
+        (("--service", "orders-mial"), "orders-mail"),
+        (("--service", "orders-mail", "--prune"), "looks for orphans of all services"),
+    ):
+        refused = strongroom("plan", "--env", "dev", *options)
+        assert error in " ".join(refused.stderr.split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,9 +20,8 @@ from vault.declare.declaration import Declaration
 from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Action, Change, Plan
+from vault.reconcile.planning.service_plan import find_service
 
-#: Service in an address, of what belongs to none.
-SHARED: Final = "-"
 _BADGES: Final = {
     Action.CREATE: Badge("create", GOOD),
     Action.UPDATE: Badge("change", WARN),
@@ -193,28 +192,6 @@ def show_plan(request: PageRequest) -> Response:
         apply_command=environment.commands.apply(),
         plan_command=environment.commands.plan(),
     )
-
-
-def find_service(name: str, environment: str, services: Collection[str]) -> str:
-    """Return the service of a resource, ``-`` if it is of none.
-
-    Args:
-        name: Name of the resource on the server.
-        environment: Name of the environment.
-        services: Names of the services that run there.
-
-    """
-    if "/" in name:
-        service = name.partition("/")[0]
-        return service if service in services else SHARED
-    mark = f"-{environment}"
-    end = name.find(mark)
-    while end > 0:
-        rest = name[end + len(mark) :]
-        if name[:end] in services and rest[:1] in {"", "-"}:
-            return name[:end]
-        end = name.find(mark, end + 1)
-    return SHARED
 
 
 def _fits(change: Change, asked: PlanFilter) -> bool:

@@ -271,7 +271,7 @@ COMMANDS: Final = {
     " --from-sdk",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "adopt-kv": "ENTRY --service --env --name --replace --yes --dry-run --json --root",
-    "apply": "FILE --env --root --given --prune --destroy-data",
+    "apply": "FILE --env --service --root --given --prune --destroy-data",
     "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",
     "audit archive": "--service --env --folder --audit-log --reload --recipient --no-key --keep "
     "--root",
@@ -330,7 +330,7 @@ COMMANDS: Final = {
     "monitoring up": "--root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
-    "plan": "--env --root --given --prune --destroy-data --json --out",
+    "plan": "--env --service --root --given --prune --destroy-data --json --out",
     "policies diff": "NAME",
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
@@ -611,6 +611,9 @@ def a_plan(changes: int) -> Plan:
 
 def test_plan_as_json_has_the_listed_keys() -> None:
     document = plan_file.document(a_plan(1), Environment.DEV)
+    assert {*plan_file.document(a_plan(1), Environment.DEV, service="shop")} - {*document} == {
+        "service"
+    }
     (change,) = document["changes"]
     assert (document["format"], set(document), set(change)) == (1, PLAN, PLAN_CHANGE)
     assert (set(document["summary"]), set(change["fields"][0])) == (PLAN_SUMMARY, PLAN_FIELD)

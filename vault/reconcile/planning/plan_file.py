@@ -26,6 +26,7 @@ class SavedPlan:
 
     Attributes:
         digest: Hash of every response that was read for it.
+        service: The only service that it changes, or None.
         changes: In the form that :func:`document` returns.
 
     """
@@ -34,6 +35,7 @@ class SavedPlan:
     prune: Prune | None
     digest: str
     changes: list[dict[str, Any]]
+    service: str | None = None
 
     def require_current(self, plan: Plan) -> None:
         """Check that *plan*, which was just built, equals this one.
@@ -52,18 +54,23 @@ class SavedPlan:
             )
 
 
-def document(plan: Plan, environment: Environment, prune: Prune | None = None) -> dict[str, Any]:
+def document(
+    plan: Plan, environment: Environment, prune: Prune | None = None, service: str | None = None
+) -> dict[str, Any]:
     """Return *plan* as a JSON document. A plan contains no secret value.
 
     Args:
         plan: The plan to convert.
         environment: The environment it was built for.
         prune: The request to delete that it was built with; None for none.
+        service: The only service that it changes, or None. The document of a plan for all has no
+            such key, as an earlier version writes it.
 
     """
     return {
         "format": formats.PLAN_FILE.current,
         "environment": str(environment),
+        **({} if service is None else {"service": service}),
         "prune": None if prune is None else sorted(prune.destroy),
         "digest": plan.digest,
         "changes": _changes(plan),
@@ -118,7 +125,9 @@ def _saved(content: dict[str, Any]) -> SavedPlan:
     environment = names.parse_environment(content["environment"])
     destroy = content["prune"]
     prune = None if destroy is None else Prune(environment, tuple(destroy))
-    return SavedPlan(environment, prune, content["digest"], content["changes"])
+    return SavedPlan(
+        environment, prune, content["digest"], content["changes"], content.get("service")
+    )
 
 
 def _changes(plan: Plan) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.page.views.plan import PlanFilter, PlanView, build_plan_view, find_service
+from console.page.views.plan import PlanFilter, PlanView, build_plan_view
 from vault.declare.load import load
 from vault.reconcile.planning.partial import PartialPlan
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
@@ -34,26 +34,6 @@ def build(
 
 def names(view: PlanView) -> list[str]:
     return [each.name for each in view.page.rows]
-
-
-@pytest.mark.parametrize(
-    ("name", "service"),
-    [
-        ("shop-dev", "shop"),
-        ("shop-dev-pii", "shop"),
-        ("shop/dev/token", "shop"),
-        ("shop-dev-dev-x", "shop-dev"),
-        ("shop-devil", "-"),
-        ("other-dev", "-"),
-        ("other/dev/token", "-"),
-        ("strongroom-plan", "-"),
-        ("-dev", "-"),
-    ],
-)
-def test_service_of_a_resource_is_found_by_its_name(name: str, service: str) -> None:
-    services = {"shop", "shop-dev"} if name == "shop-dev-dev-x" else {"shop"}
-    found = find_service(name, "dev", services)
-    assert found == ("shop" if name == "shop-dev-dev-x" else service)
 
 
 def test_changes_have_their_fields_as_the_terminal_shows_them() -> None:
