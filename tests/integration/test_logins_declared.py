@@ -6,6 +6,9 @@ requests.
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +21,7 @@ from app_integration.errors import AuthenticationFailed, ConfigurationError, Str
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from tests.support.models.declared import SCOPE, apply_declared, declare, plan
-from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.issuer import (
     CLIENT,
     CLIENT_SECRET,
@@ -30,6 +33,7 @@ from tests.support.servers.issuer import (
 )
 from tests.support.servers.local_server import serve, write_certificate
 from vault.declare.declaration import Declaration
+from vault.runtime.processes.binaries import openbao_path
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -40,6 +44,7 @@ REVIEWER = "auth/kubernetes/config/token_reviewer_jwt"
 GIVEN = {"auth/oidc/config/oidc_client_secret": CLIENT_SECRET}
 CI = Signer(ISSUER)
 LOGIN = {"audience": "strongroom", "subject": "shop", "claims": {"ref": "refs/heads/main"}}
+RUNBOOK = (Path(__file__).parents[2] / "docs" / "Runbook.md").read_text()
 HERE = "http://localhost:8250/oidc/callback"
 
 
@@ -316,16 +321,37 @@ class TestPeople:
         assert auth.get("identity_policies") == policies
         assert auth["lease_duration"] == 3600
 
-    def test_revoking_the_callback_prefix_revokes_a_persons_token(
-        self, server: AuditedServer, provider: Provider, tmp_path: Path
+    def test_steps_for_a_leaver_end_the_tokens_of_that_person_only(
+        self,
+        server: AuditedServer,
+        provider: Provider,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         apply_declared(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
-        accessor = {"accessor": self.log_in(server)["accessor"]}
-        assert server.root.post("auth/token/lookup-accessor", accessor)["data"]["ttl"] > 0
-        prefix = "sys/leases/revoke-prefix/auth/oidc/oidc/callback"
-        server.root.post(prefix, {"sync": True})
+        kept = {"accessor": self.log_in(server)["accessor"]}
+        monkeypatch.setattr(provider, "user", "eve")
+        gone = {"accessor": self.log_in(server)["accessor"]}
+        helper = re.search(r"^revoke_tokens\(\) \{.*?^\}$", RUNBOOK, re.MULTILINE | re.DOTALL)
+        steps = re.search(r"^```sh\n(person=ada.*?)```$", RUNBOOK, re.MULTILINE | re.DOTALL)
+        assert helper
+        assert steps
+        commands = f"{helper[0]}\n{steps[1]}".replace("person=ada", "person=eve")
+        subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],  # noqa: S607
+            env={
+                "PATH": f"{openbao_path().parent}:{os.environ['PATH']}",
+                "BAO_ADDR": server.address,
+                "BAO_TOKEN": ROOT_TOKEN,
+                "HOME": str(tmp_path),
+            },
+            check=True,
+        )
         with pytest.raises(StrongroomError):
-            server.root.post("auth/token/lookup-accessor", accessor)
+            server.root.post("auth/token/lookup-accessor", gone)
+        assert server.root.post("auth/token/lookup-accessor", kept)["data"]["ttl"] > 0
+        with pytest.raises(AssertionError, match="permission denied"):
+            self.log_in(server)
 
     def test_undeclared_redirect_uri_is_rejected(
         self, server: AuditedServer, provider: Provider, tmp_path: Path

@@ -103,6 +103,7 @@ class Provider(Server):
     """An OIDC provider with one user, a JWKS, and the TokenReview API of a Kubernetes cluster.
 
     Attributes:
+        user: The user.
         groups: The groups of the user.
         accounts: Service account token → ``namespace:account``.
         reviewers: The ``Authorization`` headers of the requests for a TokenReview.
@@ -110,6 +111,7 @@ class Provider(Server):
 
     """
 
+    user: str = "ada"
     groups: list[str] = field(default_factory=list)
     accounts: dict[str, str] = field(default_factory=dict)
     reviewers: list[str | None] = field(default_factory=list)
@@ -167,7 +169,7 @@ class Provider(Server):
             return {"error": "invalid_client"}
         nonce = self.nonces.pop(parse_qs(body)["code"][0])
         claims: dict[str, Any] = {
-            "sub": "ada",
+            "sub": self.user,
             "aud": CLIENT,
             "nonce": nonce,
             "groups": self.groups,
