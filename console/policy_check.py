@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from policies.render import render_policies, scoped_apply_policy
+from policies.render import find_wide_rules, render_policies, scoped_apply_policy
 from policies.templates import check_syntax, find_outdated
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
@@ -14,14 +14,20 @@ from vault.declare.repository import Repository
 
 
 def find_warnings(repository: Repository) -> tuple[str, ...]:
-    """Return a line for each of the repository's own policies whose base has changed since.
+    """Return a line for each risk of the repository's own policies.
+
+    These are a base that has changed since, and a path of a service that covers other services.
 
     Args:
         repository: Contains policies.
 
     """
     templates, _ = read_templates(repository.policies)
-    return tuple(find_outdated(templates))
+    try:
+        wide = [*find_wide_rules(repository.load())] if "service" in templates else []
+    except DeclarationError:  # which the command that loads it reports
+        wide = []
+    return (*find_outdated(templates), *wide)
 
 
 def find_policy_errors(repository: Repository) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
+from policies.coverage import find_reaching
 from policies.parameters import exact
-from policies.templates import render
+from policies.templates import find_line, render
 from vault.declare.declaration import Declaration
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
@@ -19,6 +21,7 @@ from vault.reconcile.desired import databases, people, redis_users
 from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.desired.static_users import pair_role_names, static_role_names
 from vault.reconcile.hcl.policy_parts import LARGEST, part_names, split_policy, stored_size
+from vault.reconcile.hcl.policy_rules import parse_rules
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.database import DatabaseConnection
@@ -38,7 +41,7 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
     declared = declaration.environment(environment)
     policies: dict[str, str] = {}
     for scope in declaration.scopes(environment):
-        policies |= dict.fromkeys(declaration.roles(scope), _service_policy(declaration, scope))
+        policies |= dict.fromkeys(declaration.roles(scope), service_policy(declaration, scope))
         if declaration.deployment(scope).login.approle is not None:
             wrap_ttl = declared.tokens.wrap_ttl
             policies[scope.starter] = starter_policy(
@@ -169,7 +172,8 @@ def starter_policy(
     return render("starter", templates or {}, variables)
 
 
-def _service_policy(declaration: Declaration, scope: Scope) -> str:
+def service_policy(declaration: Declaration, scope: Scope) -> str:
+    """Return the HCL policy of *scope*."""
     keys = declaration.service(scope.service).keys
     declared = declaration.environment(scope.environment)
     variables = {
@@ -183,6 +187,30 @@ def _service_policy(declaration: Declaration, scope: Scope) -> str:
         "static_roles": sorted(static_role_names(declaration, scope).values()),
     }
     return render("service", declaration.policy_templates, variables)
+
+
+def find_wide_rules(declaration: Declaration) -> Iterator[str]:
+    """Yield a warning for each rule of a repository's own template that covers other services.
+
+    Raises:
+        DeclarationError: If the template renders to no policy of a service.
+
+    """
+    own = declaration.policy_templates.get("service")
+    if own is None:
+        return
+    plain = replace(declaration, policy_templates={})
+    for environment in declaration.environments:
+        mounts = declaration.environment(environment).mounts
+        for scope in declaration.scopes(environment):
+            text = service_policy(declaration, scope)
+            needed = parse_rules(service_policy(plain, scope))
+            for path in find_reaching(parse_rules(text), needed, scope, mounts):
+                line = next((line for line in text.splitlines() if f'"{path}"' in line), "")
+                yield (
+                    f"{own.file}:{find_line(own, line) or 1}: the policy of {scope} grants {path}, "
+                    "which covers other services, too; write the service's own paths"
+                )
 
 
 def _service_approles(declaration: Declaration, environment: Environment) -> list[str]:

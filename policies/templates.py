@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
@@ -13,11 +14,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app_integration.errors import ConfigurationError
 from policies import parameters
+from policies.coverage import find_missing
 from vault.declare import policy_template
 from vault.declare.errors import DeclarationError, FileError, join_names
 from vault.declare.policy_files import BASES
 from vault.declare.policy_template import PolicyTemplate
-from vault.reconcile.hcl import syntax
+from vault.reconcile.hcl.policy_rules import PolicyRules, parse_rules
 from vault.reconcile.hcl.tree import HclError
 
 # A repository's template may compute with its variables, and nothing else: it reaches no attribute
@@ -32,6 +34,11 @@ _environment: Final = ImmutableSandboxedEnvironment(
 _environment.filters |= {"exact": parameters.exact, "prefix": parameters.prefix}
 #: File name that the library gives to a template without one.
 _FILE: Final = "<template>"
+#: The text between two tags of a template is what is outside of this.
+_TAG: Final = re.compile(r"\{[{%#].*?[}%#]\}")
+#: Templates of the policies with which a service runs, and the path of a token that stays valid.
+_OF_SERVICES: Final = ("service", "starter")
+_RENEWAL: Final = "auth/token/renew-self"
 #: Errors that a template can cause while it is rendered.
 _ERRORS: Final = (
     *(TemplateError, ArithmeticError, AttributeError, ConfigurationError, LookupError),
@@ -82,7 +89,7 @@ def check_syntax(template: PolicyTemplate) -> None:
 
 
 def render(name: str, templates: Mapping[str, PolicyTemplate], variables: Mapping[str, Any]) -> str:
-    """Return the policy that the template *name* renders.
+    """Return the policy that the template *name* renders, which the server takes.
 
     Args:
         name: Name of the tool's template.
@@ -90,7 +97,8 @@ def render(name: str, templates: Mapping[str, PolicyTemplate], variables: Mappin
         variables: Variables of the tool's template.
 
     Raises:
-        DeclarationError: If the repository's template cannot be rendered, or not to HCL.
+        DeclarationError: If the repository's template cannot be rendered, or not to a policy, or
+            not to one that grants what the service declares.
 
     """
     own = templates.get(name)
@@ -98,19 +106,68 @@ def render(name: str, templates: Mapping[str, PolicyTemplate], variables: Mappin
         return _compile(base(name)).render(variables)
     check_syntax(own)
     try:
-        # Without the line of the digest, which grants nothing and changes with the tool.
-        text = _compile(own.text).render(variables).partition("\n")[2]
-        syntax.parse(text, own.file)
-    except HclError as error:
-        lines = [f"line {each.line} of the policy: {each.text}" for each in error.errors]
-        faults = [FileError(own.file, 0, f"does not render to HCL: {line}") for line in lines]
-        raise DeclarationError(faults) from None
+        text = _compile(own.text).render(variables)
     except UndefinedError as error:
         reason = f"{error.message} (expected {join_names(variables)})"
         raise _error(own, _line(error), reason) from None
     except _ERRORS as error:
         raise _error(own, _line(error), str(error)) from None
-    return text
+    rules = _parse(own, text)
+    if name in _OF_SERVICES:
+        needed = parse_rules(_compile(base(name)).render(variables))
+        _check_needs(own, name, rules, needed)
+    # Without the line of the digest, which grants nothing and changes with the tool.
+    return text.partition("\n")[2]
+
+
+def _parse(own: PolicyTemplate, text: str) -> PolicyRules:
+    """Return the rules of *text*, which has the comment above it that it is written with."""
+    try:
+        return parse_rules(text, own.file)
+    except HclError as error:
+        lines = text.split("\n")
+        raise DeclarationError(
+            FileError(
+                own.file,
+                find_line(own, lines[each.line - 1]),
+                f"does not render to a policy: line {each.line - 1} of it: {each.text}",
+            )
+            for each in error.errors
+        ) from None
+
+
+def find_line(template: PolicyTemplate, rendered: str) -> int:
+    """Return the line of *template* that renders to the line *rendered*, 0 if it is not known."""
+    found = {}
+    for number, line in enumerate(template.text.splitlines(), 1):
+        parts = [re.escape(part) for part in _TAG.split(line.strip())]
+        if any(parts) and re.fullmatch(".*".join(parts), rendered.strip()):
+            found[number] = len("".join(parts))
+    return max(found, key=found.__getitem__, default=0)
+
+
+def _check_needs(own: PolicyTemplate, name: str, rules: PolicyRules, needed: PolicyRules) -> None:
+    """Check that *rules* grant what is declared, by their paths.
+
+    Rights that the tool adds by itself may be left out: on leases, on the audit device, and on the
+    token, whose renewal a service needs.
+
+    Raises:
+        DeclarationError: If they do not. It lists each path.
+
+    """
+    missing = [
+        FileError(
+            own.file,
+            1,
+            f"renders to a policy without {join_names(capabilities)} on {path}, which the "
+            f"declaration needs; grant it, or compare with: strongroom policies diff {name}",
+        )
+        for path, capabilities in find_missing(rules, needed)
+        if not path.startswith(("auth/token/", "sys/")) or (path, name) == (_RENEWAL, "service")
+    ]
+    if missing:
+        raise DeclarationError(missing)
 
 
 @lru_cache(_CACHE_SIZE)

@@ -15,7 +15,7 @@ from app_integration.mounts import Mounts
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from policies.render import render_policies, scoped_apply_policy
-from policies.templates import base_digest
+from policies.templates import base, base_digest
 from tests.support.models.policy_values import AllowedValue
 from tests.support.models.tenants import DEV, Tenant, sections
 from tests.support.servers.dev_server import dev_server, root
@@ -38,9 +38,7 @@ NEAR_VALUES: Final = 400
 EVIL: Final = '\npath "*" { capabilities = ["read", "sudo"] }'
 #: A reviewed last line, which the server would take for a pattern.
 HOSTILE: Final = PolicyTemplate(
-    "policies/service.hcl.j2",
-    base_digest("service"),
-    '# base\npath "alpha/kv/data/shop/dev/token" {\n  capabilities = ["read"]\n}\n# not other/*',
+    "policies/service.hcl.j2", base_digest("service"), f"# base\n{base('service')}# not other/*"
 )
 
 

@@ -73,18 +73,18 @@ def test_copy_of_each_template_renders_what_the_tools_does(team: Repository) -> 
 
 def test_own_template_replaces_the_policy_of_every_service_and_no_other(team: Repository) -> None:
     before = render_policies(team.load(), DEV)
-    write(team, f"# {{{{ service }}}}\n{RULE}")
+    write(team, f"{templates.base('service')}# {{{{ service }}}}\n{RULE}")
     after = render_policies(team.load(), DEV)
-    assert after == {**before, "shop-dev": f"# shop\n{RULE}"}
-    starter = RULE.replace("health", "seal-status")
-    write(team, starter, "starter")
-    assert render_policies(team.load(), DEV)["shop-dev-starter"] == starter
+    assert after == {**before, "shop-dev": f"{before['shop-dev']}# shop\n{RULE}"}
+    write(team, f"{templates.base('starter')}{RULE}", "starter")
+    starter = render_policies(team.load(), DEV)["shop-dev-starter"]
+    assert starter == f"{before['shop-dev-starter']}{RULE}"
 
 
 def test_templates_of_one_repository_are_not_those_of_another(team: Repository) -> None:
-    write(team, RULE)
-    assert render_policies(team.load(), DEV)["shop-dev"] == RULE
-    assert RULE not in render_policies(load.load(), DEV).values()
+    write(team, f"{templates.base('service')}{RULE}")
+    assert render_policies(team.load(), DEV)["shop-dev"].endswith(RULE)
+    assert RULE not in "".join(render_policies(load.load(), DEV).values())
 
 
 def test_clone_of_the_tool_has_its_templates_and_no_own_ones() -> None:
@@ -144,8 +144,86 @@ def test_misspelt_variable_is_reported_with_the_known_ones(team: Repository) -> 
 def test_text_that_is_not_hcl_is_refused_before_a_server_sees_it(team: Repository) -> None:
     write(team, f"{RULE}path secret")
     assert error_of(team).startswith(
-        "policies/service.hcl.j2: does not render to HCL: line 4 of the policy: "
+        "policies/service.hcl.j2:5: does not render to a policy: line 4 of it: "
     )
+
+
+INVALID = {
+    "a capability that no server knows": (
+        "service",
+        RULE.replace("read", "raed"),
+        "3: does not render to a policy: line 2 of it: path 'sys/health': capabilities has the",
+    ),
+    "a line that a loop renders": (
+        "strongroom-plan",
+        '# a\n{% for name in services %}\npath "{{ name }}" { policy = "raed" }\n{% endfor %}',
+        "4: does not render to a policy: line 2 of it: path 'shop'",
+    ),
+    "the form of JSON, whose mark would be a comment": (
+        "developer",
+        '{"path": {"a": {"capabilities": ["read"]}}}',
+        "2: does not render to a policy: line 1 of it: unexpected character",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "error"), INVALID.values(), ids=INVALID)
+def test_policy_that_the_server_would_reject_is_refused(
+    team: Repository, name: str, text: str, error: str
+) -> None:
+    write(team, text, name)
+    assert error_of(team).startswith(f"policies/{name}.hcl.j2:{error}")
+
+
+#: Template → part of it → what a team wrote in its place → what it does not grant any more.
+WITHOUT = {
+    "a secret": (
+        *("service", "/data/{{ service }}", "/dta/{{ service }}"),
+        "read on secret/data/shop/dev/mail-password",
+    ),
+    "a key": ("service", '["update"]', '["read"]', "update on transit/decrypt/shop-dev-pii"),
+    "a database": ("service", "/creds/{{ role }}", "/creds/x", "read on database/creds/shop-dev"),
+    "the renewal": ("service", "renew-self", "renew", "update on auth/token/renew-self"),
+    "a secret-id": (
+        *("starter", '["update"]', '["read"]'),
+        "update on auth/approle/role/shop-dev/secret-id",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "part", "written", "missing"), WITHOUT.values(), ids=WITHOUT)
+def test_policy_that_lacks_what_is_declared_is_refused(
+    team: Repository, name: str, part: str, written: str, missing: str
+) -> None:
+    write(team, templates.base(name).replace(part, written), name)
+    with pytest.raises(DeclarationError) as raised:
+        render_policies(team.load(), DEV)
+    expected = (
+        f"policies/{name}.hcl.j2:1: renders to a policy without {missing}, which the declaration "
+        f"needs; grant it, or compare with: strongroom policies diff {name}"
+    )
+    assert expected in map(str, raised.value.errors)
+    assert expected in find_policy_errors(team)
+
+
+@pytest.mark.parametrize("kept", ["revoke-self", "leases/renew", "lookup-self"])
+def test_policy_may_lack_what_the_tool_adds(team: Repository, kept: str) -> None:
+    write(team, templates.base("service").replace(kept, "left-out"))
+    assert find_policy_errors(team) == ()
+
+
+def test_path_that_covers_other_services_is_a_warning_of_check(
+    team: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = 'path "{{ mounts.kv }}/data/*" {\n  capabilities = ["read"]\n}\n'
+    path = write(team, f"{templates.base('service')}{wide}")
+    line = path.read_text().splitlines().index(wide.splitlines()[0]) + 1
+    assert run_command(monkeypatch, "check") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: policies/service.hcl.j2:{line}: the policy of {scope} grants secret/data/*, "
+        "which covers other services, too; write the service's own paths"
+        for scope in ("shop-dev", "shop-prod")
+    ]
 
 
 def test_template_that_no_environment_uses_is_checked_too(
@@ -208,7 +286,7 @@ def test_template_outside_of_the_folder_is_not_read(team: Repository, tmp_path: 
 def test_changed_base_is_a_warning_of_check_and_plan(
     team: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(team, RULE, digest=OLD)
+    write(team, templates.base("service"), digest=OLD)
     warning = (
         "warning: policies/service.hcl.j2:1: strongroom's own template has changed since this file "
         "replaced it; compare with: strongroom policies diff service, take over what you need, "
