@@ -13,11 +13,13 @@ from pathlib import Path
 
 #: Identity of one state of a file: device, inode, size, mtime and ctime, both in nanoseconds.
 Stamp = tuple[int, int, int, int, int]
+#: Device and inode of a file.
+FileId = tuple[int, int]
 
 
 def write_private(
     path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None
-) -> None:
+) -> FileId:
     """Replace the file at *path* atomically by *content*, with mode 0600.
 
     The temporary file has a fixed name, so that the next write removes a copy that a crash left.
@@ -28,14 +30,17 @@ def write_private(
         content: Text is written as UTF-8.
         owner: User and group id of the file; None for those of the process.
 
+    Returns:
+        The identity of the file that was written.
+
     """
     data = content.encode() if isinstance(content, str) else content
-    replace_file(path, data, mode=0o600, owner=owner)
+    return replace_file(path, data, mode=0o600, owner=owner)
 
 
 def replace_file(
     path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | None = None
-) -> None:
+) -> FileId:
     """Replace the file at *path* atomically, and fsync it; see :func:`write_private`.
 
     Args:
@@ -57,11 +62,13 @@ def replace_file(
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+            written = os.fstat(descriptor)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+    return written.st_dev, written.st_ino
 
 
 def fsync_folder(folder: Path) -> None:
