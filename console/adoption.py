@@ -12,10 +12,11 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app_integration import names
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
@@ -43,6 +44,25 @@ AdminUrl = Annotated[
         "--admin-url-file", help="file with the URL of a database user that may grant the user"
     ),
 ]
+
+
+def read_admin_url(file: Path) -> URL:
+    """Return the database URL in a file.
+
+    Raises:
+        ConfigurationError: If it cannot be read, or contains none.
+
+    """
+    try:
+        return make_url(read_input(file).decode().strip())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error.strerror}; pass a readable file with --admin-url-file"
+        ) from None
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"{file} does not contain a database URL; write one into it"
+        ) from None
 
 
 class Adoption:
@@ -167,18 +187,7 @@ class Adoption:
 
     @contextmanager
     def _connect_as_admin(self) -> Iterator[psycopg.Connection]:
-        try:
-            url = make_url((self._admin or Path()).read_text(encoding="utf-8").strip())
-        except OSError as error:
-            raise ConfigurationError(
-                f"{self._admin} cannot be read: {error.strerror}; pass a readable file with "
-                "--admin-url-file"
-            ) from None
-        except (ArgumentError, ValueError):
-            raise ConfigurationError(
-                f"{self._admin} does not contain a database URL; write one into it"
-            ) from None
-        with database_user.connect(url) as connection:
+        with database_user.connect(read_admin_url(self._admin or Path())) as connection:
             yield connection
 
     def _deliver(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from app_integration._internal.input_file import open_input
 from app_integration.names import Environment
 from console.audit_files import find_audit_files
 from console.damage_view import show_damage
@@ -31,7 +32,7 @@ def check_audit_logs(audit_logs: Sequence[Path], store: Path | None) -> None:
 
     """
     for source in find_server_logs(audit_logs):
-        source.path.open("rb").close()
+        open_input(source.path).close()
         if not _needs_store(source.path):
             next(LogFile(source.path).responses(lambda _path: True), None)
     if store is not None or any(map(_needs_store, audit_logs)):

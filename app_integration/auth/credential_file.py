@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import stamp
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
@@ -28,7 +29,7 @@ def read_credential(path: Path, setting: str) -> Secret:
 
     """
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = read_input(path).decode().strip()
     except OSError as error:
         raise ConfigurationError(f"{path} ({setting}) cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

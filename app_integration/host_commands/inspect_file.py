@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.input_file import open_input
 from app_integration.encryption import kms_ciphertext, transit_ciphertext
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.chunks import plain_size
@@ -49,7 +50,7 @@ def inspect(path: Path) -> Mapping[str, Any]:
         OSError: If it cannot be read.
 
     """
-    with shared.name_rejected(path), path.open("rb", buffering=0) as file:
+    with shared.name_rejected(path), open_input(path) as file:
         header = headers.read_header(file, allow_damage=True)
     preamble = header.preamble
     context = {name: _show(value) for name, value in preamble.context.items()}

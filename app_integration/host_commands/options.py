@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.escapes import escape_unprintable
+from app_integration._internal.input_file import open_input
 from app_integration._internal.pending_file import PendingFile
 from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
@@ -135,7 +136,7 @@ def _reject_service(key: ServiceKey) -> NoReturn:
 @contextmanager
 def open_source(name: str) -> Iterator[FileIO]:
     """Open a file, or standard input for ``-``."""
-    with FileIO(0 if name == PIPE else name, closefd=name != PIPE) as file:
+    with FileIO(0, closefd=False) if name == PIPE else open_input(Path(name)) as file:
         yield file
 
 

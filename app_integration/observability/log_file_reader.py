@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import open_input
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.frames import FrameReader
@@ -119,7 +120,7 @@ class LogFileReader:
 
     def _read_at(self, offset: int, size: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open_input(self.path) as file:
                 if file.seek(0, 2) < offset:
                     self.fault = "was cut while it was read"
                     return b""

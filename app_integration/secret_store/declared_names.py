@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app_integration import names
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError, UndeclaredSecret
 from app_integration.names import Scope
 
@@ -43,7 +44,7 @@ def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
         return None
     file = path / "services" / f"{scope.service}.yaml" if path.is_dir() else path
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_input(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"STRONGROOM_DECLARATION: {file} cannot be read: {error}"

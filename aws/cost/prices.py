@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError
 
 #: Requests that a price is for.
@@ -49,7 +50,7 @@ def read_prices(path: Path) -> Prices:
     """
     known = ", ".join(asdict(Prices()))
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_input(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:

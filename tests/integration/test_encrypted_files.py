@@ -13,6 +13,7 @@ import pyrage
 import pytest
 
 from app_integration import decrypt_file, encrypt_file, open_encrypted
+from app_integration._internal.private_file import write_private
 from app_integration.errors import AccessDenied, DecryptionFailed
 from tests.support.models.file_parts import IDENTITY, RECIPIENT, sample
 from tests.support.processes.command import run_command
@@ -128,7 +129,7 @@ def test_host_command_without_a_server_decrypts_with_the_break_glass_key(
     deployment: Deployment, plain: Path, tmp_path: Path
 ) -> None:
     identity = pyrage.x25519.Identity.generate()
-    (tmp_path / "identity").write_text(f"# comment\n{identity}\n")
+    write_private(tmp_path / "identity", f"# comment\n{identity}\n")
     sealed = tmp_path / "sealed"
     public = str(identity.to_public())
     assert host(deployment, "encrypt-file", plain, sealed, "--recipient", public).returncode == 0
@@ -209,7 +210,7 @@ def test_commands_of_the_operator_round_trip(
     assert run_command(monkeypatch, "encrypt-file", *arguments, *root) == 0
     assert run_command(monkeypatch, "decrypt-file", str(sealed), str(opened), *SERVICE, *root) == 0
     assert opened.read_bytes() == CONTENT
-    (tmp_path / "identity").write_text(IDENTITY)
+    write_private(tmp_path / "identity", IDENTITY)
     again = (str(sealed), str(tmp_path / "again"), *SERVICE, "--identity", f"{tmp_path}/identity")
     assert run_command(monkeypatch, "decrypt-file", *again) == 0
     assert (tmp_path / "again").read_bytes() == CONTENT

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from app_integration._internal.input_file import open_input
 from app_integration.encryption.files.header import read_header
 from app_integration.errors import DecryptionFailed, InvalidName
 from app_integration.names import Environment, Scope
@@ -77,7 +78,7 @@ def read_label(path: Path) -> BackupLabel:
         OSError: If it cannot be read.
 
     """
-    with path.open("rb", buffering=0) as file:
+    with open_input(path) as file:
         try:
             context = read_header(file).preamble.context
         except DecryptionFailed:

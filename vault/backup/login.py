@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from vault.backup.errors import BackupFailed
@@ -108,7 +109,7 @@ def read_url_file(path: Path) -> DatabaseLogin:
 
     """
     try:
-        found = _parse_url(path.read_text(encoding="utf-8").strip())
+        found = _parse_url(read_input(path).decode().strip())
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}; pass a readable file with --into"

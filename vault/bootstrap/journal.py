@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 
@@ -53,7 +54,7 @@ def load(file: Path) -> Journal | None:
 
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_input(file))
         ended = content.get("is_ended", False)
         return Journal(content["cluster"], tuple(content["accessors"]), ended)
     except FileNotFoundError:

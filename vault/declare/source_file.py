@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import NotRegular, open_input
 from vault.declare.errors import FileError
 
 #: Maximum size of a file in bytes, because parsing takes 4 s or more per megabyte. A file with
@@ -50,14 +50,15 @@ def read(path: Path, root: Path) -> bytes:
     """
     if not is_inside(path, root):
         raise UnreadableFile(f"is a link that leads out of {root.name}/ (expected the file itself)")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableFile("is a folder, a pipe or a device (expected a regular text file)")
-        if found.st_size > MAX_SIZE:
-            raise UnreadableFile(f"has {found.st_size} bytes (expected at most {MAX_SIZE})")
-        return file.read(MAX_SIZE)
+    try:
+        with open_input(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_SIZE:
+                raise UnreadableFile(f"has {size} bytes (expected at most {MAX_SIZE})")
+            return file.read(MAX_SIZE)
+    except NotRegular:
+        raise UnreadableFile(
+            "is a folder, a pipe or a device (expected a regular text file)"
+        ) from None
 
 
 def is_inside(path: Path, root: Path) -> bool:

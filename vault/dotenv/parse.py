@@ -19,6 +19,7 @@ from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable as Reference
 from dotenv.variables import parse_variables
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
@@ -113,7 +114,7 @@ def read(path: Path) -> DotenvFile:
     try:
         if not path.is_file():
             raise ConfigurationError(f"{path} does not exist or is not a file; pass the .env file")
-        return parse(path, path.read_bytes())
+        return parse(path, read_input(path))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}; pass a readable file"

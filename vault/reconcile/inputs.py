@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 
@@ -36,7 +37,7 @@ class Inputs:
         if self.folder is None or not (file := self.folder / path).is_file():
             return None
         try:
-            value = file.read_text(encoding="utf-8").removesuffix("\n")
+            value = read_input(file).decode().removesuffix("\n")
         except UnicodeDecodeError:
             raise ConfigurationError(
                 f"{file} is not UTF-8 text; write the value to it as text"

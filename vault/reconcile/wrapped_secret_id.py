@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import write_private
 from app_integration.auth.credential_file import read_credential
 from app_integration.errors import (
@@ -42,7 +43,7 @@ def is_valid(session: Session, folder: Path, endpoint: str) -> bool:
     file = folder / FILE
     if not file.exists():
         return False
-    token = Secret(file.read_text(encoding="utf-8").strip())
+    token = Secret(read_input(file).decode().strip())
     try:
         return _look_up(session, token) == endpoint
     except (RequestRefused, AccessDenied):

@@ -13,9 +13,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
+from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
 from vault.reconcile.server_time import parse_time
 
@@ -63,7 +65,7 @@ class LogFile:
             ConfigurationError: If no line of it is one of an audit log.
 
         """
-        with self.path.open("rb") as file:
+        with BufferedReader(open_input(self.path)) as file:
             found = os.fstat(file.fileno())
             if found.st_ino != self.inode or found.st_size < self.offset:
                 # The lines that the file before it had after the last call were not read.
@@ -77,7 +79,7 @@ class LogFile:
                 "is not compressed"
             )
 
-    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+    def _lines(self, file: BufferedReader[FileIO]) -> Iterator[bytes]:
         """Yield the complete lines that are not too long."""
         is_continued = False
         while line := file.readline(MAX_LINE):

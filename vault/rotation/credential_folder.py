@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import write_private
 from app_integration.observability import redaction
 from app_integration.secret import Secret
@@ -39,7 +40,7 @@ def put_back(folder: Path, value: Secret | None) -> None:
 
 def _read(file: Path) -> Secret | None:
     with suppress(FileNotFoundError):
-        value = Secret(file.read_text(encoding="utf-8").strip())
+        value = Secret(read_input(file).decode().strip())
         redaction.live.add(value)
         return value
     return None

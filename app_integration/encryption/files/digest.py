@@ -8,6 +8,7 @@ from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import open_input
 from app_integration.encryption.files import header, preamble
 from app_integration.encryption.files.streams import report_nothing
 
@@ -25,7 +26,7 @@ def digest_file(path: Path, advance: Callable[[int], None] = report_nothing) -> 
         OSError: If it cannot be read.
 
     """
-    with path.open("rb") as file:
+    with open_input(path) as file:
         return digest_open_file(file, advance)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from app_integration._internal.input_file import open_input
 from app_integration._internal.pending_file import PendingFile
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.body import BodyCipher
@@ -125,7 +126,7 @@ class FileCipher:
 
         """
         bound = bind(self.scope, context)
-        with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
+        with open_input(source) as file, PendingFile(target) as pending:
             cipher = self._start(pending.file, bound, recipients)
             if threads > 1 and is_divisible(file.fileno()):
                 encrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
@@ -159,7 +160,7 @@ class FileCipher:
             OSError: If a file cannot be read or written.
 
         """
-        with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
+        with open_input(source) as file, PendingFile(target) as pending:
             cipher = self._open_header(file, context, identity)
             if threads > 1 and is_divisible(file.fileno()):
                 decrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
@@ -217,7 +218,7 @@ class FileCipher:
         self, path: Path, *, context: Context | None = None, identity: Path | None = None
     ) -> io.BufferedReader:
         """Return a seekable file object for reading. See :meth:`decrypt_file`."""
-        with path.open("rb", buffering=0) as file:
+        with open_input(path) as file:
             cipher = self._open_header(file, context, identity)
             reader = RandomAccessReader(cipher, os.dup(file.fileno()))
         return io.BufferedReader(reader, SEALED_SIZE)
@@ -289,7 +290,7 @@ class FileCipher:
 
         """
         identities = () if identity is None else read_identities(identity)
-        with path.open("r+b", buffering=0) as file:
+        with open_input(path, os.O_RDWR) as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # another one ends within its deadline
             header = read_header(file, allow_damage=True)
             if recipients is None:

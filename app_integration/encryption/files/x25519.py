@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app_integration._internal.input_file import read_input
 from app_integration.encryption.files import bech32
 from app_integration.encryption.files.body import KEY_SIZE
 from app_integration.encryption.files.recipient import X25519, Recipient
@@ -47,7 +48,7 @@ def read_identities(path: Path) -> list[X25519PrivateKey]:
 
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_input(path, is_private=True).decode().splitlines()
         texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         keys = [bech32.decode(text, PRIVATE_PREFIX) for text in texts]
         identities = [X25519PrivateKey.from_private_bytes(key) for key in keys]

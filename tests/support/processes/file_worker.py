@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from app_integration._internal.private_file import write_private
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.host_commands.options import offline_cipher
 from tests.support.models.file_parts import IDENTITY, RECIPIENT, SCOPE
@@ -40,7 +41,7 @@ def run_killed(operation: str, source: Path, target: Path, identity: Path, after
 def write_identity(folder: Path) -> Path:
     """Write the private key that the process uses, and return its path."""
     path = folder / "identity"
-    path.write_text(IDENTITY)
+    write_private(path, IDENTITY)
     return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from app_integration._internal.private_file import write_private
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.names import Environment, Scope
@@ -26,7 +27,7 @@ def no_server(key: ServiceKey) -> None:
 def write_identity(file: Path) -> str:
     """Write a private key of age to *file*, and return its public key."""
     key = X25519PrivateKey.generate()
-    file.write_text(bech32.encode("age-secret-key-", key.private_bytes_raw()).upper())
+    write_private(file, bech32.encode("age-secret-key-", key.private_bytes_raw()).upper())
     return bech32.encode("age", key.public_key().public_bytes_raw())
 
 

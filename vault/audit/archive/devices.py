@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
+
+from app_integration._internal.input_file import open_input
 
 DEADLINE: Final = 5.0  # seconds
 #: A busy server writes that much in some minutes.
@@ -82,13 +85,13 @@ class DeviceWatch:
     """File of a device, watched from before a request on."""
 
     path: Path
-    _file: BinaryIO | None = field(init=False, default=None)
+    _file: FileIO | None = field(init=False, default=None)
     _is_found: bool = field(init=False, default=False)
 
     def open(self, stack: ExitStack) -> None:
         """Remember the end of the file, if there is one. *stack* closes it."""
         try:
-            self._file = stack.enter_context(self.path.open("rb"))
+            self._file = stack.enter_context(open_input(self.path))
         except FileNotFoundError:
             return
         self._file.seek(0, os.SEEK_END)
@@ -99,13 +102,13 @@ class DeviceWatch:
             self._is_found = self._read_new(self._file, text) or self._is_in_other(self._file, text)
         return self._is_found
 
-    def _read_new(self, file: BinaryIO, text: bytes) -> bool:
+    def _read_new(self, file: FileIO, text: bytes) -> bool:
         """Return whether what was appended since the last call has *text*."""
         new = file.read()
         file.seek(-min(len(new), len(text)), os.SEEK_CUR)  # because it may be half of *text*
         return text in new
 
-    def _is_in_other(self, file: BinaryIO, text: bytes) -> bool:
+    def _is_in_other(self, file: FileIO, text: bytes) -> bool:
         """Return whether the file that has the name now is another one, with *text*."""
         try:
             is_other = not os.path.samestat(os.fstat(file.fileno()), self.path.stat())

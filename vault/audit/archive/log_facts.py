@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import open_input
 from vault.reconcile.server_time import parse_time
 
 _CHUNK: Final = 1024 * 1024
@@ -97,7 +98,7 @@ def scan_file(path: Path) -> LogFacts:
 
     """
     scanner = LogScanner()
-    with path.open("rb", buffering=0) as file:
+    with open_input(path) as file:
         while piece := file.read(_CHUNK):
             scanner.feed(piece)
     return scanner.facts()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import open_input
 from app_integration._internal.pending_file import PendingFile
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.body import BodyCipher
@@ -78,7 +79,7 @@ class SegmentWriter:
 
 def _compress(raw: Path, writer: ChunkWriter, size: int) -> None:
     frame = compressor(size)
-    with raw.open("rb", buffering=0) as file:
+    with open_input(raw) as file:
         while size and (piece := file.read(min(size, _CHUNK))):
             writer.write(frame.compress(piece))
             size -= len(piece)
@@ -121,7 +122,7 @@ def read_segment(file: Source, unwrap: Unwrap) -> Iterator[bytes]:
 
 def read_segment_file(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
     """Yield the log in the file *path* of a segment. See :func:`read_segment`."""
-    with path.open("rb", buffering=0) as file:
+    with open_input(path) as file:
         yield from read_segment(file, unwrap)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import open_input
 from app_integration.encryption.files.digest import digest_open_file
 from app_integration.encryption.files.header import SIZE
 from app_integration.encryption.tokens.encryption_context import ContextValue
@@ -242,7 +243,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _observe(path: Path) -> Observation | None:
     """Return the state of a file, None if another process has deleted it meanwhile."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_input(path) as file:
             header, size = read_segment_header(file), os.fstat(file.fileno()).st_size
             file.seek(0)
             digest = digest_open_file(file)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
 from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Reason
@@ -80,7 +81,7 @@ class PlainLog:
 
         """
         self.path = path
-        self.file = path.open("rb", buffering=0)
+        self.file = open_input(path)
         self.stamp = _stamp(self.file.fileno())
         #: Bytes up to the end of the last complete line.
         self.size = self._find_end(self.stamp[2])
@@ -146,7 +147,7 @@ class EndedLog:
         """
         self.path = path
         self._reader = reader
-        self._file = path.open("rb", buffering=0)
+        self._file = open_input(path)
         self.stamp = _stamp(self._file.fileno())
         self.is_ended = False
         self.fault: Reason | None = None
@@ -186,7 +187,7 @@ def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
         ConfigurationError: If it is no log, or zstandard is not installed.
 
     """
-    with path.open("rb") as file:
+    with open_input(path) as file:
         magic = file.read(len(_ZSTD))
     if magic.startswith(_GZIP):
         return EndedLog(path, device, read_gzip)
@@ -202,7 +203,7 @@ def is_compressed(path: Path) -> bool:
         OSError: If it cannot be read.
 
     """
-    with path.open("rb") as file:
+    with open_input(path) as file:
         return file.read(len(_ZSTD)).startswith((_GZIP, _ZSTD))
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from app_integration import names
 from app_integration._internal import formats
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.plan import Action, Change, Plan
+
+_MAX_SIZE: Final = 256 * 1024 * 1024  # bytes
 
 
 class PlanOutdated(ConfigurationError):
@@ -107,7 +110,7 @@ def load(file: Path) -> SavedPlan:
 
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_input(file, _MAX_SIZE))
         refusal = formats.PLAN_FILE.describe_refusal(content["format"])
         saved = None if refusal else _saved(content)
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from app_integration._internal.private_file import write_private
 from app_integration.encryption.files import header as headers
 from app_integration.encryption.files.header import FIRST_COPY, SECOND_COPY, parse_header
 from app_integration.encryption.files.recipient import Recipient
@@ -40,7 +41,7 @@ def age(tmp_path: Path) -> tuple[str, Path]:
     """Return a public key that age itself made, and the file of its private key."""
     identity = pyrage.x25519.Identity.generate()
     path = tmp_path / "identity.txt"
-    path.write_text(f"# created: now\n# public key: {identity.to_public()}\n{identity}\n")
+    write_private(path, f"# created: now\n# public key: {identity.to_public()}\n{identity}\n")
     return str(identity.to_public()), path
 
 
@@ -68,7 +69,7 @@ def test_file_without_key_is_for_its_recipients_alone(
 def test_other_identity_cannot_decrypt(tmp_path: Path, age: tuple[str, Path]) -> None:
     write(tmp_path / "file", FileServices(), age[0])
     other = tmp_path / "other"
-    other.write_text(str(pyrage.x25519.Identity.generate()))
+    write_private(other, str(pyrage.x25519.Identity.generate()))
     with pytest.raises(DecryptionFailed):
         read(tmp_path / "file", FileServices(), other)
 
@@ -126,14 +127,14 @@ def test_too_many_recipients_are_rejected(tmp_path: Path, age: tuple[str, Path])
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "no key\n", "AGE-SECRET-KEY-1QQ\n"])
 def test_identity_file_without_a_key_is_rejected(tmp_path: Path, text: str) -> None:
     write(tmp_path / "file", FileServices())
-    (tmp_path / "identity").write_text(text)
+    write_private(tmp_path / "identity", text)
     with pytest.raises(ConfigurationError, match="age-keygen"):
         read(tmp_path / "file", FileServices(), tmp_path / "identity")
 
 
 def test_error_of_an_identity_never_holds_the_key(tmp_path: Path) -> None:
     write(tmp_path / "file", FileServices())
-    (tmp_path / "identity").write_text(f"{pyrage.x25519.Identity.generate()}x")
+    write_private(tmp_path / "identity", f"{pyrage.x25519.Identity.generate()}x")
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path / "file", FileServices(), tmp_path / "identity")
     assert "AGE-SECRET" not in str(caught.value)

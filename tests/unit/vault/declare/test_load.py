@@ -214,7 +214,7 @@ def test_declaration_without_a_service_is_valid(root: Path) -> None:
 def test_unreadable_file_is_reported(root: Path) -> None:
     (root / "services" / "folder.yaml").mkdir()
     with pytest.raises(
-        DeclarationError, match=r"services/\S+\.yaml: the file cannot be read: Is a directory"
+        DeclarationError, match=r"services/\S+\.yaml: the file is a folder, a pipe or a device"
     ):
         load.load(root)
 
