@@ -29,7 +29,7 @@ from vault.backup.backup import Finished, back_up, describe
 from vault.backup.errors import BackupFailed, RestoreRefused
 from vault.backup.folder import MANIFEST, BackupFolder
 from vault.backup.interruption import ended_by_signals
-from vault.backup.label import BackupLabel, read_label
+from vault.backup.label import BackupLabel, is_backup_name, read_label
 from vault.backup.login import read_url_file
 from vault.backup.manifest import Entry
 from vault.backup.progress import Progress
@@ -104,7 +104,7 @@ def restore_database(
     if (into is None) != drill or (into is not None and (service is None or env is None)):
         raise typer.BadParameter("pass either --drill, or --into with --service and --env")
     label = read_label(file)
-    _check_origin(label, service, env)
+    _check_origin(file, label, service, env)
     target = read_url_file(into) if into is not None else None
     with (
         _interruptible("a target is empty, or complete but not compared; look before you use it"),
@@ -177,13 +177,18 @@ def _open_cipher(scope: Scope, identity: Path | None, root: Path) -> Iterator[Fi
         yield client.files()
 
 
-def _check_origin(label: BackupLabel, service: str | None, env: str | None) -> None:
-    """Check that a backup is of the service and environment that the caller names.
+def _check_origin(file: Path, label: BackupLabel, service: str | None, env: str | None) -> None:
+    """Check that a backup is of the service and environment that its name and the caller name.
 
     Raises:
         RestoreRefused: If it is of another one.
 
     """
+    if is_backup_name(file.name) and file.name != label.file_name:
+        raise RestoreRefused(
+            f"{file} is the backup {label.file_name} under another name; give it its own name "
+            "again, and find out who renamed it"
+        )
     if service in {None, label.scope.service} and env in {None, str(label.scope.environment)}:
         return
     wanted = "-".join(each for each in (service, env) if each)

@@ -10,8 +10,10 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from app_integration._internal import formats
+from app_integration.errors import InvalidName
+from app_integration.names import Environment, Scope
 from vault.backup.errors import BackupFailed
-from vault.backup.label import is_backup_name, parse_time, render_time
+from vault.backup.label import BackupLabel, parse_time, render_time
 
 _HINT: Final = (
     f'move it away, write {{"format": {formats.BACKUP.current}, "backups": []}} in its place, and '
@@ -74,16 +76,29 @@ class Entry:
         """Return the entry that :meth:`to_json` returned *value* for.
 
         Raises:
-            ValueError: If a field has no such value.
+            ValueError: If a field has no such value, or the file has another backup's name.
             KeyError: If a field is missing.
             TypeError: If there is another field.
+            InvalidName: If the service or the environment is none.
 
         """
         times = {name: parse_time(value[name]) for name in ("created", "verified")}
         entry = cls(**{**value, **times, "state": State(value["state"])})
-        if not is_backup_name(entry.file):
-            raise ValueError(entry.file)
+        entry._check()
         return entry
+
+    def _check(self) -> None:
+        """Raise an error if a field has another type, or the file has another backup's name."""
+        scope = Scope(self.service, Environment(self.environment))
+        texts = (self.database, self.digest)
+        numbers = (self.size, self.tables, self.rows)
+        if (
+            self.file != BackupLabel(scope, self.database, self.created).file_name
+            or {*map(type, texts)} != {str}
+            or not "".join(texts).isprintable()
+            or not all(type(each) is int and each >= 0 for each in numbers)
+        ):
+            raise ValueError(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class Manifest:
         """
         try:
             entries = _parse(json.loads(text))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidName):
             raise BackupFailed(f"manifest.json is malformed; {_HINT}") from None
         return cls({entry.file: entry for entry in entries})
 

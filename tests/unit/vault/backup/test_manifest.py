@@ -49,6 +49,21 @@ def test_manifest_is_read_as_it_was_written() -> None:
         ('"size": 5000', '"length": 5000'),
         ('"created": "2026', '"created": "26'),
         ("{", "["),
+        ('"service": "shop"', '"service": "mail"'),  # a forged entry of a file of another service
+        ('"service": "shop"', '"service": 5'),
+        ('"service": "shop"', '"service": ["shop"]'),
+        ('"environment": "prod"', '"environment": "../prod"'),
+        ('"environment": "prod"', '"environment": null'),
+        ('"created": "2026', '"created": "2025'),
+        ('"created": "2026-11-26T12:00:00Z"', '"created": {}'),
+        ('"size": 5000', '"size": "5000"'),
+        ('"size": 5000', '"size": 1e999'),
+        ('"size": 5000', '"size": -1'),
+        ('"rows": 10', '"rows": true'),
+        ('"digest": "00"', '"digest": null'),
+        ('"database": "shop"', '"database": "\\u001b[2J"'),
+        ('"state": "kept"', '"state": []'),
+        ('"backups": [', f'"backups": {"[" * 100_000}'),
     ],
 )
 def test_manifest_that_is_malformed_is_refused(change: tuple[str, str]) -> None:
