@@ -18,7 +18,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
 from console.options import Colour, Env, Service, find_role
-from console.output_files import write_files
+from console.output_files import BuildFolder, write_files
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.field_types import PAGE_URL
 
@@ -65,7 +65,7 @@ def build(
     service: Service,
     env: Env,
     target: Annotated[Target, typer.Option("--for", help="what runs the agent there")],
-    out: Annotated[Path, typer.Option("--out", help="folder for the files")],
+    out: BuildFolder,
     folder: Folder = None,
     cacert: Cacert = None,
     colour: Colour = None,

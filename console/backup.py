@@ -27,7 +27,7 @@ from console.service_client import open_service_client
 from vault.backup import inspection
 from vault.backup.backup import Finished, back_up, describe
 from vault.backup.errors import BackupFailed, RestoreRefused
-from vault.backup.folder import MANIFEST, BackupFolder
+from vault.backup.folder import BACKUPS, MANIFEST, BackupFolder
 from vault.backup.interruption import ended_by_signals
 from vault.backup.label import BackupLabel, is_backup_name, read_label
 from vault.backup.login import read_url_file
@@ -44,7 +44,10 @@ FAULTY: Final = 2
 _MAX_AGE: Final = Within("1m", "3650d")
 
 
-Folder = Annotated[Path, typer.Option("--folder", help="folder of the backups")]
+Folder = Annotated[
+    Path,
+    typer.Option("--folder", help="folder of the backups", callback=BACKUPS.check_option),
+]
 
 
 def backup_database(

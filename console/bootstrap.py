@@ -20,6 +20,7 @@ from policies.render import render_policies, scoped_apply_policy
 from vault.bootstrap.bootstrap import Bootstrap, Result
 from vault.dotenv.worktree import check_ignored
 from vault.reconcile import wrapped_secret_id
+from vault.reconcile.credentials import CREDENTIALS
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 
@@ -29,7 +30,12 @@ out = Console(soft_wrap=True)
 def bootstrap(
     env: Env,
     folder: Annotated[
-        Path, typer.Option("--out", help="folder for the credentials, outside of the repository")
+        Path,
+        typer.Option(
+            "--out",
+            help="folder for the credentials, outside of the repository",
+            callback=CREDENTIALS.check_option,
+        ),
     ],
     token_file: Annotated[
         Path | None,

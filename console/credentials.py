@@ -16,6 +16,7 @@ from app_integration.names import Scope
 from console import operate
 from console.operator_session import open_operator_session, open_session_on_server
 from console.options import Colour, Env, Service, WrapTtl, find_role
+from vault import owned_folder
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.errors import join_names
@@ -24,7 +25,7 @@ from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS
 from vault.dotenv.worktree import check_ignored
 from vault.reconcile import wrapped_secret_id
-from vault.reconcile.credentials import issue_credential, secret_id_endpoint
+from vault.reconcile.credentials import CREDENTIALS, issue_credential, secret_id_endpoint
 
 out = Console(soft_wrap=True)
 
@@ -40,7 +41,12 @@ def issue_secret_id(
     service: Service,
     env: Env,
     folder: Annotated[
-        Path, typer.Option("--out", help="folder for the credential, outside of the repository")
+        Path,
+        typer.Option(
+            "--out",
+            help="folder for the credential, outside of the repository",
+            callback=CREDENTIALS.check_option,
+        ),
     ],
     receiver: Annotated[
         Receiver, typer.Option("--for", help="the application, or the starter of its agent")
@@ -73,6 +79,7 @@ def issue_secret_id(
     with open_operator_session(env, operate.local_root(), APPLY_JOB) as session:
         mounts = declared.mounts
         issue_credential(session, role, place, mounts, ttl=ttl, wrap_ttl=wrap_ttl, host=host)
+    owned_folder.claim(folder, CREDENTIALS)
     _show(place, declared, receiver, wrap_ttl)
 
 

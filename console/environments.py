@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
@@ -21,8 +22,8 @@ from console.operator_session import (
     open_folder_session,
     open_operator_session,
 )
-from console.options import AsJson
-from console.output_files import check_output_file, write_files
+from console.options import AsJson, Root
+from console.output_files import check_output_file
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB
@@ -81,7 +82,8 @@ def template(
     if file is None:
         typer.echo(text, nl=False)
     else:
-        write_files(file.parent, {file.name: text})
+        replace_file(file, text.encode(), mode=0o644)
+        typer.echo(f"wrote {file}")
 
 
 @app.command()
@@ -90,9 +92,7 @@ def diff(
     other: Annotated[
         str | None, typer.Argument(help="another; by default the one that ONE is like")
     ] = None,
-    root: Annotated[
-        Path, typer.Option(help="folder of the local deployment", callback=operate.local_root)
-    ] = operate.DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:

@@ -16,6 +16,7 @@ from console.operator_session import open_job_session
 from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source, find_records, find_server_logs, list_records
+from vault.audit.store import check_folder
 from vault.declare.server_names import AUDITOR_JOB
 
 
@@ -97,7 +98,9 @@ class LogSources:
         """
         found = self.find()
         encrypted = [each.path for each in found if each.is_encrypted]
-        needs_key = bool(encrypted) and not all(map(Index.load(store).knows, encrypted))
+        needs_key = bool(encrypted) and not all(
+            map(Index.load(check_folder(store)).knows, encrypted)
+        )
         if not names and not needs_key:
             return ingest(found, store, now=now, keep=keep)
         with open_job_session(self.environment.value, self.root, AUDITOR_JOB) as session:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +12,7 @@ from app_integration.errors import ConfigurationError
 from console import operate
 from console.local_monitoring import LocalMonitoring
 from console.options import Root
-from console.output_files import write_files
+from console.output_files import BuildFolder, write_files
 from vault.monitoring.alerts import read_monitoring
 from vault.monitoring.files import render_files
 from vault.monitoring.targets import declared_targets
@@ -29,7 +28,7 @@ def monitoring() -> None:
 
 
 @app.command()
-def build(out: Annotated[Path, typer.Option("--out", help="folder for the files")]) -> None:
+def build(out: BuildFolder) -> None:
     """Write rules, scrape configuration, mail routes and the dashboard of all environments.
 
     The files contain no secret. Those of dev are part of the local deployment.

@@ -15,8 +15,9 @@ from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
+from vault.owned_folder import check
 from vault.runtime import folder_format
-from vault.runtime.layout import Layout
+from vault.runtime.layout import DEPLOYMENT, Layout
 
 if TYPE_CHECKING:
     from console.local import LocalDeployment
@@ -127,11 +128,11 @@ def open_layout(root: Path) -> Layout:
 
     Raises:
         UnreadableFormat: If another version of the tool made the deployment. Nothing was changed.
+        ConfigurationError: If the folder is one of something else, or a symlink.
 
     """
-    folder = root.absolute()
     # Each path of the folder is the same deployment. A link in its place stays one, and is refused.
-    layout = Layout(folder.parent.resolve() / folder.name)
+    layout = Layout(check(root, DEPLOYMENT))
     folder_format.check(layout)
     return layout
 

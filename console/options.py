@@ -17,6 +17,7 @@ from vault.declare.errors import InvalidValue, join_names
 from vault.declare.schema.field_types import Within
 from vault.prometheus.alertmanager import check_alertmanager_url
 from vault.prometheus.client import check_prometheus_url
+from vault.runtime.layout import DEPLOYMENT
 
 #: Durations of most options that have one.
 _WAITS: Final = Within("1s", "30d")
@@ -73,6 +74,13 @@ def _build_url_parser(check: Callable[[str], str]) -> Callable[[str], str]:
     return parse
 
 
+def _find_root(root: Path) -> Path:
+    """Return the folder of the local deployment. The default one is checked when it is opened."""
+    if root != operate.DEFAULT_ROOT:
+        DEPLOYMENT.check_option(root)
+    return operate.local_root(root)
+
+
 _parse_prometheus = _build_url_parser(check_prometheus_url)
 
 
@@ -92,7 +100,7 @@ Identity = Annotated[
     typer.Option("--identity", help="a file of age private keys, in place of the server"),
 ]
 Root = Annotated[
-    Path, typer.Option("--root", help="folder of the local deployment", callback=operate.local_root)
+    Path, typer.Option("--root", help="folder of the local deployment", callback=_find_root)
 ]
 Given = Annotated[
     Path | None,

@@ -21,6 +21,7 @@ from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
 from console.store_options import AuditLog, Store
 from vault.dotenv.worktree import check_ignored
+from vault.reconcile.credentials import CREDENTIALS
 from vault.rotation.handover import Handover
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.rotation import OwnedElsewhere, Result
@@ -51,7 +52,11 @@ _Wait = Annotated[
 ]
 _Out = Annotated[
     Path | None,
-    typer.Option("--out", help="folder for a new secret-id, outside of the repository"),
+    typer.Option(
+        "--out",
+        help="folder for a new secret-id, outside of the repository",
+        callback=CREDENTIALS.check_option,
+    ),
 ]
 _Host = Annotated[str | None, typer.Option("--host", help="host of a new secret-id")]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
 from console.service_deployment import ServiceDeployment
+from vault.owned_folder import remove_tree
 from vault.runtime.layout import Layout
 from vault.runtime.servers.accounts import MONITORING_ACCOUNT
 
@@ -63,4 +63,4 @@ def _keep_only(paths: Iterable[Path], names: Collection[str]) -> None:
     """Remove those of *paths* whose name is not among *names*."""
     for path in paths:
         if path.name not in names:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            remove_tree(path) if path.is_dir() else path.unlink()

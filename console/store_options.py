@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
+from vault.audit.store import STORE
+
 DEFAULT_SINCE: Final = "30d"
 
 Since = Annotated[
@@ -25,7 +27,12 @@ Records = Annotated[
     typer.Option("--records", help="a file or folder of access records; may be repeated"),
 ]
 Store = Annotated[
-    Path | None, typer.Option("--store", help="folder of the store; default: one in --root")
+    Path | None,
+    typer.Option(
+        "--store",
+        help="folder of the store; default: one in --root",
+        callback=STORE.check_option,
+    ),
 ]
 RulesFile = Annotated[
     Path | None,

@@ -17,7 +17,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from console import operate
 from console.options import MAX_KEEP, Env, Prometheus
-from console.output_files import write_files
+from console.output_files import BuildFolder, write_files
 
 JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
 Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
@@ -68,7 +68,7 @@ def units(
     job: Annotated[JobName, typer.Option("--job", help="the job")],
     runner: Annotated[Runner, typer.Option("--for", help="what runs the job there")],
     env: Env,
-    out: Annotated[Path, typer.Option("--out", help="folder for the files")],
+    out: BuildFolder,
     service: JobService = None,
     schedule: Schedule = None,
     folder: Folder = None,

@@ -24,6 +24,7 @@ from console.escapes import say
 from console.options import MAX_KEEP, AuditLog, HostEnv, Root, Service
 from console.service_client import open_service_client
 from vault.audit.archive.archiver import Archived, Archiver
+from vault.audit.archive.chain import ARCHIVE
 from vault.audit.archive.errors import ArchiveFailed
 from vault.audit.archive.live_log import LiveLog
 from vault.audit.archive.reload import Reload, Reopening, parse_command, run_command
@@ -50,7 +51,10 @@ Keep = Annotated[
 def archive(
     service: Service,
     env: HostEnv,
-    folder: Annotated[Path, typer.Option("--folder", help="folder of the archive")],
+    folder: Annotated[
+        Path,
+        typer.Option("--folder", help="folder of the archive", callback=ARCHIVE.check_option),
+    ],
     audit_log: AuditLog = None,
     reload: ReloadCommand = None,
     recipient: Recipient = None,

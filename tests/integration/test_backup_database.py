@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import make_url
 
 from app_integration import default_client
+from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from console import backup as console_backup
@@ -39,7 +40,7 @@ from vault.backup import backup
 from vault.backup.archive import read_facts
 from vault.backup.backup import back_up
 from vault.backup.errors import BackupFailed
-from vault.backup.folder import MANIFEST, BackupFolder
+from vault.backup.folder import BACKUPS, MANIFEST, BackupFolder
 from vault.backup.inventory import Inventory, is_empty
 from vault.backup.login import DatabaseLogin, pin_settings
 from vault.backup.manifest import Manifest
@@ -322,7 +323,7 @@ def test_failed_verification_leaves_the_folder_as_it_was(
     monkeypatch.setattr(Backup, "drill", fail)
     with pytest.raises(BackupFailed, match="the restored copy differs"):
         back_up_at(site, datetime(2026, 1, 1, tzinfo=UTC), keep=timedelta(0))
-    assert not list(backups.iterdir())
+    assert [each.name for each in backups.iterdir()] == [BACKUPS.mark]
 
 
 def test_folder_is_checked_without_a_key_and_a_drill_needs_no_server(
@@ -341,7 +342,7 @@ def test_folder_is_checked_without_a_key_and_a_drill_needs_no_server(
     assert site.run(monkeypatch, "backups", *folder) == 2
     assert f"{name}: not in the manifest" in capsys.readouterr().out
     identity = backups.parent / "identity"
-    identity.write_text(f"# a comment\n{IDENTITY}\n")
+    write_private(identity, f"# a comment\n{IDENTITY}\n")
     drill = ("restore-database", "--drill", str(backups / name), "--identity", str(identity))
     with monkeypatch.context() as without_a_server:
         without_a_server.setattr(console_backup, "open_service_client", None)

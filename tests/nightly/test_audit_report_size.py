@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.models.audit_lines import line, program, secret, write_store
+from tests.support.models.audit_lines import line, parquet_name, program, secret, write_store
 from tests.support.models.audit_report import JWT, KV
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
@@ -62,7 +62,7 @@ def write_large_store(store: Path) -> None:
                             CAST(TIMESTAMP '2026-05-01' + to_seconds((copy * {FILES} + {number})
                                 * 2592000 // {copies * FILES}) AS TIMESTAMP_NS) AS time)
                         FROM '{model}' AS lines CROSS JOIN range({copies}) AS copies(copy)
-                    ) TO '{model.parent}/{device}-{number}.parquet'
+                    ) TO '{model.parent}/{parquet_name(int(device[-1]) * FILES + number)}'
                 """)
     model.unlink()
 

@@ -18,7 +18,7 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.application import build_application
 from console.page.sources.sources import Options, open_sources
-from tests.support.models.audit_lines import line, program, secret, write_store
+from tests.support.models.audit_lines import line, parquet_name, program, secret, write_store
 from tests.support.page_client import PageClient
 
 pytestmark = [pytest.mark.nightly, pytest.mark.alone, pytest.mark.timeout(600)]
@@ -72,7 +72,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         1 + copy // 200000 AS version,
                         CAST(now()::TIMESTAMP - to_seconds(copy * 10) AS TIMESTAMP_NS) AS time)
                     FROM '{model}' AS lines CROSS JOIN range({LINES // 4}) AS copies(copy)
-                ) TO '{model.parent}/{device}.parquet'
+                ) TO '{model.parent}/{parquet_name(int(device[-1]))}'
             """)
     model.unlink()
     return folder

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from app_integration._internal.input_file import open_input
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, PASSED_ON, select_lines
 from vault.audit.extra import import_extra
 from vault.audit.names import Names
+from vault.owned_folder import FolderKind, check
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,11 +35,18 @@ RECORD_COLUMNS: Final = {
     "count": "BIGINT",
     "request_id": "UUID",
 }
+#: Its index, of the package ``ingest``.
+INDEX: Final = "index.json"
+_INDEX_HEAD: Final = re.compile(rb'\{"format":\d+,"logs":')
+#: Name of a file with lines.
+PARQUET: Final = re.compile(r"[0-9a-f]{16}-\d{15}-\d{15}\.parquet")
 #: View → folder of its files.
 FOLDERS: Final = {"lines": "events", "records": "records"}
 #: Folder of the temporary files of readers.
 SPILLED: Final = "spilled"
 MEMORY: Final = "800MB"
+#: End of an error about what cannot be read. Nothing else may be in the folder, but somebody looks.
+REBUILD: Final = "move the folder away, and ingest the logs again into a new one"
 _PATTERN: Final = re.compile(r"[*?\[\\]")
 
 #: Number of a line in the store, those of the first device first.
@@ -65,6 +74,18 @@ LEFT JOIN names ON names.device = found.device AND names.hash = found.database_u
 """
 
 
+def _is_earlier(folder: Path, _names: Collection[str]) -> bool:
+    """Return whether *folder* has an index, because each store had one after its first log."""
+    try:
+        with open_input(folder / INDEX) as file:
+            return _INDEX_HEAD.match(file.read(64)) is not None
+    except OSError:
+        return False
+
+
+STORE: Final = FolderKind("store", "store of audit lines", "--store", _is_earlier)
+
+
 @contextmanager
 def open_store(
     folder: Path, into: DuckDBPyConnection | None = None
@@ -82,7 +103,7 @@ def open_store(
 
     Raises:
         ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name or a
-            file of it.
+            file of it, or the folder is no store, or has a foreign file.
 
     """
     folder, duckdb = check_folder(folder), import_extra("duckdb")
@@ -93,8 +114,7 @@ def open_store(
             _create_views(connection, folder)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise ConfigurationError(
-                f"a file of the store {folder} is damaged ({type(error).__name__}); remove the "
-                "folder, and ingest the logs again"
+                f"a file of the store {folder} is damaged ({type(error).__name__}); {REBUILD}"
             ) from None
         yield connection
 
@@ -128,13 +148,13 @@ def quote(text: str) -> str:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the path of *folder* without symlinks, if DuckDB takes it for the path of one folder.
+    """Return the path of the store *folder* without symlinks, if DuckDB takes it for one folder.
 
     Raises:
-        ConfigurationError: If it is a pattern of several.
+        ConfigurationError: If it is a pattern of several, or a folder of something else.
 
     """
-    path = folder.resolve()
+    path = check(folder, STORE)
     if _PATTERN.search(str(path)):
         raise ConfigurationError(
             f"{path} has one of * ? [ \\, so that DuckDB takes it for a pattern; name another "
@@ -189,9 +209,24 @@ def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:
     connection.execute(_EVENTS)
 
 
+def _has_files(folder: Path) -> bool:
+    """Return whether a folder has Parquet files.
+
+    Raises:
+        ConfigurationError: If one of them is not the store's.
+
+    """
+    found = [path.name for path in folder.glob("*.parquet")]
+    if foreign := [name for name in found if not PARQUET.fullmatch(name)]:
+        raise ConfigurationError(
+            f"{folder / min(foreign)} is no file of this store; move it out of the folder"
+        )
+    return bool(found)
+
+
 def _select_lines(folder: Path) -> str:
     """Return a query of all lines in the Parquet files of a folder, each with its number."""
-    if not any(folder.glob("*.parquet")):
+    if not _has_files(folder):
         no_line = select_lines(_empty(JSON_COLUMNS))
         return f"SELECT *, '' AS device, 0::BIGINT AS line FROM ({no_line})"
     files = f"{quote(f'{folder}/*.parquet')}, union_by_name = true"
@@ -202,7 +237,7 @@ def _select_lines(folder: Path) -> str:
 
 def _select_records(folder: Path) -> str:
     """Return a query of all access records in the Parquet files of a folder."""
-    if not any(folder.glob("*.parquet")):
+    if not _has_files(folder):
         return f"SELECT * FROM {_empty(RECORD_COLUMNS)}"
     return f"SELECT * FROM read_parquet({quote(f'{folder}/*.parquet')}, union_by_name = true)"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,29 +11,41 @@ from pathlib import Path
 from typing import Final
 
 from app_integration._internal import private_file
+from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError
+from vault import owned_folder
 from vault.backup.errors import BackupFailed, RestoreRefused
-from vault.backup.label import read_label
+from vault.backup.label import is_backup_name, read_label
 from vault.backup.manifest import Entry, Manifest, State, expire, settle
 from vault.backup.temporary_folder import remove_abandoned, temporary_folder
+from vault.owned_folder import FolderKind
 
 MANIFEST: Final = "manifest.json"
 _LOCK: Final = ".manifest.lock"
 _UNFINISHED: Final = ".unfinished-"
+_MAX_MANIFEST: Final = 64 * 1024 * 1024  # bytes
+
+
+def _is_earlier(_folder: Path, names: Collection[str]) -> bool:
+    """Return whether there is a manifest's lock, or a manifest that was copied with its backups."""
+    return _LOCK in names or (MANIFEST in names and any(map(is_backup_name, names)))
+
+
+BACKUPS: Final = FolderKind("backups", "folder of backups", "--folder", _is_earlier)
 
 
 class BackupFolder:
     """Folder *path*, in which each file with the name of a backup was verified.
 
     Raises:
-        ConfigurationError: If it is not a folder.
+        ConfigurationError: If it is not a folder, or one of something else.
 
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         if not path.is_dir():
             raise ConfigurationError(f"{path} is not a folder; create it first, with mode 0700")
+        self.path = owned_folder.check(path, BACKUPS)
 
     def read(self) -> Manifest:
         """Return the manifest, which is empty if there is none.
@@ -43,13 +55,14 @@ class BackupFolder:
 
         """
         try:
-            return Manifest.from_json((self.path / MANIFEST).read_bytes())
+            return Manifest.from_json(read_input(self.path / MANIFEST, _MAX_MANIFEST))
         except FileNotFoundError:
             return Manifest()
 
     @contextmanager
     def unfinished(self) -> Iterator[Path]:
         """Create a folder for an unverified backup, and remove those of killed processes."""
+        owned_folder.claim(self.path, BACKUPS)
         remove_abandoned(self.path, _UNFINISHED, (os.geteuid(),), lambda _path: None)
         with temporary_folder(self.path, _UNFINISHED) as folder:
             yield folder

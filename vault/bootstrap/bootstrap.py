@@ -7,7 +7,6 @@ token is dead already.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -29,8 +28,9 @@ from vault.bootstrap.journal import Journal
 from vault.declare import durations
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS
+from vault.owned_folder import claim, remove_tree
 from vault.reconcile import wrapped_secret_id
-from vault.reconcile.credentials import ensure_credential
+from vault.reconcile.credentials import CREDENTIALS, ensure_credential
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.mounts import Mount
 from vault.reconcile.resources.ownership import strip_ownership
@@ -105,7 +105,7 @@ class Bootstrap:
                     self._prepare(given)
             operator = self._open_apply_session()
             if operator is None and found is None and begun.is_ended:
-                shutil.rmtree(self._own)
+                self._erase_own()
                 return Result(self._folders)
             if operator is None:
                 raise self._no_login()
@@ -255,7 +255,11 @@ class Bootstrap:
         if secret_id.exists() and not self.declared.is_scoped:
             path = f"{self.declared.mounts.auth}/role/{self._role(APPLY_JOB)}/secret-id/destroy"
             operator.post(path, {"secret_id": secret_id.read_text(encoding="utf-8")})
-        shutil.rmtree(self._own)
+        self._erase_own()
+
+    def _erase_own(self) -> None:
+        claim(self.folder, CREDENTIALS)
+        remove_tree(self._own)
 
     def _ensure(self, session: Session, job: str) -> None:
         role, folder, mounts = self._role(job), self._folder(job), self.declared.mounts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused, StrongroomError
@@ -14,7 +15,8 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import HOST_KEY, ISSUED_KEY
 from app_integration.permissions import need
 from app_integration.session.session import Session
-from vault.declare.server_names import APPLY_JOB
+from vault.declare.server_names import APPLY_JOB, JOBS
+from vault.owned_folder import FolderKind
 from vault.reconcile import wrapped_secret_id
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.ownership import strip_ownership
@@ -109,6 +111,17 @@ def issue_credential(
     else:
         write_private(folder / wrapped_secret_id.FILE, issued["wrap_info"]["token"])
         (folder / "secret-id").unlink(missing_ok=True)
+
+
+def _is_earlier(folder: Path, _names: Collection[str]) -> bool:
+    """Return whether there is the credential of a role, or of a job for an environment."""
+    jobs = ("bootstrap", *(name.rpartition("-")[2] for name in JOBS))
+    patterns = ("*/role-id", "bootstrap/*/journal.json", *(f"{job}/*/role-id" for job in jobs))
+    return any(True for pattern in patterns for _ in folder.glob(pattern))
+
+
+#: Folder from which credentials are handed over.
+CREDENTIALS: Final = FolderKind("credentials", "folder of credentials", "--out", _is_earlier)
 
 
 @contextmanager

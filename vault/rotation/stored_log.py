@@ -16,7 +16,7 @@ from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import OUTCOME
 from vault.audit.extra import import_extra
 from vault.audit.ingest.index import Index, LogEntry
-from vault.audit.store import open_store, require_lines
+from vault.audit.store import REBUILD, open_store, require_lines
 from vault.rotation.audit_log import LogFile
 from vault.rotation.audit_response import Response
 from vault.rotation.response_log import last_time
@@ -116,7 +116,7 @@ class StoredLog:
             except import_extra("duckdb").Error as error:
                 raise ConfigurationError(
                     f"the store {self.folder} cannot be read ({type(error).__name__}); check the "
-                    "free space there, or remove the folder and ingest the logs again"
+                    f"free space there, or {REBUILD}"
                 ) from None
 
     def _query(

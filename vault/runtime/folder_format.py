@@ -5,14 +5,10 @@ A folder without the file has format 1: an earlier version made it, and it is ta
 
 from __future__ import annotations
 
-from typing import Final
-
 from app_integration._internal import formats
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from vault.runtime.layout import Layout
-
-_MAX_SIZE: Final = 64  # bytes
+from vault.runtime.layout import MAX_FORMAT, Layout
 
 
 class UnreadableFormat(ConfigurationError):
@@ -28,7 +24,7 @@ def check(layout: Layout) -> None:
     """
     try:
         with layout.format.open("rb") as file:
-            found = file.read(_MAX_SIZE).decode("ascii", "replace").strip()
+            found = file.read(MAX_FORMAT).decode("ascii", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from app_integration._internal.input_file import read_input
 from app_integration.names import Scope
+from vault import owned_folder
+from vault.owned_folder import FolderKind
 from vault.runtime.files import ensure_private_folder
 
+#: Longest text in the file of the format, in bytes.
+MAX_FORMAT: Final = 64
 #: Longest path of a socket, in bytes, on macOS; Linux allows 107.
 MAX_SOCKET_PATH: Final = 103
+
+
+def _is_earlier(root: Path, names: Collection[str]) -> bool:
+    """Return whether there is a deployment, or only what commands put there before the first."""
+    before = {"given", "audit"}
+    if all(name in before or name.startswith("audit-") for name in names):
+        return True
+    if "format" not in names:
+        return {"passwords", "run"} <= {*names}
+    try:
+        return read_input(root / "format", MAX_FORMAT).strip().isdigit()
+    except OSError:
+        return False
+
+
+DEPLOYMENT: Final = FolderKind("deployment", "local deployment", "--root", _is_earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +51,13 @@ class Layout:
 
         Raises:
             ConfigurationError: If one of them is a symlink, not a folder, or belongs to another
-                user.
+                user, or the root is a folder of something else. Nothing was changed then.
 
         """
+        owned_folder.check(self.root, DEPLOYMENT)
+        ensure_private_folder(self.root)
+        owned_folder.claim(self.root, DEPLOYMENT)
         folders = (
-            self.root,
             self.logs,
             self.run,
             self.passwords,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,9 +9,10 @@ from typing import ClassVar
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
+from vault.owned_folder import claim, remove_tree
 from vault.runtime import folder_format, port_file
 from vault.runtime.former_root import reject_copy, reject_moved
-from vault.runtime.layout import Layout
+from vault.runtime.layout import DEPLOYMENT, Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
 from vault.runtime.processes.processes import ProcessManager
@@ -144,8 +144,8 @@ class ProcessRuntime:
         self.stop()
         for server in self._servers:
             server.erase()
-        if self.layout.root.is_dir():
-            shutil.rmtree(self.layout.root)
+        if self.layout.root.exists():
+            remove_tree(claim(self.layout.root, DEPLOYMENT))
 
     def check_listener(self, name: str) -> None:
         """Check that the server *name*, as this deployment started it, listens on its port.

@@ -12,6 +12,8 @@ from uuid import UUID
 import duckdb
 
 from vault.audit.ingest.kind import LINES, RECORDS
+from vault.audit.store import STORE
+from vault.owned_folder import create, subfolder
 
 TIME = "2026-05-01T12:00:00Z"
 SALT = "hmac-sha256:"
@@ -77,7 +79,8 @@ def write_store(store: Path, lines: Iterable[Mapping[str, Any]], device: str = "
     """Write *lines* of a device to a store, and return its folder."""
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in LINES.json_columns.items())
     _write(
-        store / "events",
+        store,
+        "events",
         lines,
         lambda source: (
             f"SELECT *, '{device}' AS device FROM"
@@ -87,21 +90,27 @@ def write_store(store: Path, lines: Iterable[Mapping[str, Any]], device: str = "
     return store
 
 
+def parquet_name(number: int) -> str:
+    """Return the name of a file with lines in a store."""
+    return f"{number:016x}-{0:015}-{1:015}.parquet"
+
+
 def write_records(store: Path, records: Iterable[Mapping[str, Any]]) -> Path:
     """Write access records of the SDK to a store, and return its folder."""
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in RECORDS.json_columns.items())
     _write(
-        store / "records",
+        store,
+        "records",
         records,
         lambda source: RECORDS.select(f"read_json({source}, columns = {{{columns}}})"),
     )
     return store
 
 
-def _write(folder: Path, documents: Iterable[Mapping[str, Any]], query: Any) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _write(store: Path, name: str, documents: Iterable[Mapping[str, Any]], query: Any) -> None:
+    folder = subfolder(create(store, STORE), name)
     number = len(list(folder.iterdir()))
-    source, target = folder / f"{number}.log", folder / f"{number}.parquet"
+    source, target = folder / f"{number}.log", folder / parquet_name(number)
     source.write_text("".join(f"{json.dumps(each)}\n" for each in documents), encoding="utf-8")
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")

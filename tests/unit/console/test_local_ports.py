@@ -9,7 +9,7 @@ from app_integration.names import Environment
 from console import operate
 from console.local_ports import ALL, choose_ports, remembered_ports
 from vault.runtime import port_file
-from vault.runtime.layout import Layout
+from vault.runtime.layout import DEPLOYMENT, Layout
 from vault.runtime.ports import Ports
 
 MOVED = {"STRONGROOM_VAULT_PORT": "28200"}
@@ -17,6 +17,7 @@ MOVED = {"STRONGROOM_VAULT_PORT": "28200"}
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
+    (tmp_path / DEPLOYMENT.mark).touch()
     return Layout(tmp_path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app_integration.errors import ConfigurationError
 from console import operate
 
 
@@ -22,6 +23,7 @@ def test_each_path_of_a_folder_is_the_same_deployment(
     assert roots == {tmp_path / "shop" / ".strongroom"}
 
 
-def test_link_in_place_of_the_folder_stays_one(tmp_path: Path) -> None:
+def test_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".strongroom").symlink_to(tmp_path)
-    assert operate.open_layout(tmp_path / ".strongroom").root == tmp_path / ".strongroom"
+    with pytest.raises(ConfigurationError, match=f"is a symlink.*: {tmp_path}$"):
+        operate.open_layout(tmp_path / ".strongroom")

@@ -78,10 +78,12 @@ from console import (
 )
 from console.audit import anomalies, devices, verify
 from policies.render import render_policies
+from vault import owned_folder
 from vault.audit.archive.device_metrics import render_device_metrics
 from vault.audit.archive.devices import DeviceState
 from vault.audit.archive.entry import Deletion, Segment
 from vault.audit.archive.log_facts import LogFacts
+from vault.audit.store import STORE
 from vault.declare import server_names
 from vault.declare.load import load
 from vault.reconcile.desired import desired
@@ -353,6 +355,8 @@ COMMANDS: Final = {
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }
+#: Marks of folders that a command owns.
+FOLDER_MARKS: Final = words("archive backups build credentials deployment store")
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
@@ -407,6 +411,11 @@ def test_targets_and_variables_of_make_are_listed() -> None:
     variables = r"^([A-Z]+) \?=|^ifdef ([A-Z]+)|\$\((ARGS)\)"
     found = {"".join(each) for each in re.findall(variables, text, re.MULTILINE)}
     assert found == MAKE_VARIABLES
+
+
+def test_marks_of_folders_are_listed() -> None:
+    assert {*owned_folder.NAMES} == FOLDER_MARKS
+    assert STORE.mark == ".strongroom-store"
 
 
 def test_exit_codes_are_listed() -> None:

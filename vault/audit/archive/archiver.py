@@ -16,7 +16,7 @@ from pathlib import Path
 from app_integration._internal import private_file
 from app_integration.encryption.files.digest import digest_file
 from app_integration.errors import ConfigurationError
-from vault.audit.archive.chain import Chain, ChainFile
+from vault.audit.archive.chain import ARCHIVE, Chain, ChainFile
 from vault.audit.archive.entry import Deletion, Segment
 from vault.audit.archive.errors import ArchiveFailed
 from vault.audit.archive.live_log import LiveLog, RotatedLog, Writers
@@ -24,6 +24,7 @@ from vault.audit.archive.log_facts import LogFacts, scan_file
 from vault.audit.archive.reload import Reopening, is_reopened
 from vault.audit.archive.retention import find_expired
 from vault.audit.archive.segment_file import SegmentWriter
+from vault.owned_folder import check, claim
 
 
 @dataclass(slots=True)
@@ -79,10 +80,14 @@ class Archiver:
         names = [log.name for log in self.logs]
         if len({*names}) < len(names):
             raise ConfigurationError("two logs have one name; archive them to two folders")
-        folders = {self.folder.resolve(), *(log.path.parent.resolve() for log in self.logs)}
+        if not self.folder.is_dir():
+            raise ConfigurationError(f"{self.folder} is not a folder; create it first")
+        folder = check(self.folder, ARCHIVE)
+        folders = {folder, *(log.path.parent.resolve() for log in self.logs)}
         with ExitStack() as locks:
-            for folder in folders:
-                locks.enter_context(_exclusive(folder))
+            for each in folders:
+                locks.enter_context(_exclusive(each))
+            claim(folder, ARCHIVE)
             return self._run()
 
     def _run(self) -> Archived:

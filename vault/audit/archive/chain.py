@@ -7,11 +7,12 @@ shows that.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.input_file import read_input
 from app_integration._internal.private_file import fsync_folder
 from app_integration.encryption.files.streams import write_at
 from vault.audit.archive.entry import (
@@ -24,8 +25,18 @@ from vault.audit.archive.entry import (
     parse_entry,
 )
 from vault.audit.archive.errors import ArchiveFailed
+from vault.owned_folder import FolderKind
 
 FILE: Final = "chain.jsonl"
+_MAX_SIZE: Final = 1024 * 1024 * 1024  # bytes, of a million segments
+
+
+def _is_earlier(_folder: Path, names: Collection[str]) -> bool:
+    """Return whether there is a chain, or the segment that a killed first run has left."""
+    return FILE in names or any(name.endswith(SUFFIX) for name in names)
+
+
+ARCHIVE: Final = FolderKind("archive", "archive of audit logs", "--folder", _is_earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ class ChainFile:
 
         """
         try:
-            return parse_chain(self._path.read_bytes())
+            return parse_chain(read_input(self._path, _MAX_SIZE))
         except FileNotFoundError:
             return Chain()
 

@@ -13,8 +13,8 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.log_file import Stamp, read_stamp
+from vault.audit.store import FOLDERS, INDEX, PARQUET, REBUILD
 
-FILE: Final = "index.json"
 #: Damaged lines of one log that are kept by name. Further ones are counted.
 MAX_NAMED: Final = 1000
 
@@ -119,7 +119,7 @@ class Index:
             ConfigurationError: If it is no index, or of a newer version.
 
         """
-        path = folder / FILE
+        path = folder / INDEX
         try:
             document = json.loads(path.read_bytes())
             refusal = formats.AUDIT_STORE.describe_refusal(document.get("format"))
@@ -128,7 +128,7 @@ class Index:
         except FileNotFoundError:
             return cls(folder)
         except (ValueError, TypeError, LookupError, AttributeError):
-            refusal = "is not an index; remove the folder, and ingest the logs again"
+            refusal = f"is not an index; {REBUILD}"
         raise ConfigurationError(f"{path} {refusal}")
 
     def knows(self, path: Path) -> bool:
@@ -147,7 +147,7 @@ class Index:
             "format": formats.AUDIT_STORE.current,
             "logs": {key: asdict(each) for key, each in self.logs.items()},
         }
-        write_private(self.folder / FILE, json.dumps(document, separators=(",", ":")))
+        write_private(self.folder / INDEX, json.dumps(document, separators=(",", ":")))
 
     def files(self) -> Iterator[Path]:
         """Yield all Parquet files of the store."""
@@ -157,6 +157,10 @@ class Index:
 
 
 def _entry(data: dict[str, Any]) -> LogEntry:
+    if data["folder"] not in FOLDERS.values() or not all(
+        PARQUET.fullmatch(each["file"]) for each in data["parts"]
+    ):
+        raise ValueError(data["folder"])  # because files of these names are removed
     return LogEntry(
         **{
             **data,

@@ -23,7 +23,8 @@ from vault.audit.ingest.segment_log import open_segment
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
 from vault.audit.names import Names
-from vault.audit.store import check_folder
+from vault.audit.store import STORE, check_folder
+from vault.owned_folder import create
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +71,13 @@ def ingest(
         names: Plain texts that the store then knows the HMACs of, with a session.
 
     Raises:
-        ConfigurationError: If DuckDB is not installed, a file is no log, or the store cannot be
-            written.
+        ConfigurationError: If DuckDB is not installed, a file is no log, the folder is no store,
+            or the store cannot be written.
         AccessDenied: If the session may not ask a device, or not decrypt.
         OSError: If a file cannot be read.
 
     """
-    folder = check_folder(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder = create(check_folder(folder), STORE)
     sources = list(sources)
     with lock(folder / ".lock"), open_converter(folder / "temporary") as converter:
         writer = StoreWriter(folder, converter)

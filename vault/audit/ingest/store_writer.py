@@ -7,8 +7,6 @@ index does not name was left by a killed ingest, and is removed by the next.
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +16,9 @@ from app_integration._internal.private_file import fsync_folder, lock
 from vault.audit.ingest.conversion import Converted, Converter
 from vault.audit.ingest.damage import Damage, NamedDamage, Reason
 from vault.audit.ingest.index import Index, LogEntry, Part
-from vault.audit.store import FOLDERS, SPILLED
+from vault.audit.store import FOLDERS, PARQUET, SPILLED
+from vault.owned_folder import remove_tree, subfolder
 
-_OURS: Final = re.compile(r"[0-9a-f]{16}-\d{15}-\d{15}\.parquet")
 #: Parquet files of one log, after which they are merged.
 MAX_PARTS: Final = 16
 
@@ -38,7 +36,7 @@ class StoreWriter:
         """Create the writer, and remove what a killed one left.
 
         Args:
-            folder: Folder of the store, which exists.
+            folder: Folder of the store, which is claimed.
             converter: Merges Parquet files.
 
         """
@@ -46,19 +44,19 @@ class StoreWriter:
         self._converter = converter
         self.temporary = folder / "temporary"
         for name in (*FOLDERS.values(), self.temporary.name):
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
+            subfolder(folder, name)
         self.index = Index.load(folder)
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
         kept = {path.name for path in self.index.files()}
-        shutil.rmtree(self.temporary)
+        remove_tree(self.temporary)
         self.temporary.mkdir(mode=0o700)
         orphans = [
             path
             for name in FOLDERS.values()
             for path in (self._folder / name).iterdir()
-            if _OURS.fullmatch(path.name) and path.name not in kept
+            if PARQUET.fullmatch(path.name) and path.name not in kept
         ]
         if orphans:
             with self._without_readers():
@@ -66,7 +64,7 @@ class StoreWriter:
                     path.unlink()
         # Those of a reader that was killed, unless another one reads now.
         with suppress(BlockingIOError), self._without_readers(wait=False):
-            shutil.rmtree(self._folder / SPILLED, ignore_errors=True)
+            remove_tree(self._folder / SPILLED)
 
     def _without_readers(self, *, wait: bool = True) -> AbstractContextManager[None]:
         """Keep readers waiting during the block, which begins when none has the store open."""

@@ -7,12 +7,12 @@ passwords and configs.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
+from vault.owned_folder import claim, remove_tree
 from vault.runtime import folder_format, port_file
 from vault.runtime.access import Access
 from vault.runtime.docker import agent_container
@@ -28,7 +28,7 @@ from vault.runtime.docker.compose_file import project_name
 from vault.runtime.docker.compose_project import ComposeProject
 from vault.runtime.docker.engine import open_engine, require_engine, unpack
 from vault.runtime.docker.published import check_published, published_ports
-from vault.runtime.layout import Layout
+from vault.runtime.layout import DEPLOYMENT, Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import (
@@ -144,7 +144,7 @@ class ContainerRuntime:
 
     def _copy_all(self) -> None:
         # Otherwise the copies of services that are no longer declared would stay.
-        shutil.rmtree(self.layout.service_credentials, ignore_errors=True)
+        remove_tree(self.layout.service_credentials)
         self.copy(*COPIED)
 
     def _started_since(self, before: frozenset[str]) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ class ContainerRuntime:
             with progress("containers"):
                 self.project.run("down", "--volumes", "--remove-orphans")
             for name in COPIED:
-                shutil.rmtree(self.layout.root / name, ignore_errors=True)
+                remove_tree(self.layout.root / name)
             self.layout.runtime.unlink(missing_ok=True)
         return running
 
@@ -261,8 +261,8 @@ class ContainerRuntime:
     def reset(self) -> None:
         """Remove the containers, the volumes and the copies."""
         self.stop()
-        if self.layout.root.is_dir():
-            shutil.rmtree(self.layout.root)
+        if self.layout.root.exists():
+            remove_tree(claim(self.layout.root, DEPLOYMENT))
 
     def mark_bootstrapped(self) -> None:
         """Do nothing, because the service ``apply`` marks the secrets server."""

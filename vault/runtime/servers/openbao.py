@@ -8,7 +8,6 @@ the ``static`` seal, and audit devices that are declared in the configuration. I
 from __future__ import annotations
 
 import secrets
-import shutil
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, Sealed, ServerError
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
+from vault.owned_folder import remove_tree
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -153,7 +153,7 @@ class OpenBao(Server):
     def _erase_data(self) -> None:
         self._marker.unlink(missing_ok=True)
         self._recovery_key.unlink(missing_ok=True)
-        shutil.rmtree(self._layout.vault_data, ignore_errors=True)
+        remove_tree(self._layout.vault_data)
         ensure_private_folder(self._layout.vault_data)
 
     def _require_seal_key(self, *, is_new: bool) -> None:

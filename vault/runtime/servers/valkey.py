@@ -6,12 +6,12 @@ It requires a password, listens on 127.0.0.1 only, and stores its data in an app
 from __future__ import annotations
 
 import glob
-import shutil
 from collections.abc import Sequence
 from typing import Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.secret import Secret
+from vault.owned_folder import remove_tree
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -49,7 +49,7 @@ class Valkey(Server):
 
     def delete_data(self) -> None:
         """Delete the data of the stopped server."""
-        shutil.rmtree(self._layout.redis, ignore_errors=True)
+        remove_tree(self._layout.redis)
         ensure_private_folder(self._layout.redis)
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ from tests.support.models.audit_archive import (
 from tests.support.models.encrypted_logs import largest_file
 from vault.audit.archive import archiver, chain, segment_file
 from vault.audit.archive.archiver import Archiver
-from vault.audit.archive.chain import ChainFile
+from vault.audit.archive.chain import ARCHIVE, ChainFile
 from vault.audit.archive.entry import NO_ENTRY
 from vault.audit.archive.errors import ArchiveFailed
 from vault.audit.archive.live_log import LiveLog, Writers, find_writers
@@ -216,7 +216,7 @@ def test_full_disk_leaves_the_log_and_the_next_run_archives_it(site: Site) -> No
     site.devices[0].write(os.urandom(9000).hex().encode(), b"2")
     with largest_file(8000), pytest.raises(OSError, match="File too large"):
         site.archiver().run()
-    assert list(site.folder.iterdir()) == []
+    assert [each.name for each in site.folder.iterdir()] == [ARCHIVE.mark]
     assert [each.facts.lines for each in site.archive(2, lines=[b"x"]).segments] == [2, 1]
     assert site.verify().findings == ()
 

@@ -23,10 +23,11 @@ from tests.unit.vault.audit.conftest import LineMaker
 from vault.audit.ingest import ingestion, piece, store_writer
 from vault.audit.ingest.conversion import Converted, Converter, open_converter
 from vault.audit.ingest.damage import Damage, Reason
-from vault.audit.ingest.index import FILE, Index
+from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source, device_name
-from vault.audit.store import open_store
+from vault.audit.store import INDEX, STORE, open_store
+from vault.owned_folder import create
 
 
 def _ingest(folder: Path, *names: str) -> Ingested:
@@ -298,15 +299,15 @@ def test_store_is_readable_by_its_owner_only(tmp_path: Path, log: Path) -> None:
 
 @pytest.mark.parametrize("content", ["[", "[]", "{}", '{"format":1,"logs":{"a":{}}}'])
 def test_damaged_index_is_refused(tmp_path: Path, log: Path, content: str) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / FILE).write_text(content)
-    with pytest.raises(ConfigurationError, match=r"index\.json is not an index; remove"):
+    create(tmp_path / "store", STORE)
+    (tmp_path / "store" / INDEX).write_text(content)
+    with pytest.raises(ConfigurationError, match=r"index\.json is not an index; move"):
         _ingest(tmp_path, log.name)
 
 
 def test_newer_index_is_refused(tmp_path: Path, log: Path) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / FILE).write_text('{"format": 9}')
+    create(tmp_path / "store", STORE)
+    (tmp_path / "store" / INDEX).write_text('{"format": 9}')
     with pytest.raises(ConfigurationError, match="has format 9, but this version reads 1"):
         _ingest(tmp_path, log.name)
 
@@ -410,10 +411,35 @@ def test_damaged_file_of_the_store_is_named(tmp_path: Path, log: Path) -> None:
     (file,) = _files(tmp_path)
     file.write_bytes(b"")
     with (
-        pytest.raises(ConfigurationError, match="; remove the folder, and ingest"),
+        pytest.raises(ConfigurationError, match="; move the folder away, and ingest"),
         open_store(tmp_path / "store"),
     ):
         pass
+
+
+def test_foreign_file_of_the_store_is_named_and_stays(tmp_path: Path, log: Path) -> None:
+    _ingest(tmp_path, log.name)
+    foreign = tmp_path / "store" / "events" / "figures.parquet"
+    foreign.write_bytes(b"PAR1")
+    with (
+        pytest.raises(ConfigurationError, match=f"{foreign} is no file of this store; move it out"),
+        open_store(tmp_path / "store"),
+    ):
+        pass
+    _ingest(tmp_path, log.name)
+    assert foreign.read_bytes() == b"PAR1"
+
+
+def test_store_with_a_link_in_place_of_a_folder_is_refused(tmp_path: Path, log: Path) -> None:
+    _ingest(tmp_path, log.name)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    (tmp_path / "store" / "temporary").rmdir()
+    (tmp_path / "store" / "temporary").symlink_to(kept)
+    with pytest.raises(ConfigurationError, match="temporary is a symlink or a file in place of a"):
+        _ingest(tmp_path, log.name)
+    assert (kept / "file").is_file()
 
 
 def test_merge_that_fails_says_where(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vault.backup.errors import BackupFailed
-from vault.backup.folder import MANIFEST, BackupFolder
+from vault.backup.folder import BACKUPS, MANIFEST, BackupFolder
 from vault.backup.manifest import Entry, Manifest, State, expire, settle
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -82,6 +82,7 @@ def test_manifest_that_the_error_tells_to_write_is_an_empty_one() -> None:
 
 
 def test_folder_whose_manifest_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / BACKUPS.mark).touch()
     (tmp_path / MANIFEST).write_bytes(manifest(entry(1)).to_json().encode()[:-4] + b"\xff")
     with pytest.raises(BackupFailed, match=r"manifest\.json is malformed"):
         BackupFolder(tmp_path).read()

@@ -10,7 +10,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.runtime.files import ensure_private_folder, read_or_create_password
-from vault.runtime.layout import Layout
+from vault.runtime.layout import DEPLOYMENT, Layout
 
 
 def mode(path: Path) -> int:
@@ -79,6 +79,7 @@ def test_layout_folders_new_or_existing_are_0700(tmp_path: Path) -> None:
     layout.mail.chmod(0o755)
     layout.create()
     folders = [layout.root, *layout.root.rglob("*")]
+    folders.remove(layout.root / DEPLOYMENT.mark)
     assert layout.mail in folders
     assert {mode(folder) for folder in folders} == {0o700}
 
@@ -86,7 +87,7 @@ def test_layout_folders_new_or_existing_are_0700(tmp_path: Path) -> None:
 def test_layout_root_that_is_a_symlink_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / ".strongroom").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigurationError, match="must be a folder, not a link or a file"):
+    with pytest.raises(ConfigurationError, match="is a symlink, which is not followed"):
         Layout(tmp_path / ".strongroom").create()
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
