@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +13,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.rotations import open_rotations
+from console.rotations import Rotations, open_rotations
 from tests.support.page_browser import PageBrowser, open_browser
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.page_server import page_server
@@ -48,6 +50,13 @@ def page(
         yield visitor
 
 
+def _an_hour_later(opened: Rotations) -> Rotations:
+    """Return the rotations after an announcement."""
+    clock = opened.context.clock
+    later = replace(opened.context, clock=lambda: clock() + timedelta(minutes=71))
+    return replace(opened, context=later)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def underway(deployment: Deployment, page: PageBrowser) -> Iterator[None]:  # noqa: ARG001 (its variables)
     """Begin a rotation of what the store has read, lease it a user, and change a policy.
@@ -62,7 +71,8 @@ def underway(deployment: Deployment, page: PageBrowser) -> Iterator[None]:  # no
         store.secrets.get("jwt-secret", force_refresh=True)
         store.session.get("database/creds/gaara-store-dev")
         item = opened.find("jwt-secret", None)
-        assert opened.run(item).record.step is Step.CONSUMERS
+        assert opened.run(item).announced_until is not None
+        assert _an_hour_later(opened).run(item).record.step is Step.CONSUMERS
         deployment.operator.post(
             DRIFTED, {"policy": 'path "sys/mounts" { capabilities = ["read"] }'}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 
 import pytest
 import yaml
@@ -33,9 +34,13 @@ class Ahead(datetime):
         return super().now(tz) + AGE
 
 
-def read_later_clock(_: Session) -> Callable[[], datetime]:
-    """Return the clock of a server on which the deployment is :data:`AGE` old."""
-    return lambda: datetime.now(UTC) + AGE
+#: Longer than the store's JWT secret is announced.
+ANNOUNCED = timedelta(minutes=71)
+
+
+def read_later_clock(_: Session, age: timedelta = AGE) -> Callable[[], datetime]:
+    """Return the clock of a server on which the deployment is *age* old."""
+    return lambda: datetime.now(UTC) + age
 
 
 @dataclass
@@ -110,9 +115,17 @@ def test_dry_run_shows_what_is_due_and_changes_nothing(aged: Deployed) -> None:
 def test_what_is_due_is_replaced_once_and_the_agent_delivers_it(aged: Deployed) -> None:
     before = aged.delivered()
     lines = aged.rotate("--due", "--service", "gaara-store")
-    assert "✓ jwt-secret: promoted it (1 -> 2)" in lines
+    (waits,) = [
+        line for line in lines if line.startswith("jwt-secret: its next value is announced")
+    ]
+    assert "does not sign before 20" in waits
     assert "pii: rotated." in lines
     assert "gaara-store-dev-starter: rotated." in lines
+    assert (aged.version(), aged.delivered()) == (2, before)
+    later = partial(read_later_clock, age=AGE + ANNOUNCED)
+    aged.command.monkeypatch.setattr(rotations, "read_server_clock", later)
+    lines = aged.rotate("--due", "--service", "gaara-store")
+    assert "✓ jwt-secret: promoted it (2 -> 3)" in lines
     wait_until(lambda: aged.delivered() != before, "the agent delivers the new value")
     continued = aged.rotate("--due", "--service", "gaara-store")
     assert "jwt-secret: waits. Run the command again to continue, or go back with --undo." in (
@@ -120,4 +133,4 @@ def test_what_is_due_is_replaced_once_and_the_agent_delivers_it(aged: Deployed) 
     )
     (status,) = [line for line in aged.rotate("--status") if " jwt-secret " in line]
     assert status.split()[3:5] == ["under", "way:"]
-    assert aged.version() == 2
+    assert aged.version() == 3
