@@ -18,7 +18,7 @@ from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from aws.resources.values import AwsDerivedValue, AwsSecretValue
 from aws.rotated_secrets import find_manager, find_rotated
-from aws.rotation.instructions import HOW_TAG, MIN_AGE_TAG
+from aws.rotation.instructions import ANNOUNCED_TAG, HOW_TAG, MIN_AGE_TAG
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
@@ -101,7 +101,9 @@ def secret_resources(
     """
     tags, rotated = _tags(declaration, scope), find_rotated(declaration, scope)
     aws = declaration.environment(scope.environment).aws
-    unrotated = dict.fromkeys((HOW_TAG, MIN_AGE_TAG) if aws and aws.rotation_function else ())
+    unrotated = dict.fromkeys(
+        (HOW_TAG, MIN_AGE_TAG, ANNOUNCED_TAG) if aws and aws.rotation_function else ()
+    )
     for name, source in order_by_dependency(declaration.secrets(scope)):
         path, period = scope.secret(name), source.rotate_every
         own: dict[str, str | None] = {

@@ -9,6 +9,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from aws.account import Account
 from aws.rotation.instructions import (
+    ANNOUNCED_TAG,
     HOW_TAG,
     MIN_AGE_TAG,
     GeneratedInstructions,
@@ -30,17 +31,21 @@ class RotatedSecret:
         every: Seconds between two rotations.
         min_age: Seconds that a version must have been current before the next one.
         instructions: What the function does.
+        is_announced: Whether the next value is announced.
 
     """
 
     every: int
     min_age: int
     instructions: Instructions
+    is_announced: bool = False
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Return the tags that the function reads."""
-        return {HOW_TAG: str(self.instructions), MIN_AGE_TAG: str(self.min_age)}
+    def tags(self) -> dict[str, str | None]:
+        """Return the tags that the function reads, None for one that must be absent."""
+        announced = "next" if self.is_announced else None
+        how, age = str(self.instructions), str(self.min_age)
+        return {HOW_TAG: how, MIN_AGE_TAG: age, ANNOUNCED_TAG: announced}
 
 
 def find_rotated(declaration: Declaration, scope: Scope) -> Mapping[str, RotatedSecret]:
@@ -62,7 +67,9 @@ def find_rotated(declaration: Declaration, scope: Scope) -> Mapping[str, Rotated
             how = GeneratedInstructions(source.length, source.alphabet)
         else:
             continue
-        found[name] = RotatedSecret(every, min_rotation_age(source.retire_after), how)
+        announce_for = source.announce_for if isinstance(source, Generated) else None
+        age = max(min_rotation_age(source.retire_after), announce_for or 0)
+        found[name] = RotatedSecret(every, age, how, announce_for is not None)
     return found
 
 

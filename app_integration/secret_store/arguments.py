@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from app_integration.errors import ConfigurationError
-from app_integration.sources import Preceding, Version
+from app_integration.sources import Following, Preceding, Version
 
 
 def check_version(name: str, version: Version) -> None:
@@ -15,7 +15,7 @@ def check_version(name: str, version: Version) -> None:
         ConfigurationError: If it is no version number.
 
     """
-    is_number = version is not None and not isinstance(version, Preceding)
+    is_number = not isinstance(version, Preceding | Following | None)
     if is_number and (type(version) is not int or version < 1):
         raise ConfigurationError(
             f"version={version!r} of {name}: versions count from 1; pass an int or None"

@@ -35,7 +35,7 @@ from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required, list_names
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret, Source, Version
+from app_integration.sources import FetchedSecret, Following, Source, Version
 from app_integration.sources.chain import Chain
 
 
@@ -271,8 +271,7 @@ class SecretStore:
     def verification_keys(self, name: str, *, grace: float | None = None) -> tuple[Secret, ...]:
         """Return the keys of *name* that may have signed. See the public function."""
         entry, current = self._get_current(name, grace)
-        # Of the same entry as the current one. That of a later moment would not have it any more.
-        keys = (entry.fetched.next_value, current, self._get_previous(name, entry, grace))
+        keys = (self._get_next(name, entry), current, self._get_previous(name, entry, grace))
         return tuple(dict.fromkeys(key for key in keys if key is not None))
 
     def _get_current(self, name: str, grace: float | None) -> tuple[Entry, Secret]:
@@ -285,6 +284,11 @@ class SecretStore:
             self.releaser.default_or_raise(name, error, REQUIRED)
             raise
         return entry, self.releaser.release(name, entry, outcome, None)
+
+    def _get_next(self, name: str, entry: Entry) -> Secret | None:
+        """Return the value after that of *entry*, not after what is current by now."""
+        version, value = entry.fetched.version, entry.fetched.next_value
+        return self._get_optional(name, Following(version)) if isinstance(version, str) else value
 
     def _get_previous(self, name: str, entry: Entry, grace: float | None) -> Secret | None:
         """Return the value before that of *entry*, None if it is not accepted or unavailable."""

@@ -47,8 +47,21 @@ class Preceding:
     version: str
 
 
-#: A version to request: by its number, or by the one that followed it; None for the current one.
-Version = int | Preceding | None
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The version after another one, such as the one that is announced, in such a source.
+
+    Attributes:
+        version: The id of the earlier version.
+
+    """
+
+    version: str
+
+
+#: A version to request: by its number, or by the one that followed it or came before it; None for
+#: the current one.
+Version = int | Preceding | Following | None
 
 
 class Source(Protocol):

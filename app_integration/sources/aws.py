@@ -24,13 +24,15 @@ from app_integration.errors import (
 )
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.sources import FetchedSecret, Preceding, Version
+from app_integration.sources import FetchedSecret, Following, Preceding, Version
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
 
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
+#: The label of a signing key that is announced, which the next rotation makes the current one.
+NEXT: Final = "STRONGROOM_NEXT"
 _BATCH: Final = 20  # secrets in one request; AWS allows no more
 _BATCH_FIELDS: Final = ("Name", "SecretString", "VersionId")
 _SERVICE: Final = "secretsmanager"
@@ -50,12 +52,14 @@ class AwsSource:
         self._may_batch = True
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
-        """Return the value of *name*; sends one request, and another one after a failure.
+        """Return the value of *name*; sends one request, and another one in two cases.
+
+        These are a failure, and the version after another one.
 
         Args:
             name: The secret.
-            version: The version before another one; None for the current one. There are no
-                numbered versions.
+            version: The version before or after another one; None for the current one. There are
+                no numbered versions.
             field: A key of the JSON object in the secret; None for the whole text.
 
         Raises:
@@ -74,15 +78,37 @@ class AwsSource:
                 f"{secret} has no version {version}: in Secrets Manager only the current and the"
                 " previous one can be read"
             )
-        stage, deadline = PREVIOUS if version else CURRENT, self._connection.deadline()
+        if isinstance(version, Following):
+            return self._fetch_following(version, secret, field)
+        fetched = self._fetch_stage(PREVIOUS if version else CURRENT, secret, field)
+        if isinstance(version, Preceding) and fetched.version == version.version:
+            raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
+        return fetched
+
+    def _fetch_following(self, version: Following, secret: str, field: str | None) -> FetchedSecret:
+        """Return the announced version, or the current one if it followed *version* by now.
+
+        The label is read first: a rotation between the two reads moves it to a still later value.
+        """
+        try:
+            announced = self._fetch_stage(NEXT, secret, field)
+        except (SecretNotFound, AccessDenied):  # the latter by a policy from before announcements
+            announced = None
+        current = self._fetch_stage(CURRENT, secret, field)
+        if current.version != version.version:
+            return current
+        if announced is None:
+            raise SecretNotFound(f"{secret} has no announced version")
+        return announced
+
+    def _fetch_stage(self, stage: str, secret: str, field: str | None) -> FetchedSecret:
+        deadline = self._connection.deadline()
         parameters = {"SecretId": secret, "VersionStage": stage}
         request = AwsRequest(_SERVICE, "GetSecretValue", secret, parameters, ("VersionId",))
         try:
             response = self._connection.call(request, deadline)
         except RequestRefused as refused:
             raise self._explain(refused, secret, stage, deadline) from None
-        if isinstance(version, Preceding) and response["VersionId"] == version.version:
-            raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
         return _fetched(response, response, secret, field)
 
     def fetch_many(self, wanted: Sequence[str], /) -> dict[str, FetchedSecret]:
@@ -135,8 +161,8 @@ class AwsSource:
     ) -> StrongroomError:
         """Return the error for a *refused* read of *secret*."""
         code = (refused.data or {}).get("code")
-        if code == _ABSENT and stage == PREVIOUS:
-            return SecretNotFound(f"{secret} has no previous version")
+        if code == _ABSENT and stage != CURRENT:
+            return SecretNotFound(f"{secret} has no version {stage}")
         if code == _ABSENT:
             return SecretNotFound(f"{secret} holds no value; write one, or pass default=")
         if code == _WRONG_STATE and self._is_being_deleted(secret, deadline):

@@ -13,7 +13,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import FetchedSecret, Preceding, Version, adopted_secret
+from app_integration.sources import FetchedSecret, Following, Preceding, Version, adopted_secret
 from app_integration.transport import payloads
 
 
@@ -44,7 +44,7 @@ class VaultSource:
             ServerError: If the server is unavailable.
 
         """
-        if isinstance(version, Preceding):
+        if isinstance(version, Preceding | Following):
             raise SecretNotFound(f"{name}: a KV version has a number, and not an id")
         path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
         try:

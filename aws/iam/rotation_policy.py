@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from app_integration.names import Environment
-from app_integration.sources.aws import CURRENT
+from app_integration.sources.aws import CURRENT, NEXT
 from aws.account import Account
 from aws.iam.evaluation import ApiCall
 from aws.iam.questions import SUFFIX
@@ -45,7 +45,9 @@ def rotation_policy(
     rotated, managers = _secrets(declaration, environment)
     by_function = {_FUNCTION: function}
     statements = [
-        _statement("ReadVersions", [_READ], rotated, {STAGE: [CURRENT, PENDING], **by_function}),
+        _statement(
+            "ReadVersions", [_READ], rotated, {STAGE: [CURRENT, PENDING, NEXT], **by_function}
+        ),
         _statement("WriteVersions", [*_WRITE], rotated, by_function),
         _statement("ReadManagers", [_READ], managers, {STAGE: CURRENT}),
     ]
@@ -64,7 +66,7 @@ def needed_rotation_calls(
     rotated, managers = _secrets(declaration, environment)
     for path in rotated:
         arn = account.secret(path, SUFFIX)
-        for stage in (CURRENT, PENDING):
+        for stage in (CURRENT, PENDING, NEXT):
             yield ApiCall(_READ, arn, {STAGE: stage, _FUNCTION: function})
         yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
     for path in managers:

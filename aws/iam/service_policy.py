@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from app_integration.sources.aws import CURRENT, PREVIOUS
+from app_integration.sources.aws import CURRENT, NEXT, PREVIOUS
 from aws.account import Account
 from vault.declare.declaration import Declaration
 
@@ -77,7 +77,7 @@ def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
         "Action": ["secretsmanager:GetSecretValue"],
         "Resource": [*secrets],
         # Without it, a version that a rotation has not tested yet could be read as well.
-        "Condition": {"StringEquals": {STAGE: [CURRENT, PREVIOUS]}},
+        "Condition": {"StringEquals": {STAGE: [CURRENT, PREVIOUS, NEXT]}},
     }
     yield {
         "Sid": "RecogniseDeletedSecrets",

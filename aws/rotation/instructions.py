@@ -17,6 +17,8 @@ from aws.rotation.errors import RotationRefused
 HOW_TAG: Final = "rotation"
 #: The tag with the seconds that a version must have been current before the next rotation.
 MIN_AGE_TAG: Final = "rotation_min_age"
+#: The tag of a signing key, whose next value is announced; it says ``next``.
+ANNOUNCED_TAG: Final = "rotation_announces"
 #: Alphabet of a declaration → its characters, as :mod:`vault.declare.schema.secret_sources` has
 #: them, which the function does not contain.
 ALPHABETS: Final[Mapping[str, str]] = {

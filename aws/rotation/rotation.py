@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
+from uuid import NAMESPACE_URL, uuid5
 
 from app_integration.secret import Secret
-from app_integration.sources.aws import CURRENT, PREVIOUS
+from app_integration.sources.aws import CURRENT, NEXT, PREVIOUS
 from aws.rotation.errors import RotationRefused
-from aws.rotation.instructions import parse_min_age
+from aws.rotation.instructions import ANNOUNCED_TAG, parse_min_age
 from aws.rotation.versions import PENDING, Description, SecretVersions, StoredVersion
 
 
@@ -164,6 +165,7 @@ class Rotation:
         """
         description = self.versions.describe()
         if is_current(description, token):
+            self._announce(description, token)
             return Result(Outcome.ALREADY_CURRENT)
         if step is Step.CREATE:
             return Result(self._create(description, token))
@@ -184,6 +186,7 @@ class Rotation:
             kind.check(pending.value, current.value)
             kind.test(pending.value, current.value)
             self.versions.promote(token, current.id)
+            self._announce(description, token)
         return Result(Outcome.DONE)
 
     def _create(self, description: Description, token: str) -> Outcome:
@@ -193,8 +196,31 @@ class Rotation:
         current = self.versions.current()
         if description.has_previous:
             check_age(current, description, self.clock())
-        self.versions.put(token, self.build_kind(description).create(current.value))
+        kind = self.build_kind(description)
+        announced = self._find_announced(description, kind, current)
+        self.versions.put(token, announced or kind.create(current.value))
         return Outcome.DONE
+
+    def _find_announced(
+        self, description: Description, kind: Kind, current: StoredVersion
+    ) -> Secret | None:
+        """Return the announced value, None if processes may not have it, or it does not fit."""
+        found = self.versions.announced() if ANNOUNCED_TAG in description.tags else None
+        age = timedelta(seconds=parse_min_age(description.tags))
+        if found is None or self.clock() < found.created + age:
+            return None
+        try:
+            kind.check(found.value, current.value)
+            kind.test(found.value, current.value)
+        except RotationRefused:
+            return None
+        return found.value
+
+    def _announce(self, description: Description, token: str) -> None:
+        """Announce the value that follows the version *token*, which has become current."""
+        if ANNOUNCED_TAG in description.tags:
+            value = self.build_kind(description).create(self.versions.current().value)
+            self.versions.put(str(uuid5(NAMESPACE_URL, f"{NEXT}:{token}")), value, NEXT)
 
     def _confirm(self, token: str, current: str) -> None:
         """Raise an error unless *token* is still pending, and *current* still current."""

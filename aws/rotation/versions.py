@@ -14,7 +14,7 @@ from app_integration.aws.request import AwsRequest
 from app_integration.errors import RequestRefused
 from app_integration.observability import redaction
 from app_integration.secret import Secret
-from app_integration.sources.aws import CURRENT, PREVIOUS
+from app_integration.sources.aws import CURRENT, NEXT, PREVIOUS
 from aws.rotation.errors import RotationRefused
 
 PENDING: Final = "AWSPENDING"
@@ -109,15 +109,19 @@ class SecretVersions:
         """Return the pending version *token*, None while it has no value."""
         return self._read(VersionId=token, VersionStage=PENDING)
 
-    def put(self, token: str, value: Secret) -> None:
-        """Write *value* as the pending version *token*, unless another invocation has done so."""
+    def announced(self) -> StoredVersion | None:
+        """Return the announced version, None if there is none."""
+        return self._read(VersionStage=NEXT)
+
+    def put(self, token: str, value: Secret, label: str = PENDING) -> None:
+        """Write *value* as the version *token*, unless another invocation has done so."""
         redaction.live.add(value)
         try:
             self._send(
                 "PutSecretValue",
                 ClientRequestToken=token,
                 SecretString=value.reveal(),
-                VersionStages=[PENDING],
+                VersionStages=[label],
             )
         except RequestRefused as refused:
             if _code(refused) != _EXISTS:

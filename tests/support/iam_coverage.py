@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app_integration.names import Scope
-from app_integration.sources.aws import CURRENT, PREVIOUS
+from app_integration.sources.aws import CURRENT, NEXT, PREVIOUS
 from aws.account import Account
 from aws.iam.evaluation import ApiCall, as_list, check_statements, is_granted
 from aws.iam.questions import SUFFIX, key_call, read_call
@@ -22,7 +22,7 @@ def needed_calls(declaration: Declaration, scope: Scope, account: Account) -> It
     """
     for name in declaration.secrets(scope):
         arn = account.secret(scope.secret(name), SUFFIX)
-        for stage in (CURRENT, PREVIOUS):
+        for stage in (CURRENT, PREVIOUS, NEXT):
             yield read_call(account, scope.secret(name), stage)
         yield ApiCall("secretsmanager:DescribeSecret", arn)
     for name, spec in declaration.service(scope.service).keys.items():

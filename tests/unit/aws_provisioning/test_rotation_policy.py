@@ -79,8 +79,16 @@ def test_policy_that_is_longer_than_iam_allows_is_refused(tmp_path: Path) -> Non
 
 def test_rotated_secrets_have_their_instructions(declaration: Declaration) -> None:
     assert {name: each.tags for name, each in find_rotated(declaration, SCOPE).items()} == {
-        "password": {"rotation": "generated 48 alphanumeric", "rotation_min_age": "90300"},
-        "database-url": {"rotation": "users shop_a shop_b", "rotation_min_age": "7500"},
+        "password": {
+            "rotation": "generated 48 alphanumeric",
+            "rotation_min_age": "90300",
+            "rotation_announces": None,
+        },
+        "database-url": {
+            "rotation": "users shop_a shop_b",
+            "rotation_min_age": "7500",
+            "rotation_announces": None,
+        },
     }
 
 

@@ -20,6 +20,7 @@ from aws.rotation.errors import RotationRefused
 from aws.rotation.generated import GeneratedSecret
 from aws.rotation.instructions import (
     ALPHABETS,
+    ANNOUNCED_TAG,
     HOW_TAG,
     MIN_AGE_TAG,
     GeneratedInstructions,
@@ -28,7 +29,7 @@ from aws.rotation.instructions import (
     parse_min_age,
 )
 from aws.rotation.manager import manager_secret
-from aws.rotation.rotation import check_age, is_current
+from aws.rotation.rotation import Rotation, Step, check_age, is_current
 from aws.rotation.versions import Description, SecretVersions, StoredVersion
 from vault.declare.schema import secret_sources
 
@@ -43,6 +44,40 @@ def describe(stages: dict[str, tuple[str, ...]], *, is_rotated: bool = True) -> 
 @pytest.mark.parametrize("labels", [("AWSCURRENT",), ("AWSCURRENT", "AWSPENDING")])
 def test_version_that_is_current_leaves_nothing_to_do(labels: tuple[str, ...]) -> None:
     assert is_current(describe({"new": labels}, is_rotated=False), "new")
+
+
+class Announced:
+    """Versions of a signing key whose next value was announced an hour ago."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, Secret] = {}
+
+    def describe(self) -> Description:
+        stages = {"old": ("AWSCURRENT",), "new": ("AWSPENDING",)}
+        tags = {HOW_TAG: "generated 32 hex", MIN_AGE_TAG: "3600", ANNOUNCED_TAG: "next"}
+        return Description("shop/prod/key", is_rotated=True, tags=tags, stages=stages)
+
+    def pending(self, _token: str) -> None:
+        """Return no value."""
+
+    def current(self) -> StoredVersion:
+        return StoredVersion("old", Secret("0" * 32), NOW - timedelta(days=30))
+
+    def announced(self) -> StoredVersion:
+        return StoredVersion("next", Secret("1" * 32), NOW - timedelta(hours=1))
+
+    def put(self, token: str, value: Secret) -> None:
+        self.written[token] = value
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_value_is_used_only_if_it_was_announced_for_long_enough(late: int) -> None:
+    """The last step of the rotation before may have been repeated long after the first time."""
+    versions: Any = Announced()
+    kind = GeneratedSecret(GeneratedInstructions(32, "hex"))
+    rotation = Rotation(versions, lambda _: kind, lambda: NOW - timedelta(seconds=late))
+    rotation.run(Step.CREATE, "new")
+    assert (versions.written["new"] == "1" * 32) is not bool(late)
 
 
 def test_pending_version_is_not_current() -> None:
