@@ -33,7 +33,12 @@ def test_since_is_a_duration_or_a_time_in_utc(text: str, since: datetime) -> Non
     [
         ("last week", None, "--since 'last week' is no duration and no time"),
         ("30", None, "--since '30' is no duration"),
-        ("999999999d", None, "--since '999999999d' is too long"),
+        ("999999999d", None, "--since '999999999d' is out of range; use a time from 1900 to 2199"),
+        ("140000d", None, "--since '140000d' is out of range"),
+        ("1677-01-01", None, "--since '1677-01-01' is out of range"),
+        ("0001-01-01T00:00:00+12:00", None, "is out of range"),
+        ("1d", "9999-12-31T23:00:00-12:00", "--until '9999-12-31T23:00:00-12:00' is out of range"),
+        ("1d", "2262-05-01", "--until '2262-05-01' is out of range"),
         ("1d", "2d", "the period ends at 2026-05-29 12:00:00Z, not after it begins"),
         ("1d", "soon", "--until 'soon' is no duration"),
     ],
