@@ -28,7 +28,8 @@ from app_integration.settings import Limits
 
 MAX_CONTEXT: Final = 4096  # bytes
 MAX_PLAINTEXT: Final = 8 * 2**20  # bytes of one item
-_MAX_REQUEST: Final = 16 * 2**20  # characters of items in one request; the server accepts 32 MiB
+# Characters of items in one request, of which the local deployment's server accepts 12 MiB.
+_MAX_REQUEST: Final = 11 * 2**20
 _MAYBE_TOO_COMPLEX: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 _T = TypeVar("_T")

@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app_integration.errors import ConfigurationError, Sealed
+from app_integration.errors import AccessDenied, ConfigurationError, RequestRefused, Sealed
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
@@ -33,6 +33,7 @@ from vault.runtime.process_runtime import StillRunning
 from vault.runtime.processes.lock import Busy
 from vault.runtime.processes.program import Program
 from vault.runtime.runtime import StartFailed
+from vault.runtime.servers.openbao import MAX_REQUEST
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -214,6 +215,15 @@ def test_server_listens_on_a_private_socket_too_and_restarts_if_it_is_missing(
         socket_path.unlink()
         assert embedded.start().servers == ("vault",)
         assert embedded.start().servers == ()
+
+
+def test_request_that_would_make_a_long_audit_line_is_rejected(shared: EmbeddedRuntime) -> None:
+    for address in (shared.ports.vault_address, shared.agent_host.vault_address):
+        with closing(Transport(address, cacert=None, connect_timeout=3)) as transport:
+            with pytest.raises(RequestRefused, match="status 413"):
+                transport.send("POST", "x", timeout=10, body={"k" * MAX_REQUEST: 1})
+            with pytest.raises(AccessDenied):
+                transport.send("POST", "x", timeout=10, body={"k" * (MAX_REQUEST - 100): 1})
 
 
 def test_sealed_server_is_reported_until_a_restart_unseals_it(embedded: EmbeddedRuntime) -> None:

@@ -33,6 +33,9 @@ START_SECONDS: Final = 30.0
 #: Seconds in which a server that an interrupted command has just started unseals itself.
 UNSEAL_SECONDS: Final = 5.0
 SEAL_KEY_BYTES: Final = 32
+#: Bytes of a request. A batch of Transit items is the largest that is sent; each name in a request
+#: stands in two lines of the audit log, three times and with up to six bytes for one.
+MAX_REQUEST: Final = 12 * 2**20
 
 
 class OpenBao(Server):
@@ -176,6 +179,7 @@ class OpenBao(Server):
             listen=f"{HOST}:{self.port}",
             cluster_listen=self._cluster,
             socket=self._layout.vault_socket,
+            max_request_size=MAX_REQUEST,
             seal_key=f"file://{self._seal_key}",  # not encoded, because the server decodes nothing
             audit_logs=self._layout.audit_logs,
         )
