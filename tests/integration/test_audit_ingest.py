@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
+import requests
 import zstandard
 
 from app_integration.client import Client
@@ -22,6 +24,9 @@ from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
 from vault.audit.names import Names
 from vault.audit.store import open_store
+from vault.rotation.consumers.login_log import read_login_log
+from vault.rotation.response_log import FileLog
+from vault.rotation.stored_log import StoredLog
 
 ROTATIONS = 20
 COMPRESSIONS = ((".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress))
@@ -109,6 +114,56 @@ def test_no_line_is_lost_over_rotations_under_load(server: AuditedServer, tmp_pa
     assert len(writers.paths) > ROTATIONS
     assert counts == dict.fromkeys(writers.paths, 1)
     assert devices == [("audit",)]
+
+
+ROLE, KEY = "shop-dev", "pii"
+BIG = '"%s":1' % ("k" * 17_000_000)
+HOSTILE = {
+    "long": BIG,
+    "deep": '"k":' + "[" * 9000 + "]" * 9000,
+    "start": '"k":{"time":"1990-01-01T00:00:00Z"}',
+}
+
+
+@pytest.mark.parametrize("extra", HOSTILE.values(), ids=HOSTILE)
+def test_login_and_use_of_a_key_are_seen_whatever_their_requests_contain(
+    tmp_path: Path, extra: str
+) -> None:
+    with audited_server(tmp_path) as server:
+        server.approle(tmp_path, ROLE, token_policies="user")
+        server.root.post("sys/mounts/transit", {"type": "transit"})
+        server.root.post(f"transit/keys/{KEY}", {})
+        server.allow("user", f"transit/decrypt/{KEY}")
+        encrypted = server.root.post(f"transit/encrypt/{KEY}", {"plaintext": "eA=="})
+        role, secret_id = ((tmp_path / name).read_text() for name in ("role-id", "secret-id"))
+
+        def send(path: str, token: str = "", **fields: str) -> dict[str, Any]:
+            body = f"{json.dumps(fields)[:-1]}, {extra}}}"
+            url, headers = f"{server.address}/v1/{path}", {"X-Vault-Token": token}
+            response = requests.post(url, data=body, headers=headers, timeout=60)
+            assert response.status_code == requests.codes.ok
+            return dict(response.json())
+
+        login = send("auth/approle/login", role_id=role, secret_id=secret_id)
+        ciphertext = encrypted["data"]["ciphertext"]
+        send(f"transit/decrypt/{KEY}", login["auth"]["client_token"], ciphertext=ciphertext)
+    log, store = tmp_path / "audit.log", tmp_path / "store"
+    assert ingest([Source.server_log(log)], store).damage == ()
+    with open_store(store) as connection:
+        found = connection.execute(
+            "SELECT path, actor, outcome, secret_id IS NOT NULL FROM events"
+            " WHERE path LIKE '%/login' OR path LIKE '%/decrypt/%' ORDER BY time"
+        ).fetchall()
+    assert found == [
+        ("auth/approle/login", ROLE, "ok", True),
+        (f"transit/decrypt/{KEY}", ROLE, "ok", False),
+    ]
+    for source in (FileLog.of([log]), StoredLog(store, "", lambda: None)):
+        logins = read_login_log(source, "auth/approle/login")
+        assert [each.role for each in logins.times] == [ROLE]
+        assert source.files[0].skipped == 0
+        assert source.files[0].first is not None
+        assert source.files[0].first.year > 1990
 
 
 def has_device(server: AuditedServer, device: str) -> bool:

@@ -28,6 +28,15 @@ JSON_COLUMNS: Final = {
     ),
 }
 
+#: Names that columns read in the data of a request, where a client chooses them, and of a response.
+DATA_NAMES: Final = {
+    "request": ("secret_id", "accessor"),
+    "response": (
+        *("error", "http_status_code", "metadata", "key_version", "batch_results"),
+        *("username", "keys"),
+    ),
+}
+
 #: Column → its expression over the fields of a line.
 EXPRESSIONS: Final = {
     "time": "CAST(time AS TIMESTAMP_NS)",

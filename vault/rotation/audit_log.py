@@ -7,7 +7,6 @@ use may be incomplete. Such lines are skipped and counted.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -19,13 +18,9 @@ from typing import Any, Final
 
 from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
+from vault.audit.line import START, decode, read_lines
 from vault.reconcile.server_time import parse_time
 
-#: Bytes of the longest line that is read. A response with a thousand keys has 80 kB.
-MAX_LINE: Final = 16 * 2**20
-
-# OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole.
-_START: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\]{1,40})"')
 _PATH: Final = re.compile(rb'"path":"([^"\\]+)"')
 _RESPONSE: Final = b'"type":"response"'
 
@@ -80,22 +75,18 @@ class LogFile:
             )
 
     def _lines(self, file: BufferedReader[FileIO]) -> Iterator[bytes]:
-        """Yield the complete lines that are not too long."""
-        is_continued = False
-        while line := file.readline(MAX_LINE):
-            is_complete = line.endswith(b"\n")
-            if is_complete:
-                self.offset = file.tell()
-            if is_complete and not is_continued:
+        """Yield the complete lines."""
+        for line, size in read_lines(file):
+            if line.endswith(b"\n"):
+                self.offset += size
                 yield line
-            elif not is_continued:
+            else:
                 self.skipped += 1
-            is_continued = not is_complete
 
     def _decode(self, line: bytes, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             return
-        starts = list(_START.finditer(line))
+        starts = list(START.finditer(line))
         if len(starts) > 1 or (starts and starts[0].start()):
             self.skipped += 1  # a torn line, to which this one is glued
             line = line[starts[-1].start() :]
@@ -104,9 +95,9 @@ class LogFile:
             if starts and line.endswith(b"}\n") and not _may_be_wanted(line, is_wanted):
                 self._count(starts[-1][1].decode())
                 return
-            document = json.loads(line)
+            document = decode(line.decode())
             self._count(document["time"])
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             self.skipped += 1
             return
         if document.get("type") == "response":

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from app_integration._internal.input_file import open_input
+from vault.audit.line import MAX_LINE
 from vault.reconcile.server_time import parse_time
 
 _CHUNK: Final = 1024 * 1024
-#: Bytes of the longest line that is decoded. A response with a thousand keys has 80 kB.
-MAX_LINE: Final = 16 * 2**20
 # json.loads recurses, and how deep it may depends on its caller: the facts must not.
 _MAX_BRACKETS: Final = 500
 # OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole.

@@ -31,9 +31,16 @@ class ColumnType:
             return isinstance(value, dict) and all(
                 kind.fits(value.get(name)) for name, kind in self.fields
             )
-        if self.name == "LIST":
-            return isinstance(value, list)
-        return self.name != "BIGINT" or _is_number(value)
+        expected = {"LIST": list, "BOOLEAN": bool}.get(self.name, object)
+        return isinstance(value, expected) and (self.name != "BIGINT" or _is_number(value))
+
+    def reduce(self, value: Any) -> Any:
+        """Return a value that fits without the fields that the type does not have."""
+        if value is None or self.name not in {"STRUCT", "BIGINT"}:
+            return value
+        if self.name == "BIGINT":
+            return value if isinstance(value, int) else round(float(value))
+        return {name: kind.reduce(value.get(name)) for name, kind in self.fields}
 
 
 @lru_cache

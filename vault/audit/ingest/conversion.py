@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
-from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.extra import import_extra
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
 from vault.audit.ingest.line_check import Line
+from vault.audit.line import MAX_LINE
 from vault.audit.store import configure, quote
 
 if TYPE_CHECKING:
@@ -54,7 +54,15 @@ class Converter:
         self._connection = connection
         self._folder = folder
 
-    def convert(self, source: Path, kind: Kind, device: str | None, to: Path) -> Converted | None:
+    def convert(
+        self,
+        source: Path,
+        kind: Kind,
+        device: str | None,
+        to: Path,
+        *,
+        is_cleaned: bool = False,
+    ) -> Converted | None:
         """Convert all of a file, if DuckDB takes every line of it as a line of the log.
 
         Args:
@@ -62,6 +70,7 @@ class Converter:
             kind: The kind of its lines.
             device: The audit device, for a column of its own; None for access records.
             to: The Parquet file, which is replaced.
+            is_cleaned: Whether a lack of memory is not the fault of a line any more.
 
         Returns:
             What it has, or None if a line is damaged. It has less rows than lines if lines are
@@ -72,13 +81,15 @@ class Converter:
 
         """
         duckdb = import_extra("duckdb")
+        refusals = (duckdb.InvalidInputException, duckdb.ConversionException)
+        refusals += () if is_cleaned else (duckdb.OutOfMemoryException,)
         column = f", {quote(device)} AS device" if device is not None else ""
         query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
         with _named_errors(to):
             try:
                 self._copy(query, to)
                 return self._check(kind, to)
-            except (duckdb.InvalidInputException, duckdb.ConversionException):
+            except refusals:
                 return None  # its message has a part of the line
 
     def convert_lines(
@@ -110,7 +121,7 @@ class Converter:
         with cleaned.open("wb") as file:
             file.writelines(line.data + b"\n" for line in lines)
         try:
-            found = self.convert(cleaned, kind, device, to)
+            found = self.convert(cleaned, kind, device, to, is_cleaned=True)
         finally:
             cleaned.unlink()
         return found if found and found.rows == len(lines) else None
@@ -160,7 +171,7 @@ def _named_errors(to: Path) -> Iterator[None]:
     except import_extra("duckdb").Error as error:
         raise ConfigurationError(
             f"{to.parent}: DuckDB cannot write a file ({type(error).__name__}); check the free "
-            "space and the permissions there"
+            "space and the permissions there, and the free memory"
         ) from None
 
 

@@ -1,28 +1,29 @@
 """Cleaning pass: what of a range of a log is whole lines, and what is damaged.
 
-DuckDB stops at the first damaged line, so a range that it refuses is read here, line by line.
+DuckDB stops at the first damaged line, so a range that it refuses is read here, line by line. Of
+each it then gets what the columns read, written again, so that nothing else can make it refuse one.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
-from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
+from vault.audit.line import START, decode, read_lines
 from vault.reconcile.server_time import parse_time
 
-# Each writer begins a line with the time. Within a line, a text is an HMAC or escapes its quotes.
-_START: Final = re.compile(rb'\{"time":"\d{4}-')
+# Python reads more forms of a time than DuckDB, which has nanoseconds from 1677 to 2262.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_YEARS: Final = range(1678, 2262)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A whole object of a log, with the number and the offset of its line."""
+    """A whole object of a log, as DuckDB gets it, with the number and the offset of its line."""
 
     number: int
     offset: int
@@ -60,57 +61,47 @@ def clean(file: BinaryIO, kind: Kind, first_line: int, offset: int) -> Cleaned:
 
     """
     found = Cleaned()
-    for data, size in _lines(file):
-        _add(found, kind, Line(first_line + found.lines, offset, data), is_long=size > MAX_LINE)
+    for data, size in read_lines(file):
+        _add(found, kind, Line(first_line + found.lines, offset, data.removesuffix(b"\n")))
         found.lines += 1
         offset += size
     return found
 
 
-def find_damage(data: bytes, kind: Kind) -> Reason | None:
-    """Return why *data* is no line of a log, None if it is one."""
+def clean_line(data: bytes, kind: Kind) -> bytes | Reason:
+    """Return what the columns read of a line, or why *data* is none."""
     if b"\0" in data:
         return Reason.NUL
     try:
-        document = json.loads(data.decode(), object_pairs_hook=_unique)
+        document = decode(data.decode(), _unique)
+        reason = _check(document, kind)
+        if reason is not None:
+            return reason
         # Not every escape in a text is a character, and DuckDB refuses the others.
-        json.dumps(document, ensure_ascii=False).encode()
+        return json.dumps(kind.reduce(document), ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
         return _describe(data.decode(), error)
-    except UnicodeEncodeError:
-        return Reason.MALFORMED
     except UnicodeDecodeError:
         return Reason.NOT_UTF8
     except (ValueError, RecursionError):
         return Reason.MALFORMED
-    return _check(document, kind)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield each line without its newline, and its size with it. A long one is cut."""
-    while data := file.readline(MAX_LINE + 2):
-        size = len(data)
-        more = data
-        while more and not more.endswith(b"\n"):
-            more = file.readline(MAX_LINE)
-            size += len(more)
-        yield data.removesuffix(b"\n"), size
-
-
-def _add(found: Cleaned, kind: Kind, line: Line, *, is_long: bool) -> None:
+def _add(found: Cleaned, kind: Kind, line: Line) -> None:
     """Add a line to what was *found*."""
     if not line.data.strip():
         found.blank += 1
         return
-    reason = Reason.TOO_LONG if is_long else find_damage(line.data, kind)
-    if reason is None:
-        found.good.append(line)
+    cleaned = clean_line(line.data, kind)
+    if isinstance(cleaned, bytes):
+        found.good.append(Line(line.number, line.offset, cleaned))
         return
-    starts = [] if is_long else [each.start() for each in _START.finditer(line.data)]
+    reason, starts = cleaned, [each.start() for each in START.finditer(line.data)]
     is_glued = len(starts) > 1 or bool(starts and starts[0])
     if is_glued:
-        parts = [line.data[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
-        whole = [part for part in parts if find_damage(part, kind) is None]
+        parts = (line.data[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True))
+        cleaned_parts = (clean_line(part, kind) for part in parts)
+        whole = [part for part in cleaned_parts if isinstance(part, bytes)]
         found.good += (Line(line.number, line.offset, part) for part in whole)
         found.rescued += len(whole)
     if is_glued and reason in (Reason.TORN, Reason.MALFORMED):
@@ -143,6 +134,9 @@ def _check(document: object, kind: Kind) -> Reason | None:
     if not kind.has_types(document):
         return Reason.WRONG_TYPE
     try:
-        return None if parse_time(document["time"]) else Reason.NO_TIME
+        time = parse_time(document["time"]) if _TIME.fullmatch(document["time"]) else None
     except (ValueError, OverflowError):
+        time = None
+    if time is None:
         return Reason.NO_TIME
+    return None if time.year in _YEARS else Reason.WRONG_TYPE

@@ -11,9 +11,9 @@ from typing import Final, Protocol, TypeAlias
 
 from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
-from vault.audit.archive.log_facts import MAX_LINE
 from vault.audit.ingest.damage import Reason
 from vault.audit.ingest.decompression import LogFault, Reader, read_gzip, zstd_reader
+from vault.audit.line import MAX_LINE
 
 #: Device, inode, size and mtime in nanoseconds.
 Stamp: TypeAlias = tuple[int, int, int, int]
@@ -36,9 +36,9 @@ class LogFile(Protocol):
     Attributes:
         path: Path of the file.
         stamp: State of the file when it was opened.
-        identity: SHA-256 of the first line that is not blank, so that a renamed, compressed or
-            copied file is the same log; with the device, if the line has nothing of it. None if
-            no line is complete yet.
+        identity: SHA-256 of the first line that is not blank, up to its greatest length, so that a
+            renamed, compressed or copied file is the same log; with the device, if the line has
+            nothing of it. None if no line is complete yet.
         is_ended: Whether nothing is appended any more. Known after the content was read.
         fault: What is wrong with the file as a whole, or None. Known after the content was read.
 
@@ -253,6 +253,9 @@ def _identify(log: LogFile, device: str | None) -> str | None:
             if device is None
             else f"{log.path} has access records; name it with --records"
         )
+    if not newline and len(head) <= MAX_LINE:
+        return None
+    first = first[:MAX_LINE]  # so that the identity does not depend on the blocks
     # A line without an HMAC may be the first one of each device.
     writer = (device or "").encode() if _HMAC not in first else b""
-    return hashlib.sha256(writer + first).hexdigest() if newline else None
+    return hashlib.sha256(writer + first).hexdigest()

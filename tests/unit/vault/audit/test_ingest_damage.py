@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 import zstandard
@@ -75,9 +76,6 @@ def _damage(found: Ingested) -> list[Damage]:
         ),
         pytest.param(
             lambda line: line.replace(b'["shop-dev"]', b'"x"'), Reason.WRONG_TYPE, id="no list"
-        ),
-        pytest.param(
-            lambda line: line.replace(b"key", b"k" * 40 * 2**20), Reason.TOO_LONG, id="too long"
         ),
     ],
 )
@@ -147,6 +145,106 @@ def test_line_whose_fields_drift_is_kept(
 ) -> None:
     found = _ingest(tmp_path, b"\n".join([line(1), line(2, **fields), line(3), b""]))
     assert (found.new_lines, found.damage) == (3, ())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b'{"%s":1,"secret_id":"s"}' % (b"k" * 17 * 2**20), id="long"),
+        pytest.param(b'{"secret_id":"s","x":' + b"[" * 9000 + b"]" * 9000 + b"}", id="deep"),
+        pytest.param(b'{"secret_id":"s","x":%s}' % (b"9" * 5000), id="number"),
+        pytest.param(b'{"a\\u0000b":1,"secret_id":"s"}', id="escaped NUL"),
+    ],
+)
+@pytest.mark.parametrize("rest", [b"", b"damaged\n"], ids=["whole", "cleaned"])
+def test_client_hides_no_line_by_what_it_sends(
+    tmp_path: Path, line: LineMaker, data: bytes, rest: bytes
+) -> None:
+    request = {"path": "auth/approle/login", "operation": "update", "data": "here"}
+    hostile = line(1, request=request).replace(b'"here"', data)
+    found = _ingest(tmp_path, hostile + b"\n" + line(2) + b"\n" + rest)
+    assert (found.new_lines, len(found.damage)) == (2, len(rest.splitlines()))
+    with open_store(tmp_path / "store") as connection:
+        found_lines = connection.execute("SELECT path, role, secret_id FROM events ORDER BY time")
+        assert found_lines.fetchone() == ("auth/approle/login", "shop-dev", "s")
+
+
+def test_line_that_is_cleaned_has_the_columns_of_one_that_is_not(
+    tmp_path: Path, line: LineMaker
+) -> None:
+    batch = {"batch_results": [{"error": "x"}, {"key_version": 5}]}
+    data: list[Any] = [
+        None,
+        [1],
+        batch,
+        {"keys": ["a", "b"]},
+        {"keys": 7},
+        {"error": "x", "http_status_code": 404},
+        {"metadata": {"version": 3}, "username": "v-x", "other": 1},
+        {"key_version": 2},
+    ]
+    given = {"accessor": "a", "secret_id": "s", "x": {}}
+    request = {"id": str(UUID(int=1)), "data": given, "namespace": {"id": "i", "path": "team/"}}
+    wrapped = {"wrap_info": {"ttl": 60}, "secret": {"lease_id": "l"}, "auth": {"token_ttl": "7"}}
+    lines = [
+        *(line(number, response={"data": each}) for number, each in enumerate(data)),
+        line(20, request=request, response=wrapped, auth={"token_ttl": 1.5}, error={"a": [1]}),
+        line(21, auth={"token_issue_time": "2026-05-01T14:00:00+02:00", "policies": [1, "a"]}),
+    ]
+    rows = []
+    for name, rest in (("audit-1.log", b""), ("audit-2.log", b"damaged\n")):
+        folder = tmp_path / name
+        folder.mkdir()
+        _ingest(folder, b"\n".join(lines) + b"\n" + rest, name)
+        with open_store(folder / "store") as connection:
+            query = "SELECT * EXCLUDE (line, device) FROM lines ORDER BY time"
+            rows.append(connection.execute(query).fetchall())
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == len(lines)
+
+
+def test_log_whose_first_line_is_long_is_one_log(tmp_path: Path, line: LineMaker) -> None:
+    data = line(1, request={"data": {"k" * 17 * 2**20: 1}}) + b"\n" + line(2) + b"\n"
+    found = _ingest(tmp_path, data)
+    again = _ingest(tmp_path, gzip.compress(data, 1), "audit-1.log.gz")
+    assert (found.new_lines, again.new_lines, again.damage) == (2, 0, ())
+
+
+def _mutate(numbers: Random, line: bytes) -> bytes:
+    """Return a line with a fault, as a disk, a program or a client may have made it."""
+    at = numbers.randrange(len(line))
+    end = at + numbers.randrange(1, 200)
+    put = numbers.choice(
+        [
+            *(b'"', b"{", b"[" * 2000, b"\xff\0", b"\\u0000", b"\\ud800", b"NaN", b"1e999", b""),
+            *(b"k" * 99_999, b"9" * 5000, line[at:end], line, numbers.randbytes(5)),
+        ]
+    )
+    changed = numbers.choice(
+        [
+            line[:at] + put + line[at:],
+            line[:at] + put + line[end:],
+            line[:at],
+            line.replace(b"2026-", numbers.choice([b"0001-", b"1677-", b"2262-", b"9999-", b"-"])),
+            line.replace(b"true", numbers.choice([b"{}", b'"yes"', b"[]", b"17", b"nul"])),
+            line.replace(b":900", numbers.choice([b':"x"', b":1e30", b":{}", b":" + b"9" * 400])),
+        ]
+    )
+    return changed.replace(b"\n", b"")
+
+
+def test_damaged_lines_cost_no_other_line(tmp_path: Path, line: LineMaker) -> None:
+    numbers = Random(17)  # noqa: S311 (reproducible)
+    lines = []
+    for number in range(1000):
+        kept = line(number, request={"path": f"kept-{number}", "operation": "read"})
+        lines += [kept, _mutate(numbers, line(number)), _mutate(numbers, line(number))]
+    found = _ingest(tmp_path, b"\n".join(lines) + b"\n")
+    kept_paths = {path for path in _paths(tmp_path) if path and path.startswith("kept-")}
+    assert len(kept_paths) == 1000
+    (entry,) = Index.load(tmp_path / "store").logs.values()
+    assert entry.damaged == len(found.damage) > 1000
+    assert entry.lines + entry.rescued == entry.rows + entry.damaged + entry.blank
 
 
 def test_torn_line_glued_to_next_leaves_whole_one(tmp_path: Path, line: LineMaker) -> None:

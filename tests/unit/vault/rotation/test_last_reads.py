@@ -12,7 +12,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
-from vault.rotation import audit_log
+from vault.audit import line
 from vault.rotation.inventory import Item, Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read, read_audit_logs
 from vault.rotation.response_log import FileLog
@@ -231,12 +231,34 @@ class TestDamagedLog:
         assert found.reads[SECRET].time == at(5)
         assert found.skipped == (1 if line.strip() else 0)
 
-    def test_too_long_line_is_skipped_as_one(
+    def test_long_line_that_is_none_is_skipped_as_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(audit_log, "MAX_LINE", 4096)
+        monkeypatch.setattr(line, "MAX_LINE", 4096)
         found = read(tmp_path, b"x" * 10_000 + b"\n" + self.whole)
         assert (found.reads[SECRET].time, found.skipped) == (at(5), 1)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            '{"%s":1}' % ("k" * 10_000),
+            "[" * 9000 + "]" * 9000,
+            '{"time":"1990-01-01T00:00:00Z","type":"response"}',
+            "9" * 5000,
+        ],
+        ids=["long", "deep", "start of a line", "number"],
+    )
+    def test_read_whose_request_is_hostile_is_a_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+    ) -> None:
+        monkeypatch.setattr(line, "MAX_LINE", 4096)
+        document = response()
+        document["request"]["data"] = "here"
+        text = json.dumps(document, separators=(",", ":"))
+        other = text.replace("/data/", "/other/")
+        found = read(tmp_path, f"{text}\n{other}\n".replace('"here"', data).encode())
+        assert (found.reads[SECRET].version, found.skipped) == (3, 0)
+        assert found.first == found.last
 
     def test_line_with_sorted_keys_is_read(self, tmp_path: Path) -> None:
         line = json.dumps(response(), sort_keys=True).encode() + b"\n"
