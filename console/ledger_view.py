@@ -15,6 +15,7 @@ from vault.reconcile.server_time import format_time
 from vault.rotation.inventory import Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.ledger.ledger import IN_CLOUDTRAIL, NO_LOG, ReadState, Row, State
+from vault.rotation.response_log import describe_skipped
 
 _HEADINGS: Final = (
     *("service", "kind", "name", "state", "age", "last rotation", "every", "due"),
@@ -100,8 +101,8 @@ def _log_lines(logs: AuditLogs | None) -> list[str]:
     if logs.first is None:
         return ["Reads are unknown: the audit log has no line."]
     span = f"{_format(logs.first)} to {_format(logs.last)}"
-    skipped = f" Lines that could not be read: {logs.skipped}." if logs.skipped else ""
-    return [f"Reads are those in the audit log, from {span}.{skipped}"]
+    skipped = [f"{each[0].upper()}{each[1:]}." for each in describe_skipped(logs.files)]
+    return [f"Reads are those in the audit log, from {span}.", *skipped]
 
 
 def _format(time: datetime | None) -> str:

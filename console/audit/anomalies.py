@@ -10,9 +10,10 @@ from rich.console import Console
 
 from app_integration._internal.private_file import replace_file
 from console import operate
-from console.audit.anomaly_view import show_damaged, show_findings
+from console.audit.anomaly_view import damage_lines, show_findings
 from console.audit.audit_store import Inputs
 from console.audit.rules_on_store import open_rules
+from console.escapes import say
 from console.metrics_file import METRICS_MODE, Metrics
 from console.options import AsJson, Env, Root
 from console.store_options import AuditLog, RulesFile, Since, Store
@@ -54,6 +55,7 @@ def anomalies(
         typer.echo(json.dumps(document, indent=2))
     else:
         show_findings(out, declared, found, opened.span, opened.since, expired)
-        show_damaged(out, opened.damaged)
+        for line in damage_lines(opened.damaged):
+            say(out, line)
     if found:
         raise typer.Exit(FOUND)

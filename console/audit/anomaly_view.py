@@ -67,17 +67,12 @@ def show_findings(
         say(console, f"Too short, so that they find nothing yet: {', '.join(learning)}.")
 
 
-def show_damaged(console: Console, damaged: int) -> None:
-    """Print how many lines the rules could not see, if there are any.
-
-    Args:
-        console: Console to print on.
-        damaged: Number of damaged lines.
-
-    """
-    if damaged:
-        count = counts.render(damaged, "damaged line")
-        say(console, f"No rule sees {count} of the log; `strongroom audit report` names the files.")
+def damage_lines(damaged: int) -> list[str]:
+    """Return a sentence about damaged lines, which the rules could not see, if there are any."""
+    if not damaged:
+        return []
+    count = counts.render(damaged, "damaged line")
+    return [f"No rule sees {count} of the log; `strongroom audit report` names the files."]
 
 
 def show_trials(console: Console, trials: Iterable[Trial], span: Span, since: datetime) -> None:

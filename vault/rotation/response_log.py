@@ -73,6 +73,15 @@ class FileLog:
         return first is not None and last is not None and first <= start and end <= last
 
 
+def describe_skipped(files: Iterable[LogFile]) -> tuple[str, ...]:
+    """Return that lines could not be read, for what is concluded from the logs; else nothing."""
+    skipped = [f"{each.path} {each.skipped}" for each in files if each.skipped]
+    if not skipped:
+        return ()
+    named = ", ".join(skipped)
+    return (f"lines of the log could not be read, so that a request may be missing: {named}",)
+
+
 def first_time(files: Iterable[LogFile]) -> datetime | None:
     """Return the earliest time in *files*, None if they have no line."""
     return min((each.first for each in files if each.first), default=None)

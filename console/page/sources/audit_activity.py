@@ -68,7 +68,7 @@ def read_activity(inputs: Inputs) -> Activity:
             group_activity(connection, audit.declared, audit.period, audit.namespace)
             group_version_reads(connection)
             connection.execute(_OWN_NAMES, [str(audit.declared.environment)])
-            coverage = find_coverage(connection)
+            coverage = {**find_coverage(connection), "logs": audit.describe_logs()}
             connection.execute("DROP TABLE groups")
     except BaseException:
         connection.close()

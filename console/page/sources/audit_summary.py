@@ -25,6 +25,7 @@ class AuditSummary:
         last: Time of the last one.
         rules: The rules that have looked for the findings.
         since: The earliest time of a finding.
+        damaged: Number of damaged lines and ends of files, which no rule sees.
 
     """
 
@@ -34,6 +35,7 @@ class AuditSummary:
     last: datetime | None
     rules: AnomalyRules
     since: datetime
+    damaged: int = 0
 
 
 def read_audit_summary(inputs: Inputs) -> AuditSummary:
@@ -57,4 +59,5 @@ def read_audit_summary(inputs: Inputs) -> AuditSummary:
         opened.span.last,
         opened.context.rules,
         opened.since.replace(tzinfo=UTC),
+        opened.damaged,
     )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from console.audit.anomaly_view import damage_lines
 from console.audit.charts import Bar
 from console.page.page_request import PageRequest
 from console.page.sources.audit_summary import AuditSummary
@@ -275,6 +276,7 @@ def _notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
             f"Looked for since {show_date(summary.since)}. The log reaches from "
             f"{show_date(first)} to {show_date(last)}; what is older is history."
         )
+    yield from damage_lines(summary.damaged)
     if off := [name for name in NAMES if not rule_of(rules, name).enabled]:
         yield f"Off: {', '.join(off)}."
     if learning := find_learning(rules, Span(first, last, 0)):

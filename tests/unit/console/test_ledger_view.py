@@ -54,10 +54,11 @@ def test_row_has_its_dates_and_its_reader() -> None:
     period = "90d (default)"
     reader = "shop-dev on web-1, version 3"
     assert line == f"shop secret token ok 1d {time} {period} {time} {time} {reader}"
-    span, skipped = f"from {time} to {time}.", "Lines that could not be read: 1."
+    skipped = "Lines of the log could not be read, so that a request may be missing: audit.log 1."
     assert rest == [
         "Ledger: 1 ok, 0 overdue, 0 no value, 0 unknown.",
-        f"Reads are those in the audit log, {span} {skipped}",
+        f"Reads are those in the audit log, from {time} to {time}.",
+        skipped,
     ]
 
 

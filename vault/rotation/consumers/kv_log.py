@@ -11,6 +11,7 @@ from app_integration.settings import Limits
 from vault.declare import durations
 from vault.rotation.consumers.consumer_log import ConsumerLog, TokenReads, VersionReads
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
+from vault.rotation.response_log import describe_skipped
 
 _LIMITS: Final = Limits()
 _STILL_CACHED: Final = (
@@ -122,6 +123,7 @@ def evidence_by_log(
         promotion, last_move, last_use, is_covered=_covers(promotion, log)
     )
     moved, ended, waiting = (tuple(sorted(set(found), key=str)) for found in groups.values())
+    notes += describe_skipped(log.source.files)
     return Evidence(Proof.AUDIT_LOG, moved, ended, waiting, not_before, notes=notes)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.issued_secret_ids import Issued
+from vault.rotation.response_log import describe_skipped
 
 _AGENTS: Final = (
     "agents log in with secret-ids of their own; {count} of their tokens are not affected"
@@ -126,7 +127,8 @@ def evidence_of_compromise(
         logins = ["no audit log was read, so that the logins with the old secret-ids are unknown"]
     else:
         first = describe_time(seen.log.first)
-        logins = [*logins, f"the log begins at {first}; earlier logins are unknown"]
+        skipped = describe_skipped(seen.log.source.files)
+        logins = [*logins, f"the log begins at {first}; earlier logins are unknown", *skipped]
     moved = [each for each in seen.tokens if each.name == generation.new.name]
     return Evidence(
         Proof.TOKENS,
@@ -154,6 +156,8 @@ def _logins(generation: Generation, log: LoginLog | None) -> Iterator[str]:
 def _notes(seen: Observation, old: Iterable[Issued]) -> Iterator[str]:
     if agents := sum(each.is_of_agent for each in seen.tokens):
         yield _AGENTS.format(count=agents)
+    if seen.log is not None:
+        yield from describe_skipped(seen.log.source.files)
     if any(each.name is None for each in old):
         yield _UNNAMED
     if seen.is_used:

@@ -100,7 +100,8 @@ def test_pages_are_counted_and_the_last_one_is_the_last() -> None:
 def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:
     rules = built_in()
     ended = Ignored(rule="burst", actor="a", reason="load test", until="2026-04-30")
-    quiet = replace(summary(), rules=rules.model_copy(update={"ignore": (ended,)}))
+    changed = rules.model_copy(update={"ignore": (ended,)})
+    quiet = replace(summary(), rules=changed, damaged=2)
     found = build_anomalies(quiet, AnomaliesFilter(), "dev", NOW)
     assert found.is_quiet
     assert found.notes == (
@@ -108,6 +109,7 @@ def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:
             "Looked for since 2026-04-30 12:00Z. The log reaches from 2026-05-01 09:00Z to "
             "2026-05-01 12:00Z; what is older is history."
         ),
+        "No rule sees 2 damaged lines of the log; `strongroom audit report` names the files.",
         "Off: out_of_hours.",
         "The log is too short, so that they find nothing yet: first_time, new_address, burst.",
         "No longer ignored: burst of a, until 2026-04-30: load test",

@@ -121,6 +121,14 @@ def test_log_that_begins_too_late_adds_the_time_bound() -> None:
     assert evidence_by_log(young, late, (), TIME).not_before == TIME + timedelta(seconds=60)
 
 
+def test_line_that_could_not_be_read_is_named() -> None:
+    assert not any("could not be read" in note for note in judge().notes)
+    found = log()
+    found.source.files[0].skipped = 2
+    notes = evidence_by_log(PROMOTION, found, (), TIME).notes
+    assert notes[-1].endswith("so that a request may be missing: log 2")
+
+
 def test_ended_token_of_an_agent_waits_until_another_token_of_it_has_moved() -> None:
     rendered = replace(PROMOTION, is_rendered=True)
     later = 2 * 3600  # the token has ended

@@ -89,7 +89,7 @@ def test_login_with_the_new_one_counts_after_its_promotion(
 
 def test_compromise_lists_the_logins_of_the_role_with_older_secret_ids() -> None:
     log = LoginLog(
-        FileLog([LogFile(Path("audit.log"), first=NOW - 2 * HOUR)]),
+        FileLog([LogFile(Path("audit.log"), skipped=2, first=NOW - 2 * HOUR)]),
         "auth/approle/login",
         times={
             Client("shop-dev", "old", "", "10.0.0.1"): (NOW - HOUR, NOW),
@@ -103,7 +103,8 @@ def test_compromise_lists_the_logins_of_the_role_with_older_secret_ids() -> None
         "logged in: shop-dev from 10.0.0.1 with secret-id old, 2026-05-31 23:00:00Z to "
         "2026-06-01 00:00:00Z"
     )
-    assert found.notes[:-2] == (login,)
+    assert (found.notes[0], len(found.notes)) == (login, 4)
+    assert found.notes[2].endswith("so that a request may be missing: audit.log 2")
 
 
 def test_compromise_without_a_log_says_that_logins_are_unknown() -> None:
