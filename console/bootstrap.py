@@ -122,6 +122,8 @@ def _show(result: Result, env: str) -> None:
             f"with bao or vault that 'token lookup -accessor {result.unproven}' says "
             "'invalid accessor'."
         )
+    if result.lack:
+        out.print(result.lack, markup=False)
     out.print(
         "If the credential of apply is lost, run this again with a new token, such as one that "
         "'operator generate-root' of bao or vault makes."

@@ -45,6 +45,10 @@ COMMANDS: Final = {
         "console.bootstrap:bootstrap",
         "Apply to a new server for the first time, with an administrator's token.",
     ),
+    "break-glass": Place(
+        "console.break_glass:break_glass",
+        "Make a credential that, with the recovery keys, replaces a lost one of apply.",
+    ),
     "ci-env": Place(
         "console.ci_env:ci_env", "Run a command of a CI job with a service's secrets as variables."
     ),

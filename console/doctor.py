@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,13 +15,17 @@ from app_integration.diagnosis.check import Broken, Check, run
 from app_integration.diagnosis.command import show
 from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, checks
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import DEFAULT_ROLE, Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
+from console.operator_session import open_job_session
 from console.options import Env, Root, Service
 from console.service_urls import find_database_url, find_redis_url
+from vault.bootstrap.break_glass import find_lack
 from vault.declare.declaration import Declaration
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import AUDITOR_JOB
 
 if TYPE_CHECKING:
     from console.local import LocalDeployment
@@ -39,7 +45,19 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
         found = with_agent(checks(read_settings, needs), local, service)
     else:
         found = checks(partial(_read_settings, scope), find_needs(declaration, scope))
-    raise typer.Exit(show(run(found)))
+    code = show(run(found))
+    _show_lack(declaration.environment(scope.environment), root)
+    raise typer.Exit(code)
+
+
+def _show_lack(declared: EnvironmentDeclaration, root: Path) -> None:
+    """Print that there is no way to a new root token, if this shell's credential can tell."""
+    if declared.aws is not None:
+        return
+    env = declared.environment
+    with suppress(StrongroomError), open_job_session(env, root, AUDITOR_JOB) as session:
+        if lack := find_lack(session, declared):
+            typer.echo(f"warning: {lack}", err=True)
 
 
 def with_agent(

@@ -33,6 +33,7 @@ from vault.audit.anomalies.rules import NAMES as RULES
 from vault.audit.anomalies.rules import built_in, read_rules
 from vault.audit.store import open_store
 from vault.declare.schema.anomalies import AnomalyRules
+from vault.declare.server_names import BREAK_GLASS
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -47,7 +48,12 @@ WRITE: Final = 'path "*" { capabilities = ["create", "read", "update", "list", "
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     with audited_server(tmp_path_factory.mktemp("server")) as started:
         driver = Driver(started)
-        for name, policy in (("reader", READ), ("writer", WRITE), ("break-glass-dev", READ)):
+        for name, policy in (
+            ("reader", READ),
+            ("writer", WRITE),
+            ("break-glass-dev", READ),
+            (BREAK_GLASS, READ),
+        ):
             driver.send("POST", f"sys/policies/acl/{name}", ROOT_TOKEN, {"policy": policy})
         for number in range(12):
             value = {"data": {"value": "x"}}
@@ -301,7 +307,7 @@ def test_event_of_two_devices_and_lines_in_any_order_count_once(driver: Driver, 
 
 
 def test_repeated_run_names_a_finding_the_same(driver: Driver, case: Case) -> None:
-    token = driver.person("alice", "break-glass-dev")
+    token = driver.person("alice", BREAK_GLASS)
     driver.lines()
     line = reads(driver, token, [0])
     noon = datetime(2026, 5, 1, 12) - datetime.fromisoformat(line[0]["time"][:19])  # noqa: DTZ001

@@ -94,6 +94,7 @@ def test_page_leads_from_a_new_server_to_an_empty_plan(
     assert "tracking-staging: 16 of 16 rows hold" in printed
     assert "0 to create, 0 to change, 0 to delete" in printed
     assert "--env staging --role parcels-auditor" in printed
+    assert "now, and keep it elsewhere: strongroom break-glass --env staging" in printed
     assert printed.endswith("The application read its secret.")
     issued = {file.read_text() for file in home.rglob("*secret-id") if file.is_file()}
     assert len(issued) == 4

@@ -22,7 +22,7 @@ from app_integration.errors import (
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.bootstrap import audit_devices, given_token, journal
+from vault.bootstrap import audit_devices, break_glass, given_token, journal
 from vault.bootstrap.given_token import GivenToken
 from vault.bootstrap.journal import Journal
 from vault.declare import durations
@@ -52,6 +52,7 @@ class Result:
         unproven: Accessor of the given token if it was revoked, and nobody here may look it up.
         reissued: Jobs whose wrapped secret-id could not be opened any more, so that each got
             another one.
+        lack: That there is no way to a new root token, see :func:`.break_glass.find_lack`.
 
     """
 
@@ -59,6 +60,7 @@ class Result:
     alive: str | None = None
     unproven: str | None = None
     reissued: tuple[str, ...] = ()
+    lack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,12 @@ class Bootstrap:
                         unproven = self._revoke(given, found, operator, begun)
                 if unproven is None:
                     replace(begun, is_ended=True).save(self._journal)
+                lack = break_glass.find_lack(operator, self.declared)
                 self._destroy_own(operator)
         alive = found.accessor if found and not found.is_root else None
         after = self._stamp_wrapped()
         reissued = tuple(role for role in before if before[role] and after[role] != before[role])
-        return Result(self._folders, alive, unproven, reissued)
+        return Result(self._folders, alive, unproven, reissued, lack)
 
     def _begin(self, given: Session, *, audit_elsewhere: bool) -> tuple[GivenToken | None, Journal]:
         """Check token and server, and note what must be ended.

@@ -25,6 +25,8 @@ JOBS: Final = (PLAN_JOB, APPLY_JOB, ROTATOR_JOB, AUDITOR_JOB)
 #: The key that shows whether a write-only value changed. No service's key has this name, because
 #: those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"
+#: The identity that may use the recovery keys, if apply's credential is lost.
+BREAK_GLASS: Final = "strongroom-break-glass"
 #: The policy of people, in dev only.
 DEVELOPER: Final = "developer"
 
@@ -55,5 +57,6 @@ def shared_name(deployment: str, name: str) -> str:
 
 
 def own_names(deployment: str) -> tuple[str, ...]:
-    """Return the names of the deployment's jobs, people and key."""
-    return tuple(server_name(deployment, name) for name in (*JOBS, FINGERPRINT_KEY, DEVELOPER))
+    """Return the names of the deployment's jobs, people, key and credential for emergencies."""
+    names = (*JOBS, FINGERPRINT_KEY, DEVELOPER, BREAK_GLASS)
+    return tuple(server_name(deployment, name) for name in names)

@@ -292,6 +292,7 @@ COMMANDS: Final = {
     "backup-database": "--service --env --folder --recipient --keep --key --root",
     "backups": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
+    "break-glass": "--env --out --root",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
     "cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
