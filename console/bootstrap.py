@@ -18,6 +18,8 @@ from console.questions import read_hidden
 from console.steps import Steps
 from policies.render import render_policies, scoped_apply_policy
 from vault.bootstrap.bootstrap import Bootstrap, Result
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import APPLY_JOB, JOBS, ROTATOR_JOB
 from vault.dotenv.worktree import check_ignored
 from vault.reconcile import wrapped_secret_id
 from vault.reconcile.credentials import CREDENTIALS
@@ -54,10 +56,9 @@ def bootstrap(
     kill, run the command again, also with the same token.
     """
     check_ignored(folder)
-    result = _bootstrap(env, folder, given, wrap_ttl).run(
-        _read_token(token_file), audit_elsewhere=audit_elsewhere
-    )
-    _show(result, env)
+    prepared = _bootstrap(env, folder, given, wrap_ttl)
+    result = prepared.run(_read_token(token_file), audit_elsewhere=audit_elsewhere)
+    _show(result, prepared.declared)
 
 
 def _bootstrap(env: str, folder: Path, given: Path | None, wrap_ttl: int | None) -> Bootstrap:
@@ -95,10 +96,10 @@ def _read_token(file: Path | None) -> Secret:
     return Secret(typed.strip())
 
 
-def _show(result: Result, env: str) -> None:
+def _show(result: Result, declared: EnvironmentDeclaration) -> None:
     for job, folder in result.folders.items():
         if (folder / wrapped_secret_id.FILE).exists():
-            command = f"strongroom unwrap {folder} --env {env} --role {job}"
+            command = f"strongroom unwrap {folder} --env {declared.environment} --role {job}"
             line = f"{folder}/role-id and {wrapped_secret_id.FILE}; to open it: {command}"
         else:
             line = f"{folder}/role-id and secret-id"
@@ -124,7 +125,20 @@ def _show(result: Result, env: str) -> None:
         )
     if result.lack:
         out.print(result.lack, markup=False)
-    out.print(
-        "If the credential of apply is lost, run this again with a new token, such as one that "
-        "'operator generate-root' of bao or vault makes."
-    )
+    if declared.server_name(APPLY_JOB) in result.folders:
+        out.print(
+            "If the credential of apply is lost, run this again with a new token, such as one that "
+            "'operator generate-root' of bao or vault makes."
+        )
+    _show_without(result, declared)
+
+
+def _show_without(result: Result, declared: EnvironmentDeclaration) -> None:
+    """Show which jobs log in by JWT, and with what an operator goes on here."""
+    names = [name for name in map(declared.server_name, JOBS) if name not in result.folders]
+    rotator = declared.server_name(ROTATOR_JOB)
+    if not names:
+        return
+    out.print(f"Without a credential, because 'jobs' lets them log in by JWT: {', '.join(names)}.")
+    if declared.server_name(APPLY_JOB) in names and rotator in result.folders:
+        out.print(f"To put values and to issue secret-ids from here, use that of {rotator}.")

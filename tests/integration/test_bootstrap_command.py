@@ -13,11 +13,14 @@ import pytest
 
 from app_integration.errors import RequestRefused
 from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.issuer import new_key, public
 
 pytestmark = pytest.mark.requires("embedded")
 
 PAGE = Path(__file__).parents[2] / "docs" / "Deploy.md"
 ADDRESS = "https://vault.staging.example.com:8200"
+#: GitHub's own key set is out of reach, and another deployment on the server has such names.
+EDIT = "s|jwks: .*|keys: [ci.pem]|; /^quotas:/,+1d; /^password_policies:/,+1d"
 ELSEWHERE = "http://127.0.0.1:9"
 SECRET = "tok_of_the_carrier"
 #: What the application does with the variables of the page.
@@ -105,6 +108,46 @@ def test_page_leads_from_a_new_server_to_an_empty_plan(
         server.root.post("auth/token/lookup-accessor", {"accessor": token[1]})
     found = server.root.get("secret/data/tracking/staging/carrier-token")["data"]["data"]
     assert found["value"] == SECRET
+
+
+def test_page_leads_a_repository_with_a_workflow_to_a_first_service(
+    server: AuditedServer, home: Path
+) -> None:
+    """Its jobs plan and apply log in by JWT, so that it uses the rotator's credential."""
+    body = {"policies": ["root"], "no_parent": True}
+    (home / "second-token").write_text(
+        server.root.post("auth/token/create", body)["auth"]["client_token"]
+    )
+    (home / "ci.pem").write_text(public(new_key()))
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks.pop(4)  # the plan, which the workflow makes
+    commands = "\n".join(blocks)
+    for before, after in (
+        (ADDRESS, server.address),
+        ("init parcels", "init letters --deployment letters --github letters/secrets"),
+        (
+            "cd parcels",
+            f"cd letters; cp ~/ci.pem environments; sed -i '{EDIT}' environments/staging.yaml",
+        ),
+        ("admin-token", "second-token"),
+        ("strongroom unwrap ~/operators/plan/staging --env staging --role parcels-plan\n", ""),
+        ("strongroom policies test --env staging\n", ""),
+        ("operators/apply", "operators/rotator"),
+        ("parcels-apply", "letters-rotator"),
+        ("operators/", "workflow/"),
+        ("~/operators", "~/workflow"),
+        ("tracking", "stamps"),
+        ("~/services", "~/letter-services"),
+        ("$HOME/services", "$HOME/letter-services"),
+    ):
+        assert before in commands
+        commands = commands.replace(before, after)
+    done = run(home, f"{commands}\n{READ}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = " ".join(done.stdout.split())
+    assert "log in by JWT: letters-plan, letters-apply. To put values" in printed
+    assert "credential of apply is lost" not in printed
+    assert printed.endswith("The application read its secret.")
 
 
 @pytest.mark.parametrize(
