@@ -156,6 +156,8 @@ mutants: .venv ## Change the pure cores one thing at a time: do their tests noti
 # From a copy, because a build writes into its sources.
 wheel: .venv ## Build the tool as one wheel, and the SDK alone, from what git has staged, into dist/
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git checkout-index --all --prefix="$$copy/" && \
+		printf %s "$$(git rev-parse --short=7 HEAD)$$(git diff --cached --quiet || echo ', changed')" \
+			> "$$copy/console/commit" && \
 		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--wheel-dir dist "$$copy" "$$copy/app_integration"
 	@ls dist/*.whl

@@ -42,9 +42,9 @@ err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        from importlib.metadata import version  # noqa: PLC0415 (few commands need it)
+        from console.program_version import describe_version  # noqa: PLC0415 (no command needs it)
 
-        typer.echo(f"strongroom {version('strongroom')}")
+        typer.echo(f"strongroom {describe_version()}")
         raise typer.Exit
 
 

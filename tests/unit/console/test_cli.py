@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +15,7 @@ import pytest
 from app_integration.errors import ConfigurationError
 from console import adoption, cli, compose_init, env_files, operate, plan_session, put
 from console.new_repository import NewRepository
+from console.program_version import describe_version
 from tests.support.processes.command import run_command
 from vault.declare import load
 from vault.rotation.hooks import HookFailed
@@ -26,7 +26,7 @@ def test_version_is_that_of_the_tool(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(monkeypatch, "--version") == 0
-    assert capsys.readouterr().out == f"strongroom {version('strongroom')}\n"
+    assert capsys.readouterr().out == f"strongroom {describe_version()}\n"
 
 
 def test_up_in_a_missing_folder_says_which_folder_to_create(

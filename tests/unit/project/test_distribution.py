@@ -91,6 +91,7 @@ def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in {"pyproject.toml", "README.md", "LICENSE"} | tracked_files():
         (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / "copy" / name)
+    (folder / "copy/console/commit").write_text("5c44f45")  # as make wheel does
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
     (wheel,) = folder.glob("*.whl")
@@ -102,7 +103,8 @@ def test_wheel_of_the_tool_contains_the_sdk_and_every_file_of_its_packages(
 ) -> None:
     inside = {name for name in tool_wheel.namelist() if ".dist-info/" not in name}
     # The SDK's own project file is for its own wheel.
-    assert tracked_files() - {"app_integration/pyproject.toml"} == inside
+    assert tracked_files() - {"app_integration/pyproject.toml"} == inside - {"console/commit"}
+    assert "console/commit" in inside
 
 
 def test_tool_needs_no_distribution_that_is_not_published() -> None:
