@@ -65,10 +65,10 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         ConfigurationError: If it is a folder of something else. Nothing was changed.
 
     """
-    owned = owned_folder.create(folder, BUILD, mode=0o755)
+    owned = owned_folder.create(folder, BUILD, mode=0o777)
     for name, content in files.items():
         path = Path(name)
         data = content.encode() if isinstance(content, str) else content
-        place = owned_folder.subfolder(owned, path.parent, mode=0o755)
+        place = owned_folder.subfolder(owned, path.parent, mode=0o777)
         replace_file(place / path.name, data, mode=0o644)
         typer.echo(f"wrote {folder / name}")

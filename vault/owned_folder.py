@@ -7,6 +7,7 @@ known by what is in it, and gets the mark.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Callable, Collection
@@ -92,7 +93,8 @@ def claim(path: Path, kind: FolderKind) -> Path:
     """Mark the existing folder *path* as one of *kind*, and return it as :func:`check` does."""
     folder = check(path, kind)
     if not _is_marked(folder, kind):
-        (folder / kind.mark).touch(mode=folder.stat().st_mode & 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(folder / kind.mark, flags, folder.stat().st_mode & 0o666))
         fsync_folder(folder)
     return folder
 
@@ -103,13 +105,13 @@ def create(path: Path, kind: FolderKind, *, mode: int = 0o700) -> Path:
     Args:
         path: The folder.
         kind: Its kind.
-        mode: Permissions that a new or empty folder gets at most.
+        mode: Permissions that the folder keeps at most, once it is marked.
 
     """
     folder = check(path, kind)
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
     found = stat.S_IMODE(folder.stat().st_mode)
-    if not _is_marked(folder, kind) and found & ~mode:
+    if not _is_marked(folder, kind) and found & 0o777 & ~mode:
         folder.chmod(found & mode)
     return claim(path, kind)
 

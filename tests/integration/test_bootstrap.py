@@ -31,7 +31,7 @@ from vault.bootstrap.bootstrap import Bootstrap
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile import wrapped_secret_id
-from vault.reconcile.credentials import issue_credential, secret_id_endpoint
+from vault.reconcile.credentials import CREDENTIALS, issue_credential, secret_id_endpoint
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -235,7 +235,12 @@ def assert_is_bootstrapped(staging: Staging, accessors: Mapping[str, bool]) -> N
             assert found["policies"] == [f"{staging.name}-{job}"]
     assert {each: is_alive(staging.server, each) for each in accessors} == dict(accessors)
     out = staging.folder / "out"
-    assert sorted(path.name for path in out.iterdir()) == [*JOBS[:2], "bootstrap", *JOBS[2:]]
+    assert sorted(path.name for path in out.iterdir()) == [
+        CREDENTIALS.mark,
+        *JOBS[:2],
+        "bootstrap",
+        *JOBS[2:],
+    ]
     assert list((out / "bootstrap").iterdir()) == []
     modes = {path.stat().st_mode & 0o777 for path in out.rglob("*-id")}
     assert modes == {0o600}

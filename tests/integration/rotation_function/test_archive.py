@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from aws.function_archive import build_archive, list_requirements
 from aws.rotation.rotation import Step
 from console import operate
+from console.output_files import BUILD
 from tests.support.models.aws_declared import declare_on_aws
 from tests.support.models.aws_rotated import declare_rotated
 from tests.support.processes.command import CommandLine, run_command
@@ -110,6 +111,7 @@ def test_command_writes_the_files(
     assert run_command(monkeypatch, *arguments) == 0
     assert "handler: aws.rotation.handler.handler" in command_line.capsys.readouterr().out
     assert {each.name for each in out.iterdir()} == {
+        BUILD.mark,
         "policy.json",
         "requirements.txt",
         "rotation.zip",
