@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal import server_urls
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.server_clock import read_server_clock
@@ -192,7 +193,8 @@ def open_rotations(
     handover = replace(handover, find_used=partial(_find_used, environment, root))
     with open_job_session(environment.value, root, ROTATOR_JOB) as session:
         context = build_context(declaration, environment, session, evidence, handover)
-        context = replace(context, clock=read_server_clock(session))
+        lists_tokens = not server_urls.read_namespace(os.environ)
+        context = replace(context, clock=read_server_clock(session), lists_tokens=lists_tokens)
         yield Rotations(context, items, report, evidence.expect)
 
 

@@ -81,7 +81,8 @@ class Site:
 @pytest.fixture
 def site(archivable: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     operator, role = archivable.operator, f"auth/approle/role/{ROLE}"
-    operator.post(role, {"token_policies": ["strongroom-apply"], "token_ttl": "10m"})
+    policies = ["strongroom-apply", "gaara-store-dev"]  # with the first alone it is our tool
+    operator.post(role, {"token_policies": policies, "token_ttl": "10m"})
     issue_credential(operator, ROLE, tmp_path, host="web-1")
     operator.post(READ, {"data": {VALUE_KEY: "first"}})
     login = AppRole(tmp_path / "role-id", tmp_path / "secret-id")

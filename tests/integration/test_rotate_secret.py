@@ -66,6 +66,8 @@ class Site:
         secrets: The declared sources of the secret and of those derived from it.
         logs: Whether the audit logs are read, from the beginning of the test.
         is_retired: Whether the end of a value that is lost is confirmed.
+        lists_tokens: Whether the server is asked which tokens are valid.
+        is_rendered: Whether an agent delivers a file to the service.
         reader: Reader of the logs.
 
     """
@@ -76,7 +78,8 @@ class Site:
         self.token = token
         self.now = datetime.now(UTC)
         self.logs = True
-        self.is_retired = False
+        self.is_retired = self.lists_tokens = False
+        self.is_rendered = True
         deployment.refresh("vault/audit")
         self.reader = LogReader(deployment.layout.audit_logs[:1])
         self.name = f"signing-key-{next(NUMBERS)}"
@@ -93,9 +96,15 @@ class Site:
 
     def context(self, session: Session) -> RotationContext:
         declared = self.deployment.local.declaration
-        declaration = change_service(declared, "gaara-store", secrets=self.secrets)
+        fields = {"secrets": self.secrets} | ({} if self.is_rendered else {"config": None})
+        declaration = change_service(declared, "gaara-store", **fields)
         context = dev_context(declaration, session, lambda: self.now, self.folder)
-        return replace(context, read_log=self.read_log, is_retired=self.is_retired)
+        return replace(
+            context,
+            read_log=self.read_log,
+            is_retired=self.is_retired,
+            lists_tokens=self.lists_tokens,
+        )
 
     def read_log(self, paths: Collection[str]) -> ConsumerLog | None:
         self.deployment.refresh("vault/audit")
@@ -135,12 +144,16 @@ def site(deployment: Deployment, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def consumer(site: Site) -> Iterator[Session]:
-    """Yield a session with a token that no operator's role has issued."""
-    with (
-        site.deployment.token("strongroom-apply") as token,
-        Session(site.address, StaticToken(token)) as session,
-    ):
+    """Yield a session with a token that is not one of our tools."""
+    operator, policy = site.deployment.operator, "sys/policies/acl/rotated-reader"
+    rules = 'path "secret/data/gaara-store/dev/*" { capabilities = ["read"] }'
+    operator.post(policy, {"policy": rules})
+    body = {"policies": ["rotated-reader"], "ttl": "10m", "meta": {"role": "reader"}}
+    token = Secret(operator.post("auth/token/create", body)["auth"]["client_token"])
+    with Session(site.address, StaticToken(token)) as session:
         yield session
+    operator.post("auth/token/revoke", {"token": token.reveal()})
+    operator.delete(policy)
 
 
 def test_rotation_waits_for_its_grace_and_destroys_the_old_version(site: Site) -> None:
@@ -280,7 +293,48 @@ def test_consumer_whose_token_was_revoked_has_ended(site: Site, consumer: Sessio
     assert site.rotation().run().record.step is Step.DONE
 
 
+def test_consumer_whose_token_the_server_does_not_know_has_ended(
+    site: Site, consumer: Session
+) -> None:
+    site.is_rendered, site.lists_tokens = False, True
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    site.now += timedelta(minutes=5)
+    assert site.rotation().run().record.step is Step.CONSUMERS
+    # The log has the HMAC of the token itself, by which it cannot be told.
+    token = consumer.get("auth/token/lookup-self")["data"]["id"]
+    site.deployment.operator.post("auth/token/revoke", {"token": token})
+    site.lists_tokens = False
+    waiting = site.rotation().run().evidence
+    assert waiting is not None
+    assert any("was not looked up" in note for note in waiting.notes)
+    site.lists_tokens = True
+    evidence = site.rotation().run().evidence
+    assert evidence is not None
+    assert [len(evidence.ended), len(evidence.waiting)] == [1, 0]
+
+
+def test_consumer_whose_version_was_destroyed_is_none(site: Site, consumer: Session) -> None:
+    consumer.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    site.deployment.operator.post(f"secret/destroy/{site.path}", {"versions": [1]})
+    site.now += timedelta(minutes=5)
+    evidence = site.rotation().run().evidence
+    assert evidence is not None
+    assert (evidence.waiting, evidence.moved) == ((), ())
+
+
+def test_rotation_of_a_person_does_not_wait_for_itself(site: Site) -> None:
+    """A run that has read the old value is killed, and another token continues."""
+    with Session(site.address, StaticToken(site.token)) as person:
+        person.get(f"secret/data/{site.path}")
+    site.rotation().run()
+    site.now += timedelta(minutes=5)
+    assert site.rotation().run().record.step is Step.DONE
+
+
 def test_consumer_whose_token_has_expired_has_ended(site: Site, consumer: Session) -> None:
+    site.is_rendered = False
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
     site.now += timedelta(minutes=11)  # the token has ten
@@ -646,7 +700,7 @@ def test_emergency_lists_every_reader_of_the_old_value(site: Site, consumer: Ses
     assert evidence is not None
     shown = [str(each) for each in evidence.readers]
     assert any(
-        each.startswith("a token without a role")
+        each.startswith("reader: ")
         and f"read version 1 of secret/data/{site.path} from 127.0.0.1" in each
         for each in shown
     )
@@ -673,4 +727,4 @@ def test_two_audit_devices_show_a_consumer_once(site: Site, consumer: Session) -
     assert len(site.deployment.layout.audit_logs) == 2
     files = FileLog.of(site.deployment.layout.audit_logs)
     log = read_consumer_log(files, [f"secret/data/{site.path}"])
-    assert [each.role for each in log.tokens].count(None) == 1
+    assert [each.role for each in log.tokens].count("reader") == 1

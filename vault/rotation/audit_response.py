@@ -40,6 +40,8 @@ class Response:
         renewed: HMAC of the accessor of the token that was issued or renewed, None if none was.
         id: The request's id, the same in the log of each audit device; empty if it has none.
         address: Address of the client, None if it came through a socket.
+        policies: Policies of the token.
+        is_batch: Whether the token is a batch token, which the server does not list.
 
     """
 
@@ -62,6 +64,13 @@ class Response:
     renewed: str | None = None
     id: str = ""
     address: str | None = None
+    policies: tuple[str, ...] = ()
+    is_batch: bool = False
+
+
+def find_role(metadata: Mapping[str, Any]) -> str | None:
+    """Return the name of the role or user in the metadata of a token, None if it has none."""
+    return next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None)
 
 
 def parse_response(document: Mapping[str, Any]) -> Response | None:
@@ -87,7 +96,7 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         operation=str(request.get("operation")),
         path=str(request.get("path")),
         namespace=str(_mapping(request, "namespace").get("path") or "").strip("/"),
-        role=next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None),
+        role=find_role(metadata),
         host=_name(metadata, HOST_KEY),
         display_name=_name(auth, "display_name"),
         has_data=data is not None,
@@ -102,6 +111,8 @@ def parse_response(document: Mapping[str, Any]) -> Response | None:
         renewed=_text(_mapping(response, "auth"), "accessor"),
         id=_text(request, "id") or "",
         address=_text(request, "remote_address"),
+        policies=_texts(auth, "policies"),
+        is_batch=_text(auth, "accessor") is None,
     )
 
 
@@ -131,6 +142,11 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _text(data: Mapping[str, Any], key: str) -> str | None:
     found = data.get(key)
     return found if isinstance(found, str) and found else None
+
+
+def _texts(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    found = data.get(key)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _whole(data: Mapping[str, Any], key: str) -> int | None:

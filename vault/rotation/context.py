@@ -51,6 +51,8 @@ class RotationContext:
         read_logins: Returns what audit logs say of the logins of AppRoles, None without a log.
         is_retired: Whether the operator has confirmed the end of a value that is lost, so that no
             hook could end it.
+        lists_tokens: Whether the session may list and look up tokens, and there is one namespace.
+            That of a namespace does not see tokens of the one above it, which may read there.
 
     """
 
@@ -66,6 +68,7 @@ class RotationContext:
     handover: Handover = NO_HANDOVER
     read_logins: Callable[[], LoginLog | None] = _no_logins
     is_retired: bool = False
+    lists_tokens: bool = False
 
     @property
     def declared(self) -> EnvironmentDeclaration:

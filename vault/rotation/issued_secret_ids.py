@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-from app_integration.errors import AccessDenied, RequestRefused, ServerFault
+from app_integration.errors import RequestRefused, ServerFault
 from app_integration.names import AGENT_ISSUED, HOST_KEY, ISSUED_KEY
 from app_integration.session.session import Session
 from vault.reconcile.server_time import parse_time
+from vault.rotation.live_tokens import live_tokens, look_up, look_up_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,8 @@ class AppRoleCredentials:
             AccessDenied: If the session may not list or look up tokens.
 
         """
-        own = self.session.get("auth/token/lookup-self")["data"]["accessor"]
-        self.session.post(_LOOKUP, {"accessor": own})  # because a denial means an end below
-        accessors = [each for each in self.session.list("auth/token/accessors") if each != own]
-        found = (self._look_up_token(accessor) for accessor in accessors)
-        tokens = [_issued(each["accessor"], each["meta"], each) for each in found if each]
+        found = filter(self._is_of_role, live_tokens(self.session))
+        tokens = [_issued(each["accessor"], each["meta"], each) for each in found]
         return sorted(tokens, key=lambda each: (each.created, each.accessor))
 
     def revoke(self, tokens: Iterable[Issued]) -> None:
@@ -87,7 +85,7 @@ class AppRoleCredentials:
             try:
                 self.session.post("auth/token/revoke-accessor", body)
             except RequestRefused:
-                if self._look_up_token(each.accessor) is not None:
+                if look_up_token(self.session, each.accessor) is not None:
                     raise
 
     def _secret_ids(self) -> Iterator[Issued]:
@@ -99,34 +97,11 @@ class AppRoleCredentials:
     def _look_up_secret_id(self, accessor: str) -> dict[str, Any] | None:
         """Return the data of a secret-id, None if it was used up or has expired."""
         path, body = f"{self.path}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}
-        return _find(self.session, path, body, HTTPStatus.NOT_FOUND)
+        return look_up(self.session, path, body, HTTPStatus.NOT_FOUND)
 
-    def _look_up_token(self, accessor: str) -> dict[str, Any] | None:
-        """Return the data of a token of the role, None if it is another's or has ended."""
-        try:
-            data = _find(self.session, _LOOKUP, {"accessor": accessor}, *_ENDED)
-        except AccessDenied:
-            return None  # it has expired, and the server is about to remove it
-        if data is None or data["path"] != f"{self.auth}/login":
-            return None
-        return data if (data["meta"] or {}).get("role_name") == self.role else None
-
-
-_LOOKUP: Final = "auth/token/lookup-accessor"
-#: Of a token that was revoked or removed: OpenBao returns the first one, and Vault either.
-_ENDED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
-
-
-def _find(
-    session: Session, path: str, body: Mapping[str, str], *absent: HTTPStatus
-) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = session.post(path, body)["data"]
-    except RequestRefused as error:
-        if error.status in absent:
-            return None
-        raise
-    return found
+    def _is_of_role(self, token: Mapping[str, Any]) -> bool:
+        is_login = token["path"] == f"{self.auth}/login"
+        return is_login and (token["meta"] or {}).get("role_name") == self.role
 
 
 def _issued(accessor: str, metadata: Mapping[str, str], data: Mapping[str, Any]) -> Issued:

@@ -44,6 +44,8 @@ _TOKEN_FIELDS: Final = {
     "token": "coalesce(accessor, token)",
     "token_ttl": "token_ttl",
     "token_issued": "epoch_us(token_issued)",
+    "policies": "coalesce(policies, [])",
+    "is_batch": "accessor IS NULL",
     "given_accessor": "nullif(given_accessor, '')",
     "renewed": "new_accessor",
     # Of a read whose lines show which names of a token, by device, are of the same one.
@@ -139,6 +141,7 @@ class StoredLog:
                 found = dict(zip(fields, values, strict=True))
                 if found.get("token_issued") is not None:
                     found["token_issued"] = _time(found["token_issued"])
+                found["policies"] = tuple(found.get("policies", ()))
                 for moment in {first, last}:
                     yield Response(time=_time(moment), **found)
 

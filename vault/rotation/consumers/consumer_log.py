@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -48,12 +48,18 @@ class TokenReads:
         ttl: Seconds for which it is valid after that, None if it does not expire.
         is_revoked: Whether it was revoked.
         is_closed: Whether it was revoked with itself, as a process does that closes its session.
+        policies: Its policies.
+        issued: When it was issued, None if the log does not say so.
+        is_batch: Whether it is a batch token, which the server does not list.
 
     """
 
     role: str | None
     host: str | None
     display_name: str | None
+    policies: tuple[str, ...] = ()
+    issued: datetime | None = None
+    is_batch: bool = False
     versions: dict[str, dict[int, VersionReads]] = field(default_factory=dict)
     renewed: datetime | None = None
     ttl: int | None = None
@@ -131,7 +137,7 @@ class ConsumerLog:
         for name, token in self._tokens.items():
             same = found.setdefault(
                 self._aliases.get(name, name),
-                TokenReads(token.role, token.host, token.display_name, ttl=token.ttl),
+                replace(token, versions={}, renewed=None),
             )
             same.merge(token)
             same.is_closed |= name in self._closed
@@ -176,7 +182,11 @@ class ConsumerLog:
         if known != name:
             self._aliases[name] = self._aliases.get(known, known)
         token = self._tokens.setdefault(
-            name, TokenReads(response.role, response.host, response.display_name)
+            name,
+            TokenReads(
+                *(response.role, response.host, response.display_name),
+                *(response.policies, response.token_issued, response.is_batch),
+            ),
         )
         addresses = {response.address} if response.address else set()
         token.add(response.path, version, VersionReads(response.time, response.time, addresses))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,7 +23,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A token, host or process that has read a value.
+    """A role, host or process that has read a value.
 
     Attributes:
         identity: Role, and host if that is known, for people.
@@ -34,6 +36,16 @@ class Consumer:
 
     def __str__(self) -> str:
         return f"{self.identity}: {self.detail}"
+
+
+def merge_tokens(tokens: Sequence[Consumer]) -> tuple[Consumer, ...]:
+    """Return one consumer for the tokens of each identity, with the detail of its last one."""
+    details = {each.identity: each.detail for each in tokens}
+    numbers = Counter(each.identity for each in tokens)
+    return tuple(
+        Consumer(each, f"{detail} ({numbers[each]} tokens)" if numbers[each] > 1 else detail)
+        for each, detail in sorted(details.items())
+    )
 
 
 @dataclass(frozen=True, slots=True)

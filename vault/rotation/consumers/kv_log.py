@@ -2,129 +2,141 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from enum import IntEnum
 from typing import Final
 
-from app_integration.settings import Limits
-from vault.declare import durations
 from vault.rotation.consumers.consumer_log import ConsumerLog, TokenReads, VersionReads
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
+from vault.rotation.consumers.evidence import (
+    Consumer,
+    Evidence,
+    Proof,
+    describe_time,
+    merge_tokens,
+)
+from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.response_log import describe_skipped
 
-_LIMITS: Final = Limits()
 _STILL_CACHED: Final = (
     "a process whose token has ended may have logged in again, and use the value from its cache "
     "until then"
 )
 
 
+_RENDERED: Final = (
+    "its token has ended, and a file that an agent rendered with it may have the value"
+)
+#: Number of a further part of a policy.
+_PART: Final = re.compile(r"-\d+\Z", re.ASCII)
+#: The role of a token, None if it has none, and when it was issued, in seconds since the epoch.
+Issue = tuple[str | None, int]
+
+
+class _State(IntEnum):
+    """What a consumer does. Of its tokens, the one with the highest counts."""
+
+    ENDED = 0
+    MOVED = 1
+    WAITING = 2
+
+
 @dataclass(frozen=True, slots=True)
-class Promotion:
-    """The promotion of a new version of a secret, and of those that are derived from it.
+class _Sight:
+    """What was seen of one token and one path, and the time of the last read that shows it."""
 
-    Attributes:
-        time: When it was promoted, by the server's clock, which the log has, too.
-        versions: API path → the version that consumers must read.
-        created: When the first version was created; a log from before has all reads.
-        render_interval: Seconds between two renderings by an agent.
-        retire_after: Seconds for which the old value is valid after its last use.
-        is_rendered: Whether an agent may have rendered the value into a file, which outlives the
-            agent's token.
-        local_time: When it was promoted, by the clock of the operator's machine; None for *time*.
-
-    """
-
+    token: TokenReads
+    path: str
+    state: _State
     time: datetime
-    versions: Mapping[str, int]
-    created: datetime
-    render_interval: int
-    retire_after: int
-    is_rendered: bool = False
-    local_time: datetime | None = None
-
-    @property
-    def lead(self) -> timedelta:
-        """Return by how much the clock of the operator's machine is ahead, 0 if it is behind."""
-        return max((self.local_time or self.time) - self.time, timedelta())
-
-    @property
-    def window(self) -> timedelta:
-        """Return the longest time for which a consumer may use a value after it read it.
-
-        A consumer with other limits than the defaults is one of those that this cannot prove.
-        """
-        return longest_use(self.render_interval)
-
-    @property
-    def grace(self) -> timedelta:
-        """Return the declared grace period."""
-        return timedelta(seconds=self.retire_after)
-
-    @property
-    def time_bound(self) -> datetime:
-        """Return when the old value may end if not all of its consumers are known.
-
-        Until the end of the window one of them may sign with it, and the grace period follows.
-        """
-        return self.end_of_grace(self.time + self.window)
-
-    def end_of_grace(self, last_use: datetime) -> datetime:
-        """Return when the old value may end if it was last used at *last_use*."""
-        return last_use + self.lead + self.grace
-
-    @property
-    def window_text(self) -> str:
-        """Return the window as a duration, for people."""
-        return durations.render(int(self.window.total_seconds()))
-
-
-def longest_use(render_interval: int) -> timedelta:
-    """Return the longest time for which a consumer may use a value after it read it.
-
-    Args:
-        render_interval: Seconds between two renderings by an agent.
-
-    """
-    return timedelta(seconds=_LIMITS.cache_ttl + _LIMITS.stale_limit + render_interval)
+    detail: str
 
 
 def evidence_by_log(
-    promotion: Promotion, log: ConsumerLog, operators: Collection[str], now: datetime
+    promotion: Promotion,
+    log: ConsumerLog,
+    operators: Collection[str],
+    now: datetime,
+    live: Collection[Issue] | None = None,
 ) -> Evidence:
-    """Return which tokens have read the new versions.
+    """Return who has read the new versions: each role and host once, whatever tokens it has.
 
     A consumer is a token that read an older version since the window before the promotion. The
-    tokens of operators, such as that of the rotation itself, are none. The grace period begins when
-    the last consumer has moved, because until then it signs with the old value. If a token has
-    ended that its process did not close, the process may have logged in again and use the value
-    from its cache, so that the grace period begins with the window's end after its last read.
+    tokens of operators, such as that of the rotation itself, are none, and neither is one whose
+    version is destroyed. The grace period begins when the last consumer has moved, because until
+    then it signs with the old value. If a token has ended that its process did not close, the
+    process may have logged in again and use the value from its cache, so that the grace period
+    begins with the window's end after its last read.
 
     Args:
         promotion: The promotion.
         log: The reads.
-        operators: Roles whose tokens are no consumers.
+        operators: Roles whose tokens are no consumers. Each has a policy of its name.
         now: The current time.
+        live: The issue of each token that the server knows, None if that was not asked.
 
     """
-    groups: dict[str, list[Consumer]] = {"moved": [], "ended": [], "waiting": []}
-    last_move = last_use = promotion.time
-    tokens = [token for token in log.tokens if token.role not in operators]
+    tokens = [token for token in log.tokens if not _is_of_operator(token, operators)]
     for token in tokens:
-        for path in _used_paths(promotion, token):
-            group, detail = _judge(promotion, token, path, tokens, now)
-            groups[group].append(Consumer(token.identity, detail))
-            moved_at = token.first_read(path, promotion.versions[path], promotion.time)
-            last_move = max(last_move, moved_at or last_move)
-            if group == "ended" and not token.is_closed:
-                last_use = max(last_use, _end_of_use(promotion, token, path))
-    not_before, notes = _end_of_wait(
-        promotion, last_move, last_use, is_covered=_covers(promotion, log)
+        token.is_revoked |= _is_unknown(token, live)
+    seen = [
+        _judge(promotion, token, path, tokens, now)
+        for token in tokens
+        for path in _used_paths(promotion, token)
+    ]
+    moves = (
+        each.token.first_read(each.path, promotion.versions[each.path], promotion.time)
+        for each in seen
     )
-    moved, ended, waiting = (tuple(sorted(set(found), key=str)) for found in groups.values())
+    uses = (_end_of_use(promotion, each) for each in seen)
+    not_before, notes = _end_of_wait(
+        promotion,
+        max(filter(None, moves), default=promotion.time),
+        max(filter(None, uses), default=promotion.time),
+        is_covered=_covers(promotion, log),
+    )
+    moved, ended, waiting = _group(seen)
     notes += describe_skipped(log.source.files)
     return Evidence(Proof.AUDIT_LOG, moved, ended, waiting, not_before, notes=notes)
+
+
+def _group(seen: Collection[_Sight]) -> tuple[tuple[Consumer, ...], ...]:
+    """Return the consumers that have moved, ended and wait, each once."""
+    of_tokens: dict[int, _Sight] = {}
+    states: dict[str, _State] = {}
+    for each in sorted(seen, key=lambda sight: (sight.state, sight.time)):
+        of_tokens[id(each.token)] = each
+        states[each.token.identity] = each.state
+    in_time = sorted(of_tokens.values(), key=lambda sight: sight.time)
+    return tuple(
+        merge_tokens(
+            [
+                Consumer(each.token.identity, each.detail)
+                for each in in_time
+                if each.state is wanted is states[each.token.identity]
+            ]
+        )
+        for wanted in (_State.MOVED, _State.ENDED, _State.WAITING)
+    )
+
+
+def _is_of_operator(token: TokenReads, operators: Collection[str]) -> bool:
+    """Return whether a job, or a person with the policies of jobs only, has the token."""
+    rights = {_PART.sub("", policy) for policy in token.policies if policy != "default"}
+    return token.role in operators or (bool(rights) and rights.issubset(operators))
+
+
+def _is_unknown(token: TokenReads, live: Collection[Issue] | None) -> bool:
+    """Return whether the server knows no token that this one can be.
+
+    The log has an HMAC of its accessor only, so that one of its role and second counts as it.
+    """
+    if live is None or token.is_batch or token.issued is None:
+        return False
+    second = int(token.issued.timestamp())
+    return not any(second == at and token.role in {None, role} for role, at in live)
 
 
 def _end_of_wait(
@@ -189,16 +201,25 @@ def _covers(promotion: Promotion, log: ConsumerLog) -> bool:
 def _used_paths(promotion: Promotion, token: TokenReads) -> Iterator[str]:
     """Yield the paths of which *token* read an older version within the window."""
     since = promotion.time - promotion.window
-    for path, wanted in promotion.versions.items():
+    for path in promotion.versions:
         reads = token.versions.get(path, {})
-        if any(each.last >= since for version, each in reads.items() if version < wanted):
+        if any(
+            each.last >= since for version, each in reads.items() if promotion.is_old(path, version)
+        ):
             yield path
 
 
-def _end_of_use(promotion: Promotion, token: TokenReads, path: str) -> datetime:
-    """Return when no process uses an older version that it read with *token*."""
-    wanted, reads = promotion.versions[path], token.versions[path]
-    return max(each.last for version, each in reads.items() if version < wanted) + promotion.window
+def _end_of_use(promotion: Promotion, sight: _Sight) -> datetime | None:
+    """Return when no process uses an older version that it read with a token that has ended.
+
+    A process that has closed its session uses none any more.
+    """
+    token, path = sight.token, sight.path
+    if sight.state is not _State.ENDED or token.is_closed:
+        return None
+    reads = token.versions[path].items()
+    last = max(each.last for version, each in reads if promotion.is_old(path, version))
+    return last + promotion.window
 
 
 def _judge(
@@ -207,20 +228,22 @@ def _judge(
     path: str,
     tokens: Collection[TokenReads],
     now: datetime,
-) -> tuple[str, str]:
-    """Return the group of *token* for *path*, and what was seen of it."""
+) -> _Sight:
+    """Return what was seen of *token* for *path*."""
     wanted, reads = promotion.versions[path], token.versions[path]
     has_moved = token.first_read(path, wanted, promotion.time) is not None
-    newest = max(version for version in reads if has_moved or version < wanted)
-    detail = f"read version {newest} of {path} at {describe_time(reads[newest].last)}"
-    if has_moved:
-        return "moved", detail
-    if not token.has_ended(now - promotion.lead):
-        return "waiting", detail
-    if promotion.is_rendered and token.role and not _is_replaced(promotion, token, path, tokens):
-        note = "its token has ended, and a file that an agent rendered with it may have the value"
-        return "waiting", f"{detail}; {note}"
-    return "ended", detail
+    newest = max(version for version in reads if has_moved or promotion.is_old(path, version))
+    last = reads[newest].last
+    detail = f"read version {newest} of {path} at {describe_time(last)}"
+    state = _State.MOVED if has_moved else _State.WAITING
+    if not has_moved and token.has_ended(now - promotion.lead):
+        state = _State.ENDED
+        # An agent does not revoke its token when it stops.
+        may_render = promotion.is_rendered and token.role and not token.is_closed
+        if may_render and not _is_replaced(promotion, token, path, tokens):
+            state = _State.WAITING
+            detail += f"; {_RENDERED}"
+    return _Sight(token, path, state, last, detail)
 
 
 def _is_replaced(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
-from vault.rotation.consumers.kv_log import Promotion
+from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.consumers.version_metrics import Sample, VersionMetrics
 
 _ALWAYS: Final = (

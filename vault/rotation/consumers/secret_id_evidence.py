@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof, describe_time
+from vault.rotation.consumers.evidence import (
+    Consumer,
+    Evidence,
+    Proof,
+    describe_time,
+    merge_tokens,
+)
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.issued_secret_ids import Issued
 from vault.rotation.response_log import describe_skipped
@@ -93,7 +99,7 @@ def evidence_by_tokens(generation: Generation, seen: Observation, now: datetime)
     new = str(generation.new.name)
     moved = [each for each in seen.tokens if each.name == new]
     old = generation.find_old_tokens(seen.tokens)
-    waiting = [_consumer(generation.role, each, now) for each in old]
+    waiting = list(merge_tokens([_consumer(generation.role, each, now) for each in old]))
     notes = list(_notes(seen, old))
     has_login = seen.log is not None and seen.log.has_login(generation.role, new, seen.promoted)
     if not (moved or has_login or seen.is_used):
@@ -101,7 +107,7 @@ def evidence_by_tokens(generation: Generation, seen: Observation, now: datetime)
         waiting.append(Consumer(generation.role, detail))
     return Evidence(
         Proof.TOKENS,
-        moved=tuple(_consumer(generation.role, each, now) for each in moved),
+        moved=merge_tokens([_consumer(generation.role, each, now) for each in moved]),
         waiting=tuple(waiting),
         notes=tuple(notes),
     )
@@ -132,9 +138,9 @@ def evidence_of_compromise(
     moved = [each for each in seen.tokens if each.name == generation.new.name]
     return Evidence(
         Proof.TOKENS,
-        moved=tuple(_consumer(generation.role, each, now) for each in moved),
-        ended=tuple(
-            _consumer(role, each, None) for role, tokens in ended.items() for each in tokens
+        moved=merge_tokens([_consumer(generation.role, each, now) for each in moved]),
+        ended=merge_tokens(
+            [_consumer(role, each, None) for role, tokens in ended.items() for each in tokens]
         ),
         notes=(*logins, "the role's old secret-ids were destroyed, and their tokens revoked"),
     )

@@ -12,18 +12,22 @@ from app_integration.names import Scope
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.kv import data_path, metadata_path
 from vault.reconcile.server_time import parse_time
+from vault.rotation.audit_response import find_role
+from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.consumers.evidence import Evidence, Proof, describe_time
 from vault.rotation.consumers.kv_log import (
-    Promotion,
     evidence_by_log,
     evidence_by_time,
     readers_of_old_versions,
 )
 from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
+from vault.rotation.live_tokens import live_tokens
 from vault.rotation.record import Record
 
+_NOT_LOOKED_UP: Final = "whether the tokens of those that it waits for are valid was not looked up"
 _NO_READERS: Final = "no audit log was read, so that who has read the old value is not known"
 
 
@@ -62,8 +66,12 @@ def _read_promotion(
     record: Record,
     versions: Mapping[str, int],
 ) -> Promotion:
-    promoted = record.promoted or context.clock()
-    metadata = read_data(context.session, metadata_path(item.server_name, context.mounts.kv)) or {}
+    promoted, kv = record.promoted or context.clock(), context.mounts.kv
+    found = {
+        path: read_data(context.session, metadata_path(path.removeprefix(data_path("", kv)), kv))
+        for path in versions
+    }
+    metadata = found.get(data_path(item.server_name, kv)) or {}
     new = (metadata.get("versions") or {}).get(record.new) or {}
     return Promotion(
         _time(new) or promoted,
@@ -73,7 +81,14 @@ def _read_promotion(
         retire_after,
         is_rendered=context.declaration.service(item.service or "").config is not None,
         local_time=promoted,
+        kept={path: _kept(each) for path, each in found.items() if each is not None},
     )
+
+
+def _kept(metadata: Mapping[str, Any]) -> frozenset[int]:
+    """Return the versions that are not destroyed. The server forgets destroyed ones in the end."""
+    versions = (metadata.get("versions") or {}).items()
+    return frozenset(int(number) for number, each in versions if not each["destroyed"])
 
 
 def _observe(
@@ -86,11 +101,29 @@ def _observe(
             replace(evidence, notes=(*evidence.notes, _NO_READERS)) if is_compromised else evidence
         )
     evidence = evidence_by_log(promotion, log, context.operators, context.clock())
+    if evidence.waiting:
+        evidence = _look_up(context, promotion, log, evidence)
     if not is_compromised:
         return evidence
     readers = tuple(readers_of_old_versions(promotion.versions, log))
     since = f"the log begins at {describe_time(log.first)}; earlier reads are not in it"
     return replace(evidence, readers=readers, notes=(*evidence.notes, since))
+
+
+def _look_up(
+    context: RotationContext, promotion: Promotion, log: ConsumerLog, evidence: Evidence
+) -> Evidence:
+    """Return *evidence* without the tokens that the server does not know any more."""
+    if not context.lists_tokens:
+        return replace(evidence, notes=(*evidence.notes, _NOT_LOOKED_UP))
+    try:
+        live = {
+            (find_role(each["meta"] or {}), int(each["creation_time"]))
+            for each in live_tokens(context.session)
+        }
+    except StrongroomError as error:
+        return replace(evidence, notes=(*evidence.notes, f"{_NOT_LOOKED_UP}: {error}"))
+    return evidence_by_log(promotion, log, context.operators, context.clock(), live)
 
 
 def _observe_metrics(context: RotationContext, item: Item, promotion: Promotion) -> Evidence | None:

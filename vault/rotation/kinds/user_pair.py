@@ -23,7 +23,7 @@ from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER, Given
 from vault.reconcile.desired.static_users import pair_role_names
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.rotation.consumers.evidence import Consumer, Evidence, describe_time
-from vault.rotation.consumers.kv_log import longest_use
+from vault.rotation.consumers.promotion import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.declared_secret import assemble

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ from vault.rotation.audit_response import Response
 from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.consumers.evidence import Evidence, Proof
 from vault.rotation.consumers.kv_log import (
-    Promotion,
     evidence_by_log,
     evidence_by_time,
     readers_of_old_versions,
 )
+from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.response_log import FileLog
 
 PATH = "secret/data/shop/dev/token"
@@ -95,6 +96,72 @@ def test_consumer_is_judged_by_its_newest_read(
     assert groups(judge(*reads)) == expected
 
 
+OWN = ("default", "strongroom-apply-2")
+
+
+@pytest.mark.parametrize(
+    ("policies", "is_consumer"),
+    [
+        (("strongroom-apply",), False),
+        (OWN, False),
+        ((*OWN, "shop-dev"), True),
+        (("default",), True),
+        (("root",), True),
+        ((), True),
+    ],
+)
+def test_token_with_rights_of_our_jobs_only_is_no_consumer(
+    policies: tuple[str, ...], *, is_consumer: bool
+) -> None:
+    person = replace(read("a", 1, -60, "ada"), policies=policies)
+    assert groups(judge(person)) == (0, 0, int(is_consumer))
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"), [({2}, (0, 0, 0)), ({1, 2}, (0, 0, 1)), (set(), (0, 0, 0))]
+)
+def test_reader_of_a_destroyed_version_is_no_consumer(
+    kept: set[int], expected: tuple[int, int, int]
+) -> None:
+    promotion = replace(PROMOTION, kept={PATH: kept})
+    assert groups(judge(read("a", 1, -60), promotion=promotion)) == expected
+
+
+ISSUED = int((TIME - timedelta(hours=1)).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("live", "edits", "expected"),
+    [
+        (None, {}, (0, 0, 1)),
+        (set(), {}, (0, 1, 0)),
+        ({("shop-dev", ISSUED)}, {}, (0, 0, 1)),
+        ({("shop-dev", ISSUED + 1), ("mail-dev", ISSUED)}, {}, (0, 1, 0)),
+        ({("mail-dev", ISSUED)}, {"role": None}, (0, 0, 1)),  # the log may hide its role
+        (set(), {"is_batch": True}, (0, 0, 1)),  # which the server does not list
+        (set(), {"token_issued": None}, (0, 0, 1)),
+    ],
+)
+def test_token_that_the_server_does_not_know_has_ended(
+    live: set[tuple[str | None, int]] | None, edits: dict[str, Any], expected: tuple[int, int, int]
+) -> None:
+    found = log(replace(read("a", 1, -60), **edits))
+    evidence = evidence_by_log(PROMOTION, found, (), TIME + timedelta(seconds=30), live)
+    assert groups(evidence) == expected
+
+
+def test_tokens_of_one_role_and_host_are_one_consumer_which_waits_if_one_of_them_does() -> None:
+    moved = [read("a", 1, -60), read("a", 2, 5)]
+    waiting = [read("b", 1, -50), read("c", 1, -40)]
+    elsewhere = read("d", 1, -30, host="web-1")
+    evidence = judge(*moved, *waiting, elsewhere)
+    assert groups(evidence) == (0, 0, 2)
+    first, second = map(str, evidence.waiting)
+    assert first == f"shop-dev: read version 1 of {PATH} at 2026-11-27 20:59:20Z (2 tokens)"
+    assert second == f"shop-dev on web-1: read version 1 of {PATH} at 2026-11-27 20:59:30Z"
+    assert groups(judge(*moved, *waiting, read("b", 2, 6), read("c", 2, 7))) == (1, 0, 0)
+
+
 def test_grace_begins_when_the_last_consumer_has_moved() -> None:
     evidence = judge(read("a", 1, -60), read("a", 2, 1000), read("a", 2, 5000), read("b", 2, 9000))
     assert evidence.not_before == TIME + timedelta(seconds=1060)
@@ -154,10 +221,12 @@ def test_token_that_ended_may_leave_its_value_in_the_cache_of_a_live_process() -
     assert any("logged in again" in note for note in evidence.notes)
 
 
-def test_token_that_its_process_revoked_leaves_no_cached_value() -> None:
+@pytest.mark.parametrize("is_rendered", [False, True])
+def test_token_that_its_process_revoked_leaves_no_cached_value(*, is_rendered: bool) -> None:
     closed = log(read("a", 1, -60))
     closed.add(end("revoke-self", token="a"))
-    evidence = evidence_by_log(PROMOTION, closed, (), TIME + timedelta(seconds=30))
+    promotion = replace(PROMOTION, is_rendered=is_rendered)
+    evidence = evidence_by_log(promotion, closed, (), TIME + timedelta(seconds=30))
     assert groups(evidence) == (0, 1, 0)
     assert evidence.not_before == TIME + timedelta(seconds=60)
 
