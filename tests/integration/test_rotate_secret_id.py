@@ -325,6 +325,23 @@ def test_emergency_in_any_state_ends_the_secret_id_in_the_file(
         assert len(site.names()) == 1, state
 
 
+def test_emergency_replaces_the_old_secret_ids_if_the_new_one_was_destroyed_by_hand(
+    site: Site, tmp_path: Path
+) -> None:
+    site.logs, leaked = False, tmp_path / "leaked"
+    shutil.copytree(site.used, leaked)
+    with site.session(leaked) as old:
+        old.get("auth/token/lookup-self")
+        waiting = site.rotation().run().record
+        assert waiting.step is Step.CONSUMERS
+        new = [each for each in site.credentials.secret_ids() if each.name == waiting.id]
+        site.credentials.destroy(new)
+        assert site.rotation().run(is_compromised=True).record.step is Step.DONE
+        assert site.credentials.tokens() == []
+    assert (site.can_log_in(leaked), site.can_log_in(site.used)) == (False, True)
+    assert len(site.names()) == 1
+
+
 def test_token_of_an_agent_of_the_deployment_is_told_apart(deployment: Deployment) -> None:
     tokens = AppRoleCredentials(deployment.operator, "gaara-store-dev", "auth/approle").tokens()
     assert any(each.is_of_agent for each in tokens)

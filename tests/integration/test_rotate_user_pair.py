@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError, ServerFault
-from app_integration.names import Environment
+from app_integration.names import VALUE_KEY, Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
@@ -374,6 +374,28 @@ def test_compromised_url_ends_at_once_and_its_readers_are_named(rotated: Site) -
     assert result.evidence is not None
     assert len(result.evidence.waiting) >= 2
     assert any("pg_terminate_backend" in note for note in result.evidence.notes)
+
+
+def test_compromised_url_of_a_user_outside_of_the_pair_must_be_ended_in_the_database(
+    rotated: Site,
+) -> None:
+    leaked = parse_database_url(rotated.url(), NAME).set(username="leaked", password="known")
+    with rotated.superuser() as superuser:
+        superuser.execute("CREATE ROLE leaked LOGIN PASSWORD 'known'")
+        superuser.execute(f'GRANT CONNECT ON DATABASE "{leaked.database}" TO leaked')
+        value = {VALUE_KEY: leaked.render_as_string(hide_password=False)}
+        rotated.paired.operator.post(f"secret/data/{PATH}", {"data": value})
+        try:
+            for _ in range(2):
+                with pytest.raises(
+                    ConfigurationError, match=r'still.* ALTER ROLE "leaked" NOLOGIN'
+                ):
+                    rotated.run(is_compromised=True)
+            superuser.execute("ALTER ROLE leaked NOLOGIN")
+            assert rotated.run(is_compromised=True).record.step is Step.DONE
+        finally:
+            superuser.execute("DROP OWNED BY leaked; DROP ROLE leaked")
+    assert rotated.user() in PAIR
 
 
 def test_user_without_the_settings_of_the_other_is_not_promoted(rotated: Site) -> None:

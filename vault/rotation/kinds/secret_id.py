@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from app_integration.errors import AccessDenied, ConfigurationError, StrongroomError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.credentials import issue_credential, secret_id_body
-from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.evidence import Evidence, Proof
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
     Generation,
@@ -31,6 +32,8 @@ from vault.rotation.record import Record
 from vault.rotation.rotation import OwnedElsewhere
 
 log = logging.getLogger(__name__)
+
+_LOST: Final = "the new secret-id does not exist any more; another one replaces it and the old ones"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class SecretIdRotation:
     def find_consumers(self, record: Record) -> Evidence:
         """Return which tokens came from older secret-ids. If these are compromised, end both."""
         secret_ids = self.credentials.secret_ids()
+        if self._is_lost(record, secret_ids):
+            return Evidence(Proof.NONE, notes=(_LOST,))
         generation = self._find_generation(record, secret_ids)
         if record.is_compromised:
             self.credentials.destroy(generation.find_old(secret_ids))
@@ -151,6 +156,8 @@ class SecretIdRotation:
         A token without a name, which may be an agent's, is revoked only after a compromise.
         """
         secret_ids = self.credentials.secret_ids()
+        if self._is_lost(record, secret_ids):
+            return record
         generation = self._find_generation(record, secret_ids)
         self.credentials.destroy(generation.find_old(secret_ids))
         old = generation.find_old_tokens(self.credentials.tokens())
@@ -255,13 +262,19 @@ class SecretIdRotation:
         new = self._require_new(record, secret_ids)
         return Generation.of(self.item.server_name, new, secret_ids)
 
+    def _is_lost(self, record: Record, secret_ids: list[Issued]) -> bool:
+        """Return whether someone destroyed the new secret-id, and another rotation replaces it."""
+        return record.is_repeated and all(each.name != record.id for each in secret_ids)
+
     def _require_new(self, record: Record, secret_ids: list[Issued]) -> Issued:
         for each in secret_ids:
             if each.name == record.id:
                 return each
+        way = "run it again with --compromised"
+        if not record.is_compromised:
+            way = "undo the rotation with --undo, and begin it again"
         raise ConfigurationError(
-            f"the new secret-id of {self.item.name} does not exist any more; undo the rotation "
-            "with --undo, and begin it again"
+            f"the new secret-id of {self.item.name} does not exist any more; {way}"
         )
 
     def _read_logins(self, *, is_optional: bool) -> LoginLog | None:

@@ -125,7 +125,8 @@ class UserPairRotation:
         The server sets one that only it knows. A repeated step sets one more, which does no harm.
 
         Raises:
-            ConfigurationError: If the secret has become a URL of the old user in the meantime.
+            ConfigurationError: If the secret has become a URL of the old user in the meantime, or a
+                compromised one, whose user the server does not manage, is still accepted.
 
         """
         new, current = self._url(record.new).username, self._url(_LATEST).username
@@ -134,6 +135,8 @@ class UserPairRotation:
                 f"someone wrote a URL of {current} into {self.item.name} during the rotation; "
                 f"write that of {new} in version {record.new} again, and run the command again"
             )
+        if record.is_compromised:
+            self._check_rejected(record)
         for user, role in self.roles.items():
             if user != new:
                 self._rotate(role)
@@ -142,6 +145,24 @@ class UserPairRotation:
     def undo(self, record: Record) -> None:
         """Make the old URL current again. The new user's password stays until the next rotation."""
         self.secret.undo(record)
+
+    def _check_rejected(self, record: Record) -> None:
+        """Check that the database rejects the old URL, if the server does not manage its user."""
+        value = self.secret.read(int(record.old)).get(VALUE_KEY)
+        if value is None or (old := self._parse(Secret(value))).username in self.roles:
+            return
+        with database_user.connect(self._url(record.new)):
+            pass  # otherwise a failure below would be no proof
+        try:
+            with database_user.connect(old):
+                pass
+        except database_user.DatabaseRefused:
+            return
+        raise ConfigurationError(
+            f"the database accepts the old password of {old.username} still, who is not one of the "
+            "pair: end it as an administrator of the database, and run the command again: "
+            f'ALTER ROLE "{old.username}" NOLOGIN'
+        )
 
     def _check_unused(self, url: URL, undone: datetime, now: datetime) -> None:
         """Check that no consumer has the URL that was current until *undone*."""
