@@ -20,7 +20,7 @@ from vault.declare.schema.secret_sources import (
     Source,
 )
 from vault.reconcile.resources.secrets import DerivedValue
-from vault.rotation.consumers.kv_log import longest_use
+from vault.rotation.consumers.promotion import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import NO_HOOKS, Commands
 from vault.rotation.inventory import Item
