@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
 #: The label of a signing key that is announced, which the next rotation makes the current one.
-NEXT: Final = "STRONGROOM_NEXT"
+NEXT: Final = "STRONGROOM-NEXT"
 _BATCH: Final = 20  # secrets in one request; AWS allows no more
 _BATCH_FIELDS: Final = ("Name", "SecretString", "VersionId")
 _SERVICE: Final = "secretsmanager"

@@ -61,7 +61,9 @@ from app_integration.secret import Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
+from app_integration.sources.aws import NEXT
 from app_integration.testing import plugin
+from aws.rotation.instructions import ANNOUNCED_TAG
 from console import (
     backup,
     cli,
@@ -695,6 +697,8 @@ SERVER_NAMES: Final = {
     server_names.FINGERPRINT_KEY: "strongroom-fingerprint",
     names.VALUE_KEY: "value",
     names.NEXT_KEY: "strongroom_next",
+    NEXT: "STRONGROOM-NEXT",
+    ANNOUNCED_TAG: "rotation_announces",
     names.TEMPLATE_KEY: "template",
     names.variable_name("smtp/pass-word"): "SMTP_PASS_WORD",
 }
