@@ -213,11 +213,14 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if variables is None else variables
     scope = read_scope(env)
     sources, backend = read_sources(env), read_choice(env, "SECRETS_BACKEND", BACKENDS)
+    addresses = server_urls.read_addresses(env, scope.environment)
+    if not addresses and _needs("vault", backend, env, sources):
+        require_variable(env, "VAULT_ADDR")
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
     return Settings(
         scope=scope,
-        vault_addr=_vault_address(env, optional=not _needs("vault", backend, env, sources)),
-        extra_addresses=server_urls.read_extra_addresses(env, scope.environment),
+        vault_addr=addresses[0] if addresses else "",
+        extra_addresses=addresses[1:],
         vault_namespace=server_urls.read_namespace(env),
         vault_cacert=read_path(env, "VAULT_CACERT"),
         role_id_file=read_path(env, "STRONGROOM_ROLE_ID_FILE"),
@@ -269,14 +272,6 @@ def _needs(server: str, backend: str, env: Mapping[str, str], sources: tuple[str
     fallback.
     """
     return server in sources if sources else server == backend and not _environment(env).is_dev
-
-
-def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
-    """Return the server's address; "" if it is *optional* and not set."""
-    environment = _environment(env)
-    if optional and not env.get("VAULT_ADDR"):
-        return ""
-    return server_urls.check_address("VAULT_ADDR", require_variable(env, "VAULT_ADDR"), environment)
 
 
 def _aws_region(env: Mapping[str, str], backend: str, sources: tuple[str, ...]) -> str:

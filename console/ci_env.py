@@ -10,6 +10,7 @@ import typer
 
 from app_integration import ci_env as host
 from app_integration import names
+from app_integration._internal.server_urls import first_address
 from app_integration.names import Scope
 from console import operate
 from console.operator_session import check_on_vault
@@ -34,7 +35,7 @@ def ci_env(
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
     check_on_vault(declared)
-    address = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
-    settings = host.read_settings({**os.environ, "VAULT_ADDR": address}, service, env)
+    own = {} if first_address(os.environ) else declared.vault.variables
+    settings = host.read_settings({**os.environ, **own}, service, env)
     settings = replace(settings, mounts=declared.mounts, declaration=repository.declaration)
     host.run(settings, name or (), command, os.environ)

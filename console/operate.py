@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app_integration import names
+from app_integration._internal import server_urls
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from console.dev_on_aws import BACKEND, apply_backend, is_dev_on_aws
@@ -239,8 +240,8 @@ def stoppable_servers(root: Path) -> LocalServers:
 def is_local(environment: Environment, root: Path) -> bool:
     """Return whether *environment* is the local deployment in *root*.
 
-    That is dev, if ``VAULT_ADDR`` is not set or is the local deployment's address. It is set to
-    that address in a shell that has read ``dev.env``. The credential in ``dev.env`` is not used
+    That is dev, if no address is set or the first one is the local deployment's. ``VAULT_ADDR`` is
+    set to that one in a shell that has read ``dev.env``. The credential in ``dev.env`` is not used
     here, because it is the service's and not an operator's.
 
     Args:
@@ -251,7 +252,7 @@ def is_local(environment: Environment, root: Path) -> bool:
         ConfigurationError: If a variable of a port is wrong.
 
     """
-    address = os.environ.get("VAULT_ADDR")
+    address = server_urls.first_address(os.environ)
     if not environment.is_dev or not address:
         return environment.is_dev
     return address.rstrip("/") == local_address(root)

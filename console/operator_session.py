@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -152,7 +152,7 @@ def _open_with_files(declared: EnvironmentDeclaration, root: Path, role: str) ->
             f"or {JWT_FILE} to that of a JWT{found}{_other_server(environment, root)}"
         )
     login = _login(files, declared, name)
-    return open_session_at(declared, _address(environment, root), login)
+    return open_session_at(declared, _addresses(environment, root), login)
 
 
 def open_job_session(env: str, root: Path, job: str) -> Session:
@@ -188,7 +188,7 @@ def open_folder_session(declared: EnvironmentDeclaration, folder: Path) -> Sessi
     own = folder / declared.environment
     settings = ("--credentials", "--credentials")
     login = AppRole(own / "role-id", own / "secret-id", declared.mounts.approle, settings)
-    return open_session_at(declared, None, login)
+    return open_session_at(declared, (), login)
 
 
 def open_session_on_server(environment: Environment, root: Path, login: AuthMethod) -> Session:
@@ -202,8 +202,8 @@ def open_session_on_server(environment: Environment, root: Path, login: AuthMeth
 
     """
     declared = operate.load_declaration().environment(environment)
-    address = None if declared.vault.address else _address(environment, root)
-    return open_session_at(declared, address, login)
+    addresses = () if declared.vault.address else _addresses(environment, root)
+    return open_session_at(declared, addresses, login)
 
 
 def check_on_vault(declared: EnvironmentDeclaration) -> None:
@@ -232,46 +232,44 @@ def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: st
     return AppRole(role_id, secret_id, declared.mounts.approle, CREDENTIAL)
 
 
-def _address(environment: Environment, root: Path) -> str | None:
-    """Return the address in ``VAULT_ADDR``, or None if it is not set.
+def _addresses(environment: Environment, root: Path) -> tuple[str, ...]:
+    """Return the addresses in the shell's variables; none if none is set.
 
     Raises:
-        ConfigurationError: If it is not an address, is http to another machine outside dev, or is
+        ConfigurationError: If one is not an address, is http to another machine outside dev, or is
             the local deployment's outside dev. A shell that has read a service's variables has
             that, and the credential of prod would go to whatever listens on this machine.
 
     """
-    address = os.environ.get("VAULT_ADDR")
-    if not address:
-        return None
-    address = server_urls.check_address("VAULT_ADDR", address, environment)
-    if not environment.is_dev and address == operate.local_address(root):
+    addresses = server_urls.read_addresses(os.environ, environment)
+    if not environment.is_dev and (local := operate.local_address(root)) in addresses:
         raise ConfigurationError(
-            f"VAULT_ADDR is {address}, the local deployment's address; unset it to use the server "
-            f"that is declared for {environment}"
+            f"VAULT_ADDR or {server_urls.ADDRESSES} has {local}, the local deployment's address; "
+            f"unset it to use the server that is declared for {environment}"
         )
-    return address
+    return addresses
 
 
 def _other_server(environment: Environment, root: Path) -> str:
     """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
-    address = os.environ.get("VAULT_ADDR")
+    address = server_urls.first_address(os.environ)
     if not environment.is_dev or not address:
         return ""
     return (
-        f", or unset VAULT_ADDR, which is {address}, to use the deployment in "
+        f", or unset VAULT_ADDR and {server_urls.ADDRESSES}, the first of which is {address}, to "
+        f"use the deployment in "
         f"{root} at {operate.local_address(root)}"
     )
 
 
 def open_session_at(
-    declared: EnvironmentDeclaration, address: str | None, login: AuthMethod
+    declared: EnvironmentDeclaration, addresses: Sequence[str], login: AuthMethod
 ) -> Session:
     """Open a session on an environment's server.
 
     Args:
-        declared: The environment, whose declared address is the default.
-        address: Address of the server, or None.
+        declared: The environment, whose declared addresses are the default.
+        addresses: Addresses of the server, the preferred one first; or none.
         login: The way to log in.
 
     Raises:
@@ -279,17 +277,17 @@ def open_session_at(
 
     """
     check_on_vault(declared)
-    address = address or declared.vault.address
-    if address is None:
+    addresses = addresses or declared.vault.addresses
+    if not addresses:
         raise ConfigurationError(
             f"no address is declared for {declared.environment}; set VAULT_ADDR"
         )
     cacert = os.environ.get("VAULT_CACERT")
     backoff = SharedBackoff()
     return Session(
-        address,
+        addresses[0],
         login,
-        extra_addresses=server_urls.read_extra_addresses(os.environ, declared.environment),
+        extra_addresses=addresses[1:],
         cacert=Path(cacert) if cacert else None,
         namespace=server_urls.read_namespace(os.environ),
         clock=backoff.clock,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.server_urls import first_address
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
@@ -54,8 +55,12 @@ def _settings(scope: Scope, root: Path) -> Settings:
         return from_environment({**os.environ, **own})
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
-    own["VAULT_ADDR"] = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
-    if declared.aws is not None and not own["VAULT_ADDR"] and os.environ.get(BACKEND) != "aws":
+    own |= {} if first_address(os.environ) else declared.vault.variables
+    if (
+        declared.aws is not None
+        and not first_address({**os.environ, **own})
+        and os.environ.get(BACKEND) != "aws"
+    ):
         raise ConfigurationError(
             f"{scope.environment} is on AWS, and this shell has no variables of {scope} there; set "
             f"{BACKEND}=aws, AWS_REGION and STRONGROOM_KMS_KEYS as for the application"

@@ -10,7 +10,7 @@ from agent.file_templates import printable
 from agent.jobs.age_recipient import check_recipient
 from agent.jobs.job import Job, JobOptions, Need
 from agent.jobs.schedule import Schedule
-from agent.targets.settings import ServiceSettings, declared_address, service_settings
+from agent.targets.settings import ServiceSettings, declared_addresses, service_settings
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, mount_variables
 from app_integration.names import Environment, Scope
@@ -48,7 +48,7 @@ class ScheduledJob:
     Attributes:
         job: The job.
         environment: The environment.
-        address: Address of the server.
+        addresses: Addresses of the server's cluster.
         service: What the declaration says about the service; None for a job of the environment.
         schedule: Times at which it runs.
         options: Options of the job.
@@ -59,7 +59,7 @@ class ScheduledJob:
 
     job: Job
     environment: Environment
-    address: str
+    addresses: tuple[str, ...]
     service: ServiceSettings | None
     schedule: Schedule
     options: JobOptions
@@ -138,9 +138,9 @@ def schedule_job(
         service = service_settings(declaration, subject)
         options = _complete_options(declaration, subject, job, options)
     environment = subject.environment if isinstance(subject, Scope) else subject
-    address = declared_address(declaration, environment)
+    addresses = declared_addresses(declaration, environment)
     login = _find_login(declaration.environment(environment).jobs, job)
-    return ScheduledJob(job, environment, address, service, times, options, place, login)
+    return ScheduledJob(job, environment, addresses, service, times, options, place, login)
 
 
 def _find_login(declared: Jobs, job: Job) -> JwtLogin | None:

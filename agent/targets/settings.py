@@ -10,7 +10,9 @@ from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.declared_template import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
+from agent.targets.agent_command import agent_command
 from agent.targets.watch_command import image_python, watch_command
+from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
@@ -50,7 +52,7 @@ class ServiceSettings:
 
     Attributes:
         scope: The service and environment.
-        address: Address of the server.
+        addresses: Addresses of the server's cluster, the preferred one first.
         mounts: Mounts of the deployment.
         agent: The agents of the environment: login, interval.
         deployment: The service's entry in the environment's file.
@@ -58,7 +60,7 @@ class ServiceSettings:
     """
 
     scope: Scope
-    address: str
+    addresses: tuple[str, ...]
     mounts: Mounts
     agent: Agent
     deployment: Deployment
@@ -74,7 +76,7 @@ class ServiceSettings:
         return {
             "STRONGROOM_SERVICE": self.scope.service,
             "ENVIRONMENT": str(self.scope.environment),
-            "VAULT_ADDR": self.address,
+            **address_variables(self.addresses),
         }
 
 
@@ -138,7 +140,7 @@ class TargetSettings(ServiceSettings):
         )
         settings = AgentSettings(
             scope=self.scope,
-            vault_addr=self.address,
+            vault_addr=self.addresses[0],
             login=auto_auth_from_declaration(self.agent, approle, places.cacert),
             python=None,
             deliveries=(delivery,),
@@ -147,6 +149,11 @@ class TargetSettings(ServiceSettings):
             perms=places.perms,
         )
         return {AGENT_CONFIG: render_agent_config(settings), template: self.template}
+
+    def agent_command(self, program: str, places: Places) -> list[str]:
+        """Return the command that starts the agent, whose program is *program*."""
+        config = places.folder / AGENT_CONFIG
+        return agent_command(program, config, self.addresses, places.cacert)
 
     def watch_command(self, python: str, staging: Path, live: Path) -> list[str]:
         """Return the command that delivers the file and runs the application, up to ``--``.
@@ -171,27 +178,27 @@ def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
     deployment = declaration.deployment(scope)
     return ServiceSettings(
         scope=scope,
-        address=declared_address(declaration, scope.environment),
+        addresses=declared_addresses(declaration, scope.environment),
         mounts=environment.mounts,
         agent=environment.agent,
         deployment=deployment,
     )
 
 
-def declared_address(declaration: Declaration, environment: Environment) -> str:
-    """Return the address of the server of *environment*.
+def declared_addresses(declaration: Declaration, environment: Environment) -> tuple[str, ...]:
+    """Return the addresses of the server of *environment*, the preferred one first.
 
     Raises:
         ConfigurationError: If it has none.
 
     """
-    address = declaration.environment(environment).vault.address
-    if address is None:
+    addresses = declaration.environment(environment).vault.addresses
+    if not addresses:
         raise ConfigurationError(
             f"{environment} has no vault.address, so that its server cannot be reached from "
             f"elsewhere; declare one in environments/{environment}.yaml"
         )
-    return address
+    return addresses
 
 
 def declared_config(declaration: Declaration, service: str) -> Config:
@@ -223,7 +230,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
     config = declared_config(declaration, scope.service)
     return TargetSettings(
         scope=settings.scope,
-        address=settings.address,
+        addresses=settings.addresses,
         mounts=settings.mounts,
         agent=settings.agent,
         deployment=settings.deployment,

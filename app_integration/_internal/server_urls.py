@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,24 +14,35 @@ from app_integration.names import Environment
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 #: Ports of addresses that name none.
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_EXTRA_ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
+ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
 
 
-def read_extra_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
-    """Return the addresses of the cluster besides ``VAULT_ADDR``.
+def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
+    """Return the addresses of the cluster, the preferred one first; none if none is set.
 
-    ``STRONGROOM_VAULT_ADDRS`` lists them, separated by commas.
+    ``VAULT_ADDR`` is the first one, if it is set, and ``STRONGROOM_VAULT_ADDRS`` lists others,
+    separated by commas.
 
     Raises:
-        ConfigurationError: If one of them is invalid, or ``VAULT_ADDR`` is not set.
+        ConfigurationError: If one of them is invalid.
 
     """
-    addresses = read_list(env, _EXTRA_ADDRESSES)
-    if addresses and not env.get("VAULT_ADDR"):
-        raise ConfigurationError(
-            f"VAULT_ADDR is not set; set it, {_EXTRA_ADDRESSES} only adds further addresses"
-        )
-    return tuple(check_address(_EXTRA_ADDRESSES, each, environment) for each in addresses)
+    first = [("VAULT_ADDR", each) for each in (env.get("VAULT_ADDR"),) if each]
+    others = [(ADDRESSES, each) for each in read_list(env, ADDRESSES)]
+    checked = [check_address(name, each, environment) for name, each in (*first, *others)]
+    return tuple(dict.fromkeys(checked))
+
+
+def address_variables(addresses: Sequence[str]) -> dict[str, str]:
+    """Return the variables in which :func:`read_addresses` finds *addresses*."""
+    first, *others = addresses
+    own = {"VAULT_ADDR": first}
+    return {**own, ADDRESSES: ",".join(others)} if others else own
+
+
+def first_address(env: Mapping[str, str]) -> str:
+    """Return the preferred address that is set, unchecked; "" if none is."""
+    return env.get("VAULT_ADDR") or next(iter(read_list(env, ADDRESSES)), "")
 
 
 def read_namespace(env: Mapping[str, str]) -> str:

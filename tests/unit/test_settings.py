@@ -93,6 +93,19 @@ def test_settings_have_extra_addresses_and_namespace() -> None:
     assert settings.vault_namespace == "a/b"
 
 
+def test_settings_have_the_first_of_several_addresses_without_vault_addr() -> None:
+    several = {"VAULT_ADDR": "", "STRONGROOM_VAULT_ADDRS": "https://a:8200,https://b:8200"}
+    settings = from_environment({**GOOD, **several})
+    assert settings.vault_addr == "https://a:8200"
+    assert settings.extra_addresses == ("https://b:8200",)
+
+
+def test_settings_have_an_address_once() -> None:
+    several = {"VAULT_ADDR": "https://b", "STRONGROOM_VAULT_ADDRS": "https://a,https://b/"}
+    settings = from_environment({**GOOD, **several})
+    assert (settings.vault_addr, settings.extra_addresses) == ("https://b", ("https://a",))
+
+
 def test_settings_accept_local_socket_without_tls() -> None:
     settings = from_environment({**GOOD, "VAULT_ADDR": "unix:///run/agent.sock"})
     assert settings.vault_addr == "unix:///run/agent.sock"

@@ -198,7 +198,8 @@ class Declaration:
                 f"the Vault address for {environment} {error.what} (expected {error.expected})"
             )
         declared = self.environment(environment)
-        server = declared.vault.model_copy(update={"address": address.rstrip("/")})
+        update = {"address": address.rstrip("/"), "extra_addresses": ()}
+        server = declared.vault.model_copy(update=update)
         return self._with(declared.model_copy(update={"vault": server}))
 
     def with_deployment(

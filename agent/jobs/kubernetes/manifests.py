@@ -105,7 +105,7 @@ def _network_policy(scheduled: ScheduledJob) -> str:
     if scheduled.options.prometheus is not None:
         url = urlsplit(scheduled.options.prometheus)
         others.append(Endpoint(url.hostname or "", port_of(url)))
-    return network_policy(name, (LABEL, name), scheduled.address, others)
+    return network_policy(name, (LABEL, name), scheduled.addresses, others)
 
 
 def _check_reach(scheduled: ScheduledJob) -> None:

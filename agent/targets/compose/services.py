@@ -77,12 +77,14 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     places = Places(_FOLDER, staging, _CREDENTIALS, cacert=host.cacert, perms="0640")
     return {
         **settings.agent_files(places),
-        "compose.yaml": render("targets/compose/compose.yaml.j2", quote, _values(settings, host)),
+        "compose.yaml": render(
+            "targets/compose/compose.yaml.j2", quote, _values(settings, host, places)
+        ),
         "memory.hcl": render("targets/compose/memory.hcl.j2", quote, {}),
     }
 
 
-def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
+def _values(settings: TargetSettings, host: Host, places: Places) -> dict[str, object]:
     service = settings.scope.service
     staging = _STAGING / settings.config.file
     live = Path("/run") / service / "config" / settings.config.file
@@ -90,6 +92,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
         "service": service,
         "environment": settings.scope.environment,
         "agent": f"strongroom-{service}-agent",
+        "agent_start": settings.agent_command("bao", places),
         "agent_user": f"{AGENT}:{READERS}",
         "group": str(READERS),
         "memory": f"strongroom-{service}-memory",

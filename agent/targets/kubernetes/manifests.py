@@ -47,7 +47,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     login = pod_login(settings)
     _check_cacert(host.cacert, login)
     places = Places(_AGENT, _STAGING / settings.config.file, _AGENT, host.cacert)
-    values = _values(settings, host, login)
+    values = _values(settings, host, login, places)
     rendered = {
         name: render(f"targets/kubernetes/{name}.j2", quote, values)
         for name in ("kustomization.yaml", "deployment.yaml", "injector.yaml")
@@ -70,13 +70,16 @@ def _check_cacert(cacert: Path | None, login: PodLogin) -> None:
         )
 
 
-def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, Any]:
+def _values(
+    settings: TargetSettings, host: Host, login: PodLogin, places: Places
+) -> dict[str, Any]:
     """Return the variables of the templates."""
     folder = host.folder or Path("/srv") / settings.scope.service
     staging, live = _STAGING / settings.config.file, _LIVE_FOLDER / settings.config.file
     start = settings.watch_command(settings.image_python, staging, live)
     return {
         **_agent_values(settings, host, login),
+        "agent_start": [escape_word(word) for word in settings.agent_command("bao", places)],
         "service": settings.scope.service,
         "environment": settings.scope.environment,
         "user": USER,
@@ -97,7 +100,7 @@ def _agent_values(settings: TargetSettings, host: Host, login: PodLogin) -> dict
     return {
         "role": settings.scope,
         "image": IMAGE,
-        "address": settings.address,
+        "address": settings.addresses[0],
         "method": settings.agent.login,
         "account": login.account,
         "audience": login.audience,
@@ -140,6 +143,6 @@ def _network_policy(settings: TargetSettings) -> str:
     return network_policy(
         f"strongroom-{service}",
         ("strongroom/service", service),
-        settings.address,
+        settings.addresses,
         [each for each in used if each is not None],
     )

@@ -34,31 +34,32 @@ def login_files(role: str, login: PodLogin) -> dict[str, str]:
 
 
 def network_policy(
-    name: str, label: tuple[str, str], address: str, others: Sequence[Endpoint] = ()
+    name: str, label: tuple[str, str], addresses: Sequence[str], others: Sequence[Endpoint] = ()
 ) -> str:
     """Return a policy that lets pods connect to DNS, the server and other endpoints.
 
     Args:
         name: The policy's name.
         label: Name and value of the label that the pods have.
-        address: Address of the server.
+        addresses: Addresses of the server's cluster.
         others: Other endpoints, such as a database, Redis or Prometheus.
 
     """
     values = {
         "name": name,
         "label": label,
-        "endpoints": list(_endpoints(address, others)),
+        "endpoints": list(_endpoints(addresses, others)),
     }
     return render("targets/kubernetes/network-policy.yaml.j2", quote, values)
 
 
-def _endpoints(address: str, others: Sequence[Endpoint]) -> Iterator[dict[str, object]]:
-    """Yield what the pod connects to: first the server, then the others."""
-    server = urlsplit(address)
-    yield {"port": port_of(server), "block": _block(server.hostname or "")}
+def _endpoints(addresses: Sequence[str], others: Sequence[Endpoint]) -> Iterator[dict[str, object]]:
+    """Yield what the pod connects to: first the server's cluster, then the others."""
+    for server in map(urlsplit, addresses):
+        block = _block(server.hostname or "")
+        yield {"is_server": True, "port": port_of(server), "block": block}
     for other in others:
-        yield {"port": other.port, "block": _block(other.host)}
+        yield {"is_server": False, "port": other.port, "block": _block(other.host)}
 
 
 def _block(host: str) -> str | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from agent.compiler.declared_template import compile_declared
 from agent.compiler.sdk_skeleton import build_skeleton
 from agent.targets import watch_command
-from agent.targets.settings import declared_address, declared_config
+from agent.targets.settings import declared_addresses, declared_config
+from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.rendering.skeleton import SUFFIX, Skeleton
@@ -91,7 +92,7 @@ def _backend(
     """Return the variables of the server that has the secrets."""
     account = declaration.environment(environment).aws
     if account is None:
-        address = {"VAULT_ADDR": declared_address(declaration, environment)}
+        address = address_variables(declared_addresses(declaration, environment))
         return address if cacert is None else {**address, "VAULT_CACERT": str(cacert)}
     if cacert is not None:
         raise ConfigurationError(

@@ -35,27 +35,27 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     check_reach(settings.config, settings.scope.service, host)
     service = settings.instance
     check_instance(service)
-    values = _values(settings, host)
+    places = Places(
+        folder=Path("/etc/strongroom") / service,
+        staging=_staging(settings),
+        credentials=Path("/run/credentials") / _agent_unit(settings),
+        cacert=host.cacert,
+        perms="0640",
+    )
+    values = _values(settings, host, places)
     unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
     files = {
         values["agent_unit"]: "agent.service.j2",
         unit: "application.service.j2",
         f"strongroom-{service}.sysusers.conf": "sysusers.conf.j2",
     }
-    places = Places(
-        folder=Path("/etc/strongroom") / service,
-        staging=_staging(settings),
-        credentials=Path("/run/credentials") / values["agent_unit"],
-        cacert=host.cacert,
-        perms="0640",
-    )
     rendered = {
         name: render(f"targets/systemd/{file}", str, values) for name, file in files.items()
     }
     return {**settings.agent_files(places), **rendered}
 
 
-def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
+def _values(settings: TargetSettings, host: Host, places: Places) -> dict[str, Any]:
     """Return the variables of the templates."""
     service = settings.instance
     runtime = f"strongroom-{service}"
@@ -77,7 +77,8 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
         "agent_user": account(f"{runtime}-agent"),
         "group": account(runtime),
         "runtime": runtime,
-        "agent_unit": f"{runtime}-agent.service",
+        "agent_unit": _agent_unit(settings),
+        "agent_start": quote_command(settings.agent_command("/usr/bin/bao", places)),
         "credentials": settings.needs_secret_id,
         "folder": escape(folder),
         "variables": [quote(f"{name}={value}") for name, value in variables.items()],
@@ -85,6 +86,10 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),
     }
+
+
+def _agent_unit(settings: TargetSettings) -> str:
+    return f"strongroom-{settings.instance}-agent.service"
 
 
 def _staging(settings: TargetSettings) -> Path:

@@ -85,7 +85,7 @@ def scheduled(
     return ScheduledJob(
         job,
         service.scope.environment,
-        service.address,
+        service.addresses,
         service if job.has_service else None,
         Schedule.parse(cron),
         options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agent.compiler.compile import compile_text
@@ -15,11 +16,14 @@ TEMPLATE = 'token: {{ secret("carrier-token") }}\n'
 ADDRESS = "https://vault.example.com:8200"
 
 
-def tracking_settings(address: str = ADDRESS, **fields: Any) -> TargetSettings:
+def tracking_settings(
+    address: str = ADDRESS, extra: Sequence[str] = (), **fields: Any
+) -> TargetSettings:
     """Return the settings of the service ``tracking`` in staging.
 
     Args:
         address: Address of the server.
+        extra: Further addresses of its cluster.
         fields: Keys of the declared ``config`` and ``agent``, such as ``reload`` and ``login``.
 
     """
@@ -30,7 +34,7 @@ def tracking_settings(address: str = ADDRESS, **fields: Any) -> TargetSettings:
     )
     return TargetSettings(
         scope=SCOPE,
-        address=address,
+        addresses=(address, *extra),
         mounts=DEFAULT_MOUNTS,
         agent=Agent.model_validate({"render_interval": "5m", **agent}),
         deployment=Deployment(),

@@ -61,6 +61,17 @@ def test_files_that_the_agent_reads_are_mounted(login: str) -> None:
     assert {each["source"] for each in agent["secrets"]} == set(document["secrets"])
 
 
+def test_agent_of_several_servers_chooses_one_at_each_start() -> None:
+    several = tracking_settings(extra=("https://vault-2:8200",))
+    files = build(several, Host(command=("run",)))
+    agent = yaml.safe_load(files["compose.yaml"])["services"]["strongroom-tracking-agent"]
+    shell, option, script, program, config, cacert, *addresses = agent["entrypoint"]
+    assert (shell, option, program, cacert) == ("/bin/sh", "-c", "${VAULT_BINARY:-bao}", "")
+    assert "$$0" in script  # which compose takes for one dollar sign
+    assert config == "/etc/strongroom-agent/agent.hcl"
+    assert tuple(addresses) == several.addresses
+
+
 def test_application_reads_what_the_agent_renders() -> None:
     files = build(tracking_settings(), HOST)
     document = parse(files)

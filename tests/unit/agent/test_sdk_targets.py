@@ -198,10 +198,14 @@ def test_environment_on_vault_has_its_address_and_authority(tmp_path: Path) -> N
     environment = {
         "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
         "agent": {"render_interval": "5m"},
-        "vault": {"address": "https://vault.example.com:8200"},
+        "vault": {
+            "address": "https://vault.example.com:8200",
+            "extra_addresses": ["https://vault-2.example.com:8200"],
+        },
     }
     folder = declared(tmp_path, **environment)
     built = sdk_settings(load(folder, folder / "templates"), SCOPE, Path("/etc/ca.pem"))
+    assert built.variables["STRONGROOM_VAULT_ADDRS"] == "https://vault-2.example.com:8200"
     assert built.variables["VAULT_ADDR"] == "https://vault.example.com:8200"
     assert built.variables["VAULT_CACERT"] == "/etc/ca.pem"
     assert "SECRETS_BACKEND" not in built.variables

@@ -117,6 +117,22 @@ def test_colours_have_units_users_and_folders_of_their_own() -> None:
     assert "STRONGROOM_SERVICE=tracking" in service["Environment"]
 
 
+def test_agent_of_several_servers_chooses_one_at_each_start() -> None:
+    several = tracking_settings(extra=("https://vault-2:8200", "https://vault-3:8200"))
+    files = build(several, HOSTS["elsewhere"])
+    (start,) = read_unit(files[AGENT])["Service"]["ExecStart"]
+    words = read_words(start)
+    config = "/etc/strongroom/tracking/agent.hcl"
+    assert words[:2] == ["/bin/sh", "-c"]
+    assert words[3:] == ["/usr/bin/bao", config, "/etc/ssl/ca.pem", *several.addresses]
+    application = read_unit(files["tracking.service"])["Service"]["Environment"]
+    assert "STRONGROOM_VAULT_ADDRS=https://vault-2:8200,https://vault-3:8200" in application
+    (start,) = read_unit(build(tracking_settings(), HOSTS["elsewhere"])[AGENT])["Service"][
+        "ExecStart"
+    ]
+    assert read_words(start) == ["/usr/bin/bao", "agent", f"-config={config}"]
+
+
 def test_wrong_key_would_be_noticed(tmp_path: Path) -> None:
     """What the test above relies on: systemd-analyze prints something about each wrong line."""
     program = shutil.which("systemd-analyze")

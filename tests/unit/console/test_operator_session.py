@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app_integration._internal.server_urls import read_addresses
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from app_integration.secret import Secret
 from console.new_repository import NewRepository
-from console.operator_session import open_job_session, open_operator_session, open_vault_session
+from console.operator_session import (
+    open_job_session,
+    open_operator_session,
+    open_session_at,
+    open_vault_session,
+)
 from console.plan_session import open_plan_session
+from vault.declare.load import load
 from vault.declare.server_names import APPLY_JOB, JOBS, PLAN_JOB
 from vault.runtime.layout import Layout
 
@@ -54,3 +64,31 @@ def test_missing_credential_has_the_name_of_the_deployments_own_job(
         open_session("prod", tmp_path / "none", job),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "expected"),
+    [
+        ({}, False, ("https://a", "https://b")),
+        ({"VAULT_ADDR": "https://c"}, True, ("https://c",)),
+        ({"STRONGROOM_VAULT_ADDRS": "https://c,https://d"}, True, ("https://c", "https://d")),
+        ({"STRONGROOM_VAULT_ADDRS": "https://c,https://d"}, False, ("https://a", "https://b")),
+    ],
+    ids=["declared", "one", "several", "several of a shell that do not count"],
+)
+def test_addresses_of_a_shell_replace_the_declared_ones_and_are_never_added(
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    given: bool,
+    expected: tuple[str, ...],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    declared = load().environment(Environment("staging"))
+    server = declared.vault.model_copy(
+        update={"address": "https://a", "extra_addresses": ("https://b",)}
+    )
+    declared = declared.model_copy(update={"vault": server})
+    addresses = read_addresses(os.environ, declared.environment) if given else ()
+    with open_session_at(declared, addresses, StaticToken(Secret("t"))) as session:
+        assert session._addresses == expected

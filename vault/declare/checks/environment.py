@@ -138,15 +138,18 @@ def _tags(data: Data) -> Iterator[FieldError]:
 def _server(data: Data, stem: str) -> Iterator[FieldError]:
     if "aws" in data:
         return
-    loc = ("vault", "address")
-    address = section(data, "vault").get("address")
-    if isinstance(address, str):
-        error = find_address_error(stem, address)
-        if error:
-            yield FieldError(loc, error.what, error.expected)
-    elif address is None and Environment.PROD in {stem, data.get("like")}:
+    loc: Loc = ("vault", "address")
+    address, extra = map(section(data, "vault").get, ("address", "extra_addresses"))
+    if address is None and Environment.PROD in {stem, data.get("like")}:
         where = stem if stem == Environment.PROD else f"{stem}, which is like prod"
         yield FieldError(loc, "is not set", f"https://host:port in {where}")
+    elif address is None and extra:
+        yield FieldError(loc, "is not set", "the first of them, with 'extra_addresses'")
+    extras = enumerate(extra) if isinstance(extra, list) else ()
+    located = [(loc, address), *((("vault", "extra_addresses", n), each) for n, each in extras)]
+    for place, each in located:
+        if isinstance(each, str) and (error := find_address_error(stem, each)):
+            yield FieldError(place, error.what, error.expected)
 
 
 def _people(data: Data, stem: str) -> Iterator[FieldError]:

@@ -81,9 +81,9 @@ def find_neighbour_errors(
         environments: Content of each environment file by its name.
 
     """
-    server = _server(data)
+    servers = _servers(data)
     for name, other in sorted(environments.items()):
-        if name == stem or server is None or _server(other) != server:
+        if name == stem or servers.isdisjoint(_servers(other)):
             continue
         if name < stem and deployment_id(other) == deployment_id(data):
             address = format_value(section(data, "vault")["address"])
@@ -94,14 +94,18 @@ def find_neighbour_errors(
             yield from _names_of_others(data, stem, name, other)
 
 
-def _server(data: Data) -> tuple[str, str | None, int | None] | None:
-    """Return scheme, host and port of the server, or None if the file has no valid address.
+def _servers(data: Data) -> set[tuple[str, str | None, int | None]]:
+    """Return scheme, host and port of each valid address of the cluster.
 
     A final slash, the case of the host and the usual port do not make it another server.
     """
-    address = section(data, "vault").get("address")
-    parts = split_address(address) if isinstance(address, str) else None
-    return parts and (parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme))
+    address, extra = map(section(data, "vault").get, ("address", "extra_addresses"))
+    texts = [each for each in (address, *(extra or ())) if isinstance(each, str)]
+    return {
+        (parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme))
+        for parts in map(split_address, texts)
+        if parts is not None
+    }
 
 
 def _names_of_others(data: Data, stem: str, name: str, other: Data) -> Iterator[FieldError]:

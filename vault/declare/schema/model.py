@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from app_integration._internal.server_urls import address_variables
 from app_integration.mounts import Mounts
 from app_integration.names import DEFAULT_ROLE
 from vault.declare import durations, server_names
@@ -145,6 +146,9 @@ class Server(Section):
     """
 
     address: Address | None = Field(None, description="https://host:port")
+    extra_addresses: tuple[Address, ...] = Field(
+        (), description="a list of https://host:port, further addresses of the same cluster"
+    )
     audit_device: PartName | None = Field(
         None, description="an audit device such as file, from which services may request HMACs"
     )
@@ -159,6 +163,17 @@ class Server(Section):
         MountPaths(), description="a mapping with kv, transit, database and approle"
     )
     apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses of the cluster, the preferred one first; none if none is set."""
+        first = () if self.address is None else (self.address,)
+        return tuple(dict.fromkeys((*first, *self.extra_addresses)))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return the variables with which an application reaches the cluster."""
+        return address_variables(self.addresses or ("",))
 
 
 class Tokens(Section):

@@ -110,6 +110,28 @@ class TestWholeFile:
         errors = [] if expected is None else [("vault.address", message)]
         check(errors, environment, vault={"address": address})
 
+    @pytest.mark.parametrize(
+        ("environment", "vault", "expected"),
+        [
+            ("prod", {"address": "https://a", "extra_addresses": ["https://b"]}, []),
+            (
+                "prod",
+                {"address": "https://a", "extra_addresses": ["https://b", "http://c", 7]},
+                [("vault.extra_addresses[1]", "vault.extra_addresses[1] is 'http://c' (expected")],
+            ),
+            (
+                "staging",
+                {"extra_addresses": ["https://b"]},
+                [("vault.address", "vault.address is not set (expected the first of them")],
+            ),
+        ],
+        ids=["several", "http", "without the first"],
+    )
+    def test_extra_addresses_are_checked_like_the_first(
+        self, environment: str, vault: dict[str, Any], expected: list[Expected]
+    ) -> None:
+        check(expected, environment, vault=vault)
+
     def test_missing_address_is_rejected_in_prod_only(self) -> None:
         message = "vault.address is not set (expected https://host:port in prod"
         check([("vault.address", message)], "prod", vault={})

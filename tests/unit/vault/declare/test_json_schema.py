@@ -106,6 +106,7 @@ FULL: Final[Mapping[Kind, Any]] = {
               audit_log_silent: *alarm
         vault:
           address: https://vault.example.com:8200/
+          extra_addresses: ["https://vault-2.example.com:8200"]
           audit_device: file
           audit_keep: 365d
           audit_trace_ids: true
