@@ -12,7 +12,9 @@ from app_integration.names import Scope
 from app_integration.session.session import Session
 from console import operate
 from console.aws_environment import build_aws_plan
+from vault.declare.server_names import AUDITOR_JOB
 from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.hcl.policy_parts import part_names
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
@@ -20,6 +22,7 @@ from vault.reconcile.planning.partial import PartialPlan, build_partial_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.planning.service_plan import build_service_plan
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.policies import Policy
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
@@ -83,8 +86,13 @@ def build_environment_plan(
 
 
 def build_readable_plan(session: Session, env: str, root: Path) -> PartialPlan:
-    """Build the part of the plan that the session may read. See :func:`build_environment_plan`."""
-    return build_partial_plan(session, _declare_resources(env, root, given=None))
+    """Build the part of the plan that the auditor may read. See :func:`build_environment_plan`."""
+    resources = _declare_resources(env, root, given=None)
+    found = (each for each in resources if each.kind == Policy.kind)
+    policies = {each.name: str(each.desired()["policy"]) for each in found}
+    auditor = operate.load_declaration().environment(env).server_name(AUDITOR_JOB)
+    policy = "\n".join(policies[part] for part in part_names(auditor, policies))
+    return build_partial_plan(session, resources, policy)
 
 
 def _declare_resources(env: str, root: Path, given: Path | None) -> list[Resource]:

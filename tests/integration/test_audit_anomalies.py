@@ -16,9 +16,12 @@ from typing import Any, Final
 import pytest
 from duckdb import DuckDBPyConnection
 
+from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.mounts import Mounts
+from app_integration.session.session import Session
 from console import operate
+from console.environment_plan import build_readable_plan
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
 from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
@@ -459,6 +462,27 @@ def test_log_of_another_namespace_is_an_error_and_not_the_absence_of_findings(
         line["request"]["namespace"] = {"id": "x", "path": "team/"}
     assert run_command(monkeypatch, "audit", "anomalies", *command(case, *lines)) == 1
     assert "has no request of this environment's namespace" in capsys.readouterr().err
+
+
+def test_plan_view_of_the_auditor_is_denied_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    log = deployment.layout.audit_logs[0]
+    address = deployment.ports.vault_address
+    deployment.refresh("vault/audit")
+    before = log.stat().st_size
+    with (
+        deployment.token("strongroom-auditor") as token,
+        Session(address, StaticToken(token)) as session,
+    ):
+        found = build_readable_plan(session, "dev", deployment.layout.root)
+    deployment.refresh("vault/audit")
+    after = log.read_bytes()[before:]
+    assert after.count(b'"type":"response"') > 20
+    assert b"permission denied" not in after
+    assert found.plan.unchanged > 0
+    assert "database-connection" in {each.kind for each in found.denied}
 
 
 def test_ordinary_use_of_a_deployment_that_was_learned_is_no_finding(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from app_integration.errors import AccessDenied
+from vault.reconcile.hcl.policy_rules import parse_rules
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.planning.snapshot import Snapshot
@@ -48,7 +50,49 @@ class _Attempt:
             return _DENIED
 
 
-def build_partial_plan(reader: ReadSession, resources: Sequence[Resource]) -> PartialPlan:
+class _Permitted:
+    """A reader that sends no request which a policy denies.
+
+    A denial would be one in the server's audit log, too, where many of them are an alarm.
+    """
+
+    def __init__(self, reader: ReadSession, policy: str) -> None:
+        self._reader = reader
+        self._rules = [
+            (_path_expression(each.path), each.capabilities) for each in parse_rules(policy)
+        ]
+
+    def get(self, path: str) -> dict[str, Any]:
+        self._check(path, "read")
+        return self._reader.get(path)
+
+    def list(self, path: str) -> list[str]:
+        self._check(f"{path}/", "list")
+        return self._reader.list(path)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self._check(path, "update")
+        return self._reader.post(path, body)
+
+    def _check(self, path: str, capability: str) -> None:
+        paths = {path, path.rstrip("/")}
+        if not any(
+            capability in capabilities and any(map(expression.fullmatch, paths))
+            for expression, capabilities in self._rules
+        ):
+            raise AccessDenied(f"{path}: the policy does not grant {capability!r}")
+
+
+def _path_expression(path: str) -> re.Pattern[str]:
+    """Return an expression of the paths that a rule is about."""
+    exact = path.removesuffix("*")
+    segments = "/".join("[^/]+" if each == "+" else re.escape(each) for each in exact.split("/"))
+    return re.compile(segments + (".*" if exact != path else ""))
+
+
+def build_partial_plan(
+    reader: ReadSession, resources: Sequence[Resource], policy: str
+) -> PartialPlan:
     """Return the plan of those of *resources* that *reader* may read.
 
     Such a plan is for people only: it has no digest, and must not be applied.
@@ -56,12 +100,13 @@ def build_partial_plan(reader: ReadSession, resources: Sequence[Resource]) -> Pa
     Args:
         reader: May read some of the resources.
         resources: All declared resources of one environment.
+        policy: The reader's, as declared. What it does not grant is not requested.
 
     Raises:
         OwnedByOther: If another deployment owns an object that the declaration names.
 
     """
-    snapshot = Snapshot(reader)
+    snapshot = Snapshot(_Permitted(reader, policy))
     found = read_state(snapshot, [_Attempt(each) for each in resources])
     pairs = list(zip(resources, found, strict=True))
     known = [(each, fields) for each, fields in pairs if fields is not _DENIED]

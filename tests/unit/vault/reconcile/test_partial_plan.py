@@ -33,13 +33,14 @@ class Server:
         raise AssertionError((path, body))
 
 
+MAY_READ = 'path "sys/policies/acl/*" { capabilities = ["read"] }'
 POLICIES = [Policy(name, SAME) for name in ("equal", "other", "secret")]
 
 
 def test_denied_resource_is_neither_a_change_nor_unchanged() -> None:
     same = Policy("equal", SAME).body()
     server = Server(equal=same, other="", secret=AccessDenied("no"))
-    found = build_partial_plan(server, POLICIES)
+    found = build_partial_plan(server, POLICIES, MAY_READ)
     assert [(each.action, each.resource.name) for each in found.plan.changes] == [
         (Action.UPDATE, "other")
     ]
@@ -48,10 +49,32 @@ def test_denied_resource_is_neither_a_change_nor_unchanged() -> None:
 
 def test_plan_of_which_all_may_be_read_is_whole() -> None:
     same = Policy("equal", SAME).body()
-    found = build_partial_plan(Server(equal=same, other=same, secret=same), POLICIES)
+    found = build_partial_plan(Server(equal=same, other=same, secret=same), POLICIES, MAY_READ)
     assert found.denied == ()
 
 
 def test_server_that_is_unreachable_is_no_denial() -> None:
     with pytest.raises(Unreachable):
-        build_partial_plan(Server(equal=Unreachable("gone"), other="", secret=""), POLICIES)
+        build_partial_plan(
+            Server(equal=Unreachable("gone"), other="", secret=""), POLICIES, MAY_READ
+        )
+
+
+@pytest.mark.parametrize(
+    ("policy", "denied"),
+    [
+        ('path "sys/policies/acl/+" { capabilities = ["read"] }', []),
+        ('path "sys/+/acl/o*" { capabilities = ["read"] }', ["equal", "secret"]),
+        ('path "sys/policies/acl/equal" { capabilities = ["read"] }', ["other", "secret"]),
+        (
+            'path "sys/policies/*" { capabilities = ["list", "update"] }',
+            ["equal", "other", "secret"],
+        ),
+        ('path "sys/policies/+" { capabilities = ["read"] }', ["equal", "other", "secret"]),
+    ],
+)
+def test_what_the_policy_does_not_grant_is_not_requested(policy: str, denied: list[str]) -> None:
+    same = Policy("equal", SAME).body()
+    granted = {name: same for name in ("equal", "other", "secret") if name not in denied}
+    found = build_partial_plan(Server(**granted), POLICIES, policy)
+    assert [each.name for each in found.denied] == denied
