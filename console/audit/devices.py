@@ -63,20 +63,24 @@ def devices(
 def _compare(
     environment: Environment, paths: Sequence[Path], root: Path
 ) -> tuple[list[DeviceState], Mapping[str, Any] | None]:
-    """Return the states, and the devices that the server lists; None if it rejects requests."""
+    """Return the states, and the devices that the server lists; None if it rejects requests.
+
+    One session for all requests: a standby passes on what follows a login, and logs it as its own
+    once it has the login from the leader.
+    """
     listed: Mapping[str, Any] | None = None
+    with open_job_session(environment.value, root, AUDITOR_JOB) as session:
 
-    def request() -> str | None:
-        nonlocal listed
-        try:
-            with open_job_session(environment.value, root, AUDITOR_JOB) as session:
+        def request() -> str | None:
+            nonlocal listed
+            try:
                 response = session.get("sys/audit")
-        except ServerFault:
-            return None
-        listed = response["data"]
-        return str(response["request_id"])
+            except ServerFault:
+                return None
+            listed = response["data"]
+            return str(response["request_id"])
 
-    states = compare_devices(paths, request, deadline=DEADLINE)
+        states = compare_devices(paths, request, deadline=DEADLINE)
     return states, listed
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from app_integration.auth.methods import StaticToken
+from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import RequestRefused, ServerError
 from app_integration.session.session import Session
+from console.audit import devices
 from tests.support.polling import wait_until
+from tests.support.processes.command import run_command
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
@@ -106,3 +108,22 @@ def test_login_counts_once_in_audit_logs_and_as_no_failure(standby: Standby) -> 
         )
     assert outcomes == [("failed", 1), ("ok", LOGINS)]
     assert len(errors) == 3, errors  # the wrong one's, and both forms
+
+
+def test_devices_of_a_standby_are_compared_with_a_request_of_its_own(
+    standby: Standby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, folder = standby.cluster.root, standby.folder
+    policy = 'path "sys/audit" { capabilities = ["read", "sudo"] }'
+    root.post("sys/policies/acl/auditor", {"policy": policy})
+    root.post("auth/approle/role/auditor", {"token_policies": ["auditor"]})
+    role_id = root.get("auth/approle/role/auditor/role-id")["data"]["role_id"]
+    secret_id = root.post("auth/approle/role/auditor/secret-id", {})["data"]["secret_id"]
+    for name, value in (("role-id", role_id), ("secret-id", secret_id)):
+        (folder / name).write_text(value)
+    auditor = AppRole(folder / "role-id", folder / "secret-id")
+    monkeypatch.setattr(devices, "open_job_session", lambda *_: Session(standby.address, auditor))
+    node = next(each for each in standby.cluster.nodes if each.address == standby.address)
+    log = folder / node.name / "audit.log"
+    words = ("--env", "staging", "--audit-log", str(log), "--min-free", "1")
+    assert run_command(monkeypatch, "audit", "devices", *words) == 0

@@ -22,7 +22,7 @@ DEADLINE: Final = 5.0  # seconds
 #: A busy server writes that much in some minutes.
 MIN_FREE: Final = 10**9  # bytes
 _POLL_SECONDS: Final = 0.02
-#: Within that, a rotation that is under way has ended.
+#: Within that, a rotation that is under way has ended, and a standby has what the leader wrote.
 _PAUSE_SECONDS: Final = 2.0
 MEGABYTE: Final = 10**6
 
@@ -135,7 +135,7 @@ def compare_devices(
     """Send a request, and return the state of each device's file after it.
 
     If a file is missing or has not the request, that is repeated once, because a rotation may have
-    been under way.
+    been under way, or a standby may have passed the request on.
 
     Args:
         paths: The files.
