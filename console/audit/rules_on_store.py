@@ -69,7 +69,8 @@ def open_rules(inputs: Inputs, rules: Path | None) -> Iterator[RulesOnStore]:
     names = build_names(environment.value, declared.deployment, declared.mounts)
     with open_audit_store(inputs) as audit:
         now = audit.period.until
-        context = RuleContext(read, names, audit.namespace, now.date())
+        own = (declared.deployment, *map(str, audit.declared.scopes))
+        context = RuleContext(read, names, audit.namespace, now.date(), own)
         span = create_requests(audit.connection, context)
         if not span.count:
             raise ConfigurationError(

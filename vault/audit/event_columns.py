@@ -107,13 +107,19 @@ CASE
 END
 """
 
-#: A standby's line of a request that it passed to the leader, whose line has what became of it.
-#: That of an AppRole login names the reason by an HMAC only; a wrong credential has another error.
+#: A standby's line of a request that it passed to the leader, whose line has what became of it. One
+#: of some logins names the reason by an HMAC only; a wrong credential of theirs has another error.
 PASSED_ON: Final = """
 coalesce(error LIKE '%cannot write to readonly storage%' OR (
-    error = 'invalid request' AND data_error AND mount_type = 'approle'
-    AND ends_with(path, '/login')
+    error = 'invalid request' AND data_error AND mount_type IN ('approle', 'userpass')
+    AND regexp_matches(path, '/login(/|$)')
 ), false)
+"""
+
+#: An error of the server itself, such as in an election: it says nothing of the credential.
+SERVER_FAULT: Final = """
+regexp_matches(coalesce(error, ''),
+    'internal error|not the leader|leadership lost|not active|sealed|context canceled|deadline')
 """
 
 #: The one who sent no token, in the column ``actor``.

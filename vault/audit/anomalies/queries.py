@@ -6,6 +6,7 @@ decides about. Times are in UTC, and lines are in no order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -31,6 +32,8 @@ _EVIDENCE: Final = f"min_by({_ROW}, time, {SHOWN})"
 _WHO: Final = "actor, is_person, host"
 _SAME: Final = " AND ".join(f"r.{each} IS NOT DISTINCT FROM f.{each}" for each in _WHO.split(", "))
 _SPAN: Final = f"min(time) AS first, max(time) AS last, count(*) AS count, {_EVIDENCE} AS evidence"
+#: Roles of the jobs of each deployment on the server.
+_JOBS: Final = ("*-plan", "*-apply", "*-rotator", "*-auditor")
 #: Condition of a request that logs in.
 LOGIN: Final = "regexp_matches(path, '^auth/.+/login(/|$)')"
 
@@ -44,6 +47,8 @@ class RuleContext:
         names: Placeholder of a pattern → its name.
         namespace: The Vault namespace of the deployment; empty for the root namespace.
         today: The day, after which entries of ``ignore`` may have ended.
+        own: Names of the deployment and of its services, such as ``shop-dev``. Without any, every
+            object counts as its own.
 
     """
 
@@ -51,6 +56,7 @@ class RuleContext:
     names: Mapping[str, str]
     namespace: str
     today: date
+    own: tuple[str, ...] = ()
 
     def seen(self, rule: str, skip: tuple[str, ...] = ()) -> str:
         """Return the condition of requests that *rule* looks at.
@@ -69,6 +75,18 @@ class RuleContext:
             roles = quote(build_expression(skip, self.names))
             ignored.append(f"regexp_full_match(role, {roles})")
         return " AND ".join(f"NOT coalesce({each}, false)" for each in ignored) or "true"
+
+    def is_of_others(self) -> str:
+        """Return the condition of requests of another deployment's job for an object of its own."""
+        if not self.own:
+            return "false"
+        names = "|".join(re.escape(each).replace(r"\-", "[-/]") for each in self.own)
+        own, jobs = f"(^|/)({names})([-/]|$)", build_expression(_JOBS)
+        return (
+            f"regexp_full_match(coalesce(role, ''), {quote(jobs)})"
+            f" AND NOT regexp_matches(path, {quote(own)})"
+            " AND (NOT starts_with(path, 'sys/') OR starts_with(path, 'sys/policies/'))"
+        )
 
 
 def first_time(context: RuleContext) -> str:
@@ -170,7 +188,7 @@ def denied_spike(context: RuleContext) -> str:
                     RANGE BETWEEN INTERVAL {rule.within} SECOND PRECEDING AND CURRENT ROW
                 ) AS near
             FROM requests
-            WHERE (outcome = 'denied' OR (outcome = 'failed' AND {LOGIN}))
+            WHERE (outcome = 'denied' OR (outcome = 'failed' AND NOT is_fault AND {LOGIN}))
                 AND {context.seen("denied_spike")}
         )
         WHERE near >= {rule.count}
@@ -220,7 +238,7 @@ def outside_apply(context: RuleContext) -> str:
     # The use of a root token is a finding of its own.
     condition = (
         "operation IN ('create', 'update', 'patch', 'delete') AND outcome = 'ok' AND NOT is_root"
-        f" AND regexp_full_match(path, {paths})"
+        f" AND regexp_full_match(path, {paths}) AND NOT ({context.is_of_others()})"
     )
     return _counted(context, "outside_apply", condition, rule.count, rule.skip)
 

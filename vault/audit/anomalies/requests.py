@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vault.audit.anomalies.patterns import build_expression
 from vault.audit.anomalies.queries import LOGIN, RuleContext
-from vault.audit.event_columns import NO_TOKEN
+from vault.audit.event_columns import NO_TOKEN, SERVER_FAULT
 from vault.audit.store import quote
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _sql(context: RuleContext) -> str:
             has_token AND NOT is_root AND NOT is_wrapping AS has_history
         FROM (
             SELECT CAST(time AS TIMESTAMP) AS time, request_id, actor, host, address, operation,
-                path, outcome, role AS role_name,
+                path, outcome, role AS role_name, {SERVER_FAULT} AS is_fault,
                 coalesce({is_person}, false) AS is_person,
                 actor <> '{NO_TOKEN}' AS has_token,
                 coalesce({_WRAPPING}, false) AS is_wrapping,
