@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app_integration.permissions import OPERATIONS
+from vault.declare.declaration import AUDIT_KEY
+
+#: Operations of a new key.
+_OPERATIONS = ("encrypt", "decrypt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,7 @@ class NewPolicyTests:
     Attributes:
         service: Name of the service.
         secrets: Names of its secrets.
-        keys: Names of the Transit keys that it may encrypt and decrypt with.
+        keys: Names of its Transit keys.
         has_database: Whether it leases users of a database.
         other: Path below the KV mount of a secret that is another service's.
 
@@ -54,7 +58,7 @@ class NewPolicyTests:
         for secret in self.secrets:
             yield _need("read-secret", f"{self.service}/{{environment}}/{secret}")
         for key in self.keys:
-            for operation in ("encrypt", "decrypt"):
+            for operation in key_operations(key):
                 yield _need(operation, f"{self._scope}-{key}")
         if self.has_database:
             yield _need("lease-database-user", self._scope)
@@ -66,6 +70,9 @@ class NewPolicyTests:
         yield f"{{kv}}/metadata/{self.service}/{{environment}}/", "list"
         yield f"{{kv}}/data/{self.other}", "read"
         for key in self.keys:
+            for operation in _OPERATIONS:
+                if operation not in key_operations(key):
+                    yield _need(operation, f"{self._scope}-{key}")
             yield f"{{transit}}/export/encryption-key/{self._scope}-{key}", "read"
             yield f"{{transit}}/keys/{self._scope}-{key}", "delete"
         if self.has_database:
@@ -74,6 +81,11 @@ class NewPolicyTests:
         yield f"auth/{{approle}}/role/{self._scope}/secret-id", "update"
         for mount in ("sys/mounts/{kv}", "sys/mounts/{transit}", "sys/auth/{approle}"):
             yield mount, "update"
+
+
+def key_operations(key: str) -> Sequence[str]:
+    """Return the operations of a new key. Logs are decrypted by the auditor alone."""
+    return _OPERATIONS[:1] if key == AUDIT_KEY else _OPERATIONS
 
 
 def _need(operation: str, name: str) -> tuple[str, str]:

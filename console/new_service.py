@@ -14,8 +14,8 @@ from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, check_secret_name, check_service_name
 from console.new_config import TEMPLATE, NewConfig
-from console.new_policy_tests import NewPolicyTests
-from vault.declare.declaration import AUDIT_KEY, Declaration
+from console.new_policy_tests import NewPolicyTests, key_operations
+from vault.declare.declaration import Declaration
 from vault.declare.edit import service_file
 from vault.declare.edit.new_service import add_service
 from vault.declare.edit.service_file import Spec
@@ -208,7 +208,9 @@ class NewService:
             lines += ["", "secrets:", *secrets]
         if self.keys:
             lines += ["", "keys:"]
-            lines += [f"  {name}: {{allow: [{_operations(name)}]}}" for name in self.keys]
+            lines += [
+                f"  {name}: {{allow: [{', '.join(key_operations(name))}]}}" for name in self.keys
+            ]
         if self.has_database:
             database = self.name.replace("-", "_")
             lines += ["", "database:", "  engine: postgresql", f"  name: {database}"]
@@ -218,11 +220,6 @@ class NewService:
         if self.settings:
             lines += ["", "settings:", *service_file.render(self.settings, 2)]
         return "\n".join([*lines, ""])
-
-
-def _operations(key: str) -> str:
-    """Return the operations of a new key. Logs are decrypted by the auditor alone."""
-    return "encrypt" if key == AUDIT_KEY else "encrypt, decrypt"
 
 
 def _quote(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app_integration.names import Environment, Scope
 from console.check import find_errors
 from console.new_repository import NewRepository
 from console.new_service import NewService
+from policies.render import render_policies
 from tests.support.processes.command import run_command
 from vault.declare import repository
 from vault.declare.edit import new_service as editor
@@ -52,6 +54,14 @@ def test_service_without_a_database_runs_in_every_environment(team: Repository) 
         (Scope("labels", DEV),),
         (Scope("labels", PROD),),
     ]
+    # Its tests expect of each key what its policy grants.
+    policy = render_policies(declared, DEV)["labels-dev"]
+    tests = [row.test for row in read_tests(team.policies, declared)["labels"]]
+    keys_used = [each for each in tests if re.match(r"\{transit\}/(en|de)crypt/", each.path)]
+    assert {each.expect for each in keys_used} == {"allow", "deny"}
+    for each in keys_used:
+        path = each.path.format(transit="transit", environment="dev")
+        assert (f'path "{path}"' in policy) == (each.expect == "allow")
 
 
 def test_service_with_a_database_runs_where_its_server_is_known(team: Repository) -> None:
