@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from vault.audit.event_columns import NO_TOKEN
 from vault.audit.report.activity import (
     ALIAS,
+    METHOD,
     Answer,
     Slice,
     ask,
@@ -159,7 +160,7 @@ def find_actors(connection: DuckDBPyConnection) -> Answer:
             {count_where("outcome = 'denied'")} AS denied,
             {SEEN}
         FROM (
-            SELECT *, nullif(split_part(display_name, '-', 1), '') AS method,
+            SELECT *, nullif({METHOD}, '') AS method,
                 {ALIAS} AS alias
             FROM activity WHERE actor <> ?
         )

@@ -62,9 +62,14 @@ _KEYS: Final = (
     *("operation", "path", "mount_type", "mount_point", "outcome", "version", "key_version"),
     *("is_wrapped", "is_login"),
 )
-#: Name in an alias of a token, after the method by which its person logged in.
-ALIAS: Final = """
-nullif(substr(display_name, length(split_part(display_name, '-', 1)) + 2), '')
+#: Mount at which a token logged in, whose name begins with it. Only AppRole's may have a "-" in it.
+METHOD: Final = """
+CASE WHEN starts_with(display_name || '-', getvariable('approle') || '-')
+    THEN getvariable('approle') ELSE split_part(display_name, '-', 1) END
+"""
+#: Name in an alias of a token, after its method.
+ALIAS: Final = f"""
+nullif(substr(display_name, length({METHOD}) + 2), '')
 """
 #: Columns of a group, or SQL over them, that may name an actor.
 ACTOR_NAMES: Final = (
@@ -147,6 +152,7 @@ def group_activity(
         ("until", period.until.replace(tzinfo=None)),
         ("namespace", namespace.strip("/")),
         ("token", token),
+        ("approle", declared.mounts.approle.replace("/", "-")),
     ):
         connection.execute(f"SET VARIABLE {name} = ?", [value])
     _create_table(connection, "engines", ("engine", "prefix"), engine_prefixes(declared.mounts))

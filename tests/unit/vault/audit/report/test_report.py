@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app_integration.mounts import DEFAULT_MOUNTS
+from tests.support.models import audit_report
 from tests.support.models.audit_lines import (
     SALT,
     line,
@@ -247,6 +250,23 @@ def test_person_behind_an_alias_is_named(tmp_path: Path) -> None:
         ("oidc-bo@example.com", True, ["oidc"], ["bo@example.com"], ["e-1"]),
         ("ci", False, ["jwt"], ["repo:team/x"], ["e-1"]),
     ]
+
+
+def test_method_is_the_whole_name_of_the_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = replace(DEFAULT_MOUNTS, approle="quarry/the-approle")
+    monkeypatch.setattr(audit_report, "DECLARED", replace(audit_report.DECLARED, mounts=mounts))
+    names = ("quarry-the-approle", "quarry-the-approle-web-1", "quarry-other")
+    lines = [
+        line(JWT, auth={**program("shop-dev"), "display_name": name}, response=secret(1), **KV)
+        for name in names
+    ]
+    (actor,) = report(write_store(tmp_path, lines))["actors"]
+    assert (actor["methods"], actor["aliases"]) == (
+        ["quarry", "quarry-the-approle"],
+        ["other", "web-1"],
+    )
 
 
 def test_database_user_is_named_if_the_mount_shows_it(tmp_path: Path) -> None:
