@@ -17,6 +17,7 @@ from tests.support.servers.issuer import new_key, public
 
 pytestmark = pytest.mark.requires("embedded")
 
+RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
 PAGE = Path(__file__).parents[2] / "docs" / "Deploy.md"
 ADDRESS = "https://vault.staging.example.com:8200"
 #: GitHub's own key set is out of reach, and another deployment on the server has such names.
@@ -148,6 +149,31 @@ def test_page_leads_a_repository_with_a_workflow_to_a_first_service(
     assert "log in by JWT: letters-plan, letters-apply. To put values" in printed
     assert "credential of apply is lost" not in printed
     assert printed.endswith("The application read its secret.")
+
+
+def test_steps_of_a_move_need_nothing_that_a_later_one_makes(
+    server: AuditedServer, home: Path
+) -> None:
+    body = {"policies": ["root"], "no_parent": True}
+    auth = server.root.post("auth/token/create", body)["auth"]
+    (home / "moving-token").write_text(auth["client_token"])
+    section = RUNBOOK.read_text().partition("## Move a secret")[2].partition("\n## ")[0]
+    steps = re.findall(r"^    ```sh\n(.*?)^    ```$", section, re.MULTILINE | re.DOTALL)
+    commands = f"""
+export VAULT_CACERT=$HOME/vault-ca.pem
+strongroom init moves --owner ada --environment prod={server.address}
+cd moves
+strongroom new service gaara-store --owner ada --description "Sells." --given smtp-password
+strongroom new service orders-mail --owner ada --description "Mails." --generate own-key
+strongroom bootstrap --env prod --token-file ~/moving-token --out ~/movers
+export STRONGROOM_OPERATOR_ROLE_ID_FILE=$HOME/movers/apply/prod/role-id
+export STRONGROOM_OPERATOR_SECRET_ID_FILE=$HOME/movers/apply/prod/secret-id
+printf %s "$CARRIER_TOKEN" | strongroom put smtp-password --service gaara-store --env prod
+{"".join(steps)}"""
+    commands = commands.replace("https://vault.example.com:8200", server.address)
+    done = run(home, commands.replace(".venv/bin/strongroom", "strongroom"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "smtp-password read back as orders-mail-prod: equal" in done.stdout
 
 
 @pytest.mark.parametrize(
