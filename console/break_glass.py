@@ -15,12 +15,19 @@ from console.options import Env, Root
 from vault.bootstrap.break_glass import issue
 from vault.declare.server_names import APPLY_JOB
 from vault.dotenv.worktree import check_ignored
+from vault.owned_folder import claim
+from vault.reconcile.credentials import CREDENTIALS
 
 
 def break_glass(
     env: Env,
     folder: Annotated[
-        Path, typer.Option("--out", help="folder for the credential, outside of the repository")
+        Path,
+        typer.Option(
+            "--out",
+            help="folder for the credential, outside of the repository",
+            callback=CREDENTIALS.check_option,
+        ),
     ],
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
@@ -41,4 +48,5 @@ def break_glass(
         open_operator_session(env, root, APPLY_JOB) as session,
     ):
         issued = issue(session, declared, folder)
+    claim(folder, CREDENTIALS)
     typer.echo(f"{folder}: {'role-id and secret-id' if issued else 'is valid; nothing was issued'}")

@@ -116,7 +116,12 @@ def issue_credential(
 def _is_earlier(folder: Path, _names: Collection[str]) -> bool:
     """Return whether there is the credential of a role, or of a job for an environment."""
     jobs = ("bootstrap", *(name.rpartition("-")[2] for name in JOBS))
-    patterns = ("*/role-id", "bootstrap/*/journal.json", *(f"{job}/*/role-id" for job in jobs))
+    patterns = (
+        "role-id",
+        "*/role-id",
+        "bootstrap/*/journal.json",
+        *(f"{job}/*/role-id" for job in jobs),
+    )
     return any(True for pattern in patterns for _ in folder.glob(pattern))
 
 

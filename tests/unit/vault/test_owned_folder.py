@@ -94,6 +94,7 @@ def test_folder_of_another_kind_or_with_a_link_as_its_mark_is_refused(
         (BUILD, {"policy.json": "", "requirements.txt": "", "rotation.zip": ""}),
         (CREDENTIALS, {"apply/prod/role-id": "", "README.md": ""}),
         (CREDENTIALS, {"shop-prod/role-id": ""}),
+        (CREDENTIALS, {"role-id": "", "secret-id": ""}),
         (CREDENTIALS, {"bootstrap/prod/journal.json": ""}),
         (DEPLOYMENT, {"format": "1\n", "other": ""}),
         (DEPLOYMENT, {"run/lock": "", "passwords/x": "", "vault/data": ""}),
