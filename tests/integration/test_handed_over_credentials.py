@@ -195,7 +195,7 @@ def modes(folder: Path) -> dict[str, int]:
 def test_credential_of_the_operator_that_is_rejected_or_missing_is_named(
     site: Site, declaration: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = site.folder / "other-secret-id"
+    other = declaration[1] / "other-secret-id"
     other.write_text("2f3b1a9c-0000-4000-8000-4a5b6c7d8e9f")
     monkeypatch.setenv("STRONGROOM_OPERATOR_SECRET_ID_FILE", str(other))
     code, printed = site.issue()
