@@ -17,7 +17,7 @@ from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.hcl.policy_rules import parse_rules
-from vault.reconcile.planning.apply import ApplyFailed
+from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.mounts import Mount
@@ -285,6 +285,42 @@ def test_mount_of_another_deployment_is_used_but_not_changed(
     longer = replace(beta, environment={**beta.environment, "tokens": tokens})
     with pytest.raises(OwnedByOther, match=r"mount auth/shared-roles belongs to .*'alpha'"):
         longer.apply(server)
+
+
+@pytest.mark.parametrize("old", ["approle", "team/roles"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_role_on_the_mount_of_before_is_an_orphan(
+    platform: Session, tmp_path: Path, old: str, at_once: bool
+) -> None:
+    before = tenant(tmp_path, "alpha", "shop", None, replace(SHARED, approle=old), scoped=False)
+    apply(platform, before.plan(platform), lambda _: None)
+    moved = replace(before, mounts=replace(SHARED, approle="new-roles"))
+    orphans = [f"delete approle shop-dev{part} on auth/{old}" for part in ("", "-starter")]
+    if not at_once:
+        apply(platform, moved.plan(platform, prune=False), lambda _: None)
+        assert [str(each) for each in moved.plan(platform).changes] == orphans
+    done: list[str] = []
+    apply(platform, moved.plan(platform), lambda change: done.append(str(change)))
+    assert sorted(done)[: len(orphans)] == orphans if not at_once else {*orphans} <= {*done}
+    assert [each for each in platform.list(f"auth/{old}/role") if "shop" in each] == []
+    assert "shop-dev" in platform.list("auth/new-roles/role")
+    assert moved.plan(platform).changes == ()
+
+
+def test_mount_of_an_earlier_version_is_noted_and_no_former_one(
+    platform: Session, tmp_path: Path
+) -> None:
+    alpha = tenant(tmp_path, "alpha", "shop", None, OWN["alpha"], scoped=False)
+    apply(platform, alpha.plan(platform), lambda _: None)
+    path = f"{alpha.mounts.kv}/metadata/_strongroom/dev/approle/shop-dev"
+    noted = platform.get(path)["data"]["custom_metadata"]
+    earlier = {key: value for key, value in noted.items() if key != "mount"}
+    platform.post(path, {"custom_metadata": earlier})
+    (change,) = alpha.plan(platform).changes
+    apply(platform, alpha.plan(platform), lambda _: None)
+    assert str(change) == "update approle shop-dev"
+    assert platform.get(path)["data"]["custom_metadata"] == noted
+    assert alpha.plan(platform).changes == ()
 
 
 class TestScopedApplyRole:

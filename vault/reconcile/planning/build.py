@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
+from vault.reconcile.planning.former_roles import FormerRole, find_former_roles
 from vault.reconcile.planning.lost_keys import find_lost_keys
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
-from vault.reconcile.planning.prune import add_deletions, find_deleted, find_orphans
+from vault.reconcile.planning.prune import Orphan, add_deletions, find_deleted, find_orphans
 from vault.reconcile.planning.snapshot import Snapshot
 from vault.reconcile.resources import ReadSession, Resource
 from vault.reconcile.resources.ownership import Owner, owner_of
@@ -55,7 +56,10 @@ def build_plan(
     )
     if prune is not None:
         owner = owner or Owner(prune.environment)
-        found = find_orphans(snapshot, resources, owner)
+        found: list[Orphan | FormerRole] = [
+            *find_orphans(snapshot, resources, owner),
+            *find_former_roles(snapshot, resources, owner, reader),
+        ]
         absent = find_deleted(snapshot, resources, prune.destroy, owner.mounts)
         plan = add_deletions(plan, found, prune.destroy, absent)
     return replace(plan, hashed=snapshot.digest)

@@ -15,6 +15,7 @@ from vault.declare.errors import join_names
 from vault.declare.server_names import DEVELOPER, own_names, server_name
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
+from vault.reconcile.planning.former_roles import FormerRole
 from vault.reconcile.planning.plan import Action, Change, Plan
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
@@ -170,7 +171,10 @@ def _is_secret_name(name: str) -> bool:
 
 
 def add_deletions(
-    plan: Plan, found: Sequence[Orphan], destroy: Collection[str], absent: Sequence[str] = ()
+    plan: Plan,
+    found: Sequence[Orphan | FormerRole],
+    destroy: Collection[str],
+    absent: Sequence[str] = (),
 ) -> Plan:
     """Return *plan* with the deletion of *found*.
 

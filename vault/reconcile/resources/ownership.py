@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.errors import ConfigurationError
+from app_integration.errors import AccessDenied, ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
-from app_integration.names import Environment
+from app_integration.names import APPROLE_MOUNT, Environment
 from app_integration.session.session import Session
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, FINGERPRINT_KEY, server_name
@@ -26,6 +26,12 @@ from vault.reconcile.resources.secrets import MANAGED_BY
 FOLDER: Final = "_strongroom"
 #: The metadata key with the id of the deployment that manages an object.
 DEPLOYMENT: Final = "deployment"
+
+#: The metadata keys of an AppRole with its mount, unless that is the default one, and with the
+#: mounts on which it stayed when the declared one changed.
+MOUNT: Final = "mount"
+FORMER_MOUNTS: Final = "former_mounts"
+_APPROLE: Final = "approle"
 
 
 def ownership_path(environment: Environment, kind: str, name: str) -> str:
@@ -146,9 +152,15 @@ class ManagedResource:
         """Return the name of the wrapped resource."""
         return self.resource.name
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """Return the marks of the owner, and the mount of an AppRole that is not the default."""
+        mount = self.owner.mounts.approle if self.kind == _APPROLE else APPROLE_MOUNT
+        return self.owner.marks | ({} if mount == APPROLE_MOUNT else {MOUNT: mount})
+
     def desired(self) -> Fields:
         """Return the resource's fields, and the marks."""
-        return {**self.resource.desired(), **self.owner.marks}
+        return {**self.resource.desired(), **self.marks}
 
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the resource's fields and the marks, None if the object does not exist.
@@ -163,7 +175,7 @@ class ManagedResource:
         folder = ownership_path(self.owner.environment, self.kind, "").rstrip("/")
         names = reader.list(metadata_path(folder, self.owner.mounts.kv))
         noted = self._entry.read(reader) if self.name in names else {}
-        return {key: noted.get(key) for key in self.owner.marks}
+        return {key: noted.get(key) for key in self.marks}
 
     def check(self, before: Fields | None) -> None:
         """Check the resource if it differs and can be checked. See :meth:`.Checked.check`.
@@ -177,9 +189,8 @@ class ManagedResource:
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the ownership metadata if it differs, then the resource if it differs."""
-        marks = self.owner.marks
-        if before is None or any(before[key] != value for key, value in marks.items()):
-            self._entry.write(session, {})
+        if before is None or any(before[key] != value for key, value in self.marks.items()):
+            self._entry.write(session, self._mount_notes(session))
         if self._is_resource_different(before):
             self.resource.write(session, self._without_marks(before))
 
@@ -188,12 +199,35 @@ class ManagedResource:
         return before is None or any(before[key] != value for key, value in desired.items())
 
     def _without_marks(self, before: Fields | None) -> Fields | None:
-        marks = self.owner.marks
+        marks = self.marks
         return before and {key: value for key, value in before.items() if key not in marks}
+
+    def _mount_notes(self, session: Session) -> dict[str, str | None]:
+        """Return the notes of an AppRole's mount, and of those that it was on before."""
+        noted = self._entry.read(session) if self.kind == _APPROLE else {}
+        mount = self.owner.mounts.approle
+        former = noted_mounts(session, self.name, noted) - {mount} if noted else set()
+        return {MOUNT: self.marks.get(MOUNT), FORMER_MOUNTS: " ".join(sorted(former)) or None}
 
     @property
     def _entry(self) -> OwnershipEntry:
         return self.owner.entry(self.kind, self.name)
+
+
+def noted_mounts(reader: ReadSession, role: str, noted: Mapping[str, str]) -> set[str]:
+    """Return the mounts that the ownership metadata *noted* of an AppRole names.
+
+    That of the default mount names none, nor does that of an earlier version. So the default one is
+    among them if it has the role.
+    """
+    found = {*noted.get(FORMER_MOUNTS, "").split(), *noted.get(MOUNT, "").split()}
+    if MOUNT in noted:
+        return found
+    try:
+        is_default = read_data(reader, f"auth/{APPROLE_MOUNT}/role/{role}") is not None
+    except AccessDenied:
+        return found
+    return found | ({APPROLE_MOUNT} if is_default else set())
 
 
 class OwnedByOther(ConfigurationError):
