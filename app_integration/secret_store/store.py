@@ -254,17 +254,7 @@ class SecretStore:
     def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
-        """Return the current and the previous value of *name*. See the public function.
-
-        Args:
-            name: See :meth:`get`.
-            grace: Seconds after the current version was written for which the previous one is still
-                returned; None for no limit.
-
-        Raises:
-            StrongroomError: If the current value cannot be read, see :meth:`get`.
-
-        """
+        """Return the current and the previous value of *name*. See the public function."""
         entry, current = self._get_current(name, grace)
         return current, self._get_previous(name, entry, grace)
 

@@ -15,7 +15,7 @@ from vault.rotation.kinds import (
     transit_key,
     user_pair,
 )
-from vault.rotation.rotation import Steps
+from vault.rotation.steps import Steps
 
 Builder = Callable[[RotationContext, Item], Steps]
 
