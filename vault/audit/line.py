@@ -24,9 +24,12 @@ _MAX_DEPTH: Final = 20
 _CHUNK: Final = 64 * 2**10
 _DIGITS: Final = 30
 
-#: The start of a line, which each writer begins with the time. Within one, what a client has sent
-#: may begin so, too, but not without a mark before it: a text escapes its quotes.
-START: Final = re.compile(rb'(?<![:,\[])\{"time":"(\d{4}-[^"\\]{1,40})"')
+#: The start of a line, which each writer begins with the time.
+START: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\{]{1,40})"')
+#: Within a line, what a client has sent may begin so, too, but after one of these: a text escapes
+#: its quotes.
+_MARKS: Final = (b":", b",", b"[")
+_MAX_TRIED: Final = 100
 
 _TEXT: Final = re.compile(rb'(?:[^"\\]+|\\.)*', re.DOTALL)
 _BETWEEN: Final = re.compile(rb'[^"{}\[\],]+')
@@ -50,6 +53,27 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
                 size += len(data)
             data = cutter.end().rstrip(b"\n") + data[-1:]
         yield data, size
+
+
+def split_glued(line: bytes) -> list[bytes]:
+    """Return a torn line and those that are glued to it, or *line* alone."""
+    starts = [each.start() for each in START.finditer(line)]
+    if starts in ([], [0]):
+        return [line]
+    cuts = [at for at in starts if at and line[at - 1 : at] not in _MARKS]
+    if not cuts and not _is_whole(line):
+        # Torn at a mark. More of the line follows what a client has sent, and nothing this one.
+        tried = [at for at in starts if at][:_MAX_TRIED]
+        cuts = [at for at in tried if _is_whole(line[at:])][:1]
+    return [line[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        decode(line.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def decode(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

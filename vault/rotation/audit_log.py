@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
-from vault.audit.line import START, decode, read_lines
+from vault.audit.line import START, decode, read_lines, split_glued
 from vault.reconcile.server_time import parse_time
 
 _PATH: Final = re.compile(rb'"path":"([^"\\]+)"')
@@ -86,14 +86,13 @@ class LogFile:
     def _decode(self, line: bytes, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             return
-        starts = list(START.finditer(line))
-        if len(starts) > 1 or (starts and starts[0].start()):
-            self.skipped += 1  # a torn line, to which this one is glued
-            line = line[starts[-1].start() :]
+        *torn, line = split_glued(line)
+        self.skipped += bool(torn)
         try:
+            start = START.match(line)
             # Most lines are not wanted, and decoding takes most of the time.
-            if starts and line.endswith(b"}\n") and not _may_be_wanted(line, is_wanted):
-                self._count(starts[-1][1].decode())
+            if start and line.endswith(b"}\n") and not _may_be_wanted(line, is_wanted):
+                self._count(start[1].decode())
                 return
             document = decode(line.decode())
             self._count(document["time"])

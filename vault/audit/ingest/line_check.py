@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
-from vault.audit.line import START, decode, read_lines
+from vault.audit.line import decode, read_lines, split_glued
 from vault.reconcile.server_time import parse_time
 
 # Python reads more forms of a time than DuckDB, which has nanoseconds from 1677 to 2262.
@@ -96,10 +96,9 @@ def _add(found: Cleaned, kind: Kind, line: Line) -> None:
     if isinstance(cleaned, bytes):
         found.good.append(Line(line.number, line.offset, cleaned))
         return
-    reason, starts = cleaned, [each.start() for each in START.finditer(line.data)]
-    is_glued = len(starts) > 1 or bool(starts and starts[0])
+    reason, parts = cleaned, split_glued(line.data)
+    is_glued = len(parts) > 1
     if is_glued:
-        parts = (line.data[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True))
         cleaned_parts = (clean_line(part, kind) for part in parts)
         whole = [part for part in cleaned_parts if isinstance(part, bytes)]
         found.good += (Line(line.number, line.offset, part) for part in whole)
