@@ -67,7 +67,7 @@ def test_files_of_the_example_are_what_the_command_writes(
     assert run_command(monkeypatch, "monitoring", "build", "--out", str(tmp_path / "new")) == 0
     committed = {each.name: each.read_text() for each in (ROOT / "deploy/monitoring").iterdir()}
     assert {each.name: each.read_text() for each in (tmp_path / "new").iterdir()} == committed
-    assert committed.keys() == {RULES, SCRAPE, ROUTES, DASHBOARD}
+    assert committed.keys() == {RULES, SCRAPE, ROUTES, DASHBOARD, ".strongroom-build"}
 
 
 @pytest.mark.requires("prometheus")

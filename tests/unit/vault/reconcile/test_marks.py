@@ -87,6 +87,7 @@ def test_names_of_another_deployment_begin_with_its_id() -> None:
         "shop-auditor",
         "shop-fingerprint",
         "shop-developer",
+        "shop-break-glass",
     )
 
 
