@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration.names import parse_environment
+from app_integration.session.session import Session
 from console import environment_plan, operate
 from console.options import ENV, AsJson, Env, Given, OnlyService, Root
 from console.plan_session import open_plan_session
 from console.plan_view import progress, show_plan
-from console.policy_check import find_warnings
+from console.policy_check import find_stale_policy, find_warnings
 from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
@@ -48,10 +50,12 @@ def plan(
     """Show what apply would change. Exit code 2 if there are changes."""
     options = environment_plan.prune_options(env, prune=prune, destroy=destroy_data or ())
     _reject_prune(service, options)
-    for warning in find_warnings(operate.repository()):
-        err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+    _warn(find_warnings(operate.repository()))
     with open_plan_session(env, root, PLAN_JOB) as session:
         found = environment_plan.build_environment_plan(session, env, root, given, options, service)
+        if isinstance(session, Session):
+            declared, environment = operate.load_declaration(), parse_environment(env)
+            _warn(find_stale_policy(session, declared, environment))
     document = plan_file.document(found, parse_environment(env), options, service)
     if file is not None:
         plan_file.save(file, document)
@@ -92,6 +96,11 @@ def apply(
         show_plan(out, found)
         with progress(out, found) as on_change:
             apply_plan(session, found, on_change)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
 
 
 def _reject_prune(service: str | None, options: Prune | None) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from app_integration.names import Environment
 from policies.render import find_wide_rules, render_policies, scoped_apply_policy
 from policies.templates import check_syntax, find_outdated
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.policy_files import read_templates
 from vault.declare.repository import Repository
+from vault.declare.server_names import APPLY_JOB
+from vault.reconcile.hcl.policy_rules import policies_equal
+from vault.reconcile.resources import ReadSession, read_data
 
 
 def find_warnings(repository: Repository) -> tuple[str, ...]:
@@ -28,6 +32,29 @@ def find_warnings(repository: Repository) -> tuple[str, ...]:
     except DeclarationError:  # which the command that loads it reports
         wide = []
     return (*find_outdated(templates), *wide)
+
+
+def find_stale_policy(
+    reader: ReadSession, declared: Declaration, environment: Environment
+) -> Iterator[str]:
+    """Yield a line if a scoped apply role has other rights than those that are declared now.
+
+    Args:
+        reader: May read policies.
+        declared: The declaration.
+        environment: The environment of the role.
+
+    """
+    if not declared.environment(environment).is_scoped:
+        return
+    name = declared.environment(environment).server_name(APPLY_JOB)
+    found = read_data(reader, f"sys/policies/acl/{name}")
+    if found and not policies_equal(found["policy"], scoped_apply_policy(declared, environment)):
+        yield (
+            f"policy {name} on the server is not that of this declaration and version, and may "
+            "allow more; have the platform team review and write the output of strongroom "
+            f"environments apply-policy {environment}"
+        )
 
 
 def find_policy_errors(repository: Repository) -> tuple[str, ...]:

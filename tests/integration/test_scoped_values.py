@@ -14,6 +14,7 @@ from app_integration.errors import AccessDenied, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from console.policy_check import find_stale_policy
 from policies.render import render_policies, scoped_apply_policy
 from policies.templates import base, base_digest
 from tests.support.models.policy_values import AllowedValue
@@ -119,6 +120,22 @@ def test_override_that_ends_with_a_star_allows_its_own_text_only(
     for body in (own + EVIL, EVIL + own, own.rpartition("\n")[0] + EVIL, own + "\n"):
         assert not is_allowed(session, "sys/policies/acl/shop-dev", {"policy": body})
     assert is_allowed(session, "sys/policies/acl/shop-dev", {"policy": own})
+
+
+def test_plan_names_a_policy_of_the_role_that_is_not_the_declared_one(
+    alpha: Tenant, server: str
+) -> None:
+    name, declared = "alpha-apply", alpha.declare()
+    with root(server) as platform:
+        written = platform.get(f"sys/policies/acl/{name}")["data"]["policy"]
+        for text, is_stale in (
+            (scoped_apply_policy(declared, DEV), False),
+            (scoped_apply_policy(declared, DEV) + EVIL, True),
+            (scoped_apply_policy(declared, DEV).replace("# end", "# ended"), True),
+        ):
+            platform.post(f"sys/policies/acl/{name}", {"policy": text})
+            assert bool([*find_stale_policy(platform, declared, DEV)]) is is_stale
+        platform.post(f"sys/policies/acl/{name}", {"policy": written})
 
 
 @pytest.mark.parametrize("kind", [DatabaseConnection, RedisConnection])
