@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -19,11 +20,15 @@ from vault.runtime.files import ensure_private_folder
 MAX_FORMAT: Final = 64
 #: Longest path of a socket, in bytes, on macOS; Linux allows 107.
 MAX_SOCKET_PATH: Final = 103
+#: Folders that docker-compose.yml mounts below the root, before the first command is run.
+_VOLUMES: Final = frozenset(
+    ("agent", "config", "postgres", "redis", "service-credentials", "smtp", "vault")
+)
 
 
 def _is_earlier(root: Path, names: Collection[str]) -> bool:
     """Return whether there is a deployment, or only what commands put there before the first."""
-    before = {"given", "audit"}
+    before = {"given", "audit", *filter(partial(_has_no_file, root), _VOLUMES)}
     if all(name in before or name.startswith("audit-") for name in names):
         return True
     if "format" not in names:
@@ -32,6 +37,10 @@ def _is_earlier(root: Path, names: Collection[str]) -> bool:
         return read_input(root / "format", MAX_FORMAT).strip().isdigit()
     except OSError:
         return False
+
+
+def _has_no_file(root: Path, name: str) -> bool:
+    return not any(files for _, _, files in os.walk(root / name))
 
 
 DEPLOYMENT: Final = FolderKind("deployment", "local deployment", "--root", _is_earlier)

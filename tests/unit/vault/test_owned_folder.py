@@ -111,6 +111,15 @@ def test_folder_that_an_earlier_version_made_is_known_and_marked(
     assert folder.stat().st_mode & 0o777 == 0o755
 
 
+def test_root_with_the_empty_volumes_of_containers_is_new_and_not_with_a_file(folder: Path) -> None:
+    (folder / "vault").mkdir()
+    (folder / "config" / "shop").mkdir(parents=True)
+    owned_folder.check(folder, DEPLOYMENT)
+    (folder / "config" / "shop" / "app.yaml").touch()
+    with pytest.raises(ConfigurationError, match="such as config"):
+        owned_folder.check(folder, DEPLOYMENT)
+
+
 def test_symlink_and_file_are_refused_and_links_above_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
