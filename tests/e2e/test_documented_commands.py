@@ -115,10 +115,8 @@ class Workspace:
 
 
 @pytest.fixture(scope="module")
-def shared(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / ".strongroom").symlink_to(deployment.layout.root)
-    return Workspace(folder, _ports(deployment.ports))
+def shared(deployment: Deployment) -> Workspace:
+    return Workspace(deployment.layout.root.parent, _ports(deployment.ports))
 
 
 @pytest.fixture(scope="module")
