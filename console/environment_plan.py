@@ -86,11 +86,16 @@ def build_environment_plan(
 
 
 def build_readable_plan(session: Session, env: str, root: Path) -> PartialPlan:
-    """Build the part of the plan that the auditor may read. See :func:`build_environment_plan`."""
+    """Build the part of the plan that *session* may read. See :func:`build_environment_plan`.
+
+    The auditor may read some of it. The local deployment's own credential may read all.
+    """
     resources = _declare_resources(env, root, given=None)
+    auditor = operate.load_declaration().environment(env).server_name(AUDITOR_JOB)
+    if auditor not in session.get("auth/token/lookup-self")["data"]["policies"]:
+        return build_partial_plan(session, resources)
     found = (each for each in resources if each.kind == Policy.kind)
     policies = {each.name: str(each.desired()["policy"]) for each in found}
-    auditor = operate.load_declaration().environment(env).server_name(AUDITOR_JOB)
     policy = "\n".join(policies[part] for part in part_names(auditor, policies))
     return build_partial_plan(session, resources, policy)
 

@@ -91,7 +91,7 @@ def _path_expression(path: str) -> re.Pattern[str]:
 
 
 def build_partial_plan(
-    reader: ReadSession, resources: Sequence[Resource], policy: str
+    reader: ReadSession, resources: Sequence[Resource], policy: str | None = None
 ) -> PartialPlan:
     """Return the plan of those of *resources* that *reader* may read.
 
@@ -100,13 +100,14 @@ def build_partial_plan(
     Args:
         reader: May read some of the resources.
         resources: All declared resources of one environment.
-        policy: The reader's, as declared. What it does not grant is not requested.
+        policy: The reader's, as declared. What it does not grant is not requested. None if it may
+            read everything.
 
     Raises:
         OwnedByOther: If another deployment owns an object that the declaration names.
 
     """
-    snapshot = Snapshot(_Permitted(reader, policy))
+    snapshot = Snapshot(reader if policy is None else _Permitted(reader, policy))
     found = read_state(snapshot, [_Attempt(each) for each in resources])
     pairs = list(zip(resources, found, strict=True))
     known = [(each, fields) for each, fields in pairs if fields is not _DENIED]
