@@ -42,10 +42,8 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
     if operate.is_local(scope.environment, root):
         local = operate.local_deployment(root)
         read_settings, needs = local.service(service).settings, find_needs(local.declaration, scope)
-        found = with_agent(checks(read_settings, needs), local, service)
-    else:
-        found = checks(partial(_read_settings, scope), find_needs(declaration, scope))
-    code = show(run(found))
+        raise typer.Exit(show(run(with_agent(checks(read_settings, needs), local, service))))
+    code = show(run(checks(partial(_read_settings, scope), find_needs(declaration, scope))))
     _show_lack(declaration.environment(scope.environment), root)
     raise typer.Exit(code)
 

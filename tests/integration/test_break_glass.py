@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied
 from app_integration.session.session import Session
+from console import operate
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 from vault.bootstrap.break_glass import find_lack
@@ -71,11 +73,21 @@ def test_valid_credential_is_kept(
     assert (folder / "secret-id").stat().st_mode & 0o777 == 0o600
 
 
-def test_who_has_no_credential_and_no_switch_is_told(
+def show_doctor(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, is_local: bool) -> int:
+    """Run doctor, elsewhere than on the local deployment with the session of an operator."""
+    if not is_local:
+        monkeypatch.setattr(operate, "is_local", lambda *_: False)
+        operator = nullcontext(deployment.operator)
+        monkeypatch.setattr("console.doctor.open_job_session", lambda *_: operator)
+    return run_command(monkeypatch, *DOCTOR, "--root", str(deployment.layout.root))
+
+
+def test_who_has_no_credential_and_no_switch_is_told_but_on_the_local_deployment(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = ("--root", str(deployment.layout.root))
-    assert run_command(monkeypatch, *DOCTOR, *root) == 0
+    assert show_doctor(deployment, monkeypatch, is_local=True) == 0
+    assert "break-glass" not in capsys.readouterr().err
+    show_doctor(deployment, monkeypatch, is_local=False)
     assert "strongroom break-glass --env dev --out FOLDER" in capsys.readouterr().err
 
 
@@ -85,9 +97,8 @@ def test_who_has_a_credential_is_not_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    root = ("--root", str(deployment.layout.root))
     assert folder.is_dir()
-    assert run_command(monkeypatch, *DOCTOR, *root) == 0
+    show_doctor(deployment, monkeypatch, is_local=False)
     assert "break-glass" not in capsys.readouterr().err
 
 
