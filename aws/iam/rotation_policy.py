@@ -44,11 +44,10 @@ def rotation_policy(
     """
     rotated, managers = _secrets(declaration, environment)
     by_function = {_FUNCTION: function}
+    stages = [CURRENT, PENDING, *([NEXT] if any(rotated.values()) else ())]
     statements = [
-        _statement(
-            "ReadVersions", [_READ], rotated, {STAGE: [CURRENT, PENDING, NEXT], **by_function}
-        ),
-        _statement("WriteVersions", [*_WRITE], rotated, by_function),
+        _statement("ReadVersions", [_READ], [*rotated], {STAGE: stages, **by_function}),
+        _statement("WriteVersions", [*_WRITE], [*rotated], by_function),
         _statement("ReadManagers", [_READ], managers, {STAGE: CURRENT}),
     ]
     for each in statements:
@@ -64,9 +63,9 @@ def needed_rotation_calls(
 ) -> Iterator[ApiCall]:
     """Yield each call of the function that must be granted. See :func:`rotation_policy`."""
     rotated, managers = _secrets(declaration, environment)
-    for path in rotated:
+    for path, is_announced in rotated.items():
         arn = account.secret(path, SUFFIX)
-        for stage in (CURRENT, PENDING, NEXT):
+        for stage in (CURRENT, PENDING, *((NEXT,) if is_announced else ())):
             yield ApiCall(_READ, arn, {STAGE: stage, _FUNCTION: function})
         yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
     for path in managers:
@@ -75,12 +74,16 @@ def needed_rotation_calls(
 
 def _secrets(
     declaration: Declaration, environment: Environment
-) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the rotated secrets, and those of the managers' URLs."""
+) -> tuple[dict[str, bool], Sequence[str]]:
+    """Return each rotated secret and whether it is announced, and the managers' URLs."""
     scopes = declaration.scopes(environment)
-    rotated = [scope.secret(name) for scope in scopes for name in find_rotated(declaration, scope)]
+    rotated = {
+        scope.secret(name): each.is_announced
+        for scope in scopes
+        for name, each in find_rotated(declaration, scope).items()
+    }
     managers = [manager for scope in scopes if (manager := find_manager(declaration, scope))]
-    return sorted(rotated), sorted(managers)
+    return dict(sorted(rotated.items())), sorted(managers)
 
 
 def _statement(

@@ -20,10 +20,11 @@ from console.log_sources import LogSources
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment
+from vault import owned_folder
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
 from vault.audit.names import Names
-from vault.audit.store import open_store
+from vault.audit.store import STORE, open_store
 from vault.rotation.consumers.login_log import read_login_log
 from vault.rotation.response_log import FileLog
 from vault.rotation.stored_log import StoredLog
@@ -193,7 +194,7 @@ def test_names_are_found_in_each_epoch_of_a_device(server: AuditedServer, tmp_pa
     ]
     assert found[:2] == before
     assert len({each.hash for each in found}) == 3
-    store.mkdir()
+    owned_folder.create(store, STORE)
     names.save()
     assert Names.load(store) == names
     ingest([Source.server_log(server.folder / "audit.log")], store)
