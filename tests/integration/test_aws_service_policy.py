@@ -20,7 +20,7 @@ from app_integration.aws.connection import AwsConnection
 from app_integration.aws.kms import call_kms
 from app_integration.encryption.keys.services.kms import KmsKeyService
 from app_integration.encryption.kms_ciphertext import KmsCiphertext
-from app_integration.sources import Preceding
+from app_integration.sources import Following, Preceding
 from app_integration.sources.aws import AwsSource
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import service_policy
@@ -77,6 +77,8 @@ def test_policy_grants_each_request_that_the_sdk_sends_for_secrets(
     for name in NAMES:
         current = source.fetch(name)
         source.fetch(name, Preceding(str(current.version)))
+        with pytest.raises(errors.SecretNotFound, match="no announced version"):
+            source.fetch(name, Following(str(current.version)))
     with pytest.raises(errors.SecretDeleted):
         source.fetch(DELETED)
     sent = [*sent_calls(aws_site)]
