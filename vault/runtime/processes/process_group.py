@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -25,10 +26,10 @@ class ProcessGroup:
         except psutil.NoSuchProcess:
             return None
 
-    def contains(self, process: psutil.Process) -> bool:
-        """Return whether *process* is in the group, and not only a descendant of a member."""
+    def contains(self, pid: int) -> bool:
+        """Return whether a process is in the group, and not only a descendant of a member."""
         try:
-            return os.getpgid(process.pid) == self.record.pid
+            return os.getpgid(pid) == self.record.pid
         except (ProcessLookupError, PermissionError):
             return False
 
@@ -56,7 +57,12 @@ class ProcessGroup:
         except psutil.NoSuchProcess:
             if psutil.boot_time() > self.record.created:
                 return []
-        return [process for process in psutil.process_iter() if self.contains(process)]
+        found = []
+        # Not process_iter(), whose cache may have an ended process with the pid of a new one.
+        for pid in filter(self.contains, psutil.pids()):
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid))
+        return found
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -164,7 +164,7 @@ class ProcessManager:
         group = ProcessGroup(record)
         members = group.find_running()
         for member in members:
-            if group.contains(member):
+            if group.contains(member.pid):
                 send_signal(member, record.stop_signal)
         left = self._wait_for_exit(members, timeout)
         left = left or group.find_running()  # because the others may have started some meanwhile
