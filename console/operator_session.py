@@ -242,7 +242,9 @@ def _addresses(environment: Environment, root: Path) -> tuple[str, ...]:
 
     """
     addresses = server_urls.read_addresses(os.environ, environment)
-    if not environment.is_dev and (local := operate.local_address(root)) in addresses:
+    if environment.is_dev or not addresses:
+        return addresses
+    if (local := operate.local_address(root)) in addresses:
         raise ConfigurationError(
             f"VAULT_ADDR or {server_urls.ADDRESSES} has {local}, the local deployment's address; "
             f"unset it to use the server that is declared for {environment}"
