@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from app_integration.auth.methods import AppRole, StaticToken
-from app_integration.errors import RequestRefused, ServerError
+from app_integration.errors import AuthenticationFailed, RequestRefused, ServerError
 from app_integration.session.session import Session
 from console.audit import devices
 from tests.support.polling import wait_until
@@ -110,6 +110,14 @@ def test_login_counts_once_in_audit_logs_and_as_no_failure(standby: Standby) -> 
     assert len(errors) == 3, errors  # the wrong one's, and both forms
 
 
+def can_log_in(address: str, login: AppRole) -> bool:
+    try:
+        with Session(address, login) as session:
+            return bool(session.get("auth/token/lookup-self"))
+    except AuthenticationFailed:
+        return False
+
+
 def test_devices_of_a_standby_are_compared_with_a_request_of_its_own(
     standby: Standby, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +130,7 @@ def test_devices_of_a_standby_are_compared_with_a_request_of_its_own(
     for name, value in (("role-id", role_id), ("secret-id", secret_id)):
         (folder / name).write_text(value)
     auditor = AppRole(folder / "role-id", folder / "secret-id")
+    wait_until(lambda: can_log_in(standby.address, auditor), "the secret-id on the standby")
     monkeypatch.setattr(devices, "open_job_session", lambda *_: Session(standby.address, auditor))
     node = next(each for each in standby.cluster.nodes if each.address == standby.address)
     log = folder / node.name / "audit.log"
