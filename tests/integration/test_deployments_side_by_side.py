@@ -271,6 +271,36 @@ def test_group_of_another_deployment_is_refused(platform: Session, tmp_path: Pat
         build_plan(platform, groups[1:])
 
 
+def test_claim_of_another_deployments_group_is_refused_and_ones_own_moves(
+    platform: Session, tmp_path: Path
+) -> None:
+    alpha = tenant(tmp_path, "alpha", "shop", None, OWN["alpha"], scoped=False)
+    Mount("auth", "oidc", "jwt", "people, at the provider").write(platform, None)
+    platform.post("sys/mounts/alpha/kv", {"type": "kv", "options": {"version": "2"}})
+    platform.post("identity/group/name/by-hand", {"type": "external"})
+
+    def group(name: str, deployment: str, claim: str = "platform") -> ManagedResource:
+        owner = replace(alpha.owner, deployment=deployment)
+        return ManagedResource(Group(name, ("default",), "oidc", claim, deployment), owner)
+
+    group("operators", "alpha").write(platform, None)
+    with pytest.raises(
+        OwnedByOther,
+        match="group staff has the claim 'platform' of the group operators, of the .*'alpha'",
+    ):
+        build_plan(platform, [group("staff", "beta")])
+    (change,) = build_plan(platform, [group("staff", "alpha")]).changes
+    change.resource.write(platform, change.before)
+    assert build_plan(platform, [group("staff", "alpha")]).changes == ()
+    assert platform.get("identity/group/name/operators")["data"]["alias"] == {}
+    auth = platform.get("sys/auth/oidc")["data"]
+    by_hand = platform.get("identity/group/name/by-hand")["data"]["id"]
+    alias = {"name": "sales", "mount_accessor": auth["accessor"], "canonical_id": by_hand}
+    platform.post("identity/group-alias", alias)
+    with pytest.raises(OwnedByOther, match="of the group by-hand, which no deployment made"):
+        build_plan(platform, [group("sellers", "alpha", "sales")])
+
+
 def test_mount_of_another_deployment_is_used_but_not_changed(
     server: str, platform: Session, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ MATRIX = {
             ("read", "auth/cert/certs/gaara-store-dev"),
             ("read", "identity/group/name/operators"),
             ("list", "sys/quotas/rate-limit"),
+            ("update", "identity/lookup/group"),
         ],
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),

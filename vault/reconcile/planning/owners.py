@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from app_integration.errors import AccessDenied
 from vault.reconcile.planning.unmarked import find_unmarked
 from vault.reconcile.resources import Fields, ReadSession, Resource
+from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.marks import MARKED_BY
 from vault.reconcile.resources.mounts import Mount
 from vault.reconcile.resources.ownership import (
@@ -64,6 +66,7 @@ def check_owners(
         for reason in (
             *_other_owners(reader, owner, resource, fields, mounts),
             *find_unmarked(reader, owner, resource, fields, texts),
+            *_alias_holders(reader, owner, resource, fields),
         )
     ]
     if found:
@@ -107,6 +110,23 @@ def _other_owners(
     other = other or other_deployment(notes or {}, owner.deployment)
     if other is not None:
         yield _BELONGS.format(other)
+
+
+def _alias_holders(
+    reader: ReadSession, owner: Owner, resource: Resource, fields: Fields | None
+) -> Iterator[str]:
+    """Yield that a group which is not this deployment's has the alias of *resource*, a group."""
+    group = resource.resource if isinstance(resource, ManagedResource) else resource
+    if not isinstance(group, Group) or not _differs(group, fields or {}):
+        return
+    try:
+        holder = group.find_alias_holder(reader)
+    except AccessDenied:  # a plan role of an earlier version
+        return
+    if holder is not None and holder[MARKED_BY] != owner.deployment:
+        maker = holder[MARKED_BY]
+        whose = "which no deployment made" if maker is None else f"of the deployment {maker!r}"
+        yield f"has the claim {group.claim!r} of the group {holder['name']}, {whose}"
 
 
 def _differs(resource: Resource, fields: Fields) -> bool:

@@ -84,7 +84,28 @@ class Group:
             "mount_accessor": session.get(f"sys/auth/{self.mount}")["data"]["accessor"],
             "canonical_id": session.get(self._path)["data"]["id"],
         }
+        holder = self.find_alias_holder(session)
+        if holder is not None and holder[MARKED_BY] == self.deployment:
+            alias_body["id"] = holder["alias_id"]  # of a group that was declared before this one
         session.post("identity/group-alias", alias_body)
+
+    def find_alias_holder(self, reader: ReadSession) -> Fields | None:
+        """Return name, owner and alias's id of the group that has the alias now, None if none has.
+
+        The server allows an alias in one group.
+        """
+        mount = (read_data(reader, "sys/auth") or {}).get(f"{self.mount}/")
+        if mount is None:
+            return None
+        query = {"alias_name": self.claim, "alias_mount_accessor": mount["accessor"]}
+        data = reader.post("identity/lookup/group", query).get("data")
+        if not data:
+            return None
+        return {
+            "name": data["name"],
+            MARKED_BY: metadata_owner(data.get("metadata"), f"{self.kind} {data['name']}"),
+            "alias_id": data["alias"]["id"],
+        }
 
     @property
     def _path(self) -> str:
