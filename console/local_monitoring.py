@@ -53,7 +53,7 @@ class LocalMonitoring:
         monitoring = self._localise(read_monitoring(repository.declaration, declaration))
         scraped = monitoring.environments[Environment.DEV]
         address = remembered_ports(self._layout).vault_address
-        targets = {str(Environment.DEV): server_targets(address, scraped)}
+        targets = {str(Environment.DEV): server_targets([address], scraped)}
         files = render_files(monitoring, targets, _GROUP_WAIT, _GROUP_INTERVAL)
         with Lock(self._layout).exclusive():
             return self._stack.start(files, self._checks(repository.root))

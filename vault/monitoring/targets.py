@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from app_integration._internal.server_urls import port_of
 from vault.declare.declaration import Declaration
@@ -26,20 +27,22 @@ class Targets:
     scraped: Scraped
 
 
-def server_targets(address: str | None, scraped: Scraped) -> Targets:
-    """Return the targets of an environment whose server is at *address*.
+def server_targets(addresses: Sequence[str], scraped: Scraped) -> Targets:
+    """Return the targets of an environment whose servers are at *addresses*.
 
     Args:
-        address: URL of the server, None if the environment declares none, as on AWS.
-        scraped: The team's file, which may name each server of a cluster.
+        addresses: URLs of the same scheme; empty if the environment declares none, as on AWS.
+        scraped: The team's file, whose servers replace the declared ones.
 
     """
-    if address is None:
-        return Targets(scraped.servers, "https", scraped)
-    parts = urlsplit(address)
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    own = f"{host}:{port_of(parts)}"
-    return Targets(scraped.servers or (own,), parts.scheme, scraped)
+    parts = [urlsplit(each) for each in addresses]
+    servers = scraped.servers or tuple(map(_host_and_port, parts))
+    return Targets(servers, parts[0].scheme if parts else "https", scraped)
+
+
+def _host_and_port(url: SplitResult) -> str:
+    host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+    return f"{host}:{port_of(url)}"
 
 
 def declared_targets(declaration: Declaration, monitoring: Monitoring) -> dict[str, Targets]:
@@ -53,7 +56,7 @@ def declared_targets(declaration: Declaration, monitoring: Monitoring) -> dict[s
     found = {}
     for environment in declaration.environments:
         if not environment.is_dev:
-            address = declaration.environment(environment).vault.address
+            addresses = declaration.environment(environment).vault.addresses
             scraped = monitoring.environments.get(environment, Scraped())
-            found[str(environment)] = server_targets(address, scraped)
+            found[str(environment)] = server_targets(addresses, scraped)
     return found

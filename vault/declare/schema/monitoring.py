@@ -107,7 +107,7 @@ class Scraped(Section):
     """What Prometheus scrapes in one environment."""
 
     servers: tuple[HostPort, ...] = Field(
-        (), description="each server of the cluster; by default the declared address"
+        (), description="each server of the cluster; by default the declared addresses"
     )
     server_token_file: AbsolutePath | None = Field(
         None, description="a file that Prometheus reads, with a Vault token for sys/metrics"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,9 @@ from ruamel.yaml import YAML
 
 from app_integration.names import Environment
 from tests.support.models.aws_declared import declare_on_aws
+from tests.support.models.declared import declare
 from tests.support.processes.command import run_command
+from vault.declare.schema.model import Server
 from vault.declare.schema.monitoring import Application, Mail, Monitoring, Scraped
 from vault.monitoring.dashboard import build_dashboard, read_rows, select_labels
 from vault.monitoring.files import DASHBOARD, ROUTES, RULES, SCRAPE, render_files
@@ -49,7 +52,7 @@ def tool(name: str) -> str:
 
 
 def files() -> dict[str, str]:
-    targets = {"prod": server_targets("https://vault:8200", SCRAPED)}
+    targets = {"prod": server_targets(["https://vault:8200"], SCRAPED)}
     return render_files(Monitoring(mail=MAIL), targets)
 
 
@@ -153,7 +156,7 @@ def test_targets_have_the_labels_that_alerts_use() -> None:
 def test_jobs_have_names_of_their_own_in_each_environment() -> None:
     targets = {
         environment: server_targets(
-            "https://vault:8200",
+            ["https://vault:8200"],
             Scraped(applications=(Application(service=service, targets=("a:1",)),)),
         )
         for service, environment in (("shop", "eu-prod"), ("shop-eu", "prod"))
@@ -179,8 +182,21 @@ def test_dashboard_shows_requests_and_responses_that_were_not_logged() -> None:
     ],
 )
 def test_server_is_the_declared_one_by_default(address: str, expected: str) -> None:
-    found = server_targets(address, Scraped())
+    found = server_targets([address], Scraped())
     assert (found.servers, found.scheme) == ((expected,), address.partition(":")[0])
+
+
+def test_each_declared_address_is_scraped_unless_the_team_names_servers(tmp_path: Path) -> None:
+    vault = {"address": "https://vault-1", "extra_addresses": ("https://vault-2:8200",)}
+    dev = declare(tmp_path)
+    staging = dev.environment(Environment.DEV).model_copy(
+        update={"vault": Server.model_validate(vault)}
+    )
+    declaration = replace(dev, environments={Environment("staging"): staging})
+    servers = declared_targets(declaration, Monitoring())["staging"].servers
+    assert servers == ("vault-1:443", "vault-2:8200")
+    team = Monitoring(environments={Environment("staging"): SCRAPED})
+    assert declared_targets(declaration, team)["staging"].servers == SCRAPED.servers
 
 
 def test_environment_without_a_server_has_its_other_targets(tmp_path: Path) -> None:
