@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from app_integration.session.session import Session
 from console.audit import devices
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
+from tests.support.servers.issuer import Signer, public
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.requires("embedded")
 
 SECRET = "kv/data/x"
 ROLE = "auth/approle/role/shop"
-LOGIN = "auth/approle/login"
 LOGINS = 5
 
 
@@ -81,8 +81,8 @@ def test_session_reads_what_it_has_just_written(standby: Standby) -> None:
     assert reads == writes
 
 
-def test_login_counts_once_in_audit_logs_and_as_no_failure(standby: Standby) -> None:
-    """The standby logs an error of each login, in one of two forms, and the leader the login."""
+def approle_login(standby: Standby) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a login by AppRole, and one with a wrong secret-id."""
     root = standby.cluster.root
     root.post(ROLE, {"token_policies": ["default"]})
     login = {
@@ -91,23 +91,48 @@ def test_login_counts_once_in_audit_logs_and_as_no_failure(standby: Standby) -> 
     }
     listed = f"{ROLE}/secret-id"
     wait_until(lambda: standby.request("LIST", listed) == requests.codes.ok, "the secret-id there")
-    statuses = [standby.request("POST", LOGIN, login) for _ in range(LOGINS)]
+    return login, {**login, "secret_id": "wrong"}
+
+
+def jwt_login(standby: Standby) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a login by JWT, and one of another subject."""
+    root, signer, role = standby.cluster.root, Signer("https://ci.example.com"), "auth/jwt/role/ci"
+    root.post("sys/auth/jwt", {"type": "jwt"})
+    root.post("auth/jwt/config", {"jwt_validation_pubkeys": [public(signer.key)]})
+    bound = {"bound_audiences": ["strongroom"], "bound_subject": "shop"}
+    root.post(role, {"role_type": "jwt", "user_claim": "sub", **bound})
+    wait_until(lambda: standby.request("GET", role) == requests.codes.ok, "the role there")
+    right, wrong = (signer.token(aud="strongroom", sub=name) for name in ("shop", "another"))
+    return {"role": "ci", "jwt": right}, {"role": "ci", "jwt": wrong}
+
+
+@pytest.mark.parametrize(
+    ("make_logins", "path", "forms"),
+    [(approle_login, "auth/approle/login", 3), (jwt_login, "auth/jwt/login", 2)],
+)
+def test_login_counts_once_in_audit_logs_and_as_no_failure(
+    standby: Standby,
+    tmp_path: Path,
+    make_logins: Callable[[Standby], tuple[dict[str, str], dict[str, str]]],
+    path: str,
+    forms: int,
+) -> None:
+    """The standby logs an error of each login, in one of two forms, and the leader the login."""
+    login, wrong = make_logins(standby)
+    statuses = [standby.request("POST", path, login) for _ in range(LOGINS)]
     assert statuses == [requests.codes.ok] * LOGINS
-    wrong = {**login, "secret_id": "wrong"}
-    assert standby.request("POST", LOGIN, wrong) == requests.codes.bad_request
-    ingest(
-        map(Source.server_log, standby.folder.glob("node-*/audit.log")), standby.folder / "store"
-    )
-    with open_store(standby.folder / "store") as store:
+    assert standby.request("POST", path, wrong) == requests.codes.bad_request
+    ingest(map(Source.server_log, standby.folder.glob("node-*/audit.log")), tmp_path / "store")
+    with open_store(tmp_path / "store") as store:
         outcomes, errors = (
-            store.execute(query, [LOGIN]).fetchall()
+            store.execute(query, [path]).fetchall()
             for query in (
                 "SELECT outcome, count(*) FROM events WHERE path = ? GROUP BY ALL ORDER BY ALL",
                 "SELECT DISTINCT error FROM lines WHERE path = ? AND error IS NOT NULL",
             )
         )
     assert outcomes == [("failed", 1), ("ok", LOGINS)]
-    assert len(errors) == 3, errors  # the wrong one's, and both forms
+    assert len(errors) == forms, errors  # both forms, and the wrong one's, if the log has it
 
 
 def can_log_in(address: str, login: AppRole) -> bool:

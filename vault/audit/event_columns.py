@@ -111,8 +111,8 @@ END
 #: of some logins names the reason by an HMAC only; a wrong credential of theirs has another error.
 PASSED_ON: Final = """
 coalesce(error LIKE '%cannot write to readonly storage%' OR (
-    error = 'invalid request' AND data_error AND mount_type IN ('approle', 'userpass')
-    AND regexp_matches(path, '/login(/|$)')
+    error = 'invalid request' AND data_error AND regexp_matches(path, '/login(/|$)')
+    AND mount_type IN ('approle', 'userpass', 'jwt', 'cert', 'kubernetes')
 ), false)
 """
 
