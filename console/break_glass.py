@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import parse_environment
 from console import operate
+from console.credentials import CredentialFolder
 from console.operator_session import explain_denial, open_operator_session
 from console.options import Env, Root
 from vault.bootstrap.break_glass import issue
@@ -21,14 +19,7 @@ from vault.reconcile.credentials import CREDENTIALS
 
 def break_glass(
     env: Env,
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help="folder for the credential, outside of the repository",
-            callback=CREDENTIALS.check_option,
-        ),
-    ],
+    folder: CredentialFolder,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Make a credential that, with the recovery keys, replaces a lost one of apply.

@@ -29,6 +29,15 @@ from vault.reconcile.credentials import CREDENTIALS, issue_credential, secret_id
 
 out = Console(soft_wrap=True)
 
+CredentialFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="folder for the credential, outside of the repository",
+        callback=CREDENTIALS.check_option,
+    ),
+]
+
 
 class Receiver(StrEnum):
     """The process that logs in with a credential."""
@@ -40,14 +49,7 @@ class Receiver(StrEnum):
 def issue_secret_id(
     service: Service,
     env: Env,
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help="folder for the credential, outside of the repository",
-            callback=CREDENTIALS.check_option,
-        ),
-    ],
+    folder: CredentialFolder,
     receiver: Annotated[
         Receiver, typer.Option("--for", help="the application, or the starter of its agent")
     ] = Receiver.APPLICATION,

@@ -131,16 +131,7 @@ class Deployment:
         return result
 
     def bring_up(self, step: Step, services: Sequence[str] = ()) -> UpResult:
-        """Do the same as :meth:`up`, but return the errors of deliveries.
-
-        Args:
-            step: Shows each step.
-            services: See :meth:`up`.
-
-        Raises:
-            StrongroomError: If a step before the delivery fails.
-
-        """
+        """Do the same as :meth:`up`, but return the errors of deliveries."""
         selected = [self.service(name) for name in services] or list(self.services.values())
         if self._declared.is_scoped:
             raise ConfigurationError(

@@ -15,11 +15,7 @@ from typing import Final
 
 from app_integration._internal.private_file import Stamp, stamp, write_private
 from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
-from app_integration.errors import (
-    AccessDenied,
-    AuthenticationFailed,
-    ConfigurationError,
-)
+from app_integration.errors import AccessDenied, AuthenticationFailed, ConfigurationError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.bootstrap import audit_devices, break_glass, given_token, journal

@@ -59,13 +59,7 @@ class RuleContext:
     own: tuple[str, ...] = ()
 
     def seen(self, rule: str, skip: tuple[str, ...] = ()) -> str:
-        """Return the condition of requests that *rule* looks at.
-
-        Args:
-            rule: Name of the rule.
-            skip: Patterns of roles, which the name of a person never matches.
-
-        """
+        """Return the condition of requests that *rule* looks at, without the roles of *skip*."""
         ignored = [
             f"regexp_full_match(actor, {quote(build_expression([each.actor]))})"
             f" AND regexp_full_match(path, {quote(build_expression([each.path]))})"

@@ -54,8 +54,7 @@ class SecretEntry:
     Attributes:
         version: Its number, 0 if there is none.
         fields: All its fields.
-        template: The template of an adopted secret. For any other secret it is None, even if a
-            field has the template's name.
+        template: That of an adopted secret, None for another even if a field has that name.
 
     """
 

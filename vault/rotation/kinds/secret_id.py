@@ -88,10 +88,7 @@ class SecretIdRotation:
         return replace(record, old=found[-1].accessor)
 
     def create(self, record: Record) -> Record:
-        """Issue the new secret-id. One that a kill lost is destroyed before.
-
-        A wrapped one is issued when it is handed over, because it must be opened by its receiver.
-        """
+        """Issue the new secret-id, unless it is wrapped: that is issued when it is handed over."""
         if self.handover.wrap_ttl is None and self.pending.read(record.id) is None:
             self._issue(record)
         return record
@@ -187,11 +184,7 @@ class SecretIdRotation:
     def _end_agents(self) -> dict[str, list[Issued]]:
         """End what a starter has issued, because a thief of its secret-id could do that too.
 
-        The supervisor starts each agent again, with a new secret-id.
-
-        Returns:
-            The role of the agents, and their tokens.
-
+        The supervisor starts each agent again. Return the agents' role, and their tokens.
         """
         if self.agents is None:
             return {}
