@@ -46,6 +46,7 @@ def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], st
             for another reason, which may be an outage. Each line has the template's line.
 
     """
+    store.fetcher.cache.clear()  # because the last attempt in an outage may have cached one
     try:
         _prefetch(store, skeleton)
         return _read(store, skeleton, rule)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app_integration.errors import StrongroomError
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     Entry,
@@ -116,24 +115,6 @@ class SecretCache:
                 return
             oldest.usage = REQUESTED
             self.entries[key] = oldest
-
-    def postpone(self, key: Key, entry: Entry, now: float) -> Entry:
-        """Mark *entry* as to be refreshed after a backoff, because the server was unavailable.
-
-        Args:
-            key: The key of *entry*.
-            entry: The entry whose refresh failed.
-            now: The time of the failure, on the store's clock.
-
-        Returns:
-            The marked copy. It replaces *entry* in the cache unless another has done so meanwhile.
-
-        """
-        postponed = replace(entry, unavailable_since=now, refresh_at=now + OUTAGE_BACKOFF)
-        with self._lock:
-            if self.entries.get(key) is entry:
-                self.entries[key] = postponed
-        return postponed
 
     def drop(self, key: Key) -> None:
         """Remove the entry of *key*, if there is one."""

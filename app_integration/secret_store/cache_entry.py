@@ -12,17 +12,14 @@ from app_integration.errors import (
     AccessDenied,
     SecretNotFound,
     StrongroomError,
-    UnexpectedAnswer,
 )
 from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Preceding, Version
+from app_integration.sources.outage import OUTAGE_BACKOFF
 
 #: Seconds for which a fallback is served before the first source is requested again.
 FALLBACK_TTL: Final = 30.0
-#: Seconds between attempts to refresh a value that is served stale, because each attempt takes a
-#: whole deadline and a caller may wait for it.
-OUTAGE_BACKOFF: Final = 30.0
 #: Errors after which a name gets a negative entry. A server answers both for a name without a
 #: value, so a client cannot tell them apart.
 NO_VALUE: Final = (SecretNotFound, AccessDenied)
@@ -76,8 +73,8 @@ class Entry:
             value or denied the name.
         ticket: Order of the request, counted up. It decides which of two results is newer, because
             the clock may be set back.
-        unavailable_since: Time when a request last found the server unavailable. For
-            :data:`OUTAGE_BACKOFF` from then on only a forced refresh sends another one.
+        malformed_at: Time when the last response to its request was malformed, while the server
+            answers others. For :data:`OUTAGE_BACKOFF` from then on it is served stale.
         stale_logged: Whether its staleness was logged.
         usage: How it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
             :data:`READ`.
@@ -92,7 +89,7 @@ class Entry:
     expires_at: float
     is_fallback: bool = False
     ticket: int = 0
-    unavailable_since: float = -math.inf
+    malformed_at: float = -math.inf
     stale_logged: bool = False
     usage: int = UNUSED
     hit: Hit | None = None
@@ -105,13 +102,11 @@ class FetchResult:
     Attributes:
         entry: The entry to serve.
         is_cached: Whether it was cached before, so that no source answered this fetch.
-        server_unavailable: Whether it is served because a request for any key would fail now.
 
     """
 
     entry: Entry
     is_cached: bool = False
-    server_unavailable: bool = False
 
 
 def build_entry(
@@ -131,8 +126,8 @@ def build_entry(
             of the response would be too late.
         ttl: Seconds for which the secret is fresh, by its settings.
         limits: Bounds how long a stale value is served.
-        jitter: Random number from 0 to 1; it places the refresh between half of the TTL and its
-            end.
+        jitter: Random number from 0 to 1; it places the refresh in the second half of the TTL, but
+            so that an outage is known by the end of the TTL unless that is short.
         is_fallback: Whether a later source answered, see :class:`Entry`.
 
     """
@@ -145,7 +140,7 @@ def build_entry(
         fetched=fetched,
         fetched_at=now,
         fresh_until=now + ttl,
-        refresh_at=now + ttl * (1 + jitter) / 2,
+        refresh_at=now + ttl / 2 + jitter * (ttl / 2 - min(limits.deadline, ttl / 4)),
         expires_at=now + (ttl if is_never_stale else max(ttl, limits.stale_limit)),
         is_fallback=is_fallback,
     )
@@ -159,11 +154,11 @@ def is_fresh(entry: Entry, now: float) -> bool:
     return entry.fetched_at <= now < entry.fresh_until
 
 
-def is_served_stale(entry: Entry, now: float) -> bool:
-    """Return whether *entry* is served without another request, because of a recent outage."""
+def is_served_stale(entry: Entry, now: float, *, is_outage: bool) -> bool:
+    """Return whether *entry* is served without another request, because of a known outage."""
     return (
-        is_backing_off(entry.unavailable_since, now) and entry.fetched_at <= now < entry.expires_at
-    )
+        is_outage or is_backing_off(entry.malformed_at, now)
+    ) and entry.fetched_at <= now < entry.expires_at
 
 
 def is_backing_off(since: float, now: float) -> bool:
@@ -179,18 +174,10 @@ def is_usable_on_outage(entry: Entry, error: StrongroomError, now: float) -> boo
     return isinstance(error, OUTAGE) and entry.fetched_at <= now < entry.expires_at
 
 
-def is_server_unavailable(error: StrongroomError) -> bool:
-    """Return whether *error* means that a request for any other key would fail too.
-
-    A response of an unexpected shape concerns the key that was requested, so it does not.
-    """
-    return isinstance(error, OUTAGE) and not isinstance(error, UnexpectedAnswer)
-
-
 def keys_to_refresh(
     entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[str]
 ) -> list[Key]:
-    """Return the keys of the *entries* that are to be refreshed now.
+    """Return the keys of the *entries* that are to be refreshed now, the longest overdue first.
 
     An entry that no caller reads and no callback watches is not refreshed, so that it expires.
 
@@ -200,11 +187,12 @@ def keys_to_refresh(
         watched: Names that have a callback on changes.
 
     """
-    return [
-        key
+    due = [
+        (entry.refresh_at, key)
         for key, entry in entries
         if entry.refresh_at <= now and (entry.usage or (isinstance(key, str) and key in watched))
     ]
+    return [key for _, key in sorted(due, key=lambda each: each[0])]
 
 
 def next_refresh(

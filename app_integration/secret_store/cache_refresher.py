@@ -9,14 +9,15 @@ from collections.abc import Callable, Collection
 from app_integration._internal.background_worker import MAX_INTERVAL, BackgroundWorker
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_BACKOFF,
-    Entry,
     Key,
     is_backing_off,
     keys_to_refresh,
     next_refresh,
 )
+from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.watchers import ChangeWatchers
+from app_integration.sources.chain import Chain
+from app_integration.sources.outage import OUTAGE_BACKOFF
 
 
 class CacheRefresher:
@@ -31,27 +32,27 @@ class CacheRefresher:
         self,
         cache: SecretCache,
         watchers: ChangeWatchers,
-        refresh: Callable[[Key], bool],
-        clock: Callable[[], float],
-        *,
-        background: bool,
+        chain: Chain,
+        refresh: Callable[[Key], object],
+        config: FetcherConfig,
     ) -> None:
         """Start no thread yet.
 
         Args:
             cache: Its entries are refreshed while they are in use.
             watchers: Their names are always in use, and fetched if they are not cached.
-            refresh: Fetches a key and caches it; returns False if the server is unavailable.
-            clock: Returns monotonic seconds.
-            background: False for no thread: a test calls :meth:`refresh_due` itself.
+            chain: Knows of an outage, and when the next request may be sent in it.
+            refresh: Fetches a key and caches it.
+            config: Without a background thread, a test calls :meth:`refresh_due` itself.
 
         """
         self._cache = cache
         self._watchers = watchers
+        self._chain = chain
         self._refresh = refresh
-        self._clock = clock
+        self._clock = config.clock
         self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
-        if not background:
+        if not config.background:
             self.worker.close()
         self.reset_after_fork()
 
@@ -62,19 +63,25 @@ class CacheRefresher:
         # next round, and when the first entry is due that was cached since the last round began.
         self._watched_fetched_at = -math.inf
         self._next_round_at = self._first_due_at = math.inf
+        self._wanted: Key | None = None
         self.worker.reset_after_fork()
 
-    def note_cached(self, entry: Entry) -> None:
-        """Wake the thread if *entry*, which was cached now, is due before its next round.
+    def note_due(self, at: float) -> None:
+        """Wake the thread if *at*, when an entry is due, is before its next round.
 
         Each round reads all entries. One for each entry would take longer with every entry.
         """
         with self._lock:
-            self._first_due_at = min(self._first_due_at, entry.refresh_at)
-            if entry.refresh_at >= self._next_round_at:
+            self._first_due_at = min(self._first_due_at, at)
+            if at >= self._next_round_at:
                 return
-            self._next_round_at = entry.refresh_at
+            self._next_round_at = at
         self.worker.wake()
+
+    def want(self, key: Key) -> None:
+        """Request *key* in the next attempt to reach an unavailable source, if none is due."""
+        self._wanted = key
+        self.note_due(self._chain.retry_at)
 
     def refresh_due(self) -> float:
         """Refresh the entries that are due, and return the seconds until the next refresh.
@@ -99,14 +106,29 @@ class CacheRefresher:
     def _refresh_due(self) -> float:
         now = self._clock()
         self._cache.purge(now)
-        keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)
-        for key in [*keys, *self._watched_to_fetch(now)]:
-            if not self._refresh(key):
-                self._postpone(keys)
+        keys = self._due(now) if self._may_send() else ()
+        for key in keys:
+            self._refresh(key)
+            if not self._may_send():
                 break
         uncached = self._cache.find_uncached(self._watchers.names)
         retry_at = self._watched_fetched_at + OUTAGE_BACKOFF if uncached else math.inf
+        if not self._may_send():
+            retry_at = self._chain.retry_at
         return next_refresh(self._cache.snapshot(), self._clock(), retry_at)
+
+    def _may_send(self) -> bool:
+        """Return whether a request may be sent now: in an outage each would fail like the last."""
+        return self._clock() >= self._chain.retry_at
+
+    def _due(self, now: float) -> Collection[Key]:
+        """Return the keys to request now, each once."""
+        wanted, self._wanted = self._wanted, None
+        keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)
+        keys += self._watched_to_fetch(now)
+        if wanted is not None and self._chain.is_unavailable:
+            keys.append(wanted)
+        return dict.fromkeys(keys)
 
     def _watched_to_fetch(self, now: float) -> Collection[str]:
         """Return the watched names that are not cached, at most once in each OUTAGE_BACKOFF."""
@@ -115,11 +137,3 @@ class CacheRefresher:
             return ()
         self._watched_fetched_at = now
         return names
-
-    def _postpone(self, keys: Collection[Key]) -> None:
-        """Postpone the refresh of *keys*, because each would fail like the last one."""
-        now = self._clock()
-        for key in keys:
-            entry = self._cache.entries.get(key)
-            if entry is not None and entry.refresh_at <= now:
-                self._cache.postpone(key, entry, now)

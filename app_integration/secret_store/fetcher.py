@@ -27,10 +27,8 @@ from app_integration.secret_store.cache_entry import (
     Entry,
     FetchResult,
     Key,
-    build_entry,
     is_fresh,
     is_served_stale,
-    is_server_unavailable,
     is_usable_on_outage,
     name_of,
     negative_ttl,
@@ -40,9 +38,10 @@ from app_integration.secret_store.cache_metrics import record_cached, record_ver
 from app_integration.secret_store.cache_refresher import CacheRefresher
 from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.watchers import ChangeWatchers
+from app_integration.session.retry import single_attempt
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret
 from app_integration.sources.chain import Chain
+from app_integration.sources.outage import OUTAGE_BACKOFF, is_server_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +70,7 @@ class Fetcher:
         self._clock = config.clock
         self.cache = SecretCache(config.limits)
         self.watchers = ChangeWatchers()
-        self.refresher = CacheRefresher(
-            self.cache, self.watchers, self._refresh, config.clock, background=config.background
-        )
+        self.refresher = CacheRefresher(self.cache, self.watchers, chain, self._refresh, config)
         self._closed = False
         self._create_locks()
 
@@ -105,14 +102,13 @@ class Fetcher:
         self.cache.clear()
 
     def get_cached(self, key: Key) -> Entry | None:
-        """Return the entry of *key* that may be served without a request.
-
-        That is a fresh one, or during the backoff after an outage a stale one.
+        """Return the entry of *key* that may be served: a fresh one, or in an outage a stale one.
 
         Returns:
             None if a source must be requested.
 
         Raises:
+            ServerError: If the outage is known, and nothing is cached.
             SecretNotFound: If a negative entry says that there was no value.
             AccessDenied: If a negative entry says that the name was denied.
 
@@ -122,10 +118,14 @@ class Fetcher:
         if entry is not None and is_fresh(entry, now):
             entry.usage = READ
             return entry
-        if entry is not None and is_served_stale(entry, now):
+        if entry is not None and is_served_stale(entry, now, is_outage=self._chain.is_unavailable):
             self._note_stale(key, entry, now)
+            entry.usage = READ
             return entry
         if error := self.cache.get_missing_error(key, now):
+            raise error
+        if error := self._chain.get_error(name_of(key)):
+            self.refresher.want(key)
             raise error
         return None
 
@@ -164,20 +164,18 @@ class Fetcher:
         except TimeoutError:
             raise no_thread_error(self._config.limits) from None
 
-    def _refresh(self, key: Key) -> bool:
-        """Refresh *key*. Return False if the server is unavailable."""
+    def _refresh(self, key: Key) -> None:
+        """Refresh *key*; in a known outage by one request, and no caller waits for it."""
+        is_outage = self._chain.is_unavailable
         run = partial(self._fetch_or_fall_back, key, usage=UNUSED)
         try:
-            # Use the cache-miss key, so that a caller whose entry just became stale waits for this
-            # refresh instead of sending its own request.
-            return not self._flights.do((key, False), run).server_unavailable
-        except OUTAGE as error:
-            return not is_server_unavailable(error)
+            with single_attempt(is_outage):
+                # Otherwise a caller whose entry just became stale waits and sends no other one.
+                self._flights.do((key, "attempt" if is_outage else False), run)
         except StrongroomError as error:
             # Once the fetcher is closed its session may be closed too, so the error means nothing.
-            if not self._closed:
+            if not (self._closed or isinstance(error, OUTAGE)):
                 log.warning("%s is no longer served: %s", name_of(key), error)
-            return True
 
     def _fetch_unless_cached(self, key: Key) -> FetchResult:
         """Return the cached entry of *key* if another fetch has just ended; otherwise fetch it."""
@@ -195,7 +193,7 @@ class Fetcher:
                 raise
             if not is_fresh(cached, now):
                 self._note_stale(key, cached, now)
-            return FetchResult(cached, True, is_server_unavailable(error))
+            return FetchResult(cached, is_cached=True)
 
     def _fetch(self, key: Key, *, is_forced: bool = False, usage: int = REQUESTED) -> FetchResult:
         """Fetch *key* from the sources and cache it. The cached value is never the result.
@@ -212,12 +210,15 @@ class Fetcher:
                     (is_forced and isinstance(error, OUTAGE) and not self._chain.has_fallback)
                     or (cached is not None and is_usable_on_outage(cached, error, self._clock()))
                 ),
+                is_attempt=is_forced or usage == UNUSED,
             )
         except StrongroomError as error:
             self._note_failure(key, error, ticket)
             raise
-        entry = self._build_entry(key, fetched, requested_at, is_fallback=reason is not None)
+        entry = self._config.build_entry(key, fetched, requested_at, is_fallback=reason is not None)
         entry.ticket, entry.usage = ticket, usage
+        if reason is not None and is_server_unavailable(reason):
+            self.refresher.want(key)
         if reason is not None and (cached is None or cached.fetched.source != fetched.source):
             log.warning("%s comes from %s: %s", name_of(key), fetched.source, reason)
         self._store(key, entry, cached)
@@ -235,26 +236,25 @@ class Fetcher:
         if len(wanted) < 2:  # noqa: PLR2004 (one is requested as ever)
             return
         requested_at, ticket = self._clock(), next(_tickets)
-        for name, fetched in self._chain.fetch_many(wanted).items():
-            entry = self._build_entry(name, fetched, requested_at)
+        try:
+            found = self._chain.fetch_many(wanted)
+        except OUTAGE:
+            self.refresher.want(wanted[0])
+            raise
+        for name, fetched in found.items():
+            entry = self._config.build_entry(name, fetched, requested_at)
             entry.ticket, entry.usage = ticket, REQUESTED
             self._store(name, entry, None)
-
-    def _build_entry(
-        self, key: Key, fetched: FetchedSecret, requested_at: float, *, is_fallback: bool = False
-    ) -> Entry:
-        limits = self._config.limits
-        ttl = self._config.ttls.get(name_of(key), limits.cache_ttl)
-        jitter = self._config.jitter()
-        return build_entry(
-            fetched, requested_at, ttl, limits, jitter=jitter, is_fallback=is_fallback
-        )
 
     def _note_failure(self, key: Key, error: StrongroomError, ticket: int) -> None:
         """Keep the cached entry of *key* if it is usable after *error*; otherwise drop it."""
         now, cached = self._clock(), self.cache.entries.get(key)
+        if is_outage := is_server_unavailable(error):
+            self.refresher.want(key)
         if cached is not None and is_usable_on_outage(cached, error, now):
-            self.cache.postpone(key, cached, now)
+            if not is_outage:
+                cached.malformed_at = now
+            cached.refresh_at = self._chain.retry_at if is_outage else now + OUTAGE_BACKOFF
             return
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
@@ -278,7 +278,7 @@ class Fetcher:
             log.info("%s is fresh again", name)
         if isinstance(key, str):
             self.watchers.notify(name, entry.fetched)
-        self.refresher.note_cached(entry)
+        self.refresher.note_due(entry.refresh_at)
 
     def _note_stale(self, key: Key, entry: Entry, now: float) -> None:
         """Record the age of *entry*, which is served stale, and log it once for each entry."""

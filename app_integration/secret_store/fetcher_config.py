@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app_integration.observability import redaction
+from app_integration.secret_store.cache_entry import Entry, Key, build_entry, name_of
 from app_integration.settings import Limits
+from app_integration.sources import FetchedSecret
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,13 @@ class FetcherConfig:
     background: bool
     ttls: Mapping[str, float] = field(default_factory=dict)
     service: str = ""
+
+    def build_entry(
+        self, key: Key, fetched: FetchedSecret, requested_at: float, *, is_fallback: bool = False
+    ) -> Entry:
+        """Return a new entry of *key*. See :func:`.cache_entry.build_entry`."""
+        ttl = self.ttls.get(name_of(key), self.limits.cache_ttl)
+        jitter = self.jitter()
+        return build_entry(
+            fetched, requested_at, ttl, self.limits, jitter=jitter, is_fallback=is_fallback
+        )

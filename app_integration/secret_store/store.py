@@ -18,7 +18,6 @@ from app_integration.secret import REQUIRED, Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.arguments import check_field, check_grace, check_version
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_BACKOFF,
     READ,
     Entry,
     Key,
@@ -37,6 +36,7 @@ from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Following, Source, Version
 from app_integration.sources.chain import Chain
+from app_integration.sources.outage import Outage
 
 
 class SecretStore:
@@ -85,7 +85,9 @@ class SecretStore:
         background = clock is time.monotonic
         owner = scope.service if scope is not None else ""
         config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {}, owner)
-        self.fetcher = Fetcher(chain := Chain(sources, development=development), config)
+        deadline = self.limits.deadline
+        outages = [Outage(clock, jitter, deadline, has_thread=background) for _ in sources]
+        self.fetcher = Fetcher(chain := Chain(sources, outages, development=development), config)
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
         self.releaser = Releaser(self._access_recorder, has_fallback=chain.has_fallback)
@@ -286,11 +288,9 @@ class SecretStore:
         return None if version is None else self._get_optional(name, version)
 
     def _get_optional(self, name: str, version: Version) -> Secret | None:
-        """Return a version, None if it does not exist, or for a while after an outage."""
+        """Return a version; None if it does not exist, or in an outage."""
         try:
             found: Secret | None = self.get(name, version=version, default=None)
-        except OUTAGE as error:  # no request for a while, because each takes a whole deadline
-            key = (name, version, None)
-            self._cache.remember_missing(key, error, self._clock(), OUTAGE_BACKOFF)
+        except OUTAGE:
             return None
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
 from app_integration.errors import (
@@ -25,6 +27,18 @@ _T = TypeVar("_T")
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
 #: Least time for an attempt, in seconds. In less it would time out, and hide the error before it.
 _LEAST: Final = 0.01
+
+_sends_once: Final = ContextVar("sends_once", default=False)
+
+
+@contextmanager
+def single_attempt(is_single: bool) -> Iterator[None]:
+    """Repeat no request of this thread during the block, if *is_single*."""
+    token = _sends_once.set(is_single)
+    try:
+        yield
+    finally:
+        _sends_once.reset(token)
 
 
 class Retry:
@@ -71,7 +85,7 @@ class Retry:
         try:
             return send()  # outside tenacity, because its bookkeeping costs time on each call
         except WORTH_RETRYING as error:
-            if not is_worth_retrying(error):
+            if _sends_once.get() or not is_worth_retrying(error):
                 raise
             failed: list[StrongroomError] = [error]
 

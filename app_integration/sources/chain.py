@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from app_integration._internal.tracing import span
 from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
 from app_integration.sources import BatchSource, FetchedSecret, Source, Version
+from app_integration.sources.outage import Outage
 
 
 class Chain:
@@ -17,9 +20,27 @@ class Chain:
     (:attr:`Source.is_authoritative`).
     """
 
-    def __init__(self, sources: Sequence[Source], *, development: bool) -> None:
+    def __init__(
+        self, sources: Sequence[Source], outages: Sequence[Outage], *, development: bool
+    ) -> None:
         self._sources = sources
+        self._outages = outages
         self._development = development
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Return whether an outage of any source is known."""
+        return any(outage.is_known for outage in self._outages)
+
+    @property
+    def retry_at(self) -> float:
+        """Return the time of the next attempt in a known outage; otherwise minus infinity."""
+        return max((outage.retry_at for outage in self._outages), default=-math.inf)
+
+    def get_error(self, name: str) -> StrongroomError | None:
+        """Return the error of *name* if the outage of every source is known; otherwise None."""
+        errors = [outage.get_error(name) for outage in self._outages]
+        return errors[0] if errors and None not in errors else None
 
     @property
     def has_fallback(self) -> bool:
@@ -33,6 +54,7 @@ class Chain:
         field: str | None,
         *,
         is_final: Callable[[StrongroomError], bool],
+        is_attempt: bool,
     ) -> tuple[FetchedSecret, StrongroomError | None]:
         """Return the value, and the error because of which it is only a fallback.
 
@@ -42,6 +64,8 @@ class Chain:
             field: A key of the entry; None for the key ``value``.
             is_final: Returns whether no further source is tried after the given error, because the
                 cache can answer or the caller wants no other source's value.
+            is_attempt: Whether to request a source whose outage is known, too. Otherwise it has the
+                error of the last attempt.
 
         Returns:
             The value and an error. The error is None if the value is no fallback.
@@ -54,9 +78,11 @@ class Chain:
         """
         reason = last = None
         with span("read_secret", secret=name) as note:
-            for source in self._sources:
+            for source, outage in zip(self._sources, self._outages, strict=True):
                 try:
-                    found = source.fetch(name, version, field)
+                    if not is_attempt and (known := outage.get_error(name)):
+                        raise known
+                    found = outage.observe(partial(source.fetch, name, version, field))
                 except StrongroomError as error:
                     may_try_next = self._may_try_next(error, source)
                     if reason is None and not (may_try_next and _is_plain_miss(error, source)):
@@ -83,7 +109,9 @@ class Chain:
             return {}
         try:
             with span("read_secrets", secrets=len(names)):
-                return first.fetch_many(names)
+                if known := self._outages[0].get_error(", ".join(names)):
+                    raise known
+                return self._outages[0].observe(partial(first.fetch_many, names))
         except OUTAGE:
             if len(self._sources) == 1:
                 raise

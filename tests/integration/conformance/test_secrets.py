@@ -19,8 +19,8 @@ from app_integration.errors import (
     WrongType,
 )
 from app_integration.observability import redaction
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.settings import Limits
+from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.support.servers.secret_backends import SecretBackend, ServerBackend
 
 NAME: Final = "jwt-secret"

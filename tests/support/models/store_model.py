@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from app_integration._internal.backoff import backoff
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     OUTAGE,
@@ -24,12 +25,13 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF, Key, name_of
+from app_integration.secret_store.cache_entry import Key, name_of
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Version
+from app_integration.sources.outage import OUTAGE_BACKOFF
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
@@ -44,6 +46,7 @@ STEPS = (
     0.5,
     4.75,
     5.0,
+    12.0,
     29.0,
     30.0,
     39.75,
@@ -67,15 +70,12 @@ class CachedEntry:
 
     Attributes:
         fetched_at: The time of the request on the store's clock.
-        unavailable_since: The time of the last failed refresh. For OUTAGE_BACKOFF seconds after it,
-            the store sends no other request.
 
     """
 
     value: str
     version: int | str
     fetched_at: float
-    unavailable_since: float = float("-inf")
 
 
 @dataclass
@@ -85,6 +85,22 @@ class NegativeEntry:
     kind: type[StrongroomError]
     since: float
     ttl: float
+
+
+@dataclass
+class KnownOutage:
+    """An outage that the store knows of, by the last attempt to reach the server."""
+
+    kind: type[StrongroomError]
+    since: float
+    pause: float
+    attempts: int
+
+    def is_known(self, now: float) -> bool:
+        return within(self.since, now, self.pause + 2 * LIMITS.deadline)
+
+    def is_attempt_due(self, now: float) -> bool:
+        return not within(self.since, now, self.pause)
 
 
 class RecordingSource:
@@ -121,8 +137,8 @@ class StoreMachine(RuleBasedStateMachine):
         skew: Seconds by which the store's clock is ahead of the server's.
         cached: The values that the store must have.
         negative: The errors that the store may have.
-        postponed_since: The time of the last failed background refresh. For OUTAGE_BACKOFF seconds
-            after it, entries that were due may be served stale without a request.
+        known: The outage that the store knows of; None if the last request was answered.
+        has_thread: Whether a thread tries to reach the server, so that no caller has to.
         last: The last response.
 
     """
@@ -138,12 +154,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.cached: dict[Key, CachedEntry] = {}
         self.negative: dict[Key, NegativeEntry] = {}
         self.requests = 0
-        self.postponed_since = float("-inf")
+        self.known: KnownOutage | None = None
         self.last: FetchedSecret | StrongroomError | None = None
-        self.last_key: Key = ""
 
-    @initialize(jitter=st.floats(0, 1))
-    def start(self, jitter: float) -> None:
+    @initialize(jitter=st.floats(0, 1), has_thread=st.booleans())
+    def start(self, jitter: float, has_thread: bool) -> None:
+        self.jitter, self.has_thread = jitter, has_thread
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         role = self.server.approles.get_or_create_role(str(SCOPE))
         login = approle_files(folder, role.role_id, role.issue())
@@ -168,6 +184,8 @@ class StoreMachine(RuleBasedStateMachine):
             clock=self.clock,
             jitter=lambda: jitter,
         )
+        (outage,) = self.store.fetcher._chain._outages
+        outage.has_thread = has_thread  # which is `refresh`
         for name in NAMES:
             self.put(name, "first")
 
@@ -184,16 +202,15 @@ class StoreMachine(RuleBasedStateMachine):
     def _on_response(self, key: Key, response: FetchedSecret | StrongroomError) -> None:
         """Update the model with the response that the store received."""
         self.requests += 1
-        self.last, self.last_key, now = response, key, self.clock()
+        self.last, now = response, self.clock()
+        self._note_availability(response, now)
         name = key if isinstance(key, str) else key[0]
         if isinstance(response, FetchedSecret):
             self.negative.pop(key, None)
             self.cached[key] = CachedEntry(response.value + "", response.version or 0, now)
             return
         if isinstance(response, OUTAGE):
-            if self._is_usable_on_outage(key, now):
-                self.cached[key].unavailable_since = now
-            else:
+            if not self._is_usable_on_outage(key, now):
                 self.cached.pop(key, None)
             return
         ttl = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
@@ -202,6 +219,15 @@ class StoreMachine(RuleBasedStateMachine):
         dropped = [each for each in self.cached if each == key or (whole and name == name_of(each))]
         for each in dropped:
             del self.cached[each]
+
+    def _note_availability(self, response: FetchedSecret | StrongroomError, now: float) -> None:
+        known = self.known if self.known is not None and self.known.is_known(now) else None
+        if not isinstance(response, OUTAGE):
+            self.known = None
+        elif known is None or known.is_attempt_due(now):
+            attempts = 1 if known is None else known.attempts + 1
+            pause = backoff(attempts, self.jitter, OUTAGE_BACKOFF)
+            self.known = KnownOutage(type(response), now, pause, attempts)
 
     # Changes at the server.
 
@@ -262,7 +288,17 @@ class StoreMachine(RuleBasedStateMachine):
         stack.callback(setattr, faults, "_planned", planned)
         return stack
 
-    # Two sequences that random choice produces too seldom.
+    # Sequences that random choice produces too seldom.
+
+    @rule(name=names, other=names, seconds=st.sampled_from(STEPS))
+    def calls_in_an_outage(self, name: str, other: str, seconds: float) -> None:
+        self.begin_outage(Fault.SEALED)
+        self.wait(LIMITS.cache_ttl)
+        self.get(name, default=False)
+        self.wait(seconds)
+        self.refresh()
+        self.get(other, default=True)
+        self.get_version(other, 1)
 
     @rule(name=names, seconds=st.sampled_from((3599.5, 3600.0, 3700.0)))
     def long_outage(self, name: str, seconds: float) -> None:
@@ -292,15 +328,17 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def refresh(self) -> None:
         """Refresh the entries that are due, as the background thread does."""
-        begun, before = self.clock(), self.requests
+        begun, before, known = self.clock(), self.requests, self.known
         assert self.store.fetcher.refresher.refresh_due() >= 0
+        if known is not None and known.is_known(begun) and not known.is_attempt_due(begun):
+            assert self.requests == before
+        if self.outage is not None:
+            assert self.requests <= before + 1
         expired = [
             key for key in self.cached if begun >= self.cached[key].fetched_at + self._limit(key)
         ]
         for key in expired:
             del self.cached[key]
-        if self.requests > before and isinstance(self.last, OUTAGE):
-            self.postponed_since = self.clock()
 
     @rule()
     def fork(self) -> None:
@@ -337,13 +375,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=names)
     def pair(self, name: str) -> None:
         """Get the current and the previous version, which may be None."""
-        got, requests = self._call(lambda: self.store.current_and_previous(name))
+        got, _ = self._call(lambda: self.store.current_and_previous(name))
         if not isinstance(got, tuple):
             return
-        if requests and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.cached):
-            self.negative[self.last_key] = NegativeEntry(
-                type(self.last), self.clock(), OUTAGE_BACKOFF
-            )
         version, previous = self.cached[name].version, got[1]
         assert got[0] == self.cached[name].value
         if previous is not None:
@@ -364,15 +398,12 @@ class StoreMachine(RuleBasedStateMachine):
         now, cached, negative = self.clock(), self.cached.get(key), self.negative.get(key)
         if cached is not None and within(cached.fetched_at, now, self._ttl(key)):
             return cached.value
-        if (
-            cached
-            and within(cached.unavailable_since, now, OUTAGE_BACKOFF)
-            and self._is_usable_on_outage(key, now)
-        ):
+        known = self.known if self.known is not None and self.known.is_known(now) else None
+        if cached and known and self._is_usable_on_outage(key, now):
             return cached.value
         if negative is not None and within(negative.since, now, negative.ttl):
             return negative.kind
-        return None
+        return known.kind if known and self.has_thread else None
 
     def _ttl(self, key: Key) -> float:
         return TTL if name_of(key) == EXPIRING else LIMITS.cache_ttl
@@ -385,12 +416,7 @@ class StoreMachine(RuleBasedStateMachine):
         return TTL if name_of(key) == EXPIRING else LIMITS.stale_limit
 
     def _check(self, key: Key, expected: Any, got: Any, requests: int, default: str | None) -> None:
-        now = self.clock()
-        if expected is None and not requests:
-            assert within(self.postponed_since, now, OUTAGE_BACKOFF)
-            assert self._is_usable_on_outage(key, now)
-            expected = self.cached[key].value
-        elif expected is None:
+        if expected is None:
             assert requests == 1
             expected = self._expected_from_response(key)
         else:

@@ -11,12 +11,10 @@ from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
 from app_integration.secret import Secret
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     Entry,
     Key,
-    is_served_stale,
     keys_to_refresh,
 )
 from app_integration.settings import Limits
@@ -114,30 +112,6 @@ class TestEviction:
     def test_small_limit_keeps_the_latest(self, size: int) -> None:
         cache = cache_of("abc", Limits(cache_entries=size))
         assert list(cache.entries) == ["a", "b", "c"][3 - size :]
-
-
-class TestPostpone:
-    """Postponed refresh after an outage."""
-
-    def test_entry_is_served_without_a_request_until_the_backoff_ends(self) -> None:
-        cache, one = SecretCache(LIMITS), entry(ticket=5, usage=READ)
-        cache.put("a", one)
-        postponed = cache.postpone("a", one, NOW + 400)
-        assert cache.entries["a"] is postponed
-        assert is_served_stale(postponed, NOW + 400)
-        assert postponed.refresh_at == NOW + 400 + OUTAGE_BACKOFF
-        assert (postponed.fetched, postponed.ticket, postponed.usage) == (one.fetched, 5, READ)
-
-    def test_entry_that_was_replaced_meanwhile_does_not_return(self) -> None:
-        cache, one, two = SecretCache(LIMITS), entry(), entry()
-        cache.put("a", two)
-        assert cache.postpone("a", one, NOW).fetched is one.fetched
-        assert cache.entries["a"] is two
-
-    def test_entry_that_was_dropped_meanwhile_does_not_return(self) -> None:
-        cache = SecretCache(LIMITS)
-        cache.postpone("a", entry(), NOW)
-        assert cache.entries == {}
 
 
 class TestDrop:

@@ -13,13 +13,11 @@ from app_integration.errors import (
     AuthenticationFailed,
     SecretNotFound,
     StrongroomError,
-    UnexpectedAnswer,
     Unreachable,
 )
 from app_integration.secret import Secret
 from app_integration.secret_store.cache_entry import (
     FALLBACK_TTL,
-    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     UNUSED,
@@ -31,7 +29,6 @@ from app_integration.secret_store.cache_entry import (
     is_fresh,
     is_newer,
     is_served_stale,
-    is_server_unavailable,
     is_usable_on_outage,
     keys_to_refresh,
     negative_ttl,
@@ -41,6 +38,7 @@ from app_integration.secret_store.cache_entry import (
 )
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
+from app_integration.sources.outage import OUTAGE_BACKOFF
 
 NOW = 1000.0
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, negative_ttl=5.0)
@@ -73,14 +71,20 @@ class TestEntryOf:
         assert (entry.fetched_at, entry.fresh_until, entry.expires_at) == (NOW, 1300.0, 4600.0)
         assert not entry.is_fallback
 
-    @pytest.mark.parametrize(("jitter", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
-    def test_refresh_comes_between_half_the_ttl_and_its_end(
-        self, jitter: float, share: float
+    @pytest.mark.parametrize(
+        ("ttl", "jitter", "seconds"),
+        [
+            pytest.param(300.0, 0.0, 150.0, id="earliest"),
+            pytest.param(300.0, 0.5, 220.0, id="middle"),
+            pytest.param(300.0, 1.0, 300.0 - LIMITS.deadline, id="latest"),
+            pytest.param(20.0, 1.0, 15.0, id="latest-of-a-short-ttl"),
+        ],
+    )
+    def test_refresh_comes_after_half_the_ttl_and_a_deadline_before_its_end(
+        self, ttl: float, jitter: float, seconds: float
     ) -> None:
-        assert (
-            build_entry(FETCHED, NOW, 300.0, LIMITS, jitter=jitter).refresh_at
-            == NOW + 300.0 * share
-        )
+        entry = build_entry(FETCHED, NOW, ttl, LIMITS, jitter=jitter)
+        assert entry.refresh_at == NOW + seconds
 
     def test_ttl_beyond_the_stale_limit_is_kept(self) -> None:
         entry = build_entry(FETCHED, NOW, 7200.0, LIMITS, jitter=0.0)
@@ -99,7 +103,7 @@ class TestEntryOf:
     ) -> None:
         fetched = replace(FETCHED, expires_in=expires_in)
         entry = build_entry(fetched, NOW, 300.0, LIMITS, jitter=1.0)
-        assert entry.fresh_until == entry.refresh_at == entry.expires_at == NOW + seconds
+        assert entry.fresh_until == entry.expires_at == NOW + seconds
 
     @pytest.mark.parametrize(
         ("ttl", "expires_in", "seconds"),
@@ -156,10 +160,16 @@ class TestIsServedStale:
     def test_entry_is_served_stale_during_the_backoff_until_it_expires(
         self, since: float, now: float, expected: bool
     ) -> None:
-        assert is_served_stale(replace(ENTRY, unavailable_since=since), now) is expected
+        assert is_served_stale(replace(ENTRY, malformed_at=since), now, is_outage=False) is expected
 
     def test_entry_without_an_outage_is_not_served_stale(self) -> None:
-        assert not is_served_stale(ENTRY, 1150.0)
+        assert not is_served_stale(ENTRY, 1150.0, is_outage=False)
+
+    @pytest.mark.parametrize(("now", "expected"), [(999.0, False), (1199.9, True), (1200.0, False)])
+    def test_entry_is_served_stale_in_a_known_outage_until_it_expires(
+        self, now: float, expected: bool
+    ) -> None:
+        assert is_served_stale(ENTRY, now, is_outage=True) is expected
 
 
 class TestOutage:
@@ -178,16 +188,6 @@ class TestOutage:
     @pytest.mark.parametrize(("now", "expected"), [*SPAN, (1199.999, True), (1200.0, False)])
     def test_entry_is_usable_until_it_expires(self, now: float, expected: bool) -> None:
         assert is_usable_on_outage(ENTRY, Unreachable("unavailable"), now) is expected
-
-    @pytest.mark.parametrize("kind", OUTAGE)
-    def test_outage_concerns_every_key(self, kind: type[StrongroomError]) -> None:
-        assert is_server_unavailable(kind("unavailable"))
-
-    @pytest.mark.parametrize("kind", [UnexpectedAnswer, AccessDenied, SecretNotFound])
-    def test_malformed_response_or_denial_concerns_one_key(
-        self, kind: type[StrongroomError]
-    ) -> None:
-        assert not is_server_unavailable(kind("x"))
 
 
 class TestKeysToRefresh:
@@ -223,10 +223,11 @@ class TestKeysToRefresh:
         assert keys_to_refresh([(key, ENTRY)], 1075.0, ("a",)) == []
         assert keys_to_refresh([(key, replace(ENTRY, usage=READ))], 1075.0, ()) == [key]
 
-    def test_entries_keep_their_order(self) -> None:
+    def test_entry_that_is_longest_overdue_comes_first(self) -> None:
         used = replace(ENTRY, usage=READ)
-        later = replace(used, refresh_at=1080.0)
-        assert keys_to_refresh([("c", used), ("a", later), ("b", used)], 1075.0, ()) == ["c", "b"]
+        first, later = (replace(used, refresh_at=at) for at in (1070.0, 1080.0))
+        entries = [("c", used), ("a", later), ("b", used), ("d", first)]
+        assert keys_to_refresh(entries, 1075.0, ()) == ["d", "c", "b"]
 
 
 class TestNextRefresh:

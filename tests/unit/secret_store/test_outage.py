@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 
 from app_integration._internal import single_flight
+from app_integration._internal.backoff import BACKOFF_MIN
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import (
     OUTAGE,
+    AccessDenied,
     DeadlineExceeded,
     StrongroomError,
     Unreachable,
 )
 from app_integration.secret_store.async_store import AsyncSecretStore
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.sources import FetchedSecret
+from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.support.clock import Clock
 from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 
@@ -99,12 +101,12 @@ def test_threads_with_a_stale_value_wait_for_one_deadline_together() -> None:
     assert shop.outcomes() == ["miss", *["stale"] * THREADS]
 
 
-def test_stale_value_is_not_requested_again_before_the_backoff_ends() -> None:
+def test_stale_value_is_not_requested_again_before_a_refresh_had_time_to_fail() -> None:
     shop, source = shop_with_stale_value()
     for _ in range(100):
         assert shop.store.get("jwt-secret") == "one"
     assert source.calls == 2
-    shop.clock.now += OUTAGE_BACKOFF - 0.001
+    shop.clock.now += BACKOFF_MIN + 2 * LIMITS.deadline - 0.001
     shop.store.get("jwt-secret")
     assert source.calls == 2
     shop.clock.now += 0.001
@@ -323,3 +325,184 @@ def test_access_record_of_a_stale_value_contains_its_version_and_no_request() ->
     record = json.loads(shop.lines[-1])
     assert (record["outcome"], record["version"], record["source"]) == ("stale", 1, "vault")
     assert "request_id" not in record
+
+
+def with_thread(shop: Shop) -> Callable[[], float]:
+    """Let *shop* believe that it has a background thread, and return what that would call."""
+    for outage in shop.store.fetcher._chain._outages:
+        outage.has_thread = True
+    return shop.store.fetcher.refresher.refresh_due
+
+
+class Server(Script):
+    """Source of any name that can be broken, and counts its requests by name."""
+
+    def __init__(self) -> None:
+        super().__init__("one")
+        self.error: StrongroomError | None = None
+        self.requests: list[str] = []
+
+    def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+        self.requests.append(name)
+        if self.error is not None:
+            raise self.error
+        return super().fetch(name, *arguments)
+
+
+def shop_in_an_outage(*further: Script) -> tuple[Shop, Server, Callable[[], float]]:
+    """Return a store with stale values, one refresh of which has failed; the next is at hand."""
+    server = Server()
+    shop = Shop(server, *further, jitter=lambda: 0.0, development=False)
+    refresh_due = with_thread(shop)
+    for name in ("a", "b"):
+        shop.store.get(name)
+    server.error = Unreachable("no connection")
+    shop.clock.now += LIMITS.cache_ttl - BACKOFF_MIN / 2
+    refresh_due()
+    shop.clock.now += BACKOFF_MIN - 0.001
+    server.requests.clear()
+    return shop, server, refresh_due
+
+
+def test_no_caller_sends_a_request_after_one_refresh_has_failed() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    for _ in range(10):
+        shop.clock.now += refresh_due()
+        refresh_due()
+        server.requests.clear()
+        assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
+        for name in ("c", "d"):
+            with pytest.raises(Unreachable, match=f"^{name} was not requested.*: no connection$"):
+                shop.store.get(name, default="unused")
+        with pytest.raises(Unreachable):
+            shop.store.require(["c", "d"])
+        assert server.requests == []
+
+
+def test_name_without_a_value_is_what_the_next_attempt_requests() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    shop.store.fetcher.cache.clear()
+    with pytest.raises(Unreachable):
+        shop.store.get("c")
+    assert refresh_due() == pytest.approx(0.001)
+    assert server.requests == []
+    shop.clock.now += 0.001
+    server.error = None
+    refresh_due()
+    assert server.requests == ["c"]
+    assert shop.store.get("c") == "one"
+
+
+def test_values_past_the_stale_limit_are_errors_without_a_request() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    while shop.clock.now < 1000.0 + LIMITS.stale_limit:
+        shop.clock.now += OUTAGE_BACKOFF
+        refresh_due()
+        with suppress(Unreachable):
+            shop.store.get("a")
+    server.requests.clear()
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            shop.store.get("a")
+    assert server.requests == []
+
+
+def test_no_caller_waits_for_the_attempt_under_way() -> None:
+    shop, _, refresh_due = shop_in_an_outage()
+    started, finish = threading.Event(), threading.Event()
+
+    class Hanging(Server):
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+            started.set()
+            assert finish.wait(20)
+            return super().fetch(name, *arguments)
+
+    shop.store.fetcher._chain._sources = [Hanging()]
+    shop.clock.now += 0.001
+    attempt = threading.Thread(target=refresh_due)
+    attempt.start()
+    assert started.wait(20)
+    shop.clock.now += LIMITS.deadline
+    assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
+    with pytest.raises(Unreachable):
+        shop.store.get("c")
+    finish.set()
+    attempt.join()
+
+
+def test_first_answer_ends_the_outage_for_every_name() -> None:
+    shop, server, _ = shop_in_an_outage()
+    server.error = None
+    assert shop.store.get("a") == "one"
+    assert server.requests == []
+    shop.store.get("c", force_refresh=True)
+    shop.store.get("b")
+    assert server.requests == ["c", "b"]
+
+
+def test_denial_by_an_attempt_drops_the_value_and_ends_the_outage() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    server.error = AccessDenied("no")
+    shop.clock.now += 0.001
+    refresh_due()
+    for name in ("a", "b"):
+        with pytest.raises(AccessDenied):
+            shop.store.get(name)
+    assert shop.store.get_info("a") is None
+
+
+def test_attempts_become_rarer_and_are_spread() -> None:
+    counts = []
+    for jitter in (0.0, 0.999):
+        server = Server()
+        shop = Shop(server, jitter=lambda jitter=jitter: jitter, development=False)
+        refresh_due = with_thread(shop)
+        shop.store.get("a")
+        server.error, end = Unreachable("no connection"), shop.clock.now + LIMITS.stale_limit
+        while shop.clock.now < end:
+            with suppress(Unreachable):
+                shop.store.get("a")
+            shop.clock.now += refresh_due()
+        counts.append(len(server.requests))
+    rarest = LIMITS.stale_limit / OUTAGE_BACKOFF
+    assert counts[1] == pytest.approx(rarest, rel=0.1)
+    assert counts[0] == pytest.approx(2 * rarest, rel=0.1)
+
+
+def test_name_that_alone_fails_does_not_keep_the_others_from_being_refreshed() -> None:
+    class Partial(Server):
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+            self.error = DeadlineExceeded("slow") if name == "a" and self.calls > 1 else None
+            return super().fetch(name, *arguments)
+
+    server = Partial()
+    shop = Shop(server, jitter=lambda: 0.0, development=False)
+    refresh_due = with_thread(shop)
+    for name in ("a", "b"):
+        shop.store.get(name)
+    shop.clock.now += LIMITS.cache_ttl / 2
+    for _ in range(2):
+        shop.clock.now += refresh_due()
+    assert server.requests == ["a", "b", "a", "b", "a"]
+    assert shop.store.get("b") == "one"
+    assert shop.outcomes()[-1] == "hit"
+
+
+def test_further_source_answers_without_waiting_for_the_first() -> None:
+    file = Script("delivered", name="rendered")
+    shop, server, refresh_due = shop_in_an_outage(file)
+    assert shop.store.get("c") == "delivered"
+    assert server.requests == []
+    shop.clock.now += 0.001
+    server.error = None
+    refresh_due()
+    assert sorted(server.requests) == ["a", "b", "c"]
+    assert shop.store.get("c") == "one"
+
+
+def test_forked_child_knows_of_the_outage() -> None:
+    shop, server, _ = shop_in_an_outage()
+    shop.store.reset_after_fork()
+    assert shop.store.get("a") == "one"
+    assert shop.outcomes()[-1] == "stale"
+    assert server.requests == []

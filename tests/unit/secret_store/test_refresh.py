@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app_integration._internal.backoff import BACKOFF_MIN
 from app_integration.errors import (
     AccessDenied,
     Sealed,
@@ -23,10 +24,10 @@ from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.secret_store import cache_entry, cache_refresher
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
+from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 TTL = LIMITS.cache_ttl
@@ -47,7 +48,7 @@ def kind(value: object) -> str:
     return type(value).__name__ if isinstance(value, Exception) else str(value)
 
 
-@pytest.mark.parametrize(("jitter", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
+@pytest.mark.parametrize(("jitter", "moment"), [(0.0, TTL / 2), (0.5, 220.0), (1.0, TTL - 10.0)])
 def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
     jitter: float, moment: float
 ) -> None:
@@ -102,7 +103,7 @@ def test_info_contains_the_time_until_the_next_refresh() -> None:
     shop.clock.now += 25
     info = shop.store.get_info("jwt-secret")
     assert info is not None
-    assert info.next_refresh == TTL * 0.75 - 25
+    assert info.next_refresh == 220.0 - 25
 
 
 def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
@@ -125,7 +126,7 @@ def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
     shop.clock.now += TTL / 2
     pause = shop.store.fetcher.refresher.refresh_due()
     assert source.calls == 3  # no attempt for the second
-    assert pause == OUTAGE_BACKOFF
+    assert pause == BACKOFF_MIN
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresher.refresh_due()
     calls = source.calls

@@ -12,8 +12,8 @@ from app_integration.errors import InvalidName, SecretDeleted, Unreachable
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
+from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 PATIENCE = 20.0  # seconds for a thread to do its work

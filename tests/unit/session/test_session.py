@@ -30,6 +30,7 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
+from app_integration.session.retry import single_attempt
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.servers.scripted_server import (
@@ -161,6 +162,16 @@ def test_request_that_must_not_be_repeated_is_sent_once(
         session.post(PATH, {}, **options)
     assert server.count(PATH) == 1
     assert server.clock.pauses == []
+
+
+def test_single_attempt_is_not_repeated(server: Server, session: Session) -> None:
+    server.answers[PATH] = [Unreachable("no server")]
+    with single_attempt(True), pytest.raises(Unreachable):
+        session.get(PATH)
+    assert server.count(PATH) == 1
+    with single_attempt(False), pytest.raises(Unreachable):
+        session.get(PATH)
+    assert server.count(PATH) > 2
 
 
 def test_403_with_valid_token_sends_one_lookup(server: Server, session: Session) -> None:

@@ -1,0 +1,238 @@
+"""Outages of a real server: no call waits for it once a refresh has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app_integration.auth.methods import StaticToken
+from app_integration.aws.connection import AwsConnection
+from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
+from app_integration.secret import Secret
+from app_integration.secret_store.async_store import AsyncSecretStore
+from app_integration.secret_store.store import SecretStore
+from app_integration.session.session import Session
+from app_integration.settings import Limits
+from app_integration.sources import FetchedSecret, Source
+from app_integration.sources.aws import AwsSource
+from app_integration.sources.vault import VaultSource
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
+from tests.support.servers.aws_fault_server import Fault
+from tests.support.servers.moto_server import REGION, set_identity
+from tests.support.servers.secret_backends import AwsSite, CountingSender
+
+SCOPE: Final = Scope("outages", Environment.PROD)
+NAMES: Final = ("jwt-secret", "smtp-password", "redis-url")
+NEVER_READ: Final = "never-read"
+LIMITS: Final = Limits(deadline=1.5, retry_window=1.5, connect_timeout=1.0, cache_ttl=6.0)
+THREADS: Final = 8
+#: A call that waits for the server takes a whole deadline, and any other one a small share of it.
+LONG: Final = LIMITS.deadline * 0.75
+FAILURES: Final = 3  # of the server: the one that is noticed, and two of later attempts
+
+
+def watched(source: type[Any]) -> type[Any]:
+    """Return the class *source* with the times at which its requests failed as outages."""
+
+    class Watched(source):  # type: ignore[misc] # any source
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.failed_at: list[float] = []
+
+        def fetch(self, *arguments: Any) -> FetchedSecret:
+            try:
+                found: FetchedSecret = super().fetch(*arguments)
+            except OUTAGE:
+                self.failed_at.append(time.monotonic())
+                raise
+            return found
+
+    return Watched
+
+
+@dataclass
+class Site:
+    """A server that can be broken, and a source that reads from it."""
+
+    source: Any
+    put: Callable[[str], object]
+    break_down: Callable[[], object]
+    come_back: Callable[[], object]
+    count: Callable[[], int]
+
+
+@contextmanager
+def vault_site(folder: Path, number: signal.Signals) -> Iterator[Site]:
+    """Yield a real server that *number* is sent to."""
+    senders: list[CountingSender] = []
+
+    def count(sender: Any) -> CountingSender:
+        senders.append(CountingSender(sender))
+        return senders[-1]
+
+    with ExitStack() as stack:
+        server: AuditedServer = stack.enter_context(audited_server(folder))
+        root = StaticToken(Secret(ROOT_TOKEN))
+        session = stack.enter_context(
+            Session(server.address, root, limits=LIMITS, wrap_sender=count)
+        )
+        yield Site(
+            watched(VaultSource)(session, SCOPE),
+            lambda name: server.root.post(
+                f"secret/data/{SCOPE.secret(name)}", {"data": {"value": name}}
+            ),
+            lambda: os.kill(server.pid, number),
+            lambda: os.kill(server.pid, signal.SIGCONT),
+            lambda: sum(sender.reads for sender in senders),
+        )
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGCONT)  # so that it can end
+
+
+def aws_site_that_hangs(site: AwsSite) -> Site:
+    """Return Secrets Manager, whose responses stop after their headers."""
+    hangs = {each: [Fault(interval=60.0)] for each in ("GetSecretValue", "BatchGetSecretValue")}
+    connection = AwsConnection(REGION, development=True, endpoint=site.proxy.url, limits=LIMITS)
+    site.proxy.forget()
+    return Site(
+        watched(AwsSource)(connection, SCOPE),
+        lambda name: site.operator.create_secret(Name=SCOPE.secret(name), SecretString=name),
+        lambda: site.proxy.faults.update(hangs),
+        site.proxy.faults.clear,
+        lambda: len(site.proxy.operations),
+    )
+
+
+@pytest.fixture(params=["paused", "killed", "hangs on aws"])
+def site(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    if request.param == "hangs on aws":
+        set_identity(monkeypatch)
+        yield aws_site_that_hangs(request.getfixturevalue("aws_site"))
+        return
+    number = signal.SIGSTOP if request.param == "paused" else signal.SIGKILL
+    with vault_site(tmp_path, number) as opened:
+        yield opened
+
+
+@dataclass
+class Calls:
+    """Calls of an application's threads, and how each ended.
+
+    Attributes:
+        timed: Start and seconds of each call, with what it returned.
+        records: The access records, each with whether a request had failed before it.
+
+    """
+
+    source: Any
+    timed: list[tuple[float, float, object]] = field(default_factory=list)
+    records: list[tuple[str, bool]] = field(default_factory=list)
+
+    def record(self, line: str) -> None:
+        self.records.append((json.loads(line)["outcome"], bool(self.source.failed_at)))
+
+    def time(self, call: Callable[[], object]) -> None:
+        begun = time.monotonic()
+        try:
+            result: object = call()
+        except StrongroomError as error:
+            result = type(error)
+        self.timed.append((begun, time.monotonic() - begun, result))
+
+    def results_after_the_failure(self) -> list[object]:
+        first = self.source.failed_at[0]
+        return [result for begun, _, result in self.timed if begun > first]
+
+
+@contextmanager
+def reading(store: SecretStore, calls: Calls) -> Iterator[None]:
+    """Run threads that read during the block, and names without a value after the first failure."""
+    stop, secrets = threading.Event(), AsyncSecretStore(store)
+    known: Sequence[Callable[[], object]] = [
+        *(lambda name=name: store.get(name) for name in NAMES),
+        lambda: store.get(NAMES[0], default="unused"),
+        lambda: asyncio.run(secrets.get(NAMES[1])),
+        lambda: store.require(NAMES),
+        lambda: store.current_and_previous(NAMES[2])[0],
+    ]
+    unknown: Sequence[Callable[[], object]] = [
+        lambda: store.get(NEVER_READ, default="unused"),
+        lambda: asyncio.run(secrets.get(NEVER_READ)),
+        lambda: store.require([NEVER_READ, "another"]),
+    ]
+
+    def work(turn: int) -> None:
+        while not stop.wait(0.02):
+            turn += 1
+            calls.time(known[turn % len(known)])
+            if calls.source.failed_at:
+                calls.time(unknown[turn % len(unknown)])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        secrets.close()
+
+
+def open_store(source: Source, calls: Calls) -> SecretStore:
+    return SecretStore(
+        [source],
+        AuditLog(SCOPE, calls.record),
+        scope=SCOPE,
+        limits=LIMITS,
+        registry=redaction.SecretRegistry(),
+    )
+
+
+def test_no_call_waits_for_the_server_after_one_refresh_has_failed(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    calls = Calls(site.source)
+    store = open_store(site.source, calls)
+    for name in NAMES:
+        site.put(name)
+        store.current_and_previous(name)
+    site.break_down()
+    with reading(store, calls):
+        wait_until(lambda: site.source.failed_at, "a refresh fails")
+        before = site.count()
+        wait_until(lambda: ("stale", True) in calls.records, "a value is served stale")
+        wait_until(lambda: len(site.source.failed_at) >= FAILURES, "the server is tried again")
+        requests, failures = site.count() - before, len(site.source.failed_at)
+        results = calls.results_after_the_failure()
+        if "killed" not in request.node.name:
+            site.come_back()
+            wait_until(lambda: is_fresh(store), "the values are fresh again")
+    assert [seconds for _, seconds, _ in calls.timed if seconds > LONG] == []
+    assert requests <= failures
+    assert {*OUTAGE} >= {result for result in results if isinstance(result, type)}
+    assert {None, *NAMES} == {result for result in results if not isinstance(result, type)}
+    assert ("stale", False) not in calls.records
+    store.close()
+
+
+def is_fresh(store: SecretStore) -> bool:
+    return all((info := store.get_info(name)) and not info.stale for name in NAMES)
