@@ -19,6 +19,7 @@ from app_integration.integrations.plaintext import Plaintext
 from app_integration.integrations.sqlalchemy.attribute import Encrypted
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import Index
+from app_integration.integrations.sqlalchemy.reserved_keys import reserve_keys
 from app_integration.integrations.sqlalchemy.rows import (
     EncryptedRow,
     column_values,
@@ -40,4 +41,5 @@ __all__ = [
     "find",
     "is_indexed_now",
     "renew",
+    "reserve_keys",
 ]

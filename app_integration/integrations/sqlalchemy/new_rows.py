@@ -18,6 +18,11 @@ from app_integration.errors import EncryptionError, IndexKeyLost, KeyUnavailable
 from app_integration.integrations.orm_values import KnownValues, known_values, token_of
 from app_integration.integrations.sqlalchemy.attribute import Encrypted
 from app_integration.integrations.sqlalchemy.index import IndexColumn
+from app_integration.integrations.sqlalchemy.reserved_keys import (
+    find_generated,
+    new_objects,
+    reserve,
+)
 
 #: Objects that are encrypted together, because fewer take less time in their own turns.
 FEWEST: Final = 8
@@ -45,6 +50,7 @@ class NewRows:
         mapper: Mapper[Any] = inspect(owner)
         named = ((mapper.get_property_by_column(each).key, each) for each in mapper.primary_key)
         self._defaults = {name: each.default for name, each in named if each.default is not None}
+        self._generated = find_generated(mapper)
         self._attributes = tuple(attributes.values())
         self._indexes = indexes
         self._tokens = tuple(each.token_name for each in self._attributes)
@@ -80,25 +86,45 @@ class NewRows:
             return False
         return None not in map(token_of, known_values(state.obj()).values())
 
+    def reserve_keys(self, state: InstanceState[Any], connection: Connection) -> None:
+        """Set the primary keys that the database would generate, of all new objects at once.
+
+        Args:
+            state: The state of the object, whose turn it is to be inserted.
+            connection: The connection that inserts it.
+
+        Raises:
+            EncryptionError: If no key can be reserved.
+
+        """
+        for name, column in self._generated.items():
+            if state.dict.get(name) is None:
+                rows = [row for row in new_objects(state) if row.__dict__.get(name) is None]
+                keys = reserve(connection, column, len(rows))
+                for row, key in zip(rows, keys, strict=True):
+                    self._assign(row, name, key)
+
     def set_key(self, row: Any, connection: Connection | None = None) -> None:
         """Set the primary key of a new object by its defaults, if it has none.
-
-        An assignment decrypts the tokens that were copied to the object, to bind them to the key.
 
         Args:
             row: The object.
             connection: The connection that inserts it. Only a Sequence needs it.
 
         """
-        loaded = row.__dict__
         for name, default in self._defaults.items():
-            if loaded.get(name) is not None:
-                continue
-            key = _next_key(default, connection)
-            if any(map(loaded.get, self._tokens)):
-                setattr(row, name, key)
-            else:
-                loaded[name] = key
+            if row.__dict__.get(name) is None:
+                self._assign(row, name, _next_key(default, connection))
+
+    def _assign(self, row: Any, name: str, key: Any) -> None:
+        """Set the attribute *name* of a new object to *key*.
+
+        An assignment decrypts the tokens that were copied to the object, to bind them to the key.
+        """
+        if any(map(row.__dict__.get, self._tokens)):
+            setattr(row, name, key)
+        else:
+            row.__dict__[name] = key
 
     def _fill(self, owner: type, new: Iterable[object]) -> None:
         """Encrypt and index the values of those objects of *new* that are of the class *owner*."""

@@ -8,9 +8,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event, inspect
-from sqlalchemy import Sequence as SqlSequence
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
-from sqlalchemy.schema import ColumnDefault, Identity
 
 from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.sqlalchemy import plaintext_column
@@ -19,6 +17,7 @@ from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
 from app_integration.integrations.sqlalchemy.index import IndexColumn
 from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
 from app_integration.integrations.sqlalchemy.new_rows import NewRows
+from app_integration.integrations.sqlalchemy.reserved_keys import allow_keys, is_generated
 from app_integration.integrations.sqlalchemy.row_context import is_new
 
 #: Those of each class, because each assignment to an attribute of a context looks for them.
@@ -33,10 +32,10 @@ _LOADED: Final = "strongroom_loaded_rows"
 class EncryptedRow(EncryptedRowBase):
     """Mixin for a mapped class with :class:`Encrypted` attributes; name it before the base class.
 
-    The client must generate the primary key: by a default that Python evaluates
-    (``default=uuid4``), by a ``Sequence``, which is queried before the row is written, or by an
-    assignment. One that the database generates would be known too late, so mapping the class raises
-    ConfigurationError.
+    The primary key must be known before the row is written. It is assigned, or comes from a default
+    that Python evaluates (``default=uuid4``), or from a sequence of PostgreSQL that is queried
+    before (``Sequence``, ``Identity``, serial). Mapping a class with another key that the database
+    generates raises ConfigurationError.
     """
 
 
@@ -142,12 +141,12 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
     Tokens are bound to it, so it must be known before the row is written.
     """
     for column in mapper.primary_key:
-        is_client_default = isinstance(column.default, ColumnDefault | SqlSequence)
-        is_server_default = column is column.table.autoincrement_column or column.server_default
-        if isinstance(column.identity, Identity) or (is_server_default and not is_client_default):
+        if column.identity is not None or is_generated(column):
+            allow_keys(column)
+        elif column.server_default is not None and column.default is None:
             raise ConfigurationError(
                 f"{owner.__name__}.{column.key}: tokens are bound to this key before the row is "
-                "written, so the database cannot generate it; use default=uuid4, or a Sequence"
+                "written, so the database can generate it by a sequence only; use default=uuid4"
             )
     keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
     # Not `column_attrs`, which resolves relationships, also those to classes declared later.
@@ -224,6 +223,7 @@ def _check_bulk(executed: ORMExecuteState) -> None:
 @event.listens_for(EncryptedRow, "before_insert", propagate=True, raw=True)
 def _before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
     new = new_rows(state.class_)
+    new.reserve_keys(state, connection)
     if not new.is_filled(state):
         row = state.obj()
         new.set_key(row, connection)

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import (
     Engine,
+    FetchedValue,
     ForeignKey,
     Identity,
     Insert,
@@ -564,24 +565,38 @@ def test_renew_after_an_index_rotation_keeps_the_row_searchable(
     assert find(session, Person.email, "ada@example.com") == [row]
 
 
-def test_mapping_a_key_generated_by_the_database_raises() -> None:
+def test_key_generated_by_another_expression_than_a_sequence_raises(session: Session) -> None:
     class Other(DeclarativeBase):
         pass
 
-    def mapped(name: str, key: object) -> None:
+    def mapped(name: str, key: object) -> Any:
         space = {"__tablename__": name, "id": key, "email": Encrypted(f"{name}.email")}
-        type(name, (EncryptedRow, Other), space)
+        owner = type(name, (EncryptedRow, Other), space)
         configure_mappers()
+        return owner
 
-    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
-        mapped("Serial", mapped_column(Integer, primary_key=True))
-    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
-        mapped("Identified", mapped_column(Integer, Identity(), primary_key=True))
-    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
+    with pytest.raises(ConfigurationError, match="by a sequence only"):
         mapped("Served", mapped_column(Integer, primary_key=True, server_default=text("1")))
-    mapped("Sequenced", mapped_column(Integer, SqlSequence("numbers"), primary_key=True))
+    with pytest.raises(ConfigurationError, match="by a sequence only"):
+        mapped("Filled", mapped_column(Integer, primary_key=True, server_default=FetchedValue()))
+    numbers = SqlSequence("numbers")
+    default = numbers.next_value()
+    mapped("Sequenced", mapped_column(Integer, numbers, primary_key=True))
+    mapped("Nexts", mapped_column(Integer, primary_key=True, server_default=default))
     mapped("Given", mapped_column(String(8), primary_key=True))
     mapped("Plain", mapped_column(Integer, primary_key=True, autoincrement=False))
+    for owner in (
+        mapped("Serial", mapped_column(Integer, primary_key=True)),
+        mapped("Identified", mapped_column(Integer, Identity(), primary_key=True)),
+    ):
+        owner.__table__.create(session.get_bind())
+        session.add(owner(email="ada@example.com"))
+        with pytest.raises(EncryptionError, match=rf"{owner.__name__}\.id: .*no sequence of"):
+            session.flush()
+        session.rollback()
+        session.add(row := owner(id=7, email="ada@example.com"))
+        session.commit()
+        assert row.email == "ada@example.com"
 
 
 def test_related_objects_of_classes_declared_in_any_order_are_saved(session: Session) -> None:

@@ -1,0 +1,412 @@
+"""Mapped objects whose keys PostgreSQL generates: encrypted, inserted in any way, and read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    ForeignKey,
+    Identity,
+    Integer,
+    String,
+    event,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from app_integration import async_database_engine, database_engine, use_data_keys, use_index_keys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
+from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.integrations.sqlalchemy import (
+    Encrypted,
+    EncryptedRow,
+    Index,
+    column_values,
+    create_index_keys,
+    find,
+    reserve_keys,
+)
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+
+DATA_KEYS, INDEX_KEYS = "generated_keys_data_keys", "generated_keys_index_keys"
+SCHEMA = "Own (schema)"
+COUNT = 12
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person:
+    """The columns of each class, beside its key."""
+
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+
+
+class Serial(EncryptedRow, Person, Base):
+    __tablename__ = "serial_people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email = Encrypted("serial.email", index=Index(1_000, normalise="email"), nullable=True)
+    pets: Mapped[list[Pet]] = relationship(back_populates="owner")
+
+
+class Always(EncryptedRow, Person, Base):
+    """A class with a quoted table and key, which is GENERATED ALWAYS, in another schema."""
+
+    __tablename__ = 'Always "people" ('
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[int] = mapped_column(
+        "Key (id)", BigInteger, Identity(always=True, start=100, increment=10), primary_key=True
+    )
+    email = Encrypted("always.email", nullable=True)
+
+
+class ByDefault(EncryptedRow, Person, Base):
+    __tablename__ = "by_default_people"
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    email = Encrypted("by_default.email", nullable=True)
+
+
+class Pagila(EncryptedRow, Person, Base):
+    """A class as sqlacodegen maps a default whose sequence no column owns."""
+
+    __tablename__ = "pagila_people"
+
+    id: Mapped[int] = mapped_column(
+        primary_key=True, server_default=text("nextval('pagila_ids'::regclass)")
+    )
+    email = Encrypted("pagila.email", nullable=True)
+
+
+class Unmarked(EncryptedRow, Person, Base):
+    """A class mapped without the Identity that its table has."""
+
+    __tablename__ = "unmarked_people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email = Encrypted("unmarked.email", nullable=True)
+
+
+class Pet(EncryptedRow, Base):
+    """A class whose tokens are bound to a generated key of another class, too."""
+
+    __tablename__ = "generated_pets"
+
+    id: Mapped[int] = mapped_column(Integer, Identity(always=True), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey(Serial.id))
+    owner: Mapped[Serial] = relationship(back_populates="pets")
+    chip = Encrypted("pets.chip", context=["id", "owner_id"])
+
+
+class Doctor(Serial):
+    """A class in a table of its own that has the key of its base class."""
+
+    __tablename__ = "serial_doctors"
+
+    id: Mapped[int] = mapped_column(ForeignKey(Serial.id), primary_key=True)
+    licence = Encrypted("doctors.licence")
+
+
+class Triggered(EncryptedRow, Person, Base):
+    """A class whose keys come from a trigger."""
+
+    __tablename__ = "triggered_people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email = Encrypted("triggered.email", nullable=True)
+
+
+class NoKey(EncryptedRow, Base):
+    __tablename__ = "no_generated_key"
+
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    email = Encrypted("no_key.email")
+
+
+CLASSES: list[Any] = [Serial, Always, ByDefault, Pagila, Unmarked]
+_BEFORE = f'CREATE SCHEMA "{SCHEMA}"; CREATE SEQUENCE pagila_ids'
+_AFTER = """
+    ALTER TABLE unmarked_people ALTER id DROP DEFAULT;
+    DROP SEQUENCE unmarked_people_id_seq;
+    ALTER TABLE unmarked_people ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+    ALTER TABLE triggered_people ALTER id DROP DEFAULT;
+"""
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = database_engine()
+    keys, indexes = TableDataKeys(engine, DATA_KEYS), TableIndexKeys(engine, INDEX_KEYS)
+    keys.create()
+    indexes.create()
+    use_data_keys(keys)
+    use_index_keys(indexes)
+    run(engine, _BEFORE)
+    Base.metadata.create_all(engine)
+    run(engine, _AFTER)
+    create_index_keys(Serial)
+    yield engine
+    Base.metadata.drop_all(engine)
+    run(engine, f'DROP SCHEMA "{SCHEMA}"; DROP SEQUENCE pagila_ids')
+    run(engine, f"DROP TABLE {DATA_KEYS}, {INDEX_KEYS}")
+
+
+def run(engine: Engine, statements: str) -> None:
+    with engine.begin() as connection:
+        for each in filter(str.strip, statements.split(";")):
+            connection.execute(text(each))
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Record the statements that reserve keys, for the block."""
+    found = list[str]()
+
+    def record(*arguments: Any) -> None:
+        if "nextval" in arguments[2]:
+            found.append(arguments[2])
+
+    event.listen(engine, "before_cursor_execute", record)
+    yield found
+    event.remove(engine, "before_cursor_execute", record)
+
+
+def emails(engine: Engine, owner: Any) -> dict[str, str | None]:
+    with Session(engine) as session:
+        return {row.name: row.email for row in session.scalars(select(owner))}
+
+
+def flush(session: Session, owner: Any, count: int) -> None:
+    session.add_all([owner(name=f"n{each}", email=f"e{each}") for each in range(count)])
+    session.flush()
+
+
+def insert_values(session: Session, owner: Any, count: int) -> None:
+    session.execute(insert(owner).values(rows_of(session, owner, count)))
+
+
+def insert_many(session: Session, owner: Any, count: int) -> None:
+    session.execute(insert(owner), rows_of(session, owner, count))
+
+
+def insert_core(session: Session, owner: Any, count: int) -> None:
+    table = owner.__table__
+    columns = {each.key: each.columns[0] for each in owner.__mapper__.column_attrs}
+    rows = [
+        {columns[name].key: value for name, value in row.items()}
+        for row in rows_of(session.connection(), owner, count)
+    ]
+    session.connection().execute(table.insert(), rows)
+
+
+def insert_postgresql(session: Session, owner: Any, count: int) -> None:
+    statement = postgresql.insert(owner).on_conflict_do_nothing()
+    session.execute(statement.values(rows_of(session, owner, count)))
+
+
+def insert_returning(session: Session, owner: Any, count: int) -> None:
+    rows = rows_of(session, owner, count)
+    returned = session.scalars(
+        insert(owner).returning(owner.id, sort_by_parameter_order=True), rows
+    ).all()
+    assert returned == [row["id"] for row in rows]
+
+
+def rows_of(session: Session | Connection, owner: Any, count: int) -> list[dict[str, Any]]:
+    keys = reserve_keys(session, owner, count)
+    return [
+        column_values(owner, {"id": key, "name": f"n{each}", "email": f"e{each}"})
+        for each, key in enumerate(keys)
+    ]
+
+
+WAYS: list[Callable[[Session, Any, int], None]] = [
+    flush,
+    insert_values,
+    insert_many,
+    insert_core,
+    insert_postgresql,
+    insert_returning,
+]
+
+
+def test_rows_inserted_in_any_way_are_read(engine: Engine) -> None:
+    for owner in CLASSES:
+        for way in WAYS:
+            with Session(engine) as session, statements(engine) as reserved:
+                way(session, owner, COUNT)
+                session.commit()
+            assert emails(engine, owner) == {f"n{each}": f"e{each}" for each in range(COUNT)}
+            assert len(reserved) == 1, way
+            with engine.begin() as connection:
+                connection.execute(owner.__table__.delete())
+
+
+def test_keys_follow_the_order_of_objects_and_their_sequence(engine: Engine) -> None:
+    with Session(engine) as session:
+        rows = [Always(name=f"n{each}") for each in range(COUNT)]
+        session.add_all(rows)
+        session.commit()
+        assert [row.id for row in rows] == [100 + 10 * each for each in range(COUNT)]
+
+
+def test_few_objects_and_single_ones_have_keys(engine: Engine) -> None:
+    with Session(engine) as session, statements(engine) as reserved:
+        for number in range(3):
+            session.add(row := Serial(name=f"n{number}", email=f"e{number}@example.com"))
+            session.flush()
+            assert row.id == number + 1
+        assert len(reserved) == 3
+        session.commit()
+        assert [row.id for row in find(session, Serial.email, "E2@Example.com")] == [3]
+
+
+def test_assigned_keys_are_kept_beside_generated_ones(engine: Engine) -> None:
+    for owner in CLASSES:
+        with Session(engine) as session, statements(engine) as reserved:
+            rows = [owner(name=f"n{each}", email=f"e{each}") for each in range(COUNT)]
+            rows[3].id, rows[7].id = 1_000_003, 1_000_007
+            session.add_all(rows)
+            session.commit()
+            assert (rows[3].id, rows[7].id) == (1_000_003, 1_000_007)
+            assert len({row.id for row in rows}) == COUNT
+            assert len(reserved) == 1
+        assert emails(engine, owner) == {f"n{each}": f"e{each}" for each in range(COUNT)}
+
+
+def test_rolled_back_keys_are_not_used_again(engine: Engine) -> None:
+    with Session(engine) as session:
+        session.add(first := Always(name="n", email="e"))
+        session.flush()
+        used = first.id
+        session.rollback()
+        session.add(second := Always(name="n", email="e"))
+        session.commit()
+        assert second.id > used
+    with Session(engine) as session:
+        rows = [Always(name=name, email=name) for name in ("a", "n", "b")]
+        session.add_all(rows)
+        with pytest.raises(IntegrityError):
+            session.commit()
+        session.rollback()
+        rows[1].name = "c"
+        session.add_all(rows)
+        session.commit()
+    assert emails(engine, Always) == {"n": "e", "a": "a", "c": "n", "b": "b"}
+
+
+def test_concurrent_writers_get_keys_of_their_own(engine: Engine) -> None:
+    def write(writer: int) -> None:
+        for turn in range(5):
+            with Session(engine) as session:
+                names = [f"{writer}.{turn}.{each}" for each in range(COUNT)]
+                session.add_all([Always(name=each, email=each) for each in names])
+                session.commit()
+            with engine.begin() as connection:
+                plain = f'INSERT INTO "{SCHEMA}"."Always ""people"" (" (name) VALUES (:name)'
+                connection.execute(text(plain), {"name": f"{writer}.{turn}"})
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(4)))
+    found = emails(engine, Always)
+    assert len(found) == 4 * 5 * (COUNT + 1)
+    assert all(email in (name, None) for name, email in found.items())
+
+
+def test_related_objects_are_bound_to_generated_keys(engine: Engine) -> None:
+    with Session(engine) as session:
+        for number in range(COUNT):
+            pets = [Pet(chip=f"{number}.{each}") for each in range(2)]
+            session.add(Serial(name=f"n{number}", pets=pets))
+        session.add(doctor := Doctor(name="ada", email="ada@example.com", licence="L1"))
+        session.commit()
+        session.expire_all()
+        stored = session.scalars(select(Pet)).all()
+        assert {pet.chip for pet in stored} == {f"{n}.{e}" for n in range(COUNT) for e in range(2)}
+        assert all(pet.owner.name == f"n{pet.chip.partition('.')[0]}" for pet in stored)
+        assert (doctor.email, doctor.licence) == ("ada@example.com", "L1")
+
+
+def test_schema_that_is_translated_has_the_sequence(engine: Engine) -> None:
+    run(engine, "CREATE SCHEMA tenant")
+    tenant = engine.execution_options(schema_translate_map={None: "tenant"})
+    try:
+        Base.metadata.tables[Serial.__tablename__].create(tenant)
+        with Session(tenant) as session:
+            session.add(row := Serial(name="ada", email="ada@example.com"))
+            session.commit()
+            assert (row.id, row.email) == (1, "ada@example.com")
+        with Session(engine) as session:
+            assert session.scalar(select(func.count()).select_from(Serial)) == 0
+    finally:
+        run(engine, "DROP SCHEMA tenant CASCADE")
+
+
+def test_objects_with_connections_of_their_own_have_keys_of_their_own(engine: Engine) -> None:
+    with Session(engine) as session, statements(engine) as reserved:
+        # As a ShardedSession, which finds the connection of each object.
+        session.connection_callable = lambda *_, **__: session.connection()
+        flush(session, Always, 3)
+        session.commit()
+        assert len(reserved) == 3
+    assert len(emails(engine, Always)) == 3
+
+
+def test_asynchronous_session_inserts_in_both_ways(engine: Engine) -> None:
+    async def main() -> None:
+        asynchronous = async_database_engine()
+        async with AsyncSession(asynchronous) as session:
+            session.add_all([Always(name=f"n{each}", email=f"e{each}") for each in range(COUNT)])
+            await session.flush()
+            (key,) = await session.run_sync(reserve_keys, Always, 1)
+            values = {"id": key, "name": "core", "email": "core"}
+            await session.execute(insert(Always), [column_values(Always, values)])
+            await session.commit()
+        await asynchronous.dispose()
+
+    asyncio.run(main())
+    found = emails(engine, Always)
+    assert found == {"core": "core"} | {f"n{each}": f"e{each}" for each in range(COUNT)}
+
+
+def test_key_without_a_sequence_is_refused_before_the_insert(engine: Engine) -> None:
+    with Session(engine) as session:
+        session.add(Triggered(name="ada", email="ada@example.com"))
+        with pytest.raises(EncryptionError, match=r"triggered_people\.id: .* has no sequence"):
+            session.flush()
+        session.rollback()
+        with pytest.raises(EncryptionError, match="has no sequence"):
+            reserve_keys(session, Triggered, 2)
+        session.add(Triggered(id=1, name="ada", email="ada@example.com"))
+        session.commit()
+    assert emails(engine, Triggered) == {"ada": "ada@example.com"}
+    for expression in ("nextval('pagila_ids') * 2", "'7'::int"):
+        run(engine, f"ALTER TABLE triggered_people ALTER id SET DEFAULT {expression}")
+        with Session(engine) as session:
+            session.add(Triggered(name="eve"))
+            with pytest.raises(EncryptionError, match="has no sequence"):
+                session.flush()
+
+
+def test_class_whose_keys_are_assigned_has_none_to_reserve(engine: Engine) -> None:
+    with Session(engine) as session, pytest.raises(ConfigurationError, match="does not generate"):
+        reserve_keys(session, NoKey, 1)
