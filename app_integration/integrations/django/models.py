@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.signals import class_prepared
@@ -14,16 +14,16 @@ from app_integration.errors import ConfigurationError
 from app_integration.integrations.django.created_rows import encrypt_together
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.loaded_rows import EncryptedIterable, LoadedRows
+from app_integration.integrations.django.reserved_keys import reserved_keys
 from app_integration.integrations.django.written_fields import (
     SavedValues,
     add_bound,
     add_columns,
     check_update,
+    check_upsert,
     encrypted_fields,
     settle,
 )
-
-_DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 
 
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # Django has no types
@@ -89,26 +89,41 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # Django has no 
         return updated
 
     def bulk_create(
-        self, objs: Iterable[Any], *args: Any, update_fields: Any = None, **options: Any
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        unique_fields: Iterable[str] | None = None,
     ) -> list[Any]:
         """Insert objects as Django does, and update the fields that belong to *update_fields*.
 
         Args:
             objs: The objects.
-            args: Passed to Django.
+            batch_size: As Django's.
+            ignore_conflicts: As Django's.
+            update_conflicts: As Django's.
             update_fields: The fields to update if a row exists.
-            options: Passed to Django.
+            unique_fields: The fields by which a row exists.
+
+        Raises:
+            EncryptionError: If no key can be reserved for an object, or a row that exists would get
+                a token that is bound to another key.
 
         """
+        rows = [*objs]
         if update_fields is not None:
             update_fields = [*add_bound(self.model, update_fields)]
-        rows = [*objs]
-        for each in rows:
-            settle(each)
-        encrypt_together(self.model, rows)
-        created: list[Any] = super().bulk_create(
-            rows, *args, update_fields=update_fields, **options
-        )
+            check_upsert(self.model, rows, update_fields, unique_fields)
+        self._for_write = True
+        with reserved_keys(self.model, rows, self.db, is_kept=not ignore_conflicts):
+            for each in rows:
+                settle(each)
+            encrypt_together(self.model, rows)
+            created: list[Any] = super().bulk_create(
+                rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+            )
         return created
 
     def bulk_update(
@@ -173,6 +188,14 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
         for each in cls._migrated_fields:
             each.note_context(row)
         return row
+
+    def _do_insert(self, manager: Any, using: str, fields: list[Any], *args: Any) -> Any:
+        """Insert the row, as Django does, with a key that the database would generate."""
+        key = manager.model._meta.pk
+        with reserved_keys(manager.model, [self], using):
+            if getattr(self, key.attname) is not None and key not in fields:
+                fields = [key, *fields]
+            return super()._do_insert(manager, using, fields, *args)
 
     def _find_loaded_fields(self, using: str | None) -> set[str] | None:
         """Return the fields to save if some were not loaded, as Django does; else None."""
@@ -251,10 +274,10 @@ def _check_model(sender: Any, **_: Any) -> None:
     for field in fields:
         _check_plaintext(sender, field)
         key = sender._meta.pk
-        if isinstance(key, _DATABASE_GENERATED) or key.has_db_default():
+        if key.has_db_default():
             raise ConfigurationError(
                 f"{field}: tokens are bound to {key.name} before the row is saved, so the database "
-                "cannot generate it; use a UUIDField with default=uuid4"
+                "can generate it by a sequence only; use an AutoField, or default= for db_default="
             )
         known = {each.attname for each in sender._meta.fields}
         _check_order(sender, sender._meta.ordering)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from django.db.models import Value
 
+from app_integration.errors import EncryptionError
 from app_integration.integrations.django.fields import EncryptedField
 from app_integration.integrations.django.index_field import BlindIndexField
 from app_integration.integrations.orm_values import token_to_bytes
@@ -95,6 +96,31 @@ def check_update(model: Any, values: Mapping[str, Any]) -> None:
             is_value = isinstance(each, Value) and each.value is not None
             if is_value and not isinstance(each._output_field_or_none, EncryptedField):
                 token_to_bytes(each.value)
+
+
+def check_upsert(
+    model: Any, rows: Iterable[Any], names: Iterable[str], unique: Iterable[str] | None
+) -> None:
+    """Raise EncryptionError if an upsert may write a token into a row with another key.
+
+    Args:
+        model: The model.
+        rows: Its objects.
+        names: The names of the fields that are updated if a row exists.
+        unique: Those by which it exists; none on a database where they cannot be named.
+
+    """
+    key, updated, by = model._meta.pk, {*names}, {*(unique or ())}
+    if not by or by & {"pk", key.name, key.attname}:
+        return
+    encrypted = encrypted_fields(model)
+    is_new = encrypted and any(row.pk is None for row in rows)
+    if is_new or any(_is_among(each, updated) for each in encrypted):
+        raise EncryptionError(
+            f"{model._meta.label}: update_conflicts by {', '.join(sorted(by))} finds rows whose "
+            f"{key.name} is not that of the objects, to which tokens are bound; use "
+            "update_or_create"
+        )
 
 
 class SavedValues:

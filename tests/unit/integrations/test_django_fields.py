@@ -387,13 +387,19 @@ def test_migration_writer_serializes_the_fields() -> None:
         assert field.clone().deconstruct()[1:] == field.deconstruct()[1:]
 
 
-def test_model_with_a_key_generated_by_the_database_raises() -> None:
-    def model(name: str, **fields: Any) -> None:
-        meta = type("Meta", (), {"app_label": "others"})
-        type(name, (EncryptedModel,), {"__module__": __name__, "Meta": meta, **fields})
+def model(name: str, **fields: Any) -> Any:
+    """Return a model of its own."""
+    meta = type("Meta", (), {"app_label": "others"})
+    return type(name, (EncryptedModel,), {"__module__": __name__, "Meta": meta, **fields})
 
-    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
-        model("Automatic", email=EncryptedField("x.email"))
+
+def test_model_with_an_unsuitable_key_raises() -> None:
+    with pytest.raises(ConfigurationError, match="by a sequence only; use an AutoField"):
+        model(
+            "Served",
+            id=models.IntegerField(primary_key=True, db_default=7),
+            email=EncryptedField("x.email"),
+        )
     with pytest.raises(ConfigurationError, match="primary key among them"):
         model(
             "Elsewhere",
@@ -405,3 +411,18 @@ def test_model_with_a_key_generated_by_the_database_raises() -> None:
         id=models.UUIDField(primary_key=True, default=uuid4),
         email=EncryptedField("x.email"),
     )
+
+
+def test_key_that_another_database_generates_is_refused_before_the_insert() -> None:
+    automatic = model("Automatic", email=EncryptedField("x.email"))
+    row = automatic(email="ada@example.com")
+    with django_project.tables(automatic):
+        for write in (row.save, lambda: automatic.objects.bulk_create([row])):
+            with pytest.raises(
+                EncryptionError, match=r"Automatic\.id: .* no sequence of PostgreSQL"
+            ):
+                write()
+        assert automatic.objects.count() == 0
+        row.id = 7
+        row.save()
+        assert automatic.objects.get(id=7).email == "ada@example.com"
