@@ -1,14 +1,14 @@
 """Django helpers: :mod:`.service` for settings and URLs, :mod:`.postgresql`, and encrypted fields.
 
 >>> class Customer(EncryptedModel):                              # doctest: +SKIP
-...     id = models.UUIDField(primary_key=True, default=uuid4)
 ...     email = EncryptedField("customers.email", index="email_index")
 ...     email_index = BlindIndexField("customers.email", of=["email"], rows=1_000_000,
 ...                                   normalise="email")
 >>> find(Customer.objects, "email", "Ada@Example.com")           # doctest: +SKIP
 
-Each token is bound to the field's id and to the row's primary key. A primary key that the database
-generates (``AutoField``) is known too late, so defining a model with one raises an error.
+Each token is bound to the field's id and to the row's primary key. A key that the database
+generates (``AutoField``) is reserved from its sequence before the row is inserted, which only
+PostgreSQL supports.
 """
 
 from __future__ import annotations
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from app_integration.integrations.django.attribute import Stored
     from app_integration.integrations.django.fields import EncryptedField
     from app_integration.integrations.django.index_field import BlindIndexField, create_index_keys
-    from app_integration.integrations.django.models import (
-        EncryptedModel,
-        EncryptedQuerySet,
-        exactly,
-        find,
-    )
+    from app_integration.integrations.django.models import EncryptedModel, EncryptedQuerySet
+    from app_integration.integrations.django.search import exactly, find
 
 __all__ = [
     "BlindIndexField",
@@ -46,8 +42,8 @@ _LAZY = {
     "EncryptedQuerySet": "models",
     "Stored": "attribute",
     "create_index_keys": "index_field",
-    "exactly": "models",
-    "find": "models",
+    "exactly": "search",
+    "find": "search",
 }
 
 
