@@ -142,7 +142,7 @@ def show_plan(
         context.connect() as connection,
     ):
         if context.read_state(connection) is None:
-            forecast.check_plan(context, context.read_table(connection))
+            forecast.check_plan(context, connection, context.read_table(connection))
         found = forecast.read(context, connection)
         if as_json:
             typer.echo(json.dumps(view.plan_document(found), indent=2))

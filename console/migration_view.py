@@ -77,6 +77,8 @@ def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:
     if plan.is_decrypting:
         yield f"{readable(plan)}."
     yield from forecast.outlook.lines()
+    for each in forecast.bound:
+        yield from each.lines()
     yield f"{forecast.before_switch.text}."
     yield f"{forecast.nulling.text}."
 
@@ -85,6 +87,7 @@ def plan_document(forecast: Forecast) -> dict[str, Any]:
     """Return the forecast of a migration as JSON."""
     return {
         **forecast.outlook.to_json(),
+        "bound": [asdict(each) for each in forecast.bound],
         "room": {
             "before_switch": asdict(forecast.before_switch),
             "nulling": asdict(forecast.nulling),

@@ -110,7 +110,7 @@ class Course:
         context = self._context
         with context.lock() as connection:
             live = context.read_table(connection)
-            forecast.check_plan(context, live)
+            forecast.check_plan(context, connection, live)
             forecast.require_room(forecast.read(context, connection).before_switch)
             table = plans.to_table(context.plan, live)
             # The application encrypts from then on, and creates no key of an index.

@@ -8,7 +8,8 @@ from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
-from migration.forecast import estimate, outlook, room, sample
+from migration.forecast import bound_columns, estimate, outlook, room, sample
+from migration.forecast.bound_columns import BoundColumn
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.forecast.room import Verdict
@@ -38,22 +39,29 @@ class Forecast:
         outlook: What its stages do and take.
         before_switch: Whether there is room for the passes before the switch.
         nulling: Whether there is room for the pass that removes old values.
+        bound: The columns to which tokens are bound.
 
     """
 
     outlook: Outlook
     before_switch: Verdict
     nulling: Verdict
+    bound: list[BoundColumn]
 
 
-def check_plan(context: MigrationContext, live: LiveTable) -> None:
+def check_plan(context: MigrationContext, connection: Connection, live: LiveTable) -> None:
     """Check that a migration can begin on the table *live*.
 
     Raises:
         PlanRefused: If it cannot. It lists every reason.
+        psycopg.Error: If the server rejects a query.
 
     """
-    if problems := list(find_problems(context.plan, live)):
+    problems = list(find_problems(context.plan, live))
+    if not problems:
+        bound = bound_columns.read(connection, plans.to_table(context.plan, live))
+        problems = [problem for each in bound for problem in each.find_problems()]
+    if problems:
         raise PlanRefused(f"migration {context.name}: {'; '.join(problems)}")
 
 
@@ -86,6 +94,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
         stages,
         room.decide("all before the switch", estimator.before_switch(), kept, free),
         room.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
+        bound_columns.read(connection, table),
     )
 
 
