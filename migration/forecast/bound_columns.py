@@ -14,7 +14,8 @@ from migration.table.migrated_table import MigratedTable
 
 #: A trigger sets a column if its function assigns to it, as far as the function's source shows.
 _COLUMNS: Final[LiteralString] = r"""
-    SELECT b.attname AS name, ({sequence}) AS sequence, b.attgenerated <> '' AS is_computed,
+    SELECT b.attname AS name, ({sequence})::regclass::text AS sequence,
+        b.attgenerated <> '' AS is_computed,
         (
             SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d
             WHERE d.adrelid = b.attrelid AND d.adnum = b.attnum

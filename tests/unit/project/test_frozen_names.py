@@ -984,6 +984,7 @@ SIGNATURES: Final = {
     "integrations.sqlalchemy:Index": "rows, distinct=, normalise=, low_entropy=, column=",
     "integrations.sqlalchemy:Plaintext": "column, phase, type=",
     "integrations.sqlalchemy:find": "session, attribute, value",
+    "integrations.sqlalchemy:reserve_keys": "session, owner, count",
     "redaction:install": "register=",
     "redaction:scrub_record": "record, register=",
     "redaction:scrubbed": "value, register=, *, depth=",
@@ -1034,7 +1035,7 @@ IMPORTS: Final = {
     "integrations.pydantic_settings": "FromStrongroom StrongroomSource",
     "integrations.sqlalchemy": """
         CompoundIndex Encrypted EncryptedRow Index Plaintext column_values create_index_keys exactly
-        find is_indexed_now renew
+        find is_indexed_now renew reserve_keys
         """,
     "integrations.sqlalchemy.alembic": "render_item",
     "redaction": "SecretRegistry install live scrub_record scrubbed sentry_options uninstall",
