@@ -178,7 +178,7 @@ class Encrypted:
             missing = ", ".join(name for name, value in names if value is None)
             raise EncryptionError(
                 f"{type(row).__name__}.{self.name} is bound to {missing}, which has no value yet; "
-                "assign it first"
+                "assign it first (reserve_keys returns keys that the database generates)"
             )
         self._encrypt(row, known[0], binding)
 

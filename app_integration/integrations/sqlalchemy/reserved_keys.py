@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, DefaultClause, Engine, event, inspect, text
+from sqlalchemy import Column, Connection, DefaultClause, Engine, Table, event, inspect, text
 from sqlalchemy.orm import InstanceState, Mapper, Session, scoped_session
 from sqlalchemy.sql.functions import next_value
 
@@ -105,11 +105,8 @@ def _override_identity(
     context: Any,
     executemany: bool,  # noqa: ARG001 (as above)
 ) -> tuple[str, Any]:
-    if (
-        context is not None
-        and context.isinsert
-        and connection.dialect.name == "postgresql"
-        and _MARK in context.compiled.statement.table.info
-    ):
-        statement = override_identity(statement)
+    if context is not None and context.isinsert and connection.dialect.name == "postgresql":
+        table = getattr(context.compiled.statement, "table", None)
+        if isinstance(table, Table) and _MARK in table.info:
+            statement = override_identity(statement)
     return statement, parameters

@@ -123,6 +123,7 @@ def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
     assert site.run("run", "--dry-run") == shown
     found = json.loads(site.run("plan", "--json", "--free", "1"))
     assert [each["stage"] for each in found["stages"]] == [*Stage]
+    assert [(each["name"], each["sequence"]) for each in found["bound"]] == [("id", None)]
     assert found["room"]["before_switch"]["is_enough"] is False
     assert "and 1.0 MB are free" in site.run("run", "--free", "1", code=1)
     assert names() == {"id", "name"}
