@@ -388,6 +388,40 @@ def test_asynchronous_session_inserts_in_both_ways(engine: Engine) -> None:
     assert found == {"core": "core"} | {f"n{each}": f"e{each}" for each in range(COUNT)}
 
 
+def test_upsert_by_another_column_than_the_key_is_refused(engine: Engine) -> None:
+    with Session(engine) as session:
+        session.add(ada := Always(name="ada", email="first"))
+        session.commit()
+        (key,) = reserve_keys(session, Always, 1)
+        rows = [column_values(Always, {"id": key, "name": "ada", "email": "second"})]
+        statement = postgresql.insert(Always).values(rows)
+        updated = {"email": statement.excluded.email}
+        by_name: list[dict[str, Any]] = [
+            {"index_elements": ["name"]},
+            {"index_elements": [Always.name]},
+            {"constraint": "Always_people_name"},
+        ]
+        for target in by_name:
+            upsert = statement.on_conflict_do_update(**target, set_=updated)
+            for connection in (session, session.connection()):
+                with pytest.raises(EncryptionError, match="find the objects and assign"):
+                    connection.execute(upsert)
+        session.rollback()
+        others = statement.on_conflict_do_update(
+            index_elements=["name"], set_={"name": statement.excluded.name}
+        )
+        session.execute(others)
+        same = column_values(Always, {"id": ada.id, "name": "ada", "email": "third"})
+        upsert = postgresql.insert(Always).values(same)
+        session.execute(
+            upsert.on_conflict_do_update(
+                index_elements=[Always.id], set_={"email": upsert.excluded.email}
+            )
+        )
+        session.commit()
+    assert emails(engine, Always) == {"ada": "third"}
+
+
 def test_key_without_a_sequence_is_refused_before_the_insert(engine: Engine) -> None:
     with Session(engine) as session:
         session.add(Triggered(name="ada", email="ada@example.com"))

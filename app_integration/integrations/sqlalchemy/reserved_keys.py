@@ -11,6 +11,7 @@ from sqlalchemy.sql.functions import next_value
 
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.key_sequence import RESERVE, check_reserved, override_identity
+from app_integration.integrations.sqlalchemy.upserts import check_upsert
 
 _RESERVE: Final = text(RESERVE.format(table=":table", column=":column", count=":count"))
 #: Marks a table, in its `info`, whose inserts may name the key.
@@ -108,5 +109,6 @@ def _override_identity(
     if context is not None and context.isinsert and connection.dialect.name == "postgresql":
         table = getattr(context.compiled.statement, "table", None)
         if isinstance(table, Table) and _MARK in table.info:
+            check_upsert(context.compiled.statement, table)
             statement = override_identity(statement)
     return statement, parameters

@@ -19,6 +19,7 @@ from app_integration.integrations.sqlalchemy.loaded_rows import LoadedRows
 from app_integration.integrations.sqlalchemy.new_rows import NewRows
 from app_integration.integrations.sqlalchemy.reserved_keys import allow_keys, is_generated
 from app_integration.integrations.sqlalchemy.row_context import is_new
+from app_integration.integrations.sqlalchemy.upserts import check_upsert
 
 #: Those of each class, because each assignment to an attribute of a context looks for them.
 _ATTRIBUTES: Final[WeakKeyDictionary[type, Mapping[str, Encrypted]]] = WeakKeyDictionary()
@@ -204,10 +205,16 @@ def _on_expire(state: InstanceState[Any], _names: object) -> None:
 def _check_bulk(executed: ORMExecuteState) -> None:
     """Raise EncryptionError if a bulk statement names an encrypted attribute.
 
-    SQLAlchemy ignores names that are no columns of the class, so the value would be lost.
+    SQLAlchemy ignores names that are no columns of the class, so the value would be lost. Nor may
+    an upsert write a token into a row with another key.
     """
     mapper, given = executed.bind_mapper, executed.parameters
-    if mapper is None or not given or not issubclass(mapper.class_, EncryptedRow):
+    if mapper is None or not issubclass(mapper.class_, EncryptedRow):
+        return
+    table: Any = mapper.local_table
+    if executed.is_insert:
+        check_upsert(executed.statement, table)
+    if not given:
         return
     rows = [given] if isinstance(given, Mapping) else given
     if executed.is_insert or (executed.is_update and rows is given):

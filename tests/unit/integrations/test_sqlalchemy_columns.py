@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import Sequence as SqlSequence
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -597,6 +598,17 @@ def test_key_generated_by_another_expression_than_a_sequence_raises(session: Ses
         session.add(row := owner(id=7, email="ada@example.com"))
         session.commit()
         assert row.email == "ada@example.com"
+
+
+def test_upsert_by_another_column_than_the_key_raises(session: Session) -> None:
+    statement = sqlite.insert(Person).values(
+        column_values(Person, {"id": uuid4(), "email": "a@b.c"})
+    )
+    upsert = statement.on_conflict_do_update(
+        index_elements=["email_index"], set_={"email": statement.excluded.email}
+    )
+    with pytest.raises(EncryptionError, match="people: an upsert by email_index finds rows"):
+        session.execute(upsert)
 
 
 def test_related_objects_of_classes_declared_in_any_order_are_saved(session: Session) -> None:
