@@ -79,6 +79,9 @@ def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:
     yield from forecast.outlook.lines()
     for each in forecast.bound:
         yield from each.lines()
+    yield from forecast.firing.lines()
+    for problem in forecast.firing.find_problems(plan.triggers):
+        yield f"Refused until this is solved: {problem}."
     yield f"{forecast.before_switch.text}."
     yield f"{forecast.nulling.text}."
 
@@ -88,6 +91,7 @@ def plan_document(forecast: Forecast) -> dict[str, Any]:
     return {
         **forecast.outlook.to_json(),
         "bound": [asdict(each) for each in forecast.bound],
+        "triggers": list(forecast.firing.lines()),
         "room": {
             "before_switch": asdict(forecast.before_switch),
             "nulling": asdict(forecast.nulling),

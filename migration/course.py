@@ -17,7 +17,7 @@ from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.rows import source_sample
 from migration.stage import Stage
-from migration.table import table_lock
+from migration.table import table_lock, table_triggers
 from migration.table.migrated_table import MigratedTable
 
 
@@ -73,6 +73,7 @@ class Course:
 
         Raises:
             PlanRefused: If the plan does not fit the table. Nothing was changed.
+            TriggersFire: If a pass would fire triggers of the table without consent.
             OldTokenInvalid: If an old token does not decrypt as the plan says.
             NoRoom: If the server has no room for what the next pass writes.
             KeyUnavailable: If a key cannot be created, stored or read now.
@@ -113,6 +114,7 @@ class Course:
             forecast.check_plan(context, connection, live)
             forecast.require_room(forecast.read(context, connection).before_switch)
             table = plans.to_table(context.plan, live)
+            table_triggers.require(connection, table, context.plan.triggers)
             # The application encrypts from then on, and creates no key of an index.
             cipher = context.open_cipher(table)
             if table.has_old_tokens:

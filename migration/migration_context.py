@@ -24,7 +24,7 @@ from migration.table.table_lock import Pacing
 from vault.declare.schema.migration import MigrationPlan
 
 #: Fields of a plan that may change while its migration runs.
-_CHANGEABLE: Final = {"quiet_for", "backups_kept_for", "read_back"}
+_CHANGEABLE: Final = {"quiet_for", "backups_kept_for", "read_back", "triggers"}
 _LOCK: Final[LiteralString] = (
     "SELECT pg_try_advisory_lock(hashtext('strongroom_migration'), hashtext(%s))"
 )

@@ -16,9 +16,10 @@ from migration.forecast.room import Verdict
 from migration.forecast.sample import Plaintexts, Sample
 from migration.migration_context import MigrationContext
 from migration.stage import Stage
-from migration.table import column_rules
+from migration.table import column_rules, table_triggers
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
+from migration.table.table_triggers import Firing
 from vault.declare.schema.migrated_field import OldEncryption
 from vault.declare.schema.migration import MigrationPlan
 
@@ -37,6 +38,7 @@ class Forecast:
 
     Attributes:
         outlook: What its stages do and take.
+        firing: What its passes fire.
         before_switch: Whether there is room for the passes before the switch.
         nulling: Whether there is room for the pass that removes old values.
         bound: The columns to which tokens are bound.
@@ -44,6 +46,7 @@ class Forecast:
     """
 
     outlook: Outlook
+    firing: Firing
     before_switch: Verdict
     nulling: Verdict
     bound: list[BoundColumn]
@@ -92,6 +95,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     free = room.read(connection, table) if context.free is None else room.given(context.free)
     return Forecast(
         stages,
+        table_triggers.read(connection, table),
         room.decide("all before the switch", estimator.before_switch(), kept, free),
         room.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
         bound_columns.read(connection, table),

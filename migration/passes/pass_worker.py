@@ -24,6 +24,7 @@ from migration.passes.throttle import Limits, Reading, Throttle
 from migration.passes.verification import Verification
 from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
+from migration.table import table_triggers
 from migration.table.migrated_table import MigratedTable
 
 #: Rows of a batch. Live queries wait longer beside larger ones.
@@ -91,6 +92,7 @@ class PassWorker:
 
         Raises:
             TableChanged: If a column was renamed or changed before.
+            TriggersFire: If triggers of the table would fire without consent.
             StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
             psycopg.Error: If the server rejects a statement, or stays unavailable.
 
@@ -98,14 +100,15 @@ class PassWorker:
         context = self._context
         with context.connect() as connection:
             live = context.read_unchanged_table(connection)
-        table = plans.to_table(context.plan, live)
+            table = plans.to_table(context.plan, live)
+            firing = table_triggers.require(connection, table, context.plan.triggers)
         statements = RowStatements(table, live, reads_back=context.plan.read_back)
         writer = TokenWriter(statements, context.open_cipher(table))
         batches = _build(kind, pass_, writer, self._batch)
         clock, sleep = context.pacing.clock, context.pacing.sleep
         throttle = Throttle(context.name, self._limits, clock, self._watch.warn)
         site = worker.Site(
-            run_batch=partial(self._with_connection, batches.run_batch),
+            run_batch=partial(self._write, batches.run_batch, firing.as_replica),
             is_done=partial(self._with_connection, partial(self._is_done, pass_)),
             throttle=partial(self._with_connection, partial(self._read_throttle, throttle)),
             probe=partial(self._with_connection, partial(_probe, table)),
@@ -114,7 +117,7 @@ class PassWorker:
         )
         worker.run(site, Pace(worker.measure_probes(site, _PROBES), self._duty))
         if isinstance(batches, Backfill):
-            while self._with_connection(batches.redo) is not None:
+            while self._write(batches.redo, firing.as_replica) is not None:
                 pass
 
     def _is_done(self, pass_: Ranges, connection: Connection) -> bool:
@@ -126,6 +129,10 @@ class PassWorker:
         reading = throttle.read(connection)
         self._watch.show_hold(reading.reason)
         return reading
+
+    def _write(self, call: Callable[[Connection], _Result], as_replica: bool) -> _Result:
+        """Call *call* as :meth:`_with_connection` does, perhaps as replica."""
+        return self._with_connection(partial(_call_as_replica, call) if as_replica else call)
 
     def _with_connection(self, call: Callable[[Connection], _Result]) -> _Result:
         """Call *call* with a connection, again while database or keys are unavailable."""
@@ -149,6 +156,13 @@ def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _B
         PassKind.RESTORE: Restoration,
     }
     return builders[kind](pass_, writer, batch)
+
+
+def _call_as_replica(call: Callable[[Connection], _Result], connection: Connection) -> _Result:
+    """Call *call* in a transaction that fires few triggers. See :data:`AS_REPLICA`."""
+    with connection.transaction():
+        connection.execute(table_triggers.AS_REPLICA)
+        return call(connection)
 
 
 def _probe(table: MigratedTable, connection: Connection) -> None:

@@ -19,7 +19,7 @@ from migration.passes.passes import PassKind
 from migration.stage import Stage
 from migration.table import constraints
 from migration.table.migrated_table import MigratedTable
-from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
+from tests.integration.migration.test_course import ROWS, Hotel, changed_plan, open_hotel
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -174,6 +174,8 @@ def test_error_of_the_database_has_no_value(hotel: Hotel) -> None:
         "CREATE TRIGGER check_guest BEFORE UPDATE ON guests FOR EACH ROW"
         " EXECUTE FUNCTION check_guest()"
     )
+    hotel.execute("ALTER TABLE guests ENABLE ALWAYS TRIGGER check_guest")
+    hotel.plan = changed_plan(triggers="fire")
     with pytest.raises(psycopg.Error) as caught:
         hotel.advance(Stage.BACKFILLED)
     assert "@example.com" not in error_text.describe(caught.value)

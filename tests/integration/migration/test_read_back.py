@@ -20,7 +20,8 @@ _CHANGING: Final = """
         IF NEW.id = 70 THEN NEW.{} := '\\x00'; END IF; RETURN NEW;
     END $$;
     CREATE TRIGGER changing BEFORE UPDATE ON guests
-        FOR EACH ROW EXECUTE FUNCTION changing()
+        FOR EACH ROW EXECUTE FUNCTION changing();
+    ALTER TABLE guests ENABLE ALWAYS TRIGGER changing
 """
 
 
@@ -34,8 +35,9 @@ def test_batch_that_is_read_back_ends_before_the_table_keeps_something_else(
     hotel: Hotel, column: str
 ) -> None:
     hotel.execute(_CHANGING.format(column))
+    hotel.plan = changed_plan(triggers="fire")
     hotel.advance(Stage.GUARDED)
-    hotel.plan = changed_plan(read_back=True)
+    hotel.plan = changed_plan(read_back=True, triggers="fire")
     with pytest.raises(ValueNotStored, match=f"row 70, column {column}: it would keep another"):
         hotel.advance(Stage.SWITCHED)
     assert len(hotel.execute("SELECT id FROM guests WHERE email_token IS NOT NULL")) == hotel.batch
@@ -46,6 +48,7 @@ def test_batch_that_is_read_back_ends_before_the_table_keeps_something_else(
 
 
 def test_batch_that_is_not_read_back_is_verified_later(hotel: Hotel) -> None:
+    hotel.plan = changed_plan(triggers="fire")
     hotel.execute(_CHANGING.format("email_token"))
     with pytest.raises(RowsStayWrong, match="1 of 300 rows"):
         hotel.advance(Stage.SWITCHED)

@@ -10,7 +10,7 @@ compared with the live table before anything is changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -54,6 +54,10 @@ TableName = Annotated[
 ]
 
 
+#: Whether the passes of a migration may fire the table's own triggers.
+TriggerConsent: TypeAlias = Literal["fire", "refuse"]
+
+
 class MigrationPlan(Section):
     """A file with the plan of one table's migration."""
 
@@ -84,6 +88,12 @@ class MigrationPlan(Section):
         False,
         description="whether each batch is committed only if the table has what was written;"
         " without it, the pass before the switch finds what it has not",
+    )
+    triggers: TriggerConsent = Field(
+        "refuse",
+        description="fire or refuse: whether passes may fire triggers of the table, which see the"
+        " plaintext of each row",
+        exclude_if=lambda value: value == "refuse",
     )
     backups_kept_for: Annotated[int, Within("1d", "3650d")] | None = Field(
         None,

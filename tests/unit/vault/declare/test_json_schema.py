@@ -250,6 +250,7 @@ FULL: Final[Mapping[Kind, Any]] = {
         index_keys: index_keys
         quiet_for: 1d
         read_back: true
+        triggers: fire
         backups_kept_for: 35d
     """),
 }

@@ -1,0 +1,213 @@
+"""Triggers and rules of the table itself, which the passes of a migration may fire.
+
+A trigger that copies rows, such as one of an audit log, copies their plaintext where no migration
+looks for it. So passes run as a replica where that is granted, and else only with consent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from psycopg import Connection
+from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import class_row
+
+from app_integration.errors import ConfigurationError
+from migration.stage import Stage
+from migration.table.migrated_table import MigratedTable
+from vault.declare.errors import join_names
+from vault.declare.schema.migration import TriggerConsent
+
+#: Only triggers that are ENABLE ALWAYS or ENABLE REPLICA fire under it, and of the database's own
+#: triggers, which check foreign keys, none. It ends with the transaction.
+AS_REPLICA: Final[LiteralString] = "SET LOCAL session_replication_role = replica"
+_ORIGIN: Final = "O"  # in pg_trigger.tgenabled: it does not fire as replica
+_FIRED_AS_REPLICA: Final = frozenset("RA")
+_FIRED_ELSE: Final = frozenset("OA")
+
+#: A partition has a copy of each trigger of its table, which counts if it is enabled otherwise.
+_TRIGGERS: Final[LiteralString] = """
+    WITH target AS (SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS oid)
+    SELECT t.tgname::text AS name, t.tgrelid::regclass::text AS relation,
+        CASE WHEN t.tgtype & 2 = 2 THEN 'BEFORE' ELSE 'AFTER' END AS timing,
+        ARRAY(
+            SELECT attname::text FROM pg_attribute
+            WHERE attrelid = t.tgrelid AND attnum = ANY (t.tgattr::smallint[]) ORDER BY attnum
+        ) AS columns,
+        t.tgfoid::regprocedure::text AS function, t.tgenabled::text AS enabled
+    FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid, target
+    WHERE NOT t.tgisinternal AND t.tgtype & 16 = 16
+        AND p.pronamespace IS DISTINCT FROM to_regnamespace('strongroom_migration') AND (
+        t.tgrelid = target.oid OR t.tgtype & 1 = 1 AND t.tgrelid IN (
+            SELECT relid FROM pg_partition_tree(target.oid)
+        ) AND NOT EXISTS (
+            SELECT FROM pg_trigger AS o WHERE o.oid = t.tgparentid AND o.tgenabled = t.tgenabled
+        )
+    )
+    UNION ALL
+    SELECT r.rulename::text, r.ev_class::regclass::text, 'rule', '{}'::text[],
+        pg_get_ruledef(r.oid), r.ev_enabled::text
+    FROM pg_rewrite AS r, target WHERE r.ev_class = target.oid AND r.ev_type = '2'
+    ORDER BY 1, 2
+"""
+#: Constraints that the database checks by triggers, which do not fire as replica.
+_CHECKED: Final[LiteralString] = """
+    WITH target AS (SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS oid),
+    written AS (
+        SELECT array_agg(attnum) AS columns FROM pg_attribute, target
+        WHERE attrelid = target.oid AND attname = ANY (%(columns)s)
+    )
+    SELECT format('%%s of %%s', c.conname, c.conrelid::regclass)
+    FROM pg_constraint AS c, target, written
+    WHERE c.conparentid = 0 AND (c.contype = 'f' OR c.condeferrable) AND (
+        c.conrelid = target.oid AND c.conkey && written.columns
+        OR c.confrelid = target.oid AND c.confkey && written.columns
+    )
+    ORDER BY 1
+"""
+
+
+class TriggersFire(ConfigurationError):
+    """Passes would fire triggers without consent. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableTrigger:
+    """A trigger or rule on updates of the table, or of a partition.
+
+    Attributes:
+        name: Its name.
+        relation: The table or partition.
+        timing: ``BEFORE``, ``AFTER`` or ``rule``.
+        columns: The columns of ``UPDATE OF``; none for each update.
+        function: Its function; of a rule its text.
+        enabled: When it fires, as in ``pg_trigger``.
+
+    """
+
+    name: str
+    relation: str
+    timing: str
+    columns: list[str]
+    function: str
+    enabled: str
+
+    def __str__(self) -> str:
+        """Return its name with its table and what it calls."""
+        if self.timing == "rule":
+            return f"rule {self.name} of {self.relation}"
+        columns = f" OF {', '.join(self.columns)}" if self.columns else ""
+        return f"{self.name} of {self.relation} ({self.timing} UPDATE{columns}, {self.function})"
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What the passes of a migration fire.
+
+    Attributes:
+        table: The table.
+        as_replica: Whether they run as replica.
+        triggers: Enabled triggers and rules on what passes write.
+        checked: Constraints on the old columns that are not checked for a replica.
+
+    """
+
+    table: MigratedTable
+    as_replica: bool
+    triggers: tuple[TableTrigger, ...]
+    checked: tuple[str, ...]
+
+    @property
+    def fired(self) -> tuple[TableTrigger, ...]:
+        """Return the triggers that fire."""
+        states = _FIRED_AS_REPLICA if self.as_replica else _FIRED_ELSE
+        return tuple(each for each in self.triggers if each.enabled in states)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line about each trigger, for a person."""
+        fired = self.fired
+        for each in self.triggers:
+            yield f"{each} {self._describe(each) if each in fired else _silent(each)}"
+
+    def find_problems(self, consent: TriggerConsent) -> Iterator[str]:
+        """Yield why no pass may begin, with what to do."""
+        if self.as_replica and self.checked:
+            yield (
+                f"passes run as replica because of {join_names(map(str, self.triggers))}, so that"
+                f" {join_names(self.checked)} would not be checked; drop it, or drop the triggers"
+            )
+        if self.fired and consent == "refuse":
+            remedy = "" if self.as_replica else f"{_GRANT}, or "
+            lines = "; ".join(f"{each} {self._describe(each)}" for each in self.fired)
+            yield (
+                f"passes would fire triggers: {lines}. {remedy}declare triggers: fire in the plan"
+                " if that may be"
+            )
+
+    def _describe(self, trigger: TableTrigger) -> str:
+        """Return when *trigger* fires, and what it sees."""
+        writes_new = not trigger.columns or {*trigger.columns} & {*self.table.written}
+        first = Stage.BACKFILLED if writes_new else Stage.NULLED
+        return (
+            f"fires for each row that a pass writes, from {first} on, and sees its"
+            f" {self.table.old_values} of {', '.join(self.table.migrated)}"
+        )
+
+
+_GRANT: Final = (
+    "Let an administrator GRANT SET ON PARAMETER session_replication_role to this user (PostgreSQL"
+    " 15), so that passes run as replica"
+)
+
+
+def read(connection: Connection, table: MigratedTable) -> Firing:
+    """Return what passes over *table* fire.
+
+    Raises:
+        psycopg.Error: If the server rejects a query.
+
+    """
+    names = {"schema": table.schema, "table": table.name}
+    written = {*table.written, *table.old_columns}
+    with connection.cursor(row_factory=class_row(TableTrigger)) as cursor:
+        found = tuple(
+            each
+            for each in cursor.execute(_TRIGGERS, names)
+            if each.enabled != "D" and (not each.columns or written & {*each.columns})
+        )
+    columns = {**names, "columns": list(table.old_columns)}
+    checked = tuple(name for (name,) in connection.execute(_CHECKED, columns))
+    # Else nothing is gained, and foreign keys would not be checked.
+    as_replica = any(each.enabled == _ORIGIN for each in found) and _may_be_replica(connection)
+    return Firing(table, as_replica, found, checked)
+
+
+def require(connection: Connection, table: MigratedTable, consent: TriggerConsent) -> Firing:
+    """Return what passes over *table* fire, if they may.
+
+    Raises:
+        TriggersFire: If they may not.
+        psycopg.Error: If the server rejects a query.
+
+    """
+    firing = read(connection, table)
+    if problems := list(firing.find_problems(consent)):
+        raise TriggersFire(f"{table.schema}.{table.name}: {'; '.join(problems)}")
+    return firing
+
+
+def _may_be_replica(connection: Connection) -> bool:
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(AS_REPLICA)
+    except InsufficientPrivilege:
+        return False
+    return True
+
+
+def _silent(trigger: TableTrigger) -> str:
+    if trigger.enabled == _ORIGIN:
+        return "does not fire: passes run as replica"
+    return "does not fire: it is for replicas"

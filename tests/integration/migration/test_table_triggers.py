@@ -1,0 +1,300 @@
+"""Passes over a table that has triggers of its own, and the guard beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, LiteralString
+
+import pytest
+from psycopg import Connection
+from psycopg.errors import InsufficientPrivilege
+from psycopg.sql import SQL, Identifier
+
+from migration.forecast import forecast
+from migration.stage import Stage
+from migration.table.table_triggers import TriggersFire
+from tests.integration.migration.test_course import ROWS, Hotel, changed_plan, open_hotel
+from tests.support.databases.own_database import OwnDatabase
+
+pytestmark = pytest.mark.requires("embedded")
+
+_AUDIT: Final = """
+    CREATE TABLE audit_log (number bigint GENERATED ALWAYS AS IDENTITY, old jsonb, new jsonb);
+    ALTER TABLE guests ADD COLUMN updated_at timestamptz NOT NULL DEFAULT '2020-01-01Z';
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO audit_log (old, new) VALUES (to_jsonb(OLD), to_jsonb(NEW)); RETURN NULL;
+    END $$;
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        NEW.updated_at := now(); RETURN NEW;
+    END $$;
+    CREATE TRIGGER audit AFTER UPDATE ON guests FOR EACH ROW EXECUTE FUNCTION audit();
+    CREATE TRIGGER touch BEFORE UPDATE ON guests FOR EACH ROW EXECUTE FUNCTION touch();
+"""
+_CLERK: Final[LiteralString] = "clerk"
+_GRANT: Final = "GRANT SET ON PARAMETER session_replication_role TO clerk"
+
+
+class ClerksHotel(Hotel):
+    """A hotel whose commands run as a user who is no superuser."""
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with super().connect() as connection:
+            connection.execute(SQL("SET ROLE {}").format(Identifier(_CLERK)))
+            try:
+                yield connection
+            finally:
+                connection.execute("RESET ROLE")
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[ClerksHotel]:
+    with database.connect() as connection:
+        connection.execute("CREATE ROLE clerk")
+        connection.execute("GRANT ALL ON SCHEMA public TO clerk")
+        name = Identifier(database.name)
+        connection.execute(SQL("GRANT CREATE ON DATABASE {} TO clerk").format(name))
+    for each in open_hotel(database):
+        with database.connect() as connection:
+            connection.execute(_AUDIT)
+            connection.execute("ALTER TABLE guests OWNER TO clerk")
+            connection.execute("ALTER TABLE audit_log OWNER TO clerk")
+        clerks = ClerksHotel(database)
+        yield clerks
+        clerks.close()
+        each.close()
+    with database.connect() as connection:
+        connection.execute("DROP TABLE audit_log")
+        connection.execute("DROP FUNCTION audit, touch")
+        connection.execute("DROP OWNED BY clerk")
+        connection.execute("DROP ROLE clerk")
+
+
+def admin(hotel: Hotel, statement: str) -> None:
+    with hotel.database.connect() as connection:
+        connection.execute(statement)
+
+
+def counts(hotel: Hotel) -> tuple[int, int]:
+    """Return the rows of the log, and the guests that were touched."""
+    ((logged,),) = hotel.execute("SELECT count(*) FROM audit_log")
+    ((touched,),) = hotel.execute("SELECT count(*) FROM guests WHERE updated_at > '2021-01-01Z'")
+    return logged, touched
+
+
+def test_passes_of_a_user_with_the_grant_fire_no_trigger(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    expected = hotel.plaintexts()
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+    while hotel.undo() is not None:
+        pass
+    assert counts(hotel) == (0, 0)
+    assert hotel.plaintexts() == expected
+    # Those of other sessions, and of this one afterwards, fire as before.
+    hotel.write_plaintext(1, "changed@example.com")
+    assert counts(hotel) == (1, 1)
+
+
+def test_guard_sees_writers_beside_passes_of_a_replica(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.GUARDED)
+
+    def bypass(_: object) -> None:
+        with pytest.raises(Exception, match="brought no new token"):
+            hotel.write_plaintext(2, "bypass@example.com")
+
+    hotel.between = bypass
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.passes == ["backfill", "verify"]
+    assert hotel.opened() == hotel.plaintexts()
+
+
+def test_guard_fires_for_a_replica_that_brings_no_token(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.SWITCHED)
+    with hotel.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL session_replication_role = replica")
+        with pytest.raises(Exception, match="brought no new token"), connection.transaction():
+            connection.execute("UPDATE guests SET email = 'late@example.com' WHERE id = 1")
+
+
+def test_begin_without_grant_and_consent_is_refused_with_what_triggers_see(
+    hotel: ClerksHotel,
+) -> None:
+    with pytest.raises(TriggersFire) as caught:
+        hotel.advance(Stage.SWITCHED)
+    message = str(caught.value)
+    assert "audit of guests (AFTER UPDATE, audit()" in message
+    assert "touch of guests (BEFORE UPDATE, touch()" in message
+    assert "GRANT SET ON PARAMETER session_replication_role" in message
+    assert "triggers: fire" in message
+    assert hotel.stages == []
+    assert counts(hotel) == (0, 0)
+
+
+def test_triggers_fire_with_consent(hotel: ClerksHotel) -> None:
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (ROWS, ROWS)
+
+
+def test_consent_may_be_withdrawn_and_given_while_the_migration_runs(hotel: ClerksHotel) -> None:
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.GUARDED)
+    hotel.plan = changed_plan()
+    with pytest.raises(TriggersFire):
+        hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (0, 0)
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (0, 0)
+
+
+@pytest.mark.parametrize("state", ["ALWAYS", "REPLICA"])
+def test_trigger_that_fires_for_a_replica_needs_consent(hotel: ClerksHotel, state: str) -> None:
+    admin(hotel, _GRANT)
+    hotel.execute(f"ALTER TABLE guests ENABLE {state} TRIGGER audit")
+    with pytest.raises(TriggersFire, match="audit of guests") as caught:
+        hotel.advance(Stage.SWITCHED)
+    assert "touch" not in str(caught.value)
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (ROWS, 0)
+
+
+def test_disabled_trigger_needs_nothing(hotel: ClerksHotel) -> None:
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (0, 0)
+
+
+def test_trigger_that_is_created_later_is_found_before_the_next_pass(hotel: ClerksHotel) -> None:
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.advance(Stage.SWITCHED)
+    hotel.execute("ALTER TABLE guests ENABLE TRIGGER audit")
+    with pytest.raises(TriggersFire, match="audit of guests"):
+        hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+
+
+def test_trigger_of_old_columns_fires_in_the_passes_that_name_them(hotel: ClerksHotel) -> None:
+    hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
+    hotel.execute(
+        "CREATE TRIGGER audit AFTER UPDATE OF email ON guests FOR EACH ROW EXECUTE FUNCTION audit()"
+    )
+    with pytest.raises(TriggersFire, match="UPDATE OF email") as caught:
+        hotel.advance(Stage.SWITCHED)
+    assert "nulled" in str(caught.value)
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (0, 0)
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (ROWS, 0)
+
+
+def test_trigger_of_other_columns_needs_nothing(hotel: ClerksHotel) -> None:
+    hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
+    hotel.execute(
+        "CREATE TRIGGER audit AFTER UPDATE OF visits ON guests FOR EACH ROW"
+        " EXECUTE FUNCTION audit()"
+    )
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+
+
+def test_rule_on_updates_is_as_a_trigger(hotel: ClerksHotel) -> None:
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.execute(
+        "CREATE RULE copy AS ON UPDATE TO guests"
+        " DO ALSO INSERT INTO audit_log (old) VALUES (to_jsonb(OLD))"
+    )
+    with pytest.raises(TriggersFire, match="copy of guests"):
+        hotel.advance(Stage.SWITCHED)
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("statement", "key"),
+    [
+        (
+            (
+                "CREATE TABLE letters (id int, email varchar(80) REFERENCES guests (email)"
+                " ON UPDATE CASCADE)"
+            ),
+            "letters_email_fkey of letters",
+        ),
+        (
+            (
+                "CREATE TABLE addresses (email varchar(80) PRIMARY KEY);"
+                " INSERT INTO addresses SELECT email FROM guests;"
+                " ALTER TABLE guests ADD CONSTRAINT known FOREIGN KEY (email) REFERENCES addresses"
+            ),
+            "known of guests",
+        ),
+        (
+            "ALTER TABLE guests ADD CONSTRAINT later UNIQUE (email) DEFERRABLE",
+            "later of guests",
+        ),
+    ],
+)
+def test_replica_is_refused_whose_columns_the_database_checks_by_triggers(
+    hotel: ClerksHotel, statement: str, key: str
+) -> None:
+    admin(hotel, _GRANT)
+    admin(hotel, statement)
+    try:
+        with pytest.raises(TriggersFire, match=f"{key}.* drop it"):
+            hotel.advance(Stage.SWITCHED)
+        assert hotel.stages == []
+    finally:
+        admin(hotel, "ALTER TABLE guests DROP CONSTRAINT IF EXISTS known")
+        admin(hotel, "DROP TABLE IF EXISTS letters, addresses CASCADE")
+
+
+def test_trigger_of_one_partition_is_found(hotel: ClerksHotel) -> None:
+    hotel.execute("DROP TABLE guests")
+    hotel.execute(
+        "CREATE TABLE guests (id int PRIMARY KEY, email varchar(80), visits int,"
+        " updated_at timestamptz) PARTITION BY RANGE (id)"
+    )
+    hotel.execute("CREATE TABLE first_guests PARTITION OF guests FOR VALUES FROM (1) TO (1000)")
+    hotel.execute("INSERT INTO guests VALUES (1, 'one@example.com')")
+    hotel.execute(
+        "CREATE TRIGGER audit AFTER UPDATE ON first_guests FOR EACH ROW EXECUTE FUNCTION audit()"
+    )
+    with pytest.raises(TriggersFire, match="audit of first_guests"):
+        hotel.advance(Stage.SWITCHED)
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (0, 0)
+
+
+def test_plan_names_each_trigger_and_what_it_sees(hotel: ClerksHotel) -> None:
+    with hotel.connect() as connection:
+        without = list(forecast.read(hotel.context(), connection).firing.lines())
+    admin(hotel, _GRANT)
+    with hotel.connect() as connection:
+        granted = list(forecast.read(hotel.context(), connection).firing.lines())
+    assert without == [
+        (
+            "audit of guests (AFTER UPDATE, audit()) fires for each row that a pass writes, from"
+            " backfilled on, and sees its plaintext of email"
+        ),
+        (
+            "touch of guests (BEFORE UPDATE, touch()) fires for each row that a pass writes, from"
+            " backfilled on, and sees its plaintext of email"
+        ),
+    ]
+    assert granted == [
+        "audit of guests (AFTER UPDATE, audit()) does not fire: passes run as replica",
+        "touch of guests (BEFORE UPDATE, touch()) does not fire: passes run as replica",
+    ]
+
+
+def test_role_of_a_replica_needs_the_grant(hotel: ClerksHotel) -> None:
+    with hotel.connect() as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute("SET session_replication_role = replica")
