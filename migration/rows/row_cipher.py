@@ -11,7 +11,13 @@ from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
 from migration.rows.opened_rows import OpenedRows, find_differences
 from migration.rows.rows import Rows
-from migration.rows.source_cipher import SourceCipher, raise_for_row, to_stored, to_tokens
+from migration.rows.source_cipher import (
+    SourceCipher,
+    check_json_null,
+    raise_for_row,
+    to_stored,
+    to_tokens,
+)
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 
 #: What is written into a column: tokens, index values, or plaintext.
@@ -76,6 +82,7 @@ class RowCipher:
         """Return *rows* with the values of their tokens.
 
         Raises:
+            EncryptionError: If a row has the null of JSON, and no token. It names the row.
             KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
 
         """
@@ -84,7 +91,9 @@ class RowCipher:
         for column in self._table.columns:
             stored, plaintexts = rows.columns[column.new], rows.columns[column.old]
             pairs = enumerate(zip(stored, plaintexts, strict=True))
-            failed.update(at for at, (one, other) in pairs if one is None and other is not None)
+            alone = [at for at, (one, other) in pairs if one is None and other is not None]
+            check_json_null(self._table, column, rows.choose(alone))
+            failed.update(alone)
             if column.decrypted is not None:
                 values[column.old] = list(stored)
                 continue

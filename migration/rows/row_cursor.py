@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import set_json_loads
 
 from migration.rows import json_text, time_loaders
-from migration.table.live_table import LiveTable
+from migration.table.live_table import LiveColumn, LiveTable
 
-#: A type of an extension, whose binary form the driver does not know.
-_CITEXT: Final = "citext"
+#: How a column is read, by its type. Of some types the driver does not know the binary form, or
+#: has a class that no token has; ``char(n)`` has blanks at the end that mean nothing.
+_READ: Final[Mapping[str, LiteralString]] = {
+    **dict.fromkeys(("citext", "bpchar", "cidr"), "{}::text"),
+    # As the server prints it; ::text adds /32.
+    "inet": "pg_catalog.abbrev({})",
+}
+_ENUM: Final[LiteralString] = "{}::text"
+#: An array as JSON, of which it has one dimension and no other lower bound. Another one becomes a
+#: text, which is no list, so that it is refused.
+_ARRAY: Final[LiteralString] = (
+    "CASE WHEN {0} = '{{}}' OR array_ndims({0}) = 1 AND array_lower({0}, 1) = 1"
+    " THEN to_jsonb({0}) ELSE to_jsonb({0}::text) END"
+)
 
 
 def open_cursor(connection: Connection) -> Cursor[Any]:
@@ -33,7 +45,14 @@ def select_list(names: Iterable[str], live: LiveTable) -> Composed:
         live: The table, with or without the columns of tokens, which are added to it.
 
     """
-    unknown = {each.name for each in live.columns.values() if each.base_type == _CITEXT}
     return SQL(", ").join(
-        SQL("{}::text" if name in unknown else "{}").format(Identifier("u", name)) for name in names
+        SQL(_find_form(live.columns.get(name))).format(Identifier("u", name)) for name in names
     )
+
+
+def _find_form(column: LiveColumn | None) -> LiteralString:
+    if column is None:
+        return "{}"
+    if column.is_array:
+        return _ARRAY
+    return _ENUM if column.is_enum else _READ.get(column.base_type, "{}")

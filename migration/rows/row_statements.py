@@ -20,7 +20,7 @@ from migration.rows.rows import Key, Rows
 from migration.rows.stored_values import CheckedUpdate
 from migration.rows.time_loaders import TimeOutOfRange
 from migration.table.key_text import key_array, key_types
-from migration.table.live_table import LiveTable
+from migration.table.live_table import LiveColumn, LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.predicates import all_of, has_old_value, is_incomplete
 
@@ -66,10 +66,7 @@ class RowStatements:
             for each in (row_update.FILL, row_update.REPLACE)
         )
         # Without the length of the type, as a cast to it would cut silently.
-        restored = [
-            Assigned(name, SQL(live.columns[name].base_type), row_update.FILL)
-            for name in table.old_columns
-        ]
+        restored = [_restore(live.columns[name]) for name in table.old_columns]
         # Tokens need not travel back where they are not compared.
         returned = table.written if self._reads_back else table.old_columns
         old = table.old_columns
@@ -253,6 +250,13 @@ class RowStatements:
                 parts = zip(key, self._key_types, strict=True)
                 bound = SQL(", ").join(SQL("{}::{}").format(text, kind) for text, kind in parts)
                 yield SQL("({}) {} ({})").format(self._key, operator, bound)
+
+
+def _restore(column: LiveColumn) -> Assigned:
+    """Return how a plaintext travels into *column*: an array as JSON, others as their type."""
+    if not column.is_array:
+        return Assigned(column.name, SQL(column.base_type), row_update.FILL)
+    return Assigned(column.name, SQL("text"), row_update.fill_array(column.base_type))
 
 
 def _written_types(table: MigratedTable) -> Iterator[tuple[str, LiteralString]]:

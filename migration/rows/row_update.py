@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier
@@ -22,6 +22,12 @@ from migration.table.predicates import all_of
 #: Assignments of an array's element, ``{1}``, to a column, ``{0}``.
 FILL: Final = SQL("{0} = coalesce(v.{1}, u.{0})")
 REPLACE: Final = SQL("{0} = v.{1}")
+
+
+def fill_array(type_: LiteralString) -> SQL:
+    """Return :data:`FILL` for a column of the array *type_*, whose values travel as JSON."""
+    elements = f"ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v.{{1}}::jsonb))::{type_}"
+    return SQL(f"{{0}} = CASE WHEN v.{{1}} IS NULL THEN u.{{0}} ELSE {elements} END")
 
 
 @dataclass(frozen=True, slots=True)

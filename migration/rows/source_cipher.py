@@ -170,6 +170,19 @@ def raise_for_row(
             raise EncryptionError(f"{cell}: {reason}") from None
 
 
+def check_json_null(table: MigratedTable, column: MigratedColumn, rows: Rows) -> None:
+    """Check that no old value of *rows* in *column* is the null of JSON, which no token has.
+
+    Raises:
+        EncryptionError: If one is. It names the row.
+
+    """
+    values, cells = rows.columns[column.old], table.name_cells(column, rows.keys)
+    for value, cell in zip(values, cells, strict=True):
+        if isinstance(value, JsonNull):
+            raise EncryptionError(f"{cell}: {_JSON_NULL}")
+
+
 def to_stored(tokens: Sequence[Token | None]) -> list[bytes | None]:
     """Return *tokens* as a column stores them."""
     return [each.encode("ascii") if isinstance(each, str) else each for each in tokens]

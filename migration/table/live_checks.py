@@ -12,21 +12,42 @@ from vault.declare.errors import join_names, suggest
 from vault.declare.schema.migrated_field import MAX_NAME, MigratedField, OldEncryption
 from vault.declare.schema.migration import MigrationPlan
 
-#: Types of plaintext columns whose values the driver returns as the type of the field.
+#: Types of columns that have tokens as text.
+_TEXTS: Final = ("text", "character varying", "citext")
+#: Types of plaintext columns whose values are kept as they are by the type of the field. A field of
+#: ``str`` also has those of each enumeration.
 TYPES: Final = {
-    "str": ("text", "character varying", "citext"),
+    "str": (*_TEXTS, "bpchar", "inet", "cidr"),
     "bytes": ("bytea",),
     "int": ("smallint", "integer", "bigint"),
     "bool": ("boolean",),
     "Decimal": ("numeric",),
     "date": ("date",),
-    "datetime": ("timestamp with time zone",),
+    "datetime": ("timestamp with time zone", "timestamp without time zone"),
     "UUID": ("uuid",),
     "dict": ("json", "jsonb"),
-    "list": ("json", "jsonb"),
+    "list": (
+        *("json", "jsonb", "text[]", "character varying[]"),
+        *("smallint[]", "integer[]", "bigint[]", "boolean[]"),
+    ),
 }
+#: Why values of other types are not kept as they are.
+_FLOAT: Final = "no token has a floating-point number; change the column to numeric first"
+_REASONS: Final = {
+    "double precision": _FLOAT,
+    "real": _FLOAT,
+    "interval": (
+        "no token has an interval, whose months have no length; change the column to a number of"
+        " seconds, or to text, first"
+    ),
+}
+_ARRAY_REASON: Final = "no token has an array of that type; change the column to jsonb first"
 #: Short names of types.
-_ALIASES: Final = {"varchar": "character varying", "timestamptz": "timestamp with time zone"}
+_ALIASES: Final = {
+    "varchar": "character varying",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+}
 #: Types of a key, whose text names the same row in every session, and of what tokens are bound to.
 _KEY_TYPES: Final = frozenset(
     {
@@ -161,23 +182,45 @@ def _find_column_problems(name: str, plan: MigrationPlan, live: LiveTable) -> It
     if declared.encrypted is not None:
         yield from _find_token_problems(column, declared.encrypted)
         yield from _find_type_problems(name, declared)
-    elif column.base_type not in TYPES[declared.type]:
-        yield (
-            f"the column {name} is {column.type}, but its field is {declared.type} (expected"
-            f" {join_names(TYPES[declared.type])}, or another type of the field)"
-        )
+    else:
+        yield from _find_value_problems(column, declared.type)
     if column.is_generated:
         yield f"the column {name} is generated from others; migrate those"
     if name in live.key:
-        yield f"the column {name} is part of the primary key, which tokens are bound to"
+        yield (
+            f"the column {name} is part of the primary key, which tokens are bound to and which may"
+            " not be NULL; give the table another primary key, such as a column that is uuid or"
+            " GENERATED ALWAYS AS IDENTITY, let foreign keys refer to that, and repeat the command"
+        )
+
+
+def _find_value_problems(column: LiveColumn, kind: str) -> Iterator[str]:
+    """Yield why the plaintexts of *column* are not kept as they are by a field of type *kind*."""
+    base, wanted = column.base_type, TYPES[kind]
+    if base not in wanted and not (column.is_enum and kind == "str"):
+        another = f"(expected {join_names(wanted)}, or another type of the field)"
+        reason = _find_reason(column) or f"its field is {kind} {another}"
+        yield f"the column {column.name} is {column.type}, but {reason}"
+    if column.forbids_null:
+        yield (
+            f"the column {column.name} is {column.type}, a domain that forbids NULL, so that its"
+            f" plaintext could not be removed; change the column to {base} first"
+        )
+
+
+def _find_reason(column: LiveColumn) -> str | None:
+    """Return why no type of a field keeps values of *column*; None if one may."""
+    if any(column.base_type in each for each in TYPES.values()):
+        return None
+    return _REASONS.get(column.base_type) or (_ARRAY_REASON if column.is_array else None)
 
 
 def _find_token_problems(column: LiveColumn, old: OldEncryption) -> Iterator[str]:
     """Yield why *column* has no old tokens."""
-    if old.text and column.base_type not in TYPES["str"]:
+    if old.text and column.base_type not in _TEXTS:
         yield (
             f"the column {column.name} is {column.type}, and has tokens as text (expected"
-            f" {join_names(TYPES['str'])}, or a plan without text)"
+            f" {join_names(_TEXTS)}, or a plan without text)"
         )
     elif not old.text and column.type != _BYTES:
         yield (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, IntegrityError
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -37,12 +37,21 @@ _TABLE: Final[LiteralString] = """
     FROM pg_class AS c WHERE oid = format('%%I.%%I', %s::text, %s::text)::regclass
 """
 _COLUMNS: Final[LiteralString] = """
+    WITH RECURSIVE based AS (
+        SELECT attrelid, attnum, atttypid AS oid FROM pg_attribute
+        WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass
+            AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT b.attrelid, b.attnum, t.typbasetype
+        FROM based AS b JOIN pg_type AS t ON t.oid = b.oid WHERE t.typtype = 'd'
+    )
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
         a.attnotnull AS is_required, a.attgenerated <> '' AS is_generated,
-        coalesce(c.collisdeterministic, true) AS is_deterministic
-    FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
-    WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass
-        AND a.attnum > 0 AND NOT a.attisdropped
+        coalesce(c.collisdeterministic, true) AS is_deterministic,
+        format_type(b.oid, -1) AS base, t.typtype = 'e' AS is_enum, a.atttypid <> b.oid AS is_domain
+    FROM based AS b JOIN pg_type AS t ON t.oid = b.oid AND t.typtype <> 'd'
+    JOIN pg_attribute AS a USING (attrelid, attnum)
+    LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
     ORDER BY a.attnum
 """
 _KEY: Final[LiteralString] = """
@@ -79,6 +88,10 @@ class LiveColumn:
         is_required: Whether it is NOT NULL.
         is_generated: Whether the database computes it.
         is_deterministic: Whether its collation calls only equal bytes equal.
+        base: The type without its length, and that behind a domain; None for that of ``type``.
+        is_enum: Whether that is an enumeration.
+        is_domain: Whether its type is a domain.
+        forbids_null: Whether the domain does not allow NULL.
 
     """
 
@@ -87,16 +100,25 @@ class LiveColumn:
     is_required: bool = False
     is_generated: bool = False
     is_deterministic: bool = True
+    base: LiteralString | None = None
+    is_enum: bool = False
+    is_domain: bool = False
+    forbids_null: bool = False
 
     @property
     def base_type(self) -> LiteralString:
-        """Return the type without its length: ``character varying``."""
-        return self.type.partition("(")[0]
+        """Return the type without its length and domain: ``character varying``."""
+        return self.base or self.type.partition("(")[0]
+
+    @property
+    def is_array(self) -> bool:
+        """Return whether its values are arrays."""
+        return self.base_type.endswith("[]")
 
     @property
     def is_exact(self) -> bool:
         """Return whether ``=`` compares its bytes."""
-        is_exact_type = self.type in _EXACT_TYPES or self.base_type == _VARCHAR
+        is_exact_type = self.base_type in (*_EXACT_TYPES, _VARCHAR)
         return is_exact_type and self.is_deterministic
 
 
@@ -155,7 +177,8 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
     """
     named = schema, name
     with connection.cursor(row_factory=class_row(LiveColumn)) as cursor:
-        columns = {each.name: each for each in cursor.execute(_COLUMNS, named)}
+        found = cursor.execute(_COLUMNS, named).fetchall()
+    columns = {each.name: _check_null(connection, each) for each in found}
     with connection.cursor(row_factory=dict_row) as cursor:
         table: dict[str, Any] = cursor.execute(_TABLE, named).fetchone() or {}
     key = tuple(column for (column,) in connection.execute(_KEY, named))
@@ -163,6 +186,18 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
         column: tuple(objects) for column, objects in connection.execute(_DEPENDENTS, named)
     }
     return LiveTable(columns, key, dependents, **table)
+
+
+def _check_null(connection: Connection, column: LiveColumn) -> LiveColumn:
+    """Return *column* with whether its domain forbids NULL, which any of its checks may do."""
+    if not column.is_domain:
+        return column
+    try:
+        with connection.transaction():
+            connection.execute(SQL("SELECT CAST(NULL AS {})").format(SQL(column.type)))
+    except IntegrityError:
+        return replace(column, forbids_null=True)
+    return column
 
 
 def has_row(connection: Connection, table: Identifier, condition: Composed) -> bool:

@@ -20,9 +20,11 @@ from sqlalchemy import (
     Uuid,
     inspect,
 )
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.orm.attributes import flag_modified, get_history
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
+from sqlalchemy.types import to_instance
 
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.plaintext import Plaintext
@@ -52,16 +54,36 @@ def build_column(plaintext: Plaintext, kind: type, *, nullable: bool) -> MappedC
         nullable: Whether the attribute may be None.
 
     Raises:
-        ConfigurationError: If values of *kind* have no type of their own.
+        ConfigurationError: If values of *kind* have no type of their own, or None would become the
+            null of JSON.
 
     """
-    column_type = _TYPES.get(kind) if plaintext.type is None else plaintext.type
+    column_type = _TYPES.get(kind) if plaintext.type is None else _store_null(plaintext)
     if column_type is None:
         raise ConfigurationError(
             f"plaintext column {plaintext.column}: its type does not follow from {kind.__name__}; "
             "name it with Plaintext(..., type=...)"
         )
     return mapped_column(plaintext.column, column_type, nullable=nullable or plaintext.is_nulled)
+
+
+def _store_null(plaintext: Plaintext) -> Any:
+    """Return the declared type, by which None is the NULL of SQL.
+
+    The null of JSON would be a value, which the database refuses once plaintext is removed.
+    """
+    kind = to_instance(plaintext.type)
+    if isinstance(kind, JSON):
+        kind = kind.copy()
+        kind.none_as_null = True
+    stored = kind.dialect_impl(PGDialect())  # type: ignore[no-untyped-call] # of SQLAlchemy
+    stored = getattr(stored, "impl_instance", stored)
+    if isinstance(stored, JSON) and not stored.none_as_null:
+        raise ConfigurationError(
+            f"plaintext column {plaintext.column}: its type {kind!r} writes None as the null of"
+            " JSON; pass none_as_null=True to the JSON type in it"
+        )
+    return kind
 
 
 def write(row: Any, name: str, value: Any) -> None:

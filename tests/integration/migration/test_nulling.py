@@ -10,6 +10,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
+from app_integration.errors import EncryptionError
 from migration.passes.nulling import Nulling
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Renewed
@@ -46,6 +47,13 @@ def null(
 ) -> tuple[list[Renewed], PassProgress]:
     """Run the pass *name*, and return its batches and how far it came."""
     return site.run(connection, Nulling, name, cipher)
+
+
+def test_null_of_json_is_named(site: TypedSite, connection: Connection) -> None:
+    site.damage(connection, "notes = 'null', notes_token = NULL")
+    row = f"row 12, {typed_site.branch_of(12)}, column notes: the null of JSON"
+    with pytest.raises(EncryptionError, match=row):
+        null(site, connection)
 
 
 def test_nulling_leaves_each_value_to_its_token(site: TypedSite, connection: Connection) -> None:

@@ -14,12 +14,15 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     Text,
+    TypeDecorator,
     func,
     literal,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -40,6 +43,7 @@ from app_integration.integrations.sqlalchemy import (
     Plaintext,
     exactly,
     find,
+    plaintext_column,
 )
 from app_integration.testing import Fault, MemoryApplication
 from tests.support.models.migrated_user import CLASSES, user_tables
@@ -73,6 +77,38 @@ def add(session: Session, user: Any, **values: Any) -> Any:
     session.add(row)
     session.commit()
     return row
+
+
+class Json(TypeDecorator[Any]):
+    impl = JSONB
+    cache_ok = True
+
+
+@pytest.mark.parametrize("phase", [*Phase])
+@pytest.mark.parametrize("type_", [JSON, JSON(), JSONB(), Json(none_as_null=True)])
+def test_none_is_the_null_of_sql_whatever_json_type_is_declared(phase: Phase, type_: Any) -> None:
+    column = plaintext_column.build_column(Plaintext("prefs", phase, type_), dict, nullable=True)
+    assert not column.column.type.should_evaluate_none
+    dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    written = column.column.type.dialect_impl(dialect).bind_processor(dialect)
+    assert written is not None
+    assert written(None) is None
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [JSON(none_as_null=True).with_variant(JSONB(), "postgresql"), Json(), Json],
+)
+def test_type_that_writes_the_null_of_json_for_none_is_refused(type_: Any) -> None:
+    declared = Plaintext("prefs", Phase.NULLING, type_)
+    with pytest.raises(ConfigurationError, match=r"column prefs: .* pass none_as_null=True"):
+        plaintext_column.build_column(declared, dict, nullable=True)
+
+
+def test_json_type_of_another_column_is_left_as_it_is() -> None:
+    shared = JSONB()
+    plaintext_column.build_column(Plaintext("prefs", Phase.NULLING, shared), dict, nullable=True)
+    assert not shared.none_as_null
 
 
 def stored(session: Session) -> Any:

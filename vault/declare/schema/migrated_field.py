@@ -47,7 +47,8 @@ FieldType = Literal[
 #: Types of columns by the names that a plan may have for them, in small letters.
 _COLUMN_TYPES: Final = (
     *("text", "varchar", "character varying", "bytea", "smallint", "integer", "bigint", "numeric"),
-    *("boolean", "date", "timestamptz", "timestamp with time zone", "uuid", "json", "jsonb"),
+    *("boolean", "date", "timestamptz", "timestamp with time zone", "timestamp"),
+    *("timestamp without time zone", "uuid", "json", "jsonb"),
 )
 ColumnType = Annotated[
     str,
