@@ -33,7 +33,7 @@ from console.migration_options import (
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import AsJson, HostEnv, Root, Yes
-from migration import old_columns, way_back
+from migration import copies, old_columns, way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
 from migration.guard import bypasses
@@ -115,11 +115,16 @@ def run(
             _confirm_loss(context, to)
             if is_exposed:
                 typer.confirm(f"{view.readable(context.plan)}. Decrypt them?", abort=True)
+        # Before the passes, because afterwards each row was written last.
+        values = copies.choose(context) if _takes_away(context, to) else None
         running = Workers(context, command, workers, duty, limits, out)
         course = Course(
             context, running.run, lambda stage: say(out, view.entered(context.plan, stage))
         )
         waiting = _advance(course, context, to, wait=wait)
+        if values is not None:
+            for line in view.copies_lines(context.plan, copies.search(context, values)):
+                say(out, line)
         if to is Stage.DROPPED:
             say(out, view.backups_left(context.plan, _read(context).since))
     if waiting is not None:
@@ -281,6 +286,11 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
             return waiting
         time.sleep(max(1.0, (waiting.until - now).total_seconds()))
     return None
+
+
+def _takes_away(context: MigrationContext, to: Stage) -> bool:
+    """Return whether the command takes plaintext away, and no token."""
+    return to in (Stage.NULLED, Stage.DROPPED) and not context.plan.is_decrypting
 
 
 def _fill(text: str, context: MigrationContext) -> str:

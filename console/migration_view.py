@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from migration.copies import Copies
 from migration.course import Waiting
 from migration.forecast.forecast import Forecast
 from migration.guard.bypasses import BypassingWriter
@@ -30,7 +31,7 @@ _STAGES: Final = {
         " {old} as it writes (phase nulling); then run the command with --null"
     ),
     Stage.NULLED: (
-        "no row has {old}, and the database accepts none. Deploy the version without the old"
+        "no row of the table has {old}, and it accepts none. Deploy the version without the old"
         " columns; then run the command with --drop"
     ),
     Stage.DROPPED: "the old columns are gone, and no stage is left",
@@ -70,6 +71,25 @@ def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
     if plan.backups_kept_for is None:
         return f"{line}; delete them, or declare backups_kept_for in the plan."
     return f"{line}, until {_time(dropped + timedelta(seconds=plan.backups_kept_for))}."
+
+
+def copies_lines(plan: MigrationPlan, copies: Copies) -> Iterator[str]:
+    """Yield the lines about the rest of the database, after old values were taken away."""
+    searched = ", ".join(copies.found)
+    if searched:
+        yield (
+            f"Searched {searched}, which triggers of {plan.table} may write, for {copies.values}"
+            f" values of {', '.join(plan.columns)}."
+        )
+    for name, rows in copies.found.items():
+        if rows:
+            yield f"  {name}: {rows} rows may have such values. Look at them, and remove them."
+    for each in copies.unsearched:
+        yield f"  Not looked at: {each}."
+    yield (
+        "  Not looked at: what no function of a trigger names, other databases, replicas, logs and"
+        " backups, and values in another form, such as hashes."
+    )
 
 
 def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:
