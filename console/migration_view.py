@@ -75,11 +75,10 @@ def backups_left(plan: MigrationPlan, dropped: datetime) -> str:
 
 def copies_lines(plan: MigrationPlan, copies: Copies) -> Iterator[str]:
     """Yield the lines about the rest of the database, after old values were taken away."""
-    searched = ", ".join(copies.found)
-    if searched:
+    if copies.found:
         yield (
-            f"Searched {searched}, which triggers of {plan.table} may write, for {copies.values}"
-            f" values of {', '.join(plan.columns)}."
+            f"Searched {', '.join(copies.found)}, which triggers of {plan.table} may write, for"
+            f" {copies.values} values of columns of text."
         )
     for name, rows in copies.found.items():
         if rows:
@@ -87,8 +86,8 @@ def copies_lines(plan: MigrationPlan, copies: Copies) -> Iterator[str]:
     for each in copies.unsearched:
         yield f"  Not looked at: {each}."
     yield (
-        "  Not looked at: what no function of a trigger names, other databases, replicas, logs and"
-        " backups, and values in another form, such as hashes."
+        "  Not looked at: values that are no text or are short, or have another form there, such as"
+        " hashes; what no function of a trigger names; other databases, replicas, logs and backups."
     )
 
 

@@ -157,8 +157,8 @@ class Firing:
 
 
 _GRANT: Final = (
-    "Let an administrator GRANT SET ON PARAMETER session_replication_role to this user (PostgreSQL"
-    " 15), so that passes run as replica"
+    "Let an administrator GRANT SET ON PARAMETER session_replication_role TO this user, from"
+    " PostgreSQL 15 on, so that passes run as replica"
 )
 
 

@@ -29,7 +29,8 @@ _REACTIONS: Final[LiteralString] = """
     ), whole AS (
         SELECT oid FROM reached UNION SELECT p.relid FROM reached, pg_partition_tree(oid) AS p
     )
-    SELECT p.oid::regprocedure::text, l.lanname::text, pg_get_functiondef(p.oid)
+    SELECT p.oid::regprocedure::text, l.lanname::text,
+        coalesce(nullif(p.prosrc, ''), pg_get_functiondef(p.oid))
     FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_language AS l
         ON l.oid = p.prolang JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE t.tgrelid IN (SELECT oid FROM whole) AND NOT t.tgisinternal
@@ -39,7 +40,8 @@ _REACTIONS: Final[LiteralString] = """
     FROM pg_rewrite AS r WHERE r.ev_class IN (SELECT oid FROM whole) AND r.ev_type <> '1'
 """
 _CALLED: Final[LiteralString] = """
-    SELECT p.oid::regprocedure::text, l.lanname::text, pg_get_functiondef(p.oid)
+    SELECT p.oid::regprocedure::text, l.lanname::text,
+        coalesce(nullif(p.prosrc, ''), pg_get_functiondef(p.oid))
     FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
         JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE p.proname = ANY (%s) AND p.prokind IN ('f', 'p')

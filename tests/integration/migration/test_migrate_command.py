@@ -101,7 +101,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
     nulled = site.run("run", "--null", "--yes", "--duty", "1")
     assert "nulled: no row of the table has plaintext" in nulled
     assert "Searched public.tenants, which triggers of tenants may write, for 50 values" in nulled
-    assert "Not looked at: what no function of a trigger names, other databases" in nulled
+    assert "what no function of a trigger names; other databases, replicas" in nulled
     assert "then run the command with --drop" in site.run("run")
     dropped = site.run("run", "--drop", "--yes")
     assert "Backups and logs of the database from before" in dropped
