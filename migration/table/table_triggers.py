@@ -36,7 +36,8 @@ _TRIGGERS: Final[LiteralString] = """
             SELECT attname::text FROM pg_attribute
             WHERE attrelid = t.tgrelid AND attnum = ANY (t.tgattr::smallint[]) ORDER BY attnum
         ) AS columns,
-        t.tgfoid::regprocedure::text AS function, t.tgenabled::text AS enabled
+        t.tgfoid::regprocedure::text AS function, t.tgenabled::text AS enabled,
+        t.tgtype & 1 = 1 AS is_of_rows
     FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid, target
     WHERE NOT t.tgisinternal AND t.tgtype & 16 = 16
         AND p.pronamespace IS DISTINCT FROM to_regnamespace('strongroom_migration') AND (
@@ -48,7 +49,7 @@ _TRIGGERS: Final[LiteralString] = """
     )
     UNION ALL
     SELECT r.rulename::text, r.ev_class::regclass::text, 'rule', '{}'::text[],
-        pg_get_ruledef(r.oid), r.ev_enabled::text
+        pg_get_ruledef(r.oid), r.ev_enabled::text, true
     FROM pg_rewrite AS r, target WHERE r.ev_class = target.oid AND r.ev_type = '2'
     ORDER BY 1, 2
 """
@@ -84,6 +85,7 @@ class TableTrigger:
         columns: The columns of ``UPDATE OF``; none for each update.
         function: Its function; of a rule its text.
         enabled: When it fires, as in ``pg_trigger``.
+        is_of_rows: Whether it fires for each row, and not for each statement.
 
     """
 
@@ -93,6 +95,7 @@ class TableTrigger:
     columns: list[str]
     function: str
     enabled: str
+    is_of_rows: bool
 
     def __str__(self) -> str:
         """Return its name with its table and what it calls."""
@@ -150,10 +153,10 @@ class Firing:
         """Return when *trigger* fires, and what it sees."""
         writes_new = not trigger.columns or {*trigger.columns} & {*self.table.written}
         first = Stage.BACKFILLED if writes_new else Stage.NULLED
-        return (
-            f"fires for each row that a pass writes, from {first} on, and sees its"
-            f" {self.table.old_values} of {', '.join(self.table.migrated)}"
-        )
+        seen = f"{self.table.old_values} of {', '.join(self.table.migrated)}"
+        if not trigger.is_of_rows:
+            return f"fires for each batch of a pass, from {first} on, and may read {seen}"
+        return f"fires for each row that a pass writes, from {first} on, and sees its {seen}"
 
 
 _GRANT: Final = (

@@ -94,6 +94,7 @@ def _plan(**types: str) -> MigrationPlan:
     )
 
 
+_NAMES: Final = {"migration", "service"}
 PLAN: Final = _plan(**{name: each.field for name, each in KINDS.items()})
 
 
@@ -215,6 +216,25 @@ def test_type_that_is_not_kept_is_refused_with_the_reason(
         (problem,) = live_checks.find_problems(_plan(extra=field), _live(connection))
     assert problem.startswith(f"the column extra is {type_}")
     assert re.search(reason, problem), problem
+
+
+def test_key_may_be_of_a_domain(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE TABLE cars (built year PRIMARY KEY, owner text)")
+        connection.execute("INSERT INTO cars VALUES (1901, 'Ada'), (1902, 'Bob')")
+        named = {"table": "cars", "columns": {"owner": {"field": "cars.owner"}}}
+        plan = MigrationPlan.model_validate({**PLAN.model_dump(include=_NAMES), **named})
+        assert (
+            list(live_checks.find_problems(plan, live_table.read(connection, "public", "cars")))
+            == []
+        )
+        connection.execute("ALTER TABLE cars ADD COLUMN owner_token bytea")
+        live = live_table.read(connection, "public", "cars")
+        statements = RowStatements(plans.to_table(plan, live), live)
+        rows = statements.read_range(connection, ["1901"], ["1902"], 9, incomplete=True)
+        assert list(rows.columns["owner"]) == ["Bob"]
+        assert statements.write(connection, rows, [[b"token"]], waits=False) == 1
+        assert statements.read_keys(connection, [["1902"]]).keys == ()
 
 
 def test_key_that_is_the_data_is_refused_with_the_way_out(connection: Connection) -> None:

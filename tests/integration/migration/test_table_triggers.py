@@ -194,6 +194,26 @@ def test_trigger_of_old_columns_fires_in_the_passes_that_name_them(hotel: Clerks
     assert counts(hotel) == (ROWS, 0)
 
 
+def test_trigger_of_statements_needs_consent_too(hotel: ClerksHotel) -> None:
+    hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
+    hotel.execute("CREATE TRIGGER audit AFTER UPDATE ON guests EXECUTE FUNCTION audit()")
+    with pytest.raises(TriggersFire, match="fires for each batch of a pass, from backfilled on"):
+        hotel.advance(Stage.SWITCHED)
+
+
+def test_row_that_another_session_holds_is_left_to_the_next_pass(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    hotel.advance(Stage.GUARDED)
+    with hotel.database.connect() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM guests WHERE id = 5 FOR UPDATE")
+        hotel.between = lambda _: other.execute("COMMIT")
+        hotel.advance(Stage.SWITCHED)
+    assert hotel.passes == ["backfill", "backfill", "verify"]
+    assert hotel.opened() == hotel.plaintexts()
+    assert counts(hotel) == (0, 0)
+
+
 def test_trigger_of_other_columns_needs_nothing(hotel: ClerksHotel) -> None:
     hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
     hotel.execute(
