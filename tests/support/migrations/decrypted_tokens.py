@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -36,6 +36,7 @@ COLUMNS: Final[Mapping[str, tuple[str, str | None]]] = {
     "is_active": ("bool", None),
     "born": ("date", None),
     "seen": ("datetime", None),
+    "noted": ("datetime", "timestamp"),
     "card": ("UUID", None),
     "settings": ("dict", None),
     "tags": ("list", "json"),
@@ -58,6 +59,7 @@ BOUNDS: Final[Sequence[Mapping[str, Any]]] = (
         "is_active": False,
         "born": date.min,
         "seen": datetime.min.replace(tzinfo=UTC),
+        "noted": datetime.min,  # noqa: DTZ901 (a time without zone)
         "card": UUID(int=0),
         "settings": {},
         "tags": [],
@@ -71,6 +73,7 @@ BOUNDS: Final[Sequence[Mapping[str, Any]]] = (
         "is_active": True,
         "born": date.max,
         "seen": datetime.max.replace(tzinfo=UTC),
+        "noted": datetime.max,  # noqa: DTZ901 (as above)
         "card": UUID(int=2**128 - 1),
         "settings": {"": [], "a": {"": [-0.5, 2**70, None]}},
         "tags": [[], {}, None, True, 1, 0.1, "ß"],
@@ -93,6 +96,7 @@ def make_values(number: int) -> dict[str, Any]:
         "is_active": number % 2 == 0,
         "born": date(1980, 1, 1) + timedelta(number),
         "seen": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number, microseconds=number),
+        "noted": datetime.combine(date(1980, 1, 1), time(microsecond=number)),
         "card": UUID(int=number),
         "settings": {"ä": [number, None, 0.5]},
         "tags": [number, "b"],

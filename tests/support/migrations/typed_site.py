@@ -35,6 +35,7 @@ WITH_PLAINTEXT: Final = ROWS - 1  # the first row has none
 #: A key: number and branch. The branch is also the partition.
 Key: TypeAlias = tuple[int, str]
 _KEY: Final = ("id", "branch")
+_JSON: Final = frozenset({"notes", "tags"})
 _BRANCHES: Final[tuple[LiteralString, ...]] = ("north", "south", "west")
 TRAVELLERS: Final = MigratedTable(
     "public",
@@ -42,7 +43,7 @@ TRAVELLERS: Final = MigratedTable(
     _KEY,
     tuple(MigratedColumn(name, f"{name}_token", _KEY) for name in COLUMNS),
     (IndexedColumns("email_index", ("email",)),),
-    frozenset({"nick", "balance", "price", "notes", "tags"}),
+    frozenset({"nick", "balance", "price", "notes", "tags", "host", "scores"}),
 )
 
 
@@ -200,7 +201,7 @@ def update(connection: Connection, key: Key, values: Mapping[str, Any]) -> int:
 def as_stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return *values* with JSON as its text."""
     return {
-        name: json.dumps(each, ensure_ascii=False) if isinstance(each, dict | list) else each
+        name: json.dumps(each, ensure_ascii=False) if name in _JSON and each is not None else each
         for name, each in values.items()
     }
 

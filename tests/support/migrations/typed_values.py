@@ -74,6 +74,19 @@ COLUMNS: Final[dict[str, TypedColumn]] = {
         (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
         lambda it: _INSTANT + timedelta(seconds=it.randrange(10**8)),
     ),
+    "noted": TypedColumn(
+        "timestamp",
+        datetime,
+        (datetime.min, datetime.max),  # noqa: DTZ901 (times without zone)
+        lambda it: _INSTANT.replace(tzinfo=None) + timedelta(seconds=it.randrange(10**8)),
+    ),
+    "host": TypedColumn("inet", str, ("::", "255.0.0.1/8"), lambda it: f"10.0.0.{it.randrange(9)}"),
+    "scores": TypedColumn(
+        "bigint[]",
+        list,
+        ([], [None, -(2**63), 2**63 - 1]),
+        lambda it: [it.getrandbits(60), None],
+    ),
     "device": TypedColumn(
         "uuid", UUID, (UUID(int=0), UUID(int=2**128 - 1)), lambda it: UUID(int=it.getrandbits(128))
     ),
