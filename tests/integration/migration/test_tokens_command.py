@@ -47,7 +47,7 @@ def test_tokens_are_replaced_beside_each_two_versions(house: House) -> None:
         pass
     with house.beside("nulling"):
         nulled = house.run("run", "--null", "--yes", "--duty", "1")
-    assert "nulled: no row has old tokens" in nulled
+    assert "nulled: no row of the table has old tokens" in nulled
     with house.beside("nulling", "after"):
         pass
     with house.beside("after"):
