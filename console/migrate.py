@@ -33,7 +33,7 @@ from console.migration_options import (
 from console.migration_session import open_migration
 from console.migration_workers import Workers, show_progress, worker_command
 from console.options import AsJson, HostEnv, Root, Yes
-from migration import copies, old_columns, way_back
+from migration import copies, way_back
 from migration.course import Course, Waiting
 from migration.forecast import forecast
 from migration.guard import bypasses
@@ -46,6 +46,7 @@ from migration.passes.ranges import Ranges
 from migration.passes.throttle import Limits
 from migration.stage import Stage
 from migration.states import State
+from migration.table import dependent_rules
 
 #: It waits for a time without bypassing writers.
 WAITS: Final = 2
@@ -265,7 +266,7 @@ def _confirm_loss(context: MigrationContext, to: Stage) -> None:
         )
     elif to is Stage.DROPPED:
         with context.connect() as connection:
-            lost = old_columns.find_lost(context.read_table(connection), old)
+            lost = dependent_rules.find_lost(context.read_dependents(connection))
         also = f", and with them {', '.join(lost)}" if lost else ""
         typer.confirm(
             f"Drop {columns} of {table}{also}? There is no way back after it.", abort=True

@@ -80,6 +80,8 @@ class Course:
             AccessDenied: If this identity may not use the service's keys.
             PlanChanged: If the migration was begun with another plan.
             TableChanged: If a column was renamed or changed meanwhile.
+            DependentRefused: If something in the database would suffer from a pass, or keep a copy
+                of what it removes.
             GuardChanged: If the guard is not as it was installed.
             RowsStayWrong: If a repeated pass found rows wrong.
             MigrationBusy: If another command changes the stage now.
@@ -162,21 +164,23 @@ class Course:
         context = self._context
         with context.lock() as connection:
             context.require_stage(connection, Stage.SWITCHED)
-            live = context.read_table(connection)
-            table = plans.to_table(context.plan, live)
+            table = self._read_table(connection)
             switch.check_guard(connection, context.name, table)
             forecast.require_room(forecast.read(context, connection).nulling)
-            old_columns.clear_leftovers(connection, table, live, context.pacing)
+            old_columns.clear_leftovers(connection, table, context.pacing)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
             context.require_stage(connection, Stage.SWITCHED)
             switch.check_guard(connection, context.name, table)
+            # A copy that was made meanwhile would stay.
+            context.check_dependents(connection)
             try:
                 old_columns.refuse_plaintext(connection, table, context.pacing)
             except old_columns.PlaintextLeft:
                 # So that the next command removes it by another pass.
                 ranges.forget(connection, context.name)
                 raise
+            old_columns.forget_samples(connection, table)
             self._enter(connection, Stage.SWITCHED, Stage.NULLED)
 
     def _drop(self) -> None:

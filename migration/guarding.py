@@ -16,7 +16,7 @@ from migration.guard.triggers import Mode
 from migration.passes import ranges
 from migration.stage import Stage
 from migration.states import State
-from migration.table import table_lock
+from migration.table import snapshot, table_lock
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
 
@@ -64,9 +64,11 @@ def begin(
         connection.execute(statement)
 
     def install(connection: Connection) -> None:
+        before = snapshot.read(connection, table)
         for statement in (*_add_columns(table), *triggers.install(table, name)):
             connection.execute(statement)
-        states.begin(connection, name, plan, definition.read(connection, table, name))
+        guard = definition.read(connection, table, name)
+        states.begin(connection, name, plan, guard, before)
 
     table_lock.change(connection, table, install, pacing)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
+from psycopg.sql import Identifier
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
@@ -17,7 +18,8 @@ from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
 from migration.states import State
-from migration.table import live_checks, live_table
+from migration.table import dependent_rules, inventory, live_checks, live_table
+from migration.table.inventory import Dependent
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
@@ -39,6 +41,10 @@ class MigrationBusy(ConfigurationError):
 
 class MigrationMissing(ConfigurationError):
     """The migration was not begun, or was undone. Nothing was changed."""
+
+
+class DependentRefused(ConfigurationError):
+    """Something in the database would suffer from a pass, or keep what it removes."""
 
 
 class PlanChanged(ConfigurationError):
@@ -131,6 +137,33 @@ class MigrationContext:
                 f" {'; '.join(changes)}; change it back, and repeat the command"
             )
         return live
+
+    def read_dependents(self, connection: Connection) -> list[Dependent]:
+        """Return what depends on the old columns, or reacts to a change of their table.
+
+        Raises:
+            psycopg.errors.UndefinedTable: If there is no table.
+
+        """
+        return inventory.read(connection, *plans.split_table(self.plan), self.plan.old_columns)
+
+    def find_refused(self, connection: Connection, live: LiveTable) -> list[str]:
+        """Return why no pass may run on the table *live* now, for what depends on old columns."""
+        found, name = self.read_dependents(connection), Identifier(*plans.split_table(self.plan))
+        clashing = dependent_rules.find_clashing(connection, name, live, found)
+        return list(dependent_rules.find_refused(found, clashing))
+
+    def check_dependents(self, connection: Connection) -> None:
+        """Check that a pass harms nothing beside the table, and leaves no copy of what it removes.
+
+        Raises:
+            DependentRefused: If it would. It lists every reason.
+
+        """
+        if refused := self.find_refused(connection, self.read_table(connection)):
+            raise DependentRefused(
+                f"migration {self.name}: {'; '.join(refused)}; then repeat the command"
+            )
 
     def read_state(self, connection: Connection) -> State | None:
         """Return the state of the migration, None if it was not begun.

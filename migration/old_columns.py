@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Final, LiteralString, NoReturn
+from typing import Final, NoReturn
 
 from psycopg import Connection
 from psycopg.errors import CheckViolation, DependentObjectsStillExist, QueryCanceled
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from migration.guard import triggers
-from migration.table import constraints, live_table, predicates, table_lock
+from migration.table import column_rules, constraints, live_table, predicates, table_lock
+from migration.table.column_rules import ColumnRules
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_lock import Pacing
@@ -22,11 +22,6 @@ NO_PLAINTEXT: Final = "strongroom_no_plaintext"
 #: Constraint that each row has the old values that it must have.
 HAS_PLAINTEXT: Final = "strongroom_has_plaintext"
 _CONSTRAINTS: Final = (NO_PLAINTEXT, HAS_PLAINTEXT)
-#: Names of what the migration adds to the table.
-_ADDED: Final = (
-    *_CONSTRAINTS,
-    *(triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT, triggers.ADD_HASH),
-)
 
 
 class PlaintextLeft(StrongroomError):
@@ -41,26 +36,7 @@ class ColumnNeeded(ConfigurationError):
     """Something in the database needs an old column. Nothing was changed."""
 
 
-def find_lost(live: LiveTable, columns: Iterable[str]) -> list[str]:
-    """Return what is lost with old *columns*, each once, but for what the migration added."""
-    found = dict.fromkeys(each for name in columns for each in live.dependents.get(name, ()))
-    return [each for each in found if not any(own in each for own in _ADDED)]
-
-
-def find_required(table: MigratedTable, live: LiveTable) -> list[str]:
-    """Return the old columns that are NOT NULL."""
-    return [name for name in table.old_columns if live.columns[name].is_required]
-
-
-def allow_null(connection: Connection, table: MigratedTable, columns: Iterable[str]) -> None:
-    """Let *columns* be NULL. The caller's transaction holds the table alone."""
-    for name in columns:
-        connection.execute(_alter(table, "ALTER COLUMN {} DROP NOT NULL", name))
-
-
-def clear_leftovers(
-    connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
-) -> None:
+def clear_leftovers(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
     """Remove the rules that a killed command left: reads are switched, and any value is allowed.
 
     Else writes of the application, and the passes, would be refused.
@@ -68,39 +44,38 @@ def clear_leftovers(
     Args:
         connection: A connection that commits each statement.
         table: The table, in the stage ``switched``.
-        live: The same table, as it is in the database.
         pacing: Time and chance between attempts to lock the table.
 
     Raises:
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    required = find_required(table, live)
+    rules = column_rules.read(connection, table)
 
     def make(held: Connection) -> None:
-        allow_null(held, table, required)
+        column_rules.lift(held, table, rules)
         for name in _CONSTRAINTS:
             constraints.drop(held, table, name)
 
-    if required or constraints.exist(connection, table, _CONSTRAINTS):
+    if rules or constraints.exist(connection, table, _CONSTRAINTS):
         table_lock.change(connection, table, make, pacing)
 
 
 def require_values(
     connection: Connection,
     table: MigratedTable,
-    columns: Sequence[str],
+    rules: ColumnRules,
     pacing: Pacing,
     finish: Callable[[Connection], object],
 ) -> None:
-    """Prove that each token has its old value, and make *columns* NOT NULL.
+    """Prove that each token has its old value, and put the rules of the old columns back.
 
     A validated constraint proves it first, so that the last change reads no row.
 
     Args:
         connection: A connection that commits each statement.
         table: The table.
-        columns: Old columns.
+        rules: Their rules before the switch.
         pacing: Time and chance between attempts to lock the table.
         finish: Called in the transaction that ends the proof.
 
@@ -109,11 +84,10 @@ def require_values(
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
-    constraints.add(connection, table, HAS_PLAINTEXT, _has_values(table, columns), pacing)
+    constraints.add(connection, table, HAS_PLAINTEXT, _has_values(table, rules.required), pacing)
 
     def require(held: Connection) -> None:
-        for each in columns:
-            held.execute(_alter(table, "ALTER COLUMN {} SET NOT NULL", each))
+        column_rules.put_back(held, table, rules)
         constraints.drop(held, table, HAS_PLAINTEXT)
         finish(held)
 
@@ -129,7 +103,7 @@ def require_values(
     table_lock.change(connection, table, require, pacing)
 
 
-def _has_values(table: MigratedTable, required: Sequence[str]) -> Composed:
+def _has_values(table: MigratedTable, required: Collection[str]) -> Composed:
     """Return the condition that a row has the *required* values, and the old ones of its tokens."""
     of_tokens = (
         SQL("({} IS NULL OR {} IS NOT NULL)").format(Identifier(each.new), Identifier(each.old))
@@ -214,6 +188,14 @@ def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
     constraints.drop(connection, table, NO_PLAINTEXT)
 
 
+def forget_samples(connection: Connection, table: MigratedTable) -> None:
+    """Compute the planner's statistics again, which have values of the old columns until then.
+
+    All of them, because those of several columns are left out where columns are named.
+    """
+    connection.execute(SQL("ANALYZE {}").format(table.identifier))
+
+
 def has_old_value(connection: Connection, table: MigratedTable) -> bool:
     """Return whether a row has a value in an old column."""
     condition = predicates.has_old_value(table, "u")
@@ -238,10 +220,6 @@ def drop(connection: Connection, table: MigratedTable) -> None:
             f"{table.schema}.{table.name}: {error.diag.message_detail or error}; change or drop"
             " that, and repeat the command"
         ) from None
-
-
-def _alter(table: MigratedTable, change: LiteralString, column: str) -> Composed:
-    return SQL("ALTER TABLE {} {}").format(table.identifier, SQL(change).format(Identifier(column)))
 
 
 def _raise_left(table: MigratedTable) -> NoReturn:

@@ -6,7 +6,7 @@ leaves an event with the user of its session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from app_integration.errors import ConfigurationError
 from migration.guard.definition import Definition
 from migration.stage import Stage
+from migration.table.column_rules import ColumnRules
 
 #: Statements that create the tables of states and events.
 TABLES: Final[LiteralString] = """
@@ -29,7 +30,8 @@ TABLES: Final[LiteralString] = """
         guard jsonb NOT NULL,
         is_paused boolean NOT NULL DEFAULT false,
         duty double precision CHECK (duty > 0 AND duty <= 1),
-        required text[] NOT NULL DEFAULT '{}'
+        lifted jsonb NOT NULL DEFAULT '{}',
+        snapshot jsonb NOT NULL
     );
     CREATE TABLE IF NOT EXISTS strongroom_migration.events (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -40,7 +42,8 @@ TABLES: Final[LiteralString] = """
     )
 """
 _BEGIN: Final[LiteralString] = """
-    INSERT INTO strongroom_migration.migrations (name, plan, stage, guard) VALUES (%s, %s, %s, %s)
+    INSERT INTO strongroom_migration.migrations (name, plan, stage, guard, snapshot)
+    VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING
 """
 _ADVANCE: Final[LiteralString] = """
@@ -56,12 +59,12 @@ _THROTTLE: Final[LiteralString] = """
     WHERE name = %(name)s AND duty IS DISTINCT FROM %(duty)s
 """
 _READ: Final[LiteralString] = """
-    SELECT stage, since, plan, guard, is_paused, duty, required
+    SELECT stage, since, plan, guard, is_paused, duty, lifted, snapshot
     FROM strongroom_migration.migrations
     WHERE name = %s
 """
-_REQUIRED: Final[LiteralString] = """
-    UPDATE strongroom_migration.migrations SET required = %s WHERE name = %s
+_LIFTED: Final[LiteralString] = """
+    UPDATE strongroom_migration.migrations SET lifted = %s WHERE name = %s
 """
 _DELETE: Final[LiteralString] = """
     DELETE FROM strongroom_migration.migrations WHERE name = %s AND stage = %s
@@ -95,7 +98,8 @@ class State:
         is_paused: Whether workers wait.
         duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
             started with.
-        required: Old columns that were NOT NULL before reads were switched.
+        lifted: Rules of old columns before reads were switched.
+        snapshot: What the catalogue had of the table and what is about it before the begin.
 
     """
 
@@ -104,8 +108,9 @@ class State:
     plan: dict[str, Any]
     guard: Definition
     is_paused: bool
-    duty: float | None = None
-    required: Sequence[str] = ()
+    duty: float | None
+    lifted: ColumnRules
+    snapshot: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +130,27 @@ class Event:
     event: str
 
 
-def begin(connection: Connection, name: str, plan: dict[str, Any], guard: Definition) -> None:
+def begin(
+    connection: Connection,
+    name: str,
+    plan: dict[str, Any],
+    guard: Definition,
+    snapshot: Mapping[str, str],
+) -> None:
     """Record that the migration *name* is guarded.
+
+    Args:
+        connection: A connection; the caller's transaction has the change that was made.
+        name: Name of the migration.
+        plan: The plan, as its file has it.
+        guard: The guard as it was installed.
+        snapshot: What the catalogue had of the table before.
 
     Raises:
         MigrationMoved: If there is one of that name.
 
     """
-    values = (name, Jsonb(plan), Stage.GUARDED, Jsonb(guard.to_json()))
+    values = (name, Jsonb(plan), Stage.GUARDED, Jsonb(guard.to_json()), Jsonb(dict(snapshot)))
     if not connection.execute(_BEGIN, values).rowcount:
         raise MigrationMoved(f"migration {name}: another command began it first; look at its state")
     connection.execute(_EVENT, (name, Stage.GUARDED))
@@ -192,9 +210,9 @@ def throttle(connection: Connection, name: str, duty: float | None) -> bool:
     return changed
 
 
-def note_required(connection: Connection, name: str, columns: Sequence[str]) -> None:
-    """Store which old columns were NOT NULL, for the way back."""
-    connection.execute(_REQUIRED, (list(columns), name))
+def note_lifted(connection: Connection, name: str, rules: ColumnRules) -> None:
+    """Store which rules of old columns were lifted, for the way back."""
+    connection.execute(_LIFTED, (Jsonb(rules.to_json()), name))
 
 
 def end(connection: Connection, name: str, before: Stage) -> None:
@@ -221,8 +239,12 @@ def read(connection: Connection, name: str) -> State | None:
         found = cursor.execute(_READ, (name,)).fetchone()
     if found is None:
         return None
-    stage, guard = Stage(found.pop("stage")), Definition.from_json(found.pop("guard"))
-    return State(stage=stage, guard=guard, **found)
+    return State(
+        stage=Stage(found.pop("stage")),
+        guard=Definition.from_json(found.pop("guard")),
+        lifted=ColumnRules(**found.pop("lifted")),
+        **found,
+    )
 
 
 def read_events(connection: Connection, name: str) -> list[Event]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import old_columns, states
+from migration import states
 from migration.guard import bypasses, definition
 from migration.stage import Stage
-from migration.table import live_table, table_lock
+from migration.table import column_rules, live_table, table_lock
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from migration.table.predicates import is_incomplete
@@ -28,7 +28,7 @@ def switch(
 ) -> None:
     """Let applications read tokens, if the guard is as it was installed.
 
-    From now on an old column may be NULL.
+    From now on an old column may be NULL, and has no default.
 
     Args:
         connection: A connection that commits each statement.
@@ -45,7 +45,6 @@ def switch(
         TableLockNotTaken: If others held the table all the time. Nothing was changed.
 
     """
-    required = old_columns.find_required(table, live)
     if live.is_partitioned and _has_incomplete_row(connection, table):
         raise TokensMissing(f"migration {name}: rows lack a token; repeat the passes")
 
@@ -55,8 +54,9 @@ def switch(
         # What was written before the guard refused, and committed after the passes, is there now.
         if bypasses.is_pending(held, name):
             raise TokensMissing(f"migration {name}: writes are reported; repeat the passes")
-        old_columns.allow_null(held, table, required)
-        states.note_required(held, name, required)
+        rules = column_rules.read(held, table)
+        column_rules.lift(held, table, rules)
+        states.note_lifted(held, name, rules)
         states.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
 
     table_lock.change(connection, table, make, pacing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from psycopg import Connection
@@ -18,8 +18,11 @@ from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.states import State
-from migration.table import table_lock
+from migration.table import snapshot, table_lock
 from migration.table.migrated_table import MigratedTable
+
+#: Changes that are named.
+_LISTED: Final = 20
 
 
 class NoWayBack(ConfigurationError):
@@ -62,7 +65,7 @@ _TOLERANT: Final = BackStep(
 _REMOVED: Final = BackStep(
     None,
     "no instance of the application names the new columns",
-    "the table is as it was before the migration",
+    "the table is as it was before the migration, and so is what the catalogue has about it",
 )
 
 
@@ -97,6 +100,7 @@ def go_back(
     Raises:
         NoWayBack: If the plaintext columns were dropped.
         TableChanged: If a column was renamed or changed meanwhile.
+        DependentRefused: If something in the database would suffer from the pass.
         RowsStayWrong: If the old values of some rows cannot be restored.
         PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its old value.
         MigrationBusy: If another command changes the stage now.
@@ -120,7 +124,7 @@ def go_back(
     elif step is _TOLERANT:
         _tolerate(context, table, state)
     else:
-        _remove(context, table)
+        return replace(step, then=_remove(context, table, state))
     return step
 
 
@@ -148,13 +152,12 @@ def _restore(
 
     with context.lock() as connection:
         context.require_stage(connection, Stage.SWITCHED)
-        live = context.read_table(connection)
-        old_columns.clear_leftovers(connection, table, live, context.pacing)
+        old_columns.clear_leftovers(connection, table, context.pacing)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
         context.require_stage(connection, Stage.SWITCHED)
         try:
-            old_columns.require_values(connection, table, state.required, context.pacing, finish)
+            old_columns.require_values(connection, table, state.lifted, context.pacing, finish)
         except old_columns.PlaintextMissing:
             # So that the next command restores it by another pass.
             ranges.forget(connection, context.name)
@@ -174,8 +177,9 @@ def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> 
         states.advance(connection, context.name, state.stage, Stage.GUARDED, guard)
 
 
-def _remove(context: MigrationContext, table: MigratedTable) -> None:
-    """Drop the guard, and the columns that the migration added."""
+def _remove(context: MigrationContext, table: MigratedTable, state: State) -> str:
+    """Drop the guard, and the columns that the migration added; return what is there then."""
+    changes: list[str] = []
     columns = SQL(", ").join(
         SQL("DROP COLUMN IF EXISTS {}").format(Identifier(each)) for each in table.added
     )
@@ -187,7 +191,14 @@ def _remove(context: MigrationContext, table: MigratedTable) -> None:
         bypasses.forget(held, context.name)
         ranges.forget(held, context.name)
         states.end(held, context.name, Stage.GUARDED)
+        changes[:] = snapshot.find_changes(state.snapshot, snapshot.read(held, table))
 
     with context.lock() as connection:
         old_columns.check_values(connection, table)
         table_lock.change(connection, table, make, context.pacing)
+    if not changes:
+        return _REMOVED.then
+    # Braces, because the text is a pattern.
+    listed = "; ".join(changes[:_LISTED]).replace("{", "{{").replace("}", "}}")
+    more = f"; and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
+    return f"the migration is gone, but not all is as it was before it: {listed}{more}"

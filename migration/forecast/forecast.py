@@ -16,7 +16,7 @@ from migration.forecast.room import Verdict
 from migration.forecast.sample import Plaintexts, Sample
 from migration.migration_context import MigrationContext
 from migration.stage import Stage
-from migration.table import column_rules, table_triggers
+from migration.table import table_triggers
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
 from migration.table.table_triggers import Firing
@@ -53,14 +53,14 @@ class Forecast:
 
 
 def check_plan(context: MigrationContext, connection: Connection, live: LiveTable) -> None:
-    """Check that a migration can begin on the table *live*.
+    """Check that a migration can begin on the table *live*, and harms nothing beside it.
 
     Raises:
         PlanRefused: If it cannot. It lists every reason.
         psycopg.Error: If the server rejects a query.
 
     """
-    problems = list(find_problems(context.plan, live))
+    problems = [*find_problems(context.plan, live), *context.find_refused(connection, live)]
     if not problems:
         bound = bound_columns.read(connection, plans.to_table(context.plan, live))
         problems = [problem for each in bound for problem in each.find_problems()]
@@ -89,8 +89,10 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
     estimator = Estimator(
         table, found, Speed(duty=context.duty), has_data_keys=context.plan.data_keys is not None
     )
-    rules = column_rules.read(connection, table)
-    stages = outlook.build(table, live, found, estimator, rules, quiet_for=context.plan.quiet_for)
+    dependents = context.read_dependents(connection)
+    stages = outlook.build(
+        table, live, found, estimator, dependents, quiet_for=context.plan.quiet_for
+    )
     kept = found.checkpoints.size
     free = room.read(connection, table) if context.free is None else room.given(context.free)
     return Forecast(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from migration.forecast.estimate import Estimate, Estimator
 from migration.forecast.sample import Sample
 from migration.stage import Stage
-from migration.table.column_rules import ColumnRules
+from migration.table import dependent_rules
+from migration.table.dependent_rules import Treatment
+from migration.table.inventory import Dependent
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from vault.declare import durations, sizes
@@ -96,8 +98,7 @@ class Outlook:
         rows: The number of its rows, about.
         size: Its size in bytes, with indexes.
         steps: The stages, in order.
-        rules: The rules of its old columns.
-        dependents: What depends on an old column, by its name.
+        dependents: What depends on its old columns, or reacts to their change.
 
     """
 
@@ -105,8 +106,7 @@ class Outlook:
     rows: int
     size: int
     steps: tuple[Step, ...]
-    rules: tuple[ColumnRules, ...]
-    dependents: Mapping[str, tuple[str, ...]]
+    dependents: tuple[Dependent, ...]
 
     def lines(self) -> Iterator[str]:
         """Yield the lines that a person reads."""
@@ -116,12 +116,11 @@ class Outlook:
         yield from self.column_lines()
 
     def column_lines(self) -> Iterator[str]:
-        """Yield the lines about the old columns with rules or dependents."""
-        for rules in self.rules:
-            notes = [*_describe_rules(rules), *self._describe_dependents(rules.column)]
-            if notes:
-                yield rules.column
-            yield from (f"  {note}" for note in notes)
+        """Yield the lines about what depends on old columns, below those that do not change."""
+        for each in self.dependents:
+            rule = dependent_rules.RULES[each.kind]
+            note = f"; {rule.note}" if rule.note else ""
+            yield f"{each.described}: {rule.treatment}{note}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the outlook as JSON."""
@@ -130,15 +129,16 @@ class Outlook:
             "rows": self.rows,
             "size": self.size,
             "stages": [each.to_json() for each in self.steps],
-            "columns": [
-                {**asdict(each), "dependents": list(self.dependents.get(each.column, ()))}
-                for each in self.rules
+            "dependents": [
+                {
+                    "kind": each.kind,
+                    "name": each.name,
+                    "columns": each.columns,
+                    **asdict(dependent_rules.RULES[each.kind]),
+                }
+                for each in self.dependents
             ],
         }
-
-    def _describe_dependents(self, column: str) -> Iterator[str]:
-        for each in self.dependents.get(column, ()):
-            yield f"goes with the column, or keeps it from being dropped: {each}"
 
 
 def build(
@@ -146,7 +146,7 @@ def build(
     live: LiveTable,
     sample: Sample,
     estimator: Estimator,
-    rules: list[ColumnRules],
+    dependents: Sequence[Dependent],
     *,
     quiet_for: int,
 ) -> Outlook:
@@ -157,16 +157,16 @@ def build(
         live: The same table as it is in the database.
         sample: Its sample.
         estimator: Estimates what the passes take.
-        rules: The rules of its old columns.
+        dependents: What depends on its old columns, or reacts to their change.
         quiet_for: Seconds without a writer that does not encrypt.
 
     """
     name = f"{table.schema}.{table.name}"
     steps = (
         *_first_steps(table, live, estimator, quiet_for),
-        *_last_steps(table, estimator, rules),
+        *_last_steps(table, estimator, dependents),
     )
-    return Outlook(name, sample.rows, live.size, steps, tuple(rules), live.dependents)
+    return Outlook(name, sample.rows, live.size, steps, tuple(dependents))
 
 
 def _first_steps(
@@ -209,20 +209,22 @@ def _index_step(table: MigratedTable, live: LiveTable, estimator: Estimator) -> 
 
 
 def _last_steps(
-    table: MigratedTable, estimator: Estimator, rules: list[ColumnRules]
+    table: MigratedTable, estimator: Estimator, dependents: Iterable[Dependent]
 ) -> Iterator[Step]:
     """Yield the steps that take the old columns away."""
     columns = ", ".join(table.old_columns)
-    required = ", ".join(each.column for each in rules if each.is_required)
-    lifted = f"; NOT NULL is lifted from {required}" if required else ""
+    rules = dependent_rules.RULES
+    lifted = [each.name for each in dependents if rules[each.kind].treatment is Treatment.LIFTED]
+    also = f"; what is lifted: {', '.join(lifted)}" if lifted else ""
     yield Step(
         Stage.SWITCHED,
-        f"applications read {table.new_values}, and go on writing {table.old_values}{lifted}",
-        (_DEFINITION,) if required else (),
+        f"applications read {table.new_values}, and go on writing {table.old_values}{also}",
+        (_DEFINITION,) if lifted else (),
     )
     yield Step(
         Stage.NULLED,
-        f"{_removal(table, columns)}; then a constraint keeps them NULL",
+        f"{_removal(table, columns)}; then a constraint keeps them NULL, and the planner's"
+        " statistics are computed again",
         (_BATCH, _DEFINITION, Lock(_MAINTAINS, "for one scan that checks the constraint")),
         estimator.nulling(),
     )
@@ -243,31 +245,6 @@ def _removal(table: MigratedTable, columns: str) -> str:
     if table.is_decrypted:
         return f"{columns} are set NULL where the row has its plaintext"
     return f"each new token is opened, and {columns} set NULL where it opens"
-
-
-def _describe_rules(rules: ColumnRules) -> Iterator[str]:
-    if rules.is_required:
-        yield "NOT NULL: it is lifted at the switch; the way back sets it again"
-    if rules.default is not None:
-        yield (
-            f"default {rules.default}: it comes without a token, so that the guard refuses inserts"
-            " that leave the column out; drop it before"
-        )
-    if rules.unique:
-        yield (
-            f"unique by {', '.join(rules.unique)}: that ends when the column is no longer written,"
-            " because different values share a value of a blind index"
-        )
-    for name in rules.references:
-        yield (
-            f"{name}: it ends when the column is no longer written, and its drop locks the other"
-            " table"
-        )
-    for name in rules.referrers:
-        yield (
-            f"{name} refers to it: drop that foreign key before the column is set NULL, which it"
-            " refuses or carries over to its rows"
-        )
 
 
 def _render_time(seconds: float) -> str:

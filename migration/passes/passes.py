@@ -60,6 +60,7 @@ def run_until_right(
         RowsStayWrong: If the second pass of this command found rows wrong, too.
         MigrationBusy: If another command begins a pass now.
         MigrationMoved: If another command changed the stage, or began a pass of another kind.
+        DependentRefused: If something in the database would suffer from a pass.
 
     """
     progress = _run(context, table, kind, run)
@@ -100,10 +101,12 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
         MigrationBusy: If another command begins a pass now.
         MigrationMissing: If the migration was undone.
         MigrationMoved: If it is not in the stage of such a pass.
+        DependentRefused: If something in the database would suffer from it. Nothing was changed.
 
     """
     with context.lock() as connection, connection.transaction():
         context.require_stage(connection, _STAGES[kind])
+        context.check_dependents(connection)
         ranges.forget_others(connection, context.name, kind)
         number = ranges.last_number(connection, context.name, kind)
         last = ranges_of(context.name, kind, number)

@@ -61,21 +61,6 @@ _KEY: Final[LiteralString] = """
     WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND i.indisprimary
     ORDER BY part.position
 """
-#: What ``DROP COLUMN`` would take away, or would be refused for; not defaults and NOT NULL.
-_DEPENDENTS: Final[LiteralString] = """
-    SELECT a.attname, array_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0)
-        ORDER BY pg_describe_object(d.classid, d.objid, 0))
-    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.refclassid = 'pg_class'::regclass AND d.deptype IN ('n', 'a')
-        AND d.refobjid = format('%%I.%%I', %s::text, %s::text)::regclass
-        AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objid AND c.contype = 'n')
-        AND NOT EXISTS (
-            SELECT FROM pg_attrdef e JOIN pg_attribute g
-                ON g.attrelid = e.adrelid AND g.attnum = e.adnum AND g.attgenerated = ''
-            WHERE e.oid = d.objid
-        )
-    GROUP BY a.attname
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +114,6 @@ class LiveTable:
     Attributes:
         columns: Its columns by name.
         key: The columns of its primary key, in order; none if it has none.
-        dependents: What depends on a column, by its name: indexes, constraints, views, triggers.
         kind: ``r`` for a table, ``p`` for a partitioned one, as in ``pg_class``.
         is_logged: Whether it survives a crash, and the session.
         is_inherited: Whether it is a partition, or part of an inheritance tree.
@@ -142,7 +126,6 @@ class LiveTable:
 
     columns: Mapping[str, LiveColumn]
     key: tuple[str, ...]
-    dependents: Mapping[str, tuple[str, ...]]
     kind: str = "r"
     is_logged: bool = True
     is_inherited: bool = False
@@ -182,10 +165,7 @@ def read(connection: Connection, schema: str, name: str) -> LiveTable:
     with connection.cursor(row_factory=dict_row) as cursor:
         table: dict[str, Any] = cursor.execute(_TABLE, named).fetchone() or {}
     key = tuple(column for (column,) in connection.execute(_KEY, named))
-    dependents = {
-        column: tuple(objects) for column, objects in connection.execute(_DEPENDENTS, named)
-    }
-    return LiveTable(columns, key, dependents, **table)
+    return LiveTable(columns, key, **table)
 
 
 def _check_null(connection: Connection, column: LiveColumn) -> LiveColumn:

@@ -121,7 +121,7 @@ def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
     shown = site.run("plan")
     assert "public.tenants: about 400 rows" in shown
     assert "ACCESS EXCLUSIVE for milliseconds" in shown
-    assert "NOT NULL: it is lifted at the switch" in shown
+    assert "NOT NULL of column name of table public.tenants (name): lifted" in shown
     assert "all before the switch needs" in shown
     assert site.run("run", "--dry-run") == shown
     found = json.loads(site.run("plan", "--json", "--free", "1"))

@@ -14,14 +14,13 @@ from migration.forecast import outlook, sample
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.stage import Stage
-from migration.table import column_rules, live_table
+from migration.table import inventory, live_table
 from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
 
 HOUR: Final = 3600
-GONE: Final = "goes with the column, or keeps it from being dropped: "
 MEMBERS: Final = MigratedTable(
     "club",
     "members",
@@ -63,51 +62,21 @@ def members(connection: Connection) -> Outlook:
     live = live_table.read(connection, "club", "members")
     found = sample.read(connection, MEMBERS, live)
     estimator = Estimator(MEMBERS, found, Speed(), has_data_keys=True)
-    rules = column_rules.read(connection, MEMBERS)
-    return outlook.build(MEMBERS, live, found, estimator, rules, quiet_for=HOUR)
+    dependents = inventory.read(connection, "club", "members", MEMBERS.old_columns)
+    return outlook.build(MEMBERS, live, found, estimator, dependents, quiet_for=HOUR)
 
 
-def test_rules_of_each_column_are_told(members: Outlook) -> None:
-    email, town, notes = _by_column(members)
-    assert email == [
-        "email",
-        "NOT NULL: it is lifted at the switch; the way back sets it again",
-        (
-            "unique by members_email_key, members_folded: that ends when the column is no longer"
-            " written, because different values share a value of a blind index"
-        ),
-        (
-            "letters_recipient_fkey of club.letters refers to it: drop that foreign key before"
-            " the column is set NULL, which it refuses or carries over to its rows"
-        ),
-        f"{GONE}constraint letters_recipient_fkey on table club.letters",
-        f"{GONE}constraint members_email_key on table club.members",
-        f"{GONE}index club.members_folded",
-        f"{GONE}rule _RETURN on view club.addresses",
+def test_what_depends_on_columns_is_told_with_its_rule(members: Outlook) -> None:
+    assert [line.partition("; ")[0] for line in members.column_lines()] == [
+        "constraint members_notes_check on table club.members (notes): kept",
+        "default value for column town of table club.members (town): lifted",
+        "NOT NULL of column email of table club.members (email): lifted",
+        "constraint members_town_fkey on table club.members (town): refused",
+        "constraint letters_recipient_fkey on table club.letters (email): refused",
+        "constraint members_email_key on table club.members (email): kept",
+        "index club.members_folded (email): kept",
+        "view club.addresses (email): kept",
     ]
-    assert town == [
-        "town",
-        (
-            "default 'Suna'::text: it comes without a token, so that the guard refuses inserts"
-            " that leave the column out; drop it before"
-        ),
-        (
-            "members_town_fkey: it ends when the column is no longer written, and its drop locks"
-            " the other table"
-        ),
-        f"{GONE}constraint members_town_fkey on table club.members",
-    ]
-    assert notes == ["notes", f"{GONE}constraint members_notes_check on table club.members"]
-
-
-def _by_column(found: Outlook) -> list[list[str]]:
-    """Return the lines about each column, which are indented after its name."""
-    parts: list[list[str]] = []
-    for line in found.column_lines():
-        if not line.startswith("  "):
-            parts.append([])
-        parts[-1].append(line.strip())
-    return parts
 
 
 def test_each_stage_says_its_locks_and_what_it_takes(members: Outlook) -> None:
@@ -146,12 +115,15 @@ def test_outlook_is_json(members: Outlook) -> None:
     assert backfilled["wal"] > backfilled["disk"] > 0
     assert backfilled["locks"][0]["mode"] == "ROW EXCLUSIVE"
     assert found["stages"][0]["disk"] is None
-    email, town, notes = found["columns"]
-    assert (email["column"], email["is_required"]) == ("email", True)
-    assert email["unique"] == ["members_email_key", "members_folded"]
-    assert email["referrers"] == ["letters_recipient_fkey of club.letters"]
-    assert (town["default"], town["references"]) == ("'Suna'::text", ["members_town_fkey"])
-    assert len(notes["dependents"]) == 1
+    check, *_, view = found["dependents"]
+    assert check == {
+        "kind": "check",
+        "name": "constraint members_notes_check on table club.members",
+        "columns": ["notes"],
+        "treatment": "kept",
+        "note": "it sees NULL once the column is no longer written",
+    }
+    assert view["kind"] == "view"
 
 
 def test_table_without_rules_and_indexes_has_less_to_do(connection: Connection) -> None:

@@ -131,3 +131,8 @@ class CourseDriver(ABC):
         with self.connect() as connection:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
+
+    def script(self, statements: Any) -> None:
+        """Execute statements that return nothing."""
+        with self.connect() as connection:
+            connection.execute(statements)

@@ -34,7 +34,6 @@ LIVE = LiveTable(
         )
     },
     ("id",),
-    {},
 )
 
 

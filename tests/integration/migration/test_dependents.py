@@ -1,0 +1,350 @@
+"""What depends on a migrated column: carried over, lifted and put back, or refused, on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, LiteralString
+
+import pytest
+
+from migration import migration_context, way_back
+from migration.forecast import forecast
+from migration.stage import Stage
+from migration.table.dependent_rules import RULES, Treatment
+from migration.table.inventory import Kind
+from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
+from tests.support.databases import database_hashes
+from tests.support.databases.own_database import OwnDatabase
+from vault.runtime.servers.accounts import Superuser
+
+pytestmark = pytest.mark.requires("embedded")
+
+_LETTERS: LiteralString = """
+    CREATE TABLE letters (
+        id int PRIMARY KEY, recipient varchar(80) {} REFERENCES guests (email) {}
+    );
+    INSERT INTO letters SELECT id, email FROM guests
+"""
+_TOWNS: LiteralString = """
+    CREATE TABLE towns (name varchar(80) PRIMARY KEY); INSERT INTO towns SELECT email FROM guests;
+    ALTER TABLE guests ADD CONSTRAINT town FOREIGN KEY (email) REFERENCES towns {}
+"""
+_NO_LETTERS: LiteralString = "DROP TABLE letters"
+_NO_TOWNS: LiteralString = "ALTER TABLE guests DROP CONSTRAINT town; DROP TABLE towns"
+_LOG: LiteralString = "CREATE TABLE log (email text);"
+
+
+def _index(name: str, definition: str) -> tuple[str, str]:
+    return f"CREATE UNIQUE INDEX {name} ON guests {definition}", f"DROP INDEX {name}"
+
+
+def _check(condition: str) -> tuple[str, str]:
+    return (
+        f"ALTER TABLE guests ADD CONSTRAINT fit CHECK ({condition})",
+        "ALTER TABLE guests DROP CONSTRAINT fit",
+    )
+
+
+#: By kind and what is special about it: how it comes and goes, and its name in the refusal.
+REFUSED: Final[dict[tuple[Kind, str], tuple[str, str, str]]] = {
+    **{
+        (Kind.REFERRER, action): (
+            _LETTERS.format("DEFAULT 'guest1@example.com'", action),
+            _NO_LETTERS,
+            "constraint letters_recipient_fkey on table public.letters (email)",
+        )
+        for action in (
+            *("", "ON UPDATE CASCADE", "ON UPDATE SET NULL", "ON UPDATE SET DEFAULT"),
+            "ON DELETE CASCADE",
+        )
+    },
+    **{
+        (Kind.REFERENCE, action): (
+            _TOWNS.format(action),
+            _NO_TOWNS,
+            "constraint town on table public.guests (email)",
+        )
+        for action in ("", "ON UPDATE CASCADE ON DELETE SET NULL")
+    },
+    (Kind.GENERATED, ""): (
+        "ALTER TABLE guests ADD COLUMN low text GENERATED ALWAYS AS (lower(email)) STORED",
+        "ALTER TABLE guests DROP COLUMN low",
+        "default value for column low of table public.guests (email)",
+    ),
+    (Kind.MATERIALIZED_VIEW, ""): (
+        "CREATE MATERIALIZED VIEW copies AS SELECT email FROM guests",
+        "DROP MATERIALIZED VIEW copies",
+        "materialized view public.copies (email)",
+    ),
+    (Kind.MATERIALIZED_VIEW, "behind a view"): (
+        """CREATE VIEW mails AS SELECT email FROM guests;
+        CREATE MATERIALIZED VIEW copies AS SELECT email FROM mails""",
+        "DROP VIEW mails CASCADE",
+        "materialized view public.copies (email)",
+    ),
+    (Kind.POLICY, ""): (
+        "CREATE POLICY own ON guests USING (email = current_user)",
+        "DROP POLICY own ON guests",
+        "policy own on table public.guests (email)",
+    ),
+    (Kind.PUBLICATION_OF_COLUMN, "list"): (
+        "CREATE PUBLICATION part FOR TABLE guests (id, email)",
+        "DROP PUBLICATION part",
+        "publication of table public.guests in publication part (email)",
+    ),
+    (Kind.PUBLICATION_OF_COLUMN, "filter"): (
+        "CREATE PUBLICATION part FOR TABLE guests WHERE (email <> '') WITH (publish = 'insert')",
+        "DROP PUBLICATION part",
+        "publication of table public.guests in publication part (email)",
+    ),
+    (Kind.PUBLICATION_WITHOUT_UPDATES, ""): (
+        "CREATE PUBLICATION part FOR ALL TABLES WITH (publish = 'insert, delete')",
+        "DROP PUBLICATION part",
+        "publication part of table public.guests",
+    ),
+    (Kind.SUBSCRIPTION, ""): (
+        """CREATE SUBSCRIPTION feed CONNECTION 'dbname=none' PUBLICATION part
+        WITH (connect = false, slot_name = NONE);
+        INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate)
+        SELECT oid, 'guests'::regclass, 'r' FROM pg_subscription""",
+        "DROP SUBSCRIPTION feed",
+        "subscription feed to table public.guests",
+    ),
+    (Kind.REPLICA_IDENTITY, ""): (
+        "ALTER TABLE guests REPLICA IDENTITY USING INDEX guests_email_key",
+        "ALTER TABLE guests REPLICA IDENTITY DEFAULT",
+        "replica identity by index public.guests_email_key (email)",
+    ),
+    (Kind.ROW_TYPE, ""): (
+        "CREATE TABLE log (was guests)",
+        "DROP TABLE log",
+        "column was of table public.log",
+    ),
+    (Kind.RULE, ""): (
+        f"""{_LOG} CREATE RULE audit AS ON UPDATE TO guests DO ALSO
+        INSERT INTO log VALUES (OLD.email)""",
+        "DROP RULE audit ON guests; DROP TABLE log",
+        "rule audit on table public.guests",
+    ),
+    (Kind.CHECK, "of the column"): (*_check("email IS NOT NULL"), "constraint fit on table"),
+    (Kind.CHECK, "of rows"): (
+        *_check("visits > 0 OR email IS NOT NULL"),
+        "constraint fit on table",
+    ),
+    (Kind.UNIQUE, "not distinct"): (
+        *_index("one", "(email) NULLS NOT DISTINCT"),
+        "index public.one (email)",
+    ),
+    (Kind.UNIQUE, "expression"): (*_index("one", "(coalesce(email, ''))"), "index public.one"),
+    (Kind.UNIQUE, "predicate"): (
+        *_index("one", "(visits) WHERE email IS NULL"),
+        "index public.one",
+    ),
+}
+
+
+#: What cannot come after the switch, when the column may be NULL.
+_EARLY: Final = {(Kind.REPLICA_IDENTITY, "")}
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    yield from open_hotel(database)
+
+
+def _open_own(superuser: Superuser, name: str) -> Iterator[Hotel]:
+    own = OwnDatabase(superuser, name)
+    own.create()
+    yield from open_hotel(own)
+    own.drop()
+
+
+@pytest.fixture(scope="module")
+def planned(superuser: Superuser) -> Iterator[Hotel]:
+    """Return a hotel whose migration is not begun."""
+    yield from _open_own(superuser, "planned")
+
+
+@pytest.fixture(scope="module")
+def switched(superuser: Superuser) -> Iterator[Hotel]:
+    """Return a hotel whose plaintext may be removed."""
+    for hotel in _open_own(superuser, "switched"):
+        hotel.advance(Stage.SWITCHED)
+        yield hotel
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=" ".join)
+def test_what_a_pass_would_harm_is_refused_by_the_plan(
+    planned: Hotel, case: tuple[Kind, str]
+) -> None:
+    come, go, name = REFUSED[case]
+    planned.script(come)
+    with pytest.raises(forecast.PlanRefused) as caught:
+        planned.advance(Stage.SWITCHED)
+    planned.script(go)
+    assert name in str(caught.value)
+    assert planned.execute("SELECT to_regnamespace('strongroom_migration')") == [(None,)]
+
+
+@pytest.mark.parametrize("case", [each for each in REFUSED if each not in _EARLY], ids=" ".join)
+def test_what_a_pass_would_harm_is_refused_before_each_pass(
+    switched: Hotel, case: tuple[Kind, str]
+) -> None:
+    come, go, name = REFUSED[case]
+    switched.script(come)
+    before = database_hashes.hash_tables(switched.database)
+    for step in (lambda: switched.advance(Stage.NULLED), switched.undo):
+        with pytest.raises(migration_context.DependentRefused) as caught:
+            step()
+        assert name in str(caught.value)
+    assert database_hashes.hash_tables(switched.database) == before
+    switched.script(go)
+
+
+def test_copy_that_is_made_during_the_removal_ends_it(hotel: Hotel) -> None:
+    hotel.advance(Stage.SWITCHED)
+    hotel.between = lambda _: hotel.script(
+        "CREATE MATERIALIZED VIEW copies AS SELECT * FROM guests"
+    )
+    with pytest.raises(migration_context.DependentRefused, match="it keeps a copy of the values"):
+        hotel.advance(Stage.NULLED)
+    hotel.between = lambda _: None
+    hotel.script("DROP MATERIALIZED VIEW copies")
+    hotel.advance(Stage.NULLED)
+
+
+def test_values_leave_the_statistics_of_the_planner(hotel: Hotel) -> None:
+    hotel.script("CREATE STATISTICS pair (mcv) ON email, visits FROM guests")
+    hotel.script("CREATE INDEX ON guests (upper(email)); ANALYZE guests")
+    assert _statistics(hotel)
+    hotel.advance(Stage.SWITCHED)
+    assert _statistics(hotel)
+    hotel.advance(Stage.NULLED)
+    assert not _statistics(hotel)
+
+
+def _statistics(hotel: Hotel) -> list[str]:
+    """Return the statistics of the planner that have a value of the column."""
+    found = hotel.execute(
+        "SELECT concat(most_common_vals, histogram_bounds) FROM pg_stats WHERE schemaname ="
+        " 'public' UNION ALL SELECT most_common_vals::text FROM pg_stats_ext"
+    )
+    return [text for (text,) in found if text and "@example.com" in text.lower()]
+
+
+def test_way_back_says_what_is_not_as_it_was(hotel: Hotel) -> None:
+    hotel.advance(Stage.GUARDED)
+    hotel.script("ALTER TABLE guests DROP CONSTRAINT guests_email_key; CREATE INDEX ON guests (id)")
+    hotel.script("ALTER TABLE guests ALTER COLUMN visits SET DEFAULT 1")
+    assert way_back.go_back(hotel.context(), hotel.run).then == (
+        "the migration is gone, but not all is as it was before it:"
+        " constraint guests_email_key on table public.guests is gone;"
+        " default value for column visits of table public.guests is new;"
+        " index public.guests_id_idx is new"
+    )
+
+
+def test_default_is_lifted_for_the_version_without_the_column(hotel: Hotel) -> None:
+    hotel.script("ALTER TABLE guests ALTER COLUMN email SET DEFAULT 'none@example.com'")
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    hotel.execute(
+        "INSERT INTO guests (id, email_token, email_index) VALUES (%s, %s, %s)",
+        *(ROWS + 1, *hotel.token(ROWS + 1, "new@example.com")),
+    )
+    for _ in range(4):
+        hotel.undo()
+    assert hotel.plaintexts()[ROWS + 1] == "new@example.com"
+    hotel.script("INSERT INTO guests (id) VALUES (0)")
+    assert hotel.plaintexts()[0] == "none@example.com"
+
+
+def test_partitions_keep_their_own_defaults(hotel: Hotel) -> None:
+    hotel.script("""
+        ALTER TABLE guests RENAME TO old_guests;
+        CREATE TABLE guests (id int PRIMARY KEY, email text, visits int) PARTITION BY RANGE (id);
+        CREATE TABLE guests_1 PARTITION OF guests FOR VALUES FROM (0) TO (100);
+        ALTER TABLE guests_1 ALTER COLUMN email SET DEFAULT 'one';
+        INSERT INTO guests SELECT id, email FROM old_guests WHERE id < 100;
+        DROP TABLE old_guests
+    """)
+    hotel.script("ALTER TABLE guests_1 ALTER COLUMN email SET NOT NULL")
+    with pytest.raises(forecast.PlanRefused, match="NOT NULL of column email of table"):
+        hotel.advance(Stage.GUARDED)
+    hotel.script("ALTER TABLE guests_1 ALTER COLUMN email DROP NOT NULL")
+    found = database_hashes.hash_catalogue(hotel.database)
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    hotel.script("INSERT INTO guests_1 (id) VALUES (0)")
+    while hotel.undo() is not None:
+        pass
+    assert database_hashes.hash_catalogue(hotel.database) == found
+
+
+def test_identity_column_is_refused(hotel: Hotel) -> None:
+    hotel.script("ALTER TABLE guests ADD COLUMN number int GENERATED ALWAYS AS IDENTITY")
+    column = {"number": {"field": "guests.number", "type": "int"}}
+    context = hotel.context(columns=column)
+    with context.connect() as connection:
+        live = context.read_table(connection)
+        with pytest.raises(forecast.PlanRefused, match="the database makes its values"):
+            forecast.check_plan(context, connection, live)
+
+
+#: How each kind comes that stays while the column is migrated.
+KEPT: Final[dict[tuple[Kind, str], str]] = {
+    (Kind.CHECK, ""): "ALTER TABLE guests ADD CHECK (email LIKE '%@%')",
+    (Kind.COLUMN_PRIVILEGE, ""): "GRANT SELECT (email) ON guests TO PUBLIC",
+    (Kind.DEFAULT, ""): "ALTER TABLE guests ALTER COLUMN email SET DEFAULT lower('None')",
+    (Kind.FUNCTION, ""): (
+        "CREATE FUNCTION first_mail() RETURNS text LANGUAGE sql"
+        " BEGIN ATOMIC SELECT min(email) FROM guests; END"
+    ),
+    (Kind.INDEX, ""): "CREATE INDEX ON guests (lower(email)) WHERE email IS NOT NULL",
+    (Kind.NOT_NULL, ""): (
+        "ALTER TABLE guests RENAME CONSTRAINT guests_email_not_null TO must_have_mail"
+    ),
+    (Kind.PUBLICATION, ""): "CREATE PUBLICATION every FOR ALL TABLES",
+    (Kind.RULE_ELSEWHERE, ""): (
+        f"{_LOG} CREATE RULE sync AS ON DELETE TO log DO ALSO DELETE FROM guests"
+        " WHERE email = OLD.email"
+    ),
+    (Kind.SEQUENCE, ""): "CREATE SEQUENCE numbers OWNED BY guests.email",
+    (Kind.STATISTICS, ""): "CREATE STATISTICS pair ON email, visits FROM guests",
+    (Kind.TRIGGER, ""): (
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        " CREATE TRIGGER seen BEFORE UPDATE ON guests FOR EACH ROW EXECUTE FUNCTION nothing()"
+    ),
+    (Kind.UNIQUE, "expression"): _index("folded", "(lower(email)) WHERE visits >= 0")[0],
+    (Kind.VIEW, ""): "CREATE VIEW mails AS SELECT email FROM guests WHERE email IS NOT NULL",
+}
+
+
+def test_what_stays_is_as_it_was_after_the_way_back(superuser: Superuser) -> None:
+    for hotel in _open_own(superuser, "kept"):
+        for each in KEPT.values():
+            hotel.script(each)
+        found = database_hashes.hash_catalogue(hotel.database)
+        rows = database_hashes.hash_tables(hotel.database)
+        context = hotel.context()
+        with context.connect() as connection:
+            dependents = context.read_dependents(connection)
+        assert {kind for kind, _ in KEPT} <= {each.kind for each in dependents}
+        hotel.advance(Stage.SWITCHED)
+        hotel.advance(Stage.NULLED)
+        others = database_hashes.hash_tables(hotel.database, "guests")
+        assert others == {each: rows[each] for each in others}
+        steps = [way_back.go_back(hotel.context(), hotel.run) for _ in range(4)]
+        assert steps[-1].then.startswith("the table is as it was before the migration")
+        assert database_hashes.hash_catalogue(hotel.database) == found
+        assert database_hashes.hash_tables(hotel.database) == rows
+
+
+def test_each_kind_has_a_rule_and_is_tried() -> None:
+    assert {*RULES} == {*Kind}
+    tried = {kind for kind, _ in (*REFUSED, *KEPT)}
+    # Those are of a partition, of a type that no plan takes, or read for the snapshot alone.
+    others = {Kind.NOT_NULL_OF_PARTITION, Kind.IDENTITY, Kind.OTHER, Kind.COLUMN, Kind.TABLE}
+    assert tried == {*Kind} - others
+    for kind, _ in KEPT:
+        assert RULES[kind].treatment is not Treatment.REFUSED
