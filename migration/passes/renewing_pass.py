@@ -14,10 +14,12 @@ from typing import ClassVar
 
 from psycopg import Connection
 
+from migration.migration_context import DependentRefused
 from migration.passes.ranges import Ranges
 from migration.rows.opened_rows import OpenedRows
 from migration.rows.rows import Key, Rows
 from migration.rows.token_writer import READS, TokenWriter
+from migration.table import dependent_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class RenewingPass(ABC):
 
         Raises:
             psycopg.Error: If the server rejects a statement. Nothing of the batch was written.
+            DependentRefused: If a foreign key refers to an old column now. Nothing of the batch
+                was written.
             StrongroomError: If a key is unavailable, or a row cannot be written. Nothing of the
                 batch was written.
 
@@ -81,6 +85,12 @@ class RenewingPass(ABC):
                 plaintext=self._needs_old_value,
             )
             done = self._process(connection, rows)
+            # The locks of what was written let no foreign key in until this transaction ends.
+            if names := dependent_rules.find_referrers(connection, self._statements.table):
+                raise DependentRefused(
+                    f"migration {self._ranges.migration}: {', '.join(names)} came during a pass,"
+                    " which would be carried over to its rows; drop it, and repeat the command"
+                )
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
             # What others changed all the time needs another pass, as what is wrong does.
             wrong = len(done.wrong) + done.left

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from migration.table import inventory
 from migration.table.inventory import Dependent, Kind
 from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
 
 
 class Treatment(StrEnum):
@@ -129,6 +130,18 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
         ),
     }
 )
+#: By the triggers of a foreign key, because those are found by their table.
+_REFERRERS: Final[LiteralString] = """
+    SELECT DISTINCT pg_describe_object('pg_constraint'::regclass, f.oid, 0)
+    FROM pg_trigger AS t
+    JOIN pg_constraint AS f
+        ON f.oid = t.tgconstraint AND f.contype = 'f' AND f.confrelid = t.tgrelid
+    JOIN pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum = ANY (f.confkey)
+    WHERE a.attname = ANY (%s) AND t.tgrelid IN (
+        SELECT format('%%I.%%I', %s::text, %s::text)::regclass
+        UNION SELECT relid FROM pg_partition_tree(format('%%I.%%I', %s::text, %s::text)::regclass)
+    )
+"""
 #: What is a property of a column, and no object beside it.
 _OF_THE_COLUMN: Final = frozenset({Kind.COLUMN_PRIVILEGE, Kind.DEFAULT, Kind.NOT_NULL})
 _CLASH: Final = "it does not accept NULL in the column; change it to one that does first"
@@ -153,6 +166,18 @@ def find_refused(found: Iterable[Dependent], clashing: Collection[str]) -> Itera
 def find_lost(found: Iterable[Dependent]) -> list[str]:
     """Return what goes with the old columns, or keeps them from being dropped."""
     return [each.name for each in found if each.columns and each.kind not in _OF_THE_COLUMN]
+
+
+def find_referrers(connection: Connection, table: MigratedTable) -> list[str]:
+    """Return the foreign keys that refer to old columns of *table*, as a batch can look each time.
+
+    Raises:
+        psycopg.Error: If the server rejects the query.
+
+    """
+    named = table.schema, table.name
+    values = (list(table.old_columns), *named, *named)
+    return [name for (name,) in connection.execute(_REFERRERS, values)]
 
 
 def find_clashing(

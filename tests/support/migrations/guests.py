@@ -77,11 +77,16 @@ def create(
     connection.execute("CREATE SCHEMA strongroom_migration")
     connection.execute(bypasses.TABLES)
     connection.execute(ranges.TABLE)
-    with psycopg.ClientCursor(connection) as cursor:
-        cursor.execute(_SETUP, (rows,))
+    create_unguarded(connection, rows)
     prepare(connection)
     for statement in triggers.install(table, MIGRATION):
         connection.execute(statement)
+
+
+def create_unguarded(connection: Connection, rows: int) -> None:
+    """Create the table without its guard, with *rows* rows that have no token."""
+    with psycopg.ClientCursor(connection) as cursor:
+        cursor.execute(_SETUP, (rows,))
 
 
 def drop(connection: Connection) -> None:

@@ -18,6 +18,7 @@ from psycopg import Connection
 
 from migration.guard import bypasses
 from migration.passes.ranges import Ranges
+from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import guests, writers
 from tests.support.migrations.guest_kinds import KINDS
@@ -40,6 +41,7 @@ class KillSite:
         rows: The number of guests.
         kind: How their columns are migrated; one of ``KINDS``.
         keys: Keys of this process.
+        catalogue: Hash of the database's catalogue before the kills.
         has_writers: Whether rows were written beside the workers.
         bypassing: Writes that did not encrypt, by application and operation.
 
@@ -50,6 +52,7 @@ class KillSite:
     rows: int
     kind: str
     keys: guests.GuestKeys
+    catalogue: str
     has_writers: bool = False
     bypassing: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -126,13 +129,14 @@ class KillSite:
     def check(self) -> None:
         """Check that each new value is what an undisturbed run writes.
 
-        Each is of its old value, which is the first one or that of a writer, and each bypass is
-        reported once.
+        Each is of its old value, which is the first one or that of a writer, each bypass is
+        reported once, and the catalogue is as it was.
 
         Raises:
             AssertionError: If one is not.
 
         """
+        assert database_hashes.hash_catalogue(self.database) == self.catalogue
         with self.connect("check") as connection:
             statements = self.keys.statements(connection)
             assert len(statements.read_range(connection, None, None, 9, incomplete=True)) == 0
@@ -173,7 +177,7 @@ def kill_site(database: OwnDatabase, rows: int, kind: str = "plaintext") -> Iter
     with database.connect() as connection:
         guests.create(connection, rows, keys.encrypt_old, keys.table)
         Ranges(MIGRATION, "backfill").create(connection, keys.table, -(-rows // _RANGES))
-    yield KillSite(database, url, rows, kind, keys)
+    yield KillSite(database, url, rows, kind, keys, database_hashes.hash_catalogue(database))
     # Not the same connection, because the server may have crashed meanwhile.
     with database.connect() as connection:
         guests.drop(connection)
