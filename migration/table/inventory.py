@@ -89,7 +89,8 @@ _INVENTORY: Final[LiteralString] = """
         pg_describe_object(d.classid, d.objid, 0), d.columns,
         CASE i.relkind WHEN 'S' THEN '' ELSE pg_get_indexdef(i.oid) END, u.clash
     FROM direct AS d JOIN pg_class AS i ON d.classid = 'pg_class'::regclass AND d.objid = i.oid
-    LEFT JOIN uniques AS u ON u.indexrelid = i.oid WHERE NOT i.relispartition
+    LEFT JOIN uniques AS u ON u.indexrelid = i.oid
+    WHERE i.relkind IN ('i', 'I', 'S') AND NOT i.relispartition
     UNION ALL
     SELECT CASE WHEN g.attgenerated = '' THEN 'default' ELSE 'generated column' END,
         pg_describe_object(d.classid, d.objid, 0), d.columns, pg_get_expr(e.adbin, e.adrelid), NULL
@@ -143,7 +144,8 @@ _INVENTORY: Final[LiteralString] = """
         format('publication %%I of table %%s', p.pubname, tree.oid::regclass), '{}',
         to_jsonb(t) ->> 'rowfilter', NULL
     FROM pg_publication_tables AS t JOIN pg_publication AS p USING (pubname)
-    JOIN tree ON tree.oid = format('%%I.%%I', t.schemaname, t.tablename)::regclass
+    JOIN pg_class AS c ON c.relname = t.tablename JOIN tree ON tree.oid = c.oid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = t.schemaname
     UNION ALL
     SELECT 'subscription', format('subscription %%I to table %%s', s.subname, tree.oid::regclass),
         '{}', '', NULL

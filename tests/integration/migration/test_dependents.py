@@ -311,6 +311,26 @@ def test_partitions_keep_their_own_defaults(hotel: Hotel) -> None:
     assert database_hashes.hash_catalogue(hotel.database) == found
 
 
+def test_owner_without_rights_elsewhere_reads_the_inventory(hotel: Hotel) -> None:
+    hotel.script("""
+        CREATE ROLE keeper; ALTER TABLE guests OWNER TO keeper; CREATE SCHEMA hidden;
+        GRANT USAGE ON SCHEMA public TO keeper;
+        CREATE TABLE hidden.letters (mail varchar(80) REFERENCES guests (email));
+        CREATE MATERIALIZED VIEW hidden.copies AS SELECT email FROM guests;
+        CREATE PUBLICATION every FOR ALL TABLES
+    """)
+    context = hotel.context()
+    with context.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE keeper")
+        refused = context.find_refused(connection, context.read_table(connection))
+    assert [text.partition(" (email)")[0] for text in refused] == [
+        "materialized view hidden.copies",
+        "constraint letters_mail_fkey on table hidden.letters",
+    ]
+    hotel.script("DROP PUBLICATION every; DROP SCHEMA hidden CASCADE")
+    hotel.script("REASSIGN OWNED BY keeper TO postgres; DROP OWNED BY keeper; DROP ROLE keeper")
+
+
 def test_identity_column_is_refused(hotel: Hotel) -> None:
     hotel.script("ALTER TABLE guests ADD COLUMN number int GENERATED ALWAYS AS IDENTITY")
     column = {"number": {"field": "guests.number", "type": "int"}}
