@@ -19,6 +19,7 @@ from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.states import State
 from migration.table import snapshot, table_lock
+from migration.table.inventory import Kind
 from migration.table.migrated_table import MigratedTable
 
 #: Changes that are named.
@@ -192,6 +193,11 @@ def _remove(context: MigrationContext, table: MigratedTable, state: State) -> st
         ranges.forget(held, context.name)
         states.end(held, context.name, Stage.GUARDED)
         changes[:] = snapshot.find_changes(state.snapshot, snapshot.read(held, table))
+        changes.extend(
+            f"{each.name} may have fired for rows that passes wrote"
+            for each in context.read_dependents(held)
+            if each.kind is Kind.TRIGGER
+        )
 
     with context.lock() as connection:
         old_columns.check_values(connection, table)

@@ -306,8 +306,8 @@ def test_partitions_keep_their_own_defaults(hotel: Hotel) -> None:
     hotel.advance(Stage.SWITCHED)
     hotel.advance(Stage.NULLED)
     hotel.script("INSERT INTO guests_1 (id) VALUES (0)")
-    while hotel.undo() is not None:
-        pass
+    steps = [way_back.go_back(hotel.context(), hotel.run) for _ in range(4)]
+    assert steps[-1].then.startswith("the table is as it was before the migration")
     assert database_hashes.hash_catalogue(hotel.database) == found
 
 
@@ -385,13 +385,14 @@ def test_what_stays_is_as_it_was_after_the_way_back(superuser: Superuser) -> Non
         others = database_hashes.hash_tables(hotel.database, "guests")
         assert others == {each: rows[each] for each in others}
         steps = [way_back.go_back(hotel.context(), hotel.run) for _ in range(4)]
-        assert steps[-1].then.startswith("the table is as it was before the migration")
+        assert steps[-1].then.partition(": ")[2] == (
+            "trigger seen on table public.guests may have fired for rows that passes wrote"
+        )
         assert database_hashes.hash_catalogue(hotel.database) == found
         assert database_hashes.hash_tables(hotel.database) == rows
 
 
 def test_each_kind_has_a_rule_and_is_tried() -> None:
-    assert {*RULES} == {*Kind}
     tried = {kind for kind, _ in (*REFUSED, *KEPT)}
     # Those are of a partition, of a type that no plan takes, or read for the snapshot alone.
     others = {Kind.NOT_NULL_OF_PARTITION, Kind.IDENTITY, Kind.OTHER, Kind.COLUMN, Kind.TABLE}
