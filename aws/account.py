@@ -39,6 +39,12 @@ class Account:
         return f"arn:{self.partition}:kms:{self.region}:{self.id}:key/*"
 
     @property
+    def secrets_manager(self) -> str:
+        """Return the name of Secrets Manager in the condition of a request that it sends to KMS."""
+        suffix = ".cn" if self.partition == "aws-cn" else ""
+        return f"secretsmanager.{self.region}.amazonaws.com{suffix}"
+
+    @property
     def root(self) -> str:
         """Return the ARN of the account itself."""
         return f"arn:{self.partition}:iam::{self.id}:root"

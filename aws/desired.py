@@ -22,6 +22,7 @@ from aws.rotation.instructions import ANNOUNCED_TAG, HOW_TAG, MIN_AGE_TAG
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.aws import SERVICE_PLACEHOLDER
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.reconcile.desired.desired import order_by_dependency
 from vault.reconcile.inputs import Inputs
@@ -64,12 +65,15 @@ def desired_resources(
 
 def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
     tags = _tags(declaration, scope)
+    declared = declaration.account(scope.environment).kms.policy
+    own = declared and declared.model_dump(exclude_none=True)
+    policy = policy_text(own or _key_policy(account))
     for key, spec in sorted(declaration.service(scope.service).keys.items()):
         name = scope.key(key)
         yield KmsKey(
             name,
             spec.description,
-            policy_text(_key_policy(account)),
+            policy.replace(SERVICE_PLACEHOLDER, scope.service),
             {**tags, KEY_TAG: name},
             spec.rotate_every,
         )
@@ -111,8 +115,16 @@ def secret_resources(
             **(rotated[name].tags if name in rotated else unrotated),
         }
         description = "" if isinstance(source, Adopted) else source.description
-        yield AwsSecret(path, description, {**tags, **own})
+        yield _secret(declaration, scope, path, description, {**tags, **own})
         yield _value(scope, path, source, inputs)
+
+
+def _secret(
+    declaration: Declaration, scope: Scope, path: str, description: str, tags: Tags
+) -> AwsSecret:
+    aws = declaration.environment(scope.environment).aws
+    replicas = aws.replicas if aws else {}
+    return AwsSecret(path, description, tags, declaration.secrets_key(scope), replicas)
 
 
 def _value(scope: Scope, path: str, source: Source, inputs: Inputs) -> AwsResource:
@@ -150,15 +162,18 @@ def _rotations(
     for scope in declaration.scopes(environment):
         rotated = find_rotated(declaration, scope)
         if manager := find_manager(declaration, scope):
-            yield from _manager(manager, _tags(declaration, scope), inputs)
+            yield from _manager(declaration, scope, manager, inputs)
         for secret in declaration.secrets(scope):
             every = rotated[secret].every if secret in rotated else None
             yield AwsRotation(scope.secret(secret), function, every)
 
 
-def _manager(path: str, tags: Tags, inputs: Inputs) -> Iterator[AwsResource]:
+def _manager(
+    declaration: Declaration, scope: Scope, path: str, inputs: Inputs
+) -> Iterator[AwsResource]:
     """Yield the secret of the database manager, which no application may read."""
-    yield AwsSecret(path, "Sets the passwords of database users.", tags)
+    description = "Sets the passwords of database users."
+    yield _secret(declaration, scope, path, description, _tags(declaration, scope))
     value = provided_value(inputs, path)
     yield AwsSecretValue(path, value.available, value.get_value)
 

@@ -42,5 +42,5 @@ def write_new_version(
         owned = f"secret {path} belongs to the deployment {other!r}"
         raise OwnedByOther(describe_owned(owner.deployment, [owned]))
     if "DeletedDate" in found:
-        raise SecretDeleted(f"{path} is being deleted; restore it with strongroom apply")
+        raise SecretDeleted(f"{path} is being deleted; restore it with strongroom apply --widen")
     write_version(connection, path, value, current_version(found))

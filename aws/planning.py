@@ -11,8 +11,9 @@ from app_integration.errors import ConfigurationError
 from aws.account import Account
 from aws.reader import AwsReader
 from aws.resources import AwsResource
+from aws.resources.secret import AwsSecret
 from vault.reconcile.planning.owners import describe_owned
-from vault.reconcile.planning.plan import Plan, make_plan, read_state
+from vault.reconcile.planning.plan import Action, Plan, find_widening, make_plan, read_state
 from vault.reconcile.resources import Fields
 from vault.reconcile.resources.ownership import OwnedByOther, other_deployment
 
@@ -22,6 +23,8 @@ def build_plan(
     resources: Sequence[AwsResource],
     account: Account,
     deployment: str,
+    *,
+    may_widen: bool = False,
 ) -> Plan:
     """Return the plan that makes AWS equal to *resources*.
 
@@ -32,6 +35,7 @@ def build_plan(
         resources: All declared resources of one environment.
         account: The account that they are declared in.
         deployment: Id of the deployment that plans.
+        may_widen: Whether apply may grant more than is granted now.
 
     Raises:
         ConfigurationError: If the identity belongs to another account.
@@ -42,7 +46,14 @@ def build_plan(
     reader = AwsReader(connection)
     actual = read_state(reader, resources)
     _check_owners(deployment, resources, actual)
-    return replace(make_plan(resources, actual), hashed=reader.digest)
+    plan = make_plan(resources, actual)
+    created = {
+        account.secret(each.resource.name)
+        for each in plan.changes
+        if each.action is Action.CREATE and isinstance(each.resource, AwsSecret)
+    }
+    widening = find_widening(plan.changes, created)
+    return replace(plan, widening=widening, may_widen=may_widen, hashed=reader.digest)
 
 
 def read_account(connection: AwsConnection) -> str:

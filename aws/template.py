@@ -22,6 +22,7 @@ from aws.resources.metric_filter import MetricFilter
 from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from vault.declare import durations
+from vault.declare.schema.aws import AWS_KEY
 
 _MAX_RESOURCES: Final = 500
 _MAX_READABLE: Final = 200  # characters, of the 255 that a name may have
@@ -104,7 +105,10 @@ def _key(name: str, key: KmsKey) -> Entries:
 
 def _secret(secret: AwsSecret) -> dict[str, Any]:
     description = {"Description": secret.description} if secret.description else {}
-    return {"Name": secret.name, **description, "Tags": _tags(secret.tags)}
+    key = {} if secret.kms_key == AWS_KEY else {"KmsKeyId": secret.kms_key}
+    regions = [{"Region": region, "KmsKeyId": key} for region, key in secret.replicas.items()]
+    replicas = {"ReplicaRegions": regions} if regions else {}
+    return {"Name": secret.name, **description, **key, **replicas, "Tags": _tags(secret.tags)}
 
 
 def _policy(policy: IamPolicy) -> dict[str, Any]:

@@ -98,7 +98,12 @@ def write_aws_secret(declaration: Declaration, scope: Scope, name: str, value: S
 
 
 def build_aws_plan(
-    connection: AwsConnection, declaration: Declaration, environment: Environment, inputs: Inputs
+    connection: AwsConnection,
+    declaration: Declaration,
+    environment: Environment,
+    inputs: Inputs,
+    *,
+    may_widen: bool = False,
 ) -> Plan:
     """Build the plan that changes AWS to match the declaration.
 
@@ -107,6 +112,7 @@ def build_aws_plan(
         declaration: The loaded declaration.
         environment: An environment on AWS.
         inputs: The operator-provided values.
+        may_widen: Whether apply may grant more than is granted now.
 
     Raises:
         StrongroomError: If AWS cannot be read, or the identity belongs to another account.
@@ -118,7 +124,7 @@ def build_aws_plan(
     resources = desired_resources(declaration, environment, inputs)
     declared = declaration.environment(environment)
     account = Account.of(declaration.account(environment))
-    return build_plan(connection, resources, account, declared.deployment)
+    return build_plan(connection, resources, account, declared.deployment, may_widen=may_widen)
 
 
 def read_account(connection: AwsConnection, declared: EnvironmentDeclaration) -> str:

@@ -54,6 +54,8 @@ def build_environment_plan(
     given: Path | None,
     prune: Prune | None = None,
     service: str | None = None,
+    *,
+    may_widen: bool = False,
 ) -> Plan:
     """Build the plan that changes the server to match the declaration.
 
@@ -64,6 +66,7 @@ def build_environment_plan(
         given: Folder of operator-provided values, or None.
         prune: Orphaned resources to delete, or None.
         service: The only service whose resources are read and changed, or None.
+        may_widen: Whether apply may grant more on AWS than is granted now.
 
     Raises:
         StrongroomError: If the declaration has a fault, or the server cannot be read.
@@ -71,6 +74,11 @@ def build_environment_plan(
     """
     declaration, environment = operate.load_declaration(), names.parse_environment(env)
     if isinstance(session, Session):
+        if may_widen:
+            raise ConfigurationError(
+                f"{env} is on Vault, and --widen is for environments on AWS; leave it out. Nothing "
+                "was read or changed"
+            )
         if service is None:
             return build_plan(session, _declare_resources(env, root, given), prune)
         scope = Scope(service, environment)
@@ -82,7 +90,8 @@ def build_environment_plan(
             f"{env} is on AWS, where nothing is pruned, and a plan is of all services; leave out"
             " --prune and --service. Nothing was read or changed"
         )
-    return build_aws_plan(session, declaration, environment, Inputs(folder=given))
+    inputs = Inputs(folder=given)
+    return build_aws_plan(session, declaration, environment, inputs, may_widen=may_widen)
 
 
 def build_readable_plan(session: Session, env: str, root: Path) -> PartialPlan:

@@ -182,7 +182,9 @@ class LocalAwsDeployment:
     def _apply(self) -> Plan:
         inputs = Inputs(self._provided_values(), self.layout.given)
         with closing(self.connection()) as connection:
-            plan = build_aws_plan(connection, self.declaration, Environment.DEV, inputs)
+            plan = build_aws_plan(
+                connection, self.declaration, Environment.DEV, inputs, may_widen=True
+            )
             apply(connection, plan, lambda _change: None)
             self._read_keys(connection)
         return plan

@@ -36,6 +36,10 @@ DestroyData = Annotated[
     typer.Option("--destroy-data", help="with --prune: delete this key or secret too (full name)"),
 ]
 
+WidenFlag = Annotated[
+    bool, typer.Option("--widen", help="on AWS: grant more than is granted now, where it is shown")
+]
+
 
 def plan(
     env: Env,
@@ -44,6 +48,7 @@ def plan(
     given: Given = None,
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
+    widen: WidenFlag = False,
     as_json: AsJson = False,
     file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
 ) -> None:
@@ -52,7 +57,9 @@ def plan(
     _reject_prune(service, options)
     _warn(find_warnings(operate.repository()))
     with open_plan_session(env, root, PLAN_JOB) as session:
-        found = environment_plan.build_environment_plan(session, env, root, given, options, service)
+        found = environment_plan.build_environment_plan(
+            session, env, root, given, options, service, may_widen=widen
+        )
         if isinstance(session, Session):
             declared, environment = operate.load_declaration(), parse_environment(env)
             _warn(find_stale_policy(session, declared, environment))
@@ -75,21 +82,22 @@ def apply(
     given: Given = None,
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
+    widen: WidenFlag = False,
 ) -> None:
     """Apply the declaration to the server, or apply a saved plan."""
     saved = plan_file.load(file) if file else None
     if (saved is None) == (env is None) or (
-        saved is not None and (prune or destroy_data or service)
+        saved is not None and (prune or destroy_data or service or widen)
     ):
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = environment_plan.prune_options(name, prune=prune, destroy=destroy_data or ())
     _reject_prune(service, options)
     if saved is not None:
-        options, service = saved.prune, saved.service
+        options, service, widen = saved.prune, saved.service, saved.may_widen
     with open_plan_session(name, root, APPLY_JOB) as session:
         found = environment_plan.build_environment_plan(
-            session, name, root, given, options, service
+            session, name, root, given, options, service, may_widen=widen
         )
         if saved is not None:
             saved.require_current(found)

@@ -43,6 +43,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         _print_line(console, "red", f"! secret {describe_missing(plan, name)}")
     for change, error in plan.obstacles:
         _print_line(console, "red", f"! {change}: {error}")
+    for change, what in plan.widening if plan.may_widen else ():
+        _print_line(console, "red", f"! {change}: it grants more: {what}")
     for name in plan.lost_keys:
         _print_line(console, "red", f"! {_LOST_KEY.format(name)}")
     for name in plan.kept:

@@ -13,13 +13,15 @@ from app_integration.sources.aws import CURRENT, NEXT
 from aws.account import Account
 from aws.iam.evaluation import ApiCall
 from aws.iam.questions import SUFFIX
-from aws.iam.service_policy import STAGE, VERSION, check_length
+from aws.iam.service_policy import STAGE, VERSION, VIA, check_length, use_secret_keys
 from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.versions import PENDING
 from vault.declare.declaration import Declaration
+from vault.declare.schema.aws import AWS_KEY
 
 _FUNCTION: Final = "secretsmanager:resource/AllowRotationLambdaArn"
 _READ: Final = "secretsmanager:GetSecretValue"
+_USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _WRITE: Final = (
     "secretsmanager:DescribeSecret",
     "secretsmanager:PutSecretValue",
@@ -52,6 +54,7 @@ def rotation_policy(
     ]
     for each in statements:
         each["Resource"] = [account.secret(path) for path in each["Resource"]]
+    statements += use_secret_keys(_keys(declaration, environment), [account], _USE)
     document = {"Version": VERSION, "Statement": [each for each in statements if each["Resource"]]}
     hint = "rotate fewer secrets, or split the environment"
     check_length(document, f"the rotation function in {environment}", hint)
@@ -70,6 +73,14 @@ def needed_rotation_calls(
         yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
     for path in managers:
         yield ApiCall(_READ, account.secret(path, SUFFIX), {STAGE: CURRENT})
+    for key in _keys(declaration, environment) - {AWS_KEY}:
+        yield from (ApiCall(action, key, {VIA: account.secrets_manager}) for action in _USE)
+
+
+def _keys(declaration: Declaration, environment: Environment) -> set[str]:
+    """Return the KMS keys of the secrets that the function reads or writes."""
+    scopes = declaration.scopes(environment)
+    return {declaration.secrets_key(each) for each in scopes if find_rotated(declaration, each)}
 
 
 def _secrets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
@@ -11,6 +11,7 @@ from app_integration.names import Scope
 from app_integration.sources.aws import CURRENT, NEXT, PREVIOUS
 from aws.account import Account
 from vault.declare.declaration import Declaration
+from vault.declare.schema.aws import AWS_KEY
 
 #: The tag with a KMS key's declared name. A policy grants keys by it and not by their ARNs, because
 #: rotation replaces a key by a new one, and what the old one encrypted must stay readable.
@@ -23,6 +24,8 @@ KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 #: The condition key with the label of the version that is read.
 STAGE: Final = "secretsmanager:VersionStage"
+#: The condition key with the service that sends a request for its caller.
+VIA: Final = "kms:ViaService"
 VERSION: Final = "2012-10-17"
 _MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not counted
 
@@ -39,10 +42,21 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
         ConfigurationError: If the policy is longer than IAM allows.
 
     """
-    secrets = [account.secret(scope.secret(name)) for name in sorted(declaration.secrets(scope))]
+    replicas = declaration.account(scope.environment).replicas
+    accounts = [account, *(Account(account.id, region) for region in replicas)]
+    secrets = [
+        each.secret(scope.secret(name))
+        for each in accounts
+        for name in sorted(declaration.secrets(scope))
+    ]
+    keys = {declaration.secrets_key(scope), *replicas.values()} if secrets else set()
     document = {
         "Version": VERSION,
-        "Statement": [*_secrets(secrets), *_keys(declaration, scope, account)],
+        "Statement": [
+            *_secrets(secrets),
+            *use_secret_keys(keys, accounts, ["kms:Decrypt"]),
+            *_keys(declaration, scope, account),
+        ],
     }
     check_length(document, str(scope), "declare fewer secrets for the service, or split it")
     return document
@@ -85,6 +99,27 @@ def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
         "Action": ["secretsmanager:DescribeSecret"],
         "Resource": [*secrets],
     }
+
+
+def use_secret_keys(
+    keys: Iterable[str], accounts: Sequence[Account], actions: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the statement about the KMS keys of secrets, if they have any but that of AWS.
+
+    Args:
+        keys: The keys, as they are declared.
+        accounts: The regions that the secrets are in.
+        actions: What Secrets Manager does with the keys for whoever has the policy.
+
+    """
+    if own := sorted({*keys} - {AWS_KEY}):
+        yield {
+            "Sid": "UseKeysOfSecrets",
+            "Effect": "Allow",
+            "Action": [*actions],
+            "Resource": own,
+            "Condition": {"StringEquals": {VIA: [each.secrets_manager for each in accounts]}},
+        }
 
 
 def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+from aws.iam.widening import policy_widening
 from aws.reader import AwsReader
 from aws.resources import policy_text
 from aws.resources.tags import TagForm, Tags
@@ -77,6 +79,10 @@ class IamPolicy:
                 SetAsDefault=True,
             )
         _TAGS.write(session, self.arn, self.tags, before)
+
+    def widening(self, before: Fields, created: Collection[str]) -> list[str]:
+        """Return what the document may grant beyond the one that is the default now."""
+        return policy_widening(before["document"], self.document, created)
 
     def _delete_oldest_version(self, session: AwsConnection) -> None:
         """Delete the oldest version that is not the default, if there is no room for another."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
 from app_integration.errors import StrongroomError
+from aws.iam.service_policy import KEY_TAG
+from aws.iam.widening import policy_widening
 from aws.reader import AwsReader
 from aws.resources import policy_text
 from aws.resources.tags import TagForm, Tags
@@ -109,6 +111,15 @@ class KmsKey:
             self._send(session, "PutKeyPolicy", KeyId=key, PolicyName="default", Policy=self.policy)
         self._write_rotation(session, key, before)
         _TAGS.write(session, key, self.tags, before)
+
+    def widening(self, before: Fields, created: Collection[str]) -> list[str]:
+        """Return who may do more with the key than now, by its policy, its tag or its state."""
+        lines = []
+        if before["key_state"] != "Enabled":
+            lines.append(f"use of the key, which is {before['key_state']}")
+        if before[KEY_TAG] != self.tags[KEY_TAG]:
+            lines.append(f"use of the key by the services whose IAM policies name {self.name}")
+        return [*lines, *policy_widening(before["policy"], self.policy, created)]
 
     def _check_spec(self, before: Fields | None) -> None:
         spec = self.desired()["key_spec"]

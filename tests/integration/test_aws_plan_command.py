@@ -85,6 +85,28 @@ def test_saved_plan_is_applied_only_while_it_is_current(
     assert run(command, "apply", file)[0] == 0
 
 
+def test_plan_that_widens_is_applied_only_with_the_option(
+    command: CommandLine, given: tuple[str, str], tmp_path: Path, moto: MotoServer
+) -> None:
+    assert run(command, "apply", *DEV, *given)[0] == 0
+    moto.client("kms").disable_key(
+        KeyId=moto.client("kms").describe_key(KeyId="alias/shop-dev-pii")["KeyMetadata"]["KeyId"]
+    )
+    grants = "update kms-key shop-dev-pii: it grants more: use of the key, which is Disabled"
+    file = str(tmp_path / "plan.json")
+    code, shown = run(command, "plan", *DEV, "--out", file)
+    assert code == 2
+    assert f"! {grants}; if that is meant, plan it with --widen" in shown
+    assert json.loads(Path(file).read_text())["widen"] is False
+    command.assert_rejected(1, grants, "apply", file)
+    command.assert_rejected(64, "pass either a saved plan alone", "apply", file, "--widen")
+    code, shown = run(command, "plan", *DEV, "--widen", "--out", file)
+    assert f"! {grants}" in shown
+    assert "if that is meant" not in shown
+    assert run(command, "apply", file)[0] == 0
+    assert run(command, "plan", *DEV)[0] == 0
+
+
 def put(command: CommandLine, value: str) -> tuple[int, str]:
     command.monkeypatch.setattr(sys, "stdin", io.StringIO(f"{value}\n"))
     return run(command, "put", "password", "--service", "shop", *DEV)
@@ -113,10 +135,10 @@ def test_put_of_a_secret_that_is_being_deleted_is_refused_until_apply_restores_i
     secrets.delete_secret(SecretId="shop/dev/password", RecoveryWindowInDays=7)
     versions = version_ids(secrets)
     command.monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
-    message = "shop/dev/password is being deleted; restore it with strongroom apply"
+    message = "shop/dev/password is being deleted; restore it with strongroom apply --widen"
     command.assert_rejected(1, message, "put", "password", "--service", "shop", *DEV)
     assert version_ids(secrets) == versions
-    assert run(command, "apply", *DEV)[0] == 0
+    assert run(command, "apply", *DEV, "--widen")[0] == 0
     assert put(command, VALUE) == (0, "password: a new version")
 
 

@@ -13,7 +13,7 @@ from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
-from vault.declare.schema.aws import AwsAccount
+from vault.declare.schema.aws import AWS_KEY, AwsAccount
 from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
@@ -88,6 +88,11 @@ class Declaration:
                 f"{environment} is not on AWS; declare 'aws' with account and region in its file"
             )
         return declared.aws
+
+    def secrets_key(self, scope: Scope) -> str:
+        """Return the KMS key of a service's secrets on AWS, or AWS's own."""
+        aws = self.environment(scope.environment).aws
+        return self.deployment(scope).kms_key or (aws and aws.kms_key) or AWS_KEY
 
     def resolve_environment(self, text: str) -> Environment:
         """Return the environment that *text* names, such as ``prod`` or ``production``.

@@ -46,9 +46,11 @@ class ProvisioningSite:
         self.logs = moto.client("logs")
         self.cloudwatch = moto.client("cloudwatch")
 
-    def plan(self, declaration: Declaration, inputs: Inputs = GIVEN) -> Plan:
+    def plan(
+        self, declaration: Declaration, inputs: Inputs = GIVEN, *, may_widen: bool = True
+    ) -> Plan:
         resources = desired_resources(declaration, SCOPE.environment, inputs)
-        return build_plan(self.connection, resources, ACCOUNT, "strongroom")
+        return build_plan(self.connection, resources, ACCOUNT, "strongroom", may_widen=may_widen)
 
     def apply(self, plan: Plan) -> list[Change]:
         done: list[Change] = []

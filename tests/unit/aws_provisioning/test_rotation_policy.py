@@ -13,7 +13,7 @@ from aws.iam.rotation_policy import needed_rotation_calls, rotation_policy
 from aws.rotated_secrets import find_rotated
 from tests.support.iam_coverage import find_denied, find_unneeded
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
-from tests.support.models.aws_rotated import ARN, SECRETS, declare_rotated
+from tests.support.models.aws_rotated import ARN, AWS, SECRETS, declare_rotated
 from vault.declare.declaration import Declaration
 
 GET: Final = "secretsmanager:GetSecretValue"
@@ -40,6 +40,19 @@ def test_policy_grants_what_the_function_calls_and_nothing_else(
     declaration: Declaration, policy: dict[str, Any]
 ) -> None:
     calls = [*needed_rotation_calls(declaration, SCOPE.environment, ACCOUNT, ARN)]
+    assert find_denied(policy, calls) == []
+    assert find_unneeded(policy, calls) == []
+
+
+def test_policy_grants_the_keys_of_secrets_to_the_function(tmp_path: Path) -> None:
+    key = ACCOUNT.any_key.replace("*", "1234-ab")
+    declaration = declare_rotated(tmp_path, aws={**AWS, "kms_key": key})
+    policy = rotation_policy(declaration, SCOPE.environment, ACCOUNT, ARN)
+    calls = [*needed_rotation_calls(declaration, SCOPE.environment, ACCOUNT, ARN)]
+    assert [each.action for each in calls if each.resource == key] == [
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+    ]
     assert find_denied(policy, calls) == []
     assert find_unneeded(policy, calls) == []
 

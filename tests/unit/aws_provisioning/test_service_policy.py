@@ -10,9 +10,9 @@ import pytest
 from app_integration.errors import ConfigurationError
 from aws.account import Account
 from aws.iam.evaluation import ApiCall, is_granted
-from aws.iam.service_policy import KEY_TAG, service_policy
+from aws.iam.service_policy import KEY_TAG, VIA, service_policy
 from tests.support.iam_coverage import find_denied, find_unneeded, needed_calls
-from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
+from tests.support.models.aws_declared import ACCOUNT, ENVIRONMENT, SCOPE, declare_on_aws
 from vault.declare.declaration import Declaration
 
 GET: Final = "secretsmanager:GetSecretValue"
@@ -90,6 +90,25 @@ def test_policy_denies_any_other_call(policy: dict[str, Any], call: ApiCall) -> 
 def test_policy_of_a_service_that_needs_nothing_has_no_statement(tmp_path: Path) -> None:
     declaration = declare_on_aws(tmp_path, service={"secrets": {}, "keys": {}})
     assert service_policy(declaration, SCOPE, ACCOUNT)["Statement"] == []
+
+
+def test_policy_grants_own_keys_of_secrets_and_their_replicas(tmp_path: Path) -> None:
+    other = KEY.replace("eu-central-1", "eu-west-1")
+    aws = {**ENVIRONMENT["aws"], "kms_key": KEY, "replicas": {"eu-west-1": other}}
+    declaration = declare_on_aws(tmp_path, aws=aws)
+    policy = service_policy(declaration, SCOPE, ACCOUNT)
+    away = Account(ACCOUNT.id, "eu-west-1")
+    calls = [*needed_calls(declaration, SCOPE, ACCOUNT), *needed_calls(declaration, SCOPE, away)]
+    own = [each for each in calls if not (each.action.startswith("kms:") and "west" in str(each))]
+    via = [each.secrets_manager for each in (ACCOUNT, away)]
+    own += [
+        ApiCall("kms:Decrypt", key, {VIA: name})
+        for key, name in zip((KEY, other), via, strict=True)
+    ]
+    assert find_denied(policy, own) == []
+    assert find_unneeded(policy, own) == []
+    assert not is_granted(policy, ApiCall("kms:Decrypt", KEY))
+    assert not is_granted(policy, ApiCall("kms:Decrypt", KEY, {VIA: "s3.eu-central-1"}))
 
 
 def test_policy_that_is_longer_than_iam_allows_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -275,7 +275,7 @@ COMMANDS: Final = {
     " --from-sdk",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "adopt-kv": "ENTRY --service --env --name --replace --yes --dry-run --json --root",
-    "apply": "FILE --env --service --root --given --prune --destroy-data",
+    "apply": "FILE --env --service --root --given --prune --destroy-data --widen",
     "audit anomalies": "--env --since --rules --audit-log --store --metrics --json --root",
     "audit archive": "--service --env --folder --audit-log --reload --recipient --no-key --keep "
     "--root",
@@ -335,7 +335,7 @@ COMMANDS: Final = {
     "monitoring up": "--root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
-    "plan": "--env --service --root --given --prune --destroy-data --json --out",
+    "plan": "--env --service --root --given --prune --destroy-data --widen --json --out",
     "policies diff": "NAME",
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
@@ -460,7 +460,9 @@ def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_commands, "open_plan_session", lambda *_: nullcontext())
-    monkeypatch.setattr(environment_plan, "build_environment_plan", lambda *_: a_plan(changes))
+    monkeypatch.setattr(
+        environment_plan, "build_environment_plan", lambda *_, **__: a_plan(changes)
+    )
     assert exit_code("plan --env dev", monkeypatch) == code
 
 
@@ -626,6 +628,9 @@ def test_plan_as_json_has_the_listed_keys() -> None:
     assert {*plan_file.document(a_plan(1), Environment.DEV, service="shop")} - {*document} == {
         "service"
     }
+    (widened,) = a_plan(1).changes
+    widening = replace(a_plan(1), widening=((widened, "all"),))
+    assert {*plan_file.document(widening, Environment.DEV)} - {*document} == {"widen", "widening"}
     (change,) = document["changes"]
     assert (document["format"], set(document), set(change)) == (1, PLAN, PLAN_CHANGE)
     assert (set(document["summary"]), set(change["fields"][0])) == (PLAN_SUMMARY, PLAN_FIELD)

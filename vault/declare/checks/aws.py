@@ -24,6 +24,8 @@ OF_VAULT: Final = (
 )
 #: Keys of a service in such a file that are.
 OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted")
+#: Keys of a service in such a file that are about AWS.
+_OF_AWS: Final = ("iam_roles", "kms_key")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
@@ -42,14 +44,19 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
 
     """
     if "aws" not in data:
-        yield from _roles_on_vault(data)
+        yield from _on_vault(data)
         return
     yield from _unused(data, (), OF_VAULT)
     yield from _monitoring(data, services)
+    account = section(data, "aws")
+    yield from _other_region(("aws", "kms_key"), account.get("kms_key"), account, "a key")
+    yield from _replicas(account)
     for name in section(data, "services"):
         here: Loc = ("services", name)
         deployment = section(data, "services", name)
         yield from _unused(deployment, here, OF_VAULT_IN_SERVICE)
+        key = deployment.get("kms_key")
+        yield from _other_region((*here, "kms_key"), key, account, "a key")
         if "paired" in deployment and "rotation_function" not in section(data, "aws"):
             expected = "nothing, as 'aws' has no rotation_function"
             yield FieldError((*here, "paired"), "has the key 'paired'", expected, subject=here)
@@ -60,12 +67,22 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
                 yield FieldError(here, what, KMS_PERIODS)
 
 
-def _roles_on_vault(data: Data) -> Iterator[FieldError]:
+def _on_vault(data: Data) -> Iterator[FieldError]:
     for name in section(data, "services"):
-        if "iam_roles" in section(data, "services", name):
-            loc: Loc = ("services", name, "iam_roles")
-            expected = "nothing, as the environment is not on AWS"
-            yield FieldError(loc, "has the key 'iam_roles'", expected, subject=loc[:-1])
+        for key in section(data, "services", name):
+            if key in _OF_AWS:
+                loc: Loc = ("services", name, key)
+                expected = "nothing, as the environment is not on AWS"
+                yield FieldError(loc, f"has the key {key!r}", expected, subject=loc[:-1])
+
+
+def _replicas(account: Data) -> Iterator[FieldError]:
+    """Yield what no replica of a secret can have."""
+    for region, key in section(account, "replicas").items():
+        loc: Loc = ("aws", "replicas", region)
+        if region == account.get("region"):
+            yield FieldError(loc, "is the region of the secrets", "another region")
+        yield from _other_region(loc, key, {"region": region}, "a key")
 
 
 def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
@@ -75,7 +92,8 @@ def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[Fie
     if not monitoring:
         return
     for key in ("page", "ticket"):
-        yield from _other_region((*here, key), monitoring.get(key), section(data, "aws"))
+        topic, account = monitoring.get(key), section(data, "aws")
+        yield from _other_region((*here, key), topic, account, "a topic", ", as alarms")
     if "log_group" in monitoring and "retention" in monitoring:
         what = "has the key 'retention'"
         expected = "nothing beside log_group, whose owner decides that"
@@ -88,14 +106,16 @@ def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[Fie
             yield FieldError(("services", name), "lacks the key 'iam_roles'", expected)
 
 
-def _other_region(loc: Loc, topic: object, account: Data) -> Iterator[FieldError]:
-    """Yield an error if a topic is not in the region of *account*, because an alarm reaches none.
+def _other_region(
+    loc: Loc, arn: object, account: Data, what: str, reason: str = ""
+) -> Iterator[FieldError]:
+    """Yield an error if *arn* is not in the region of *account*, where nothing else reaches it.
 
-    The schema reports a topic or region that is none.
+    The schema reports an ARN or region that is none.
     """
-    region, parts = account.get("region"), str(topic).split(":")
+    region, parts = account.get("region"), str(arn).split(":")
     if isinstance(region, str) and len(parts) > _REGION and parts[_REGION] != region:
-        yield FieldError(loc, f"is in {parts[_REGION]}", f"a topic in {region}, as alarms")
+        yield FieldError(loc, f"is in {parts[_REGION]}", f"{what} in {region}{reason}")
 
 
 def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldError]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from app_integration._internal.aws_variables import REGION_PATTERN
 from app_integration.settings import Limits
+from vault.declare.errors import InvalidValue
 from vault.declare.schema.aws_monitoring import AwsMonitoring
 from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER
@@ -27,6 +28,22 @@ FunctionName = Annotated[
 ]
 Region = Annotated[str, Matching(REGION_PATTERN, "a region of AWS, such as eu-central-1")]
 _LIMITS: Final = Limits()
+#: The key of AWS for secrets, under which a reader needs no permission of KMS.
+AWS_KEY: Final = "alias/aws/secretsmanager"
+#: What stands for the service's name in a key policy.
+SERVICE_PLACEHOLDER: Final = "{service}"
+_KEY_ARN: Final = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
+KmsKeyArn = Annotated[str, Matching(_KEY_ARN, "the ARN of a KMS key, which is no alias")]
+ReplicaKey = Annotated[
+    str, Matching(f"{AWS_KEY}|{_KEY_ARN}", f"the ARN of a KMS key, or {AWS_KEY} for that of AWS")
+]
+#: Keys of a statement, of each row of which it has one.
+_STATEMENT: Final = (
+    ("Effect",),
+    ("Principal", "NotPrincipal"),
+    ("Action", "NotAction"),
+    ("Resource",),
+)
 
 
 def min_rotation_age(retire_after: int | None) -> int:
@@ -42,6 +59,34 @@ def min_rotation_age(retire_after: int | None) -> int:
     return cached + (retire_after or DEFAULT_RETIRE_AFTER)
 
 
+class KeyPolicy(Section):
+    """A key policy, as KMS has it, with the keys of IAM's language."""
+
+    Version: Literal["2012-10-17"] = Field(description='"2012-10-17"')
+    Id: str | None = Field(None, description="text")
+    Statement: tuple[Mapping[str, Any], ...] = Field(
+        min_length=1, description="a list of statements with Effect, Principal, Action and Resource"
+    )
+
+    @field_validator("Statement")
+    @classmethod
+    def _has_each_part(cls, value: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+        for number, statement in enumerate(value, 1):
+            for names in _STATEMENT:
+                if not statement.keys() & {*names}:
+                    what = f"has no {names[0]} in statement {number}"
+                    raise InvalidValue(what, " or ".join(names))
+        return value
+
+
+class Kms(Section):
+    """What the KMS keys of an environment have besides what services declare."""
+
+    policy: KeyPolicy | None = Field(
+        None, description="a key policy, in whose texts {service} is the name of the key's service"
+    )
+
+
 class AwsAccount(Section):
     """The account and region of an environment on AWS, and what rotates its secrets there."""
 
@@ -52,6 +97,13 @@ class AwsAccount(Section):
     )
     rotation_function: FunctionName | None = Field(
         None, description="the name of the Lambda function that rotates its secrets"
+    )
+    kms: Kms = Field(Kms(), description="a mapping with policy")
+    kms_key: KmsKeyArn | None = Field(
+        None, description="the ARN of the KMS key that encrypts its secrets"
+    )
+    replicas: Mapping[Region, ReplicaKey] = Field(
+        {}, description=f"entries like 'eu-west-1: {AWS_KEY}', regions that have a copy of secrets"
     )
 
 

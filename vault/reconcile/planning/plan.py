@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
-from app_integration.errors import StrongroomError
+from app_integration.errors import ConfigurationError, StrongroomError
 from vault.reconcile.resources import (
     OUTDATED,
     UNREPORTED,
@@ -16,6 +16,7 @@ from vault.reconcile.resources import (
     Checked,
     ComposedValue,
     Fields,
+    Guarded,
     NoValue,
     SuppliedValue,
     ValueSetting,
@@ -27,6 +28,10 @@ WORKERS: Final = 8
 _BATCH: Final = 16
 
 _Reader_contra = TypeVar("_Reader_contra", contravariant=True)
+
+
+class Widening(ConfigurationError):
+    """A change that grants more than is granted now, and that was not allowed to."""
 
 
 class Action(StrEnum):
@@ -83,6 +88,8 @@ class Plan:
         not_compared: Declared fields that the server does not return.
         lost_keys: Transit keys to create although they were made before. See
             :func:`.find_lost_keys`.
+        widening: Each change that grants more than is granted now, or may, and what it grants.
+        may_widen: Whether apply may write them.
         hashed: Computes :attr:`digest`. It takes a while, so only a plan that is saved computes it.
 
     """
@@ -95,6 +102,8 @@ class Plan:
     not_compared: tuple[str, ...] = ()
     lost_keys: tuple[str, ...] = ()
     ended: Mapping[str, str] = field(default_factory=dict)
+    widening: Sequence[tuple[Change, str]] = ()
+    may_widen: bool = False
     hashed: Callable[[], str] = field(default=lambda: "", repr=False, compare=False)
 
     @property
@@ -105,11 +114,34 @@ class Plan:
     @property
     def obstacles(self) -> list[tuple[Change, StrongroomError]]:
         """Return the changes that cannot be written, as is known before the first, and why."""
-        return [(each, error) for each in self.changes if (error := _find_obstacle(each))]
+        found = [(each, error) for each in self.changes if (error := _find_obstacle(each))]
+        if self.may_widen:
+            return found
+        widening = (
+            (change, Widening(f"it grants more: {what}; if that is meant, plan it with --widen"))
+            for change, what in self.widening
+        )
+        return [*found, *widening]
 
     def count(self, action: Action) -> int:
         """Return the number of changes with *action*."""
         return sum(change.action is action for change in self.changes)
+
+
+def find_widening(changes: Iterable[Change], created: Collection[str]) -> list[tuple[Change, str]]:
+    """Return the changes that grant more than is granted now, or may, and what each grants.
+
+    Args:
+        changes: Those of a plan.
+        created: ARNs of objects that they create.
+
+    """
+    return [
+        (change, "; ".join(lines))
+        for change in changes
+        if change.before is not None and isinstance(change.resource, Guarded)
+        if (lines := change.resource.widening(change.before, created))
+    ]
 
 
 def _find_obstacle(change: Change) -> StrongroomError | None:

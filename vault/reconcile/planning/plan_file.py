@@ -30,6 +30,7 @@ class SavedPlan:
     Attributes:
         digest: Hash of every response that was read for it.
         service: The only service that it changes, or None.
+        may_widen: Whether it may grant more than is granted now.
         changes: In the form that :func:`document` returns.
 
     """
@@ -39,6 +40,7 @@ class SavedPlan:
     digest: str
     changes: list[dict[str, Any]]
     service: str | None = None
+    may_widen: bool = False
 
     def require_current(self, plan: Plan) -> None:
         """Check that *plan*, which was just built, equals this one.
@@ -67,9 +69,13 @@ def document(
         environment: The environment it was built for.
         prune: The request to delete that it was built with; None for none.
         service: The only service that it changes, or None. The document of a plan for all has no
-            such key, as an earlier version writes it.
+            such key, as an earlier version writes it. The same is true of one that widens nothing.
 
     """
+    widening = {
+        "widen": plan.may_widen,
+        "widening": [{"change": str(change), "grants": what} for change, what in plan.widening],
+    }
     return {
         "format": formats.PLAN_FILE.current,
         "environment": str(environment),
@@ -81,6 +87,7 @@ def document(
         "kept": list(plan.kept),
         "absent": list(plan.absent),
         "not_compared": list(plan.not_compared),
+        **(widening if plan.widening else {}),
         "summary": {
             **{str(action): plan.count(action) for action in Action},
             "unchanged": plan.unchanged,
@@ -129,7 +136,12 @@ def _saved(content: dict[str, Any]) -> SavedPlan:
     destroy = content["prune"]
     prune = None if destroy is None else Prune(environment, tuple(destroy))
     return SavedPlan(
-        environment, prune, content["digest"], content["changes"], content.get("service")
+        environment,
+        prune,
+        content["digest"],
+        content["changes"],
+        content.get("service"),
+        content.get("widen", False),
     )
 
 

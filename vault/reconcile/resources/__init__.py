@@ -7,7 +7,7 @@ from the server and writes them. Comparing the two is the plan's task
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -138,6 +138,21 @@ class Checked(Protocol):
 
         Raises:
             ConfigurationError: If a write would fail.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A resource that decides who may read or use something."""
+
+    def widening(self, before: Fields, created: Collection[str]) -> list[str]:
+        """Return a line for each thing that a write may grant beyond what *before* grants.
+
+        Args:
+            before: The fields that were read.
+            created: ARNs of objects that the same plan creates, so that nothing is granted on them.
 
         """
         ...

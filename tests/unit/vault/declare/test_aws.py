@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws, declare_watched
+from tests.support.models.aws_declared import (
+    ENVIRONMENT,
+    SCOPE,
+    declare_on_aws,
+    declare_watched,
+)
 from vault.declare.errors import DeclarationError
 from vault.declare.load import load
+from vault.declare.schema.aws import AWS_KEY
 
 
 def error(folder: Path, **parts: Any) -> str:
@@ -67,6 +73,44 @@ def test_key_that_rotates_as_kms_cannot_is_refused(tmp_path: Path, period: str) 
 )
 def test_account_or_region_that_is_none_is_refused(tmp_path: Path, part: str, value: Any) -> None:
     assert part in error(tmp_path, aws={**ENVIRONMENT["aws"], part: value})
+
+
+KEY: Final = "arn:aws:kms:eu-central-1:123456789012:key/1234-ab"
+
+
+STATEMENT: Final = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+
+
+def test_hardening_is_declared(tmp_path: Path) -> None:
+    policy = {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    aws = {"kms": {"policy": policy}, "kms_key": KEY, "replicas": {"eu-west-1": AWS_KEY}}
+    own = KEY.replace("1234", "5678")
+    services = {"shop": {"kms_key": own}}
+    declared = declare_on_aws(tmp_path, aws={**ENVIRONMENT["aws"], **aws}, services=services)
+    assert declared.secrets_key(SCOPE) == own
+    assert declared.account("cloud").kms_key == KEY
+
+
+@pytest.mark.parametrize(
+    ("aws", "message"),
+    [
+        ({"kms_key": "alias/mine"}, "the ARN of a KMS key, which is no alias"),
+        ({"kms_key": KEY.replace("central", "west")}, "is in eu-west-1 (expected a key in eu-c"),
+        ({"replicas": {"eu-west-1": KEY}}, "is in eu-central-1 (expected a key in eu-west-1"),
+        ({"replicas": {"eu-central-1": KEY}}, "is the region of the secrets (expected another"),
+        ({"replicas": {"Dublin": AWS_KEY}}, "expected a region of AWS"),
+        ({"kms": {"policy": {"Version": "2012-10-17", "Statement": []}}}, "statements with"),
+        ({"kms": {"policy": {"Version": "2008-10-17", "Statement": [STATEMENT]}}}, "2012-10-17"),
+        (
+            {"kms": {"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow"}]}}},
+            "has no Principal in statement 1 (expected Principal or NotPrincipal)",
+        ),
+    ],
+)
+def test_hardening_that_aws_cannot_have_is_refused(
+    tmp_path: Path, aws: dict[str, Any], message: str
+) -> None:
+    assert message in error(tmp_path, aws={**ENVIRONMENT["aws"], **aws})
 
 
 def test_environment_with_neither_vault_nor_aws_lacks_its_tokens(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ FULL: Final[Mapping[Kind, Any]] = {
           account: "123456789012"
           region: eu-central-1
           rotation_function: rotate
+          kms:
+            policy:
+              Version: "2012-10-17"
+              Id: own
+              Statement: [{Effect: Allow, Principal: "*", Action: "kms:*", Resource: "*"}]
+          kms_key: arn:aws:kms:eu-central-1:123456789012:key/1234-ab
+          replicas: {eu-west-1: alias/aws/secretsmanager}
           monitoring:
             page: arn:aws:sns:eu-central-1:123456789012:on-call
             ticket: arn:aws:sns:eu-central-1:123456789012:team
@@ -165,6 +172,7 @@ FULL: Final[Mapping[Kind, Any]] = {
             adopted: {database-url: {username: shop_app}}
             paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}
             iam_roles: [shop-task]
+            kms_key: arn:aws:kms:eu-central-1:123456789012:key/5678-ab
     """),
     Kind.POLICY_TESTS: PARSER.load("""
         tests:
