@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration import names
-from app_integration._internal import aws_variables, kms_keys, server_urls
+from app_integration._internal import aws_variables, kms_keys, secret_arns, server_urls
 from app_integration._internal.limit_variables import read_limits
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.source_variables import read_sources
@@ -109,6 +109,8 @@ class Settings:
     data_keys: str = ""  # DATABASE, or a file's path; empty: tokens contain their own data key
     backend: str = "vault"
     aws_region: str = ""  # of Secrets Manager and KMS; empty: neither is used
+    aws_replicas: tuple[str, ...] = ()  # regions that secrets are read from in an outage
+    secret_arns: Mapping[str, str] = field(default_factory=dict)  # secret → ARN, for its name
     kms_keys: tuple[str, ...] = ()  # ARNs of the KMS keys that may wrap, the oldest first
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `source_order`
     declaration: Path | None = None  # lists the names that may be read; None: any name
@@ -120,7 +122,7 @@ class Settings:
 
         Raises:
             ConfigurationError: If a source is not allowed, or its variable is not set, or encrypted
-                access records have no folder.
+                access records have no folder, or an ARN is in another region.
             InvalidName: If a key of ``ttls`` is not a secret name.
 
         """
@@ -143,6 +145,13 @@ class Settings:
                 "STRONGROOM_AUDIT_KEY needs STRONGROOM_AUDIT_FILE, which is not set: encrypted "
                 "access records are files in its folder"
             )
+        if self.aws_region:
+            known = {
+                kms_keys.VARIABLE: self.kms_keys,
+                secret_arns.VARIABLE: self.secret_arns.values(),
+            }
+            for variable, arns in known.items():
+                aws_variables.check_arns(self.aws_region, variable, arns)
         for name in self.ttls:
             names.check_secret_name(name)
 
@@ -217,6 +226,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     if not addresses and _needs("vault", backend, env, sources):
         require_variable(env, "VAULT_ADDR")
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
+    aws_region = _aws_region(env, backend, sources)
     return Settings(
         scope=scope,
         vault_addr=addresses[0] if addresses else "",
@@ -236,7 +246,9 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         dotenv_file=read_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
         backend=backend,
-        aws_region=_aws_region(env, backend, sources),
+        aws_region=aws_region,
+        aws_replicas=aws_variables.read_replicas(env, aws_region),
+        secret_arns=secret_arns.read_secret_arns(env),
         kms_keys=kms_keys.read_kms_keys(env),
         sources=sources,
         declaration=read_path(env, "STRONGROOM_DECLARATION"),

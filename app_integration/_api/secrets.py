@@ -20,7 +20,11 @@ _Default = TypeVar("_Default")
 
 @overload
 def get_secret(
-    name: str, *, force_refresh: bool = ..., version: int | None = ..., field: str | None = ...
+    name: str,
+    *,
+    force_refresh: bool = ...,
+    version: int | str | None = ...,
+    field: str | None = ...,
 ) -> Secret: ...
 @overload
 def get_secret(
@@ -28,7 +32,7 @@ def get_secret(
     *,
     force_refresh: bool = ...,
     default: _Default,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
 ) -> Secret | _Default: ...
 @overload
@@ -36,7 +40,7 @@ def get_secret(
     name: str,
     *,
     force_refresh: bool = ...,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
     as_type: type[_T],
 ) -> _T: ...
@@ -46,7 +50,7 @@ def get_secret(
     *,
     force_refresh: bool = ...,
     default: _Default,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
     as_type: type[_T],
 ) -> _T | _Default: ...
@@ -55,7 +59,7 @@ def get_secret(
     *,
     force_refresh: bool = False,
     default: Any = REQUIRED,
-    version: int | None = None,
+    version: int | str | None = None,
     field: str | None = None,
     as_type: type[Any] | None = None,
 ) -> Any:
@@ -68,7 +72,8 @@ def get_secret(
             server is unavailable, nor if the name is denied. In development a denied name, which
             may only be undeclared, has its default, with a warning, if neither the environment nor
             ``.env`` has it.
-        version: An older version, counted from 1; None for the current one. AWS has no numbers.
+        version: An older version, counted from 1; None for the current one. AWS has no numbers,
+            but ids, of 32 characters and more, and labels, such as ``AWSPENDING``.
         field: A key of the entry other than ``value``, for entries that other tools write.
         as_type: Type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic
             model. A bool is true, yes, on, 1 or false, no, off, 0.
@@ -104,7 +109,11 @@ def get_secret(
 
 @overload
 async def aget_secret(
-    name: str, *, force_refresh: bool = ..., version: int | None = ..., field: str | None = ...
+    name: str,
+    *,
+    force_refresh: bool = ...,
+    version: int | str | None = ...,
+    field: str | None = ...,
 ) -> Secret: ...
 @overload
 async def aget_secret(
@@ -112,7 +121,7 @@ async def aget_secret(
     *,
     force_refresh: bool = ...,
     default: _Default,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
 ) -> Secret | _Default: ...
 @overload
@@ -120,7 +129,7 @@ async def aget_secret(
     name: str,
     *,
     force_refresh: bool = ...,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
     as_type: type[_T],
 ) -> _T: ...
@@ -130,7 +139,7 @@ async def aget_secret(
     *,
     force_refresh: bool = ...,
     default: _Default,
-    version: int | None = ...,
+    version: int | str | None = ...,
     field: str | None = ...,
     as_type: type[_T],
 ) -> _T | _Default: ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 
+_REPLICAS: Final = "STRONGROOM_AWS_REPLICAS"
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"  # and its forms for one service: AWS_ENDPOINT_URL_KMS
 REGION_PATTERN: Final = "[a-z]+(?:-[a-z0-9]+)+"
 
@@ -42,6 +44,40 @@ def check_region(region: str) -> str:
     if not re.fullmatch(REGION_PATTERN, region, re.ASCII):
         raise ConfigurationError(f"AWS_REGION is {region!r}; name a region, such as eu-central-1")
     return region
+
+
+def read_replicas(env: Mapping[str, str], region: str) -> tuple[str, ...]:
+    """Return the regions in ``STRONGROOM_AWS_REPLICAS``, which commas separate.
+
+    Raises:
+        ConfigurationError: If it lists anything else, the region itself, or a region twice.
+
+    """
+    found = read_list(env, _REPLICAS)
+    wrong = [each for each in found if not re.fullmatch(REGION_PATTERN, each, re.ASCII)]
+    if wrong or len({region, *found}) <= len(found):
+        raise ConfigurationError(
+            f"{_REPLICAS} is {env[_REPLICAS]!r}; name regions, joined by commas, other than "
+            "AWS_REGION, each once"
+        )
+    return found
+
+
+def check_arns(region: str, variable: str, arns: Iterable[str]) -> None:
+    """Raise an error if an ARN is in another region, where no request is sent.
+
+    Otherwise each secret would read as one that does not exist, and its default would be used.
+
+    Raises:
+        ConfigurationError: If one is.
+
+    """
+    for arn in arns:
+        if (other := arn.split(":")[3]) != region:
+            raise ConfigurationError(
+                f"AWS_REGION is {region!r}, and {variable} names {arn}, which is in {other}; "
+                "correct one of the two"
+            )
 
 
 def check_endpoints(env: Mapping[str, str], environment: Environment) -> None:

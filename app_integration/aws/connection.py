@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ class AwsConnection:
 
     Attributes:
         region: The region of all services.
+        replicas: Connections to the regions that have copies of the secrets. They are closed, too.
 
     """
 
@@ -72,6 +73,7 @@ class AwsConnection:
 
         """
         self.region: Final = region
+        self.replicas: Sequence[AwsConnection] = ()
         self._development = development
         self._endpoint = endpoint
         self._access_key = access_key
@@ -198,5 +200,5 @@ class AwsConnection:
         """Close the pooled connections. A later call opens others."""
         with self._lock:
             clients = [*self._clients.values()]
-        for client in clients:
-            client.close()
+        for each in (*clients, *self.replicas):
+            each.close()

@@ -27,4 +27,9 @@ def open_connection(settings: Settings) -> AwsConnection:
             f"requests to AWS need {error.name}, which is not installed; install"
             " strongroom-sdk[aws]"
         ) from None
-    return AwsConnection(region, development=settings.is_development, limits=settings.limits)
+    connections = [
+        AwsConnection(each, development=settings.is_development, limits=settings.limits)
+        for each in (region, *settings.aws_replicas)
+    ]
+    connections[0].replicas = connections[1:]
+    return connections[0]

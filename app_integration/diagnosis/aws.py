@@ -31,19 +31,20 @@ def check_settings(settings: Settings) -> None:
 
 def check_secret(client: Client, name: str) -> str:
     """Read a secret from Secrets Manager, without a cache and without a fallback."""
-    scope = client.settings.scope
+    settings = client.settings
     try:
-        AwsSource(client.aws, scope).fetch(name)
+        AwsSource(client.aws, settings.scope, settings.secret_arns).fetch(name)
     except StrongroomError as error:
-        raise Broken(str(error), _remedy(error, scope, name)) from None
+        raise Broken(str(error), _remedy(error, settings, name)) from None
     return "has a value"
 
 
-def _remedy(error: StrongroomError, scope: Scope, name: str) -> str:
+def _remedy(error: StrongroomError, settings: Settings, name: str) -> str:
     if isinstance(error, AccessDenied):
-        return f"let the policy of the process's role allow {policy_rule(scope, name)}"
+        rule = policy_rule(settings.scope, settings.secret_arns, name)
+        return f"let the policy of the process's role allow {rule}"
     if isinstance(error, SecretError):
-        return _value_remedy(error, scope, name)
+        return _value_remedy(error, settings.scope, name)
     if isinstance(error, AuthenticationFailed):
         return "give the process an IAM role; on a developer's machine, a profile"
     if isinstance(error, KeyUnavailable):
@@ -55,7 +56,7 @@ def _remedy(error: StrongroomError, scope: Scope, name: str) -> str:
 
 def _value_remedy(error: SecretError, scope: Scope, name: str) -> str:
     if isinstance(error, SecretDeleted):
-        return f"restore it, such as with: strongroom apply --env {scope.environment}"
+        return f"restore it, such as with: strongroom apply --widen --env {scope.environment}"
     options = f"--service {scope.service} --env {scope.environment}"
     return (
         f"write it, such as with: strongroom put {name} {options}; if it is not declared, with: aws"

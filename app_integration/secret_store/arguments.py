@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.sources import Following, Preceding, Version
+
+_MAX_LABEL: Final = 256  # characters, as AWS allows
 
 
 def check_version(name: str, version: Version) -> None:
     """Check the version of the secret *name*; None is the current one.
 
     Raises:
-        ConfigurationError: If it is no version number.
+        ConfigurationError: If it is no version number, id or label.
 
     """
-    is_number = not isinstance(version, Preceding | Following | None)
-    if is_number and (type(version) is not int or version < 1):
+    is_named = isinstance(version, Preceding | Following | None) or (
+        # A number as text is a mistake, and no label that somebody has.
+        isinstance(version, str)
+        and len(version) <= _MAX_LABEL
+        and version.isprintable()
+        and not version.isdecimal()
+        and version != ""
+    )
+    if not is_named and (type(version) is not int or version < 1):
         raise ConfigurationError(
-            f"version={version!r} of {name}: versions count from 1; pass an int or None"
+            f"version={version!r} of {name}: versions count from 1; pass an int, or on AWS the id "
+            "or label of a version, or None"
         )
 
 

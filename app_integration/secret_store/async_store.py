@@ -55,7 +55,7 @@ class AsyncSecretStore:
         *,
         force_refresh: bool = False,
         default: Any = REQUIRED,
-        version: int | None = None,
+        version: int | str | None = None,
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:

@@ -59,9 +59,9 @@ class Following:
     version: str
 
 
-#: A version to request: by its number, or by the one that followed it or came before it; None for
-#: the current one.
-Version = int | Preceding | Following | None
+#: A version to request: by its number, by its id or label, or by the one that followed it or came
+#: before it; None for the current one.
+Version = int | str | Preceding | Following | None
 
 
 class Source(Protocol):

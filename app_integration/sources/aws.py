@@ -6,8 +6,10 @@ stage was moved explicitly is not returned otherwise by each server.
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from app_integration import names
@@ -17,7 +19,6 @@ from app_integration.errors import (
     AccessDenied,
     RequestRefused,
     SecretDeleted,
-    SecretError,
     SecretNotFound,
     StrongroomError,
     UnexpectedAnswer,
@@ -37,18 +38,40 @@ _BATCH: Final = 20  # secrets in one request; AWS allows no more
 _BATCH_FIELDS: Final = ("Name", "SecretString", "VersionId")
 _SERVICE: Final = "secretsmanager"
 _ABSENT: Final = "ResourceNotFoundException"
+#: Seconds for which a region that failed is tried last.
+_AVOIDED: Final = 60.0
+#: Characters of the shortest id of a version; what is shorter is a label.
+_MIN_ID: Final = 32
 #: For a secret that is being deleted, among other reasons.
 _WRONG_STATE: Final = "InvalidRequestException"
 
 
 class AwsSource:
-    """A source that reads ``<service>/<environment>/<name>``."""
+    """A source that reads ``<service>/<environment>/<name>``, or the secret with a given ARN."""
 
     is_authoritative: ClassVar = True
 
-    def __init__(self, connection: AwsConnection, scope: Scope) -> None:
+    def __init__(
+        self,
+        connection: AwsConnection,
+        scope: Scope,
+        arns: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            connection: To the region of the secrets, and to those of their replicas.
+            scope: The service and environment.
+            arns: Name of a secret → its ARN, if it has another name in Secrets Manager.
+            clock: That of the connection.
+
+        """
         self._connection = connection
         self._scope = scope
+        self._arns = arns or {}
+        self._clock = clock
+        self._avoided_until: dict[str, float] = {}
         self._may_batch = True
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
@@ -58,28 +81,29 @@ class AwsSource:
 
         Args:
             name: The secret.
-            version: The version before or after another one; None for the current one. There are
-                no numbered versions.
+            version: The id or label of a version, or the one before or after another one; None for
+                the current one. There are no numbered versions.
             field: A key of the JSON object in the secret; None for the whole text.
 
         Raises:
             SecretDeleted: If the secret is being deleted.
             SecretNotFound: If there is no such secret, or it has no such version or field.
-            SecretError: If its value is not text.
             AccessDenied: If the IAM policy does not grant the name, or it is absent.
             KeyUnavailable: If its KMS key is disabled.
             ServerError: If AWS is unavailable or throttles.
             AuthenticationFailed: If there are no valid credentials.
 
         """
-        secret = self._scope.secret(name)
+        secret = self._arns.get(name) or self._scope.secret(name)
         if isinstance(version, int):
             raise SecretNotFound(
-                f"{secret} has no version {version}: in Secrets Manager only the current and the"
-                " previous one can be read"
+                f"{secret} has no version {version}: in Secrets Manager a version has an id and"
+                " labels, and no number"
             )
         if isinstance(version, Following):
             return self._fetch_following(version, secret, field)
+        if isinstance(version, str):
+            return self._fetch_stage(version, secret, field)
         fetched = self._fetch_stage(PREVIOUS if version else CURRENT, secret, field)
         if isinstance(version, Preceding) and fetched.version == version.version:
             raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
@@ -103,27 +127,52 @@ class AwsSource:
 
     def _fetch_stage(self, stage: str, secret: str, field: str | None) -> FetchedSecret:
         deadline = self._connection.deadline()
-        parameters = {"SecretId": secret, "VersionStage": stage}
+        key = "VersionStage" if len(stage) < _MIN_ID else "VersionId"
+        parameters = {"SecretId": secret, key: stage}
         request = AwsRequest(_SERVICE, "GetSecretValue", secret, parameters, ("VersionId",))
         try:
-            response = self._connection.call(request, deadline)
+            response = self._call(request, deadline)
         except RequestRefused as refused:
             raise self._explain(refused, secret, stage, deadline) from None
         return _fetched(response, response, secret, field)
 
+    def _call(self, request: AwsRequest, deadline: float) -> dict[str, Any]:
+        """Send *request*, in an outage to the regions of the replicas, too.
+
+        The connections share the deadline. Only the region itself says that there is no value,
+        because a secret may have no replica.
+        """
+        own = self._connection
+        regions = [own] if request.resource.startswith("arn:") else [own, *own.replicas]
+        now = self._clock()
+        regions.sort(key=lambda each: self._avoided_until.get(each.region, now) > now)
+        failures: list[StrongroomError] = []
+        for left, region in zip(range(len(regions), 0, -1), regions, strict=True):
+            now = self._clock()
+            try:
+                return region.call(request, now + (deadline - now) / left)
+            except StrongroomError as error:
+                if region is own and not isinstance(error, OUTAGE):
+                    raise
+                if isinstance(error, OUTAGE):
+                    self._avoided_until[region.region] = self._clock() + _AVOIDED
+                failures.insert(0 if region is own else len(failures), error)
+        raise failures[0]
+
     def fetch_many(self, wanted: Sequence[str], /) -> dict[str, FetchedSecret]:
         """Return the current values of the names in *wanted*, by 20 in one request.
 
-        A name is left out if the batch has no current text for it. All are if the policy does not
-        grant batches, which need a permission of their own.
+        A name is left out if it has an ARN, or the batch has no current text for it. All are if
+        the policy does not grant batches, which need a permission of their own.
 
         Raises:
             ServerError: If AWS is unavailable or throttles.
 
         """
         found: dict[str, FetchedSecret] = {}
-        for start in range(0, len(wanted), _BATCH):
-            by_secret = {self._scope.secret(name): name for name in wanted[start : start + _BATCH]}
+        named = [name for name in wanted if name not in self._arns]
+        for start in range(0, len(named), _BATCH):
+            by_secret = {self._scope.secret(name): name for name in named[start : start + _BATCH]}
             for secret, fetched in self._fetch_batch(list(by_secret)).items():
                 if secret in by_secret:
                     found[by_secret[secret]] = fetched
@@ -140,7 +189,7 @@ class AwsSource:
             ("SecretValues",),
         )
         try:
-            response = self._connection.call(request)
+            response = self._call(request, self._connection.deadline())
         except OUTAGE:
             raise
         except AccessDenied:
@@ -164,7 +213,10 @@ class AwsSource:
         if code == _ABSENT and stage != CURRENT:
             return SecretNotFound(f"{secret} has no version {stage}")
         if code == _ABSENT:
-            return SecretNotFound(f"{secret} holds no value; write one, or pass default=")
+            return SecretNotFound(
+                f"{secret} holds no value in {self._connection.region}; write one, correct "
+                "AWS_REGION, or pass default="
+            )
         if code == _WRONG_STATE and self._is_being_deleted(secret, deadline):
             return SecretDeleted(f"{secret} is being deleted; restore it, or write another one")
         return refused
@@ -178,12 +230,12 @@ class AwsSource:
             return False
 
 
-def policy_rule(scope: Scope, name: str) -> str:
+def policy_rule(scope: Scope, arns: Mapping[str, str], name: str) -> str:
     """Return the IAM permission that reading the secret *name* needs.
 
     AWS appends six random characters to the name of a secret in its ARN.
     """
-    resource = f"arn:aws:secretsmanager:*:*:secret:{scope.secret(name)}-??????"
+    resource = arns.get(name) or f"arn:aws:secretsmanager:*:*:secret:{scope.secret(name)}-??????"
     return f"secretsmanager:GetSecretValue on {resource}"
 
 
@@ -206,8 +258,9 @@ def _fetched(
 
 def _value(entry: Mapping[str, Any], secret: str, field: str | None) -> Secret:
     text = entry.get("SecretString")
-    if text is None and "SecretBinary" in entry:
-        raise SecretError(f"{secret} is binary; write it again as text, with SecretString")
+    if text is None and isinstance(binary := entry.get("SecretBinary"), bytes):
+        text = base64.b64encode(binary).decode()
+        del binary  # so that no traceback shows it
     if not isinstance(text, str):
         del text  # so that no traceback shows it
         raise UnexpectedAnswer(f"{secret}: the response has no text under SecretString")

@@ -40,7 +40,7 @@ def build_policy_rule(settings: Settings) -> Callable[[str], str]:
     if settings.backend == "aws":
         from app_integration.sources import aws
 
-        return partial(aws.policy_rule, settings.scope)
+        return partial(aws.policy_rule, settings.scope, settings.secret_arns)
     from app_integration.sources import vault
 
     return partial(vault.policy_rule, settings.scope, settings.mounts)
@@ -59,7 +59,7 @@ def _build_source(
     if name == "aws":
         from app_integration.sources.aws import AwsSource
 
-        return AwsSource(get_aws(), settings.scope)
+        return AwsSource(get_aws(), settings.scope, settings.secret_arns)
     if name == "rendered":
         from app_integration.sources.rendered import RenderedSource
 

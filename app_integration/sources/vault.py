@@ -8,7 +8,13 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from app_integration import names, permissions
-from app_integration.errors import RequestRefused, SecretDeleted, SecretError, SecretNotFound
+from app_integration.errors import (
+    ConfigurationError,
+    RequestRefused,
+    SecretDeleted,
+    SecretError,
+    SecretNotFound,
+)
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.secret import Secret
@@ -32,7 +38,7 @@ class VaultSource:
 
         Args:
             name: The secret.
-            version: A KV version; None for the current one.
+            version: The number of a KV version; None for the current one.
             field: A key of the entry; None for the key ``value``.
 
         Raises:
@@ -44,6 +50,10 @@ class VaultSource:
             ServerError: If the server is unavailable.
 
         """
+        if isinstance(version, str):
+            raise ConfigurationError(
+                f"version={version!r} of {name}: a KV version has a number; pass an int or None"
+            )
         if isinstance(version, Preceding | Following):
             raise SecretNotFound(f"{name}: a KV version has a number, and not an id")
         path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path

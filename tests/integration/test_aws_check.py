@@ -76,7 +76,7 @@ def test_check_of_a_secret_that_is_being_deleted_names_apply(
 ) -> None:
     backend.put(NAME, "one")
     backend.delete(NAME)
-    assert diagnose()[-1].remedy == "restore it, such as with: strongroom apply --env dev"
+    assert diagnose()[-1].remedy == "restore it, such as with: strongroom apply --widen --env dev"
 
 
 def test_check_without_region_names_the_variable() -> None:

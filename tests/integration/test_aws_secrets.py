@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import secrets
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from app_integration import errors
+from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+from app_integration.client import Client
 from app_integration.sources.aws import AwsSource
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers import secret_backends
-from tests.support.servers.aws_fault_server import Fault, aws_fault_server
-from tests.support.servers.moto_server import MotoServer, set_identity
+from tests.support.servers.aws_fault_server import AwsFaultServer, Fault, aws_fault_server
+from tests.support.servers.moto_server import REGION, MotoServer, set_identity
+from tests.support.servers.scripted_server import Clock
 from tests.support.servers.secret_backends import LIMITS, PATIENT, AwsBackend, AwsSite
 
 NAME: Final = "jwt-secret"
@@ -141,10 +148,99 @@ def test_invalid_request_for_another_reason_is_refused(
         backend.client.secrets.get(NAME)
 
 
-def test_binary_secret_is_rejected(backend: AwsBackend) -> None:
+def test_binary_secret_is_read_as_base64(backend: AwsBackend) -> None:
     backend.operator.create_secret(Name=backend.scope.secret(NAME), SecretBinary=b"\x00\xff")
-    with pytest.raises(errors.SecretError, match="is binary; write it again as text"):
+    backend.put(NAMES[0], "one")
+    backend.client.secrets.require([NAME, NAMES[0]])
+    found = backend.client.secrets.get(NAME)
+    assert base64.b64decode(found.reveal()) == b"\x00\xff"
+
+
+def test_version_is_read_by_its_label_and_by_its_id(backend: AwsBackend) -> None:
+    backend.put(NAME, "one")
+    backend.put(NAME, "two")
+    secret = {"SecretId": backend.scope.secret(NAME)}
+    pending = backend.operator.put_secret_value(
+        **secret, SecretString="three", VersionStages=["AWSPENDING"]
+    )
+    get = backend.client.secrets.get
+    assert get(NAME, version="AWSPREVIOUS") == "one"
+    assert get(NAME, version="AWSPENDING") == "three"
+    assert get(NAME, version=pending["VersionId"]) == "three"
+    assert get(NAME) == "two"
+    with pytest.raises(errors.SecretNotFound, match="has no version OTHER"):
+        get(NAME, version="OTHER")
+
+
+def test_secret_with_another_name_is_read_by_its_arn(
+    backend: AwsBackend, aws_site: AwsSite
+) -> None:
+    name = f"rds!db-{secrets.token_hex(6)}"
+    text = json.dumps({"username": "shop", "password": VALUE})
+    arn = backend.operator.create_secret(Name=name, SecretString=text)["ARN"]
+    settings = replace(backend.client.settings, secret_arns={"db": arn})
+    backend.put(NAME, "one")
+    client = Client(settings, aws=aws_site.connection)
+    client.secrets.require(["db", NAME])
+    assert client.secrets.get("db", field="password") == VALUE
+    assert {json.loads(each).get("SecretId") for each in backend.proxy.bodies} >= {arn}
+    backend.proxy.faults["GetSecretValue"] = [faults.denied("secretsmanager:GetSecretValue", arn)]
+    with pytest.raises(errors.SecretsMissing, match=f"GetSecretValue on {re.escape(arn)}"):
+        Client(settings, aws=aws_site.connection).secrets.require(["db"])
+
+
+def test_secret_that_is_missing_names_the_region(backend: AwsBackend) -> None:
+    with pytest.raises(errors.SecretNotFound, match=f"holds no value in {REGION}; write one, corr"):
         backend.client.secrets.get(NAME)
+
+
+class Replicated:
+    """A source whose own region can fail, and the copies of its secrets in another one."""
+
+    def __init__(self, backend: AwsBackend, moto: MotoServer, near: AwsFaultServer) -> None:
+        self.clock = Clock()
+        self.near, self.far = near, backend.proxy
+        connect = partial(
+            AwsConnection,
+            development=True,
+            limits=PATIENT,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+        own, replica = connect(REGION, endpoint=near.url), connect("eu-west-1", endpoint=moto.url)
+        own.replicas = [replica]
+        self.source = AwsSource(own, backend.scope, clock=self.clock)
+        copies = [{"Region": "eu-west-1"}]
+        secret = {"Name": backend.scope.secret(NAME), "SecretString": "one"}
+        backend.operator.create_secret(**secret, AddReplicaRegions=copies)
+
+
+@pytest.fixture
+def replicated(backend: AwsBackend, moto: MotoServer) -> Iterator[Replicated]:
+    with aws_fault_server(moto.url) as near:
+        yield Replicated(backend, moto, near)
+
+
+def test_replica_answers_while_its_region_fails(replicated: Replicated) -> None:
+    assert replicated.source.fetch(NAME).value == "one"
+    replicated.near.faults["GetSecretValue"] = [faults.failing()]
+    assert replicated.source.fetch(NAME).value == "one"
+    asked = len(replicated.near.operations)
+    assert replicated.source.fetch(NAME).value == "one"
+    assert len(replicated.near.operations) == asked  # which is not asked again for a minute
+    replicated.near.faults.clear()
+    replicated.clock.sleep(60.0)
+    assert replicated.source.fetch(NAME).value == "one"
+    assert len(replicated.near.operations) == asked + 1
+
+
+def test_region_that_is_asked_second_still_decides(replicated: Replicated) -> None:
+    replicated.near.faults["GetSecretValue"] = [faults.failing()]
+    with pytest.raises(errors.ServerFault):
+        replicated.source.fetch("without-replica")
+    replicated.near.faults.clear()
+    with pytest.raises(errors.SecretNotFound, match=f"holds no value in {REGION}"):
+        replicated.source.fetch("without-replica")
 
 
 def test_previous_value_that_was_current_meanwhile_is_none(backend: AwsBackend) -> None:

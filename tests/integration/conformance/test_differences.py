@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app_integration.errors import SecretNotFound, SecretsMissing
+from app_integration.errors import ConfigurationError, SecretNotFound, SecretsMissing
 from tests.support.servers.secret_backends import ServerBackend
 
 NAME = "jwt-secret"
@@ -22,10 +22,12 @@ def test_numbered_version_is_on_vault_only(server: ServerBackend) -> None:
     if server.source == "vault":
         assert info.version == 2
         assert secrets.get(NAME, version=1) == "one"
+        with pytest.raises(ConfigurationError, match="a KV version has a number; pass an int"):
+            secrets.get(NAME, version="AWSPREVIOUS", default=None)
         return
     assert isinstance(info.version, str)
     sent = server.count_reads()
-    with pytest.raises(SecretNotFound, match="only the current and the previous one"):
+    with pytest.raises(SecretNotFound, match="an id and labels, and no number"):
         secrets.get(NAME, version=1)
     assert server.count_reads() == sent
 

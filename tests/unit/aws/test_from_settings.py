@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,13 @@ def test_connection_without_boto3_says_what_to_install(monkeypatch: pytest.Monke
 def test_connection_without_region_names_the_variable() -> None:
     with pytest.raises(ConfigurationError, match="AWS_REGION is not set"):
         open_connection(Settings(SETTINGS.scope, ""))
+
+
+def test_connection_has_one_to_each_replica() -> None:
+    settings = replace(SETTINGS, aws_replicas=("eu-west-1", "us-east-1"))
+    connection = open_connection(settings)
+    assert [each.region for each in connection.replicas] == ["eu-west-1", "us-east-1"]
+    connection.close()
 
 
 def test_client_shares_one_connection() -> None:

@@ -7,6 +7,7 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.settings import from_environment
 
+ARN = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:rds!db-12ab-AbCdEf"
 GOOD = {
     "STRONGROOM_SERVICE": "parcels",
     "ENVIRONMENT": "production",
@@ -43,6 +44,19 @@ def test_region_is_read_before_the_default_region(variables: dict[str, str], reg
             "AWS_ENDPOINT_URL is an address",
         ),
         ({"AWS_ENDPOINT_URL_STS": "HTTP://proxy"}, "AWS_ENDPOINT_URL_STS is an address"),
+        (
+            {"STRONGROOM_KMS_KEYS": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+            "AWS_REGION is 'eu-central-1', and STRONGROOM_KMS_KEYS names arn:aws:kms:eu-west-1.*wh",
+        ),
+        (
+            {"STRONGROOM_SECRET_ARNS": f"db={ARN.replace('central', 'west')}"},
+            "AWS_REGION is 'eu-central-1', and STRONGROOM_SECRET_ARNS names .*is in eu-west-1",
+        ),
+        ({"STRONGROOM_SECRET_ARNS": "db=rds!db-1"}, "STRONGROOM_SECRET_ARNS lists 'db=rds!db-1'"),
+        ({"STRONGROOM_SECRET_ARNS": f"db={ARN},db={ARN}"}, "once for each name"),
+        ({"STRONGROOM_SECRET_ARNS": f"DB={ARN}"}, "'DB'"),
+        ({"STRONGROOM_AWS_REPLICAS": "eu_west"}, "STRONGROOM_AWS_REPLICAS is 'eu_west'"),
+        ({"STRONGROOM_AWS_REPLICAS": "eu-central-1"}, "other than AWS_REGION"),
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault, aws"),
         ({"STRONGROOM_SOURCES": "vault,aws"}, "VAULT_ADDR is not set"),
         ({"SECRETS_BACKEND": "vault", "STRONGROOM_SOURCES": "aws", "AWS_REGION": ""}, "AWS_REGION"),
@@ -51,6 +65,16 @@ def test_region_is_read_before_the_default_region(variables: dict[str, str], reg
 def test_settings_error_names_the_variable(change: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         from_environment({**GOOD, **change})
+
+
+def test_replicas_and_arns_are_read() -> None:
+    further = {
+        "STRONGROOM_AWS_REPLICAS": "eu-west-1,eu-west-2",
+        "STRONGROOM_SECRET_ARNS": f"db={ARN}",
+    }
+    settings = from_environment({**GOOD, **further})
+    assert settings.aws_replicas == ("eu-west-1", "eu-west-2")
+    assert settings.secret_arns == {"db": ARN}
 
 
 def test_endpoint_with_tls_is_allowed() -> None:

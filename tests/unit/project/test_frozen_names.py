@@ -115,7 +115,8 @@ APPLICATION_VARIABLES: Final = words(
     """
     ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
     STRONGROOM_AUDIT_KEY
-    STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DATA_KEYS
+    STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_AWS_REPLICAS STRONGROOM_CONFIG
+    STRONGROOM_DATA_KEYS STRONGROOM_SECRET_ARNS
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
     STRONGROOM_KMS_KEYS STRONGROOM_KV_MOUNT
     STRONGROOM_LIMIT_CACHE_ENTRIES STRONGROOM_LIMIT_CACHE_TTL STRONGROOM_LIMIT_DATA_KEY_AGE
@@ -1008,7 +1009,7 @@ FIELDS: Final = {
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
-        data_keys backend aws_region kms_keys sources declaration ttls limits
+        data_keys backend aws_region aws_replicas secret_arns kms_keys sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.
