@@ -92,7 +92,7 @@ def _show(
     limits: Limits,
     found: Sequence[Estimate],
 ) -> None:
-    secrets, keys = len(inventory.secrets), len(inventory.keys)
+    secrets, keys = inventory.stored, len(inventory.keys)
     stored = prices.storage(secrets=secrets, keys=keys)
     declared = f"{secrets} secrets and {keys} keys for ${stored:,.2f}"
     out.print(f"{environment} in a month: {declared}, and requests:\n", highlight=False)
@@ -145,7 +145,7 @@ def _document(
     prices: Prices,
     found: Sequence[Estimate],
 ) -> dict[str, Any]:
-    secrets, keys = len(inventory.secrets), len(inventory.keys)
+    secrets, keys = inventory.stored, len(inventory.keys)
     return {
         "environment": str(environment),
         "secrets": secrets,

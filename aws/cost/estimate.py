@@ -10,6 +10,7 @@ from app_integration.names import Scope
 from app_integration.settings import Limits
 from aws.cost.prices import Prices
 from aws.cost.requests import count_reads, count_unwraps, count_wraps
+from aws.rotated_secrets import find_manager
 from vault.declare.declaration import Declaration
 
 #: Seconds of a month: 730 hours, as AWS counts.
@@ -45,24 +46,38 @@ class Inventory:
 
     Attributes:
         secrets: Name of each secret, one for each service that has it.
+        unread: Number of secrets that are paid for and that no service reads: the URLs of database
+            managers, and replicas.
         keys: Operations that are allowed with each key.
 
     """
 
     secrets: Sequence[str]
     keys: Sequence[Sequence[str]]
+    unread: int = 0
 
     @classmethod
     def of(cls, declaration: Declaration, scopes: Sequence[Scope]) -> Inventory:
         """Return what is declared for the services *scopes*."""
+        read = [name for scope in scopes for name in declaration.secrets(scope)]
+        aws = declaration.environment(scopes[0].environment).aws if scopes else None
+        managers = sum(find_manager(declaration, scope) is not None for scope in scopes)
+        own = len(read) - sum(len(declaration.deployment(scope).secret_arns) for scope in scopes)
+        replicas = (own + managers) * len(aws.replicas if aws else ())
         return cls(
-            [name for scope in scopes for name in declaration.secrets(scope)],
+            read,
             [
                 spec.allow
                 for scope in scopes
                 for spec in declaration.service(scope.service).keys.values()
             ],
+            managers + replicas,
         )
+
+    @property
+    def stored(self) -> int:
+        """Return the number of secrets that are paid for."""
+        return len(self.secrets) + self.unread
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,21 @@ from aws.cost.estimate import MONTH, Estimate, Inventory, Rates, Requests, count
 from aws.cost.prices import Prices, read_prices
 from aws.cost.requests import count_reads, count_unwraps, count_wraps
 from tests.support.models.aws_declared import SCOPE, declare_on_aws
+from tests.support.models.aws_rotated import AWS, declare_rotated
 from vault.declare.load import PROJECT, load
+from vault.declare.schema.aws import AWS_KEY
 
 LIMITS = Limits()
 HOUR, DAY = 3600.0, 86_400.0
+
+
+def test_secrets_that_no_service_reads_are_paid_for(tmp_path: Path) -> None:
+    declaration = declare_rotated(tmp_path / "one")
+    found = Inventory.of(declaration, declaration.scopes(SCOPE.environment))
+    assert (len(found.secrets), found.stored) == (4, 5)  # with the URL of the database manager
+    aws = {**AWS, "replicas": {"eu-west-1": AWS_KEY, "eu-west-2": AWS_KEY}}
+    declaration = declare_rotated(tmp_path / "two", aws=aws)
+    assert Inventory.of(declaration, declaration.scopes(SCOPE.environment)).stored == 15
 
 
 @pytest.mark.parametrize(
