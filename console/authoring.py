@@ -180,9 +180,9 @@ def write_service(new_service: NewService, repository: Repository) -> list[str]:
     if config and model:
         lines.append(f"wrote {new_service.template_path(repository)}")
         lines.append(f"kept {model}, which is yours" if is_kept else f"wrote {model}")
-    for environment in skipped:
+    for environment, missing in skipped.items():
         file = repository.declaration / "environments" / f"{environment}.yaml"
-        line = f"add '{new_service.name}: {{database: host:port}}' under services"
+        line = f"add '{new_service.name}: {{{missing}}}' under services"
         lines.append(f"{file} has no entry yet: {line}")
     return lines
 

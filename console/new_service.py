@@ -63,7 +63,7 @@ class NewService:
     application: str | None = None
     settings: Mapping[str, Spec] = field(default_factory=dict)
 
-    def write(self, repository: Repository) -> tuple[str, ...]:
+    def write(self, repository: Repository) -> dict[str, str]:
         """Write the service file, and an entry in the file of each environment that it can run in.
 
         Tests of its policy, template and model are written first, and the entry in dev last: a
@@ -73,7 +73,7 @@ class NewService:
             repository: Contains the declaration.
 
         Returns:
-            The environments without an entry, because the address of the database is not known.
+            Each environment without an entry → what is not known of it.
 
         Raises:
             ConfigurationError: If the service is declared, another template or test file of its
@@ -104,7 +104,13 @@ class NewService:
             raise ConfigurationError(f"{path} exists; edit it, or choose another name")
         with self._other_files(repository, declared):
             add_service(repository.declaration, self.name, text, known, repository.check)
-        return tuple(str(name) for name, entry in entries.items() if entry is None)
+        unknown = {name for name, entry in entries.items() if entry is None}
+        on_aws = {name for name in unknown if declared.environments[name].aws}
+        return {
+            str(name): "iam_roles: [ROLE]" if name in on_aws else "database: host:port"
+            for name in entries
+            if name in unknown
+        }
 
     @property
     def secrets(self) -> list[str]:
@@ -182,6 +188,10 @@ class NewService:
 
     def _entry(self, declared: EnvironmentDeclaration) -> Spec | None:
         """Return the entry in the environment's file, or None if it cannot have one."""
+        if declared.aws is not None and declared.environment not in self.databases:
+            # The roles of its processes, any other caller than which would raise an alarm.
+            needs_roles = declared.aws.monitoring and (self.secrets or self.keys)
+            return None if needs_roles else {}
         if not self.has_database:
             return {}
         default = _LOCAL_DATABASE if declared.environment.is_dev else None

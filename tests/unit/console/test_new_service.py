@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment, Scope
+from console.authoring import write_service
 from console.check import find_errors
 from console.new_repository import NewRepository
 from console.new_service import NewService
@@ -38,7 +40,7 @@ def team(tmp_path: Path) -> Repository:
 def test_service_without_a_database_runs_in_every_environment(team: Repository) -> None:
     keys = ["pii", "audit"]
     new = NewService("labels", "ada", "Prints: labels #1", ["signing-key"], ["api-token"], keys)
-    assert new.write(team) == ()
+    assert new.write(team) == {}
     declared = team.load()
     service = declared.service("labels")
     assert service.description == "Prints: labels #1"
@@ -65,13 +67,38 @@ def test_service_without_a_database_runs_in_every_environment(team: Repository) 
 
 
 def test_service_with_a_database_runs_where_its_server_is_known(team: Repository) -> None:
-    assert NewService("labels", "ada", "Prints.", has_database=True).write(team) == ("prod",)
+    assert NewService("labels", "ada", "Prints.", has_database=True).write(team) == {
+        "prod": "database: host:port"
+    }
     declared = team.load()
     assert declared.scopes(DEV) == (Scope("labels", DEV),)
     assert declared.scopes(PROD) == ()
     second = NewService("routes", "ada", "Plans.", has_database=True, databases={PROD: POSTGRES})
-    assert second.write(team) == ()
+    assert second.write(team) == {}
     assert team.load().scopes(PROD) == (Scope("routes", PROD),)
+
+
+def declare_on_aws(team: Repository, environment: str, **aws: Any) -> None:
+    account = {"account": "123456789012", "region": "eu-central-1", **aws}
+    lines = (f"environment: {environment}", "owner: ada", f"aws: {json.dumps(account)}")
+    file = team.declaration / "environments" / f"{environment}.yaml"
+    file.write_text("\n".join([*lines, "services: {}", ""]))
+
+
+def test_service_on_aws_needs_no_address_of_a_database(team: Repository) -> None:
+    declare_on_aws(team, "prod")
+    assert NewService("labels", "ada", "Prints.", has_database=True).write(team) == {}
+    assert team.load().scopes(PROD) == (Scope("labels", PROD),)
+
+
+def test_service_on_aws_with_monitoring_waits_for_its_roles(team: Repository) -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:team"
+    declare_on_aws(team, "prod", monitoring={"page": topic, "ticket": topic})
+    new = NewService("labels", "ada", "Prints.", ["signing-key"])
+    (*_, line) = write_service(new, team)
+    assert line.endswith("has no entry yet: add 'labels: {iam_roles: [ROLE]}' under services")
+    assert team.load().scopes(PROD) == ()
+    assert NewService("idle", "ada", "Needs nothing.").write(team) == {}
 
 
 @pytest.mark.parametrize("policy", ["database", None])
@@ -321,7 +348,7 @@ def test_killed_command_is_completed_by_the_same_one(
             new.write(team)
     assert [path.name for path in paths] == ["labels.yaml", "prod.yaml"][:written]
     assert Scope("labels", DEV) not in team.load().scopes(DEV)
-    assert new.write(team) == ()
+    assert new.write(team) == {}
     assert find_errors(team) == ()
     assert [len(team.load().scopes(name)) for name in (DEV, PROD)] == [1, 1]
     with pytest.raises(ConfigurationError, match="exists; edit it"):
