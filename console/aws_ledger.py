@@ -13,7 +13,7 @@ from app_integration.names import Environment
 from aws.monitoring.watched import Watched, find_watched
 from console.aws_environment import open_checked_connection, open_connection
 from vault.declare.declaration import Declaration
-from vault.rotation.inventory import Kind, declared_items
+from vault.rotation.inventory import Item, Kind, declared_items
 from vault.rotation.ledger.ledger import (
     IN_CLOUDTRAIL,
     LastRead,
@@ -22,6 +22,7 @@ from vault.rotation.ledger.ledger import (
     State,
     build_ledger,
 )
+from vault.rotation.server_ages import Age
 
 #: Kinds of items that are secrets on AWS.
 KINDS: Final = (Kind.SECRET, Kind.USER_PAIR)
@@ -47,12 +48,21 @@ def read_aws_ledger(
     items = [
         item for item in declared_items(declaration, environment, service) if item.kind in KINDS
     ]
+    arns = {
+        scope.secret(name): arn
+        for scope in declaration.scopes(environment)
+        for name, arn in declaration.deployment(scope).secret_arns.items()
+    }
     with open_checked_connection(declaration, environment) as connection:
         from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3)
         from aws.secret_ages import read_age  # noqa: PLC0415 (it loads boto3)
 
         reader = AwsReader(connection)
-        rows = build_ledger(items, lambda item: [read_age(reader, item.server_name)], None, now)
+
+        def read(item: Item) -> list[Age]:
+            return [read_age(reader, arns.get(item.server_name, item.server_name))]
+
+        rows = build_ledger(items, read, None, now)
     unknown = LastRead(ReadState.UNKNOWN, IN_CLOUDTRAIL)
     return [replace(row, last_read=unknown) for row in rows]
 

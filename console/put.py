@@ -79,7 +79,7 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
     """Check that an operator may write the secret *name*.
 
     Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted.
+        ConfigurationError: If no such secret is declared, or it is adopted or has an ARN.
 
     """
     declared = declaration.secrets(scope)
@@ -87,6 +87,11 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
         raise ConfigurationError(
             f"{scope} has no secret {name!r}{hint_names(name, declared)}; a new one is declared "
             f"under secrets in services/{scope.service}.yaml"
+        )
+    if arn := declaration.deployment(scope).secret_arns.get(name):
+        raise ConfigurationError(
+            f"{name} is the secret {arn} in {scope.environment}, which its owner writes, and not "
+            "this deployment"
         )
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(

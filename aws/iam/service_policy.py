@@ -44,11 +44,10 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
     """
     replicas = declaration.account(scope.environment).replicas
     accounts = [account, *(Account(account.id, region) for region in replicas)]
-    secrets = [
-        each.secret(scope.secret(name))
-        for each in accounts
-        for name in sorted(declaration.secrets(scope))
-    ]
+    arns = declaration.deployment(scope).secret_arns
+    named = sorted(declaration.secrets(scope).keys() - arns)
+    secrets = [each.secret(scope.secret(name)) for each in accounts for name in named]
+    secrets += sorted(arns.values())
     keys = {declaration.secrets_key(scope), *replicas.values()} if secrets else set()
     document = {
         "Version": VERSION,

@@ -182,7 +182,7 @@ def check(
     for name, doc in environments.items():
         errors = chain(
             environment.find_errors(doc.data, stem=name, services=known),
-            aws.find_errors(doc.data, services=known),
+            aws.find_errors(doc.data, stem=name, services=known),
             aws_rotation.find_errors(doc.data, stem=name, services=known),
             environment.find_like_errors(doc.data, stem=name, environments=environment_data),
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),

@@ -12,7 +12,7 @@ from agent.targets import watch_command
 from agent.targets.settings import declared_addresses, declared_config
 from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment, Scope
+from app_integration.names import Scope
 from app_integration.rendering.skeleton import SUFFIX, Skeleton
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
@@ -81,15 +81,14 @@ def sdk_settings(declaration: Declaration, scope: Scope, cacert: Path | None = N
         variables={
             "STRONGROOM_SERVICE": scope.service,
             "ENVIRONMENT": str(scope.environment),
-            **_backend(declaration, scope.environment, cacert),
+            **_backend(declaration, scope, cacert),
         },
     )
 
 
-def _backend(
-    declaration: Declaration, environment: Environment, cacert: Path | None
-) -> dict[str, str]:
+def _backend(declaration: Declaration, scope: Scope, cacert: Path | None) -> dict[str, str]:
     """Return the variables of the server that has the secrets."""
+    environment = scope.environment
     account = declaration.environment(environment).aws
     if account is None:
         address = address_variables(declared_addresses(declaration, environment))
@@ -98,4 +97,10 @@ def _backend(
         raise ConfigurationError(
             f"{environment} is on AWS, where --cacert has no meaning; set AWS_CA_BUNDLE there"
         )
-    return {"SECRETS_BACKEND": "aws", "AWS_REGION": account.region}
+    arns = declaration.deployment(scope).secret_arns.items()
+    lists = {
+        "STRONGROOM_AWS_REPLICAS": ",".join(account.replicas),
+        "STRONGROOM_SECRET_ARNS": ",".join(f"{name}={arn}" for name, arn in arns),
+    }
+    further = {name: text for name, text in lists.items() if text}
+    return {"SECRETS_BACKEND": "aws", "AWS_REGION": account.region, **further}

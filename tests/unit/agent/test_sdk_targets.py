@@ -64,6 +64,23 @@ def settings(tmp_path: Path) -> SdkSettings:
     return sdk_settings(load(folder, folder / "templates"), SCOPE)
 
 
+def test_variables_name_replicas_and_secrets_of_others(tmp_path: Path) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:rds!db-12ab-AbCdEf"
+    replicas = dict.fromkeys(("eu-west-1", "us-east-1"), "alias/aws/secretsmanager")
+    account = {"account": "123456789012", "region": "eu-central-1", "replicas": replicas}
+    services = {"parcels": {"secret_arns": {"db": arn}}}
+    folder = declared(tmp_path, aws=account, services=services)
+    service = json.loads((folder / "services/parcels.yaml").read_text())
+    service["secrets"]["db"] = {"source": "given"}
+    (folder / "services/parcels.yaml").write_text(json.dumps(service))
+    variables = sdk_settings(load(folder, folder / "templates"), SCOPE).variables
+    assert variables == {
+        **VARIABLES,
+        "STRONGROOM_AWS_REPLICAS": "eu-west-1,us-east-1",
+        "STRONGROOM_SECRET_ARNS": f"db={arn}",
+    }
+
+
 def option(words: list[str], name: str) -> str:
     return words[words.index(name) + 1]
 

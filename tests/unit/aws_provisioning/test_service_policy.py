@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +10,15 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from aws.account import Account
+from aws.desired import desired_resources
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import KEY_TAG, VIA, service_policy
+from aws.secret_copy.secret_copy import copied_secrets
+from console.put import check_writable
 from tests.support.iam_coverage import find_denied, find_unneeded, needed_calls
 from tests.support.models.aws_declared import ACCOUNT, ENVIRONMENT, SCOPE, declare_on_aws
 from vault.declare.declaration import Declaration
+from vault.reconcile.inputs import Inputs
 
 GET: Final = "secretsmanager:GetSecretValue"
 STAGE: Final = "secretsmanager:VersionStage"
@@ -109,6 +114,24 @@ def test_policy_grants_own_keys_of_secrets_and_their_replicas(tmp_path: Path) ->
     assert find_unneeded(policy, own) == []
     assert not is_granted(policy, ApiCall("kms:Decrypt", KEY))
     assert not is_granted(policy, ApiCall("kms:Decrypt", KEY, {VIA: "s3.eu-central-1"}))
+
+
+def test_policy_grants_the_arn_of_a_secret_of_others_and_apply_does_not_make_it(
+    tmp_path: Path,
+) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:rds!db-12ab-AbCdEf"
+    declaration = declare_on_aws(
+        tmp_path,
+        service={"secrets": {"db": {"source": "given"}, "key": {"source": "given"}}},
+        services={"shop": {"secret_arns": {"db": arn}}},
+    )
+    read = service_policy(declaration, SCOPE, ACCOUNT)["Statement"][0]
+    assert read["Resource"] == [ACCOUNT.secret("shop/cloud/key"), arn]
+    made = desired_resources(declaration, SCOPE.environment, Inputs())
+    assert {each.name for each in made if "secret" in each.kind} == {"shop/cloud/key"}
+    assert [each.path for each in copied_secrets(declaration, SCOPE)] == ["shop/cloud/key"]
+    with pytest.raises(ConfigurationError, match=f"db is the secret {re.escape(arn)} in cloud"):
+        check_writable(declaration, SCOPE, "db")
 
 
 def test_policy_that_is_longer_than_iam_allows_is_refused(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ VARIABLES: Final = {
     "agent": words(
         """
         AWS_REGION ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY
+        STRONGROOM_AWS_REPLICAS STRONGROOM_SECRET_ARNS
         STRONGROOM_AUTH STRONGROOM_CONFIG STRONGROOM_JWT_FILE STRONGROOM_OPERATOR_JWT_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE STRONGROOM_READER_GROUP
         STRONGROOM_ROLE_ID_FILE STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE VAULT_CACERT
@@ -1009,7 +1010,8 @@ FIELDS: Final = {
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
-        data_keys backend aws_region aws_replicas secret_arns kms_keys sources declaration ttls limits
+        data_keys backend aws_region aws_replicas secret_arns kms_keys
+        sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.

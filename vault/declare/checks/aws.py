@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from app_integration.names import Environment
 from vault.declare import durations
-from vault.declare.checks.service import Data, section
+from vault.declare.checks.service import Data, derived_uses, section
 from vault.declare.errors import FieldError, Loc
+from vault.declare.schema.adopted import find_given, not_given_error
 
 #: Keys of an environment's file that are about a Vault server.
 OF_VAULT: Final = (
@@ -25,7 +27,7 @@ OF_VAULT: Final = (
 #: Keys of a service in such a file that are.
 OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted")
 #: Keys of a service in such a file that are about AWS.
-_OF_AWS: Final = ("iam_roles", "kms_key")
+_OF_AWS: Final = ("iam_roles", "kms_key", "secret_arns")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
@@ -35,11 +37,14 @@ _REGION: Final = 3
 KMS_PERIODS: Final = f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
 
 
-def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
+def find_errors(
+    data: Data, *, stem: str, services: Mapping[str, Data | None]
+) -> Iterator[FieldError]:
     """Return the errors of an environment file about AWS.
 
     Args:
         data: Content of the environment file.
+        stem: Name of the environment.
         services: Content of each service file by its name; None if it cannot be relied on.
 
     """
@@ -57,6 +62,7 @@ def find_errors(data: Data, *, services: Mapping[str, Data | None]) -> Iterator[
         yield from _unused(deployment, here, OF_VAULT_IN_SERVICE)
         key = deployment.get("kms_key")
         yield from _other_region((*here, "kms_key"), key, account, "a key")
+        yield from _secret_arns(here, deployment, services.get(name) or {}, account, stem)
         if "paired" in deployment and "rotation_function" not in section(data, "aws"):
             expected = "nothing, as 'aws' has no rotation_function"
             yield FieldError((*here, "paired"), "has the key 'paired'", expected, subject=here)
@@ -123,6 +129,28 @@ def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldErro
         if key in entry:
             expected = "nothing, as the environment is on AWS"
             yield FieldError((*here, key), f"has the key {key!r}", expected, subject=here)
+
+
+def _secret_arns(
+    here: Loc, deployment: Data, service: Data, account: Data, stem: str
+) -> Iterator[FieldError]:
+    """Yield what no secret that others write can be."""
+    here = (*here, "secret_arns")
+    given, derived = sorted(find_given(service, stem)), derived_uses(section(service, "secrets"))
+    if stem == Environment.DEV and "secret_arns" in deployment:
+        expected = "nothing in dev, whose local deployment has no such secret"
+        yield FieldError(here, "is set", expected)
+    for secret, arn in section(deployment, "secret_arns").items():
+        loc: Loc = (*here, secret)
+        yield from _other_region(loc, arn, account, "a secret")
+        if secret not in given:
+            yield not_given_error(loc, given)
+        elif secret in section(deployment, "paired"):
+            yield FieldError(loc, f"has {secret!r}, which is paired", "a secret that is not paired")
+        for other, used in derived.items():
+            if secret in used:
+                what = f"has {secret!r}, from which {other!r} is derived"
+                yield FieldError(loc, what, "a secret that no other is derived from", subject=here)
 
 
 def is_period_of_kms(period: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.models.aws_declared import (
     ENVIRONMENT,
     SCOPE,
+    SERVICE,
     declare_on_aws,
     declare_watched,
 )
@@ -111,6 +113,42 @@ def test_hardening_that_aws_cannot_have_is_refused(
     tmp_path: Path, aws: dict[str, Any], message: str
 ) -> None:
     assert message in error(tmp_path, aws={**ENVIRONMENT["aws"], **aws})
+
+
+RDS: Final = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:rds!db-12ab-AbCdEf"
+
+
+def test_secret_of_others_is_declared_by_its_arn(tmp_path: Path) -> None:
+    secrets = {"db": {"source": "given"}}
+    services = {"shop": {"secret_arns": {"db": RDS}}}
+    declared = declare_on_aws(tmp_path, service={"secrets": secrets}, services=services)
+    assert declared.deployment(SCOPE).secret_arns == {"db": RDS}
+
+
+@pytest.mark.parametrize(
+    ("arns", "message"),
+    [
+        ({"smtp-url": RDS}, "has 'smtp-url', which is not a given secret"),
+        ({"smtp-password": RDS}, "has 'smtp-password', from which 'smtp-url' is derived"),
+        ({"db": "rds!db-12ab"}, "expected the whole ARN of a secret"),
+        ({"db": RDS.replace("central", "west")}, "is in eu-west-1 (expected a secret in eu-cen"),
+    ],
+)
+def test_secret_of_others_that_cannot_be_is_refused(
+    tmp_path: Path, arns: dict[str, Any], message: str
+) -> None:
+    secrets = {**SERVICE["secrets"], "db": {"source": "given"}}
+    services = {"shop": {"secret_arns": arns}}
+    assert message in error(tmp_path, service={"secrets": secrets}, services=services)
+
+
+def test_secret_of_others_in_dev_is_refused(tmp_path: Path) -> None:
+    declare_on_aws(tmp_path, service={"secrets": {"db": {"source": "given"}}})
+    services = {"shop": {"secret_arns": {"db": RDS}}}
+    dev = {**ENVIRONMENT, "environment": "dev", "services": services}
+    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
+    with pytest.raises(DeclarationError, match="nothing in dev, whose local deployment"):
+        load(tmp_path, tmp_path)
 
 
 def test_environment_with_neither_vault_nor_aws_lacks_its_tokens(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ FULL: Final[Mapping[Kind, Any]] = {
             adopted: {database-url: {username: shop_app}}
             paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}
             iam_roles: [shop-task]
+            secret_arns: {db: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-AbCdEf"}
             kms_key: arn:aws:kms:eu-central-1:123456789012:key/5678-ab
     """),
     Kind.POLICY_TESTS: PARSER.load("""
