@@ -160,6 +160,11 @@ class Client:
             ttls=settings.ttls,
             clock=self.clock,
         )
+        if settings.emf_interval is not None:
+            from app_integration.observability.emf import EmfWriter
+
+            writer = EmfWriter(settings.scope, settings.emf_interval)
+            self._exit_stack.callback(writer.close)
         self._exit_stack.callback(audit.close)
         self._exit_stack.callback(store.close)
         return store

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app_integration import names
 from app_integration._internal import aws_variables, kms_keys, secret_arns, server_urls
-from app_integration._internal.limit_variables import read_limits
+from app_integration._internal.limit_variables import read_emf_interval, read_limits
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.source_variables import read_sources
 from app_integration._internal.variables import (
@@ -113,6 +113,7 @@ class Settings:
     secret_arns: Mapping[str, str] = field(default_factory=dict)  # secret → ARN, for its name
     kms_keys: tuple[str, ...] = ()  # ARNs of the KMS keys that may wrap, the oldest first
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `source_order`
+    emf_interval: float | None = None  # seconds between two lines of metrics; None: no lines
     declaration: Path | None = None  # lists the names that may be read; None: any name
     ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`
     limits: Limits = field(default_factory=Limits)
@@ -251,6 +252,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         secret_arns=secret_arns.read_secret_arns(env),
         kms_keys=kms_keys.read_kms_keys(env),
         sources=sources,
+        emf_interval=read_emf_interval(env),
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
         limits=_limits(env, scope),
     )

@@ -10,6 +10,7 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 
 _PREFIX: Final = "STRONGROOM_LIMIT_"
+_HOUR: Final = 3_600
 _DAY: Final = 86_400
 
 
@@ -67,6 +68,18 @@ RANGES: Final[Mapping[str, Range]] = {
 }
 #: Variable → field of ``Limits``.
 FIELDS: Final = {name: name.removeprefix(_PREFIX).lower() for name in RANGES}
+
+
+def read_emf_interval(env: Mapping[str, str]) -> float | None:
+    """Return the seconds in ``STRONGROOM_EMF_INTERVAL``, None if it is not set.
+
+    Raises:
+        ConfigurationError: If it is no number of seconds, or out of its range.
+
+    """
+    name = "STRONGROOM_EMF_INTERVAL"
+    text = env.get(name)
+    return Range(" of seconds", 1, _HOUR).parse(name, text) if text else None
 
 
 def read_limits(env: Mapping[str, str]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import time
 from collections.abc import Callable
@@ -175,6 +176,16 @@ class Prometheus(Recorder):
         if _SHARED_FOLDER in os.environ:
             return counter.inc  # because another process may render the page
         return self._fast_counters.bind(counter)
+
+    def count_accesses(self) -> collections.Counter[str]:
+        """Return the accesses that were recorded in this process, by their outcome."""
+        self._fast_counters.collect()
+        counts: collections.Counter[str] = collections.Counter()
+        for metric in self._accesses.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    counts[sample.labels["outcome"]] += int(sample.value)
+        return counts
 
     def record_staleness(self, name: str, age: float) -> None:
         """Record the *age* of a stale value in seconds, or 0.0 for a fresh one."""

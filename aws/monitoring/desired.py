@@ -45,4 +45,6 @@ def monitoring_resources(
     yield from filters
     alarms = [*build_alarms(watched, tags)]
     yield from alarms
-    yield build_dashboard(watched, alarms)
+    scopes = declaration.scopes(watched.environment)
+    services = [scope.service for scope in scopes if declaration.secrets(scope)]
+    yield build_dashboard(watched, alarms, services)

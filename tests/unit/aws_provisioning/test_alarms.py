@@ -117,11 +117,30 @@ def test_dashboard_shows_each_alarm_and_its_metric(tmp_path: Path) -> None:
     states, *others = widgets
     assert states["properties"]["alarms"] == [each.arn for each in shown]
     graphs = [each["properties"]["metrics"][0] for each in others if each["type"] == "metric"]
-    assert [graph[:2] for graph in graphs] == [
+    assert [graph[:2] for graph in graphs[: len(shown)]] == [
         [each.metric.namespace, each.metric.name] for each in shown
     ]
     places = {(each["x"], each["y"]) for each in widgets}
     assert len(places) == len(widgets)
+
+
+def test_dashboard_shows_accesses_and_hit_rate_of_services_with_secrets(tmp_path: Path) -> None:
+    (dashboard,) = (each for each in resources(tmp_path) if isinstance(each, Dashboard))
+    widgets = [each["properties"] for each in json.loads(dashboard.body)["widgets"]]
+    rate, accesses = (
+        next(each for each in widgets if each["title"] == title)
+        for title in ("Cache hit rate", "Accesses to secrets")
+    )
+    of_shop = ["strongroom", "Accesses", "Environment", "cloud", "Service", "shop"]
+    assert accesses["metrics"] == [[*of_shop, {"id": "accesses0"}]]
+    (expression,), *counted = rate["metrics"]
+    assert expression["expression"] == (
+        '100 * SUM(METRICS("cachehits")) / SUM(METRICS("accesses"))'
+    )
+    assert [(each[1], each[-1]) for each in counted] == [
+        ("CacheHits", {"id": "cachehits0", "visible": False}),
+        ("Accesses", {"id": "accesses0", "visible": False}),
+    ]
 
 
 def test_declared_alarms_are_the_built_in_ones() -> None:

@@ -116,6 +116,7 @@ APPLICATION_VARIABLES: Final = words(
     ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
     STRONGROOM_AUDIT_KEY
     STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_AWS_REPLICAS STRONGROOM_CONFIG
+    STRONGROOM_EMF_INTERVAL
     STRONGROOM_DATA_KEYS STRONGROOM_SECRET_ARNS
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
     STRONGROOM_KMS_KEYS STRONGROOM_KV_MOUNT
@@ -1011,7 +1012,7 @@ FIELDS: Final = {
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
         data_keys backend aws_region aws_replicas secret_arns kms_keys
-        sources declaration ttls limits
+        sources emf_interval declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.
