@@ -1,12 +1,14 @@
 """Credentials of a database user that is managed elsewhere, read again for each connection.
 
-There are two kinds. One is a user in a secret whose value is a URL; the server (a static role) or
-an operator changes its password. The other is a user that the agent leases and delivers in a file;
-the agent renews and revokes it, so all processes of a host share one lease.
+There are two kinds. One is a user in a secret whose value is a URL, or a JSON object as RDS keeps
+it. The server (a static role), RDS or an operator changes its password. The other is a user that
+the agent leases and delivers in a file; the agent renews and revokes it, so all processes of a host
+share one lease.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_LOGIN: Final = ("username", "password")
 _REDIS_EXAMPLE: Final = "redis://:PASSWORD@HOST:6379/0"
 _EXAMPLE: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
 
@@ -69,7 +72,9 @@ class ExternalCredentials(CredentialProvider):
 
 
 def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> ExternalCredentials:
-    """Return a provider of the username and password in a URL that is the value of a secret.
+    """Return a provider of the username and password in the value of a secret.
+
+    The value is a URL, or a JSON object with the keys ``username`` and ``password``.
 
     Args:
         get: Returns the secret, bypassing its cache if the argument is True.
@@ -101,11 +106,22 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
 
 def _login_in(url: Secret) -> tuple[str, Secret | None]:
     """Return the username and the password in *url*; neither if it cannot be read."""
-    with suppress(ValueError):  # which shows both, if a character of them resembles a "/"
+    with suppress(ValueError, RecursionError):  # which may show both
+        if url.startswith("{"):
+            return _login_of(json.loads(url + ""))
         parts = urlsplit(url + "")  # the characters: str() of a Secret is redacted
         password = None if parts.password is None else Secret(unquote(parts.password))
         return unquote(parts.username or ""), password
     return "", None
+
+
+def _login_of(fields: Mapping[str, Any]) -> tuple[str, Secret | None]:
+    """Return the username and the password among *fields*; neither if one is missing."""
+    username, password = map(fields.get, _LOGIN)
+    if not isinstance(username, str) or not isinstance(password, str):
+        return "", None
+    redaction.live.add(password)
+    return username, Secret(password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +139,7 @@ class _DeliveredCredentials:
 
         """
         fields = obj if isinstance(obj, Mapping) else {}
-        for field in ("username", "password"):
+        for field in _LOGIN:
             if not isinstance(fields.get(field), str) or not fields[field]:
                 raise ValueError(f"{field} is missing or not text")
         redaction.live.add(fields["password"])

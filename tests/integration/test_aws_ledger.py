@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from app_integration.names import Environment
 from aws.reader import AwsReader
 from aws.secret_ages import read_age
-from console import ledger, operate
+from console import aws_ledger, ledger, operate
 from tests.support.models.aws_declared import ENVIRONMENT, MONITORING, declare_on_aws
 from tests.support.models.aws_rotated import AWS, SERVICES, declare_rotated
 from tests.support.processes.command import CommandLine, run_command
@@ -127,6 +129,22 @@ def test_option_that_is_not_for_the_environment_is_refused_before_any_request(
     command.monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert run_command(command.monkeypatch, "ledger", *arguments) == code
     assert message in " ".join(command.capsys.readouterr().err.split())
+
+
+def test_ledger_has_the_age_of_a_secret_of_others(
+    tmp_path: Path, moto_with_secret: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_identity(monkeypatch)
+    secrets = moto_with_secret.client("secretsmanager")
+    arn = secrets.create_secret(Name="rds!db-1", SecretString="one")["ARN"]
+    service = {"secrets": {"db": {"source": "given"}}}
+    services = {"shop": {"secret_arns": {"db": arn}}}
+    declaration = declare_on_aws(tmp_path, service=service, services=services)
+    connection = moto_with_secret.connection()
+    # The environment is strict, so that it would refuse moto's endpoint.
+    monkeypatch.setattr(aws_ledger, "open_checked_connection", lambda *_: closing(connection))
+    rows = aws_ledger.read_aws_ledger(declaration, Environment("cloud"), None, datetime.now(UTC))
+    assert [(each.item.name, str(each.state)) for each in rows] == [("db", "ok")]
 
 
 def test_ledger_has_a_secret_with_a_pair_of_users(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -16,7 +16,14 @@ from aws.desired import desired_resources
 from aws.resources.dashboard import Dashboard
 from aws.template import build_template
 from console import operate
-from tests.support.models.aws_declared import SCOPE, declare_on_aws, declare_watched
+from tests.support.models.aws_declared import (
+    ACCOUNT,
+    ENVIRONMENT,
+    MONITORING,
+    SCOPE,
+    declare_on_aws,
+    declare_watched,
+)
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.moto_server import REGION, MotoServer
 from tests.support.servers.provisioning_site import (
@@ -28,7 +35,13 @@ from tests.support.servers.provisioning_site import (
 )
 from tests.support.servers.template_stack import create_stack
 from vault.declare.declaration import Declaration
+from vault.declare.schema.aws import AWS_KEY
 from vault.reconcile.inputs import Inputs
+
+HARDENED: Final[dict[str, Any]] = {
+    "kms_key": ACCOUNT.any_key.replace("*", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+    "replicas": {"eu-west-1": AWS_KEY},
+}
 
 
 @pytest.fixture
@@ -70,6 +83,13 @@ def test_plan_after_the_template_has_values_and_tags_of_policies_only(
     ]
     site.apply(plan)
     assert lines(site.plan(declaration)) == []
+
+
+def test_template_has_the_key_and_replicas_of_secrets(tmp_path: Path) -> None:
+    template = template_of(declare_on_aws(tmp_path, aws={**ENVIRONMENT["aws"], **HARDENED}))
+    for secret in properties(template, "SecretsManager::Secret"):
+        assert secret["KmsKeyId"] == HARDENED["kms_key"]
+        assert secret["ReplicaRegions"] == [{"Region": "eu-west-1", "KmsKeyId": AWS_KEY}]
 
 
 def test_template_has_what_the_server_does_not_return(declaration: Declaration) -> None:
@@ -126,7 +146,11 @@ def test_template_with_more_than_a_stack_may_have_is_refused() -> None:
 def test_command_writes_a_template_without_a_finding_of_cfn_lint(
     tmp_path: Path, command_line: CommandLine
 ) -> None:
-    declare_watched(tmp_path)
+    declare_on_aws(
+        tmp_path,
+        aws={**ENVIRONMENT["aws"], "monitoring": MONITORING, **HARDENED},
+        services={"shop": {"iam_roles": ["shop-task"]}},
+    )
     command_line.monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
     file = tmp_path / "cloud.template.json"
     arguments = ("environments", "template", "cloud")

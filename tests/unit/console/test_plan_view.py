@@ -13,6 +13,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from console.environment_plan import build_environment_plan
 from console.plan_view import progress, show_plan
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import ApplyFailed, apply
@@ -272,3 +273,9 @@ def test_pick_converts_a_duration_text_to_the_declared_seconds() -> None:
         "ttl": 3600,
         "name": "1h",
     }
+
+
+def test_widen_on_vault_is_refused_before_any_request(tmp_path: Path) -> None:
+    session = Session("https://127.0.0.1:1", StaticToken(Secret("a-token")))
+    with pytest.raises(ConfigurationError, match="dev is on Vault, and --widen is for"):
+        build_environment_plan(session, "dev", tmp_path, None, may_widen=True)

@@ -147,9 +147,16 @@ def test_credentials_from_secret_of_redis_have_the_default_user(url: str) -> Non
     assert provider.current() == Credentials("default", Secret("p@ss"))
 
 
+def test_credentials_from_secret_are_read_as_rds_keeps_them() -> None:
+    text = '{"username": "ada", "password": "p@ss/word"}'
+    provider = credentials_from_secret(lambda _stale: Secret(text), "db")
+    assert provider.current() == Credentials("ada", Secret("p@ss/word"))
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        *('{"username": "ada"}', '{"username": "ada", "password": 7}', '{"username": "ada', "{}"),
         *("postgresql://db/shop", "postgresql://ada@db/shop", "nothing"),
         *("postgresql://ada:hidden\uff0f@db/shop", "postgresql://ada:hidden@[db/shop"),
     ],
