@@ -119,7 +119,8 @@ def database_engine(
             its default role.
         url: Driver, host and database, without credentials. None for those of *secret*, or else of
             the secret ``database-url``.
-        secret: Name of a secret that is a URL. Connections use the user in it; when its password
+        secret: Name of a secret that is a URL, or with *url* a JSON object with ``username`` and
+            ``password``, as RDS keeps it. Connections use the user in it; when its password
             changes, new connections use the new password.
         credentials: A file with ``username`` and ``password`` that the agent delivers. Connections
             use that user, whose lease belongs to the agent.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 from sqlalchemy import Engine
 
+from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -73,6 +76,29 @@ def test_engine_whose_password_was_rotated_reads_the_secret_again(
     engine = backend.client.database_engine(None, None)
     assert current_user(engine) == USERS[0]
     rotate(accounts, backend, USERS[0], "fourth-password")
+    engine.dispose()
+    assert current_user(engine) == USERS[0]
+
+
+def test_engine_follows_the_password_that_rds_keeps_under_an_arn(
+    accounts: DatabaseAccounts, backend: AwsBackend, aws_site: AwsSite
+) -> None:
+    def write(password: str) -> str:
+        accounts.set_password(USERS[0], Secret(password))
+        text = json.dumps({"username": USERS[0], "password": password})
+        try:
+            written = backend.operator.put_secret_value(SecretId=name, SecretString=text)
+        except backend.operator.exceptions.ResourceNotFoundException:
+            written = backend.operator.create_secret(Name=name, SecretString=text)
+        return str(written["ARN"])
+
+    name = f"rds!db-{backend.scope.service}"
+    settings = replace(backend.client.settings, secret_arns={"db": write("fifth-password")})
+    client = Client(settings, aws=aws_site.connection)
+    where = f"{HOST}:{accounts.superuser.port}/{accounts.roles.database}"
+    engine = client.database("engine", f"postgresql+psycopg://{where}", {}, secret="db")
+    assert current_user(engine) == USERS[0]
+    write("sixth-password")
     engine.dispose()
     assert current_user(engine) == USERS[0]
 
