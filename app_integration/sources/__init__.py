@@ -23,6 +23,7 @@ class FetchedSecret:
             that. None for a value that stays until it is written again.
         created_at: Time when this version was written, in seconds since 1970 on the source's clock.
         next_value: The announced value that will replace this one; None if there is none.
+        is_binary: Whether the value is the Base64 of bytes.
 
     """
 
@@ -33,6 +34,7 @@ class FetchedSecret:
     expires_in: float | None = None
     created_at: float | None = None
     next_value: Secret | None = None
+    is_binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

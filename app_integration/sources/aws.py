@@ -253,6 +253,7 @@ def _fetched(
         version=version,
         request_id=response.get("ResponseMetadata", {}).get("RequestId"),
         created_at=created.timestamp() if created else None,
+        is_binary="SecretString" not in entry,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from app_integration import names
 from app_integration._internal.secret_value import check_secret_value
 from app_integration.aws.connection import AwsConnection
-from app_integration.errors import SecretDeleted
+from app_integration.errors import SecretDeleted, SecretError
 from app_integration.names import Scope
 from app_integration.sources.aws import AwsSource
 from aws.reader import AwsReader
@@ -74,6 +74,8 @@ class AwsSecrets:
         service, environment, name = path.split("/", 2)
         scope = Scope(service, names.parse_environment(environment))
         fetched = AwsSource(self._connection, scope).fetch(name)
+        if fetched.is_binary:
+            raise SecretError(f"{path} is binary; write it again as text, with SecretString")
         entry = from_text(fetched.value, has_fields=content == FIELDS)
         return Stored(exists=True, entry=entry, version=fetched.version, content=content)
 
