@@ -21,6 +21,7 @@ from aws.iam.evaluation import ApiCall, as_list, is_granted
 _KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
 #: Condition operators of whose values one must match, so that each value is a test of its own.
 _ANY_VALUE: Final = {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}
+_ARN_COLONS: Final = 5  # between the parts of an ARN, of which the last may have more
 _UNDECIDED: Final = " (not decided)"
 #: Type and name; None for the identity that has the policy.
 Principal: TypeAlias = tuple[str, str] | None
@@ -136,9 +137,16 @@ def _contains(general: str, special: str) -> bool:
 
 @cache
 def _compile(pattern: str) -> re.Pattern[str]:
-    """Return the expression of a pattern, in which ``?`` matches no wildcard and no variable."""
-    wild = {"*": ".*", "?": "[^*${}]"}
-    return re.compile("".join(wild.get(char, re.escape(char)) for char in pattern), re.DOTALL)
+    """Return the expression of a pattern.
+
+    Its ``?`` matches no wildcard and no variable, and a ``*`` before the last part of an ARN no
+    colon.
+    """
+    *first, last = pattern.split(":", _ARN_COLONS)
+    wild = [({"*": "[^:]*", "?": "[^*${}]"}, part) for part in first]
+    wild.append(({"*": ".*", "?": "[^*${}]"}, last))
+    texts = ("".join(known.get(char, re.escape(char)) for char in part) for known, part in wild)
+    return re.compile(":".join(texts), re.DOTALL)
 
 
 def _is_among(principal: Principal, general: Principal) -> bool:

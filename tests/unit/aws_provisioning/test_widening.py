@@ -121,6 +121,11 @@ def test_what_a_policy_grants_more_is_named(before: Any, after: Any, line: str) 
         ),
         ([statement(Resource="arn:*")], [statement(Resource="arn:${aws:username}x?")], ""),
         ([statement(Resource="${*}")], [statement(Resource="${aws:username}")], "s:get on ${aws"),
+        (
+            [statement(Resource="arn:aws:kms:*:key/a", Principal={"AWS": ROOT})],
+            [statement(Resource="arn:aws:kms:eu:1:key/a", Principal={"AWS": ROOT})],
+            "s:get on arn:aws:kms:eu:1:key/a for",
+        ),
         ([statement(Resource="arn:????")], [statement(Resource="arn:${a}")], "s:get on arn:${a}"),
     ],
 )
