@@ -163,8 +163,7 @@ class Client:
         if settings.emf_interval is not None:
             from app_integration.observability.emf import EmfWriter
 
-            writer = EmfWriter(settings.scope, settings.emf_interval)
-            self._exit_stack.callback(writer.close)
+            self._exit_stack.callback(EmfWriter(settings.scope, settings.emf_interval).close)
         self._exit_stack.callback(audit.close)
         self._exit_stack.callback(store.close)
         return store

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration import names
-from app_integration._internal import aws_variables, kms_keys, secret_arns, server_urls
+from app_integration._internal import aws_variables, kms_keys, server_urls
 from app_integration._internal.limit_variables import read_emf_interval, read_limits
 from app_integration._internal.reader_group import read_reader_group
+from app_integration._internal.secret_arns import read_secret_arns
 from app_integration._internal.source_variables import read_sources
 from app_integration._internal.variables import (
     read_choice,
@@ -122,7 +123,7 @@ class Settings:
         """Reject settings that contradict each other, before any request is sent.
 
         Raises:
-            ConfigurationError: If a source is not allowed, or its variable is not set, or encrypted
+            ConfigurationError: If a source is not allowed, its variable is not set, encrypted
                 access records have no folder, or an ARN is in another region.
             InvalidName: If a key of ``ttls`` is not a secret name.
 
@@ -147,12 +148,7 @@ class Settings:
                 "access records are files in its folder"
             )
         if self.aws_region:
-            known = {
-                kms_keys.VARIABLE: self.kms_keys,
-                secret_arns.VARIABLE: self.secret_arns.values(),
-            }
-            for variable, arns in known.items():
-                aws_variables.check_arns(self.aws_region, variable, arns)
+            aws_variables.check_arns(self.aws_region, (*self.kms_keys, *self.secret_arns.values()))
         for name in self.ttls:
             names.check_secret_name(name)
 
@@ -249,7 +245,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         backend=backend,
         aws_region=aws_region,
         aws_replicas=aws_variables.read_replicas(env, aws_region),
-        secret_arns=secret_arns.read_secret_arns(env),
+        secret_arns=read_secret_arns(env),
         kms_keys=kms_keys.read_kms_keys(env),
         sources=sources,
         emf_interval=read_emf_interval(env),

@@ -63,7 +63,7 @@ def read_replicas(env: Mapping[str, str], region: str) -> tuple[str, ...]:
     return found
 
 
-def check_arns(region: str, variable: str, arns: Iterable[str]) -> None:
+def check_arns(region: str, arns: Iterable[str]) -> None:
     """Raise an error if an ARN is in another region, where no request is sent.
 
     Otherwise each secret would read as one that does not exist, and its default would be used.
@@ -75,8 +75,8 @@ def check_arns(region: str, variable: str, arns: Iterable[str]) -> None:
     for arn in arns:
         if (other := arn.split(":")[3]) != region:
             raise ConfigurationError(
-                f"AWS_REGION is {region!r}, and {variable} names {arn}, which is in {other}; "
-                "correct one of the two"
+                f"AWS_REGION is {region!r}, and {arn} of STRONGROOM_KMS_KEYS or "
+                f"STRONGROOM_SECRET_ARNS is in {other}; correct one of the two"
             )
 
 
