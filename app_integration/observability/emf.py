@@ -61,7 +61,11 @@ class EmfWriter:
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Start again in a forked child, whose recorder is a new one."""
+        """Forget the parent's counts, because the child's recorder is a new one."""
+        self._seen = Counter()
+
+    def resume(self) -> None:
+        """Start again in a forked child, once its worker was reset."""
         self._worker.start(self._interval)
 
     def close(self) -> None:
