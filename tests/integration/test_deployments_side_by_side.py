@@ -286,7 +286,7 @@ def test_claim_of_another_deployments_group_is_refused_and_ones_own_moves(
     group("operators", "alpha").write(platform, None)
     with pytest.raises(
         OwnedByOther,
-        match="group staff has the claim 'platform' of the group operators, of the .*'alpha'",
+        match=r"group staff has the claim 'platform' of the group operators, of the .*'alpha'",
     ):
         build_plan(platform, [group("staff", "beta")])
     (change,) = build_plan(platform, [group("staff", "alpha")]).changes
