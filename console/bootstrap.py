@@ -14,6 +14,7 @@ from app_integration.secret import Secret
 from console import environment_plan, operate
 from console.operator_session import open_session_on_server
 from console.options import Env, Given, WrapTtl
+from console.output_files import CredentialFolder
 from console.questions import read_hidden
 from console.steps import Steps
 from policies.render import render_policies, scoped_apply_policy
@@ -22,7 +23,6 @@ from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS, ROTATOR_JOB
 from vault.dotenv.worktree import check_ignored
 from vault.reconcile import wrapped_secret_id
-from vault.reconcile.credentials import CREDENTIALS
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 
@@ -31,14 +31,7 @@ out = Console(soft_wrap=True)
 
 def bootstrap(
     env: Env,
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help="folder for the credentials, outside of the repository",
-            callback=CREDENTIALS.check_option,
-        ),
-    ],
+    folder: CredentialFolder,
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", help="file with the token; standard input by default"),

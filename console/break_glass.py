@@ -7,9 +7,9 @@ import typer
 from app_integration.errors import ConfigurationError
 from app_integration.names import parse_environment
 from console import operate
-from console.credentials import CredentialFolder
 from console.operator_session import explain_denial, open_operator_session
 from console.options import Env, Root
+from console.output_files import CredentialFolder
 from vault.bootstrap.break_glass import issue
 from vault.declare.server_names import APPLY_JOB
 from vault.dotenv.worktree import check_ignored

@@ -16,6 +16,7 @@ from app_integration.names import Scope
 from console import operate
 from console.operator_session import open_operator_session, open_session_on_server
 from console.options import Colour, Env, Service, WrapTtl, find_role
+from console.output_files import CredentialFolder
 from vault import owned_folder
 from vault.declare import durations
 from vault.declare.declaration import Declaration
@@ -28,15 +29,6 @@ from vault.reconcile import wrapped_secret_id
 from vault.reconcile.credentials import CREDENTIALS, issue_credential, secret_id_endpoint
 
 out = Console(soft_wrap=True)
-
-CredentialFolder = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        help="folder for the credential, outside of the repository",
-        callback=CREDENTIALS.check_option,
-    ),
-]
 
 
 class Receiver(StrEnum):

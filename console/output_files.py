@@ -12,6 +12,7 @@ from app_integration._internal.input_file import open_input
 from app_integration._internal.private_file import replace_file
 from vault import owned_folder
 from vault.owned_folder import FolderKind
+from vault.reconcile.credentials import CREDENTIALS
 
 _HEAD: Final = b"# Written by strongroom"
 
@@ -34,6 +35,14 @@ def _is_written(path: Path) -> bool:
 BUILD: Final = FolderKind("build", "folder of built files", "--out", _is_earlier)
 BuildFolder = Annotated[
     Path, typer.Option("--out", help="folder for the files", callback=BUILD.check_option)
+]
+CredentialFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="folder for credentials, outside of the repository",
+        callback=CREDENTIALS.check_option,
+    ),
 ]
 
 
