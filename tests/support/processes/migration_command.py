@@ -45,7 +45,7 @@ PLAN: Final = MigrationPlan.model_validate(
         "quiet_for": "1s",
     }
 )
-_BATCH: Final = 200
+_BATCH: Final = 100
 
 
 def go_on(url: str, to: Stage, started: Pipe) -> None:
