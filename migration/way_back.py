@@ -18,8 +18,7 @@ from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.states import State
-from migration.table import snapshot, table_lock
-from migration.table.inventory import Kind
+from migration.table import snapshot, table_lock, table_triggers
 from migration.table.migrated_table import MigratedTable
 
 #: Changes that are named.
@@ -194,9 +193,8 @@ def _remove(context: MigrationContext, table: MigratedTable, state: State) -> st
         states.end(held, context.name, Stage.GUARDED)
         changes[:] = snapshot.find_changes(state.snapshot, snapshot.read(held, table))
         changes.extend(
-            f"{each.name} may have fired for rows that passes wrote"
-            for each in context.read_dependents(held)
-            if each.kind is Kind.TRIGGER
+            f"{each} may have fired for rows that passes wrote"
+            for each in table_triggers.read(held, table).fired
         )
 
     with context.lock() as connection:

@@ -117,7 +117,7 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
             "its publisher writes values without tokens; migrate the table there, or end it first",
         ),
         Kind.TABLE: Rule(_KEPT),
-        Kind.TRIGGER: Rule(_KEPT, "it fires for each row that a pass writes"),
+        Kind.TRIGGER: Rule(_KEPT),
         Kind.UNIQUE: Rule(
             _KEPT,
             "it ends when the column is no longer written, because different values share a value"

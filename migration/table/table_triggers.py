@@ -1,4 +1,4 @@
-"""Triggers and rules of the table itself, which the passes of a migration may fire.
+"""Triggers of the table itself, which the passes of a migration may fire.
 
 A trigger that copies rows, such as one of an audit log, copies their plaintext where no migration
 looks for it. So passes run as a replica where that is granted, and else only with consent.
@@ -47,25 +47,17 @@ _TRIGGERS: Final[LiteralString] = """
             SELECT FROM pg_trigger AS o WHERE o.oid = t.tgparentid AND o.tgenabled = t.tgenabled
         )
     )
-    UNION ALL
-    SELECT r.rulename::text, r.ev_class::regclass::text, 'rule', '{}'::text[],
-        pg_get_ruledef(r.oid), r.ev_enabled::text, true
-    FROM pg_rewrite AS r, target WHERE r.ev_class = target.oid AND r.ev_type = '2'
     ORDER BY 1, 2
 """
-#: Constraints that the database checks by triggers, which do not fire as replica.
+#: Constraints that the database checks by triggers, which do not fire as replica. Foreign keys are
+#: refused anyhow.
 _CHECKED: Final[LiteralString] = """
-    WITH target AS (SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS oid),
-    written AS (
-        SELECT array_agg(attnum) AS columns FROM pg_attribute, target
-        WHERE attrelid = target.oid AND attname = ANY (%(columns)s)
-    )
-    SELECT format('%%s of %%s', c.conname, c.conrelid::regclass)
-    FROM pg_constraint AS c, target, written
-    WHERE c.conparentid = 0 AND (c.contype = 'f' OR c.condeferrable) AND (
-        c.conrelid = target.oid AND c.conkey && written.columns
-        OR c.confrelid = target.oid AND c.confkey && written.columns
-    )
+    SELECT format('%%s of %%s', c.conname, c.conrelid::regclass) FROM pg_constraint AS c
+    WHERE c.conrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass
+        AND c.condeferrable AND c.contype <> 'f' AND c.conkey && (
+            SELECT array_agg(attnum) FROM pg_attribute
+            WHERE attrelid = c.conrelid AND attname = ANY (%(columns)s)
+        )
     ORDER BY 1
 """
 
@@ -76,14 +68,14 @@ class TriggersFire(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class TableTrigger:
-    """A trigger or rule on updates of the table, or of a partition.
+    """A trigger on updates of the table, or of a partition.
 
     Attributes:
         name: Its name.
         relation: The table or partition.
-        timing: ``BEFORE``, ``AFTER`` or ``rule``.
+        timing: ``BEFORE`` or ``AFTER``.
         columns: The columns of ``UPDATE OF``; none for each update.
-        function: Its function; of a rule its text.
+        function: Its function.
         enabled: When it fires, as in ``pg_trigger``.
         is_of_rows: Whether it fires for each row, and not for each statement.
 
@@ -99,8 +91,6 @@ class TableTrigger:
 
     def __str__(self) -> str:
         """Return its name with its table and what it calls."""
-        if self.timing == "rule":
-            return f"rule {self.name} of {self.relation}"
         columns = f" OF {', '.join(self.columns)}" if self.columns else ""
         return f"{self.name} of {self.relation} ({self.timing} UPDATE{columns}, {self.function})"
 
@@ -112,7 +102,7 @@ class Firing:
     Attributes:
         table: The table.
         as_replica: Whether they run as replica.
-        triggers: Enabled triggers and rules on what passes write.
+        triggers: Enabled triggers on what passes write.
         checked: Constraints on the old columns that are not checked for a replica.
 
     """
@@ -182,7 +172,7 @@ def read(connection: Connection, table: MigratedTable) -> Firing:
         )
     columns = {**names, "columns": list(table.old_columns)}
     checked = tuple(name for (name,) in connection.execute(_CHECKED, columns))
-    # Else nothing is gained, and foreign keys would not be checked.
+    # Else nothing is gained, and these would not be checked.
     as_replica = any(each.enabled == _ORIGIN for each in found) and _may_be_replica(connection)
     return Firing(table, as_replica, found, checked)
 

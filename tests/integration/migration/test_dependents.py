@@ -385,9 +385,7 @@ def test_what_stays_is_as_it_was_after_the_way_back(superuser: Superuser) -> Non
         others = database_hashes.hash_tables(hotel.database, "guests")
         assert others == {each: rows[each] for each in others}
         steps = [way_back.go_back(hotel.context(), hotel.run) for _ in range(4)]
-        assert steps[-1].then.partition(": ")[2] == (
-            "trigger seen on table public.guests may have fired for rows that passes wrote"
-        )
+        assert steps[-1].then.startswith("the table is as it was before the migration")
         assert database_hashes.hash_catalogue(hotel.database) == found
         assert database_hashes.hash_tables(hotel.database) == rows
 
