@@ -101,6 +101,7 @@ def test_engine_follows_the_password_that_rds_keeps_under_an_arn(
     write("sixth-password")
     engine.dispose()
     assert current_user(engine) == USERS[0]
+    engine.dispose()
 
 
 def test_engine_of_a_role_is_rejected(backend: AwsBackend) -> None:
