@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from app_integration import names
 from app_integration._internal import aws_variables, kms_keys, server_urls
+from app_integration._internal.arns import check_arns, read_secret_arns
 from app_integration._internal.limit_variables import read_emf_interval, read_limits
 from app_integration._internal.reader_group import read_reader_group
-from app_integration._internal.secret_arns import read_secret_arns
 from app_integration._internal.source_variables import read_sources
 from app_integration._internal.variables import (
     read_choice,
@@ -148,7 +148,7 @@ class Settings:
                 "access records are files in its folder"
             )
         if self.aws_region:
-            aws_variables.check_arns(self.aws_region, (*self.kms_keys, *self.secret_arns.values()))
+            check_arns(self.aws_region, self.kms_keys, self.secret_arns.values())
         for name in self.ttls:
             names.check_secret_name(name)
 

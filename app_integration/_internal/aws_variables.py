@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from app_integration._internal.variables import read_list
@@ -61,23 +61,6 @@ def read_replicas(env: Mapping[str, str], region: str) -> tuple[str, ...]:
             "AWS_REGION, each once"
         )
     return found
-
-
-def check_arns(region: str, arns: Iterable[str]) -> None:
-    """Raise an error if an ARN is in another region, where no request is sent.
-
-    Otherwise each secret would read as one that does not exist, and its default would be used.
-
-    Raises:
-        ConfigurationError: If one is.
-
-    """
-    for arn in arns:
-        if (other := arn.split(":")[3]) != region:
-            raise ConfigurationError(
-                f"AWS_REGION is {region!r}, and {arn} of STRONGROOM_KMS_KEYS or "
-                f"STRONGROOM_SECRET_ARNS is in {other}; correct one of the two"
-            )
 
 
 def check_endpoints(env: Mapping[str, str], environment: Environment) -> None:

@@ -6,18 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from app_integration._internal.arns import KEY_ARN
 from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 
 VARIABLE: Final = "STRONGROOM_KMS_KEYS"
-_KEY_ARN: Final = re.compile(
-    r"arn:aws[a-z-]{0,12}:kms:[a-z0-9-]{1,32}:[0-9]{12}:key/[A-Za-z0-9-]{1,64}", re.ASCII
-)
 
 
 def is_key_arn(text: str) -> bool:
     """Return whether *text* is the ARN of a KMS key, and not of an alias."""
-    return _KEY_ARN.fullmatch(text) is not None
+    return re.fullmatch(KEY_ARN, text, re.ASCII) is not None
 
 
 def read_kms_keys(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from app_integration.errors import ConfigurationError
@@ -65,6 +68,21 @@ def test_region_is_read_before_the_default_region(variables: dict[str, str], reg
 def test_settings_error_names_the_variable(change: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         from_environment({**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"secret_arns": {"db": "x"}}, "'x' of STRONGROOM_SECRET_ARNS is not a whole ARN"),
+        ({"secret_arns": {"db": f"{ARN}\n"}}, "of STRONGROOM_SECRET_ARNS is not a whole ARN"),
+        ({"kms_keys": (ARN,)}, "of STRONGROOM_KMS_KEYS is not a whole ARN"),
+    ],
+)
+def test_settings_of_a_program_are_refused_without_whole_arns(
+    change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        replace(from_environment(GOOD), **change)
 
 
 def test_replicas_and_arns_are_read() -> None:

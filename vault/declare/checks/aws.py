@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from app_integration._internal.arns import region_of
 from app_integration.names import Environment
 from vault.declare import durations
 from vault.declare.checks.service import Data, derived_uses, section
@@ -31,8 +32,6 @@ _OF_AWS: Final = ("iam_roles", "kms_key", "secret_arns")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
-#: Position of the region in an ARN.
-_REGION: Final = 3
 #: The periods that :func:`is_period_of_kms` accepts, for errors.
 KMS_PERIODS: Final = f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rotates keys"
 
@@ -119,9 +118,9 @@ def _other_region(
 
     The schema reports an ARN or region that is none.
     """
-    region, parts = account.get("region"), str(arn).split(":")
-    if isinstance(region, str) and len(parts) > _REGION and parts[_REGION] != region:
-        yield FieldError(loc, f"is in {parts[_REGION]}", f"{what} in {region}{reason}")
+    region, other = account.get("region"), region_of(str(arn))
+    if isinstance(region, str) and other and other != region:
+        yield FieldError(loc, f"is in {other}", f"{what} in {region}{reason}")
 
 
 def _unused(entry: Data, here: Loc, keys: tuple[str, ...]) -> Iterator[FieldError]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from app_integration._internal.arns import KEY_ARN, SECRET_ARN
 from app_integration._internal.aws_variables import REGION_PATTERN
-from app_integration._internal.secret_arns import PATTERN
 from app_integration.settings import Limits
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.aws_monitoring import AwsMonitoring
@@ -33,14 +33,13 @@ _LIMITS: Final = Limits()
 AWS_KEY: Final = "alias/aws/secretsmanager"
 #: What stands for the service's name in a key policy.
 SERVICE_PLACEHOLDER: Final = "{service}"
-_KEY_ARN: Final = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
-KmsKeyArn = Annotated[str, Matching(_KEY_ARN, "the ARN of a KMS key, which is no alias")]
+KmsKeyArn = Annotated[str, Matching(KEY_ARN, "the ARN of a KMS key, which is no alias")]
 SecretArn = Annotated[
     str,
-    Matching(PATTERN, "the whole ARN of a secret, which ends with - and six characters"),
+    Matching(SECRET_ARN, "the whole ARN of a secret, which ends with - and six characters"),
 ]
 ReplicaKey = Annotated[
-    str, Matching(f"{AWS_KEY}|{_KEY_ARN}", f"the ARN of a KMS key, or {AWS_KEY} for that of AWS")
+    str, Matching(f"{AWS_KEY}|{KEY_ARN}", f"the ARN of a KMS key, or {AWS_KEY} for that of AWS")
 ]
 #: Keys of a statement, of each row of which it has one.
 _STATEMENT: Final = (
