@@ -50,8 +50,11 @@ class Account:
         return f"arn:{self.partition}:iam::{self.id}:root"
 
     def secret(self, path: str, suffix: str = ANY_SUFFIX) -> str:
-        """Return the ARN of a secret, or with the default *suffix* its pattern."""
-        return f"{self._secret_prefix}{path}-{suffix}"
+        """Return the ARN of a secret, or with the default *suffix* its pattern.
+
+        A *path* that is an ARN, as that of a secret that others write, is returned.
+        """
+        return path if path.startswith("arn:") else f"{self._secret_prefix}{path}-{suffix}"
 
     def secrets(self, begin: str) -> str:
         """Return the pattern of the ARNs of all secrets whose names begin with *begin*."""

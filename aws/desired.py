@@ -108,10 +108,7 @@ def secret_resources(
     unrotated = dict.fromkeys(
         (HOW_TAG, MIN_AGE_TAG, ANNOUNCED_TAG) if aws and aws.rotation_function else ()
     )
-    arns = declaration.deployment(scope).secret_arns
-    for name, source in order_by_dependency(declaration.secrets(scope)):
-        if name in arns:
-            continue
+    for name, source in order_by_dependency(declaration.own_secrets(scope)):
         path, period = scope.secret(name), source.rotate_every
         own: dict[str, str | None] = {
             "rotate_every": durations.render(period) if period else None,
@@ -166,8 +163,7 @@ def _rotations(
         rotated = find_rotated(declaration, scope)
         if manager := find_manager(declaration, scope):
             yield from _manager(declaration, scope, manager, inputs)
-        arns = declaration.deployment(scope).secret_arns
-        for secret in (each for each in declaration.secrets(scope) if each not in arns):
+        for secret in declaration.own_secrets(scope):
             every = rotated[secret].every if secret in rotated else None
             yield AwsRotation(scope.secret(secret), function, every)
 

@@ -48,11 +48,6 @@ def read_aws_ledger(
     items = [
         item for item in declared_items(declaration, environment, service) if item.kind in KINDS
     ]
-    arns = {
-        scope.secret(name): arn
-        for scope in declaration.scopes(environment)
-        for name, arn in declaration.deployment(scope).secret_arns.items()
-    }
     with open_checked_connection(declaration, environment) as connection:
         from aws.reader import AwsReader  # noqa: PLC0415 (it loads boto3)
         from aws.secret_ages import read_age  # noqa: PLC0415 (it loads boto3)
@@ -60,7 +55,7 @@ def read_aws_ledger(
         reader = AwsReader(connection)
 
         def read(item: Item) -> list[Age]:
-            return [read_age(reader, arns.get(item.server_name, item.server_name))]
+            return [read_age(reader, item.server_name)]
 
         rows = build_ledger(items, read, None, now)
     unknown = LastRead(ReadState.UNKNOWN, IN_CLOUDTRAIL)

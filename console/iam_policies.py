@@ -29,7 +29,7 @@ _OPERATIONS: Final = {"read": "secretsmanager:GetSecretValue"} | {
     operation: actions[0] for operation, (_, actions) in KEY_ACTIONS.items()
 }
 
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,17 @@ def run_rows(declared: Declaration, scope: Scope, rows: Iterable[TestRow]) -> bo
     """
     subject = Subject.of(declared, scope)
     mounts = declared.environment(scope.environment).mounts
+    ids = {
+        each.secret(name): declared.secret_id(each, name)
+        for each in declared.scopes(scope.environment)
+        for name in declared.secrets(each)
+    }
     failed = held = about_vault = 0
     for row in rows:
         if not row.test.is_for(scope.environment):
             continue
         path = row.test.path_in(scope.environment, mounts)
-        calls = translate(path, row.test.capability, mounts, subject.account)
+        calls = translate(path, row.test.capability, mounts, subject.account, ids)
         decisions = decide(subject.document, calls)
         if not decisions:
             about_vault += 1
@@ -158,7 +163,7 @@ def _check_options(
 
 
 def _find(declared: Declaration, scope: Scope, kind: str, name: str) -> str:
-    """Return the name on AWS of a secret or key, of the service or as ``SERVICE/NAME``.
+    """Return the name or ARN on AWS of a secret or key, of the service or as ``SERVICE/NAME``.
 
     The service's own secret is found first, because its name may have a slash, too.
 
@@ -178,7 +183,7 @@ def _find(declared: Declaration, scope: Scope, kind: str, name: str) -> str:
         raise ConfigurationError(
             f"{owner} has no {kind} {short!r} (expected {join_names(sorted(known))}{hint})"
         )
-    return owner.secret(short) if kind == "secret" else owner.key(short)
+    return declared.secret_id(owner, short) if kind == "secret" else owner.key(short)
 
 
 def _declared(declared: Declaration, owner: Scope, kind: str) -> Collection[str]:

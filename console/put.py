@@ -88,7 +88,8 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
             f"{scope} has no secret {name!r}{hint_names(name, declared)}; a new one is declared "
             f"under secrets in services/{scope.service}.yaml"
         )
-    if arn := declaration.deployment(scope).secret_arns.get(name):
+    if name not in declaration.own_secrets(scope):
+        arn = declaration.secret_id(scope, name)
         raise ConfigurationError(
             f"{name} is the secret {arn} in {scope.environment}, which its owner writes, and not "
             "this deployment"

@@ -62,7 +62,7 @@ class Inventory:
         read = [name for scope in scopes for name in declaration.secrets(scope)]
         aws = declaration.environment(scopes[0].environment).aws if scopes else None
         managers = sum(find_manager(declaration, scope) is not None for scope in scopes)
-        own = len(read) - sum(len(declaration.deployment(scope).secret_arns) for scope in scopes)
+        own = sum(len(declaration.own_secrets(scope)) for scope in scopes)
         replicas = (own + managers) * len(aws.replicas if aws else ())
         return cls(
             read,

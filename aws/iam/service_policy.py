@@ -44,10 +44,9 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
     """
     replicas = declaration.account(scope.environment).replicas
     accounts = [account, *(Account(account.id, region) for region in replicas)]
-    arns = declaration.deployment(scope).secret_arns
-    named = sorted(declaration.secrets(scope).keys() - arns)
-    secrets = [each.secret(scope.secret(name)) for each in accounts for name in named]
-    secrets += sorted(arns.values())
+    own = sorted(declaration.own_secrets(scope))
+    secrets = [each.secret(scope.secret(name)) for each in accounts for name in own]
+    secrets += sorted(declaration.deployment(scope).secret_arns.values())
     keys = {declaration.secrets_key(scope), *replicas.values()} if secrets else set()
     document = {
         "Version": VERSION,

@@ -40,7 +40,9 @@ _ON_KEY: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
-def translate(path: str, capability: str, mounts: Mounts, account: Account) -> list[ApiCall]:
+def translate(
+    path: str, capability: str, mounts: Mounts, account: Account, ids: Mapping[str, str]
+) -> list[ApiCall]:
     """Return the calls that a capability on *path* stands for, none if AWS has no such thing.
 
     Args:
@@ -48,10 +50,11 @@ def translate(path: str, capability: str, mounts: Mounts, account: Account) -> l
         capability: Such as ``read``.
         mounts: The mounts that the path names.
         account: The account and region.
+        ids: Name of a declared secret → the same, or the ARN of one that others write.
 
     """
     if found := re.fullmatch(rf"{re.escape(mounts.kv)}/(data|metadata)/(.+)", path):
-        return _on_secret(found[1], found[2], capability, account)
+        return _on_secret(found[1], ids.get(found[2], found[2]), capability, account)
     if found := re.fullmatch(rf"{re.escape(mounts.transit)}/(\w+)/([^/]+)", path):
         actions = _ON_KEY.get((found[1], capability), ())
         return [key_call(account, found[2], f"kms:{action}") for action in actions]

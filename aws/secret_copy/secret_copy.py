@@ -24,10 +24,7 @@ from vault.reconcile.desired.desired import order_by_dependency
 
 def copied_secrets(declaration: Declaration, scope: Scope) -> Iterator[CopiedSecret]:
     """Return the secrets of a service that are its own, the derived ones after their parts."""
-    arns = declaration.deployment(scope).secret_arns
-    for name, source in order_by_dependency(declaration.secrets(scope)):
-        if name in arns:
-            continue
+    for name, source in order_by_dependency(declaration.own_secrets(scope)):
         path = scope.secret(name)
         if isinstance(source, Derived):
             parts = {part: scope.secret(part) for part in source.references}

@@ -162,6 +162,15 @@ class Declaration:
         here = {name: spec for name, spec in declared if spec.exists_in(scope.environment)}
         return {**here, **self.adopted(scope)}
 
+    def own_secrets(self, scope: Scope) -> dict[str, Source]:
+        """Return those of the secrets that this deployment writes, by name."""
+        of_others = self.deployment(scope).secret_arns
+        return {n: source for n, source in self.secrets(scope).items() if n not in of_others}
+
+    def secret_id(self, scope: Scope, name: str) -> str:
+        """Return the name of a secret on the server, or the ARN of one that others write."""
+        return self.deployment(scope).secret_arns.get(name) or scope.secret(name)
+
     def adopted(self, scope: Scope) -> dict[str, Adopted]:
         """Return the adopted secrets, whose password Vault rotates, by name."""
         declared = self.service(scope.service).secrets

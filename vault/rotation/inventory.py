@@ -109,7 +109,8 @@ def _secrets(declaration: Declaration, scope: Scope) -> Iterator[Item]:
             path, parts = scope.secret(name), source.references
             yield Item(Kind.SECRET, scope.service, name, path, None, False, parts)
         else:
-            yield _item(Kind.SECRET, scope, name, scope.secret(name), source.rotate_every)
+            server_name = declaration.secret_id(scope, name)
+            yield _item(Kind.SECRET, scope, name, server_name, source.rotate_every)
 
 
 def _root_user(declaration: Declaration, scope: Scope) -> Iterator[Item]:

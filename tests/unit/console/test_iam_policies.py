@@ -11,6 +11,7 @@ from console import operate
 from tests.support.models.aws_declared import ENVIRONMENT, SERVICE, declare_on_aws
 from tests.support.processes.command import run_command
 
+ARN = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:rds!db-12ab-AbCdEf"
 HERE = ("--env", "cloud", "--service", "shop")
 TESTS = """
 tests:
@@ -77,6 +78,21 @@ def test_explain_finds_a_secret_whose_name_has_a_slash(
     assert run_command(monkeypatch, "policies", "explain", *HERE, "--secret", name) == 0
     path = f"shop/cloud/{name.removeprefix('shop/')}"
     assert f"shop-cloud on {path}:" in capsys.readouterr().out
+
+
+def test_explain_and_tests_ask_about_the_arn_of_a_secret_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = {**SERVICE, "secrets": {**SERVICE["secrets"], "db": {"source": "given"}}}
+    declare_on_aws(tmp_path, service=service, services={"shop": {"secret_arns": {"db": ARN}}})
+    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    (tmp_path / "policies").mkdir()
+    row = '{path: "{kv}/data/shop/{environment}/db", capability: read, expect: allow}'
+    (tmp_path / "policies/shop.tests.yaml").write_text(f"tests:\n  - {row}\n")
+    assert run_command(monkeypatch, "policies", "explain", *HERE, "--secret", "db") == 0
+    assert f"shop-cloud on {ARN}:" in capsys.readouterr().out
+    assert run_command(monkeypatch, "policies", "test", "--env", "cloud") == 0
+    assert "shop-cloud: 1 of 1 rows hold" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("folder")

@@ -163,7 +163,7 @@ def test_credentials_from_secret_are_read_as_rds_keeps_them() -> None:
 )
 def test_credentials_from_secret_without_user_or_password_names_the_secret(url: str) -> None:
     with pytest.raises(
-        ConfigurationError, match="the secret reports-url is not a URL with a user"
+        ConfigurationError, match="the secret reports-url is no URL or JSON object with a user"
     ) as caught:
         credentials_from_secret(lambda _stale: Secret(url), "reports-url").current()
     assert caught.value.__context__ is None
