@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from app_integration._internal.arns import region_of
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from aws.account import Account
@@ -203,12 +204,18 @@ def _show_policy(subject: Subject, *, as_json: bool) -> None:
         tests = statement.get("Condition", {}).get("StringEquals", {})
         condition = "; ".join(f"{key} is {' or '.join(values)}" for key, values in tests.items())
         rows += [
-            (statement["Sid"], action, resource.split(":", 5)[-1], condition)
+            (statement["Sid"], action, _short(resource, subject.account), condition)
             for action in statement["Action"]
             for resource in statement["Resource"]
         ]
     out.print(f"The policy {subject.scope} allows, and nothing else:\n", highlight=False)
     print_columns(out, rows)
+
+
+def _short(arn: str, account: Account) -> str:
+    """Return what an ARN names, with its region if that is another one, as that of a replica."""
+    name, region = arn.split(":", 5)[-1], region_of(arn)
+    return name if region in {"", account.region} else f"{name} in {region}"
 
 
 def _show_decisions(

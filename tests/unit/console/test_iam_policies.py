@@ -95,6 +95,23 @@ def test_explain_and_tests_ask_about_the_arn_of_a_secret_of_others(
     assert "shop-cloud: 1 of 1 rows hold" in capsys.readouterr().out
 
 
+def test_explain_names_the_region_of_a_replica(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replicas = {"eu-west-1": "alias/aws/secretsmanager"}
+    declare_on_aws(tmp_path, aws={**ENVIRONMENT["aws"], "replicas": replicas})
+    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    run_command(monkeypatch, "policies", "explain", *HERE)
+    shown = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    read = "ReadSecrets secretsmanager:GetSecretValue secret:shop/cloud/password-??????"
+    assert [
+        each.partition(" secretsmanager:VersionStage")[0] for each in shown if read in each
+    ] == [
+        read,
+        f"{read} in eu-west-1",
+    ]
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
