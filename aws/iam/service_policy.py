@@ -47,7 +47,7 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
     own = sorted(declaration.own_secrets(scope))
     secrets = [each.secret(scope.secret(name)) for each in accounts for name in own]
     secrets += sorted(declaration.deployment(scope).secret_arns.values())
-    keys = {declaration.secrets_key(scope), *replicas.values()} if secrets else set()
+    keys = {declaration.secrets_key(scope), *replicas.values()} if own else set()
     document = {
         "Version": VERSION,
         "Statement": [

@@ -134,6 +134,22 @@ def test_policy_grants_the_arn_of_a_secret_of_others_and_apply_does_not_make_it(
         check_writable(declaration, SCOPE, "db")
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_policy_grants_the_key_of_secrets_only_with_a_secret_of_its_own(
+    own: bool, tmp_path: Path
+) -> None:
+    arn = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT.id}:secret:rds!db-12ab-AbCdEf"
+    secrets = {"db": {"source": "given"}, **({"key": {"source": "given"}} if own else {})}
+    declaration = declare_on_aws(
+        tmp_path,
+        service={"secrets": secrets},
+        services={"shop": {"secret_arns": {"db": arn}}},
+        aws={**ENVIRONMENT["aws"], "kms_key": KEY},
+    )
+    statements = service_policy(declaration, SCOPE, ACCOUNT)["Statement"]
+    assert ("UseKeysOfSecrets" in [each["Sid"] for each in statements]) == own
+
+
 def test_policy_that_is_longer_than_iam_allows_is_refused(tmp_path: Path) -> None:
     secrets = {f"secret-{number}": {"source": "given"} for number in range(60)}
     declaration = declare_on_aws(tmp_path, service={"secrets": secrets})
