@@ -96,8 +96,8 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
         if not username or password is None:
             example = _REDIS_EXAMPLE if is_redis else _EXAMPLE
             raise ConfigurationError(
-                f"the secret {name} is not a URL with a username and a password; store one such as "
-                f"{example}"
+                f"the secret {name} is no URL or JSON object with a username and a password; store "
+                f"a URL such as {example}, or an object with the texts username and password"
             )
         return Credentials(username, password)
 

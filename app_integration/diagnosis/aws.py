@@ -14,7 +14,6 @@ from app_integration.errors import (
     SecretError,
     StrongroomError,
 )
-from app_integration.names import Scope
 from app_integration.settings import Settings
 from app_integration.sources.aws import AwsSource, policy_rule
 
@@ -44,7 +43,7 @@ def _remedy(error: StrongroomError, settings: Settings, name: str) -> str:
         rule = policy_rule(settings.scope, settings.secret_arns, name)
         return f"let the policy of the process's role allow {rule}"
     if isinstance(error, SecretError):
-        return _value_remedy(error, settings.scope, name)
+        return _value_remedy(error, settings, name)
     if isinstance(error, AuthenticationFailed):
         return "give the process an IAM role; on a developer's machine, a profile"
     if isinstance(error, KeyUnavailable):
@@ -54,7 +53,10 @@ def _remedy(error: StrongroomError, settings: Settings, name: str) -> str:
     return "check the network, AWS_REGION and AWS_ENDPOINT_URL"
 
 
-def _value_remedy(error: SecretError, scope: Scope, name: str) -> str:
+def _value_remedy(error: SecretError, settings: Settings, name: str) -> str:
+    scope = settings.scope
+    if arn := settings.secret_arns.get(name):
+        return f"have its owner write or restore {arn}, or correct STRONGROOM_SECRET_ARNS"
     if isinstance(error, SecretDeleted):
         return f"restore it, such as with: strongroom apply --widen --env {scope.environment}"
     options = f"--service {scope.service} --env {scope.environment}"

@@ -79,6 +79,13 @@ def test_check_of_a_secret_that_is_being_deleted_names_apply(
     assert diagnose()[-1].remedy == "restore it, such as with: strongroom apply --widen --env dev"
 
 
+@pytest.mark.usefixtures("backend")
+def test_check_of_a_secret_of_others_names_its_owner() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:rds!db-12ab-AbCdEf"
+    remedy = diagnose(STRONGROOM_SECRET_ARNS=f"{NAME}={arn}")[-1].remedy
+    assert remedy == f"have its owner write or restore {arn}, or correct STRONGROOM_SECRET_ARNS"
+
+
 def test_check_without_region_names_the_variable() -> None:
     (only,) = diagnose(AWS_REGION="")
     assert (only.name, only.text.startswith("AWS_REGION is not set")) == ("settings", True)
