@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from app_integration._internal.backoff import BACKOFF_MIN
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -18,6 +19,9 @@ from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Preceding, Version
 from app_integration.sources.outage import OUTAGE_BACKOFF
 
+#: Seconds until a cached name that failed alone is requested again: well before it would no longer
+#: be served stale.
+FAILED_RETRY: Final = OUTAGE_BACKOFF / 2
 #: Seconds for which a fallback is served before the first source is requested again.
 FALLBACK_TTL: Final = 30.0
 #: Errors after which a name gets a negative entry. A server answers both for a name without a
@@ -73,8 +77,8 @@ class Entry:
             value or denied the name.
         ticket: Order of the request, counted up. It decides which of two results is newer, because
             the clock may be set back.
-        malformed_at: Time when the last response to its request was malformed, while the server
-            answers others. For :data:`OUTAGE_BACKOFF` from then on it is served stale.
+        failed_at: Time when the last request for it failed, without an outage being known. For
+            :data:`OUTAGE_BACKOFF` from then on it is served stale.
         stale_logged: Whether its staleness was logged.
         usage: How it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
             :data:`READ`.
@@ -89,7 +93,7 @@ class Entry:
     expires_at: float
     is_fallback: bool = False
     ticket: int = 0
-    malformed_at: float = -math.inf
+    failed_at: float = -math.inf
     stale_logged: bool = False
     usage: int = UNUSED
     hit: Hit | None = None
@@ -157,7 +161,7 @@ def is_fresh(entry: Entry, now: float) -> bool:
 def is_served_stale(entry: Entry, now: float, *, is_outage: bool) -> bool:
     """Return whether *entry* is served without another request, because of a known outage."""
     return (
-        is_outage or is_backing_off(entry.malformed_at, now)
+        is_outage or is_backing_off(entry.failed_at, now)
     ) and entry.fetched_at <= now < entry.expires_at
 
 
@@ -210,12 +214,16 @@ def next_refresh(
     return max(min([retry_at, *times]) - now, 0.0)
 
 
-def negative_ttl(key: Key, limits: Limits) -> float:
-    """Return the seconds for which a negative entry of *key* answers.
+def negative_ttl(key: Key, error: StrongroomError, limits: Limits) -> float:
+    """Return the seconds for which a negative entry of *key* answers after *error*; 0.0 for none.
 
     A version of the past will not appear, so it is not requested again for longer: only an
     operator can undelete it.
     """
+    if isinstance(error, OUTAGE):
+        return BACKOFF_MIN
+    if not isinstance(error, NO_VALUE):
+        return 0.0
     return limits.negative_ttl if split_key(key)[1] is None else limits.cache_ttl
 
 

@@ -12,6 +12,7 @@ from app_integration.secret_store.cache_entry import (
     Key,
     is_backing_off,
     keys_to_refresh,
+    name_of,
     next_refresh,
 )
 from app_integration.secret_store.fetcher_config import FetcherConfig
@@ -51,6 +52,7 @@ class CacheRefresher:
         self._chain = chain
         self._refresh = refresh
         self._clock = config.clock
+        self._max_wanted = config.limits.cache_entries
         self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         if not config.background:
             self.worker.close()
@@ -63,7 +65,7 @@ class CacheRefresher:
         # next round, and when the first entry is due that was cached since the last round began.
         self._watched_fetched_at = -math.inf
         self._next_round_at = self._first_due_at = math.inf
-        self._wanted: Key | None = None
+        self._wanted: dict[Key, None] = {}
         self.worker.reset_after_fork()
 
     def note_due(self, at: float) -> None:
@@ -79,8 +81,10 @@ class CacheRefresher:
         self.worker.wake()
 
     def want(self, key: Key) -> None:
-        """Request *key* in the next attempt to reach an unavailable source, if none is due."""
-        self._wanted = key
+        """Request *key* in an attempt to reach an unavailable source."""
+        with self._lock:
+            if len(self._wanted) < self._max_wanted:
+                self._wanted[key] = None
         self.note_due(self._chain.retry_at)
 
     def refresh_due(self) -> float:
@@ -108,6 +112,7 @@ class CacheRefresher:
         self._cache.purge(now)
         keys = self._due(now) if self._may_send() else ()
         for key in keys:
+            self._wanted.pop(key, None)  # before the request, which adds it again if it fails
             self._refresh(key)
             if not self._may_send():
                 break
@@ -122,13 +127,18 @@ class CacheRefresher:
         return self._clock() >= self._chain.retry_at
 
     def _due(self, now: float) -> Collection[Key]:
-        """Return the keys to request now, each once."""
-        wanted, self._wanted = self._wanted, None
+        """Return the keys to request now, each once.
+
+        A name that failed is behind those that did not, and behind those that failed before it.
+        Otherwise one that always fails would keep the others from being requested in an outage.
+        """
+        with self._lock:
+            if not self._chain.is_unavailable:
+                self._wanted.clear()
+            wanted = [*self._wanted]
         keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)
-        keys += self._watched_to_fetch(now)
-        if wanted is not None and self._chain.is_unavailable:
-            keys.append(wanted)
-        return dict.fromkeys(keys)
+        found = dict.fromkeys((*wanted, *keys, *self._watched_to_fetch(now)))
+        return sorted(found, key=lambda key: self._chain.failed_at(name_of(key)))
 
     def _watched_to_fetch(self, now: float) -> Collection[str]:
         """Return the watched names that are not cached, at most once in each OUTAGE_BACKOFF."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -20,7 +21,7 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    NO_VALUE,
+    FAILED_RETRY,
     READ,
     REQUESTED,
     UNUSED,
@@ -41,7 +42,6 @@ from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.session.retry import single_attempt
 from app_integration.settings import Limits
 from app_integration.sources.chain import Chain
-from app_integration.sources.outage import OUTAGE_BACKOFF, is_server_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ class Fetcher:
 
         Raises:
             ServerError: If the outage is known, and nothing is cached.
-            SecretNotFound: If a negative entry says that there was no value.
-            AccessDenied: If a negative entry says that the name was denied.
+            StrongroomError: If a negative entry says that the name has no value, is denied, or
+                failed a moment ago.
 
         """
         self._adopt_inherited()
@@ -166,12 +166,10 @@ class Fetcher:
 
     def _refresh(self, key: Key) -> None:
         """Refresh *key*; in a known outage by one request, and no caller waits for it."""
-        is_outage = self._chain.is_unavailable
-        run = partial(self._fetch_or_fall_back, key, usage=UNUSED)
+        # Without an outage, a caller whose entry just became stale waits and sends no other one.
+        kind = "attempt" if self._chain.is_unavailable else False
         try:
-            with single_attempt(is_outage):
-                # Otherwise a caller whose entry just became stale waits and sends no other one.
-                self._flights.do((key, "attempt" if is_outage else False), run)
+            self._flights.do((key, kind), partial(self._fetch_or_fall_back, key, usage=UNUSED))
         except StrongroomError as error:
             # Once the fetcher is closed its session may be closed too, so the error means nothing.
             if not (self._closed or isinstance(error, OUTAGE)):
@@ -184,9 +182,11 @@ class Fetcher:
         return self._fetch_or_fall_back(key)
 
     def _fetch_or_fall_back(self, key: Key, *, usage: int = REQUESTED) -> FetchResult:
-        """Fetch *key* from the sources; in an outage return the cached entry if it is usable."""
+        """Fetch *key*, without retries if it failed before; in an outage a usable entry will do."""
+        is_attempt = usage == UNUSED and self._chain.is_unavailable
         try:
-            return self._fetch(key, usage=usage)
+            with single_attempt(is_attempt or self._chain.failed_at(name_of(key)) > -math.inf):
+                return self._fetch(key, usage=usage)
         except OUTAGE as error:
             now, cached = self._clock(), self.cache.entries.get(key)
             if cached is None or not is_usable_on_outage(cached, error, now):
@@ -217,7 +217,7 @@ class Fetcher:
             raise
         entry = self._config.build_entry(key, fetched, requested_at, is_fallback=reason is not None)
         entry.ticket, entry.usage = ticket, usage
-        if reason is not None and is_server_unavailable(reason):
+        if isinstance(reason, OUTAGE) and self._chain.is_unavailable:
             self.refresher.want(key)
         if reason is not None and (cached is None or cached.fetched.source != fetched.source):
             log.warning("%s comes from %s: %s", name_of(key), fetched.source, reason)
@@ -249,20 +249,19 @@ class Fetcher:
     def _note_failure(self, key: Key, error: StrongroomError, ticket: int) -> None:
         """Keep the cached entry of *key* if it is usable after *error*; otherwise drop it."""
         now, cached = self._clock(), self.cache.entries.get(key)
-        if is_outage := is_server_unavailable(error):
+        if is_outage := isinstance(error, OUTAGE) and self._chain.is_unavailable:
             self.refresher.want(key)
         if cached is not None and is_usable_on_outage(cached, error, now):
             if not is_outage:
-                cached.malformed_at = now
-            cached.refresh_at = self._chain.retry_at if is_outage else now + OUTAGE_BACKOFF
+                cached.failed_at = now
+            cached.refresh_at = self._chain.retry_at if is_outage else now + FAILED_RETRY
             return
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
             self.cache.drop_name(name_of(key))
         else:
             self.cache.drop(key)
-        if isinstance(error, NO_VALUE):
-            ttl = negative_ttl(key, self._config.limits)
+        if not is_outage and (ttl := negative_ttl(key, error, self._config.limits)):
             self.cache.remember_missing(key, error, now, ttl, ticket)
 
     def _store(self, key: Key, entry: Entry, previous: Entry | None) -> None:

@@ -37,6 +37,10 @@ class Chain:
         """Return the time of the next attempt in a known outage; otherwise minus infinity."""
         return max((outage.retry_at for outage in self._outages), default=-math.inf)
 
+    def failed_at(self, name: str) -> float:
+        """Return when the last request for *name* failed; minus infinity if it was answered."""
+        return max((outage.failed_at(name) for outage in self._outages), default=-math.inf)
+
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of *name* if the outage of every source is known; otherwise None."""
         errors = [outage.get_error(name) for outage in self._outages]
@@ -82,7 +86,7 @@ class Chain:
                 try:
                     if not is_attempt and (known := outage.get_error(name)):
                         raise known
-                    found = outage.observe(partial(source.fetch, name, version, field))
+                    found = outage.observe(partial(source.fetch, name, version, field), name)
                 except StrongroomError as error:
                     may_try_next = self._may_try_next(error, source)
                     if reason is None and not (may_try_next and _is_plain_miss(error, source)):
@@ -111,7 +115,7 @@ class Chain:
             with span("read_secrets", secrets=len(names)):
                 if known := self._outages[0].get_error(", ".join(names)):
                     raise known
-                return self._outages[0].observe(partial(first.fetch_many, names))
+                return self._outages[0].observe(partial(first.fetch_many, names), None)
         except OUTAGE:
             if len(self._sources) == 1:
                 raise

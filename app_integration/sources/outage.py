@@ -1,19 +1,27 @@
-"""Outage of one source: known from a request that failed until one that is answered."""
+"""Outage of one source: known from requests that failed until one that is answered.
+
+A server's own answer about one path, such as a status of 500, says little about the others. It is
+an outage once the request for a second name fails, too, and none was answered between them. A name
+that fails while others are answered fails alone, for whatever reason: it begins no outage until it
+was answered itself.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from app_integration._internal.backoff import backoff
-from app_integration.errors import OUTAGE, StrongroomError, UnexpectedAnswer
+from app_integration.errors import OUTAGE, RateLimited, ServerFault, StrongroomError
 
 _T = TypeVar("_T")
 
 #: The longest time between two attempts to reach a source that is unavailable, in seconds.
 OUTAGE_BACKOFF: Final = 30.0
+#: Names of which it is known that they fail, so that made-up ones do not accumulate.
+_MAX_FAILING: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +34,16 @@ class _Failure:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class _FailingName:
+    """A name whose last request failed, and whether others were answered since it fails."""
+
+    failed_at: float
+    is_alone: bool
+
+
 class Outage:
-    """Whether one source is unavailable. Thread-safe, because its state is one immutable object.
+    """Whether one source is unavailable. Thread-safe, because its state is immutable objects.
 
     It is known until the next attempt, and for as long as that may last. If there is none, the
     source counts as available again.
@@ -49,6 +65,7 @@ class Outage:
         self._jitter = jitter
         self._grace = 2 * deadline  # so that a thread that is late is not too late
         self._failure: _Failure | None = None
+        self._failing: dict[str, _FailingName] = {}
         self.has_thread = has_thread
 
     @property
@@ -68,6 +85,11 @@ class Outage:
             return None
         return failure
 
+    def failed_at(self, name: str) -> float:
+        """Return when the last request for *name* failed; minus infinity if it was answered."""
+        failing = self._failing.get(name)
+        return -math.inf if failing is None else failing.failed_at
+
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of the last attempt as that of *name*; None if it is to be requested."""
         known = self._known()
@@ -78,32 +100,52 @@ class Outage:
             f"tried again in the background, at least every {OUTAGE_BACKOFF:.0f} s: {known.error}"
         )
 
-    def observe(self, send: Callable[[], _T]) -> _T:
-        """Return the result of *send*, and note whether the source has answered."""
+    def observe(self, send: Callable[[], _T], name: str | None) -> _T:
+        """Return the result of *send*, and note whether the source has answered.
+
+        Args:
+            send: Requests the source.
+            name: The secret; None for several in one request.
+
+        """
         try:
             result = send()
         except StrongroomError as error:
-            if is_server_unavailable(error):
-                self._note_failure(error)
-            elif not isinstance(error, UnexpectedAnswer):
-                self._failure = None
+            if isinstance(error, OUTAGE):
+                self._note_failure(error, name)
+            else:
+                self._note_answer(name)
             raise
-        self._failure = None
+        self._note_answer(name)
         return result
 
-    def _note_failure(self, error: StrongroomError) -> None:
-        """Schedule the next attempt. Concurrent failures count as one."""
+    def _note_answer(self, name: str | None) -> None:
+        """End the outage. The names that still fail do so alone."""
+        self._failure = None
+        if self._failing:
+            self._failing = {
+                each: replace(failing, is_alone=True)
+                for each, failing in self._failing.items()
+                if each != name
+            }
+
+    def _note_failure(self, error: StrongroomError, name: str | None) -> None:
+        """Schedule the next attempt, if this is an outage. Concurrent failures count as one."""
         known, now = self._known(), self._clock()
-        if known is not None and now < known.retry_at:
+        begins = name is None or self._note_name(name, now, error)
+        if (known is None and not begins) or (known is not None and now < known.retry_at):
             return
         attempts = 1 if known is None else known.attempts + 1
         pause = backoff(attempts, self._jitter(), OUTAGE_BACKOFF)
         self._failure = _Failure(error, now, now + pause, attempts)
 
-
-def is_server_unavailable(error: StrongroomError) -> bool:
-    """Return whether *error* means that a request for any other name would fail too.
-
-    A response of an unexpected shape concerns the name that was requested, so it does not.
-    """
-    return isinstance(error, OUTAGE) and not isinstance(error, UnexpectedAnswer)
+    def _note_name(self, name: str, now: float, error: StrongroomError) -> bool:
+        """Note that *name* fails, and return whether that says something about other names."""
+        others = dict(self._failing)
+        before = others.pop(name, None)
+        is_alone = before is not None and before.is_alone
+        found = [*others.items(), (name, _FailingName(now, is_alone))]
+        self._failing = dict(found[-_MAX_FAILING:])
+        is_about_path = isinstance(error, ServerFault | RateLimited)
+        is_first = all(each.is_alone for each in others.values())
+        return not is_alone and not (is_about_path and is_first)

@@ -18,12 +18,13 @@ import pytest
 
 from app_integration.auth.methods import StaticToken
 from app_integration.aws.connection import AwsConnection
-from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.errors import OUTAGE, ServerFault, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.secret_store.async_store import AsyncSecretStore
+from app_integration.secret_store.cache_entry import FAILED_RETRY
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Limits
@@ -38,6 +39,7 @@ from tests.support.servers.secret_backends import AwsSite, CountingSender
 
 SCOPE: Final = Scope("outages", Environment.PROD)
 NAMES: Final = ("jwt-secret", "smtp-password", "redis-url")
+FAULTY: Final = NAMES[0]
 NEVER_READ: Final = "never-read"
 LIMITS: Final = Limits(deadline=1.5, retry_window=1.5, connect_timeout=1.0, cache_ttl=6.0)
 THREADS: Final = 8
@@ -65,6 +67,19 @@ def watched(source: type[Any]) -> type[Any]:
     return Watched
 
 
+class FaultySender(CountingSender):
+    """A sender that counts the reads of secrets, and fails those of :data:`FAULTY` when told."""
+
+    is_failing = False
+    faults = 0
+
+    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        if self.is_failing and path.endswith(FAULTY):
+            self.faults += 1
+            raise ServerFault(f"GET {path}: status 500")
+        return super().send(method, path, **options)
+
+
 @dataclass
 class Site:
     """A server that can be broken, and a source that reads from it."""
@@ -74,15 +89,16 @@ class Site:
     break_down: Callable[[], object]
     come_back: Callable[[], object]
     count: Callable[[], int]
+    senders: Sequence[FaultySender] = ()
 
 
 @contextmanager
 def vault_site(folder: Path, number: signal.Signals) -> Iterator[Site]:
     """Yield a real server that *number* is sent to."""
-    senders: list[CountingSender] = []
+    senders: list[FaultySender] = []
 
-    def count(sender: Any) -> CountingSender:
-        senders.append(CountingSender(sender))
+    def count(sender: Any) -> FaultySender:
+        senders.append(FaultySender(sender))
         return senders[-1]
 
     with ExitStack() as stack:
@@ -99,6 +115,7 @@ def vault_site(folder: Path, number: signal.Signals) -> Iterator[Site]:
             lambda: os.kill(server.pid, number),
             lambda: os.kill(server.pid, signal.SIGCONT),
             lambda: sum(sender.reads for sender in senders),
+            senders,
         )
         with suppress(ProcessLookupError):
             os.kill(server.pid, signal.SIGCONT)  # so that it can end
@@ -236,3 +253,24 @@ def test_no_call_waits_for_the_server_after_one_refresh_has_failed(
 
 def is_fresh(store: SecretStore) -> bool:
     return all((info := store.get_info(name)) and not info.stale for name in NAMES)
+
+
+def test_name_that_the_server_fails_for_ever_fails_no_other_name(tmp_path: Path) -> None:
+    with vault_site(tmp_path, signal.SIGKILL) as site, ExitStack() as stack:
+        calls = Calls(site.source)
+        store = open_store(site.source, calls)
+        stack.callback(store.close)
+        others = [f"other-{number}" for number in range(150)]
+        for name in (FAULTY, *others):
+            site.put(name)
+        store.get(FAULTY)
+        (sender,) = (each for each in site.senders if each.reads)
+        sender.is_failing = True
+        begun = time.monotonic()
+        for name in others:  # for longer than the TTL of the one that fails
+            time.sleep(0.08)
+            assert store.get(FAULTY) == FAULTY
+            assert store.get(name) == name
+        assert calls.records.count(("stale", True)) > 0
+        retried = LIMITS.retry_window / LIMITS.retry_base  # of the first request, at most
+        assert sender.faults <= retried + (time.monotonic() - begun) / FAILED_RETRY + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,13 +13,14 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app_integration._internal.backoff import backoff
+from app_integration._internal.backoff import BACKOFF_MIN, backoff
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     SecretDeleted,
     SecretNotFound,
+    ServerFault,
     StrongroomError,
 )
 from app_integration.names import Environment, Scope
@@ -70,12 +72,14 @@ class CachedEntry:
 
     Attributes:
         fetched_at: The time of the request on the store's clock.
+        failed_at: The time of the last request that failed alone.
 
     """
 
     value: str
     version: int | str
     fetched_at: float
+    failed_at: float = -math.inf
 
 
 @dataclass
@@ -138,6 +142,8 @@ class StoreMachine(RuleBasedStateMachine):
         cached: The values that the store must have.
         negative: The errors that the store may have.
         known: The outage that the store knows of; None if the last request was answered.
+        failing: The names whose last request failed, and whether others were answered since then.
+        suspects: Names that failed since the last refresh, without those that fail alone.
         has_thread: Whether a thread tries to reach the server, so that no caller has to.
         last: The last response.
 
@@ -155,6 +161,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.negative: dict[Key, NegativeEntry] = {}
         self.requests = 0
         self.known: KnownOutage | None = None
+        self.failing: dict[str, bool] = {}
+        self.suspects: set[str] = set()
         self.last: FetchedSecret | StrongroomError | None = None
 
     @initialize(jitter=st.floats(0, 1), has_thread=st.booleans())
@@ -203,15 +211,14 @@ class StoreMachine(RuleBasedStateMachine):
         """Update the model with the response that the store received."""
         self.requests += 1
         self.last, now = response, self.clock()
-        self._note_availability(response, now)
-        name = key if isinstance(key, str) else key[0]
+        name = name_of(key)
+        self._note_availability(name, response, now)
         if isinstance(response, FetchedSecret):
             self.negative.pop(key, None)
             self.cached[key] = CachedEntry(response.value + "", response.version or 0, now)
             return
         if isinstance(response, OUTAGE):
-            if not self._is_usable_on_outage(key, now):
-                self.cached.pop(key, None)
+            self._note_failure(key, response, now)
             return
         ttl = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
         self.negative[key] = NegativeEntry(type(response), now, ttl)
@@ -220,11 +227,32 @@ class StoreMachine(RuleBasedStateMachine):
         for each in dropped:
             del self.cached[each]
 
-    def _note_availability(self, response: FetchedSecret | StrongroomError, now: float) -> None:
-        known = self.known if self.known is not None and self.known.is_known(now) else None
+    def _note_failure(self, key: Key, response: StrongroomError, now: float) -> None:
+        is_alone = self.known is None or not self.known.is_known(now)
+        if self._is_usable_on_outage(key, now):
+            self.cached[key].failed_at = now if is_alone else self.cached[key].failed_at
+            return
+        self.cached.pop(key, None)
+        if is_alone:
+            self.negative[key] = NegativeEntry(type(response), now, BACKOFF_MIN)
+
+    def _note_availability(
+        self, name: str, response: FetchedSecret | StrongroomError, now: float
+    ) -> None:
         if not isinstance(response, OUTAGE):
             self.known = None
-        elif known is None or known.is_attempt_due(now):
+            self.failing = {each: True for each in self.failing if each != name}
+            return
+        is_alone = self.failing.setdefault(name, False)
+        if not is_alone:
+            self.suspects.add(name)
+        known = self.known if self.known is not None and self.known.is_known(now) else None
+        is_first = list(self.failing.values()).count(False) == 1 and isinstance(
+            response, ServerFault
+        )
+        if known is None and (is_alone or is_first):
+            return
+        if known is None or known.is_attempt_due(now):
             attempts = 1 if known is None else known.attempts + 1
             pause = backoff(attempts, self.jitter, OUTAGE_BACKOFF)
             self.known = KnownOutage(type(response), now, pause, attempts)
@@ -329,11 +357,13 @@ class StoreMachine(RuleBasedStateMachine):
     def refresh(self) -> None:
         """Refresh the entries that are due, as the background thread does."""
         begun, before, known = self.clock(), self.requests, self.known
+        self.suspects.clear()
         assert self.store.fetcher.refresher.refresh_due() >= 0
         if known is not None and known.is_known(begun) and not known.is_attempt_due(begun):
             assert self.requests == before
         if self.outage is not None:
-            assert self.requests <= before + 1
+            # The second one if the first one's failure concerns its path only.
+            assert len(self.suspects) <= 2
         expired = [
             key for key in self.cached if begun >= self.cached[key].fetched_at + self._limit(key)
         ]
@@ -399,7 +429,8 @@ class StoreMachine(RuleBasedStateMachine):
         if cached is not None and within(cached.fetched_at, now, self._ttl(key)):
             return cached.value
         known = self.known if self.known is not None and self.known.is_known(now) else None
-        if cached and known and self._is_usable_on_outage(key, now):
+        is_outage = known or (cached and within(cached.failed_at, now, OUTAGE_BACKOFF))
+        if cached and is_outage and self._is_usable_on_outage(key, now):
             return cached.value
         if negative is not None and within(negative.since, now, negative.ttl):
             return negative.kind

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from app_integration._internal.backoff import BACKOFF_MIN
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -22,6 +23,7 @@ from app_integration.secret_store.cache_entry import (
     REQUESTED,
     UNUSED,
     Entry,
+    Key,
     SecretInfo,
     build_entry,
     info_of,
@@ -160,7 +162,7 @@ class TestIsServedStale:
     def test_entry_is_served_stale_during_the_backoff_until_it_expires(
         self, since: float, now: float, expected: bool
     ) -> None:
-        assert is_served_stale(replace(ENTRY, malformed_at=since), now, is_outage=False) is expected
+        assert is_served_stale(replace(ENTRY, failed_at=since), now, is_outage=False) is expected
 
     def test_entry_without_an_outage_is_not_served_stale(self) -> None:
         assert not is_served_stale(ENTRY, 1150.0, is_outage=False)
@@ -280,10 +282,11 @@ class TestNextRefresh:
         pytest.param(("a", 2, "user"), LIMITS.cache_ttl, id="field-of-a-version"),
     ],
 )
-def test_negative_entry_of_a_past_version_answers_longer(
-    key: str | tuple[str, int | None, str | None], seconds: float
-) -> None:
-    assert negative_ttl(key, LIMITS) == seconds
+def test_negative_entry_of_a_past_version_answers_longer(key: Key, seconds: float) -> None:
+    for kind in (AccessDenied, SecretNotFound):
+        assert negative_ttl(key, kind("no"), LIMITS) == seconds
+    assert negative_ttl(key, Unreachable("x"), LIMITS) == BACKOFF_MIN
+    assert negative_ttl(key, AuthenticationFailed("x"), LIMITS) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,20 @@ from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     DeadlineExceeded,
+    RateLimited,
+    ServerFault,
     StrongroomError,
     Unreachable,
 )
 from app_integration.secret_store.async_store import AsyncSecretStore
+from app_integration.session import retry
 from app_integration.sources import FetchedSecret
 from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.support.clock import Clock
 from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 
 THREADS = 16
+READS = 100
 
 
 class SlowOutage(Script):
@@ -340,12 +344,13 @@ class Server(Script):
     def __init__(self) -> None:
         super().__init__("one")
         self.error: StrongroomError | None = None
+        self.error_of: dict[str, StrongroomError] = {}
         self.requests: list[str] = []
 
     def fetch(self, name: str, *arguments: object) -> FetchedSecret:
         self.requests.append(name)
-        if self.error is not None:
-            raise self.error
+        if error := self.error or self.error_of.get(name):
+            raise error
         return super().fetch(name, *arguments)
 
 
@@ -389,7 +394,7 @@ def test_name_without_a_value_is_what_the_next_attempt_requests() -> None:
     shop.clock.now += 0.001
     server.error = None
     refresh_due()
-    assert server.requests == ["c"]
+    assert server.requests == ["c", "a"]  # the latter failed before
     assert shop.store.get("c") == "one"
 
 
@@ -506,3 +511,129 @@ def test_forked_child_knows_of_the_outage() -> None:
     assert shop.store.get("a") == "one"
     assert shop.outcomes()[-1] == "stale"
     assert server.requests == []
+
+
+def shop_with_bad_names(
+    error: StrongroomError, *bad: str, cached: bool
+) -> tuple[Shop, Server, Callable[[], float]]:
+    """Return a store in whose server the *bad* names fail from now on."""
+    server = Server()
+    shop = Shop(server, jitter=lambda: 0.0, development=False)
+    refresh_due = with_thread(shop)
+    for name in bad if cached else ():
+        shop.store.get(name)
+    server.error_of = dict.fromkeys(bad, error)
+    shop.clock.now += LIMITS.cache_ttl / 2
+    return shop, server, refresh_due
+
+
+def read_uncached(shop: Shop, refresh_due: Callable[[], float], *bad: str) -> int:
+    """Read a new name each 3 s beside the *bad* ones, and return how many failed."""
+    failed = 0
+    for number in range(READS):
+        refresh_due()
+        for name in bad * 10:
+            with suppress(StrongroomError):
+                shop.store.get(name)
+        try:
+            shop.store.get(f"n{number}")
+        except StrongroomError:
+            failed += 1
+        shop.clock.now += 3.0
+    return failed
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("error", [ServerFault("500"), RateLimited("429")], ids=str)
+def test_name_that_the_server_fails_for_ever_fails_no_other_name(
+    error: StrongroomError, cached: bool
+) -> None:
+    shop, server, refresh_due = shop_with_bad_names(error, "x", cached=cached)
+    assert read_uncached(shop, refresh_due, "x") == 0
+    # A cached value is tried again after half the longest pause, and without one each call tries.
+    seconds = READS * 3.0
+    rarest = seconds / (OUTAGE_BACKOFF / 2) if cached else READS
+    assert server.requests.count("x") <= rarest + 1
+
+
+@pytest.mark.parametrize("error", [ServerFault("500"), DeadlineExceeded("slow")], ids=str)
+@pytest.mark.parametrize("cached", [True, False])
+def test_several_names_that_fail_for_ever_fail_another_once_at_most(
+    error: StrongroomError, cached: bool
+) -> None:
+    shop, _, refresh_due = shop_with_bad_names(error, "x", "y", cached=cached)
+    assert read_uncached(shop, refresh_due, "x", "y") <= 2
+
+
+def test_callers_get_the_error_of_a_name_that_fails_alone_without_a_request_for_a_second() -> None:
+    shop, server, _ = shop_with_bad_names(ServerFault("500"), "x", cached=False)
+    for _ in range(5):
+        with pytest.raises(ServerFault, match=r"^500$"):
+            shop.store.get("x", default="unused")
+    assert server.requests == ["x"]
+    server.error_of.clear()
+    shop.clock.now += BACKOFF_MIN
+    assert shop.store.get("x") == "one"
+
+
+def test_second_name_makes_a_fault_an_outage_and_any_answer_ends_it() -> None:
+    shop, server, refresh_due = shop_with_bad_names(ServerFault("500"), "x", "y", cached=False)
+    for name in ("x", "y"):
+        with pytest.raises(ServerFault):
+            shop.store.get(name)
+    with pytest.raises(ServerFault, match=r"^z was not requested"):
+        shop.store.get("z")
+    assert server.requests == ["x", "y"]
+    shop.clock.now += BACKOFF_MIN
+    refresh_due()
+    assert server.requests[2] == "z"
+    assert shop.store.get("z") == "one"
+    assert shop.store.get("other") == "one"
+
+
+def test_name_that_a_caller_wants_is_requested_first_and_one_that_failed_last() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    for name in ("c", "d"):
+        with pytest.raises(Unreachable):
+            shop.store.get(name)
+    for _ in range(5):
+        shop.clock.now += refresh_due()
+    assert server.requests[:4] == ["c", "d", "b", "a"]
+
+
+def test_names_that_time_out_do_not_keep_another_from_being_requested() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    server.error_of = dict.fromkeys(("c", "d"), DeadlineExceeded("slow"))
+    server.error = None
+    for _ in range(4):
+        for name in ("c", "d"):
+            with suppress(StrongroomError):
+                shop.store.get(name)
+        shop.clock.now += refresh_due()
+    for name in ("a", "b"):
+        info = shop.store.get_info(name)
+        assert info is not None
+        assert not info.stale
+    assert shop.store.get("other") == "one"
+
+
+def test_retries_are_left_out_for_a_name_that_failed() -> None:
+    is_single: list[bool] = []
+
+    class Watched(Server):
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+            is_single.append(retry._sends_once.get())
+            return super().fetch(name, *arguments)
+
+    server = Watched()
+    shop = Shop(server, jitter=lambda: 0.0, development=False)
+    server.error_of = {"x": ServerFault("500")}
+    for force in (False, False, True):
+        with pytest.raises(ServerFault):
+            shop.store.get("x", force_refresh=force)
+        shop.clock.now += BACKOFF_MIN
+    server.error_of.clear()
+    for _ in range(2):
+        shop.store.get("x")
+        shop.clock.now += LIMITS.cache_ttl
+    assert is_single == [False, True, False, True, False]

@@ -136,9 +136,11 @@ def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "requests"), [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 1)], ids=kind
+    ("error", "requests"),
+    [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 2), (Unreachable("x"), 1)],
+    ids=kind,
 )
-def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
+def test_refresh_after_the_failure_of_one_path_goes_on_with_the_other_secrets(
     error: StrongroomError, requests: int
 ) -> None:
     shop, source = shop_with_jitter(0.0, "one", "one", error)
@@ -151,7 +153,9 @@ def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
 
 
 @pytest.mark.parametrize(
-    ("error", "requests"), [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 1)], ids=kind
+    ("error", "requests"),
+    [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 2), (Unreachable("x"), 1)],
+    ids=kind,
 )
 def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
     error: StrongroomError, requests: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from app_integration._internal.backoff import BACKOFF_MIN
@@ -9,12 +11,14 @@ from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     AuthenticationFailed,
+    RateLimited,
     SecretNotFound,
+    ServerFault,
     StrongroomError,
     UnexpectedAnswer,
     Unreachable,
 )
-from app_integration.sources.outage import OUTAGE_BACKOFF, Outage, is_server_unavailable
+from app_integration.sources.outage import OUTAGE_BACKOFF, Outage
 from tests.support.clock import Clock
 
 GRACE = 20.0  # seconds
@@ -27,15 +31,22 @@ class Attempts:
         self.clock = Clock(1000.0)
         self.outage = Outage(self.clock, lambda: jitter, GRACE / 2, has_thread=True)
 
-    def fail(self, error: StrongroomError) -> None:
+    def fail(self, error: StrongroomError, name: str | None = "a") -> None:
         def send() -> None:
             raise error
 
         with pytest.raises(type(error)):
-            self.outage.observe(send)
+            self.outage.observe(send, name)
+
+    def answer(self, name: str) -> None:
+        assert self.outage.observe(lambda: "value", name) == "value"
 
 
-@pytest.mark.parametrize("kind", OUTAGE)
+#: A server's own answers, which may concern one path only.
+FAULTS = (ServerFault, UnexpectedAnswer, RateLimited)
+
+
+@pytest.mark.parametrize("kind", [each for each in OUTAGE if not issubclass(each, FAULTS)])
 def test_failure_as_an_outage_is_known_until_an_attempt_had_time_to_end(
     kind: type[StrongroomError],
 ) -> None:
@@ -52,7 +63,7 @@ def test_failure_as_an_outage_is_known_until_an_attempt_had_time_to_end(
 def test_answer_ends_the_outage() -> None:
     attempts = Attempts()
     attempts.fail(Unreachable("x"))
-    assert attempts.outage.observe(lambda: "value") == "value"
+    attempts.answer("b")
     assert not attempts.outage.is_known
 
 
@@ -64,14 +75,67 @@ def test_refusal_is_an_answer(kind: type[StrongroomError]) -> None:
     assert not attempts.outage.is_known
 
 
-def test_malformed_response_neither_begins_nor_ends_an_outage() -> None:
+@pytest.mark.parametrize("kind", FAULTS)
+def test_fault_is_an_outage_once_a_second_name_has_it(kind: type[StrongroomError]) -> None:
     attempts = Attempts()
-    attempts.fail(UnexpectedAnswer("no data"))
-    assert not attempts.outage.is_known
-    attempts.fail(Unreachable("x"))
-    attempts.fail(UnexpectedAnswer("no data"))
+    for _ in range(3):
+        attempts.fail(kind("500"), "a")
+        assert not attempts.outage.is_known
+    attempts.fail(kind("500"), "b")
     assert attempts.outage.is_known
-    assert not is_server_unavailable(UnexpectedAnswer("no data"))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_fault_of_a_request_for_several_names_is_an_outage(kind: type[StrongroomError]) -> None:
+    attempts = Attempts()
+    attempts.fail(kind("500"), None)
+    assert attempts.outage.is_known
+
+
+@pytest.mark.parametrize("kind", OUTAGE)
+def test_name_that_fails_while_others_are_answered_begins_no_outage_until_it_is_answered(
+    kind: type[StrongroomError],
+) -> None:
+    attempts = Attempts()
+    attempts.fail(kind("x"), "a")
+    attempts.answer("b")
+    attempts.fail(kind("x"), "a")
+    attempts.fail(ServerFault("500"), "b")
+    assert not attempts.outage.is_known
+    attempts.fail(ServerFault("500"), "c")
+    assert attempts.outage.is_known
+    attempts.answer("a")
+    attempts.fail(Unreachable("x"), "a")
+    assert attempts.outage.is_known
+
+
+def test_attempt_for_a_name_that_fails_alone_is_an_attempt_too() -> None:
+    attempts = Attempts()
+    attempts.fail(ServerFault("500"), "a")
+    attempts.answer("b")
+    attempts.fail(Unreachable("x"), "b")
+    attempts.clock.now = attempts.outage.retry_at
+    attempts.fail(ServerFault("500"), "a")
+    assert attempts.outage.retry_at > attempts.clock.now
+
+
+def test_time_of_a_failure_is_kept_until_the_name_is_answered() -> None:
+    attempts = Attempts()
+    assert attempts.outage.failed_at("a") == -math.inf
+    attempts.fail(ServerFault("500"), "a")
+    attempts.answer("b")
+    assert attempts.outage.failed_at("a") == attempts.clock.now
+    attempts.answer("a")
+    assert attempts.outage.failed_at("a") == -math.inf
+
+
+def test_names_that_fail_are_bounded() -> None:
+    attempts = Attempts()
+    for number in range(1000):
+        attempts.fail(ServerFault("500"), f"n{number}")
+    assert len(attempts.outage._failing) < 1000
+    assert attempts.outage.failed_at("n999") == attempts.clock.now
+    assert attempts.outage.failed_at("n0") == -math.inf
 
 
 def test_pause_doubles_with_each_attempt_and_concurrent_failures_are_one() -> None:
