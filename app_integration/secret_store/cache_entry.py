@@ -218,13 +218,14 @@ def negative_ttl(key: Key, error: StrongroomError, limits: Limits) -> float:
     """Return the seconds for which a negative entry of *key* answers after *error*; 0.0 for none.
 
     A version of the past will not appear, so it is not requested again for longer: only an
-    operator can undelete it.
+    operator can undelete it. A label may be given to a version at any time, though.
     """
     if isinstance(error, OUTAGE):
         return BACKOFF_MIN
     if not isinstance(error, NO_VALUE):
         return 0.0
-    return limits.negative_ttl if split_key(key)[1] is None else limits.cache_ttl
+    is_past = isinstance(split_key(key)[1], int | Preceding)
+    return limits.cache_ttl if is_past else limits.negative_ttl
 
 
 def is_newer(fetched: FetchedSecret, cached: FetchedSecret) -> bool:

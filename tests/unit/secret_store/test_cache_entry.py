@@ -39,7 +39,7 @@ from app_integration.secret_store.cache_entry import (
     split_key,
 )
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret
+from app_integration.sources import FetchedSecret, Following, Preceding
 from app_integration.sources.outage import OUTAGE_BACKOFF
 
 NOW = 1000.0
@@ -280,6 +280,9 @@ class TestNextRefresh:
         pytest.param(("a", None, "user"), LIMITS.negative_ttl, id="field"),
         pytest.param(("a", 2, None), LIMITS.cache_ttl, id="version"),
         pytest.param(("a", 2, "user"), LIMITS.cache_ttl, id="field-of-a-version"),
+        pytest.param(("a", Preceding("id"), None), LIMITS.cache_ttl, id="preceding-version"),
+        pytest.param(("a", Following("id"), None), LIMITS.negative_ttl, id="following-version"),
+        pytest.param(("a", "AWSPENDING", None), LIMITS.negative_ttl, id="label"),
     ],
 )
 def test_negative_entry_of_a_past_version_answers_longer(key: Key, seconds: float) -> None:
