@@ -40,11 +40,21 @@ from typing import Any, NoReturn
 
 
 class StrongroomError(Exception):
-    """Base class of all errors; it is never raised itself."""
+    """Base class of all errors; it is never raised itself.
+
+    Attributes:
+        is_answer: Whether it is a server's answer, unless it is one of :data:`OUTAGE`. It is none
+            if no request was sent.
+
+    """
+
+    is_answer = True
 
 
 class ConfigurationError(StrongroomError):
     """Wrong settings, names or files; no request was sent."""
+
+    is_answer = False
 
 
 class InvalidName(ConfigurationError):

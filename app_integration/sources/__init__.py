@@ -110,6 +110,13 @@ class BatchSource(Source, Protocol):
         ...
 
 
+def no_such_kind_of_version(message: str) -> SecretNotFound:
+    """Return the error for a version that a source cannot have; it does not send a request."""
+    error = SecretNotFound(message)
+    error.is_answer = False
+    return error
+
+
 def reject_version_and_field(where: str, version: Version, field: str | None) -> None:
     """Raise an error if a version or a field is requested of a source that has neither.
 

@@ -25,7 +25,13 @@ from app_integration.errors import (
 )
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.sources import FetchedSecret, Following, Preceding, Version
+from app_integration.sources import (
+    FetchedSecret,
+    Following,
+    Preceding,
+    Version,
+    no_such_kind_of_version,
+)
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
@@ -96,7 +102,7 @@ class AwsSource:
         """
         secret = self._arns.get(name) or self._scope.secret(name)
         if isinstance(version, int):
-            raise SecretNotFound(
+            raise no_such_kind_of_version(
                 f"{secret} has no version {version}: in Secrets Manager a version has an id and"
                 " labels, and no number"
             )

@@ -113,10 +113,11 @@ class Outage:
         except StrongroomError as error:
             if isinstance(error, OUTAGE):
                 self._note_failure(error, name)
-            else:
+            elif error.is_answer:
                 self._note_answer(name)
             raise
-        self._note_answer(name)
+        if result:  # several names of which none is found may need no request
+            self._note_answer(name)
         return result
 
     def _note_answer(self, name: str | None) -> None:

@@ -19,7 +19,14 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import FetchedSecret, Following, Preceding, Version, adopted_secret
+from app_integration.sources import (
+    FetchedSecret,
+    Following,
+    Preceding,
+    Version,
+    adopted_secret,
+    no_such_kind_of_version,
+)
 from app_integration.transport import payloads
 
 
@@ -55,7 +62,7 @@ class VaultSource:
                 f"version={version!r} of {name}: a KV version has a number; pass an int or None"
             )
         if isinstance(version, Preceding | Following):
-            raise SecretNotFound(f"{name}: a KV version has a number, and not an id")
+            raise no_such_kind_of_version(f"{name}: a KV version has a number, and not an id")
         path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
         try:
             request = path if version is None else f"{path}?version={version:d}"

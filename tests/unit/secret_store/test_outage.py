@@ -18,6 +18,7 @@ from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
+    ConfigurationError,
     DeadlineExceeded,
     RateLimited,
     ServerFault,
@@ -615,6 +616,17 @@ def test_names_that_time_out_do_not_keep_another_from_being_requested() -> None:
         assert info is not None
         assert not info.stale
     assert shop.store.get("other") == "one"
+
+
+def test_error_without_a_request_does_not_end_an_outage() -> None:
+    shop, server, _ = shop_in_an_outage()
+    server.error = ConfigurationError("a KV version has a number")
+    with pytest.raises(ConfigurationError):
+        shop.store.get("c", version="AWSPENDING", force_refresh=True)
+    server.requests.clear()
+    with pytest.raises(Unreachable, match="was not requested"):
+        shop.store.get("d")
+    assert server.requests == []
 
 
 def test_retries_are_left_out_for_a_name_that_failed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     AuthenticationFailed,
+    ConfigurationError,
     RateLimited,
     SecretNotFound,
     ServerFault,
@@ -18,7 +20,11 @@ from app_integration.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from app_integration.names import Environment, Scope
+from app_integration.sources import Following, Preceding, Source, Version, no_such_kind_of_version
+from app_integration.sources.aws import AwsSource
 from app_integration.sources.outage import OUTAGE_BACKOFF, Outage
+from app_integration.sources.vault import VaultSource
 from tests.support.clock import Clock
 
 GRACE = 20.0  # seconds
@@ -73,6 +79,30 @@ def test_refusal_is_an_answer(kind: type[StrongroomError]) -> None:
     attempts.fail(Unreachable("x"))
     attempts.fail(kind("no"))
     assert not attempts.outage.is_known
+
+
+def test_error_without_a_request_is_no_answer() -> None:
+    attempts = Attempts()
+    attempts.fail(Unreachable("x"))
+    attempts.fail(ConfigurationError("no version"))
+    attempts.fail(no_such_kind_of_version("no version"))
+    attempts.outage.observe(dict, None)  # as a batch of which the source requests nothing
+    assert attempts.outage.is_known
+
+
+SCOPE = Scope("shop", Environment.PROD)
+#: Neither has a connection, so a request would fail otherwise.
+SOURCES: dict[str, Source] = {"vault": VaultSource(Any, SCOPE), "aws": AwsSource(Any, SCOPE)}  # type: ignore[arg-type] # as said
+
+
+@pytest.mark.parametrize(
+    ("source", "version"),
+    [("vault", "AWSPENDING"), ("vault", Preceding("id")), ("vault", Following("id")), ("aws", 3)],
+)
+def test_version_that_a_source_cannot_have_is_no_answer(source: str, version: Version) -> None:
+    with pytest.raises((ConfigurationError, SecretNotFound)) as caught:
+        SOURCES[source].fetch("jwt-secret", version, None)
+    assert not caught.value.is_answer
 
 
 @pytest.mark.parametrize("kind", FAULTS)
