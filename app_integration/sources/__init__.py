@@ -110,7 +110,7 @@ class BatchSource(Source, Protocol):
         ...
 
 
-def no_such_kind_of_version(message: str) -> SecretNotFound:
+def not_a_version(message: str) -> SecretNotFound:
     """Return the error for a version that a source cannot have; it does not send a request."""
     error = SecretNotFound(message)
     error.is_answer = False

@@ -17,6 +17,7 @@ from app_integration.aws.request import AwsRequest
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
+    RateLimited,
     RequestRefused,
     SecretDeleted,
     SecretNotFound,
@@ -25,13 +26,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.sources import (
-    FetchedSecret,
-    Following,
-    Preceding,
-    Version,
-    no_such_kind_of_version,
-)
+from app_integration.sources import FetchedSecret, Following, Preceding, Version, not_a_version
 
 if TYPE_CHECKING:
     from app_integration.aws.connection import AwsConnection
@@ -44,7 +39,7 @@ _BATCH: Final = 20  # secrets in one request; AWS allows no more
 _BATCH_FIELDS: Final = ("Name", "SecretString", "VersionId")
 _SERVICE: Final = "secretsmanager"
 _ABSENT: Final = "ResourceNotFoundException"
-#: Seconds for which a region that failed is tried last.
+#: Seconds for which a region that is down is tried last.
 _AVOIDED: Final = 60.0
 #: Characters of the shortest id of a version; what is shorter is a label.
 _MIN_ID: Final = 32
@@ -102,7 +97,7 @@ class AwsSource:
         """
         secret = self._arns.get(name) or self._scope.secret(name)
         if isinstance(version, int):
-            raise no_such_kind_of_version(
+            raise not_a_version(
                 f"{secret} has no version {version}: in Secrets Manager a version has an id and"
                 " labels, and no number"
             )
@@ -156,14 +151,28 @@ class AwsSource:
         for left, region in zip(range(len(regions), 0, -1), regions, strict=True):
             now = self._clock()
             try:
-                return region.call(request, now + (deadline - now) / left)
+                return self._try(region, request, now + (deadline - now) / left)
             except StrongroomError as error:
                 if region is own and not isinstance(error, OUTAGE):
                     raise
-                if isinstance(error, OUTAGE):
-                    self._avoided_until[region.region] = self._clock() + _AVOIDED
                 failures.insert(0 if region is own else len(failures), error)
         raise failures[0]
+
+    def _try(self, region: AwsConnection, request: AwsRequest, deadline: float) -> dict[str, Any]:
+        """Send *request* to *region*, and avoid that from then on if it is down."""
+        name, is_down = region.region, False
+        if name in self._avoided_until:  # so that one thread tries it, and not all of them
+            self._avoided_until[name] = self._clock() + _AVOIDED
+        try:
+            return region.call(request, deadline)
+        except OUTAGE as error:
+            is_down = not isinstance(error, RateLimited)
+            raise
+        finally:
+            if is_down:
+                self._avoided_until[name] = self._clock() + _AVOIDED
+            else:
+                self._avoided_until.pop(name, None)
 
     def fetch_many(self, wanted: Sequence[str], /) -> dict[str, FetchedSecret]:
         """Return the current values of the names in *wanted*, by 20 in one request.

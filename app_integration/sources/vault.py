@@ -25,7 +25,7 @@ from app_integration.sources import (
     Preceding,
     Version,
     adopted_secret,
-    no_such_kind_of_version,
+    not_a_version,
 )
 from app_integration.transport import payloads
 
@@ -62,7 +62,7 @@ class VaultSource:
                 f"version={version!r} of {name}: a KV version has a number; pass an int or None"
             )
         if isinstance(version, Preceding | Following):
-            raise no_such_kind_of_version(f"{name}: a KV version has a number, and not an id")
+            raise not_a_version(f"{name}: a KV version has a number, and not an id")
         path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
         try:
             request = path if version is None else f"{path}?version={version:d}"

@@ -21,7 +21,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
-from app_integration.sources import Following, Preceding, Source, Version, no_such_kind_of_version
+from app_integration.sources import Following, Preceding, Source, Version, not_a_version
 from app_integration.sources.aws import AwsSource
 from app_integration.sources.outage import OUTAGE_BACKOFF, Outage
 from app_integration.sources.vault import VaultSource
@@ -85,7 +85,7 @@ def test_error_without_a_request_is_no_answer() -> None:
     attempts = Attempts()
     attempts.fail(Unreachable("x"))
     attempts.fail(ConfigurationError("no version"))
-    attempts.fail(no_such_kind_of_version("no version"))
+    attempts.fail(not_a_version("no version"))
     attempts.outage.observe(dict, None)  # as a batch of which the source requests nothing
     assert attempts.outage.is_known
 
