@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from app_integration._internal import fork_safety
@@ -14,7 +15,6 @@ from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.observability import metrics
-from app_integration.observability.recorder import NullRecorder
 
 NAMESPACE: Final = "strongroom"
 ACCESSES: Final = "Accesses"
@@ -42,14 +42,9 @@ class EmfWriter:
             clock: Returns seconds since the epoch.
 
         Raises:
-            ConfigurationError: If nothing is recorded, because the extra ``metrics`` is missing.
+            ConfigurationError: If the process's recorder does not count accesses.
 
         """
-        if isinstance(metrics.get_recorder(), NullRecorder):
-            raise ConfigurationError(
-                "STRONGROOM_EMF_INTERVAL needs prometheus_client, which is not installed; install "
-                "strongroom-sdk[metrics]"
-            )
         self._dimensions = (str(scope.environment), scope.service)
         self._interval = interval
         self._write = write or _write_to_stdout
@@ -71,7 +66,10 @@ class EmfWriter:
     def close(self) -> None:
         """Write what was counted since the last line, and nothing more."""
         self._worker.close()
-        self.flush()
+        # Closing a client is no error because the standard output is closed, or None, or because
+        # another recorder was set. The thread has logged either.
+        with suppress(OSError, ValueError, AttributeError, ConfigurationError):
+            self.flush()
 
     def _work(self) -> float:
         self.flush()

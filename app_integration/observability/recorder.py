@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from app_integration.errors import ConfigurationError
+
 #: Where a process has a version of a secret: in the cache of the SDK, or in a delivered file.
 CACHE: Final = "cache"
 FILE: Final = "file"
@@ -15,7 +17,7 @@ UNKNOWN_VERSION: Final = 0
 
 
 class Recorder:
-    """Base of a metrics recorder. Thread-safe; a call never raises and never waits.
+    """Base of a metrics recorder. Thread-safe; recording never raises and never waits.
 
     This base records nothing. A subclass overrides the methods that it needs.
     """
@@ -42,8 +44,16 @@ class Recorder:
         return partial(self.record_access, name, outcome)
 
     def count_accesses(self) -> Counter[str]:
-        """Return the accesses that were recorded in this process, by their outcome."""
-        return Counter()
+        """Return the accesses that were recorded in this process, by their outcome.
+
+        Raises:
+            ConfigurationError: If the recorder does not count them.
+
+        """
+        raise ConfigurationError(
+            f"STRONGROOM_EMF_INTERVAL needs accesses, which the recorder {type(self).__name__} does"
+            " not count; install strongroom-sdk[metrics], or override count_accesses"
+        )
 
     def record_staleness(self, name: str, age: float) -> None:
         """Record whether a secret is served stale.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
 from app_integration.observability.emf import EmfWriter
 from app_integration.observability.prometheus import Prometheus
-from app_integration.observability.recorder import NullRecorder
+from app_integration.observability.recorder import NullRecorder, Recorder
 from app_integration.settings import Settings, from_environment
 
 SCOPE = Scope("shop", Environment.PROD)
@@ -98,11 +99,43 @@ def test_close_writes_what_is_left(
     assert [each["Accesses"] for each in lines] == [1]
 
 
-def test_process_without_prometheus_client_says_what_to_install() -> None:
-    metrics.set_recorder(NullRecorder())
-    with pytest.raises(ConfigurationError, match=r"install strongroom-sdk\[metrics\]"):
+class Counting(Recorder):
+    """A recorder of an application, which counts no accesses for lines."""
+
+
+@pytest.mark.parametrize("kind", [NullRecorder, Counting])
+def test_recorder_that_counts_nothing_is_an_error_that_says_what_to_do(
+    kind: type[Recorder],
+) -> None:
+    metrics.set_recorder(kind())
+    match = rf"{kind.__name__} .*; install strongroom-sdk\[metrics\], or override count_accesses"
+    with pytest.raises(ConfigurationError, match=match):
         EmfWriter(SCOPE, HOUR)
     metrics.set_recorder(None)
+
+
+def test_close_without_a_recorder_that_counts_is_no_error(writer: EmfWriter) -> None:
+    metrics.set_recorder(Counting())
+    with pytest.raises(ConfigurationError):
+        writer.flush()  # which the thread logs
+    writer.close()
+
+
+@pytest.mark.parametrize("kind", ["closed", "broken", "none"])
+def test_close_without_a_standard_output_is_no_error(
+    kind: str, recorder: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = EmfWriter(SCOPE, HOUR)
+    recorder.record_access("api-key", "miss")
+    reader, end = os.pipe()
+    os.close(reader)
+    output = os.fdopen(end, "w")
+    if kind == "closed":
+        output.close()
+    monkeypatch.setattr(sys, "stdout", None if kind == "none" else output)
+    writer.close()
+    with suppress(BrokenPipeError):
+        output.close()
 
 
 @pytest.mark.parametrize("text", ["0", "1m", "3601"])
