@@ -1,15 +1,24 @@
-"""Search of what triggers of a migrated table may write for copies of its plaintext."""
+"""Search of what triggers of a migrated table may write for copies of its plaintext.
+
+The server copies each table out, and the rows are searched here. So no value is in a statement or
+its parameters, which a server may log, and no code of a table's owner runs with this user's rights:
+for a query, casts, operators, policies and the expressions of indexes might. What remains are the
+output functions of types, which only a superuser defines.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
 from typing import Final, LiteralString
 
+import psycopg
 from psycopg import Connection
-from psycopg.errors import InsufficientPrivilege, QueryCanceled
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.errors import InsufficientPrivilege, QueryCanceled, WrongObjectType
+from psycopg.sql import SQL, Composable, Identifier
 
 from migration import plan as plans
 from migration.migration_context import MigrationContext
@@ -21,11 +30,24 @@ from migration.table.migrated_table import MigratedTable
 
 #: Rows whose values are searched for.
 _ROWS: Final = 50
+#: Rows of a table that are searched at once.
+_BLOCK: Final = 100
 #: Letters that a value needs, because shorter ones would be found everywhere.
 _SHORT: Final = 4
 #: Letters of a word from which its ending is left out.
 _LONG: Final = 6
-_LIMIT: Final[LiteralString] = "SET LOCAL statement_timeout = '30s'"
+#: A policy that hides rows is an error then.
+_LIMITS: Final[LiteralString] = (
+    "SELECT set_config('statement_timeout', '30s', true), set_config('row_security', 'off', true)"
+)
+_REASONS: Final[Mapping[type[psycopg.Error], str]] = MappingProxyType(
+    {
+        QueryCanceled: "which takes longer than 30 s",
+        InsufficientPrivilege: "which this user may not read as a whole",
+        # A materialized view before PostgreSQL 18, or what became a view meanwhile.
+        WrongObjectType: "which is not a table",
+    }
+)
 
 #: Beginnings of the words of a value, because an index of words has other endings.
 Words = tuple[str, ...]
@@ -37,7 +59,7 @@ class Copies:
 
     Attributes:
         values: The number of values that it looked for.
-        found: For each table and view that was searched, the rows that may have one of them.
+        found: For each table that was searched, the rows that may have one of them.
         unsearched: What was not looked at, with the reason.
 
     """
@@ -70,28 +92,31 @@ def choose(context: MigrationContext) -> list[Words]:
 def search(context: MigrationContext, values: Sequence[Words]) -> Copies:
     """Return where rows may have one of *values*, among what triggers may write.
 
+    A table whose search fails is among what was not looked at, because the values are gone by then.
+
     Raises:
-        psycopg.Error: If the server rejects a query.
+        psycopg.Error: If the server rejects a query about the catalogue.
 
     """
     with context.connect() as connection:
         live = context.read_table(connection)
         table = plans.to_table(context.plan, live)
         reach = trigger_reach.read(connection, table)
-        others = [name for name in live.columns if name not in (*table.old_columns, *table.added)]
-        places: dict[str, Composable] = {
-            name: SQL(name.replace("%", "%%")) for name in reach.relations
-        }
         # Of its own rows, tokens have nothing to find, but letters of any word.
-        places |= {reach.own: _choose_columns(table, others)}
+        columns = SQL(", ").join(
+            Identifier(each.name)
+            for each in live.columns.values()
+            if each.name not in (*table.old_columns, *table.added) and not each.is_generated
+        )
+        places: dict[str, Composable] = {name: SQL(name) for name in reach.others}
+        places |= {name: SQL("{} ({})").format(SQL(name), columns) for name in reach.own}
         found, unsearched = dict[str, int](), list[str]()
         for name, place in places.items() if values else ():
             try:
                 found[name] = _count(connection, place, values)
-            except QueryCanceled:
-                unsearched.append(f"{name}, which takes longer than 30 s")
-            except InsufficientPrivilege:
-                unsearched.append(f"{name}, which this user may not read")
+            except psycopg.Error as error:
+                reason = _REASONS.get(type(error), f"which ended in {type(error).__name__}")
+                unsearched.append(f"{name}, {reason}")
     return Copies(len(values), found, (*unsearched, *reach.unknown))
 
 
@@ -120,19 +145,26 @@ def _split(value: object) -> Words:
     )
 
 
-def _choose_columns(table: MigratedTable, columns: Iterable[str]) -> Composed:
-    names = SQL(", ").join(map(Identifier, columns))
-    return SQL("(SELECT {} FROM {})").format(names, table.identifier)
-
-
 def _count(connection: Connection, place: Composable, values: Sequence[Words]) -> int:
     """Return how many rows of *place* have all words of one of *values*."""
-    is_found = SQL(" OR ").join([SQL("line LIKE ALL (%s::text[])")] * len(values))
-    query = SQL(
-        "SELECT count(*) FROM {} AS strongroom_row, lower(strongroom_row::text) AS line WHERE {}"
-    ).format(place, is_found)
-    with connection.transaction():
-        connection.execute(_LIMIT)
-        patterns = [[f"%{word}%" for word in words] for words in values]
-        found = connection.execute(query, patterns).fetchone()
-    return int(found[0]) if found else 0
+    query = SQL("COPY {} TO STDOUT (ENCODING 'UTF8')").format(place)
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(_LIMITS)
+        with cursor.copy(query) as copy:
+            rows, count = iter(copy), 0
+            while block := b"".join(islice(rows, _BLOCK)):
+                count += _count_lines(str(block, "utf-8", "replace").lower(), values)
+    return count
+
+
+def _count_lines(block: str, values: Sequence[Words]) -> int:
+    """Return how many lines of *block* have all words of one of *values*.
+
+    Most values are not in it, which is known sooner than of each line.
+    """
+    present = [words for words in values if all(word in block for word in words)]
+    if not present:
+        return 0
+    return sum(
+        any(all(word in line for word in words) for words in present) for line in block.split("\n")
+    )

@@ -1,15 +1,16 @@
 """Tables that triggers of a migrated table may write, as far as their functions can be read.
 
 A function is searched for the names of tables and of other functions, and so are these. So too much
-is found rather than too little, but not what a statement names that is made at run time.
+is found rather than too little, but not what a statement names that is made at run time. Only the
+catalogue is read, because names are those of any role.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, LiteralString, TypeAlias
+from typing import Any, Final, LiteralString, TypeAlias
 
 from psycopg import Connection
 
@@ -21,23 +22,35 @@ _READABLE: Final = frozenset({"plpgsql", "sql", "rule"})
 _AT_RUN_TIME: Final = re.compile(r"\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
 _WORDS: Final = re.compile(r'"([^"]+)"|(\w+)')
 
-_OWN: Final[LiteralString] = "SELECT format('%%I.%%I', %s::text, %s::text)"
-#: Triggers on any write, also those that are disabled now, as they may have fired before.
-_REACTIONS: Final[LiteralString] = """
-    WITH reached AS (
-        SELECT to_regclass(name) AS oid FROM unnest(%s::text[]) AS name
-    ), whole AS (
-        SELECT oid FROM reached UNION SELECT p.relid FROM reached, pg_partition_tree(oid) AS p
+_OWN: Final[LiteralString] = """
+    WITH own AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS oid)
+    SELECT oid::oid FROM own
+    UNION SELECT relid::oid FROM own CROSS JOIN LATERAL pg_partition_tree(own.oid)
+"""
+#: With partitions and heirs.
+_NAMED: Final[LiteralString] = """
+    WITH RECURSIVE named AS (
+        SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
+            AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'strongroom_migration')
+        UNION SELECT i.inhrelid FROM named JOIN pg_inherits AS i ON i.inhparent = named.oid
     )
+    SELECT oid FROM named
+"""
+#: Triggers on any write, also those that are disabled now, as they may have fired before. A view
+#: is followed to what it names, since it has no rows.
+_REACTIONS: Final[LiteralString] = """
+    WITH reached AS (SELECT unnest(%s::oid[]) AS oid)
     SELECT p.oid::regprocedure::text, l.lanname::text,
         coalesce(nullif(p.prosrc, ''), pg_get_functiondef(p.oid))
     FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_language AS l
         ON l.oid = p.prolang JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE t.tgrelid IN (SELECT oid FROM whole) AND NOT t.tgisinternal
+    WHERE t.tgrelid IN (SELECT oid FROM reached) AND NOT t.tgisinternal
         AND n.nspname NOT IN ('pg_catalog', 'strongroom_migration')
     UNION
-    SELECT format('rule %%s', r.rulename), 'rule', pg_get_ruledef(r.oid)
-    FROM pg_rewrite AS r WHERE r.ev_class IN (SELECT oid FROM whole) AND r.ev_type <> '1'
+    SELECT format('rule %%s of %%s', r.rulename, c.oid::regclass), 'rule', pg_get_ruledef(r.oid)
+    FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class
+    WHERE c.oid IN (SELECT oid FROM reached) AND (r.ev_type <> '1' OR c.relkind = 'v')
 """
 _CALLED: Final[LiteralString] = """
     SELECT p.oid::regprocedure::text, l.lanname::text,
@@ -47,11 +60,14 @@ _CALLED: Final[LiteralString] = """
     WHERE p.proname = ANY (%s) AND p.prokind IN ('f', 'p')
         AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'strongroom_migration')
 """
-_NAMED: Final[LiteralString] = """
-    SELECT format('%%I.%%I', n.nspname, c.relname), c.relkind = 'f'
+#: What has rows, and why it is not to be read. A superuser is a member of each role.
+_TABLES: Final[LiteralString] = """
+    SELECT format('%%I.%%I', n.nspname, c.relname), c.oid = ANY (%s::oid[]), CASE
+        WHEN c.relkind = 'f' THEN 'which is on another server'
+        WHEN c.relkind = 'v' THEN 'which is a view'
+        WHEN NOT pg_has_role(c.relowner, 'MEMBER') THEN 'which another role owns' END
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'strongroom_migration')
+    WHERE c.oid = ANY (%s::oid[]) AND c.relkind <> 'p' ORDER BY 1
 """
 
 
@@ -60,14 +76,15 @@ class Reach:
     """What triggers may write.
 
     Attributes:
-        own: Name of the table itself, as statements write it.
-        relations: Names of the other tables and views.
-        unknown: Functions and tables that were not followed, with the reason.
+        own: Name of the table itself, as statements write it, or of its partitions.
+        others: Names of the other tables and materialized views.
+        unknown: Functions, tables and views that were not followed or are not to be read, with the
+            reason.
 
     """
 
-    own: LiteralString
-    relations: tuple[LiteralString, ...]
+    own: tuple[LiteralString, ...]
+    others: tuple[LiteralString, ...]
     unknown: tuple[str, ...]
 
 
@@ -78,8 +95,8 @@ def read(connection: Connection, table: MigratedTable) -> Reach:
         psycopg.Error: If the server rejects a query.
 
     """
-    (own,) = connection.execute(_OWN, (table.schema, table.name)).fetchone() or ("",)
-    relations: dict[LiteralString, bool] = {own: False}
+    own = _read_oids(connection, _OWN, table.schema, table.name)
+    relations = own
     functions: _Texts = {}
     size = 0
     while size < len(relations) + len(functions):
@@ -87,14 +104,24 @@ def read(connection: Connection, table: MigratedTable) -> Reach:
         functions |= _read_texts(connection, _REACTIONS, [*relations])
         words = sorted({word for _, text in functions.values() for word in _iter_words(text)})
         functions |= _read_texts(connection, _CALLED, words)
-        relations |= dict(connection.execute(_NAMED, (words,)).fetchall())
-    local = sorted(name for name, is_foreign in relations.items() if not is_foreign)
-    others = tuple(name for name in local if name != own)
-    return Reach(own, others, tuple(_find_unknown(functions, relations)))
+        relations = relations | _read_oids(connection, _NAMED, words)
+    found = connection.execute(_TABLES, ([*own], [*relations])).fetchall()
+    return Reach(
+        tuple(name for name, is_own, reason in found if is_own and not reason),
+        tuple(name for name, is_own, reason in found if not is_own and not reason),
+        (
+            *_find_unknown(functions),
+            *(f"{name}, {reason}" for name, _, reason in found if reason),
+        ),
+    )
 
 
-def _read_texts(connection: Connection, query: LiteralString, names: list[str]) -> _Texts:
-    rows = connection.execute(query, (names,))
+def _read_oids(connection: Connection, query: LiteralString, *values: object) -> frozenset[int]:
+    return frozenset(oid for (oid,) in connection.execute(query, values))
+
+
+def _read_texts(connection: Connection, query: LiteralString, sought: list[Any]) -> _Texts:
+    rows = connection.execute(query, (sought,))
     return {name: (language, text) for name, language, text in rows}
 
 
@@ -104,11 +131,9 @@ def _iter_words(text: str) -> Iterator[str]:
         yield quoted or word.lower()
 
 
-def _find_unknown(functions: _Texts, relations: Mapping[LiteralString, bool]) -> Iterator[str]:
+def _find_unknown(functions: _Texts) -> Iterator[str]:
     for name, (language, text) in sorted(functions.items()):
         if language not in _READABLE:
             yield f"{name}, which is in {language}"
         elif _AT_RUN_TIME.search(text):
             yield f"{name}, which makes statements at run time"
-    for name in sorted(name for name, is_foreign in relations.items() if is_foreign):
-        yield f"{name}, which is on another server"

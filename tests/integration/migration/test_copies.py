@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import pytest
+from psycopg import Connection
 
 from console import migration_view
 from migration import copies, plan
@@ -46,6 +50,56 @@ _AUDIT: Final = """
     UPDATE guests SET email = email;
     TRUNCATE audit.log, audit."Mailing %";
 """
+#: Relations of another role, with names that functions of triggers have, whose use runs its code.
+_HOSTILE: Final = """
+    CREATE ROLE hostile;
+    CREATE SCHEMA prey AUTHORIZATION hostile;
+    SET ROLE hostile;
+    CREATE TABLE prey.seen (what text, by text);
+    CREATE FUNCTION prey.note(what text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        INSERT INTO prey.seen VALUES (what, session_user); RETURN what;
+    END $$;
+    CREATE FUNCTION prey.tell(what text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN prey.note(what); END';
+    CREATE VIEW prey.log AS SELECT prey.note('view') AS note;
+    CREATE TABLE prey.email (note text);
+    INSERT INTO prey.email VALUES ('nothing');
+    CREATE INDEX ON prey.email (prey.tell('index'));
+    CREATE FUNCTION prey.cast(prey.email) RETURNS text LANGUAGE sql
+        AS $$ SELECT prey.note('cast') $$;
+    CREATE CAST (prey.email AS text) WITH FUNCTION prey.cast(prey.email);
+    CREATE POLICY few ON prey.email USING (prey.note('policy') IS NULL);
+    ALTER TABLE prey.email ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE prey.email FORCE ROW LEVEL SECURITY;
+    GRANT ALL ON ALL TABLES IN SCHEMA prey TO PUBLIC;
+    TRUNCATE prey.seen;
+    RESET ROLE;
+"""
+#: A role that owns the table, and is a member of another one without its rights.
+_KEEPER: Final = """
+    CREATE ROLE auditor;
+    CREATE ROLE keeper;
+    GRANT auditor TO keeper WITH INHERIT FALSE;
+    GRANT USAGE ON SCHEMA audit TO keeper;
+    ALTER TABLE guests OWNER TO keeper;
+    ALTER TABLE audit.log OWNER TO keeper;
+    ALTER TABLE audit."Mailing %" OWNER TO auditor;
+"""
+
+
+@pytest.fixture
+def hostile(hotel: Hotel) -> Iterator[None]:
+    hotel.script(_HOSTILE)
+    yield
+    hotel.script("DROP OWNED BY hostile CASCADE; DROP ROLE hostile")
+
+
+@pytest.fixture
+def keeper(hotel: Hotel) -> Iterator[None]:
+    hotel.script(_KEEPER)
+    yield
+    hotel.script("REASSIGN OWNED BY keeper, auditor TO postgres; DROP OWNED BY keeper, auditor")
+    hotel.script("DROP ROLE keeper, auditor")
 
 
 @pytest.fixture
@@ -102,18 +156,127 @@ def test_rows_that_were_written_last_are_looked_for(hotel: Hotel) -> None:
     assert found.found["audit.log"] == 1
 
 
-def test_table_that_may_not_be_read_is_said(hotel: Hotel, monkeypatch: pytest.MonkeyPatch) -> None:
+def search_after(hotel: Hotel, setting: str) -> Copies:
+    """Search in sessions of their own, which begin with *setting*, after reads are switched."""
     hotel.plan = changed_plan(triggers="fire")
     hotel.advance(Stage.SWITCHED)
     values = copies.choose(hotel.context())
-    hotel.execute("CREATE ROLE reader")
-    hotel.execute("GRANT USAGE ON SCHEMA audit TO reader")
-    hotel.execute("GRANT SELECT ON guests TO reader")
-    monkeypatch.setattr(copies, "_LIMIT", "SET LOCAL ROLE reader")
-    found = copies.search(hotel.context(), values)
-    assert "audit.log, which this user may not read" in found.unsearched
+
+    @contextmanager
+    def connect() -> Iterator[Connection]:
+        with hotel.database.connect() as connection:
+            connection.execute(setting)
+            yield connection
+
+    return copies.search(replace(hotel.context(), connect=connect), values)
+
+
+@pytest.mark.usefixtures("hostile")
+def test_code_of_another_role_does_not_run_with_the_rights_of_a_superuser(hotel: Hotel) -> None:
+    found = search_after(hotel, "RESET ALL")
+    assert hotel.execute("SELECT * FROM prey.seen") == []
+    assert found.found["prey.email"] == 0
+    assert found.found["audit.log"] >= 50
+    assert "prey.log, which is a view" in found.unsearched
+
+
+@pytest.mark.usefixtures("hostile", "keeper")
+def test_tables_of_another_role_are_not_looked_at(hotel: Hotel) -> None:
+    hotel.script("GRANT USAGE ON SCHEMA prey TO PUBLIC")
+    found = search_after(hotel, "SET ROLE keeper")
+    assert hotel.execute("SELECT * FROM prey.seen") == []
+    assert "prey.email, which another role owns" in found.unsearched
+    assert "prey.log, which is a view" in found.unsearched
+    assert found.found["audit.log"] >= 50
+
+
+@pytest.mark.usefixtures("keeper")
+def test_table_that_may_not_be_read_as_a_whole_is_said(hotel: Hotel) -> None:
+    hotel.script("""
+        CREATE POLICY few ON audit.log USING (number < 10);
+        ALTER TABLE audit.log ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
+    """)
+    found = search_after(hotel, "SET ROLE keeper")
     assert list(found.found) == ["public.guests"]
-    hotel.execute("DROP OWNED BY reader; DROP ROLE reader")
+    assert found.unsearched == (
+        'audit."Mailing %", which this user may not read as a whole',
+        "audit.log, which this user may not read as a whole",
+        "audit.hide(), which makes statements at run time",
+    )
+
+
+def test_search_that_fails_leaves_the_others(hotel: Hotel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "_LIMITS", "SET LOCAL statement_timeout = '100ms'")
+    hotel.script("CREATE MATERIALIZED VIEW audit.email AS SELECT 1 WITH NO DATA")
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.SWITCHED)
+    values = copies.choose(hotel.context())
+    with hotel.database.connect() as other, other.transaction():
+        other.execute("LOCK TABLE audit.log")
+        found = copies.search(hotel.context(), values)
+    assert "audit.log, which takes longer than 30 s" in found.unsearched
+    assert "audit.email, which ended in FeatureNotSupported" in found.unsearched
+    assert found.found["public.guests"] >= 50
+
+
+def test_values_are_in_no_statement_of_the_search(hotel: Hotel) -> None:
+    log = hotel.database.superuser.layout.logs / "database.log"
+    before = len(log.read_text())
+    found = search_after(
+        hotel,
+        "SET log_min_duration_statement = 0; SET log_parameter_max_length = -1;"
+        " SET log_error_verbosity = 'default'",
+    )
+    assert (found.values, found.found["public.guests"]) == (50, 50)
+    written = log.read_text()[before:]
+    assert "audit.log" in written
+    assert not re.findall(r"guest\d+", written)
+
+
+def test_other_columns_may_have_any_name(hotel: Hotel) -> None:
+    hotel.script("""ALTER TABLE guests ADD COLUMN "50% {off}" text, ADD COLUMN "%s" text,
+        ADD COLUMN twice text GENERATED ALWAYS AS (visits || 'x') STORED""")
+    hotel.script('UPDATE guests SET "%s" = upper(email)')
+    hotel.plan = changed_plan(triggers="fire")
+    found = nulled(hotel)
+    assert found.found["public.guests"] == 50
+    hotel.script("DROP TRIGGER words ON guests")
+    hotel.advance(Stage.DROPPED)
+    assert copies.search(hotel.context(), copies.choose(hotel.context())).found == found.found
+
+
+def test_reach_has_what_holds_the_rows(hotel: Hotel) -> None:
+    hotel.script("""
+        CREATE TABLE audit.change (note text) PARTITION BY LIST (note);
+        CREATE TABLE audit.change_rest PARTITION OF audit.change DEFAULT;
+        CREATE TABLE audit.elder (email text);
+        CREATE TABLE audit.heir () INHERITS (audit.elder);
+        CREATE VIEW audit.email AS SELECT email FROM audit.elder;
+        CREATE RULE add AS ON INSERT TO audit.log DO ALSO INSERT INTO audit.other VALUES ('');
+        CREATE RULE add AS ON INSERT TO audit."Mailing %" DO ALSO INSERT INTO audit.hidden
+            VALUES ('')
+    """)
+    with hotel.connect() as connection:
+        live = hotel.context().read_table(connection)
+        reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
+    assert {*reach.others} >= {
+        *("audit.change_rest", "audit.elder", "audit.heir", "audit.other", "audit.hidden")
+    }
+    assert "audit.change" not in reach.others
+    assert "audit.email, which is a view" in reach.unknown
+
+
+def test_own_rows_are_in_partitions(hotel: Hotel) -> None:
+    hotel.script("""
+        DROP TABLE guests;
+        CREATE TABLE guests (id int PRIMARY KEY, email text, visits int) PARTITION BY RANGE (id);
+        CREATE TABLE guests_1 PARTITION OF guests FOR VALUES FROM (0) TO (100);
+        CREATE TABLE guests_2 PARTITION OF guests DEFAULT
+    """)
+    with hotel.connect() as connection:
+        live = hotel.context().read_table(connection)
+        reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
+    assert (reach.own, reach.others) == (("public.guests_1", "public.guests_2"), ())
 
 
 def test_reach_of_a_table_without_triggers_is_itself(hotel: Hotel) -> None:
@@ -122,4 +285,4 @@ def test_reach_of_a_table_without_triggers_is_itself(hotel: Hotel) -> None:
     with hotel.connect() as connection:
         live = hotel.context().read_table(connection)
         reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
-    assert (reach.own, reach.relations, reach.unknown) == ("public.guests", (), ())
+    assert (reach.own, reach.others, reach.unknown) == (("public.guests",), (), ())
