@@ -83,6 +83,7 @@ _INVENTORY: Final[LiteralString] = """
     JOIN pg_constraint AS c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
     LEFT JOIN uniques AS u ON u.indexrelid = c.conindid AND c.contype <> 'f'
     WHERE c.contype <> 'n' AND c.conparentid = 0 AND (c.contype <> 'c' OR c.coninhcount = 0)
+        AND NOT (c.conrelid = (SELECT oid FROM root) AND c.conname = ANY (%(constraints)s))
     UNION ALL
     SELECT CASE WHEN i.relkind = 'S' THEN 'sequence' WHEN u.clash IS NULL THEN 'index'
             ELSE 'unique' END,
@@ -133,8 +134,9 @@ _INVENTORY: Final[LiteralString] = """
     UNION ALL
     SELECT 'trigger', pg_describe_object('pg_trigger'::regclass, t.oid, 0), '{}',
         concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled), NULL
-    FROM pg_trigger AS t WHERE t.tgrelid IN (SELECT oid FROM tree)
-        AND NOT t.tgisinternal AND t.tgparentid = 0
+    FROM pg_trigger AS t
+    WHERE t.tgrelid IN (SELECT oid FROM tree) AND NOT t.tgisinternal AND t.tgparentid = 0
+        AND NOT (t.tgrelid = (SELECT oid FROM root) AND t.tgname ~ %(trigger)s)
     UNION ALL
     SELECT 'rule', pg_describe_object('pg_rewrite'::regclass, r.oid, 0), '{}',
         concat_ws(' ', pg_get_ruledef(r.oid), r.ev_enabled), NULL
@@ -166,8 +168,11 @@ _INVENTORY: Final[LiteralString] = """
     FROM pg_class AS c JOIN tree ON tree.oid = c.oid
     ORDER BY kind, name
 """
-#: In the names of what a migration adds to the table.
-_OWN: Final = ("strongroom_no_plaintext", "strongroom_has_plaintext", "zzz_strongroom_")
+#: What a migration adds to the table that depends on old columns.
+_OWN: Final = {
+    "constraints": ["strongroom_no_plaintext", "strongroom_has_plaintext"],
+    "trigger": "^zzz_strongroom_(before_update|after_update|after_insert|add_hash_[0-9]+)$",
+}
 
 
 class Kind(StrEnum):
@@ -264,13 +269,9 @@ def read(
         "schema": schema,
         "table": table,
         "columns": None if columns is None else list(columns),
+        **_OWN,
     }
     with qualified_names(connection):
         found = connection.execute(_INVENTORY, values).fetchall()
     dependents = (Dependent(Kind(kind), *rest) for kind, *rest in found)
-    return [
-        each
-        for each in dependents
-        if (columns is None or each.kind not in _ITSELF)
-        and not any(own in each.name for own in _OWN)
-    ]
+    return [each for each in dependents if columns is None or each.kind not in _ITSELF]

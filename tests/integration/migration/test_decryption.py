@@ -89,6 +89,13 @@ def test_course_ends_without_tokens(registry: Registry) -> None:
     assert registry.read_new() == registry.values
 
 
+def test_triggers_that_store_hashes_are_not_in_the_inventory(registry: Registry) -> None:
+    registry.advance(Stage.GUARDED)
+    with registry.connect() as connection:
+        found = registry.context().read_dependents(connection)
+    assert not [each.name for each in found if "strongroom" in each.name]
+
+
 @pytest.mark.parametrize("furthest", [each for each in Stage if each is not Stage.DROPPED])
 def test_way_back_from_each_stage_has_what_was_written_meanwhile(
     registry: Registry, furthest: Stage
