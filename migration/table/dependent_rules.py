@@ -51,6 +51,7 @@ class Rule:
 
 
 _KEPT, _LIFTED, _REFUSED = Treatment.KEPT, Treatment.LIFTED, Treatment.REFUSED
+_KEEPS: Final = "it keeps the column from being dropped: change it before"
 _DROP: Final = "drop it first, and add it again after a way back"
 #: The rule of each kind.
 RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
@@ -62,7 +63,7 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
             _LIFTED,
             "until the switch, the guard refuses inserts that leave the column out: name it there",
         ),
-        Kind.FUNCTION: Rule(_KEPT, "it keeps the column from being dropped: change it before"),
+        Kind.FUNCTION: Rule(_KEPT, _KEEPS),
         Kind.GENERATED: Rule(
             _REFUSED, "it is computed from the column, and would be from NULL; drop it first"
         ),
@@ -104,9 +105,7 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
         Kind.RULE: Rule(
             _REFUSED, "it adds to or replaces the statements of the passes; drop it first"
         ),
-        Kind.RULE_ELSEWHERE: Rule(
-            _KEPT, "it keeps the column from being dropped: change it before"
-        ),
+        Kind.RULE_ELSEWHERE: Rule(_KEPT, _KEEPS),
         Kind.SEQUENCE: Rule(_KEPT, "it goes with the column"),
         Kind.STATISTICS: Rule(
             _KEPT,
@@ -118,6 +117,7 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
         ),
         Kind.TABLE: Rule(_KEPT),
         Kind.TRIGGER: Rule(_KEPT),
+        Kind.TRIGGER_OF_COLUMN: Rule(_KEPT, _KEEPS),
         Kind.UNIQUE: Rule(
             _KEPT,
             "it ends when the column is no longer written, because different values share a value"

@@ -132,9 +132,11 @@ _INVENTORY: Final[LiteralString] = """
     JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
     WHERE t.typrelid IN (SELECT oid FROM tree) AND NOT a.attisdropped
     UNION ALL
-    SELECT 'trigger', pg_describe_object('pg_trigger'::regclass, t.oid, 0), '{}',
+    SELECT CASE WHEN d.columns IS NULL THEN 'trigger' ELSE 'trigger of the column' END,
+        pg_describe_object('pg_trigger'::regclass, t.oid, 0), coalesce(d.columns, '{}'),
         concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled), NULL
     FROM pg_trigger AS t
+    LEFT JOIN direct AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
     WHERE t.tgrelid IN (SELECT oid FROM tree) AND NOT t.tgisinternal AND t.tgparentid = 0
         AND NOT (t.tgrelid = (SELECT oid FROM root) AND t.tgname ~ %(trigger)s)
     UNION ALL
@@ -205,6 +207,7 @@ class Kind(StrEnum):
     SUBSCRIPTION = "subscription"
     TABLE = "table"
     TRIGGER = "trigger"
+    TRIGGER_OF_COLUMN = "trigger of the column"
     UNIQUE = "unique"
     VIEW = "view"
 

@@ -7,10 +7,11 @@ from typing import Final, LiteralString
 
 import pytest
 
-from migration import migration_context, way_back
+from migration import migration_context, old_columns, way_back
 from migration.forecast import forecast
 from migration.passes.ranges import PassProgress
 from migration.stage import Stage
+from migration.table import dependent_rules
 from migration.table.dependent_rules import RULES, Treatment
 from migration.table.inventory import Kind
 from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
@@ -150,6 +151,12 @@ REFUSED: Final[dict[tuple[Kind, str], tuple[str, str, str]]] = {
         *_index("one", "(visits) WHERE email IS NULL"),
         "index public.one",
     ),
+}
+#: Triggers that depend on the column, by their names.
+_TRIGGERS: Final[dict[str, str]] = {
+    "named": "UPDATE OF email ON guests FOR EACH ROW",
+    "asked": "UPDATE ON guests FOR EACH ROW WHEN (OLD.email IS DISTINCT FROM NEW.email)",
+    "zzz_strongroom_mine": "INSERT ON guests FOR EACH ROW WHEN (NEW.email IS NULL)",
 }
 #: What cannot come after the switch, when the column may be NULL.
 _EARLY: Final = {(Kind.REPLICA_IDENTITY, "")}
@@ -371,6 +378,12 @@ KEPT: Final[dict[tuple[Kind, str], str]] = {
         "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
         " CREATE TRIGGER seen BEFORE UPDATE ON guests FOR EACH ROW EXECUTE FUNCTION nothing()"
     ),
+    **{
+        (Kind.TRIGGER_OF_COLUMN, name): (
+            f"CREATE TRIGGER {name} BEFORE {when} EXECUTE FUNCTION nothing()"
+        )
+        for name, when in _TRIGGERS.items()
+    },
     (Kind.UNIQUE, "expression"): _index("folded", "(lower(email)) WHERE visits >= 0")[0],
     (Kind.VIEW, ""): "CREATE VIEW mails AS SELECT email FROM guests WHERE email IS NOT NULL",
 }
@@ -386,6 +399,8 @@ def test_what_stays_is_as_it_was_after_the_way_back(superuser: Superuser) -> Non
         with context.connect() as connection:
             dependents = context.read_dependents(connection)
         assert {kind for kind, _ in KEPT} <= {each.kind for each in dependents}
+        lost = dependent_rules.find_lost(dependents)
+        assert {f"trigger {each} on table public.guests" for each in _TRIGGERS} <= {*lost}
         hotel.advance(Stage.SWITCHED)
         hotel.advance(Stage.NULLED)
         others = database_hashes.hash_tables(hotel.database, "guests")
@@ -403,6 +418,29 @@ def test_what_a_migration_adds_is_not_in_its_inventory(hotel: Hotel) -> None:
         for stage in (Stage.GUARDED, Stage.SWITCHED, Stage.NULLED):
             hotel.advance(stage)
             assert {each.name for each in context.read_dependents(connection)} <= found
+
+
+def test_trigger_that_keeps_the_column_is_named_by_the_plan_and_before_the_drop(
+    hotel: Hotel,
+) -> None:
+    hotel.script(KEPT[Kind.TRIGGER, ""])
+    hotel.script(KEPT[Kind.TRIGGER_OF_COLUMN, "asked"])
+    context = hotel.context(triggers="fire")
+    with context.connect() as connection:
+        lines = [*forecast.read(context, connection).outlook.column_lines()]
+    assert (
+        "trigger asked on table public.guests (email): kept; it keeps the column from being"
+        " dropped: change it before"
+    ) in lines
+    assert "trigger seen on table public.guests: kept" in lines
+    hotel.plan = context.plan
+    hotel.advance(Stage.NULLED)
+    with context.connect() as connection:
+        lost = dependent_rules.find_lost(context.read_dependents(connection))
+    assert "trigger asked on table public.guests" in lost
+    with pytest.raises(old_columns.ColumnNeeded, match="trigger asked on table guests"):
+        hotel.advance(Stage.DROPPED)
+    hotel.script("DROP FUNCTION nothing CASCADE")
 
 
 def test_each_kind_has_a_rule_and_is_tried() -> None:
