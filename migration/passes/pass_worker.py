@@ -26,6 +26,7 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
 from migration.table import table_triggers
 from migration.table.migrated_table import MigratedTable
+from migration.table.table_triggers import Firing
 
 #: Rows of a batch. Live queries wait longer beside larger ones.
 BATCH: Final = 500
@@ -92,7 +93,8 @@ class PassWorker:
 
         Raises:
             TableChanged: If a column was renamed or changed before.
-            TriggersFire: If triggers of the table would fire without consent.
+            TriggersFire: If triggers of the table would fire without consent, also such that come
+                meanwhile.
             StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
             psycopg.Error: If the server rejects a statement, or stays unavailable.
 
@@ -108,7 +110,7 @@ class PassWorker:
         clock, sleep = context.pacing.clock, context.pacing.sleep
         throttle = Throttle(context.name, self._limits, clock, self._watch.warn)
         site = worker.Site(
-            run_batch=partial(self._write, batches.run_batch, firing.as_replica),
+            run_batch=partial(self._write, firing, batches.run_batch),
             is_done=partial(self._with_connection, partial(self._is_done, pass_)),
             throttle=partial(self._with_connection, partial(self._read_throttle, throttle)),
             probe=partial(self._with_connection, partial(_probe, table)),
@@ -117,7 +119,7 @@ class PassWorker:
         )
         worker.run(site, Pace(worker.measure_probes(site, _PROBES), self._duty))
         if isinstance(batches, Backfill):
-            while self._write(batches.redo, firing.as_replica) is not None:
+            while self._write(firing, batches.redo) is not None:
                 pass
 
     def _is_done(self, pass_: Ranges, connection: Connection) -> bool:
@@ -130,9 +132,20 @@ class PassWorker:
         self._watch.show_hold(reading.reason)
         return reading
 
-    def _write(self, call: Callable[[Connection], _Result], as_replica: bool) -> _Result:
-        """Call *call* as :meth:`_with_connection` does, perhaps as replica."""
-        return self._with_connection(partial(_call_as_replica, call) if as_replica else call)
+    def _write(self, firing: Firing, call: Callable[[Connection], _Result]) -> _Result:
+        """Call *call* as :meth:`_with_connection` does, in a transaction that may fire triggers."""
+
+        def write(connection: Connection) -> _Result:
+            with connection.transaction():
+                if firing.as_replica:
+                    connection.execute(table_triggers.AS_REPLICA)
+                done = call(connection)
+                # The locks of what was written let no trigger in until this transaction ends.
+                now = table_triggers.look(connection, firing)
+                now.require(self._context.plan.triggers)
+                return done
+
+        return self._with_connection(write)
 
     def _with_connection(self, call: Callable[[Connection], _Result]) -> _Result:
         """Call *call* with a connection, again while database or keys are unavailable."""
@@ -156,13 +169,6 @@ def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _B
         PassKind.RESTORE: Restoration,
     }
     return builders[kind](pass_, writer, batch)
-
-
-def _call_as_replica(call: Callable[[Connection], _Result], connection: Connection) -> _Result:
-    """Call *call* in a transaction that fires few triggers. See :data:`AS_REPLICA`."""
-    with connection.transaction():
-        connection.execute(table_triggers.AS_REPLICA)
-        return call(connection)
 
 
 def _probe(table: MigratedTable, connection: Connection) -> None:

@@ -1,13 +1,14 @@
 """Triggers of the table itself, which the passes of a migration may fire.
 
 A trigger that copies rows, such as one of an audit log, copies their plaintext where no migration
-looks for it. So passes run as a replica where that is granted, and else only with consent.
+looks for it. So passes run as a replica where that is granted, also while there is none, and what
+fires then needs consent. Each batch looks again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, LiteralString
 
 from psycopg import Connection
@@ -52,9 +53,12 @@ _TRIGGERS: Final[LiteralString] = """
 #: Constraints that the database checks by triggers, which do not fire as replica. Foreign keys are
 #: refused anyhow.
 _CHECKED: Final[LiteralString] = """
-    SELECT format('%%s of %%s', c.conname, c.conrelid::regclass) FROM pg_constraint AS c
-    WHERE c.conrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass
-        AND c.condeferrable AND c.contype <> 'f' AND c.conkey && (
+    WITH target AS (SELECT format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass AS oid)
+    SELECT format('%%s of %%s', c.conname, c.conrelid::regclass)
+    FROM pg_constraint AS c, target
+    WHERE (c.conrelid = target.oid OR c.conrelid IN (
+            SELECT relid FROM pg_partition_tree(target.oid)
+        )) AND c.conparentid = 0 AND c.condeferrable AND c.contype <> 'f' AND c.conkey && (
             SELECT array_agg(attnum) FROM pg_attribute
             WHERE attrelid = c.conrelid AND attname = ANY (%(columns)s)
         )
@@ -63,7 +67,7 @@ _CHECKED: Final[LiteralString] = """
 
 
 class TriggersFire(ConfigurationError):
-    """Passes would fire triggers without consent. Nothing was changed."""
+    """A pass would fire triggers without consent. Nothing of its last batch was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +131,31 @@ class Firing:
     def find_problems(self, consent: TriggerConsent) -> Iterator[str]:
         """Yield why no pass may begin, with what to do."""
         if self.as_replica and self.checked:
+            # Without triggers, it came during a pass, and the next one checks it.
+            remedy = "drop it, or drop the triggers" if self.triggers else "repeat the command"
+            because = f" because of {join_names(map(str, self.triggers))}" if self.triggers else ""
             yield (
-                f"passes run as replica because of {join_names(map(str, self.triggers))}, so that"
-                f" {join_names(self.checked)} would not be checked; drop it, or drop the triggers"
+                f"passes run as replica{because}, so that {join_names(self.checked)} would not be"
+                f" checked; {remedy}"
             )
         if self.fired and consent == "refuse":
-            remedy = "" if self.as_replica else f"{_GRANT}, or "
+            can_be_silent = any(each.enabled == _ORIGIN for each in self.fired)
+            remedy = f"{_GRANT}, or " if can_be_silent else ""
             lines = "; ".join(f"{each} {self._describe(each)}" for each in self.fired)
             yield (
                 f"passes would fire triggers: {lines}. {remedy}declare triggers: fire in the plan"
                 " if that may be"
             )
+
+    def require(self, consent: TriggerConsent) -> None:
+        """Check that passes may fire what they fire.
+
+        Raises:
+            TriggersFire: If they may not.
+
+        """
+        if problems := list(self.find_problems(consent)):
+            raise TriggersFire(f"{self.table.schema}.{self.table.name}: {'; '.join(problems)}")
 
     def _describe(self, trigger: TableTrigger) -> str:
         """Return when *trigger* fires, and what it sees."""
@@ -162,7 +180,22 @@ def read(connection: Connection, table: MigratedTable) -> Firing:
         psycopg.Error: If the server rejects a query.
 
     """
-    names = {"schema": table.schema, "table": table.name}
+    firing = look(connection, Firing(table, _may_be_replica(connection), (), ()))
+    if firing.checked and all(each.enabled != _ORIGIN for each in firing.triggers):
+        # Nothing would be gained, and these would not be checked.
+        return replace(firing, as_replica=False)
+    return firing
+
+
+def look(connection: Connection, firing: Firing) -> Firing:
+    """Return what passes fire now that run as *firing* says, as a batch can look each time.
+
+    Raises:
+        psycopg.Error: If the server rejects a query.
+
+    """
+    table = firing.table
+    names = {"schema": table.schema, "table": table.name, "columns": list(table.old_columns)}
     written = {*table.written, *table.old_columns}
     with connection.cursor(row_factory=class_row(TableTrigger)) as cursor:
         found = tuple(
@@ -170,24 +203,14 @@ def read(connection: Connection, table: MigratedTable) -> Firing:
             for each in cursor.execute(_TRIGGERS, names)
             if each.enabled != "D" and (not each.columns or written & {*each.columns})
         )
-    columns = {**names, "columns": list(table.old_columns)}
-    checked = tuple(name for (name,) in connection.execute(_CHECKED, columns))
-    # Else nothing is gained, and these would not be checked.
-    as_replica = any(each.enabled == _ORIGIN for each in found) and _may_be_replica(connection)
-    return Firing(table, as_replica, found, checked)
+    checked = tuple(name for (name,) in connection.execute(_CHECKED, names))
+    return replace(firing, triggers=found, checked=checked)
 
 
 def require(connection: Connection, table: MigratedTable, consent: TriggerConsent) -> Firing:
-    """Return what passes over *table* fire, if they may.
-
-    Raises:
-        TriggersFire: If they may not.
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return what passes over *table* fire, if they may. See :meth:`Firing.require`."""
     firing = read(connection, table)
-    if problems := list(firing.find_problems(consent)):
-        raise TriggersFire(f"{table.schema}.{table.name}: {'; '.join(problems)}")
+    firing.require(consent)
     return firing
 
 

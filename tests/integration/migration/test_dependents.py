@@ -9,7 +9,6 @@ import pytest
 
 from migration import migration_context, old_columns, way_back
 from migration.forecast import forecast
-from migration.passes.ranges import PassProgress
 from migration.stage import Stage
 from migration.table import dependent_rules
 from migration.table.dependent_rules import RULES, Treatment
@@ -17,7 +16,7 @@ from migration.table.inventory import Kind
 from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.course_driver import Quiet
+from tests.support.migrations.course_driver import Meanwhile
 from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
@@ -228,27 +227,16 @@ def test_copy_that_is_made_during_the_removal_ends_it(hotel: Hotel) -> None:
     hotel.advance(Stage.NULLED)
 
 
-class _Intruder(Quiet):
-    """A watch that lets another table refer to the last guest after the first batch."""
-
-    def __init__(self, hotel: Hotel) -> None:
-        self._hotel = hotel
-        self._is_done = False
-
-    def show(self, progress: PassProgress) -> None:
-        if progress.rows and not self._is_done:
-            self._is_done = True
-            self._hotel.script(f"""
-                CREATE TABLE letters (id int PRIMARY KEY, recipient varchar(80));
-                INSERT INTO letters SELECT id, email FROM guests WHERE id = {ROWS};
-                ALTER TABLE letters ADD FOREIGN KEY (recipient) REFERENCES guests (email)
-                    ON UPDATE SET NULL
-            """)
-
-
 def test_foreign_key_that_comes_during_a_pass_ends_it(hotel: Hotel) -> None:
     hotel.advance(Stage.SWITCHED)
-    hotel.watch = _Intruder(hotel)
+    hotel.watch = Meanwhile(
+        lambda: hotel.script(f"""
+            CREATE TABLE letters (id int PRIMARY KEY, recipient varchar(80));
+            INSERT INTO letters SELECT id, email FROM guests WHERE id = {ROWS};
+            ALTER TABLE letters ADD FOREIGN KEY (recipient) REFERENCES guests (email)
+                ON UPDATE SET NULL
+        """)
+    )
     with pytest.raises(migration_context.DependentRefused, match="letters came during a pass"):
         hotel.advance(Stage.NULLED)
     assert hotel.execute("SELECT recipient FROM letters") == [(f"guest{ROWS}@example.com",)]

@@ -17,6 +17,7 @@ from migration.stage import Stage
 from migration.table.table_triggers import TriggersFire
 from tests.integration.migration.test_course import ROWS, Hotel, changed_plan, open_hotel
 from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.course_driver import Meanwhile
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -183,6 +184,33 @@ def test_trigger_that_is_created_later_is_found_before_the_next_pass(hotel: Cler
     assert counts(hotel) == (0, 0)
 
 
+def test_trigger_that_comes_during_a_pass_of_a_replica_does_not_fire(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.advance(Stage.DUAL_WRITING)
+    hotel.watch = Meanwhile(lambda: hotel.execute("ALTER TABLE guests ENABLE TRIGGER audit"))
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+
+
+@pytest.mark.parametrize("state", ["", "ALWAYS"])
+def test_trigger_that_would_fire_and_comes_during_a_pass_ends_it(
+    hotel: ClerksHotel, state: str
+) -> None:
+    if state:
+        admin(hotel, _GRANT)
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.advance(Stage.DUAL_WRITING)
+    enable = f"ALTER TABLE guests ENABLE {state} TRIGGER audit"
+    hotel.watch = Meanwhile(lambda: hotel.execute(enable))
+    with pytest.raises(TriggersFire, match="passes would fire triggers: audit of guests"):
+        hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER audit")
+    hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+
+
 def test_trigger_of_old_columns_fires_in_the_passes_that_name_them(hotel: ClerksHotel) -> None:
     hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
     hotel.execute(
@@ -236,6 +264,46 @@ def test_replica_is_refused_whose_columns_the_database_checks_by_triggers(
     with pytest.raises(TriggersFire, match=r"later of guests.* drop it"):
         hotel.advance(Stage.SWITCHED)
     assert hotel.stages == []
+
+
+def test_deferrable_constraint_without_triggers_is_checked_by_passes(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    admin(hotel, "ALTER TABLE guests ADD CONSTRAINT later UNIQUE (email) DEFERRABLE")
+    hotel.execute("DROP TRIGGER audit ON guests; ALTER TABLE guests DISABLE TRIGGER touch")
+    hotel.advance(Stage.DUAL_WRITING)
+    hotel.watch = Meanwhile(lambda: hotel.execute("ALTER TABLE guests ENABLE TRIGGER touch"))
+    with pytest.raises(TriggersFire, match="touch of guests"):
+        hotel.advance(Stage.NULLED)
+    assert counts(hotel) == (0, 0)
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER touch")
+    hotel.advance(Stage.NULLED)
+
+
+def test_deferrable_constraint_that_comes_during_a_pass_of_a_replica_ends_it(
+    hotel: ClerksHotel,
+) -> None:
+    admin(hotel, _GRANT)
+    hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
+    hotel.advance(Stage.DUAL_WRITING)
+    add = "ALTER TABLE guests ADD CONSTRAINT later UNIQUE (email) DEFERRABLE"
+    hotel.watch = Meanwhile(lambda: admin(hotel, add))
+    with pytest.raises(TriggersFire, match="later of guests would not be checked; repeat"):
+        hotel.advance(Stage.NULLED)
+    hotel.advance(Stage.NULLED)
+
+
+def test_deferrable_constraint_of_one_partition_is_found(hotel: ClerksHotel) -> None:
+    admin(hotel, _GRANT)
+    hotel.execute("DROP TABLE guests")
+    hotel.script("""
+        CREATE TABLE guests (id int PRIMARY KEY, email varchar(80), visits int)
+            PARTITION BY RANGE (id);
+        CREATE TABLE first_guests PARTITION OF guests FOR VALUES FROM (1) TO (1000);
+        ALTER TABLE first_guests ADD CONSTRAINT later UNIQUE (email) DEFERRABLE;
+        CREATE TRIGGER audit AFTER UPDATE ON guests FOR EACH ROW EXECUTE FUNCTION audit()
+    """)
+    with pytest.raises(TriggersFire, match=r"later of first_guests would not be checked"):
+        hotel.advance(Stage.SWITCHED)
 
 
 def test_trigger_of_one_partition_is_found(hotel: ClerksHotel) -> None:

@@ -52,6 +52,17 @@ class Leaving(Quiet):
             raise KeyboardInterrupt
 
 
+class Meanwhile(Quiet):
+    """A watch that calls something once, after the first batch of a pass."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._calls = [call]
+
+    def show(self, progress: PassProgress) -> None:
+        if progress.rows and self._calls:
+            self._calls.pop()()
+
+
 @dataclass
 class CourseDriver(ABC):
     """An application whose table is migrated.
