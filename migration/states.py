@@ -6,7 +6,7 @@ leaves an event with the user of its session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -82,6 +82,10 @@ _EVENTS: Final[LiteralString] = """
 """
 
 
+_UNDONE: Final = "undone"
+_FIRES: Final = "fires "
+
+
 class MigrationMoved(ConfigurationError):
     """Another command changed the stage of the migration first. Nothing was changed."""
 
@@ -120,8 +124,8 @@ class Event:
     Attributes:
         at: When it was made.
         by: The user of the session that made it.
-        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05``, ``duty free`` or
-            ``undone``.
+        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05``, ``duty free``,
+            ``fires audit of guests (…)`` for a trigger that passes fire, or ``undone``.
 
     """
 
@@ -215,6 +219,23 @@ def note_lifted(connection: Connection, name: str, rules: ColumnRules) -> None:
     connection.execute(_LIFTED, (Jsonb(rules.to_json()), name))
 
 
+def note_fired(connection: Connection, name: str, triggers: Iterable[str]) -> None:
+    """Note once that passes fire *triggers*, as a later session cannot know what these fired."""
+    for each in sorted({*triggers} - {*read_fired(connection, name)}):
+        connection.execute(_EVENT, (name, f"{_FIRES}{each}"))
+
+
+def read_fired(connection: Connection, name: str) -> list[str]:
+    """Return the triggers that passes fired since the migration *name* began."""
+    fired = set[str]()
+    for each in read_events(connection, name):
+        if each.event == _UNDONE:
+            fired.clear()
+        elif each.event.startswith(_FIRES):
+            fired.add(each.event.removeprefix(_FIRES))
+    return sorted(fired)
+
+
 def end(connection: Connection, name: str, before: Stage) -> None:
     """Delete the state of the migration *name*, and note that it was undone.
 
@@ -224,7 +245,7 @@ def end(connection: Connection, name: str, before: Stage) -> None:
     """
     if not connection.execute(_DELETE, (name, before)).rowcount:
         raise _moved(name, before)
-    connection.execute(_EVENT, (name, "undone"))
+    connection.execute(_EVENT, (name, _UNDONE))
 
 
 def exist(connection: Connection) -> bool:

@@ -18,7 +18,7 @@ from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.states import State
-from migration.table import snapshot, table_lock, table_triggers
+from migration.table import snapshot, table_lock
 from migration.table.migrated_table import MigratedTable
 
 #: Changes that are named.
@@ -179,7 +179,6 @@ def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> 
 
 def _remove(context: MigrationContext, table: MigratedTable, state: State) -> str:
     """Drop the guard, and the columns that the migration added; return what is there then."""
-    changes: list[str] = []
     columns = SQL(", ").join(
         SQL("DROP COLUMN IF EXISTS {}").format(Identifier(each)) for each in table.added
     )
@@ -191,15 +190,17 @@ def _remove(context: MigrationContext, table: MigratedTable, state: State) -> st
         bypasses.forget(held, context.name)
         ranges.forget(held, context.name)
         states.end(held, context.name, Stage.GUARDED)
-        changes[:] = snapshot.find_changes(state.snapshot, snapshot.read(held, table))
-        changes.extend(
-            f"{each} may have fired for rows that passes wrote"
-            for each in table_triggers.read(held, table).fired
-        )
 
     with context.lock() as connection:
+        fired = states.read_fired(connection, context.name)
         old_columns.check_values(connection, table)
         table_lock.change(connection, table, make, context.pacing)
+        # After the change, because the table is held during it.
+        now = snapshot.read(connection, table)
+    changes = [
+        *snapshot.find_changes(state.snapshot, now),
+        *(f"{each} may have fired for rows that passes wrote" for each in fired),
+    ]
     if not changes:
         return _REMOVED.then
     # Braces, because the text is a pattern.

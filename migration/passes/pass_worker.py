@@ -12,6 +12,7 @@ from psycopg.sql import SQL
 
 from app_integration.errors import KeyUnavailable, ServerError
 from migration import plan as plans
+from migration import states
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY, Pace
 from migration.passes import worker
@@ -143,6 +144,8 @@ class PassWorker:
                 # The locks of what was written let no trigger in until this transaction ends.
                 now = table_triggers.look(connection, firing)
                 now.require(self._context.plan.triggers)
+                if now.fired:
+                    states.note_fired(connection, self._context.name, map(str, now.fired))
                 return done
 
         return self._with_connection(write)

@@ -211,6 +211,31 @@ def test_trigger_that_would_fire_and_comes_during_a_pass_ends_it(
     assert counts(hotel) == (0, 0)
 
 
+def test_trigger_that_comes_during_a_pass_fires_with_consent(hotel: ClerksHotel) -> None:
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER USER")
+    hotel.advance(Stage.DUAL_WRITING)
+    hotel.watch = Meanwhile(lambda: hotel.execute("ALTER TABLE guests ENABLE TRIGGER audit"))
+    hotel.advance(Stage.SWITCHED)
+    assert counts(hotel) == (ROWS - Hotel.batch, 0)
+    hotel.execute("ALTER TABLE guests DISABLE TRIGGER audit")
+    *_, last = [way_back.go_back(hotel.context(), hotel.run) for _ in range(3)]
+    assert "audit of guests (AFTER UPDATE, audit()) may have fired for rows" in last.then
+
+
+def test_way_back_names_what_passes_fired_before_the_grant(hotel: ClerksHotel) -> None:
+    hotel.plan = changed_plan(triggers="fire")
+    hotel.advance(Stage.SWITCHED)
+    admin(hotel, _GRANT)
+    *_, last = [way_back.go_back(hotel.context(), hotel.run) for _ in range(3)]
+    assert "audit of guests (AFTER UPDATE, audit()) may have fired for rows" in last.then
+    assert "touch of guests (BEFORE UPDATE, touch()) may have fired for rows" in last.then
+    # What an earlier migration of that name fired is not told again.
+    hotel.advance(Stage.SWITCHED)
+    *_, last = [way_back.go_back(hotel.context(), hotel.run) for _ in range(3)]
+    assert last.then.startswith("the table is as it was before the migration")
+
+
 def test_trigger_of_old_columns_fires_in_the_passes_that_name_them(hotel: ClerksHotel) -> None:
     hotel.execute("DROP TRIGGER audit ON guests; DROP TRIGGER touch ON guests")
     hotel.execute(
