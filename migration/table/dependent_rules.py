@@ -6,16 +6,15 @@ to rows, tables or servers that the way back does not restore.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, LiteralString
 
-from psycopg import Connection
-from psycopg.sql import SQL, Identifier
+from psycopg import Connection, DatabaseError, OperationalError
+from psycopg.sql import SQL, Composed, Identifier
 
-from migration.table import inventory
 from migration.table.inventory import Dependent, Kind
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
@@ -145,20 +144,23 @@ _REFERRERS: Final[LiteralString] = """
 #: What is a property of a column, and no object beside it.
 _OF_THE_COLUMN: Final = frozenset({Kind.COLUMN_PRIVILEGE, Kind.DEFAULT, Kind.NOT_NULL})
 _CLASH: Final = "it does not accept NULL in the column; change it to one that does first"
+_RAISES: Final = (
+    "it ends with {} (SQLSTATE {}) if the column is NULL; change it to one that accepts NULL first"
+)
 
 
-def find_refused(found: Iterable[Dependent], clashing: Collection[str]) -> Iterator[str]:
+def find_refused(found: Iterable[Dependent], clashing: Mapping[str, str]) -> Iterator[str]:
     """Yield why a migration does not begin, or go on, for each that is refused.
 
     Args:
         found: What depends on the old columns, or reacts to their change.
-        clashing: Names of those that do not accept NULL in them.
+        clashing: By name of those that do not accept NULL in them, what to do.
 
     """
     for each in found:
         rule = RULES[each.kind]
         if each.name in clashing:
-            yield f"{each.described}: {_CLASH}"
+            yield f"{each.described}: {clashing[each.name]}"
         elif rule.treatment is Treatment.REFUSED:
             yield f"{each.described}: {rule.note}"
 
@@ -182,10 +184,11 @@ def find_referrers(connection: Connection, table: MigratedTable) -> list[str]:
 
 def find_clashing(
     connection: Connection, name: Identifier, live: LiveTable, found: Sequence[Dependent]
-) -> list[str]:
-    """Return the names of those that reject a row whose old columns are NULL.
+) -> dict[str, str]:
+    """Return by name of those that reject a row whose old columns are NULL, what to do.
 
-    The rows of the table are tried, and one that has NULL in all columns.
+    The rows of the table are tried, and one that has NULL in all columns. Functions find others by
+    the path of the session, as in its writes.
 
     Args:
         connection: A connection.
@@ -209,10 +212,21 @@ def find_clashing(
         " UNION ALL SELECT {0} FROM {1} AS u"
     ).format(columns, name)
     query = SQL("SELECT EXISTS (SELECT FROM ({}) AS u WHERE {})")
-    with inventory.qualified_names(connection):
-        return [
-            each.name
-            for each in found
-            if each.clash is not None
-            and connection.execute(query.format(rows, SQL(each.clash))).fetchone() == (True,)
-        ]
+    return {
+        each.name: reason
+        for each in found
+        if each.clash is not None
+        and (reason := _try(connection, query.format(rows, SQL(each.clash))))
+    }
+
+
+def _try(connection: Connection, query: Composed) -> str | None:
+    """Return what to do if *query* returns true, or a function of the team raises in it."""
+    try:
+        with connection.transaction(force_rollback=True):
+            return _CLASH if connection.execute(query).fetchone() == (True,) else None
+    except OperationalError:  # the server's, and no function's
+        raise
+    except DatabaseError as error:
+        # Without its message, which may have a value of the row.
+        return _RAISES.format(type(error).__name__, error.sqlstate)

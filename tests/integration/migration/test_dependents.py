@@ -36,6 +36,15 @@ _NO_TOWNS: LiteralString = "ALTER TABLE guests DROP CONSTRAINT town; DROP TABLE 
 _LOG: LiteralString = "CREATE TABLE log (email text);"
 
 
+#: A function that raises a value of another column.
+_RAISING: LiteralString = """
+    CREATE FUNCTION told(email text, visits int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+        IF email IS NULL THEN RAISE EXCEPTION 'no email in the row of % visits', visits; END IF;
+        RETURN true;
+    END $$;
+"""
+
+
 def _index(name: str, definition: str) -> tuple[str, str]:
     return f"CREATE UNIQUE INDEX {name} ON guests {definition}", f"DROP INDEX {name}"
 
@@ -141,6 +150,19 @@ REFUSED: Final[dict[tuple[Kind, str], tuple[str, str, str]]] = {
         *_check("visits > 0 OR email IS NOT NULL"),
         "constraint fit on table",
     ),
+    (Kind.CHECK, "that raises"): (
+        f"{_RAISING} {_check('told(email, visits)')[0]}",
+        f"{_check('')[1]}; DROP FUNCTION told",
+        (
+            "constraint fit on table public.guests (email): it ends with RaiseException (SQLSTATE"
+            " P0001) if the column is NULL; change it to one that accepts NULL first"
+        ),
+    ),
+    (Kind.UNIQUE, "that raises"): (
+        f"{_RAISING} {_index('one', '(told(email, visits), id)')[0]}",
+        "DROP INDEX one; DROP FUNCTION told",
+        "index public.one (email): it ends with RaiseException",
+    ),
     (Kind.UNIQUE, "not distinct"): (
         *_index("one", "(email) NULLS NOT DISTINCT"),
         "index public.one (email)",
@@ -213,6 +235,33 @@ def test_what_a_pass_would_harm_is_refused_before_each_pass(
         assert name in str(caught.value)
     assert database_hashes.hash_tables(switched.database) == before
     switched.script(go)
+
+
+def test_each_that_does_not_accept_null_is_refused_without_values(planned: Hotel) -> None:
+    planned.script(f"{_RAISING} UPDATE guests SET visits = 4711 WHERE id = 1")
+    planned.script(_check("told(email, visits)")[0])
+    planned.script(_index("one", "(email) NULLS NOT DISTINCT")[0])
+    with pytest.raises(forecast.PlanRefused) as caught:
+        planned.advance(Stage.SWITCHED)
+    planned.script(f"{_check('')[1]}; DROP INDEX one; DROP FUNCTION told")
+    planned.script("UPDATE guests SET visits = 0 WHERE id = 1")
+    assert "constraint fit on" in str(caught.value)
+    assert "index public.one (email): it does not accept NULL" in str(caught.value)
+    assert "visits" not in str(caught.value)
+
+
+def test_check_may_call_what_the_session_finds(hotel: Hotel) -> None:
+    """A function finds others by the path of the session, which writes of the table have too."""
+    hotel.script("""
+        CREATE FUNCTION is_tld(tld text) RETURNS bool LANGUAGE sql RETURN tld = 'com';
+        CREATE FUNCTION is_mail(mail text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+            RETURN is_tld(split_part(mail, '.', 2));
+        END $$;
+        ALTER TABLE guests ADD CONSTRAINT fit CHECK (is_mail(email))
+    """)
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    hotel.script("ALTER TABLE guests DROP CONSTRAINT fit; DROP FUNCTION is_mail, is_tld")
 
 
 def test_copy_that_is_made_during_the_removal_ends_it(hotel: Hotel) -> None:

@@ -28,17 +28,14 @@ def test_what_is_refused_says_what_to_do(kind: Kind) -> None:
 
 
 def test_refused_is_named_with_its_columns_and_remedy() -> None:
-    key, rule = dependent_rules.find_refused([CHECK, VIEW, KEY, RULE, REQUIRED], ())
+    key, rule = dependent_rules.find_refused([CHECK, VIEW, KEY, RULE, REQUIRED], {})
     assert key.startswith("constraint key on table public.letters (email): it refuses the removal")
     assert rule.startswith("rule audit on table public.users: it adds to or replaces")
 
 
 def test_what_does_not_accept_null_is_refused() -> None:
-    (found,) = dependent_rules.find_refused([CHECK, VIEW], [CHECK.name])
-    assert found == (
-        "constraint fit on table public.users (email): it does not accept NULL in the column;"
-        " change it to one that does first"
-    )
+    (found,) = dependent_rules.find_refused([CHECK, VIEW], {CHECK.name: "change it first"})
+    assert found == "constraint fit on table public.users (email): change it first"
 
 
 def test_lost_is_what_names_a_column_beside_it() -> None:
