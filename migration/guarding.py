@@ -62,9 +62,10 @@ def begin(
     _check_schema(connection)
     for statement in (_SCHEMA, states.TABLES, bypasses.TABLES, ranges.TABLE):
         connection.execute(statement)
+    # Before the table is held. What others change until then is named at the end.
+    before = snapshot.read(connection, table)
 
     def install(connection: Connection) -> None:
-        before = snapshot.read(connection, table)
         for statement in (*_add_columns(table), *triggers.install(table, name)):
             connection.execute(statement)
         guard = definition.read(connection, table, name)

@@ -128,9 +128,10 @@ _INVENTORY: Final[LiteralString] = """
     UNION ALL
     SELECT 'row type', pg_describe_object('pg_class'::regclass, a.attrelid, a.attnum), '{}',
         format_type(a.atttypid, a.atttypmod), NULL
-    FROM pg_type AS t JOIN pg_attribute AS a ON a.atttypid IN (t.oid, t.typarray)
+    FROM (SELECT oid, typrelid FROM pg_type UNION ALL SELECT typarray, typrelid FROM pg_type) AS t
+    JOIN pg_attribute AS a ON a.atttypid = t.oid AND NOT a.attisdropped
     JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
-    WHERE t.typrelid IN (SELECT oid FROM tree) AND NOT a.attisdropped
+    WHERE t.typrelid IN (SELECT oid FROM tree)
     UNION ALL
     SELECT CASE WHEN d.columns IS NULL THEN 'trigger' ELSE 'trigger of the column' END,
         pg_describe_object('pg_trigger'::regclass, t.oid, 0), coalesce(d.columns, '{}'),

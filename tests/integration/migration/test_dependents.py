@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Final, LiteralString
 
 import pytest
+from psycopg import Connection
 
 from migration import migration_context, old_columns, way_back
 from migration.forecast import forecast
 from migration.stage import Stage
-from migration.table import dependent_rules
+from migration.table import dependent_rules, snapshot
 from migration.table.dependent_rules import RULES, Treatment
 from migration.table.inventory import Kind
+from migration.table.migrated_table import MigratedTable
 from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
@@ -134,11 +136,14 @@ REFUSED: Final[dict[tuple[Kind, str], tuple[str, str, str]]] = {
         "ALTER TABLE guests REPLICA IDENTITY DEFAULT",
         "replica identity by index public.guests_email_key (email)",
     ),
-    (Kind.ROW_TYPE, ""): (
-        "CREATE TABLE log (was guests)",
-        "DROP TABLE log",
-        "column was of table public.log",
-    ),
+    **{
+        (Kind.ROW_TYPE, type_): (
+            f"CREATE TABLE log (was {type_})",
+            "DROP TABLE log",
+            "column was of table public.log",
+        )
+        for type_ in ("guests", "guests[]")
+    },
     (Kind.RULE, ""): (
         f"""{_LOG} CREATE RULE audit AS ON UPDATE TO guests DO ALSO
         INSERT INTO log VALUES (OLD.email)""",
@@ -310,6 +315,23 @@ def _statistics(hotel: Hotel) -> list[str]:
         " 'public' UNION ALL SELECT most_common_vals::text FROM pg_stats_ext"
     )
     return [text for (text,) in found if text and "@example.com" in text.lower()]
+
+
+def test_table_is_free_while_the_catalogue_is_read(
+    hotel: Hotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = snapshot.read, list[int]()
+
+    def read_beside_a_query(connection: Connection, table: MigratedTable) -> dict[str, str]:
+        with hotel.database.connect() as other:
+            other.execute("SET lock_timeout = '100ms'")
+            reads.append(other.execute("SELECT FROM guests").rowcount)
+        return read(connection, table)
+
+    monkeypatch.setattr(snapshot, "read", read_beside_a_query)
+    hotel.advance(Stage.GUARDED)
+    assert way_back.go_back(hotel.context(), hotel.run).then.startswith("the table is as it was")
+    assert reads == [ROWS, ROWS]
 
 
 def test_way_back_says_what_is_not_as_it_was(hotel: Hotel) -> None:
