@@ -163,11 +163,11 @@ class Course:
     def _null(self) -> None:
         context = self._context
         with context.lock() as connection:
-            context.require_stage(connection, Stage.SWITCHED)
+            lifted = context.require_stage(connection, Stage.SWITCHED).lifted
             table = self._read_table(connection)
             switch.check_guard(connection, context.name, table)
             forecast.require_room(forecast.read(context, connection).nulling)
-            old_columns.clear_leftovers(connection, table, context.pacing)
+            old_columns.clear_leftovers(connection, context.name, table, lifted, context.pacing)
         passes.run_until_right(context, table, PassKind.NULL, self._run)
         with context.lock() as connection:
             context.require_stage(connection, Stage.SWITCHED)

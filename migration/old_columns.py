@@ -11,6 +11,7 @@ from psycopg.errors import CheckViolation, DependentObjectsStillExist, QueryCanc
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
+from migration import states
 from migration.table import column_rules, constraints, live_table, predicates, table_lock
 from migration.table.column_rules import ColumnRules
 from migration.table.live_table import LiveTable
@@ -36,14 +37,18 @@ class ColumnNeeded(ConfigurationError):
     """Something in the database needs an old column. Nothing was changed."""
 
 
-def clear_leftovers(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
-    """Remove the rules that a killed command left: reads are switched, and any value is allowed.
+def clear_leftovers(
+    connection: Connection, name: str, table: MigratedTable, lifted: ColumnRules, pacing: Pacing
+) -> None:
+    """Remove the rules that a killed command left, or an earlier version did not lift.
 
     Else writes of the application, and the passes, would be refused.
 
     Args:
         connection: A connection that commits each statement.
+        name: Name of the migration.
         table: The table, in the stage ``switched``.
+        lifted: Rules that were lifted before.
         pacing: Time and chance between attempts to lock the table.
 
     Raises:
@@ -54,8 +59,9 @@ def clear_leftovers(connection: Connection, table: MigratedTable, pacing: Pacing
 
     def make(held: Connection) -> None:
         column_rules.lift(held, table, rules)
-        for name in _CONSTRAINTS:
-            constraints.drop(held, table, name)
+        states.note_lifted(held, name, lifted | rules)
+        for each in _CONSTRAINTS:
+            constraints.drop(held, table, each)
 
     if rules or constraints.exist(connection, table, _CONSTRAINTS):
         table_lock.change(connection, table, make, pacing)

@@ -20,8 +20,14 @@ from migration.guard.definition import Definition
 from migration.stage import Stage
 from migration.table.column_rules import ColumnRules
 
+#: What the table of states has not that an earlier version made.
+_ADDED: Final[LiteralString] = """
+    ALTER TABLE strongroom_migration.migrations
+        ADD COLUMN IF NOT EXISTS lifted jsonb NOT NULL DEFAULT '{}',
+        ADD COLUMN IF NOT EXISTS snapshot jsonb NOT NULL DEFAULT '{}'
+"""
 #: Statements that create the tables of states and events.
-TABLES: Final[LiteralString] = """
+TABLES: Final[LiteralString] = f"""
     CREATE TABLE IF NOT EXISTS strongroom_migration.migrations (
         name text PRIMARY KEY,
         plan jsonb NOT NULL,
@@ -29,10 +35,9 @@ TABLES: Final[LiteralString] = """
         since timestamptz NOT NULL DEFAULT clock_timestamp(),
         guard jsonb NOT NULL,
         is_paused boolean NOT NULL DEFAULT false,
-        duty double precision CHECK (duty > 0 AND duty <= 1),
-        lifted jsonb NOT NULL DEFAULT '{}',
-        snapshot jsonb NOT NULL
+        duty double precision CHECK (duty > 0 AND duty <= 1)
     );
+    {_ADDED};
     CREATE TABLE IF NOT EXISTS strongroom_migration.events (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         migration text NOT NULL,
@@ -59,8 +64,8 @@ _THROTTLE: Final[LiteralString] = """
     WHERE name = %(name)s AND duty IS DISTINCT FROM %(duty)s
 """
 _READ: Final[LiteralString] = """
-    SELECT stage, since, plan, guard, is_paused, duty, lifted, snapshot
-    FROM strongroom_migration.migrations
+    SELECT stage, since, plan, guard, is_paused, duty, whole
+    FROM strongroom_migration.migrations AS m, to_jsonb(m) AS whole
     WHERE name = %s
 """
 _LIFTED: Final[LiteralString] = """
@@ -103,7 +108,8 @@ class State:
         duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
             started with.
         lifted: Rules of old columns before reads were switched.
-        snapshot: What the catalogue had of the table and what is about it before the begin.
+        snapshot: What the catalogue had of the table and what is about it before the begin; empty
+            if an earlier version began it.
 
     """
 
@@ -216,6 +222,7 @@ def throttle(connection: Connection, name: str, duty: float | None) -> bool:
 
 def note_lifted(connection: Connection, name: str, rules: ColumnRules) -> None:
     """Store which rules of old columns were lifted, for the way back."""
+    connection.execute(_ADDED)
     connection.execute(_LIFTED, (Jsonb(rules.to_json()), name))
 
 
@@ -260,10 +267,14 @@ def read(connection: Connection, name: str) -> State | None:
         found = cursor.execute(_READ, (name,)).fetchone()
     if found is None:
         return None
+    # An earlier version stored NOT NULL alone, and no snapshot, in a table without these columns.
+    whole = found.pop("whole")
+    required = dict.fromkeys(whole.get("required") or ())
     return State(
         stage=Stage(found.pop("stage")),
         guard=Definition.from_json(found.pop("guard")),
-        lifted=ColumnRules(**found.pop("lifted")),
+        lifted=ColumnRules(**(whole.get("lifted") or {"required": required})),
+        snapshot=whole.get("snapshot") or {},
         **found,
     )
 

@@ -67,6 +67,10 @@ _REMOVED: Final = BackStep(
     "no instance of the application names the new columns",
     "the table is as it was before the migration, and so is what the catalogue has about it",
 )
+_NOT_COMPARED: Final = (
+    "the migration is gone; an earlier version began it, and stored nothing with which the"
+    " catalogue could be compared"
+)
 
 
 def next_step(stage: Stage) -> BackStep:
@@ -120,7 +124,7 @@ def go_back(
     if step is _ACCEPTED:
         _accept(context, table)
     elif step is _RESTORED:
-        _restore(context, table, state, run)
+        _restore(context, table, run)
     elif step is _TOLERANT:
         _tolerate(context, table, state)
     else:
@@ -141,9 +145,7 @@ def _accept(context: MigrationContext, table: MigratedTable) -> None:
         table_lock.change(connection, table, make, context.pacing)
 
 
-def _restore(
-    context: MigrationContext, table: MigratedTable, state: State, run: RunWorkers
-) -> None:
+def _restore(context: MigrationContext, table: MigratedTable, run: RunWorkers) -> None:
     """Write the old values of each row again."""
 
     def finish(held: Connection) -> None:
@@ -151,13 +153,13 @@ def _restore(
         states.advance(held, context.name, Stage.SWITCHED, Stage.INDEXED)
 
     with context.lock() as connection:
-        context.require_stage(connection, Stage.SWITCHED)
-        old_columns.clear_leftovers(connection, table, context.pacing)
+        lifted = context.require_stage(connection, Stage.SWITCHED).lifted
+        old_columns.clear_leftovers(connection, context.name, table, lifted, context.pacing)
     passes.run_until_right(context, table, PassKind.RESTORE, run)
     with context.lock() as connection:
-        context.require_stage(connection, Stage.SWITCHED)
+        lifted = context.require_stage(connection, Stage.SWITCHED).lifted
         try:
-            old_columns.require_values(connection, table, state.lifted, context.pacing, finish)
+            old_columns.require_values(connection, table, lifted, context.pacing, finish)
         except old_columns.PlaintextMissing:
             # So that the next command restores it by another pass.
             ranges.forget(connection, context.name)
@@ -197,6 +199,8 @@ def _remove(context: MigrationContext, table: MigratedTable, state: State) -> st
         table_lock.change(connection, table, make, context.pacing)
         # After the change, because the table is held during it.
         now = snapshot.read(connection, table)
+    if not state.snapshot:
+        return _NOT_COMPARED
     changes = [
         *snapshot.find_changes(state.snapshot, now),
         *(f"{each} may have fired for rows that passes wrote" for each in fired),

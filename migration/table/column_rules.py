@@ -57,6 +57,11 @@ class ColumnRules:
         """Return whether there is one."""
         return bool(self.required or self.defaults)
 
+    def __or__(self, other: ColumnRules) -> ColumnRules:
+        """Return these, and those of *other* beside them."""
+        defaults = {tuple(each[:3]): each for each in (*other.defaults, *self.defaults)}
+        return ColumnRules({**other.required, **self.required}, [*defaults.values()])
+
     def to_json(self) -> dict[str, Any]:
         """Return them as JSON, which are the arguments of this class."""
         return asdict(self)

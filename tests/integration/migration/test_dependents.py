@@ -19,6 +19,7 @@ from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import Meanwhile
+from tests.support.migrations.earlier_state import as_earlier_version
 from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
@@ -359,6 +360,28 @@ def test_default_is_lifted_for_the_version_without_the_column(hotel: Hotel) -> N
     assert hotel.plaintexts()[ROWS + 1] == "new@example.com"
     hotel.script("INSERT INTO guests (id) VALUES (0)")
     assert hotel.plaintexts()[0] == "none@example.com"
+
+
+@pytest.mark.parametrize("stage", [Stage.GUARDED, Stage.INDEXED, Stage.SWITCHED, Stage.NULLED])
+def test_migration_of_an_earlier_version_goes_on_and_back(hotel: Hotel, stage: Stage) -> None:
+    set_default = "ALTER TABLE guests ALTER COLUMN email SET DEFAULT 'none@example.com'"
+    hotel.script(set_default)
+    found, rows = database_hashes.hash_catalogue(hotel.database), hotel.plaintexts()
+    hotel.advance(stage)
+    lifted = () if stage.is_before(Stage.SWITCHED) else ("email",)
+    if lifted:
+        hotel.script(set_default)  # which that version did not lift
+    with hotel.connect() as connection:
+        as_earlier_version(connection, "guests", *lifted)
+    hotel.advance(Stage.SWITCHED)
+    hotel.advance(Stage.NULLED)
+    steps = [way_back.go_back(hotel.context(), hotel.run) for _ in range(4)]
+    assert steps[-1].then == (
+        "the migration is gone; an earlier version began it, and stored nothing with which the"
+        " catalogue could be compared"
+    )
+    assert database_hashes.hash_catalogue(hotel.database) == found
+    assert hotel.plaintexts() == rows
 
 
 def test_partitions_keep_their_own_defaults(hotel: Hotel) -> None:

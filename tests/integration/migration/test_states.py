@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString
 
@@ -15,9 +16,11 @@ from migration import error_text, guarding, states
 from migration.guard import definition, triggers
 from migration.stage import Stage
 from migration.states import MigrationMoved, State
+from migration.table.column_rules import ColumnRules
 from migration.table.migrated_table import MigratedColumn, MigratedTable
 from migration.table.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
+from tests.support.migrations.earlier_state import as_earlier_version
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -159,6 +162,19 @@ def test_guard_that_was_off_for_one_write_is_found(connection: Connection) -> No
     assert list(definition.find_changes(installed, now)) == [
         f"trigger {triggers.BEFORE_UPDATE} on public.users was switched off or replaced meanwhile"
     ]
+
+
+def test_second_migration_begins_beside_one_of_an_earlier_version(connection: Connection) -> None:
+    begin(connection)
+    as_earlier_version(connection, NAME)
+    others = replace(USERS, name="others")
+    connection.execute("CREATE TABLE others (id int PRIMARY KEY, email text)")
+    guarding.begin(connection, "others", PLAN, others, AT_ONCE)
+    found = states.read(connection, "others")
+    assert found is not None
+    assert "column email of table public.others" in found.snapshot
+    assert (state(connection).snapshot, state(connection).lifted) == ({}, ColumnRules())
+    connection.execute("DROP TABLE others")
 
 
 def refuse(connection: Connection, now: datetime) -> datetime | None:
