@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection
+from typing import Final
 
 from app_integration._internal.background_worker import MAX_INTERVAL, BackgroundWorker
 from app_integration.secret_store.cache import SecretCache
@@ -19,6 +20,9 @@ from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.sources.chain import Chain
 from app_integration.sources.outage import OUTAGE_BACKOFF
+
+#: Keys that are to be requested once the source is available, so that they do not accumulate.
+_MAX_WANTED: Final = 256
 
 
 class CacheRefresher:
@@ -52,7 +56,6 @@ class CacheRefresher:
         self._chain = chain
         self._refresh = refresh
         self._clock = config.clock
-        self._max_wanted = config.limits.cache_entries
         self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         if not config.background:
             self.worker.close()
@@ -83,8 +86,9 @@ class CacheRefresher:
     def want(self, key: Key) -> None:
         """Request *key* in an attempt to reach an unavailable source."""
         with self._lock:
-            if len(self._wanted) < self._max_wanted:
-                self._wanted[key] = None
+            self._wanted[key] = None
+            if len(self._wanted) > _MAX_WANTED:
+                del self._wanted[next(iter(self._wanted))]
         self.note_due(self._chain.retry_at)
 
     def refresh_due(self) -> float:

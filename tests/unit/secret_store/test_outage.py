@@ -557,13 +557,31 @@ def test_name_that_the_server_fails_for_ever_fails_no_other_name(
     assert server.requests.count("x") <= rarest + 1
 
 
+@pytest.mark.parametrize("kind", ["asyncio", "forced", "forked"])
+def test_name_that_fails_for_ever_fails_no_other_name_however_it_is_read(kind: str) -> None:
+    shop, _, refresh_due = shop_with_bad_names(ServerFault("500"), "x", cached=True)
+    secrets = AsyncSecretStore(shop.store)
+    for number in range(READS):
+        refresh_due()
+        if kind == "forked":
+            shop.store.reset_after_fork()
+        with suppress(ServerFault):
+            shop.store.get("x", force_refresh=kind == "forced")
+        name = f"n{number}"
+        value = asyncio.run(secrets.get(name)) if kind == "asyncio" else shop.store.get(name)
+        assert value == "one"
+        shop.clock.now += 3.0
+    secrets.close()
+
+
 @pytest.mark.parametrize("error", [ServerFault("500"), DeadlineExceeded("slow")], ids=str)
 @pytest.mark.parametrize("cached", [True, False])
-def test_several_names_that_fail_for_ever_fail_another_once_at_most(
+def test_several_names_that_fail_for_ever_fail_few_others(
     error: StrongroomError, cached: bool
 ) -> None:
-    shop, _, refresh_due = shop_with_bad_names(error, "x", "y", cached=cached)
-    assert read_uncached(shop, refresh_due, "x", "y") <= 2
+    bad = "v", "w", "x", "y"
+    shop, _, refresh_due = shop_with_bad_names(error, *bad, cached=cached)
+    assert read_uncached(shop, refresh_due, *bad) <= 2 * len(bad)  # until each is known to be alone
 
 
 def test_callers_get_the_error_of_a_name_that_fails_alone_without_a_request_for_a_second() -> None:
@@ -616,6 +634,18 @@ def test_names_that_time_out_do_not_keep_another_from_being_requested() -> None:
         assert info is not None
         assert not info.stale
     assert shop.store.get("other") == "one"
+
+
+def test_names_to_request_after_an_outage_are_bounded_and_the_last_ones_stay() -> None:
+    shop, server, refresh_due = shop_in_an_outage()
+    for number in range(1000):
+        with pytest.raises(Unreachable):
+            shop.store.get(f"n{number}")
+    server.error = None
+    shop.clock.now += 0.001
+    refresh_due()
+    assert "n999" in server.requests
+    assert len(server.requests) < 1000
 
 
 def test_error_without_a_request_does_not_end_an_outage() -> None:
