@@ -123,7 +123,9 @@ def _alias_holders(
         holder = group.find_alias_holder(reader)
     except AccessDenied:  # a plan role of an earlier version
         return
-    if holder is not None and holder[MARKED_BY] != owner.deployment:
+    if holder is None or holder["name"] == group.name:
+        return
+    if holder[MARKED_BY] != owner.deployment:
         maker = holder[MARKED_BY]
         whose = "which no deployment made" if maker is None else f"of the deployment {maker!r}"
         yield f"has the claim {group.claim!r} of the group {holder['name']}, {whose}"
