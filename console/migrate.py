@@ -123,13 +123,17 @@ def run(
             context, running.run, lambda stage: say(out, view.entered(context.plan, stage))
         )
         waiting = _advance(course, context, to, wait=wait)
-        if values is not None:
-            for line in view.copies_lines(context.plan, copies.search(context, values)):
-                say(out, line)
-        if to is Stage.DROPPED:
-            say(out, view.backups_left(context.plan, _read(context).since))
+        _show_end(context, to, values)
     if waiting is not None:
         raise typer.Exit(WAITS)
+
+
+def _show_end(context: MigrationContext, to: Stage, values: list[copies.Words] | None) -> None:
+    if values is not None:
+        for line in view.copies_lines(context.plan, copies.search(context, values)):
+            say(out, line)
+    if to is Stage.DROPPED:
+        say(out, view.backups_left(context.plan, _read(context).since))
 
 
 @app.command("plan")
