@@ -205,7 +205,7 @@ def undo(
         if not yes:
             typer.confirm(f"Is this so: {_fill(step.before, context)}?", abort=True)
         running = Workers(context, command, 1, duty, limits, out)
-        way_back.go_back(context, running.run, step)
+        step = way_back.go_back(context, running.run, step)
         say(out, f"{step.to or 'undone'}: {_fill(step.then, context)}.")
 
 

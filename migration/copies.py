@@ -28,7 +28,7 @@ from migration.table import trigger_reach
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 
-#: Rows whose values are searched for.
+#: Rows of each kind whose values are searched for.
 _ROWS: Final = 50
 #: Rows of a table that are searched at once.
 _BLOCK: Final = 100
@@ -70,7 +70,7 @@ class Copies:
 
 
 def choose(context: MigrationContext) -> list[Words]:
-    """Return values of the rows that were written last, which a log has rather than others.
+    """Return values of rows that a log may have, in small letters.
 
     Values of old tokens, numbers and short ones are left out, as no row can be known by them.
 
@@ -82,7 +82,7 @@ def choose(context: MigrationContext) -> list[Words]:
     with context.connect() as connection:
         live = context.read_table(connection)
         table = plans.to_table(context.plan, live)
-        rows = _read_last(connection, table, live)
+        rows = _sample(connection, table, live)
     values = context.open_cipher(table).open(rows).values
     names = (each.old for each in table.columns if each.old_context is None)
     found = (_split(value) for name in names for value in values.columns[name])
@@ -120,18 +120,26 @@ def search(context: MigrationContext, values: Sequence[Words]) -> Copies:
     return Copies(len(values), found, (*unsearched, *reach.unknown))
 
 
-def _read_last(connection: Connection, table: MigratedTable, live: LiveTable) -> Rows:
-    """Return the rows that were written last, without old columns, which may be gone."""
+def _sample(connection: Connection, table: MigratedTable, live: LiveTable) -> Rows:
+    """Return rows without old columns, which may be gone.
+
+    Those written last, and as many that have old values, or any if no row has. The last ones alone
+    may be of versions that write no plaintext, which are found nowhere.
+    """
     old = table.old_columns
     names = [name for name in table.read if name not in old]
-    query = SQL("SELECT {} FROM {} AS u ORDER BY age(u.xmin) LIMIT {}").format(
-        row_cursor.select_list(names, live), table.identifier, _ROWS
-    )
+    # NULL, because there may be no other one.
+    there = [SQL("NULL"), *(Identifier(each) for each in old if each in live.columns)]
+    left = SQL("num_nonnulls({}) > 0").format(SQL(", ").join(there))
+    orders = SQL("age(u.xmin)"), SQL("{0} DESC, random()").format(left)
+    query = SQL("(SELECT {} FROM {} AS u ORDER BY {} LIMIT {})")
+    columns = row_cursor.select_list(names, live)
+    halves = (query.format(columns, table.identifier, order, _ROWS) for order in orders)
     with row_cursor.open_cursor(connection) as cursor:
-        found = cursor.execute(query).fetchall()
-    columns = zip(*found, strict=True) if found else [()] * len(names)
+        found = cursor.execute(SQL(" UNION ALL ").join(halves)).fetchall()
+    values = zip(*found, strict=True) if found else [()] * len(names)
     empty = dict.fromkeys(old, [None] * len(found))
-    read = dict(zip(names, columns, strict=True))
+    read = dict(zip(names, values, strict=True))
     return Rows([()] * len(found), [""] * len(found), {**read, **empty})
 
 
