@@ -59,4 +59,6 @@ def serve_metrics(app: FastAPI) -> None:
         page = metrics_page.get_page(remote, request.headers, settings)
         return Response(page.body, page.status, headers={"content-type": page.content_type})
 
-    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    # A route of Starlette, because one of FastAPI takes the application's dependencies, class of
+    # route and ``generate_unique_id_function``, which may rely on what this page does not have.
+    app.add_route("/metrics", metrics, include_in_schema=False)

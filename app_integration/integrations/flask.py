@@ -39,7 +39,9 @@ def serve_metrics(app: Flask) -> None:
     """Add the page ``/metrics`` to *app*. See :mod:`app_integration.integrations.metrics_page`."""
     settings = from_environment()
 
-    @app.get("/metrics")
     def metrics() -> Response:
         page = metrics_page.get_page(request.remote_addr, request.headers, settings)
         return Response(page.body, page.status, content_type=page.content_type)
+
+    # Not "metrics", because a view of the application may have that name.
+    app.add_url_rule("/metrics", "strongroom_metrics", metrics)
