@@ -25,6 +25,8 @@ from app_integration.database.loop_task import LoopTask
 class _AsyncRotatingQueuePool(RotatingQueuePool, AsyncAdaptedQueuePool):
     """Variant for asyncio of :class:`RotatingQueuePool`."""
 
+    __module__ = RotatingQueuePool.__module__
+
 
 class _AsyncEngineEvents(EngineEvents):
     """Event listeners of one asyncio engine."""

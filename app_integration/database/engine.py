@@ -28,6 +28,8 @@ class RotatingQueuePool(QueuePool):
     ``dispose`` replaces the whole pool, and loses track of the connections that are in use.
     """
 
+    __module__ = QueuePool.__module__  # which names its logger, so that it logs as SQLAlchemy's
+
     def close_outdated(self, is_current: Callable[[str], bool]) -> None:
         """Close each idle connection whose user is not current, and keep its record in the pool."""
         for _ in range(self.checkedin()):
