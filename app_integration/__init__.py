@@ -300,6 +300,7 @@ def watch_config(
 def close() -> None:
     """Revoke leases and token, and close all connections. It may be called more than once.
 
-    The next use logs in again. Engines, pools and clients that were created before stay closed.
+    The next use opens them again, also the next use of an engine, pool or client that was created
+    before, and callbacks stay registered. The process closes them at its end.
     """
     default_client.close()

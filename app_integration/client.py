@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from app_integration._internal import fork_safety
+from app_integration._internal import fork_safety, unclosed
 from app_integration.aws.kms import call_kms
 from app_integration.encryption.key_services import KeyServices
 from app_integration.encryption.key_stores import KeyStores
-from app_integration.errors import AuthenticationFailed
 from app_integration.observability import metrics
 from app_integration.settings import Settings
 
@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from app_integration.encryption.cipher import FieldCipher
     from app_integration.encryption.files.file_cipher import FileCipher
     from app_integration.encryption.keys.stores import DataKeyStore
+    from app_integration.observability.audit_log import AuditLog
     from app_integration.observability.audit_sinks import Sink
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
+    from app_integration.secret_store.watchers import ChangeWatchers
     from app_integration.session.session import Session
 
 
 class Client:
     """Live objects of one application, each built on first use. Thread-safe.
+
+    A closed client opens again at its next use, and so does what it has built.
 
     Attributes:
         settings: Settings of the application.
@@ -65,15 +69,18 @@ class Client:
         metrics.set_environment(str(settings.scope.environment))
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
-        self._closed = False
-        self._exit_stack = ExitStack()  # because it closes the rest even if one part fails
+        #: What closes the parts that open again, and the stack of those that are built again.
+        self._closers: list[Callable[[], object]] = []
+        self._exit_stack = ExitStack()
         self._session = session
         if session is not None:
-            self._exit_stack.callback(session.close)
+            self._own_session(session)
         self._aws = aws
         if aws is not None:
-            self._exit_stack.callback(aws.close)
+            self._closers.append(aws.close)
         self._secrets: SecretStore | None = None
+        self._audit: AuditLog | None = None
+        self._watchers: ChangeWatchers | None = None
         self._async_secrets: AsyncSecretStore | None = None
         self.ciphers: dict[str, FieldCipher] = {}
         self._self_contained: dict[str, FieldCipher] = {}
@@ -95,41 +102,36 @@ class Client:
         """Return the session that secrets, encryption and database users share.
 
         Raises:
-            AuthenticationFailed: If the client is closed.
             ConfigurationError: If the settings are incomplete.
 
         """
         with self._lock:
             if self._session is None:
-                self._check_open()
                 from app_integration.session.session import open_session
 
                 self._session = open_session(self.settings)
-                self._exit_stack.callback(self._session.close)
+                self._own_session(self._session)
             return self._session
+
+    def _own_session(self, session: Session) -> None:
+        session.on_reopen = partial(unclosed.reopened.add, self.close)
+        self._closers.append(session.close)
 
     @property
     def aws(self) -> AwsConnection:
         """Return the connection to AWS that secrets and encryption share.
 
         Raises:
-            AuthenticationFailed: If the client is closed.
             ConfigurationError: If boto3 is not installed.
 
         """
         with self._lock:
             if self._aws is None:
-                self._check_open()
                 from app_integration.aws.from_settings import open_connection
 
                 self._aws = open_connection(self.settings)
-                self._exit_stack.callback(self._aws.close)
+                self._closers.append(self._aws.close)
             return self._aws
-
-    def _check_open(self) -> None:
-        """Raise an error if the client is closed, because nothing would revoke its next token."""
-        if self._closed:
-            raise AuthenticationFailed("this client was closed meanwhile; call again")
 
     @property
     def secrets(self) -> SecretStore:
@@ -142,31 +144,40 @@ class Client:
             return self._secrets
 
     def _build_secrets(self) -> SecretStore:
-        from app_integration.observability.audit_log import open_audit_log
         from app_integration.secret_store.declared_names import read_declared
         from app_integration.secret_store.store import SecretStore
+        from app_integration.secret_store.watchers import ChangeWatchers
         from app_integration.sources.from_settings import build_policy_rule, build_sources
 
         settings = self.settings
-        audit = open_audit_log(settings, self._accessor, self.open_audit_sink())
+        self._watchers = self._watchers or ChangeWatchers()
         store = SecretStore(
             build_sources(settings, lambda: self.session, lambda: self.aws),
-            audit,
+            self._open_audit(),
             scope=settings.scope,
             rule=build_policy_rule(settings),
             declared=read_declared(settings.declaration, settings.scope),
             development=settings.is_development,
             limits=settings.limits,
             ttls=settings.ttls,
+            watchers=self._watchers,
             clock=self.clock,
         )
+        store.resume()  # with the callbacks from before a close
         if settings.emf_interval is not None:
             from app_integration.observability.emf import EmfWriter
 
             self._exit_stack.callback(EmfWriter(settings.scope, settings.emf_interval).close)
-        self._exit_stack.callback(audit.close)
         self._exit_stack.callback(store.close)
         return store
+
+    def _open_audit(self) -> AuditLog:
+        if self._audit is None:
+            from app_integration.observability.audit_log import open_audit_log
+
+            self._audit = open_audit_log(self.settings, self._accessor, self.open_audit_sink())
+            self._closers.append(self._audit.close)
+        return self._audit
 
     def open_audit_sink(self) -> Sink:
         """Return the sink that the settings name. :meth:`close` closes its file."""
@@ -179,7 +190,7 @@ class Client:
 
         # The first record builds the cipher, because no part opens a session before it is used.
         sink = EncryptedSink(file, self.settings.scope, lambda: self.files(key).new_file_key())
-        self._exit_stack.callback(sink.close)
+        self._closers.append(sink.close)
         return sink
 
     @property
@@ -277,7 +288,7 @@ class Client:
                     lambda name, stale: self.secrets.get(name, force_refresh=stale),
                     self.settings,
                     lock=lambda: self._lock,
-                    exit_stack=self._exit_stack,
+                    closers=self._closers,
                     clock=self.clock,
                 )
             return self._databases
@@ -291,10 +302,16 @@ class Client:
         return cast("Engine", self.database("engine", url, options, role=role))
 
     def close(self) -> None:
-        """Close the parts, in the reverse order of their construction."""
+        """Close the parts, in the reverse order of their construction. Callbacks are kept."""
         with self._lock:
-            self._closed = True
-        self._exit_stack.close()
+            unclosed.reopened.discard(self.close)
+            rebuilt, self._exit_stack = self._exit_stack, ExitStack()
+            self._secrets = self._async_secrets = None
+            self.ciphers, self._self_contained = {}, {}
+        with ExitStack() as stack:  # because it closes the rest even if one part fails
+            for close in self._closers:
+                stack.callback(close)
+            stack.callback(rebuilt.close)
 
     def _accessor(self) -> str | None:
         return getattr(self._session, "accessor_hmac", None)

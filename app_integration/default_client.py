@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app_integration._internal import unclosed
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 # Reentrant, because a signal handler may close the client while this thread builds it.
 _lock = threading.RLock()
-#: The process's client; None if it is not built yet. Other modules only read it, and only where a
+#: The client that the environment described last. It is used again while that describes the same
+#: settings, so that what was declared at import outlives a close.
+_from_environment: Client | None = None
+#: The process's client; None if none is in use. Other modules only read it, and only where a
 #: call of :func:`peek_default_client` would be a noticeable part of the time.
 current: Client | None = None
 
@@ -39,7 +43,7 @@ def get_default_client() -> Client:
         ConfigurationError: If a variable is missing or wrong.
 
     """
-    global current  # noqa: PLW0603 (the one process-wide object, behind a lock)
+    global current, _from_environment  # noqa: PLW0603 (the process-wide objects, behind a lock)
     if (client := current) is not None:
         return client
     from app_integration.client import Client
@@ -47,9 +51,11 @@ def get_default_client() -> Client:
 
     with _lock:
         if current is None:
-            client = Client(from_environment())
+            settings, client = from_environment(), _from_environment
+            if client is None or client.settings != settings:
+                client = Client(settings)
             # Asked again, because a signal handler may have built one meanwhile.
-            current = peek_default_client() or client
+            _from_environment = current = peek_default_client() or client
             unclosed.close_child_at_exit(close)  # a child of a fork server forks before this import
         return current
 
@@ -82,13 +88,30 @@ def configure(
     return client
 
 
+@contextmanager
+def replaced_by(client: Client) -> Iterator[None]:
+    """Use *client* during the block; then close it, and use the one from before again.
+
+    That one stays open meanwhile, because a fixture of a whole test run may use its connections.
+    """
+    global current  # noqa: PLW0603 (as above)
+    with _lock:
+        before, current = current, client
+    try:
+        yield
+    finally:
+        with _lock:
+            current = before
+        client.close()
+
+
 def close() -> None:
-    """Close the process's client. The next use builds a new one."""
+    """Close the process's client, and each that opened again after its own close."""
     global current
     with _lock:
         client, current = current, None
-    if client is not None:
-        client.close()
+    for close_client in unclosed.reopened | ({client.close} if client else set()):
+        close_client()
 
 
 # So that a process revokes its leases and its token at exit. If the server is unavailable, they

@@ -16,6 +16,15 @@ log = logging.getLogger(__name__)
 MAX_INTERVAL: Final = 60.0
 
 
+class _BackgroundThread(threading.Thread):
+    """The thread of a :class:`BackgroundWorker`."""
+
+
+def is_background() -> bool:
+    """Return whether a :class:`BackgroundWorker` runs the caller, and not the application."""
+    return isinstance(threading.current_thread(), _BackgroundThread)
+
+
 class BackgroundWorker:
     """A daemon thread that calls *work* each time it is due.
 
@@ -80,7 +89,7 @@ class BackgroundWorker:
 
     def _start(self, after: float) -> None:
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(
+            self._thread = _BackgroundThread(
                 target=self._run, args=(self._wake_event, after), name=self._name, daemon=True
             )
             self._thread.start()

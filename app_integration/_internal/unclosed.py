@@ -21,6 +21,9 @@ class Closeable(Protocol):
         ...
 
 
+#: What closes each client that opened again after its owner had closed it. They end with the
+#: process, or with the next :func:`app_integration.close`.
+reopened: set[Callable[[], None]] = set()
 _resources: weakref.WeakSet[Closeable] = weakref.WeakSet()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from app_integration.session.session import Session
     from app_integration.settings import Settings
 
-#: Kind → the method that closes it when the client closes. The application closes its asyncio
-#: engines and pools itself, because that must happen in their event loop.
-_CLOSE_METHODS: Final = {"engine": "dispose", "pool": "close", "redis": "close"}
+#: Kind → the method that closes it, until its next use, when the client closes. The application
+#: closes its asyncio engines and pools itself, because that must happen in their event loop.
+_CLOSE_METHODS: Final = {"engine": "dispose", "pool": "dispose", "redis": "close"}
 #: Backends that lease no users, with their names for messages.
 UNLEASED: Final = {"aws": "AWS", MEMORY: f"SECRETS_BACKEND={MEMORY}"}
 #: The secret with driver, host and database, unless the caller passes a URL or names a secret.
@@ -87,7 +87,7 @@ class DatabaseFactory:
         settings: Settings,
         *,
         lock: Callable[[], AbstractContextManager[object]],
-        exit_stack: ExitStack,
+        closers: list[Callable[[], object]],
         clock: Callable[[], float],
     ) -> None:
         """Create the factory; nothing is requested yet.
@@ -98,8 +98,8 @@ class DatabaseFactory:
             settings: Provides the service's scope and limits.
             lock: Returns the current lock, which is another one after a fork. It is acquired while
                 credentials are created, so that there is one provider for each source.
-            exit_stack: The stack of functions that close what was created. It runs the last first,
-                so an engine or pool closes before the credentials that it uses.
+            closers: Gets the functions that close what was created. The last is called first, so
+                that an engine or pool closes before the credentials that it uses.
             clock: Returns seconds, monotonic.
 
         """
@@ -107,7 +107,7 @@ class DatabaseFactory:
         self._secret = secret
         self._settings = settings
         self._lock = lock
-        self._exit_stack = exit_stack
+        self._closers = closers
         self._clock = clock
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
@@ -131,7 +131,7 @@ class DatabaseFactory:
         with extra_named():
             opened = BUILDERS[kind](provider, where, options)
         if kind in _CLOSE_METHODS:
-            self._exit_stack.callback(getattr(opened, _CLOSE_METHODS[kind]))
+            self._closers.append(getattr(opened, _CLOSE_METHODS[kind]))
         return opened
 
     def find_provider(self, **source: Any) -> CredentialProvider:
@@ -162,7 +162,7 @@ class DatabaseFactory:
         with self._lock():
             if source not in self._providers:
                 self._providers[source] = provider = self._build_provider(source)
-                self._exit_stack.callback(provider.close)
+                self._closers.append(provider.close)
             return self._providers[source]
 
     def _build_provider(self, source: CredentialSource) -> CredentialProvider:

@@ -27,6 +27,7 @@ from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.observability import metrics, redaction
 from app_integration.session.session import Session
+from app_integration.session.token_manager import session_closed
 from app_integration.settings import Limits
 from app_integration.transport import payloads
 
@@ -223,8 +224,10 @@ class LeasedCredentials(CredentialProvider):
         current = self._lease
         if current is not None and (lease is None or current.username != lease.username):
             return current
-        new = self._request_lease()
+        worker, new = self._worker, self._request_lease()
         with self._lock:
+            if self._worker is not worker:  # another one since close(), which revokes the token
+                raise session_closed()
             if self._lease is not None:
                 self._draining.append(self._lease)
                 metrics.get_recorder().record_rotation("database", self._role)

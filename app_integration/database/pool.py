@@ -36,6 +36,8 @@ class LeasedPool(ConnectionPool[Any]):
     survive a fork.
     """
 
+    _is_disposed = False
+
     def __init__(self, provider: CredentialProvider, url: str, **options: Any) -> None:
         """Open the pool, unless *options* has ``open=False``.
 
@@ -68,6 +70,8 @@ class LeasedPool(ConnectionPool[Any]):
 
         """
         _raise_in_child(self._owner_pid)
+        if self._is_disposed:
+            self.open()
         end = monotonic() + (self.timeout if timeout is None else timeout)
         for pause in _backoff():
             connection = super().getconn(_seconds_left(end))
@@ -85,6 +89,24 @@ class LeasedPool(ConnectionPool[Any]):
         """
         if os.getpid() == self._owner_pid:
             super().close(timeout)
+
+    def open(self, wait: bool = False, timeout: float = 30.0) -> None:
+        """Open the pool, also after :meth:`dispose`. See the base class.
+
+        Args:
+            wait: Whether to wait for the connections.
+            timeout: Seconds to wait.
+
+        """
+        self._is_disposed = False
+        super().open(wait, timeout)
+
+    def dispose(self) -> None:
+        """Close the pool until its next use. One that the caller has closed stays closed."""
+        if not self.closed:
+            self.close()
+            # The base class opens a pool once. It fills up to this number of connections.
+            self._is_disposed, self._opened, self._nconns = True, False, self.min_size
 
     def close_outdated(self) -> None:
         """Close all idle connections now, and those in use when they return to the pool."""

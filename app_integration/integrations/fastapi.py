@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,10 @@ from app_integration.settings import from_environment
 
 def init(app: FastAPI, model: type[M], path: str | Path | None = None) -> ConfigFile[M]:
     """Redact logs, load the delivered config, serve ``/metrics``, and close the SDK at shutdown.
+
+    A server may end by a signal once the lifespan is over, so the SDK is closed there, and opens
+    again if the process goes on. A lifespan of another thread than the main one is a test's or the
+    like. The process outlives it, and closes the SDK at its own end.
 
     Args:
         app: The application. Its own lifespan still runs, and ends before the SDK closes.
@@ -43,8 +48,9 @@ def init(app: FastAPI, model: type[M], path: str | Path | None = None) -> Config
             async with inner(running) as state:
                 yield state
         finally:
-            # In a thread, because revoking the Vault token sends a request.
-            await asyncio.to_thread(app_integration.close)
+            if threading.current_thread() is threading.main_thread():
+                # In a thread, because revoking the Vault token sends a request.
+                await asyncio.to_thread(app_integration.close)
 
     app.router.lifespan_context = lifespan
     return config

@@ -64,12 +64,12 @@ class Fetcher:
 
     """
 
-    def __init__(self, chain: Chain, config: FetcherConfig) -> None:
+    def __init__(self, chain: Chain, config: FetcherConfig, watchers: ChangeWatchers) -> None:
         self._chain = chain
         self._config = config
         self._clock = config.clock
         self.cache = SecretCache(config.limits)
-        self.watchers = ChangeWatchers()
+        self.watchers = watchers
         self.refresher = CacheRefresher(self.cache, self.watchers, chain, self._refresh, config)
         self._closed = False
         self._create_locks()

@@ -32,7 +32,7 @@ from app_integration.secret_store.fetcher import Fetcher
 from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required, list_names
-from app_integration.secret_store.watchers import Callback, Watch
+from app_integration.secret_store.watchers import Callback, ChangeWatchers, Watch
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Following, Source, Version
 from app_integration.sources.chain import Chain
@@ -57,6 +57,7 @@ class SecretStore:
         development: bool = False,
         limits: Limits | None = None,
         ttls: Mapping[str, float] | None = None,
+        watchers: ChangeWatchers | None = None,
         registry: redaction.SecretRegistry = redaction.live,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -73,6 +74,7 @@ class SecretStore:
             development: Whether a later source, then a default, may answer for a denied name.
             limits: Limits of the cache and of requests.
             ttls: Name → seconds for which the secret is fresh, in place of ``cache_ttl``.
+            watchers: Callbacks of an earlier store; None for no callback yet.
             registry: The registry that each value is added to, for redaction.
             clock: Returns monotonic seconds.
             wall_clock: Returns seconds since 1970, for the age of a version.
@@ -87,7 +89,8 @@ class SecretStore:
         config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {}, owner)
         deadline = self.limits.deadline
         outages = [Outage(clock, jitter, deadline, has_thread=background) for _ in sources]
-        self.fetcher = Fetcher(chain := Chain(sources, outages, development=development), config)
+        chain = Chain(sources, outages, development=development)
+        self.fetcher = Fetcher(chain, config, watchers or ChangeWatchers())
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
         self.releaser = Releaser(self._access_recorder, has_fallback=chain.has_fallback)
@@ -102,7 +105,7 @@ class SecretStore:
         self.fetcher.reset_after_fork()
 
     def resume(self) -> None:
-        """Continue to refresh watched names in a forked child."""
+        """Continue to refresh watched names, as in a forked child."""
         self.fetcher.resume()
 
     def close(self) -> None:
@@ -225,10 +228,10 @@ class SecretStore:
 
         """
         self.check(name)
-        entry = self._cache.entries.get(name)
+        entry, recorder = self._cache.entries.get(name), self._access_recorder
 
         def notify(fetched: FetchedSecret) -> None:
-            self._access_recorder.record_change(name, fetched)
+            recorder.record_change(name, fetched)
             callback(fetched.value)
 
         watch = self.fetcher.watchers.add(name, notify, entry.fetched if entry else None)

@@ -48,7 +48,7 @@ class ChangeWatchers:
         self._watches: dict[str, list[Watch]] = {}
         self._seen: dict[str, FetchedSecret] = {}  # the last response of each name
         self._pending: dict[str, FetchedSecret] = {}  # bounded by the number of watched names
-        self._worker = BackgroundWorker(self._call_pending, "strongroom-callbacks")
+        self._worker = self._new_worker()
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
@@ -100,8 +100,12 @@ class ChangeWatchers:
         self._worker.wake()
 
     def close(self) -> None:
-        """Call no further callbacks."""
+        """Call no further callbacks, until another change is noted."""
         self._worker.close()
+        self._worker = self._new_worker()
+
+    def _new_worker(self) -> BackgroundWorker:
+        return BackgroundWorker(self._call_pending, "strongroom-callbacks")
 
     def _call_pending(self) -> float:
         while True:

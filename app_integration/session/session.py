@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app_integration._internal import fork_safety
+from app_integration._internal.background_worker import is_background
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Token
@@ -22,7 +23,7 @@ from app_integration.session.call import Call, record_orphan_lease
 from app_integration.session.connection import Connection, connect_http
 from app_integration.session.raw_requests import RawRequests
 from app_integration.session.retry import Retry
-from app_integration.session.token_manager import TokenManager
+from app_integration.session.token_manager import TokenManager, session_closed
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
 from app_integration.transport import payloads
@@ -39,6 +40,13 @@ class Session:
 
     It logs in at the first request. A daemon thread renews the token, because leased database users
     are revoked with the token that leased them. A forked process logs in for itself.
+
+    A closed session opens again at the next request of the application, as an engine of SQLAlchemy
+    does after ``dispose()``: what was built on it may outlive a lifespan.
+
+    Attributes:
+        on_reopen: Called when it opens again, because its owner has to close it again.
+
     """
 
     def __init__(
@@ -96,12 +104,14 @@ class Session:
         self._mounts = mounts
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
+        self._is_closed = False
+        self.on_reopen: Callable[[], object] = lambda: None
         self.reset_after_fork()
         self._connection.open()  # so that a certificate that cannot be read is an error here
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Drop connections and token, and recreate the locks. A forked child logs in for itself."""
+        """Drop connections and token, and recreate the locks. The next request logs in."""
         self._connection = Connection(self._connect, self._clock)
         self._tokens = TokenManager(
             self._auth_method,
@@ -109,6 +119,7 @@ class Session:
             self._connection.open_for_login,
             self._limits,
             self._clock,
+            self._reopen,
         )
         self._renewer = TokenRenewer(
             self._tokens, self._connection.send_until, self._deadline, self._limits
@@ -206,18 +217,34 @@ class Session:
         """Stop the renewal, revoke the token with all its leases, and close the connections.
 
         A token that another process owns is not revoked. Revoking takes at most
-        :data:`CLOSE_SECONDS`.
+        :data:`CLOSE_SECONDS`. What is under way may fail; the next request opens it again.
         """
-        self._renewer.stop()
-        token = self._tokens.close()
+        connection, tokens, renewer = self._connection, self._tokens, self._renewer
+        self._is_closed = True
+        self.reset_after_fork()
+        renewer.stop()
+        token = tokens.close()
         if token is not None:
-            self._revoke(token)
-        self._connection.close()
+            self._revoke(token, connection)
+        connection.close()
 
-    def _revoke(self, token: Token) -> None:
+    def _reopen(self) -> None:
+        """Note that a closed session opens again.
+
+        Raises:
+            AuthenticationFailed: In a background thread, which ends what it did before.
+
+        """
+        if self._is_closed:
+            if is_background():
+                raise session_closed()
+            self._is_closed = False
+            self.on_reopen()
+
+    def _revoke(self, token: Token, connection: Connection) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
-            self._connection.send(deadline, "POST", "auth/token/revoke-self", {}, token=token)
+            connection.send(deadline, "POST", "auth/token/revoke-self", {}, token=token)
         except StrongroomError as error:
             log.info(
                 "could not revoke the Vault token; it stays valid until its TTL ends: %s", error

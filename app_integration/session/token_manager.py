@@ -43,6 +43,7 @@ class TokenManager:
         connect: Callable[[float], AbstractContextManager[Send]],
         limits: Limits,
         clock: Callable[[], float],
+        before_login: Callable[[], object],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Send nothing yet.
@@ -54,6 +55,7 @@ class TokenManager:
                 deadline, and closed when the context ends.
             limits: ``login_retry_base`` and ``login_retry_max`` are used.
             clock: Monotonic, in seconds.
+            before_login: Called before each login. An error of it prevents the login.
             jitter: Returns a number from 0.0 to 1.0.
 
         """
@@ -62,6 +64,7 @@ class TokenManager:
         self._connect = connect
         self._limits = limits
         self._clock = clock
+        self._before_login = before_login
         self._jitter = jitter
         self._lock = threading.Lock()
         self._logins: SingleFlight[Token] = SingleFlight()
@@ -82,14 +85,14 @@ class TokenManager:
         return self._token
 
     def check_open(self) -> None:
-        """Raise an error if the session is closed.
+        """Raise an error if :meth:`close` was called.
 
         Raises:
-            AuthenticationFailed: If :meth:`close` was called.
+            AuthenticationFailed: See :func:`session_closed`.
 
         """
         if self._closed:
-            raise _closed()
+            raise session_closed()
 
     def get_token(self, deadline: float) -> Token:
         """Return the token to send.
@@ -178,6 +181,7 @@ class TokenManager:
         if current is not None and current is not stale:
             return current
         self.check_open()
+        self._before_login()
         token = self._log_in(stale, deadline, keeps_stale)
         with self._lock:
             if not self._closed:
@@ -187,7 +191,7 @@ class TokenManager:
                     metrics.get_recorder().record_ttl("token", token.ttl)
                 return token
         self._revoke(token, deadline)
-        raise _closed()
+        raise session_closed()
 
     def _log_in(self, stale: Token | None, deadline: float, keeps_stale: bool) -> Token:
         self._check_backoff()
@@ -253,8 +257,9 @@ class TokenManager:
                 send("POST", "auth/token/revoke-self", token=token)
 
 
-def _closed() -> AuthenticationFailed:
+def session_closed() -> AuthenticationFailed:
+    """Return the error of what was under way when its session was closed."""
     return AuthenticationFailed(
-        "this session is closed, because close() was called, as a framework does at shutdown; open "
-        "another, and create engines, pools and clients that used this one again"
+        "this session was closed meanwhile, because close() was called, as a framework does at "
+        "shutdown; call again, which opens it again"
     )

@@ -142,15 +142,12 @@ def in_memory(
 
     logins = approle_files(folder, role.role_id, role.issue(), mounts)
     with session(StaticToken(Secret(operator.value))) as operator_session:
-        client = default_client.configure(
-            _settings(scope, ADDRESS, folder, mounts), session=session(logins), clock=clock
-        )
-        try:
+        settings = _settings(scope, ADDRESS, folder, mounts)
+        client = Client(settings, session=session(logins), clock=clock)
+        with default_client.replaced_by(client):
             application = MemoryApplication(scope, operator_session, client, server)
             application.make_key()
             yield application
-        finally:
-            default_client.close()
 
 
 @contextmanager
@@ -166,15 +163,11 @@ def application_on_server(address: str, root_token: str, folder: Path) -> Iterat
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
     with Session(address, StaticToken(Secret(root_token))) as operator:
         logins = _create_approle(operator, scope, folder)
-        client = default_client.configure(
-            _settings(scope, address, folder), session=Session(address, logins)
-        )
-        try:
+        client = Client(_settings(scope, address, folder), session=Session(address, logins))
+        with default_client.replaced_by(client):
             application = Application(scope, operator, client)
             application.make_key()
             yield application
-        finally:
-            default_client.close()
 
 
 def _create_approle(operator: Session, scope: Scope, folder: Path) -> AppRole:

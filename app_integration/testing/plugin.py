@@ -1,6 +1,7 @@
 """Pytest fixtures that are installed with the SDK: ``vault`` and ``real_vault``.
 
-The plugin keeps values out of the reports of failed assertions, too.
+The plugin keeps values out of the reports of failed assertions, too. At the end of the run it
+closes the SDK, so that its leases are revoked while pytest still captures what is logged.
 
 >>> def test_login(vault):                                   # doctest: +SKIP
 ...     vault.put("jwt-secret", "signing key")
@@ -11,6 +12,7 @@ The plugin keeps values out of the reports of failed assertions, too.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +40,13 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     if any(isinstance(each, Secret) for value in (left, right) for each in _compared(value)):
         return [f"{left!r} {op} {right!r}", "", "the difference of a secret is not shown"]
     return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Close the SDK, if a test or a fixture has loaded it."""
+    if default_client := sys.modules.get("app_integration.default_client"):
+        default_client.close()
 
 
 def _compared(value: object) -> list[object]:

@@ -29,7 +29,6 @@ from app_integration.database.lease import (
 )
 from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import (
-    AuthenticationFailed,
     ConfigRejected,
     ConfigurationError,
     Unreachable,
@@ -239,11 +238,3 @@ def test_engine_waiting_for_its_url_blocks_no_other_thread() -> None:
         with pytest.raises(Unreachable):
             engine.result()
     client.close()
-
-
-def test_client_closed_before_its_login_does_not_log_in() -> None:
-    """Otherwise no thread would revoke a Vault token issued after another thread's close()."""
-    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
-    client.close()
-    with pytest.raises(AuthenticationFailed, match="closed meanwhile"):
-        client.secrets.get("jwt-secret")

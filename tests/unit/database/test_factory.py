@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def databases_with(url: str) -> DatabaseFactory:
         lambda _name, _stale: Secret(url),
         Settings(Scope("shop", Environment.PROD), "https://vault"),
         lock=nullcontext,
-        exit_stack=ExitStack(),
+        closers=[],
         clock=lambda: 0.0,
     )
 
@@ -196,13 +196,14 @@ def test_redis_client_on_aws_uses_the_user_in_redis_url(role: str | None) -> Non
         return Secret("redis://:invented-password@127.0.0.1:1/0")
 
     settings = Settings(Scope("shop", Environment.PROD), "https://vault", backend="aws")
-    with ExitStack() as stack:
-        factory = DatabaseFactory(
-            pytest.fail, read, settings, lock=nullcontext, exit_stack=stack, clock=time.monotonic
-        )
-        client = factory.create("redis", None, {}, role=role)
-        with pytest.raises(redis.ConnectionError):
-            client.ping()
+    factory = DatabaseFactory(
+        pytest.fail, read, settings, lock=nullcontext, closers=[], clock=time.monotonic
+    )
+    with (
+        closing(factory.create("redis", None, {}, role=role)) as client,
+        pytest.raises(redis.ConnectionError),
+    ):
+        client.ping()
     # Once for host and port, and once for the user of the connection.
     assert names == ["redis-url"] * 2
 

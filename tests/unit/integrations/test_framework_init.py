@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from fastapi.routing import APIRoute
 from flask import Flask
 from pydantic import BaseModel
 
+from app_integration import default_client
 from app_integration.integrations import fastapi, flask
+from app_integration.testing.application import MemoryApplication
 
 
 class Config(BaseModel):
@@ -109,6 +112,23 @@ def test_fastapi_may_have_its_own_middleware_and_lifespan(path: Path) -> None:
     for _ in range(2):
         asyncio.run(live())
     assert events == ["start", "/metrics state", "end"] * 2
+
+
+def test_lifespan_of_another_thread_leaves_the_client_open(
+    path: Path, vault: MemoryApplication
+) -> None:
+    app = FastAPI()
+    fastapi.init(app, Config, path)
+
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(asyncio.run, live()).result()
+    assert default_client.current is vault.client
+    asyncio.run(live())
+    assert default_client.current is None
 
 
 def test_flask_may_have_a_view_named_metrics(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ import certifi
 import pytest
 
 from app_integration._internal import fork_safety
+from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.auth.agent import Proxy
 from app_integration.auth.methods import AppRole, StaticToken, Token
 from app_integration.errors import (
@@ -298,14 +301,39 @@ def test_close_during_login_revokes_its_token(server: Server, session: Session) 
     assert [path for path, _ in server.seen] == [LOGIN, REVOKE]
 
 
-def test_session_closed_does_not_log_in(server: Server, session: Session) -> None:
+def test_closed_session_opens_again_at_the_next_request(server: Server, session: Session) -> None:
+    reopened: list[bool] = []
+    session.on_reopen = lambda: reopened.append(True)
+    for _ in range(3):
+        session.get(PATH)
+        session.get(PATH)
+        session.close()
+    assert (server.count(LOGIN), server.count(REVOKE), len(reopened)) == (3, 3, 2)
+
+
+def test_closed_session_does_not_open_again_for_a_background_thread(
+    server: Server, session: Session
+) -> None:
+    """Otherwise a thread that was at work during a close would log in, and nothing would revoke."""
+    outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def work() -> float:
+        try:
+            outcomes.put(session.get(PATH))
+        except AuthenticationFailed as error:
+            outcomes.put(str(error))
+        return math.inf
+
     session.get(PATH)
     session.close()
-    with pytest.raises(
-        AuthenticationFailed, match=r"close\(\) was called.*create engines, pools and clients"
-    ):
-        session.get(PATH)
+    worker = BackgroundWorker(work, "test")
+    worker.wake()
+    assert "closed meanwhile" in str(outcomes.get(timeout=5))
     assert server.count(LOGIN) == 1
+    session.get(PATH)
+    worker.wake()
+    assert outcomes.get(timeout=5) == {"data": {}}
+    worker.close()
 
 
 def test_close_with_server_unavailable_is_short_and_raises_nothing(
