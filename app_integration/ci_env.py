@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Final, NoReturn
 
 from app_integration._internal.cli import ArgumentParser, split_command
+from app_integration._internal.environment_variable import environment_variables
 from app_integration._internal.secret_value import check_secret_value
 from app_integration.auth.ci_job import JWT_VARIABLE, build_job_method
 from app_integration.auth.methods import AuthMethod
@@ -80,7 +81,11 @@ def read_settings(variables: Mapping[str, str], service: str, environment: str) 
         ConfigurationError: If a variable or a name is invalid.
 
     """
-    job = {"STRONGROOM_SERVICE": service, "ENVIRONMENT": environment, "STRONGROOM_SOURCES": "vault"}
+    job = {
+        "STRONGROOM_SERVICE": service,
+        "STRONGROOM_SOURCES": "vault",
+        **environment_variables(environment),
+    }
     method = variables.get("STRONGROOM_AUTH") or "jwt"
     return from_environment({**variables, **job, "STRONGROOM_AUTH": method})
 

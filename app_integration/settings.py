@@ -11,6 +11,7 @@ from typing import Any, Final
 from app_integration import names
 from app_integration._internal import aws_variables, kms_keys, server_urls
 from app_integration._internal.arns import check_arns, read_secret_arns
+from app_integration._internal.environment_variable import read_environment
 from app_integration._internal.limit_variables import read_emf_interval, read_limits
 from app_integration._internal.reader_group import read_reader_group
 from app_integration._internal.source_variables import read_sources
@@ -24,7 +25,7 @@ from app_integration._internal.variables import (
 )
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_mounts
-from app_integration.names import Environment, Scope
+from app_integration.names import Scope
 
 AUDIT_MODES = ("each", "aggregate")
 #: The backend without a server: secrets of a ``.env`` file, and keys that anybody can derive.
@@ -262,11 +263,7 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
 
     """
     service = require_variable(variables, "STRONGROOM_SERVICE")
-    return Scope(service, _environment(variables))
-
-
-def _environment(env: Mapping[str, str]) -> Environment:
-    return names.parse_environment(require_variable(env, "ENVIRONMENT"))
+    return Scope(service, read_environment(variables))
 
 
 def _limits(env: Mapping[str, str], scope: Scope) -> Limits:
@@ -281,14 +278,14 @@ def _needs(server: str, backend: str, env: Mapping[str, str], sources: tuple[str
     They are if *sources* name it, or by default for the *backend*, except in dev, which has a
     fallback.
     """
-    return server in sources if sources else server == backend and not _environment(env).is_dev
+    return server in sources if sources else server == backend and not read_environment(env).is_dev
 
 
 def _aws_region(env: Mapping[str, str], backend: str, sources: tuple[str, ...]) -> str:
     """Return the region; "" if AWS is not used, or is optional and no region is set."""
     if "aws" not in {backend, *sources} and not env.get(kms_keys.VARIABLE):
         return ""
-    aws_variables.check_endpoints(env, _environment(env))
+    aws_variables.check_endpoints(env, read_environment(env))
     return aws_variables.read_region(env, optional=not _needs("aws", backend, env, sources))
 
 

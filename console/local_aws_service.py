@@ -10,6 +10,7 @@ from app_integration._internal.kms_keys import VARIABLE as KMS_KEYS
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
+from vault.declare.application_variables import application_variables
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
 
@@ -71,8 +72,7 @@ class LocalAwsService:
         key_id, key = ACCESS_KEY
         return {
             "SECRETS_BACKEND": "aws",
-            "ENVIRONMENT": "development",
-            "STRONGROOM_SERVICE": self.scope.service,
+            **application_variables(self.declaration, self.scope, "development"),
             "AWS_REGION": account.region,
             "AWS_ENDPOINT_URL": self.access.ports.aws_address,
             "AWS_ACCESS_KEY_ID": key_id,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.environment_variable import environment_variables
 from app_integration._internal.server_urls import first_address
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
@@ -49,7 +50,7 @@ def _settings(scope: Scope, root: Path) -> Settings:
         local = operate.local_deployment(root).service(scope.service).variables()
         aws = {name: os.environ[name] for name in _AWS_VARIABLES if name in os.environ}
         return from_environment({**aws, **local})
-    own = {"STRONGROOM_SERVICE": scope.service, "ENVIRONMENT": str(scope.environment)}
+    own = {"STRONGROOM_SERVICE": scope.service, **environment_variables(scope.environment.value)}
     declaration = operate.find_declaration()
     if declaration is None:
         return from_environment({**os.environ, **own})

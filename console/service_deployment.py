@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app_integration.mounts import mount_variables
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
+from vault.declare.application_variables import application_variables
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
 from vault.runtime.runtime import AgentHost
@@ -109,8 +110,7 @@ class ServiceDeployment:
         config = self.agent.live if self.agent and self._agent_host else None
         return {
             "VAULT_ADDR": self.ports.vault_address,
-            "ENVIRONMENT": "development",
-            "STRONGROOM_SERVICE": self.scope.service,
+            **application_variables(self.declaration, self.scope, "development"),
             "STRONGROOM_ROLE_ID_FILE": str(self.layout.service_role_id(str(self.scope))),
             "STRONGROOM_SECRET_ID_FILE": str(self.layout.service_secret_id(str(self.scope))),
             **({"STRONGROOM_CONFIG": str(config)} if config else {}),

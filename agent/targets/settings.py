@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
+from vault.declare.application_variables import application_variables
 from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Agent, Config, Deployment
@@ -56,6 +58,7 @@ class ServiceSettings:
         mounts: Mounts of the deployment.
         agent: The agents of the environment: login, interval.
         deployment: The service's entry in the environment's file.
+        application: Variables of the service that are the same wherever it runs.
 
     """
 
@@ -64,6 +67,7 @@ class ServiceSettings:
     mounts: Mounts
     agent: Agent
     deployment: Deployment
+    application: Mapping[str, str]
 
     @property
     def needs_secret_id(self) -> bool:
@@ -73,11 +77,7 @@ class ServiceSettings:
     @property
     def variables(self) -> dict[str, str]:
         """Return what the SDK needs everywhere, as environment variables."""
-        return {
-            "STRONGROOM_SERVICE": self.scope.service,
-            "ENVIRONMENT": str(self.scope.environment),
-            **address_variables(self.addresses),
-        }
+        return {**self.application, **address_variables(self.addresses)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,7 @@ def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
         mounts=environment.mounts,
         agent=environment.agent,
         deployment=deployment,
+        application=application_variables(declaration, scope),
     )
 
 
@@ -234,6 +235,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         mounts=settings.mounts,
         agent=settings.agent,
         deployment=settings.deployment,
+        application=settings.application,
         config=config,
         template=compile_declared(declaration, scope, config).file_text,
         audit_key=None if scope.environment.is_dev else declaration.audit_key(scope.service),

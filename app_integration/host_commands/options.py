@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.environment_variable import environment_variables
 from app_integration._internal.escapes import escape_unprintable
 from app_integration._internal.input_file import open_input
 from app_integration._internal.pending_file import PendingFile
@@ -32,7 +33,7 @@ def parser(name: str, description: str) -> ArgumentParser:
     """Return a parser with the options of every command that needs a service."""
     made = ArgumentParser(prog=f"python -m app_integration {name}", description=description)
     made.add_argument("--service", help="the service; that of STRONGROOM_SERVICE by default")
-    made.add_argument("--env", help="its environment; that of ENVIRONMENT by default")
+    made.add_argument("--env", help="its environment; that of this process's variables by default")
     return made
 
 
@@ -118,7 +119,7 @@ def read_settings(options: Namespace) -> Settings:
 
 
 def _read_variables(options: Namespace) -> Mapping[str, str]:
-    named = {"STRONGROOM_SERVICE": options.service, "ENVIRONMENT": options.env}
+    named = {"STRONGROOM_SERVICE": options.service, **environment_variables(options.env)}
     return {**os.environ, **{name: value for name, value in named.items() if value}}
 
 

@@ -57,7 +57,7 @@ class Renderer:
         skeleton, scope = Skeleton.read(path), client.settings.scope
         if skeleton.scope != scope:
             raise ConfigurationError(
-                f"{path} is of {skeleton.scope}, but STRONGROOM_SERVICE and ENVIRONMENT say "
+                f"{path} is of {skeleton.scope}, but the variables of this process are those of "
                 f"{scope}; build it for {scope}, or correct the variables"
             )
         rule = build_policy_rule(client.settings)

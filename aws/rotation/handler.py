@@ -15,9 +15,9 @@ from functools import cache, partial
 from typing import Any, Final
 
 from app_integration._internal.aws_variables import read_region
+from app_integration._internal.environment_variable import OWN, SHARED, read_environment
 from app_integration.aws.connection import AwsConnection
 from app_integration.errors import StrongroomError
-from app_integration.names import parse_environment
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from aws.rotation.errors import RotationRefused
@@ -110,8 +110,8 @@ def _read_value(versions: SecretVersions) -> Secret:
 @cache
 def _connection() -> AwsConnection:
     """Return the connection, which later invocations of this process use as well."""
-    environment = os.environ.get("ENVIRONMENT")
-    is_dev = environment is not None and parse_environment(environment).is_dev
+    named = any(os.environ.get(name) for name in (OWN, SHARED))
+    is_dev = named and read_environment(os.environ).is_dev
     connection = AwsConnection(read_region(os.environ), development=is_dev)
     redaction.install()
     _log_lines()

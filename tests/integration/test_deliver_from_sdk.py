@@ -101,7 +101,7 @@ def test_value_that_cannot_be_read_refuses_before_a_file_is_written(
             {"pieces": [{"line": 7, "pki": "issue/web"}]},
             "t/app.json.j2:7: the SDK cannot render pki",
         ),
-        ({"environment": "prod"}, "STRONGROOM_SERVICE and ENVIRONMENT say "),
+        ({"environment": "prod"}, "the variables of this process are those of "),
     ],
 )
 def test_skeleton_that_does_not_fit_is_refused_before_any_request(

@@ -14,6 +14,7 @@ from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.rendering.skeleton import SUFFIX, Skeleton
+from vault.declare.application_variables import application_variables
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
 from vault.declare.schema.model import Config
@@ -79,8 +80,7 @@ def sdk_settings(declaration: Declaration, scope: Scope, cacert: Path | None = N
         config=config,
         skeleton=build_skeleton(compiled, scope, str(template), config.file),
         variables={
-            "STRONGROOM_SERVICE": scope.service,
-            "ENVIRONMENT": str(scope.environment),
+            **application_variables(declaration, scope),
             **_backend(declaration, scope, cacert),
         },
     )

@@ -38,6 +38,7 @@ def tracking_settings(
         mounts=DEFAULT_MOUNTS,
         agent=Agent.model_validate({"render_interval": "5m", **agent}),
         deployment=Deployment(),
+        application={"STRONGROOM_SERVICE": SCOPE.service, "ENVIRONMENT": SCOPE.environment.value},
         config=Config.model_validate(
             {"template": "app.yaml.j2", "model": "models:Config", **config}
         ),
