@@ -117,8 +117,8 @@ def database_engine(
     Args:
         role: A named database role of the service, which leases users for this process; None for
             its default role.
-        url: Driver, host and database, without credentials. None for those of *secret*, or else of
-            the secret ``database-url``.
+        url: Driver, host and database, without credentials. None for those of *secret*, of the
+            variable ``STRONGROOM_DATABASE_URL``, or else of the secret ``database-url``.
         secret: Name of a secret that is a URL, or with *url* a JSON object with ``username`` and
             ``password``, as RDS keeps it. Connections use the user in it; when its password
             changes, new connections use the new password.
@@ -214,8 +214,8 @@ def redis_client(
     Args:
         role: A named Redis role of the service, which leases users for this process; None for its
             default role.
-        url: Host and database, without credentials. None for those of *secret*, or else of the
-            secret ``redis-url``.
+        url: Host and database, without credentials. None for those of *secret*, of the variable
+            ``STRONGROOM_REDIS_URL``, or else of the secret ``redis-url``.
         secret: See :func:`database_engine`.
         credentials: See :func:`database_engine`.
         options: Passed to ``redis.ConnectionPool``.

@@ -97,6 +97,8 @@ class Settings:
     extra_addresses: tuple[str, ...] = ()
     vault_namespace: str = ""
     vault_cacert: Path | None = None
+    database_url: str = ""  # driver, host and database, without a user; empty: a secret has it
+    redis_url: str = ""  # the same for Redis
     role_id_file: Path | None = None
     secret_id_file: Path | None = None
     auth: Auth = field(default_factory=Auth)
@@ -170,6 +172,10 @@ class Settings:
         """Return whether the fallbacks of a developer's machine apply."""
         return self.scope.environment.is_dev
 
+    def address(self, *, is_redis: bool) -> str:
+        """Return the declared URL of the database or of Redis; "" if a secret has it."""
+        return self.redis_url if is_redis else self.database_url
+
     def require_address(self) -> str:
         """Return the address of the server.
 
@@ -231,6 +237,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         extra_addresses=addresses[1:],
         vault_namespace=server_urls.read_namespace(env),
         vault_cacert=read_path(env, "VAULT_CACERT"),
+        database_url=server_urls.read_plain_url(env, server_urls.DATABASE_URL),
+        redis_url=server_urls.read_plain_url(env, server_urls.REDIS_URL),
         role_id_file=read_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=read_path(env, "STRONGROOM_SECRET_ID_FILE"),
         auth=_auth(env),

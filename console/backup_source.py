@@ -45,7 +45,7 @@ def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
 
 
 def open_source(client: Client) -> Source:
-    """Return the database whose URL is the secret ``database-url``.
+    """Return the database of the service.
 
     Args:
         client: Client of the service. It leases a user of the default role.

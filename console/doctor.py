@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,8 @@ from app_integration.settings import Settings, from_environment
 from console import operate
 from console.operator_session import open_job_session
 from console.options import Env, Root, Service
-from console.service_urls import find_database_url, find_redis_url
 from vault.bootstrap.break_glass import find_lack
+from vault.declare.application_variables import find_database_url, find_redis_url
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import AUDITOR_JOB
@@ -43,7 +44,8 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
         local = operate.local_deployment(root)
         read_settings, needs = local.service(service).settings, find_needs(local.declaration, scope)
         raise typer.Exit(show(run(with_agent(checks(read_settings, needs), local, service))))
-    code = show(run(checks(partial(_read_settings, scope), find_needs(declaration, scope))))
+    read_settings = partial(_read_settings, declaration, scope)
+    code = show(run(checks(read_settings, find_needs(declaration, scope))))
     _show_lack(declaration.environment(scope.environment), root)
     raise typer.Exit(code)
 
@@ -91,8 +93,8 @@ def _check_agent(local: LocalDeployment, service: str) -> str:
     return "runs"
 
 
-def _read_settings(scope: Scope) -> Settings:
-    """Return the settings of this shell's variables.
+def _read_settings(declaration: Declaration, scope: Scope) -> Settings:
+    """Return the settings of this shell's variables, with the declared addresses by default.
 
     Raises:
         ConfigurationError: If they are not those of *scope*.
@@ -103,7 +105,11 @@ def _read_settings(scope: Scope) -> Settings:
         raise ConfigurationError(
             f"these are the variables of {settings.scope}, not of {scope}; load those of {scope}"
         )
-    return settings
+    return replace(
+        settings,
+        database_url=settings.database_url or find_database_url(declaration, scope) or "",
+        redis_url=settings.redis_url or find_redis_url(declaration, scope) or "",
+    )
 
 
 def find_needs(declaration: Declaration, scope: Scope) -> Needs:
@@ -112,10 +118,8 @@ def find_needs(declaration: Declaration, scope: Scope) -> Needs:
     database, redis = service.database, service.redis
     return Needs(
         sorted(declaration.secrets(scope)),
-        NeededUser(_first_role(database.roles), find_database_url(declaration, scope))
-        if database
-        else None,
-        NeededUser(url=find_redis_url(declaration, scope)) if redis else None,
+        NeededUser(_first_role(database.roles)) if database else None,
+        NeededUser() if redis else None,
     )
 
 

@@ -20,7 +20,7 @@ _URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
 
 def read_url(client: Client) -> URL:
-    """Return driver, host and database of the secret ``database-url``, without a user.
+    """Return driver, host and database of the declared address or secret, without a user.
 
     Args:
         client: Client of the service.
@@ -32,7 +32,7 @@ def read_url(client: Client) -> URL:
     """
     try:
         # Any driver may be in the URL of an application.
-        url = make_url(client.secrets.get(_URL_SECRET)).set(drivername="postgresql+psycopg")
+        url = make_url(client.databases.find_url()).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
         raise ConfigurationError(
             f"the secret {_URL_SECRET} is not the URL of a database; put one there"

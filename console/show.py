@@ -23,7 +23,6 @@ from console.local import LocalDeployment
 from console.local_agent import LocalAgent
 from console.sample_code import SAMPLE, SAMPLE_CONTEXT, sample_lines
 from console.service_deployment import ServiceDeployment
-from console.service_urls import find_database_url, find_redis_url
 from vault.declare.schema.database import Database
 from vault.runtime.ports import HOST
 
@@ -182,21 +181,17 @@ def _features(
 
 
 def _connect(deployed: ServiceDeployment, client: Client) -> str:
-    """Connect once with a leased user, and return the call and its result.
-
-    The call has an address if the service has no secret ``database-url``.
-    """
+    """Connect once with a leased user, and return the call and its result."""
     from sqlalchemy import text  # noqa: PLC0415 (status and down need none of it)
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (as above)
 
-    url = find_database_url(deployed.declaration, deployed.scope)
-    call = f"database_engine({f'url={url!r}' if url else ''}).connect()"
+    call = "database_engine().connect()"
     query = text("SELECT session_user || ' as ' || current_user")
     try:
-        with client.database_engine(None, url).connect() as connection:
+        with client.database_engine(None, None).connect() as connection:
             return f"{call}  →  logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except (ConfigurationError, SQLAlchemyError):
-        return f"{call}  →  {_no_connection(deployed.scope, 'database-url', url)}"
+        return f"{call}  →  {_no_connection(client, 'database-url')}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"
 
@@ -205,19 +200,19 @@ def _connect_to_redis(deployed: ServiceDeployment, client: Client) -> str:
     """Connect once with a leased Redis user, and return the call and its result."""
     from redis import RedisError  # noqa: PLC0415 (status and down need none of it)
 
-    url = find_redis_url(deployed.declaration, deployed.scope)
-    call = f"redis_client({f'url={url!r}' if url else ''})"
+    call = "redis_client()"
     try:
-        return f"{call}  →  logged in to Redis: {log_in_to_redis(client, None, url)}"
+        return f"{call}  →  logged in to Redis: {log_in_to_redis(client, None)}"
     except (ConfigurationError, RedisError):
-        return f"{call}  →  {_no_connection(deployed.scope, 'redis-url', url)}"
+        return f"{call}  →  {_no_connection(client, 'redis-url')}"
     except ServerError:
         return f"{call}  →  {_no_user(deployed.scope)}"
 
 
-def _no_connection(scope: Scope, secret: str, url: str | None) -> str:
-    """Return what to do; *url* has the declared address if no *secret* has one."""
-    if url is not None:
+def _no_connection(client: Client, secret: str) -> str:
+    """Return what to do, which depends on whether *secret* has the address."""
+    if client.settings.address(is_redis=secret == "redis-url"):  # noqa: S105 (a name)
+        scope = client.settings.scope
         return f"no connection to the declared address; to find out why: {_doctor(scope)}"
     return (
         f"no connection; {secret} may contain another address than this deployment's: write it "

@@ -15,6 +15,8 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 #: Ports of addresses that name none.
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
+DATABASE_URL: Final = "STRONGROOM_DATABASE_URL"
+REDIS_URL: Final = "STRONGROOM_REDIS_URL"
 
 
 def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
@@ -43,6 +45,24 @@ def address_variables(addresses: Sequence[str]) -> dict[str, str]:
 def first_address(env: Mapping[str, str]) -> str:
     """Return the preferred address that is set, unchecked; "" if none is."""
     return env.get("VAULT_ADDR") or next(iter(read_list(env, ADDRESSES)), "")
+
+
+def read_plain_url(env: Mapping[str, str], name: str) -> str:
+    """Return the URL in a variable; "" if it is not set.
+
+    Raises:
+        ConfigurationError: If it is none, or has a user or a password. The message has nothing of
+            it.
+
+    """
+    url = env.get(name, "")
+    _, separator, rest = url.partition("://")
+    if url and (not separator or "@" in rest or "password=" in rest):
+        raise ConfigurationError(
+            f"{name} is not a URL without user and password; users are leased, and a URL with a "
+            "password is a secret: declare one, and write it with strongroom put"
+        )
+    return url
 
 
 def read_namespace(env: Mapping[str, str]) -> str:

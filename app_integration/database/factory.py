@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app_integration._internal.extras import extra_named
+from app_integration._internal.server_urls import DATABASE_URL, REDIS_URL
 from app_integration.database.credentials import CredentialProvider
 from app_integration.database.external_credentials import (
     credentials_from_file,
     credentials_from_secret,
 )
 from app_integration.database.leased_credentials import LeasedCredentials
-from app_integration.errors import ConfigurationError
+from app_integration.errors import AccessDenied, ConfigurationError, SecretNotFound
 from app_integration.names import DEFAULT_ROLE
 from app_integration.settings import MEMORY
 
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 _CLOSE_METHODS: Final = {"engine": "dispose", "pool": "dispose", "redis": "close"}
 #: Backends that lease no users, with their names for messages.
 UNLEASED: Final = {"aws": "AWS", MEMORY: f"SECRETS_BACKEND={MEMORY}"}
-#: The secret with driver, host and database, unless the caller passes a URL or names a secret.
-_DATABASE_URL: Final = "database-url"
-_REDIS_URL: Final = "redis-url"
+#: The secret with driver, host and database, unless the caller or a variable has them.
+_DATABASE_SECRET: Final = "database-url"  # noqa: S105 (a name)
+_REDIS_SECRET: Final = "redis-url"  # noqa: S105 (a name)
 _REDIS_KINDS: Final = ("redis", "redis pool", "async redis")
 
 
@@ -74,7 +75,7 @@ class CredentialSource:
     @property
     def url_secret(self) -> str:
         """Return the name of the secret with the URL, unless the caller passes one."""
-        return self.secret or (_REDIS_URL if self.is_redis else _DATABASE_URL)
+        return self.secret or (_REDIS_SECRET if self.is_redis else _DATABASE_SECRET)
 
 
 class DatabaseFactory:
@@ -116,8 +117,7 @@ class DatabaseFactory:
 
         Args:
             kind: A key of :data:`BUILDERS`.
-            url: Driver, host and database. The default is the URL in the secret that *source*
-                names, or else in the secret ``database-url`` or ``redis-url``.
+            url: Driver, host and database; None for those of :meth:`find_url`.
             options: Passed to the library's own function or class.
             source: The fields of :class:`CredentialSource`.
 
@@ -127,7 +127,7 @@ class DatabaseFactory:
         """
         credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
         provider = self._get_provider(credential_source)
-        where = url or self._get_url(credential_source)
+        where = url or self._find_url(credential_source)
         with extra_named():
             opened = BUILDERS[kind](provider, where, options)
         if kind in _CLOSE_METHODS:
@@ -152,10 +152,37 @@ class DatabaseFactory:
         """
         from app_integration.database.endpoint import parse_url
 
-        return parse_url(self._get_url(CredentialSource(**source)))
+        return parse_url(self.find_url(**source))
 
-    def _get_url(self, source: CredentialSource) -> Any:
-        return self._secret(source.url_secret, False)
+    def find_url(self, **source: Any) -> Any:
+        """Return driver, host and database of connections whose caller passes no URL.
+
+        They are in the secret that *source* names, in the address in the settings, or else in the
+        secret ``database-url`` or ``redis-url``. Without leases that secret has the user, too.
+
+        Args:
+            source: The fields of :class:`CredentialSource`.
+
+        Raises:
+            StrongroomError: If there is no address, and the secret cannot be read.
+
+        """
+        return self._find_url(CredentialSource(**source))
+
+    def _find_url(self, source: CredentialSource) -> Any:
+        has_secret = source.secret is not None or self._settings.backend in UNLEASED
+        if not has_secret and (address := self._settings.address(is_redis=source.is_redis)):
+            return address
+        try:
+            return self._secret(source.url_secret, False)
+        except (AccessDenied, SecretNotFound) as error:
+            if has_secret:
+                raise
+            variable = REDIS_URL if source.is_redis else DATABASE_URL
+            raise type(error)(
+                f"{error}; or set {variable} to the declared address, as the files that strongroom "
+                "writes do"
+            ) from None
 
     def _get_provider(self, source: CredentialSource) -> CredentialProvider:
         """Return the one provider of *source*: engines and pools of a role share its lease."""

@@ -28,12 +28,10 @@ class NeededUser:
 
     Attributes:
         role: Role that leases it, or None for the default one.
-        url: Where it logs in, or None for the URL in the secret ``database-url`` or ``redis-url``.
 
     """
 
     role: str | None = None
-    url: str | None = field(default=None, repr=False)  # may have a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class _Target:
         name: Its name in messages.
         extra: The extra of the SDK with its packages.
         secret: The secret with its URL.
-        log_in: Logs in once with a client, a role and a URL, and returns the name of the user.
+        log_in: Logs in once with a client and a role, and returns the name of the user.
         condition: What else the server needs to create users there, for messages.
         remedies: Name of a driver's error → what to do, with ``{place}`` for the address.
 
@@ -53,12 +51,12 @@ class _Target:
     name: str
     extra: str
     secret: str
-    log_in: Callable[[Client, str | None, str], str]
+    log_in: Callable[[Client, str | None], str]
     condition: str = ""
     remedies: Mapping[str, str] = field(default_factory=dict)
 
 
-def log_in_to_redis(client: Client, role: str | None, url: str | None) -> str:
+def log_in_to_redis(client: Client, role: str | None) -> str:
     """Log in to Redis once with a leased user, and return its name.
 
     No command is sent, because the rules of the role may allow none that all roles have.
@@ -66,7 +64,6 @@ def log_in_to_redis(client: Client, role: str | None, url: str | None) -> str:
     Args:
         client: Client of the service.
         role: Role that leases the user, or None for the default one.
-        url: Host and database, or None for the URL in the secret ``redis-url``.
 
     Raises:
         StrongroomError: If no user can be leased.
@@ -74,7 +71,7 @@ def log_in_to_redis(client: Client, role: str | None, url: str | None) -> str:
 
     """
     limits = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
-    pool = client.database("redis", url, limits, role=role).connection_pool
+    pool = client.database("redis", None, limits, role=role).connection_pool
     connection = pool.get_connection()
     try:
         return str(connection.login.username)
@@ -92,8 +89,8 @@ def check_redis(settings: Settings, user: NeededUser) -> str:
     return _check(settings, user, _REDIS)
 
 
-def _log_in_to_database(client: Client, role: str | None, url: str) -> str:
-    with client.database_engine(role, url).connect() as connection:
+def _log_in_to_database(client: Client, role: str | None) -> str:
+    with client.database_engine(role, None).connect() as connection:
         return str(connection.exec_driver_sql("SELECT session_user").scalar())
 
 
@@ -115,9 +112,9 @@ _REDIS: Final = _Target(
 
 def _check(settings: Settings, user: NeededUser, target: _Target) -> str:
     with closing(Client(settings)) as client:
-        url = user.url or _read_url(client, target.secret)
+        _check_address(client, target)
         try:
-            return target.log_in(client, user.role, url)
+            return target.log_in(client, user.role)
         except StrongroomError as error:
             raise Broken(str(error), _remedy(error, settings, target)) from None
         except ImportError:
@@ -129,29 +126,28 @@ def _check(settings: Settings, user: NeededUser, target: _Target) -> str:
             # The type alone: the message of a driver may repeat the URL.
             kind = type(error).__name__
             remedy = target.remedies.get(kind, "check that {place} is reachable from here")
-            place = (
-                f"the address in {target.secret}" if user.url is None else "its declared address"
-            )
+            declared = settings.address(is_redis=target is _REDIS)
+            place = "its declared address" if declared else f"the address in {target.secret}"
             raise Broken(
                 f"{target.name} rejects the user, or is unreachable ({kind})",
                 remedy.format(place=place),
             ) from None
 
 
-def _read_url(client: Client, secret: str) -> str:
-    """Return the URL in a secret.
+def _check_address(client: Client, target: _Target) -> None:
+    """Check that the address is declared, or is in a secret that can be read.
 
     Raises:
-        Broken: If it cannot be read.
+        Broken: If it is not.
 
     """
     try:
-        url: str = client.secrets.get(secret)
+        client.databases.find_url(is_redis=target is _REDIS)
     except SecretError as error:
-        raise Broken(str(error), f"declare the secret {secret}, apply, and write it") from None
+        remedy = f"declare the secret {target.secret}, apply, and write it"
+        raise Broken(str(error), remedy) from None
     except StrongroomError as error:
         raise Broken(str(error), "see the server's log") from None
-    return url
 
 
 def _remedy(error: StrongroomError, settings: Settings, target: _Target) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from unittest.mock import Mock
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -175,7 +176,8 @@ def database_is_elsewhere(scene: Scene) -> None:
 
 def declared_database_is_elsewhere(scene: Scene) -> None:
     url = f"postgresql+psycopg://127.0.0.1:{free_ports(1)[0]}/gaara_store"
-    scene.needs = Needs(database=NeededUser(url=url))
+    scene.variables["STRONGROOM_DATABASE_URL"] = url
+    scene.needs = Needs(database=NeededUser())
 
 
 def unknown_redis_role(scene: Scene) -> None:
@@ -192,7 +194,8 @@ def database_url_is_unreadable(scene: Scene) -> None:
 
 
 def declared_redis_is_elsewhere(scene: Scene) -> None:
-    scene.needs = Needs(redis=NeededUser(url=f"redis://127.0.0.1:{free_ports(1)[0]}/0"))
+    scene.variables["STRONGROOM_REDIS_URL"] = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
+    scene.needs = Needs(redis=NeededUser())
 
 
 def no_redis_is_there(scene: Scene) -> None:
@@ -212,7 +215,10 @@ def rules_deny_the_database(scene: Scene) -> None:
 def redis_forgets_users(scene: Scene) -> None:
     """Name another Redis than the one in which the server creates users."""
     running = scene.stack.enter_context(running_valkey(scene.folder))
-    scene.needs = Needs(redis=NeededUser(url=running.url()))
+    scene.variables["STRONGROOM_REDIS_URL"] = (
+        f"redis://127.0.0.1:{urlsplit(running.url().reveal()).port}/0"
+    )
+    scene.needs = Needs(redis=NeededUser())
 
 
 def manager_may_create_no_users(scene: Scene) -> None:

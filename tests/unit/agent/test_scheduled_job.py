@@ -49,7 +49,8 @@ def test_job_that_needs_a_database_is_rejected_for_that_of_another_service(
         {"of": "orders", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
     )
     service = declaration.service("parcels").model_copy(update={"database": shared})
-    declaration = replace(declaration, services={"parcels": service})
+    services = {"parcels": service, "orders": declaration.service("parcels")}
+    declaration = replace(declaration, services=services)
     with pytest.raises(ConfigurationError, match=r"parcels uses that of orders; schedule it for"):
         schedule(declaration, BACKUP, folder=FOLDER)
 

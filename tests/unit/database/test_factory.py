@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -16,7 +18,13 @@ from app_integration._internal.private_file import write_private
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.database.factory import CredentialSource, DatabaseFactory
-from app_integration.errors import ConfigurationError, Unreachable
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    SecretDeleted,
+    SecretNotFound,
+    Unreachable,
+)
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -24,6 +32,7 @@ from app_integration.settings import Limits, Settings
 from tests.support.processes.loaded_modules import loaded_by
 
 URL = "postgresql+psycopg://127.0.0.1/shop"
+SCOPE = Scope("shop", Environment.DEV)
 PATIENCE = 10.0  # seconds
 
 
@@ -214,3 +223,57 @@ def test_redis_client_on_aws_with_a_role_names_the_secret_to_use() -> None:
     with pytest.raises(ConfigurationError, match="AWS leases no users; name a secret"):
         client.database("redis", "redis://127.0.0.1:1", {}, role="reports")
     client.close()
+
+
+def located(backend: str = "vault", **urls: Any) -> DatabaseFactory:
+    """Return a factory with these addresses in the settings, and a URL in each secret."""
+    settings = Settings(SCOPE, "http://127.0.0.1", backend=backend, **urls)
+    return factory(settings, lambda name, _: Secret(f"the secret {name}"))
+
+
+def factory(settings: Settings, secret: Callable[[str, bool], Any]) -> DatabaseFactory:
+    return DatabaseFactory(
+        Mock(), secret, settings, lock=nullcontext, exit_stack=ExitStack(), clock=time.monotonic
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({}, URL),
+        ({"role": "reports"}, URL),
+        ({"credentials": "user.json"}, URL),
+        ({"is_redis": True}, "redis://127.0.0.1/0"),
+        ({"secret": "other-url"}, "the secret other-url"),
+        ({"is_redis": True, "secret": "other-url"}, "the secret other-url"),
+    ],
+)
+def test_declared_address_is_used_unless_a_secret_is_named(
+    source: dict[str, Any], expected: str
+) -> None:
+    found = located(database_url=URL, redis_url="redis://127.0.0.1/0").find_url(**source)
+    assert found == expected
+
+
+def test_url_is_that_of_the_secret_without_a_declared_address() -> None:
+    assert located().find_url() == "the secret database-url"
+    assert located(database_url=URL).find_url(is_redis=True) == "the secret redis-url"
+
+
+@pytest.mark.parametrize("backend", ["aws", "memory"])
+def test_backend_without_leases_has_user_and_address_in_the_secret(backend: str) -> None:
+    assert located(backend, database_url=URL).find_url() == "the secret database-url"
+
+
+@pytest.mark.parametrize("kind", [AccessDenied, SecretNotFound, SecretDeleted])
+def test_missing_secret_names_the_variable_that_has_the_address(kind: type[Exception]) -> None:
+    def deny(_name: str, _force: bool) -> Any:
+        raise kind("not there")
+
+    lacking = factory(Settings(SCOPE, "http://127.0.0.1"), deny)
+    with pytest.raises(kind, match=r"^not there; or set STRONGROOM_DATABASE_URL to the declared"):
+        lacking.create("engine", None, {})
+    with pytest.raises(kind, match="STRONGROOM_REDIS_URL"):
+        lacking.create("redis", None, {})
+    with pytest.raises(kind, match=r"^not there$"):
+        lacking.create("engine", None, {}, secret="other-url")

@@ -118,7 +118,8 @@ APPLICATION_VARIABLES: Final = words(
     STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_AWS_REPLICAS STRONGROOM_CONFIG
     STRONGROOM_EMF_INTERVAL STRONGROOM_ENVIRONMENT
     STRONGROOM_DATA_KEYS STRONGROOM_SECRET_ARNS
-    STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
+    STRONGROOM_DATABASE_MOUNT STRONGROOM_DATABASE_URL STRONGROOM_REDIS_URL
+    STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
     STRONGROOM_KMS_KEYS STRONGROOM_KV_MOUNT
     STRONGROOM_LIMIT_CACHE_ENTRIES STRONGROOM_LIMIT_CACHE_TTL STRONGROOM_LIMIT_DATA_KEY_AGE
     STRONGROOM_LIMIT_DATA_KEY_CACHE STRONGROOM_LIMIT_DATA_KEY_MESSAGES STRONGROOM_LIMIT_DEADLINE
@@ -1008,7 +1009,8 @@ FIELDS: Final = {
         index_refresh batch_items aws_threads
         """,
     settings.Settings: """
-        scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
+        scope vault_addr extra_addresses vault_namespace vault_cacert database_url redis_url
+        role_id_file secret_id_file
         auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
         dotenv_file
         data_keys backend aws_region aws_replicas secret_arns kms_keys
