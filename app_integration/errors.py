@@ -82,7 +82,14 @@ class SecretDeleted(SecretNotFound):
 
 
 class AccessDenied(SecretError):
-    """A request that the policy denies, or an absent path; the message has the rule to add."""
+    """A request that the policy denies, or an absent path; the message has the rule to add.
+
+    Attributes:
+        hint: What to do if the login is that of another environment; "" otherwise.
+
+    """
+
+    hint = ""
 
 
 class WrongType(SecretError):

@@ -54,6 +54,7 @@ class Token:
         accessor: An id with which the token can be looked up and revoked; "" if it is unknown.
         accessor_hmac: The HMAC of *accessor* that the server's audit log has; None if it is
             unknown.
+        policies: Names of its policies; none if they are unknown.
 
     """
 
@@ -62,11 +63,18 @@ class Token:
     renewable: bool
     accessor: str = field(default="", repr=False)
     accessor_hmac: str | None = None
+    policies: tuple[str, ...] = ()
 
     @classmethod
     def from_auth(cls, auth: Auth) -> Token:
         """Return the token in the response to a login."""
-        return cls(auth.client_token, auth.lease_duration, auth.renewable, auth.accessor)
+        return cls(
+            auth.client_token,
+            auth.lease_duration,
+            auth.renewable,
+            auth.accessor,
+            policies=auth.policies,
+        )
 
     def with_renewal(self, auth: Auth) -> Token:
         """Return this token with the TTL that the response to its renewal reports."""

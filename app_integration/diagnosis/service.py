@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod
@@ -30,9 +30,11 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
+from app_integration.session.foreign_login import describe_foreign_login
 from app_integration.session.session import Session, open_session
 from app_integration.settings import MEMORY, Settings
 from app_integration.sources.vault import VaultSource
+from app_integration.transport.payloads import parse_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,10 @@ class Service:
     method: AuthMethod
 
     def check_login(self) -> str:
-        """Log in."""
+        """Log in, as the service in this environment."""
+        found: Mapping[str, Any] = {}
         try:
-            self.session.get("auth/token/lookup-self")
+            found = self.session.get("auth/token/lookup-self").get("data") or {}
         except AccessDenied:
             pass  # the login worked, and the policy does not grant this request
         except ConfigurationError as error:
@@ -164,6 +167,10 @@ class Service:
             ) from None
         except StrongroomError as error:
             raise Broken(str(error), "see the server's log") from None
+        policies = self.session.policies or parse_policies(found)
+        if problem := describe_foreign_login(self.settings.scope, policies):
+            what, _, remedy = problem.partition(": ")
+            raise Broken(what, remedy)
         return f"by {self.settings.auth.method}"
 
     def check_secret(self, name: str) -> str:

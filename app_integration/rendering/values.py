@@ -93,4 +93,5 @@ def _describe(error: StrongroomError, name: str, rule: Callable[[str], str]) -> 
         return f"was deleted: {error}"
     if isinstance(error, SecretNotFound):
         return "has no value; write one"
-    return f"is denied or absent; write it, or if it is there add {rule(name)}"
+    hint = error.hint if isinstance(error, AccessDenied) else ""
+    return f"is denied or absent; {hint or f'write it, or if it is there add {rule(name)}'}"

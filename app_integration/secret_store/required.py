@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from app_integration.errors import AccessDenied, InvalidName, SecretNotFound, SecretsMissing
 
@@ -36,26 +36,27 @@ def check_required(
         SecretsMissing: If some have no value or are denied. It lists each of them.
 
     """
-    missing, denied = [], []
+    missing: list[str] = []
+    denied: dict[str, str] = {}
     for name in wanted:
         try:
             get(name)
         except SecretNotFound:
             missing.append(name)
-        except AccessDenied:
-            denied.append(name)
+        except AccessDenied as error:
+            denied[name] = error.hint
     if missing or denied:
         raise _missing_secrets_error(missing, denied, rule)
 
 
 def _missing_secrets_error(
-    missing: Sequence[str], denied: Sequence[str], rule: Callable[[str], str] | None
+    missing: Sequence[str], denied: Mapping[str, str], rule: Callable[[str], str] | None
 ) -> SecretsMissing:
     """Return one error with a line for each secret that cannot be read.
 
     Args:
         missing: Names without a value.
-        denied: Names that are denied or absent.
+        denied: Names that are denied or absent, with the hints of their errors.
         rule: Returns the policy rule that grants one of them, for its line; None leaves it out.
 
     """
@@ -63,8 +64,9 @@ def _missing_secrets_error(
     for name in denied:
         hint = f"; write one, or if it is there add {rule(name)}" if rule else ""
         lines.append(f"{name}: denied or absent{hint}")
+    hints = {hint for hint in denied.values() if hint}
     return SecretsMissing(
-        "\n  ".join([f"{len(lines)} required secrets cannot be read:", *lines]),
+        "\n  ".join([f"{len(lines)} required secrets cannot be read:", *lines, *sorted(hints)]),
         missing=tuple(missing),
         denied=tuple(denied),
     )

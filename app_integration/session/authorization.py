@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from app_integration.auth.methods import Token
 from app_integration.errors import AccessDenied
+from app_integration.names import Scope
+from app_integration.session.foreign_login import describe_foreign_login
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 
@@ -16,16 +18,18 @@ _T = TypeVar("_T")
 class Authorization:
     """The Vault token of a session as its requests use it. Thread-safe."""
 
-    def __init__(self, tokens: TokenManager, renewer: TokenRenewer) -> None:
+    def __init__(self, tokens: TokenManager, renewer: TokenRenewer, scope: Scope | None) -> None:
         """Send nothing yet.
 
         Args:
             tokens: Manages the token.
             renewer: Renews it from its first use on.
+            scope: The service whose token it is, or None for that of no service.
 
         """
         self._tokens = tokens
         self._renewer = renewer
+        self._scope = scope
 
     def get_token(self, deadline: float) -> Token:
         """Return the token to send; log in if there is none.
@@ -46,7 +50,22 @@ class Authorization:
             send: Sends the request with a token. After a 403 the server did not carry it out.
             deadline: Deadline on the clock.
 
+        Raises:
+            AccessDenied: If the request is denied. The message says so if the login is that of
+                another environment.
+
         """
+        try:
+            return self._attempt(send, deadline)
+        except AccessDenied as error:
+            token = self._tokens.cached_token
+            if token is not None and self._scope is not None:
+                error.hint = describe_foreign_login(self._scope, token.policies)
+            if error.hint:
+                error.args = (f"{error}; {error.hint}",)
+            raise
+
+    def _attempt(self, send: Callable[[Token], _T], deadline: float) -> _T:
         token = self.get_token(deadline)
         try:
             return send(token)

@@ -17,6 +17,7 @@ from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import RequestRefused, ServerError, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import Scope
 from app_integration.observability import metrics
 from app_integration.session.authorization import Authorization
 from app_integration.session.call import Call, record_orphan_lease
@@ -64,6 +65,7 @@ class Session:
         connect: Callable[[], RequestSender] | None = None,
         wrap_sender: Callable[[RequestSender], RequestSender] | None = None,
         mounts: Mounts = DEFAULT_MOUNTS,
+        scope: Scope | None = None,
     ) -> None:
         """Load the certificates; nothing is sent before the first request.
 
@@ -82,6 +84,7 @@ class Session:
             wrap_sender: Wraps the sender for HTTP; it has no effect together with *connect*.
             mounts: Mounts of the deployment. Errors of requests below them hide the server's
                 message.
+            scope: The service of the login, or None for that of no service.
 
         Raises:
             ConfigurationError: If a certificate cannot be read.
@@ -101,7 +104,7 @@ class Session:
             mounts=mounts,
             position=StoragePosition(),  # one, because each login has connections of its own
         )
-        self._mounts = mounts
+        self._mounts, self._scope = mounts, scope
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self._is_closed = False
@@ -124,7 +127,7 @@ class Session:
         self._renewer = TokenRenewer(
             self._tokens, self._connection.send_until, self._deadline, self._limits
         )
-        self._authorization = Authorization(self._tokens, self._renewer)
+        self._authorization = Authorization(self._tokens, self._renewer, self._scope)
         self._raw = RawRequests(
             self._connection,
             self._tokens,
@@ -145,6 +148,12 @@ class Session:
         """Return the HMAC of the token's accessor, as the audit log has it; None if unknown."""
         token = self._tokens.cached_token
         return token.accessor_hmac if token else None
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Return the policies of the login; none before it, or if they are unknown."""
+        token = self._tokens.cached_token
+        return token.policies if token else ()
 
     @property
     def login_count(self) -> int:
@@ -312,4 +321,5 @@ def open_session(settings: Settings, auth_method: AuthMethod | None = None) -> S
         namespace=settings.vault_namespace,
         limits=settings.limits,
         mounts=settings.mounts,
+        scope=settings.scope,
     )

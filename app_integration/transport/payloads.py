@@ -35,6 +35,7 @@ class Auth:
     Attributes:
         lease_duration: Duration in seconds; 0 for a token that never expires.
         accessor: "" for a token that has none.
+        policies: Names of its policies; none if the response has none.
 
     """
 
@@ -42,6 +43,7 @@ class Auth:
     lease_duration: float
     renewable: bool
     accessor: str = field(repr=False)
+    policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,15 @@ def parse_auth(response: ResponseBody) -> Auth:
         lease_duration=_seconds(block, "lease_duration"),
         renewable=_flag(block, "renewable"),
         accessor=_optional_text(block, "accessor") or "",
+        policies=parse_policies(block),
     )
+
+
+def parse_policies(block: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the policies in a login or a lookup of a token; none if it has no list of names."""
+    listed = [block.get(name) for name in ("policies", "identity_policies")]
+    found = [name for names in listed if isinstance(names, list) for name in names]
+    return tuple(name for name in found if isinstance(name, str))
 
 
 @_with_request
