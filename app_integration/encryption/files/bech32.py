@@ -31,6 +31,20 @@ def decode(text: str, prefix: str) -> bytes:
     return _regroup(values[:-_CHECKSUM_SIZE])
 
 
+def encode(data: bytes, prefix: str) -> str:
+    """Return *data* in lower case, after *prefix* and ``1``. See :func:`decode`."""
+    size, spare = -(-len(data) * 8 // 5), -len(data) * 8 % 5
+    values = _split(int.from_bytes(data, "big") << spare, size)
+    checksum = _polymod((*_expand(prefix), *values, *bytes(_CHECKSUM_SIZE))) ^ 1
+    characters = (*values, *_split(checksum, _CHECKSUM_SIZE))
+    return f"{prefix}1{''.join(_ALPHABET[each] for each in characters)}"
+
+
+def _split(bits: int, size: int) -> list[int]:
+    """Return *size* groups of five bits, the highest first."""
+    return [bits >> 5 * place & 31 for place in reversed(range(size))]
+
+
 def _expand(prefix: str) -> Iterable[int]:
     codes = [ord(character) for character in prefix]
     return (*(code >> 5 for code in codes), 0, *(code & 31 for code in codes))

@@ -17,6 +17,7 @@ from app_integration.encryption.files import bech32
 from app_integration.encryption.files.body import KEY_SIZE
 from app_integration.encryption.files.recipient import X25519, Recipient
 from app_integration.errors import ConfigurationError, EncryptionError, raise_decryption_failed
+from app_integration.secret import Secret
 
 PUBLIC_PREFIX: Final = "age"
 PRIVATE_PREFIX: Final = "age-secret-key-"
@@ -38,6 +39,16 @@ def parse_public_key(text: str) -> X25519PublicKey:
             f"recipient {text!r} is no public key of age: its letters or its length are wrong; "
             "copy the line that age-keygen -y prints"
         ) from None
+
+
+def public_text(identity: X25519PrivateKey) -> str:
+    """Return the public key of *identity*, such as ``age1…``."""
+    return bech32.encode(identity.public_key().public_bytes_raw(), PUBLIC_PREFIX)
+
+
+def private_text(identity: X25519PrivateKey) -> Secret:
+    """Return *identity* as ``age-keygen`` writes it."""
+    return Secret(bech32.encode(identity.private_bytes_raw(), PRIVATE_PREFIX).upper())
 
 
 def read_identities(path: Path) -> list[X25519PrivateKey]:
