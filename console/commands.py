@@ -183,6 +183,7 @@ COMMANDS: Final = {
     "environments": Place(
         "console.environments:app", "Compare environments; print what one needs."
     ),
+    "dev-values": Place("console.dev_values:app", "Values of dev that a team shares."),
     "agent": Place("console.agent_build:app", "Build the files that run a service's agent."),
     "audit": Place("console.audit.app:app", "Audit logs of the server: who read what."),
     "logs": Place("console.logs:app", "Encrypted logs of services."),

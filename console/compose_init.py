@@ -64,7 +64,9 @@ def load_declaration(root: Path = REPOSITORY) -> Declaration:
         DeclarationError: If a file of the declaration has a fault.
 
     """
-    return repository.read(root).load().with_interpreter(Path(sys.executable), MODELS)
+    declared = repository.read(root).load()
+    image = {"path": str(MODELS), "python": sys.executable}
+    return declared.with_config(declared.services, image)
 
 
 def _prepare() -> None:

@@ -15,7 +15,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.agents import Agents, ServicesFailed
 from console.listener_guard import ListenerGuard
-from console.local_services import service_accesses, with_local_addresses
+from console.local_services import service_accesses, shared_files, with_local_addresses
 from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
 from console.service_files import remove_undeclared, write_variables
@@ -216,11 +216,11 @@ class Deployment:
         self.servers.check_listener(name)
 
     def inputs(self) -> Inputs:
-        """Return the input values: URLs and passwords of the local servers, and people's passwords.
+        """Return the input values: what the team shares, and what this machine's servers need.
 
         The folder ``given`` contains the values that an operator provides.
         """
-        values: dict[str, Secret] = {}
+        values = shared_files(self.declaration).inputs()
         for each in self.services.values():
             values |= each.provided_values()
         for person in self._declared.people:

@@ -36,7 +36,7 @@ def replace_missing(
         for name, service in declaration.services.items()
         if service.config and not has_module(service.config.model.partition(":")[0], paths)
     )
-    return declaration.with_model(missing, NAME), missing
+    return declaration.with_config(missing, {"model": NAME}), missing
 
 
 def has_module(name: str, paths: Sequence[str] | None = None) -> bool:

@@ -17,7 +17,7 @@ from console.config_state import ConfigState, read_config_state
 from console.local_aws_delivery import LocalAwsDelivery
 from console.local_aws_service import ACCESS_KEY, LocalAwsService
 from console.local_servers import LocalServers
-from console.local_services import service_accesses, with_local_servers
+from console.local_services import service_accesses, shared_files, with_local_servers
 from console.service_files import write_variables
 from console.steps import Step
 from vault.declare.declaration import Declaration
@@ -180,7 +180,8 @@ class LocalAwsDeployment:
         LocalServers(self.layout, self.servers).reset()
 
     def _apply(self) -> Plan:
-        inputs = Inputs(self._provided_values(), self.layout.given)
+        values = shared_files(self.declaration).inputs() | self._provided_values()
+        inputs = Inputs(values, self.layout.given)
         with closing(self.connection()) as connection:
             plan = build_aws_plan(
                 connection, self.declaration, Environment.DEV, inputs, may_widen=True

@@ -12,6 +12,7 @@ from console import operate
 from console.dev_on_aws import is_dev_on_aws, put_on_aws
 from console.local_ports import choose_ports
 from console.runtimes import MOTO, SETTING, started_on
+from vault.declare.local_file import with_local_applications
 from vault.runtime.layout import Layout
 from vault.runtime.servers.moto_package import require_moto
 
@@ -49,7 +50,8 @@ def local_aws(root: Path, *, movable: Collection[str] = ()) -> LocalAwsDeploymen
     require_moto()
     from console.local_aws import LocalAwsDeployment  # noqa: PLC0415 (it loads boto3)
 
-    return LocalAwsDeployment(layout, choose_ports(layout, variables, movable), declaration)
+    ports = choose_ports(layout, variables, movable)
+    return LocalAwsDeployment(layout, ports, with_local_applications(declaration))
 
 
 def _check_not_on_vault(layout: Layout) -> None:

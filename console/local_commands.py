@@ -27,13 +27,17 @@ def up(
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
-    from console.show import show_deployment  # noqa: PLC0415 (no other command here needs it)
+    from console.agents import ServicesFailed  # noqa: PLC0415 (no other command here needs it)
+    from console.missing_values import up_with_values  # noqa: PLC0415 (as above)
+    from console.show import show_deployment  # noqa: PLC0415 (as above)
 
     if on_aws := local_aws(root, movable=ALL):
         up_on_aws(out, on_aws, services or ())
         return
     local = operate.startable_deployment(root)
-    result = local.up(Steps(out), services or ())
+    result = up_with_values(out, local, services or ())
+    if result.failures:
+        raise ServicesFailed.combine(result.failures)
     if result.has_lost_data:
         out.print(
             "[yellow]The secrets server had lost its data and was set up again: data that was "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from app_integration.names import Environment
 from vault.declare.declaration import Declaration
@@ -12,6 +14,9 @@ from vault.declare.schema.redis import RedisServer
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
+
+if TYPE_CHECKING:
+    from vault.declare.dev_values.shared_values import SharedFiles
 
 
 def service_accesses(
@@ -42,6 +47,14 @@ def _shared_database(declaration: Declaration, database: ServiceDatabase | None)
         return None
     owned = declaration.service(database.of).database
     return owned.name if isinstance(owned, Database) else None
+
+
+def shared_files(declaration: Declaration) -> SharedFiles:
+    """Return the files of values that the team shares, for the developer on this machine."""
+    from vault.declare.dev_values.identity import identity_path  # noqa: PLC0415 (loads cryptography)
+    from vault.declare.dev_values.shared_values import SharedFiles  # noqa: PLC0415 (as above)
+
+    return SharedFiles(declaration, identity_path(os.environ))
 
 
 def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:

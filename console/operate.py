@@ -15,6 +15,7 @@ from console.dev_on_aws import BACKEND, apply_backend, is_dev_on_aws
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import MOTO, select_runtime, started_on
 from vault.declare.declaration import Declaration
+from vault.declare.local_file import with_local_applications
 from vault.declare.repository import Repository, find_own_root, find_root, open_repository, read
 from vault.owned_folder import check
 from vault.runtime import folder_format
@@ -153,7 +154,7 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
     """
     from console.local import LocalDeployment  # noqa: PLC0415 (few commands need servers and agents)
 
-    layout, declaration = open_layout(root), load_declaration()
+    layout, declaration = open_layout(root), with_local_applications(load_declaration())
     _check_dev_on_vault(layout, declaration)
     ports = choose_ports(layout, os.environ, movable)
     runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))

@@ -80,6 +80,8 @@ PLAN_FILE: Final = Format(1)
 MARK: Final = Format(1)
 #: The facts in a backup of a database, and the manifest of a folder of backups.
 BACKUP: Final = Format(1)
+#: The values of dev that a team shares, inside their encrypted file.
+DEV_VALUES: Final = Format(1)
 #: An entry of the chain of an archive of audit logs.
 AUDIT_CHAIN: Final = Format(1)
 #: The index of a store of audit lines, with its Parquet files and its names.

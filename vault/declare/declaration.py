@@ -22,7 +22,7 @@ from vault.declare.schema.model import (
     ServiceDeclaration,
 )
 from vault.declare.schema.redis import RedisServer
-from vault.declare.schema.secret_sources import Source
+from vault.declare.schema.secret_sources import Source, resolve_source
 from vault.declare.schema.setting import find_type_error
 
 #: Name of the key that encrypts a service's access records.
@@ -159,7 +159,11 @@ class Declaration:
     def secrets(self, scope: Scope) -> dict[str, Source]:
         """Return the secrets that the service has in that environment, by name."""
         declared = self.service(scope.service).secrets.items()
-        here = {name: spec for name, spec in declared if spec.exists_in(scope.environment)}
+        here = {
+            name: resolve_source(spec, scope.environment)
+            for name, spec in declared
+            if spec.exists_in(scope.environment)
+        }
         return {**here, **self.adopted(scope)}
 
     def own_secrets(self, scope: Scope) -> dict[str, Source]:
@@ -248,27 +252,8 @@ class Declaration:
         services = {**declared.services, scope.service: deployment.model_copy(update=update)}
         return self._with(declared.model_copy(update={"services": services}))
 
-    def with_interpreter(self, python: Path, folder: Path) -> Declaration:
-        """Return a copy in which *python* imports every model, from *folder*.
-
-        Args:
-            python: An absolute path.
-            folder: An absolute path.
-
-        """
-        return self._with_configs(self.services, {"path": str(folder), "python": str(python)})
-
-    def with_model(self, services: Iterable[str], model: str) -> Declaration:
-        """Return a copy in which *model* checks the configs of *services*.
-
-        Args:
-            services: Names of services.
-            model: ``package.module:Class``.
-
-        """
-        return self._with_configs(services, {"model": model})
-
-    def _with_configs(self, services: Iterable[str], change: Mapping[str, str]) -> Declaration:
+    def with_config(self, services: Iterable[str], change: Mapping[str, str]) -> Declaration:
+        """Return a copy in which the configs of *services* have the fields in *change*."""
         changed = dict(self.services)
         for name in services:
             declared = changed[name]

@@ -46,7 +46,7 @@ def test_format_that_is_no_number_is_refused_without_being_repeated(found: objec
 
 def test_every_format_of_the_table_reads_itself() -> None:
     table = [each for each in vars(formats).values() if isinstance(each, Format)]
-    assert len(table) == 12
+    assert len(table) == 13
     assert [each.describe_refusal(each.current) for each in table] == [None] * len(table)
 
 

@@ -143,7 +143,8 @@ VARIABLES: Final = {
         "DOCKER_HOST MOTO_ACCOUNT_ID MOTO_DISABLE_GLOBAL_CORS STRONGROOM_SITE"
         " STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"
     )
-    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE"),
+    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE")
+    | words("STRONGROOM_IDENTITY"),
     "agent": words(
         """
         AWS_REGION SECRETS_BACKEND STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY
@@ -306,6 +307,9 @@ COMMANDS: Final = {
     "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
     "--root",
     "copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
+    "dev-values key": "",
+    "dev-values open": "--env --root",
+    "dev-values share": "NAMES --service --env --root",
     "down": "--root",
     "decrypt-file": "SOURCE TARGET --service --env --force --context --identity --root",
     "doctor": "--service --env --root",

@@ -31,6 +31,8 @@ ALPHABETS = {
 }
 #: Seconds for which the old value of a secret stays valid, if none is declared.
 DEFAULT_RETIRE_AFTER: Final = durations.DAY
+#: Characters of a value that dev generates in place of a given one.
+DEV_LENGTH: Final = 48
 
 
 _FORMAT = "text with {secret-name} where values of secrets go"
@@ -63,6 +65,9 @@ class Given(_Source):
     """A secret whose value an operator or an import provides."""
 
     source: Literal["given"] = Field(description="given, generated or derived")
+    dev: Literal["generated"] | None = Field(
+        None, description="generated: dev generates a value, so that no developer is asked for it"
+    )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
     retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
     hooks: Hooks | None = Field(None, description="a mapping with create or set, test and retire")
@@ -114,5 +119,14 @@ class Derived(_Source):
 
 
 SecretSource = Annotated[Given | Generated | Derived, Field(discriminator="source")]
+
+
+def resolve_source(source: SecretSource, environment: Environment) -> SecretSource:
+    """Return what *source* is in *environment*: dev generates a given value if it says so."""
+    if not (environment.is_dev and isinstance(source, Given) and source.dev):
+        return source
+    return Generated(source="generated", length=DEV_LENGTH, description=source.description)
+
+
 #: Source of a secret in one environment.
 Source = Given | Generated | Derived | Adopted

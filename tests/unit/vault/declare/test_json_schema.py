@@ -45,8 +45,8 @@ FULL: Final[Mapping[Kind, Any]] = {
           token:
             {source: generated, length: 48, alphabet: hex, rotate_every: 90d, retire_after: 1d,
               announce_for: 70m, description: Signs.}
-          mail-password: {source: given, environments: [dev, prod], rotate_every: 1h30m,
-              retire_after: 1h,
+          mail-password: {source: given, environments: [dev, prod], dev: generated,
+              rotate_every: 1h30m, retire_after: 1h,
               hooks: {create: [hooks/mail, new], set: [a], test: [a], retire: [hooks/mail, "1"]}}
           mail-url: {source: derived, format: "smtp://shop:{mail-password}@{{mail}}:25"}
         keys:

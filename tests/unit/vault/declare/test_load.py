@@ -109,7 +109,9 @@ def test_interpreter_of_all_services_replaces_the_declared_ones(root: Path) -> N
     service = root / "services" / "shop.yaml"
     service.write_text(service.read_text().replace("  model:", "  path: elsewhere\n  model:"))
     declaration = load.load(root, root / "templates", project=Path("/opt/repository"))
-    declaration = declaration.with_interpreter(Path("/bin/python3"), Path("/opt/app"))
+    declaration = declaration.with_config(
+        declaration.services, {"path": "/opt/app", "python": "/bin/python3"}
+    )
     config = declaration.service("shop").config
     assert config is not None
     assert config.folder(declaration.project) == Path("/opt/app")

@@ -1,0 +1,146 @@
+"""Commands ``strongroom dev-values``: what a team shares of dev, encrypted in its repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app_integration import names as all_names
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from console import operate
+from console.local_services import shared_files
+from console.missing_values import put_command
+from console.options import OnlyService, Root
+from console.put import write_secret
+from console.shared_values import find_different, read_values
+from vault.declare import counts
+from vault.declare.declaration import Declaration
+from vault.declare.dev_values.identity import create_identity, identity_path, read_public_keys
+from vault.declare.load import display_path
+
+if TYPE_CHECKING:
+    from console.local import LocalDeployment
+    from vault.declare.dev_values.shared_values import SharedFiles, SharedValues
+
+app = typer.Typer(no_args_is_help=True, help="Values of dev that a team shares.")
+
+
+def _check_dev(text: str) -> str:
+    if not all_names.parse_environment(text).is_dev:
+        raise ConfigurationError(
+            f"values are shared in dev only; those of {text} are on its server: write them with "
+            "strongroom put, and grant who needs them"
+        )
+    return text
+
+
+_Dev = Annotated[str, typer.Option("--env", help="dev, and no other", callback=_check_dev)]
+
+
+@app.callback()
+def dev_values() -> None:
+    """Values of dev that a team shares."""
+
+
+@app.command()
+def key() -> None:
+    """Print your public key for the list of members. A key pair is made if there is none."""
+    path = identity_path(os.environ)
+    if not path.exists():
+        create_identity(path)
+        typer.echo(f"wrote a new key pair to {path}; give it to nobody", err=True)
+    typer.echo(read_public_keys(path)[0])
+
+
+@app.command()
+def share(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="given secrets, whose values here become the team's")
+    ] = None,
+    service: OnlyService = None,
+    _env: _Dev = Environment.DEV,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Encrypt values for the members, and the files again for whom the list has now."""
+    declaration = operate.load_declaration()
+    files = shared_files(declaration)
+    files.check_member()
+    added: Mapping[Scope, Mapping[str, Secret]] = {}
+    if names:
+        added = _read_here(declaration, files, root, service, names)
+    for scope in dict.fromkeys([*files.scopes, *added]):
+        _renew(files, scope, added.get(scope, {}))
+
+
+@app.command("open")
+def open_values(_env: _Dev = Environment.DEV, root: Root = operate.DEFAULT_ROOT) -> None:
+    """Write the team's values to the local deployment, in place of others."""
+    local = _local(root)
+    files = shared_files(local.declaration)
+    files.check_member()
+    with local.operator() as session:
+        for scope, name, value in find_different(session, files):
+            version = write_secret(session, local.declaration, scope, name, value.reveal())
+            typer.echo(f"{scope.service}: {name}: version {version}")
+
+
+def _read_here(
+    declaration: Declaration,
+    files: SharedFiles,
+    root: Path,
+    service: str | None,
+    names: Sequence[str],
+) -> dict[Scope, Mapping[str, Secret]]:
+    """Return the values of secrets on the local deployment."""
+    if service is None:
+        raise ConfigurationError("--service must name the service whose values are to be shared")
+    scope, local = Scope(service, Environment.DEV), _local(root)
+    declaration.deployment(scope)
+    provided = local.service(service).provided_secrets()
+    with local.operator() as session:
+        return {scope: read_values(session, files, scope, names, provided)}
+
+
+def _local(root: Path) -> LocalDeployment:
+    if not operate.is_local(Environment.DEV, root):
+        raise ConfigurationError(
+            "VAULT_ADDR names another server than the local deployment's, which is the only one "
+            "with values to share; unset it"
+        )
+    return operate.local_deployment(root)
+
+
+def _renew(files: SharedFiles, scope: Scope, added: Mapping[str, Secret]) -> None:
+    """Write the file of a service if members or values have changed."""
+    before, path = files.read(scope), display_path(files.path(scope))
+    after = before.renew(files.members, added, files.shareable(scope))
+    if after == before:
+        typer.echo(f"{path} is up to date")
+        return
+    _show_departed(before, after, scope, path)
+    files.write(scope, after)
+    values, members = len(after.values), len(after.members)
+    typer.echo(
+        f"wrote {path}: {counts.render(values, 'value')} for {counts.render(members, 'member')}; "
+        "commit it"
+    )
+
+
+def _show_departed(before: SharedValues, after: SharedValues, scope: Scope, path: str) -> None:
+    """Print which values those know who can open the file of before, but not the new one."""
+    departed, known = before.departed(after.members), before.unchanged(after)
+    if not departed or not known:
+        return
+    typer.echo(
+        f"{', '.join(departed)} can open the {path} of before, which git keeps. Have each of its "
+        "values changed by who issues it, and write and share the new ones:"
+    )
+    for name in known:
+        typer.echo(f"  {put_command(scope, name)}")
+    typer.echo(f"  strongroom dev-values share {' '.join(known)} --service {scope.service}")

@@ -1,0 +1,216 @@
+"""A second developer: `git clone`, two commands, and the service runs with every value."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app_integration.testing.ports import free_ports
+from tests.support.processes.application import ROOT
+from tests.support.processes.terminal import open_terminal
+from vault.runtime.ports import Ports, setting
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: Values that the team got from others, and shares.
+SHARED: Final = {"carrier-token": "tok-9f8e7d6c5b4a3f", "mail-token": "mail-1a2b3c4d5e6f"}
+#: What the service does: it prints its values as JSON.
+SERVICE: Final = (
+    "import json, app_integration as a; names = {names};"
+    "print(json.dumps({{n: a.get_secret(n).reveal() for n in names}}))"
+)
+
+
+class Developer:
+    """Developer with a home, a clone in *folder*, and ports of their own."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        home.mkdir()
+        self.folder = folder
+        ports = Ports(*free_ports(6)).by_name()
+        self.variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "PYTHONPATH": str(ROOT),
+            **{setting(name): str(port) for name, port in ports.items()},
+        }
+
+    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "console", *arguments],
+            cwd=self.folder if self.folder.exists() else self.folder.parent,
+            env=self.variables,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def succeed(self, *arguments: str, typed: str = "") -> str:
+        """Run a command that must succeed, and return what it printed."""
+        done = self(*arguments, typed=typed)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def public_key(self) -> str:
+        return self("dev-values", "key").stdout.strip()
+
+    def run_service(self, *names: str) -> dict[str, str]:
+        """Return the values of secrets that a process of the service gets."""
+        code = SERVICE.format(names=names)
+        line = 'set -a; . .strongroom/env/parcels.env; set +a; exec "$0" -c "$1"'
+        shown = subprocess.run(
+            ["/bin/sh", "-c", line, sys.executable, code],
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        values: dict[str, str] = json.loads(shown.stdout)
+        return values
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+        return subprocess.run(
+            ["git", *identity, *arguments],  # noqa: S607 (git is found by PATH)
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+
+@pytest.fixture(scope="module")
+def ada(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developer]:
+    """Yield the first developer, whose service has a generated and three other values."""
+    folder = tmp_path_factory.mktemp("ada")
+    ada = Developer(folder / "home", folder / "parcels")
+    ada.succeed("init", "parcels", "--owner", "ada")
+    ada.git("init", "--quiet", "--initial-branch", "main")
+    options = [option for name in SHARED for option in ("--given", name)]
+    options += ["--generate", "session-key", "--given", "signing-key", "--given", "own-token"]
+    ada.succeed("new", "service", "parcels", "--owner", "ada", "--description", "Ships.", *options)
+    file = ada.folder / "services" / "parcels.yaml"
+    text = file.read_text()
+    line = "signing-key: {source: given"
+    file.write_text(text.replace(line, f"{line}, dev: generated"))
+    yield ada
+    ada("reset", "--yes")
+
+
+@pytest.fixture(scope="module")
+def bo(ada: Developer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developer]:
+    """Yield the second developer, whose key is a member's, and who has not cloned yet."""
+    folder = tmp_path_factory.mktemp("bo")
+    (folder / "work" / "clones").mkdir(parents=True)
+    bo = Developer(folder / "home", folder / "work" / "clones" / "secrets of parcels")
+    shown = ada.succeed("up")
+    for name in (*SHARED, "own-token"):
+        assert f"strongroom put {name} --service parcels --env dev" in shown
+    assert "signing-key" not in shown, "dev generates it"
+    for name, value in (*SHARED.items(), ("own-token", "of Ada alone")):
+        ada.succeed("put", name, "--service", "parcels", "--env", "dev", typed=value)
+    members = ada.folder / "dev-values" / "members"
+    members.parent.mkdir()
+    members.write_text(f"{ada.public_key()} ada\n{bo.public_key()} bo\n")
+    ada.succeed("dev-values", "share", *SHARED, "--service", "parcels")
+    ada.git("add", ".")
+    ada.git("commit", "--quiet", "--message", "parcels")
+    yield bo
+    bo("reset", "--yes")
+
+
+def test_second_developer_clones_and_runs_the_service_by_two_commands(
+    ada: Developer, bo: Developer
+) -> None:
+    command = ["git", "clone", "--quiet", str(ada.folder), str(bo.folder)]
+    subprocess.run(command, check=True)
+    shown = bo.succeed("up")
+    for name in SHARED:
+        assert f"put {name} " not in shown
+    assert "strongroom put own-token --service parcels --env dev" in shown
+    generated = ("session-key", "signing-key")
+    values = bo.run_service(*SHARED, *generated)
+    assert {name: values[name] for name in SHARED} == SHARED
+    of_ada = ada.run_service(*SHARED, *generated)
+    for name in generated:
+        assert len(values[name]) == 48
+        assert values[name] != of_ada[name]
+    assert not [value for value in SHARED.values() if value in shown]
+
+
+def test_repository_has_no_value_in_clear_and_nothing_of_one_machine(
+    ada: Developer, bo: Developer
+) -> None:
+    assert bo.variables["HOME"]
+    names = ada.git("ls-files").splitlines()
+    assert "dev-values/parcels.encrypted" in names
+    content = b"".join((ada.folder / name).read_bytes() for name in names)
+    for value in (*SHARED.values(), "of Ada alone", str(ada.folder)):
+        assert value.encode() not in content
+
+
+def test_value_that_is_not_shared_is_asked_for_once(bo: Developer) -> None:
+    variables = {**bo.variables, "NO_COLOR": "1", "TERM": "dumb"}
+    command = [sys.executable, "-m", "console", "up"]
+    with open_terminal(command, env=variables, cwd=bo.folder) as terminal:
+        terminal.read_until("parcels: own-token")
+        terminal.type("of Bo\n")
+        shown = terminal.finish()
+    assert terminal.process.returncode == 0, shown
+    assert "of Bo" not in shown
+    with open_terminal(command, env=variables, cwd=bo.folder) as terminal:
+        assert "own-token" not in terminal.finish()
+    assert bo.run_service("own-token") == {"own-token": "of Bo"}
+
+
+def test_new_value_of_the_team_is_told_of_and_taken_by_open(ada: Developer, bo: Developer) -> None:
+    put = ("put", "carrier-token", "--service", "parcels", "--env", "dev")
+    ada.succeed(*put, typed="tok-of-today")
+    ada.succeed("dev-values", "share", "carrier-token", "--service", "parcels")
+    ada.git("commit", "--quiet", "--all", "--message", "token")
+    bo.git("pull", "--quiet")
+    assert "parcels: carrier-token" in bo.succeed("up")
+    assert bo.run_service("carrier-token") == {"carrier-token": SHARED["carrier-token"]}
+    assert "carrier-token: version 2" in bo.succeed("dev-values", "open")
+    assert bo.run_service("carrier-token") == {"carrier-token": "tok-of-today"}
+    assert "carrier-token" not in bo.succeed("up")
+
+
+def test_member_who_left_opens_no_new_file_and_the_values_to_change_are_listed(
+    ada: Developer, bo: Developer
+) -> None:
+    members = ada.folder / "dev-values" / "members"
+    members.write_text("".join(members.read_text().splitlines(keepends=True)[:1]))
+    shown = ada.succeed("dev-values", "share")
+    assert "bo" in shown
+    for name in SHARED:
+        assert f"strongroom put {name} --service parcels --env dev" in shown
+    ada.git("commit", "--quiet", "--all", "--message", "bo left")
+    bo.git("pull", "--quiet")
+    assert "is not a member" in bo.succeed("up")
+    refused = bo("dev-values", "open")
+    assert refused.returncode == 1
+    assert "is not a member" in refused.stderr
+    # The line alone does not help: the file was encrypted without the key.
+    (bo.folder / "dev-values" / "members").write_text(f"{bo.public_key()} bo\n")
+    refused = bo("dev-values", "open")
+    assert refused.returncode == 1
+    assert re.search(r"parcels\.encrypted cannot be opened", refused.stderr)
+
+
+def test_other_environments_have_no_shared_values(ada: Developer) -> None:
+    for command in ("share", "open"):
+        refused = ada("dev-values", command, "--env", "prod")
+        assert refused.returncode == 1
+        assert "dev only" in refused.stderr

@@ -1,0 +1,161 @@
+"""Shared values of dev: who opens a file, and what a changed one is."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from console.new_repository import NewRepository
+from console.new_service import NewService
+from vault.declare import repository
+from vault.declare.dev_values.identity import create_identity, identity_path, read_public_keys
+from vault.declare.dev_values.shared_values import SharedFiles, SharedValues
+from vault.declare.schema.secret_sources import Generated, Given
+
+PARCELS, LABELS = (Scope(name, Environment.DEV) for name in ("parcels", "labels"))
+VALUES = {"carrier-token": Secret("tok-9f8e7d6c5b4a3f"), "mail-token": Secret("mail-1a2b3c4d")}
+
+
+@dataclass(frozen=True)
+class Team:
+    """Repository of two services, and the identities of two members."""
+
+    root: Path
+    ada: Path
+    bo: Path
+
+    def files(self, identity: Path) -> SharedFiles:
+        return SharedFiles(repository.read(self.root).load(), identity)
+
+    def keys(self, *identities: Path) -> dict[str, str]:
+        return {read_public_keys(each)[0]: each.name for each in identities}
+
+    @property
+    def file(self) -> Path:
+        return self.root / "dev-values" / "parcels.encrypted"
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    servers = {Environment("prod"): "https://vault.example.com"}
+    NewRepository("shop", "ada", servers).write(tmp_path / "team")
+    here = repository.read(tmp_path / "team")
+    for scope in (PARCELS, LABELS):
+        NewService(scope.service, "ada", "Ships.", ("session-key",), list(VALUES)).write(here)
+    team = Team(tmp_path / "team", tmp_path / "ada", tmp_path / "bo")
+    for identity in (team.ada, team.bo):
+        create_identity(identity)
+    (team.root / "dev-values").mkdir()
+    lines = [f"{key} {name}\n" for key, name in team.keys(team.ada, team.bo).items()]
+    (team.root / "dev-values" / "members").write_text("".join(lines))
+    both = SharedValues(team.keys(team.ada, team.bo), VALUES)
+    team.files(team.ada).write(PARCELS, both)
+    return team
+
+
+def test_each_member_opens_the_file_and_it_has_no_value_in_clear(team: Team) -> None:
+    for identity in (team.ada, team.bo):
+        assert team.files(identity).read(PARCELS).values == VALUES
+    content = team.file.read_bytes()
+    assert not [each for each in VALUES.values() if each.reveal().encode() in content]
+    assert stat.S_IMODE(team.file.stat().st_mode) == 0o600
+    assert "tok-" not in repr(team.files(team.ada).read(PARCELS))
+
+
+def test_values_are_inputs_of_members_alone(team: Team, tmp_path: Path) -> None:
+    paths = {f"secret/parcels/dev/{name}": value for name, value in VALUES.items()}
+    assert team.files(team.bo).inputs() == paths
+    assert team.files(tmp_path / "absent").inputs() == {}
+    other = tmp_path / "other"
+    create_identity(other)
+    assert team.files(other).inputs() == {}
+    with pytest.raises(
+        ConfigurationError, match=r"is not a member's; .* strongroom dev-values key"
+    ):
+        team.files(other).check_member()
+
+
+@pytest.mark.parametrize("place", [20, 100, 1100, 2600, 4100, -1])
+def test_changed_file_is_refused(team: Team, place: int) -> None:
+    content = bytearray(team.file.read_bytes())
+    content[place] ^= 1
+    team.file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"parcels\.encrypted cannot be opened"):
+        team.files(team.ada).inputs()
+
+
+@pytest.mark.parametrize("cut", [bytes, lambda content: content[:-1], lambda _: b""])
+def test_cut_file_is_refused(team: Team, cut: Callable[[bytes], bytes]) -> None:
+    content = team.file.read_bytes()
+    team.file.write_bytes(cut(content[: len(content) - 5]))
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        team.files(team.ada).read(PARCELS)
+
+
+def test_file_of_another_service_or_deployment_is_refused(team: Team) -> None:
+    team.file.with_name("labels.encrypted").write_bytes(team.file.read_bytes())
+    with pytest.raises(ConfigurationError, match=r"labels\.encrypted cannot be opened"):
+        team.files(team.ada).read(LABELS)
+    for file in (team.root / "strongroom.yaml", *(team.root / "environments").iterdir()):
+        file.write_text(file.read_text().replace("shop", "other"))
+    with pytest.raises(ConfigurationError, match=r"parcels\.encrypted cannot be opened"):
+        team.files(team.ada).read(PARCELS)
+
+
+def test_departed_member_cannot_open_the_new_file(team: Team) -> None:
+    files, alone = team.files(team.ada), team.keys(team.ada)
+    before = files.read(PARCELS)
+    after = before.renew(alone, {"mail-token": Secret("mail-of-today")}, files.shareable(PARCELS))
+    assert before.departed(alone) == ["bo"]
+    assert before.unchanged(after) == ["carrier-token"]
+    old = team.file.read_bytes()
+    files.write(PARCELS, after)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        team.files(team.bo).read(PARCELS)
+    assert files.read(PARCELS) == after
+    assert team.file.read_bytes()[4096:] != old[4096:], "the body is under a new key"
+
+
+def test_value_that_is_not_declared_any_more_is_left_out(team: Team) -> None:
+    files = team.files(team.ada)
+    assert files.shareable(PARCELS) == list(VALUES), "not the generated one"
+    before = files.read(PARCELS)
+    assert before.renew({}, {}, ["mail-token"]).values.keys() == {"mail-token"}
+
+
+def test_value_that_dev_generates_is_neither_shared_nor_given(team: Team) -> None:
+    file = team.root / "services" / "parcels.yaml"
+    line = "carrier-token: {source: given"
+    file.write_text(file.read_text().replace(line, f"{line}, dev: generated"))
+    declared = repository.read(team.root).load()
+    here = declared.secrets(PARCELS)["carrier-token"]
+    assert isinstance(here, Generated)
+    assert here.length == 48
+    there = declared.secrets(Scope("parcels", Environment("prod")))["carrier-token"]
+    assert isinstance(there, Given)
+    assert team.files(team.ada).shareable(PARCELS) == ["mail-token"]
+
+
+def test_identity_is_private_and_where_the_variables_say(tmp_path: Path) -> None:
+    home = {"HOME": "/home/ada"}
+    assert identity_path(home) == Path("/home/ada/.config/strongroom/identity.txt")
+    assert identity_path({**home, "STRONGROOM_IDENTITY": "/run/key"}) == Path("/run/key")
+    path = tmp_path / "new" / "identity.txt"
+    create_identity(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    comment, private = path.read_text().splitlines()
+    by_age = pyrage.x25519.Identity.from_str(private)
+    assert comment == f"# public key: {by_age.to_public()}"
+    assert read_public_keys(path) == (str(by_age.to_public()),)
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 0600"):
+        read_public_keys(path)

@@ -1,0 +1,157 @@
+"""Shared values of dev: one encrypted file for each service, which any member opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.formats import DEV_VALUES
+from app_integration.encryption.tokens.encryption_context import Context
+from app_integration.errors import ConfigurationError, DecryptionFailed
+from app_integration.host_commands.options import offline_cipher
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from vault.declare.declaration import Declaration
+from vault.declare.dev_values.identity import read_public_keys
+from vault.declare.dev_values.members import FILE, read_members
+from vault.declare.schema.secret_sources import Given
+
+FOLDER: Final = "dev-values"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedValues:
+    """Content of one file.
+
+    Attributes:
+        members: Name of each member that can open the file, by public key.
+        values: Value of each secret by name.
+
+    """
+
+    members: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+
+    def renew(
+        self, members: Mapping[str, str], added: Mapping[str, Secret], declared: Collection[str]
+    ) -> SharedValues:
+        """Return these values with those that were *added*, without those not *declared* now."""
+        values = {**self.values, **added}
+        return SharedValues(members, {name: values[name] for name in declared if name in values})
+
+    def departed(self, members: Mapping[str, str]) -> list[str]:
+        """Return the names of those who can open this file and are no *members* now."""
+        return [name for key, name in self.members.items() if key not in members]
+
+    def unchanged(self, after: SharedValues) -> list[str]:
+        """Return the names of the values that are the same in *after*."""
+        return [name for name, value in after.values.items() if self.values.get(name) == value]
+
+
+class SharedFiles:
+    """Files of the repository of *declaration*, for the developer with the keys in *identity*.
+
+    Attributes:
+        mount: Path of the KV mount of dev.
+
+    """
+
+    def __init__(self, declaration: Declaration, identity: Path) -> None:
+        self._declaration = declaration
+        self._identity = identity
+        self._folder = declaration.project / FOLDER
+        declared = declaration.environment(Environment.DEV)
+        self._context: Context = {"of": "dev values", "deployment": declared.deployment}
+        self.mount = declared.mounts.kv
+
+    def path(self, scope: Scope) -> Path:
+        """Return the file of a service."""
+        return self._folder / f"{scope.service}.encrypted"
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """Return the services that have a file."""
+        every = self._declaration.scopes(Environment.DEV)
+        return [scope for scope in every if self.path(scope).exists()]
+
+    @cached_property
+    def members(self) -> Mapping[str, str]:
+        """Return the members. See :func:`.members.read_members`."""
+        return read_members(self._folder / FILE)
+
+    @cached_property
+    def is_member(self) -> bool:
+        """Return whether this developer is one of the members."""
+        return any(key in self.members for key in read_public_keys(self._identity))
+
+    def check_member(self) -> None:
+        """Check that this developer is one of the members.
+
+        Raises:
+            ConfigurationError: If not. The message says how to become one.
+
+        """
+        if not self.is_member:
+            raise ConfigurationError(
+                f"the key in {self._identity} is not a member's; print the public key, and make it "
+                f"if there is none, with: strongroom dev-values key; add it and a name as a line "
+                f"of {self._folder / FILE}; and let a member run: strongroom dev-values share"
+            )
+
+    def shareable(self, scope: Scope) -> list[str]:
+        """Return the secrets whose values can be shared: those that are given in dev."""
+        own = self._declaration.own_secrets(scope)
+        return [name for name, source in own.items() if isinstance(source, Given)]
+
+    def read(self, scope: Scope) -> SharedValues:
+        """Return the content of a service's file, which is empty if there is none.
+
+        Raises:
+            ConfigurationError: If it cannot be opened. Either it was changed, or it was not
+                encrypted for this developer's key.
+
+        """
+        path, cipher = self.path(scope), offline_cipher(scope)
+        if not path.exists():
+            return SharedValues()
+        try:
+            with cipher.open(path, context=self._context, identity=self._identity) as file:
+                content = json.loads(file.read())
+        except DecryptionFailed:
+            raise ConfigurationError(
+                f"{path} cannot be opened with the key in {self._identity}: the file was changed, "
+                "or not encrypted again since the key was added; restore it with git, or let "
+                "another member run: strongroom dev-values share"
+            ) from None
+        if refusal := DEV_VALUES.describe_refusal(content.get("format")):
+            raise ConfigurationError(f"{path} {refusal}")
+        values = {name: Secret(value) for name, value in content["values"].items()}
+        return SharedValues(content["members"], values)
+
+    def write(self, scope: Scope, shared: SharedValues) -> None:
+        """Replace a service's file, encrypted under a new key for the members of *shared*."""
+        values = {name: value.reveal() for name, value in shared.values.items()}
+        content = {"format": DEV_VALUES.current, "members": {**shared.members}, "values": values}
+        recipients = list(shared.members)
+        cipher = offline_cipher(scope)
+        with cipher.create(self.path(scope), context=self._context, recipients=recipients) as file:
+            file.write(json.dumps(content).encode())
+
+    def inputs(self) -> dict[str, Secret]:
+        """Return each shared value by the API path of its secret; none for who is no member.
+
+        Raises:
+            ConfigurationError: If a member cannot open a file. See :meth:`read`.
+
+        """
+        if not self.scopes or not self.is_member:
+            return {}
+        return {
+            f"{self.mount}/{scope.secret(name)}": value
+            for scope in self.scopes
+            for name, value in self.read(scope).values.items()
+        }

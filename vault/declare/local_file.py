@@ -1,0 +1,75 @@
+"""File ``strongroom.local.yaml``: where applications are on one machine. git ignores it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from vault.declare import load
+from vault.declare.declaration import Declaration
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import AnyPath, ServiceName
+
+FILE: Final = "strongroom.local.yaml"
+_COMMENT: Final = "# Of this machine alone; git ignores it.\n"
+
+
+class Application(Section):
+    """Where a service's application is on this machine."""
+
+    path: AnyPath | None = Field(None, description="a folder, relative to the repository")
+    python: AnyPath | None = Field(None, description="an interpreter, relative to path")
+
+
+class LocalFile(Section):
+    """The file ``strongroom.local.yaml``."""
+
+    applications: Mapping[ServiceName, Application] = Field(
+        {}, description="entries like 'tracking: {path: ../tracking}'"
+    )
+
+
+def with_local_applications(declaration: Declaration) -> Declaration:
+    """Return *declaration* with ``config.path`` and ``config.python`` as this machine has them.
+
+    Services that are not declared are ignored, because another branch may declare them.
+
+    Raises:
+        DeclarationError: If the file is invalid.
+
+    """
+    for service, application in _read(declaration.project).applications.items():
+        if service in declaration.services:
+            declaration = declaration.with_config(
+                [service], application.model_dump(exclude_none=True)
+            )
+    return declaration
+
+
+def set_application(root: Path, service: str, path: str) -> Path:
+    """Write where the application of *service* is, and return the file.
+
+    Raises:
+        DeclarationError: If the file is invalid. Nothing was written.
+
+    """
+    applications = dict(_read(root).applications)
+    python = applications[service].python if service in applications else None
+    applications[service] = Application(path=path, python=python)
+    file, content = root / FILE, LocalFile(applications=applications)
+    with file.open("w", encoding="utf-8") as out:
+        out.write(_COMMENT)
+        YAML().dump(content.model_dump(exclude_none=True), out)
+    return file
+
+
+def _read(root: Path) -> LocalFile:
+    if not (root / FILE).exists():
+        return LocalFile()
+    doc = load.read_document(root / FILE)
+    load.check_document(LocalFile, doc, ())
+    return LocalFile.model_validate(doc.data)
