@@ -52,7 +52,11 @@ async def check_interpreter(settings: RunSettings) -> None:
             of a module at most.
 
     """
-    python, file = settings.python, f"services/{settings.starter.scope.service}.yaml"
+    python, service = settings.python, settings.starter.scope.service
+    file = (
+        f"services/{service}.yaml, or on this machine alone in strongroom.local.yaml: "
+        f"'applications: {{{service}: {{path: FOLDER}}}}'"
+    )
     install = "install strongroom-sdk[config] there"
     try:
         missing = await _find_missing(settings)

@@ -17,12 +17,6 @@ from vault.declare.schema.model import DEFAULT_PYTHON
 _MODULES: Final = {"database": ("sqlalchemy", "psycopg"), "redis": ("redis",)}
 
 
-def default_application(file: Path) -> Path | None:
-    """Return the folder of the ``.env`` *file* if it has a virtual environment, else None."""
-    folder = file.absolute().parent
-    return folder if interpreter(folder).exists() else None
-
-
 def interpreter(folder: Path) -> Path:
     """Return the interpreter of the application in *folder*, if none is declared."""
     return Path(os.path.normpath(folder.absolute())) / DEFAULT_PYTHON

@@ -19,6 +19,7 @@ from console.dev_on_aws import is_dev_on_aws
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
 from console.questions import Question, answer
+from vault.declare.local_file import set_application
 from vault.declare.repository import Repository, open_repository
 from vault.declare.schema import json_schema
 
@@ -180,6 +181,9 @@ def write_service(new_service: NewService, repository: Repository) -> list[str]:
     if config and model:
         lines.append(f"wrote {new_service.template_path(repository)}")
         lines.append(f"kept {model}, which is yours" if is_kept else f"wrote {model}")
+    if config and config.is_outside:
+        file = set_application(repository.root, new_service.name, config.folder)
+        lines.append(f"wrote {file}, where the application is on this machine; git must ignore it")
     for environment, missing in skipped.items():
         file = repository.declaration / "environments" / f"{environment}.yaml"
         line = f"add '{new_service.name}: {{{missing}}}' under services"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import typer
 
@@ -13,7 +12,7 @@ from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from console import operate
-from console.application import check_application, default_application
+from console.application import check_application
 from console.authoring import DESCRIPTION, OWNER, relative_folder, write_service
 from console.new_service import NewService
 from console.questions import Question, answer, has_terminal
@@ -29,9 +28,6 @@ from vault.dotenv.parse import DotenvFile
 from vault.dotenv.plan import Ask, ImportPlan, build_import_plan
 from vault.dotenv.provided import DATABASE, provided_to_new
 
-#: Answer to the question for the application's folder, for a service without a config.
-NO_CONFIG: Final = "-"
-
 
 @dataclass(frozen=True, slots=True)
 class CreationOptions:
@@ -42,7 +38,7 @@ class CreationOptions:
         owner: An e-mail address or a team, or None to ask for it.
         description: What it does, or None to ask for it.
         keys: Names of its keys.
-        application: Folder of its application, or None for the default.
+        application: Folder of its application, which gets a config file, or None for none.
 
     """
 
@@ -98,9 +94,7 @@ class EnvCreation:
         operate.startable_deployment(self._root)
         plan = self._plan_new(file, self._ask_kind if has_terminal() else None)
         answers = self._answers(existing)
-        application = self._application(file.path)
-        if application and application != self._options.application:
-            check_application(application)
+        application = self._options.application
         swap.check(plan)
         new = new_service(
             plan,
@@ -162,24 +156,6 @@ class EnvCreation:
             "--description": Question(DESCRIPTION, description),
         }
         return answer(questions)
-
-    def _application(self, file: Path) -> Path | None:
-        """Return the folder of the application that gets a config, or None for none."""
-        if self._options.application:
-            return self._options.application
-        default = default_application(file)
-        if self._options.is_confirmed or not has_terminal():
-            if default is None:
-                self._print(
-                    f"no config file: {file.absolute().parent} has no .venv; name the folder of "
-                    "the application with --config"
-                )
-            return default
-        text = typer.prompt(
-            f"Folder of the application, which gets a config file ('{NO_CONFIG}' for none)",
-            default=str(default or NO_CONFIG),
-        )
-        return None if text == NO_CONFIG else Path(text).expanduser()
 
 
 def new_service(

@@ -51,6 +51,11 @@ class NewConfig:
         return root / self.folder / f"{self.module}.py"
 
     @property
+    def is_outside(self) -> bool:
+        """Return whether the application is outside of the repository: elsewhere in each clone."""
+        return Path(self.folder).is_absolute() or Path(self.folder).parts[:1] == ("..",)
+
+    @property
     def model(self) -> str:
         """Return the name of the model's class."""
         return "".join(word.capitalize() for word in self.service.split("-")) + "Config"
@@ -58,7 +63,7 @@ class NewConfig:
     def section(self) -> list[str]:
         """Return the lines of ``config`` in the service file. JSON strings are YAML."""
         lines = ["config:", f"  template: {TEMPLATE}", f"  model: {self.module}:{self.model}"]
-        if self.folder != ".":
+        if self.folder != "." and not self.is_outside:
             lines.append(f"  path: {json.dumps(self.folder)}")
         return lines + (["  settings:", *(f"  - {n}" for n in self.settings)] * bool(self.settings))
 

@@ -52,6 +52,7 @@ class Team:
         self.shell = Shell(self.repository / ".strongroom", project=self.repository)
         options = ["--create", "--owner", "ada", "--description", "Ships.", "--key", "pii"]
         options += ["--setting", "NOTE", "--setting", "TITLE"]
+        options += ["--config", str(self.application)]
         self.command = ["import-env", str(self.env), "--service", "parcels", *options]
 
     @property

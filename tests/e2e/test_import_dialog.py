@@ -27,7 +27,6 @@ DIALOG: Final = {
     "ODD: neither its name nor its value decides. Is it a [secret/setting/skip]: ": "setting",
     "Owner (e-mail address or team): ": "ada",
     "What it does: ": "Prints labels.",
-    "Folder of the application, which gets a config file ('-' for none) [-]: ": "",
 }
 
 

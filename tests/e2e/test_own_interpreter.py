@@ -109,14 +109,18 @@ def test_up_names_what_is_missing_for_each_other_service(
     assert first_up.returncode == 1
     lines = dict(line.split(": ", 1) for line in first_up.stderr.splitlines() if "part-0" in line)
     blocked = "the config of {}-dev is not delivered: {}"
+    local = (
+        "or on this machine alone in strongroom.local.yaml: 'applications: "
+        "{{{}: {{path: FOLDER}}}}'"
+    )
     no_interpreter = (
         f"{team.missing} cannot be used: No such file or directory; make the virtual environment "
         "and install strongroom-sdk[config] there, or correct config.python in "
-        f"services/{NO_INTERPRETER}.yaml"
+        f"services/{NO_INTERPRETER}.yaml, {local.format(NO_INTERPRETER)}"
     )
     no_sdk = (
         f"{team.bare} cannot import app_integration; install strongroom-sdk[config] there, "
-        f"or correct config.python in services/{NO_SDK}.yaml"
+        f"or correct config.python in services/{NO_SDK}.yaml, {local.format(NO_SDK)}"
     )
     assert lines[NO_INTERPRETER] == blocked.format(NO_INTERPRETER, no_interpreter)
     assert lines[NO_SDK] == blocked.format(NO_SDK, no_sdk)

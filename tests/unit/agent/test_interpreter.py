@@ -16,6 +16,12 @@ from tests.support.processes.unit_files import write_unit
 
 ROOT = Path(__file__).parents[3]
 
+#: Where an error says that the path can be corrected.
+FILE = (
+    "services/gaara-store.yaml, or on this machine alone in strongroom.local.yaml: 'applications: "
+    "{gaara-store: {path: FOLDER}}'"
+)
+
 
 def settings_for(folder: Path, python: Path, **changes: object) -> RunSettings:
     return RunSettings.from_file(write_unit(folder / "unit", python=str(python), **changes))
@@ -42,8 +48,7 @@ def test_missing_interpreter_is_named(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     assert check(settings_for(tmp_path, python)) == (
         f"{python} cannot be used: No such file or directory; make the virtual environment and "
-        "install strongroom-sdk[config] there, or correct config.python in services/"
-        "gaara-store.yaml"
+        f"install strongroom-sdk[config] there, or correct config.python in {FILE}"
     )
 
 
@@ -58,7 +63,7 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, Path(sys.executable), working_directory=str(folder))
     assert check(settings) == (
         f"{folder} cannot be used: No such file or directory; create the folder, "
-        "or correct config.path in services/gaara-store.yaml"
+        f"or correct config.path in {FILE}"
     )
 
 
@@ -66,7 +71,7 @@ def test_interpreter_without_the_sdk_is_named_with_the_package_to_install(tmp_pa
     python = make_venv(tmp_path / ".venv")
     assert check(settings_for(tmp_path, python)) == (
         f"{python} cannot import app_integration; install strongroom-sdk[config] there, "
-        "or correct config.python in services/gaara-store.yaml"
+        f"or correct config.python in {FILE}"
     )
 
 

@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console.application import check_application, default_application, lacks_extra
-
-
-def test_default_application_is_the_folder_with_a_virtual_environment(tmp_path: Path) -> None:
-    assert default_application(tmp_path / ".env") is None
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    assert default_application(tmp_path / ".env") == tmp_path
+from console.application import check_application, lacks_extra
 
 
 def test_application_without_an_interpreter_or_sdk_is_refused(tmp_path: Path) -> None:

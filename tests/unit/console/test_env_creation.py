@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def answering(team: Team, answers: dict[str, str]) -> Callable[..., str]:
 
 def test_create_declares_the_service_and_returns_the_rest_of_the_import(team: Team) -> None:
     team.add_application()
-    plan = team.create()
+    plan = team.create(replace(COMPLETE, application=team.env.parent))
     assert list(plan.secrets) == ["api-token", "odd"]
     assert list(plan.replaced) == ["database-url"]
     assert (plan.new_secrets, plan.new_settings) == ({}, {})
@@ -102,16 +103,20 @@ def test_create_declares_the_service_and_returns_the_rest_of_the_import(team: Te
     assert declared.scopes("dev") == (Scope("labels", Environment.DEV),)
     config = declared.service("labels").config
     assert config is not None
-    assert config.path == "../labels"
+    assert config.path == ".", "the folder is outside of the repository, and of this machine alone"
+    here = operate.local_deployment(team.root).declaration.service("labels").config
+    assert here is not None
+    assert here.path == "../labels"
     assert (team.env.parent / "labels_config.py").exists()
     assert any("prod.yaml has no entry yet" in line for line in team.said)
     assert team.env.read_text() == ENV
 
 
-def test_without_a_virtual_environment_the_service_has_no_config(team: Team) -> None:
+def test_service_has_no_config_that_nobody_asked_for(team: Team) -> None:
+    team.add_application()
     team.create()
     assert team.repository.load().service("labels").config is None
-    assert any("name the folder of the application with --config" in line for line in team.said)
+    assert {path.name for path in team.env.parent.iterdir()} == {".env", ".venv"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +167,6 @@ def test_terminal_is_asked_after_the_file_was_classified(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_terminal(monkeypatch, present=True)
-    team.add_application()
     monkeypatch.setattr(typer, "confirm", lambda text, **_: team.asked.append(text))
     monkeypatch.setattr(typer, "prompt", answering(team, {"Owner": "ada", "What": "Prints."}))
     team.create(CreationOptions(), Choices())
@@ -171,14 +175,10 @@ def test_terminal_is_asked_after_the_file_was_classified(
         "ODD",
         "Owner",
         "What",
-        "Folder",
     ]
     assert team.said[0] == (
         "labels: 1 secret, 1 setting, DATABASE_URL of this machine's servers, 1 unclear"
     )
-    config = team.repository.load().service("labels").config
-    assert config is not None
-    assert config.interpreter(team.repository.root).exists()
 
 
 def test_skipped_variable_is_named_and_not_counted_as_unclear(
