@@ -25,6 +25,7 @@ _SOURCES: Final = Path(__file__).parent / "repository_files"
 #: File in the repository → its template.
 _FILES: Final = {
     "environments/dev.yaml": "dev.yaml.j2",
+    "README.md": "README.md.j2",
     "Makefile": "Makefile",
     ".gitignore": "gitignore",
     "CODEOWNERS": "CODEOWNERS.j2",
@@ -38,7 +39,10 @@ _FILES: Final = {
 }
 #: Files that a repository may have already, which stay as they are.
 _KEPT: Final = frozenset(
-    {"Makefile", ".gitignore", "CODEOWNERS", "docker-compose.yml", "Dockerfile", ".dockerignore"}
+    {
+        *("README.md", "Makefile", ".gitignore", "CODEOWNERS"),
+        *("docker-compose.yml", "Dockerfile", ".dockerignore"),
+    }
 )
 
 

@@ -1,4 +1,7 @@
-"""A second developer: `git clone`, two commands, and the service runs with every value."""
+"""A second developer: `git clone`, two commands, and the service runs with every value.
+
+What the README of a new repository says is done as it is written there.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,21 @@ SERVICE: Final = (
     "print(json.dumps({{n: a.get_secret(n).reveal() for n in names}}))"
 )
 
+VARIABLES: Final = "set -a; . .strongroom/env/parcels.env; set +a"
+
 
 class Developer:
     """Developer with a home, a clone in *folder*, and ports of their own."""
 
     def __init__(self, home: Path, folder: Path) -> None:
-        home.mkdir()
         self.folder = folder
+        program = home / "bin" / "strongroom"
+        program.parent.mkdir(parents=True)
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m console "$@"\n')
+        program.chmod(0o700)
         ports = Ports(*free_ports(6)).by_name()
         self.variables = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{program.parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "PYTHONPATH": str(ROOT),
             **{setting(name): str(port) for name, port in ports.items()},
@@ -63,10 +71,32 @@ class Developer:
     def public_key(self) -> str:
         return self("dev-values", "key").stdout.strip()
 
+    def block(self, section: str, number: int = 0, name: str = "") -> str:
+        """Return a block of commands in a section of the repository's README."""
+        text = (self.folder / "README.md").read_text().partition(f"\n## {section}\n")[2]
+        blocks = re.findall(
+            r"^```sh\n(.*?)^```$", text.partition("\n## ")[0], re.MULTILINE | re.DOTALL
+        )
+        block: str = blocks[number].replace("SERVICE", "parcels").replace("YOUR-NAME", "ada")
+        return re.sub(r"\bNAME\b", name, block)
+
+    def follow(self, section: str, number: int = 0, name: str = "", typed: str = "") -> str:
+        """Run a block of the README as a shell does, and return what it printed."""
+        return subprocess.run(
+            ["/bin/sh", "-euc", self.block(section, number, name)],
+            cwd=self.folder,
+            env=self.variables,
+            input=typed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        ).stdout
+
     def run_service(self, *names: str) -> dict[str, str]:
         """Return the values of secrets that a process of the service gets."""
         code = SERVICE.format(names=names)
-        line = 'set -a; . .strongroom/env/parcels.env; set +a; exec "$0" -c "$1"'
+        line = f'{VARIABLES}; exec "$0" -c "$1"'
         shown = subprocess.run(
             ["/bin/sh", "-c", line, sys.executable, code],
             cwd=self.folder,
@@ -120,9 +150,9 @@ def bo(ada: Developer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev
     assert "signing-key" not in shown, "dev generates it"
     for name, value in (*SHARED.items(), ("own-token", "of Ada alone")):
         ada.succeed("put", name, "--service", "parcels", "--env", "dev", typed=value)
-    members = ada.folder / "dev-values" / "members"
-    members.parent.mkdir()
-    members.write_text(f"{ada.public_key()} ada\n{bo.public_key()} bo\n")
+    ada.follow("Become a member")
+    with (ada.folder / "dev-values" / "members").open("a") as members:
+        members.write(f"{bo.public_key()} bo\n")
     ada.succeed("dev-values", "share", *SHARED, "--service", "parcels")
     ada.git("add", ".")
     ada.git("commit", "--quiet", "--message", "parcels")
@@ -135,6 +165,7 @@ def test_second_developer_clones_and_runs_the_service_by_two_commands(
 ) -> None:
     command = ["git", "clone", "--quiet", str(ada.folder), str(bo.folder)]
     subprocess.run(command, check=True)
+    assert bo.block("Run a service on your machine").splitlines() == ["strongroom up", VARIABLES]
     shown = bo.succeed("up")
     for name in SHARED:
         assert f"put {name} " not in shown
@@ -175,9 +206,7 @@ def test_value_that_is_not_shared_is_asked_for_once(bo: Developer) -> None:
 
 
 def test_new_value_of_the_team_is_told_of_and_taken_by_open(ada: Developer, bo: Developer) -> None:
-    put = ("put", "carrier-token", "--service", "parcels", "--env", "dev")
-    ada.succeed(*put, typed="tok-of-today")
-    ada.succeed("dev-values", "share", "carrier-token", "--service", "parcels")
+    ada.follow("Rotate a secret", name="carrier-token", typed="tok-of-today")
     ada.git("commit", "--quiet", "--all", "--message", "token")
     bo.git("pull", "--quiet")
     assert "parcels: carrier-token" in bo.succeed("up")
@@ -192,8 +221,8 @@ def test_member_who_left_opens_no_new_file_and_the_values_to_change_are_listed(
 ) -> None:
     members = ada.folder / "dev-values" / "members"
     members.write_text("".join(members.read_text().splitlines(keepends=True)[:1]))
-    shown = ada.succeed("dev-values", "share")
-    assert "bo" in shown
+    shown = ada.follow("Become a member", 1)
+    assert "bo can open the dev-values/parcels.encrypted of before" in shown
     for name in SHARED:
         assert f"strongroom put {name} --service parcels --env dev" in shown
     ada.git("commit", "--quiet", "--all", "--message", "bo left")
@@ -207,6 +236,25 @@ def test_member_who_left_opens_no_new_file_and_the_values_to_change_are_listed(
     refused = bo("dev-values", "open")
     assert refused.returncode == 1
     assert re.search(r"parcels\.encrypted cannot be opened", refused.stderr)
+
+
+def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
+    file = ada.folder / "services" / "parcels.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("secrets:\n", "secrets:\n  map-key: {source: given}\n"))
+    command = ["/bin/sh", "-euc", ada.block("Add a secret", name="map-key")]
+    variables = {**ada.variables, "NO_COLOR": "1", "TERM": "dumb"}
+    with open_terminal(command, env=variables, cwd=ada.folder) as terminal:
+        terminal.read_until("parcels: map-key")
+        terminal.type("of the map\n")
+        shown = terminal.finish()
+    assert terminal.process.returncode == 0, shown
+    assert ada.run_service("map-key") == {"map-key": "of the map"}
+    file.write_text(before)
+    shown = ada.follow("Remove a secret", name="map-key")
+    assert "wrote dev-values/parcels.encrypted: 2 values for 1 member" in shown
+    with pytest.raises(subprocess.CalledProcessError):
+        ada.run_service("map-key")
 
 
 def test_other_environments_have_no_shared_values(ada: Developer) -> None:

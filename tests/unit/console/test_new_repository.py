@@ -67,7 +67,14 @@ def test_existing_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_common_files_of_an_existing_repository_are_kept(tmp_path: Path) -> None:
-    names = {"Makefile", ".gitignore", "CODEOWNERS", "Dockerfile", "docker-compose.yml"}
+    names = {
+        "README.md",
+        "Makefile",
+        ".gitignore",
+        "CODEOWNERS",
+        "Dockerfile",
+        "docker-compose.yml",
+    }
     for name in names:
         (tmp_path / name).write_text("ours")
     written, kept = NewRepository("parcels", "ada").write(tmp_path)
@@ -116,7 +123,8 @@ def test_workflow_of_no_repository_or_no_environment_is_refused(
 
 
 def test_lines_for_a_gitignore_of_ones_own_name_the_local_deployment() -> None:
-    assert ignored_names()[:3] == [".strongroom/", ".strongroom-aws/", ".env"]
+    local = [".strongroom/", ".strongroom-aws/", "strongroom.local.yaml"]
+    assert ignored_names()[:4] == [*local, ".env"]
 
 
 def test_repository_inside_another_is_refused(tmp_path: Path) -> None:
