@@ -14,6 +14,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from console import operate
+from console.escapes import escape_unprintable
 from console.local_services import shared_files
 from console.missing_values import put_command
 from console.options import OnlyService, Root
@@ -74,8 +75,10 @@ def share(
     added: Mapping[Scope, Mapping[str, Secret]] = {}
     if names:
         added = _read_here(declaration, files, root, service, names)
-    for scope in dict.fromkeys([*files.scopes, *added]):
-        _renew(files, scope, added.get(scope, {}))
+    before = {scope: files.read(scope) for scope in dict.fromkeys([*files.scopes, *added])}
+    for scope, shared in before.items():  # after all were opened, so that one fault changes none
+        after = shared.renew(files.members, added.get(scope, {}), files.shareable(scope))
+        _renew(files, scope, shared, after)
 
 
 @app.command("open")
@@ -116,20 +119,18 @@ def _local(root: Path) -> LocalDeployment:
     return operate.local_deployment(root)
 
 
-def _renew(files: SharedFiles, scope: Scope, added: Mapping[str, Secret]) -> None:
+def _renew(files: SharedFiles, scope: Scope, before: SharedValues, after: SharedValues) -> None:
     """Write the file of a service if members or values have changed."""
-    before, path = files.read(scope), display_path(files.path(scope))
-    after = before.renew(files.members, added, files.shareable(scope))
+    path = display_path(files.path(scope))
     if after == before:
         typer.echo(f"{path} is up to date")
         return
     _show_departed(before, after, scope, path)
     files.write(scope, after)
-    values, members = len(after.values), len(after.members)
-    typer.echo(
-        f"wrote {path}: {counts.render(values, 'value')} for {counts.render(members, 'member')}; "
-        "commit it"
-    )
+    values = counts.render(len(after.values), "value")
+    joined = set(after.members) - set(before.members)
+    names = [f"{name} (new)" if key in joined else name for key, name in after.members.items()]
+    typer.echo(f"wrote {path}: {values} for {', '.join(names)}; commit it")
 
 
 def _show_departed(before: SharedValues, after: SharedValues, scope: Scope, path: str) -> None:
@@ -138,8 +139,8 @@ def _show_departed(before: SharedValues, after: SharedValues, scope: Scope, path
     if not departed or not known:
         return
     typer.echo(
-        f"{', '.join(departed)} can open the {path} of before, which git keeps. Have each of its "
-        "values changed by who issues it, and write and share the new ones:"
+        f"{escape_unprintable(', '.join(departed))} can open the {path} of before, which git "
+        "keeps. Have each of its values changed by who issues it, and write and share the new ones:"
     )
     for name in known:
         typer.echo(f"  {put_command(scope, name)}")

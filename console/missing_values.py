@@ -117,13 +117,13 @@ def _ask_all(
 
 
 def _ask(console: Console, declaration: Declaration, scope: Scope, name: str) -> str:
-    """Return the value that is typed, which is checked; empty for none."""
-    while value := read_hidden(f"{scope.service}: {name} (Enter to leave it out)"):
-        try:
+    """Return the value that is typed; empty for none, and for one that cannot be right."""
+    try:
+        value = read_hidden(f"{scope.service}: {name} (Enter to leave it out)")
+        if value:
             check_value(name, value)
             check_url(declaration.service(scope.service), name, value)
-        except ConfigurationError as error:
-            console.print(f"[yellow]{escape(str(error))}[/]")
-        else:
-            break
+    except ConfigurationError as error:
+        console.print(f"[yellow]{escape(str(error))}[/]")
+        return ""
     return value

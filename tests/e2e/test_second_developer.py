@@ -252,7 +252,7 @@ def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
     assert ada.run_service("map-key") == {"map-key": "of the map"}
     file.write_text(before)
     shown = ada.follow("Remove a secret", name="map-key")
-    assert "wrote dev-values/parcels.encrypted: 2 values for 1 member" in shown
+    assert "wrote dev-values/parcels.encrypted: 2 values for ada;" in shown
     with pytest.raises(subprocess.CalledProcessError):
         ada.run_service("map-key")
 

@@ -111,8 +111,8 @@ class SharedFiles:
         """Return the content of a service's file, which is empty if there is none.
 
         Raises:
-            ConfigurationError: If it cannot be opened. Either it was changed, or it was not
-                encrypted for this developer's key.
+            ConfigurationError: If it cannot be opened, because it was changed or not encrypted for
+                this developer's key, or if it contains something else.
 
         """
         path, cipher = self.path(scope), offline_cipher(scope)
@@ -120,17 +120,13 @@ class SharedFiles:
             return SharedValues()
         try:
             with cipher.open(path, context=self._context, identity=self._identity) as file:
-                content = json.loads(file.read())
+                return _parse(path, file.read())
         except DecryptionFailed:
             raise ConfigurationError(
                 f"{path} cannot be opened with the key in {self._identity}: the file was changed, "
                 "or not encrypted again since the key was added; restore it with git, or let "
                 "another member run: strongroom dev-values share"
             ) from None
-        if refusal := DEV_VALUES.describe_refusal(content.get("format")):
-            raise ConfigurationError(f"{path} {refusal}")
-        values = {name: Secret(value) for name, value in content["values"].items()}
-        return SharedValues(content["members"], values)
 
     def write(self, scope: Scope, shared: SharedValues) -> None:
         """Replace a service's file, encrypted under a new key for the members of *shared*."""
@@ -155,3 +151,17 @@ class SharedFiles:
             for scope in self.scopes
             for name, value in self.read(scope).values.items()
         }
+
+
+def _parse(path: Path, content: bytes) -> SharedValues:
+    """Return *content*, which who may push to the repository may have written."""
+    try:
+        parsed = json.loads(content)
+        members, values = (dict(parsed[key]) for key in ("members", "values"))
+    except (ValueError, TypeError, KeyError):
+        raise ConfigurationError(f"{path} contains no values; restore it with git") from None
+    if refusal := DEV_VALUES.describe_refusal(parsed.get("format")):
+        raise ConfigurationError(f"{path} {refusal}")
+    if not all(isinstance(each, str) for each in (*members.values(), *values.values())):
+        raise ConfigurationError(f"{path} has values that are no text; restore it with git")
+    return SharedValues(members, {name: Secret(value) for name, value in values.items()})

@@ -11,6 +11,7 @@ import pyrage
 import pytest
 
 from app_integration.errors import ConfigurationError
+from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from console.new_repository import NewRepository
@@ -122,6 +123,25 @@ def test_departed_member_cannot_open_the_new_file(team: Team) -> None:
         team.files(team.bo).read(PARCELS)
     assert files.read(PARCELS) == after
     assert team.file.read_bytes()[4096:] != old[4096:], "the body is under a new key"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[]", "contains no values"),
+        (b'{"members": {}, "values": 1}', "contains no values"),
+        (b"tok-9f8e7d6c5b4a3f", "contains no values"),
+        (b'{"members": {}, "values": {"carrier-token": 1}}', "has values that are no text"),
+        (b'{"format": 2, "members": {}, "values": {}}', "install a newer strongroom"),
+    ],
+)
+def test_file_of_another_content_is_refused(team: Team, content: bytes, reason: str) -> None:
+    context, keys = {"of": "dev values", "deployment": "shop"}, list(team.keys(team.ada))
+    with offline_cipher(PARCELS).create(team.file, context=context, recipients=keys) as file:
+        file.write(content)
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        team.files(team.ada).read(PARCELS)
+    assert "tok-" not in str(caught.value)
 
 
 def test_value_that_is_not_declared_any_more_is_left_out(team: Team) -> None:
