@@ -33,8 +33,8 @@ class FromStrongroom:
 
     Attributes:
         name: The name of the secret; by default that of the field in lower case, with ``-`` for
-            ``_``, after those of the fields that it is nested in: ``smtp/password``. An alias does
-            not change it.
+            ``_``, after those of the fields that it is nested in: ``smtp/password``. An alias of a
+            field is read first: ``mail-key`` for ``validation_alias="MAIL_KEY"``.
         version: See :func:`~app_integration.get_secret`.
         field: See :func:`~app_integration.get_secret`.
 
@@ -51,7 +51,7 @@ class MarkedField:
 
     Attributes:
         mark: Its mark.
-        secret: The name of the secret.
+        secrets: The names of the secret, of which the first with a value is read.
         field: Its description by pydantic.
         names: Its name, after those of the fields that it is nested in.
         places: Where pydantic looks for its value; the secret is put in the first.
@@ -59,31 +59,38 @@ class MarkedField:
     """
 
     mark: FromStrongroom
-    secret: str
+    secrets: tuple[str, ...]
     field: FieldInfo
     names: tuple[str, ...]
     places: tuple[Path, ...]
+
+    @property
+    def secret(self) -> str:
+        """Return the first name of the secret."""
+        return self.secrets[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
     """A model with the way to it from the settings class, which is the first of *owners*.
 
-    The names of its secrets start with *prefix*.
+    The names of its secrets start with one of *prefixes*.
     """
 
     kind: Any
     owners: tuple[Any, ...]
-    prefix: str
+    prefixes: tuple[str, ...]
     delimiter: str
     names: tuple[str, ...] = ()
     places: tuple[Path, ...] = ((),)
 
-    def at_field(self, name: str, keys: list[Path]) -> _Model:
+    def at_field(self, name: str, aliases: list[str], keys: list[Path]) -> _Model:
         """Return this model with the way to its field *name*, which pydantic finds at *keys*."""
+        starts = self.prefixes if self.names else ("",)  # an alias is a whole name, without prefix
+        given = [*product(starts, aliases), *product(self.prefixes, [name])]
         return replace(
             self,
-            prefix=self.prefix + _to_secret_name(name),
+            prefixes=tuple(dict.fromkeys(start + _to_secret_name(each) for start, each in given)),
             names=(*self.names, name),
             places=tuple(outer + key for outer, key in product(self.places, keys)),
         )
@@ -109,7 +116,7 @@ def find_marked_fields(
             of models, a recursive model or another marked field.
 
     """
-    return list(_walk(_Model(settings, (settings,), _to_secret_name(prefix), delimiter)))
+    return list(_walk(_Model(settings, (settings,), (_to_secret_name(prefix),), delimiter)))
 
 
 def _walk(model: _Model) -> Iterator[MarkedField]:
@@ -120,7 +127,7 @@ def _walk(model: _Model) -> Iterator[MarkedField]:
     for name, field in fields.items():
         if any(_has_mark(part, []) for part in (field.annotation, *field.metadata)):
             own = sorted(keys[name], key=lambda key: counts[key])
-            place = model.at_field(name, own)
+            place = model.at_field(name, _get_aliases(field, config), own)
             if counts[own[0]] > 1:
                 raise place.refuse("another field has its alias; let both be set by name")
             yield from _read(place, field)
@@ -135,8 +142,8 @@ def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
     elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
         raise place.refuse("it has more than one mark; keep one of them")
     else:
-        secret = marks[0].name or place.prefix
-        yield MarkedField(marks[0], secret, field, place.names, place.places)
+        secrets = (marks[0].name,) if marks[0].name else place.prefixes
+        yield MarkedField(marks[0], secrets, field, place.names, place.places)
 
 
 def _enter(place: _Model, kinds: list[Any]) -> _Model:
@@ -151,8 +158,8 @@ def _enter(place: _Model, kinds: list[Any]) -> _Model:
         raise place.refuse("a mark is in its type; mark the field, or use a single model")
     if kinds[0] in place.owners:
         raise place.refuse("its model has a mark and contains itself; mark the field")
-    prefix = place.prefix + place.delimiter
-    return replace(place, kind=kinds[0], owners=(*place.owners, kinds[0]), prefix=prefix)
+    prefixes = tuple(prefix + place.delimiter for prefix in place.prefixes)
+    return replace(place, kind=kinds[0], owners=(*place.owners, kinds[0]), prefixes=prefixes)
 
 
 def _get_fields(kind: Any) -> dict[str, FieldInfo]:
@@ -222,6 +229,18 @@ def _get_hints(kind: Any) -> list[Any]:
 
 def _get_config(kind: Any) -> Any:
     return getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+
+
+def _get_aliases(field: FieldInfo, config: Any) -> list[str]:
+    """Return the aliases that name a secret: those of the field, and neither paths nor generated.
+
+    An AliasPath says where a value is in the input, and a generator how a whole class is spelled.
+    """
+    if field.alias_priority == 1 or not config.get("validate_by_alias", True):
+        return []
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return [each for each in choices if isinstance(each, str)]
 
 
 def _get_keys(name: str, field: FieldInfo, config: Any) -> list[Path]:

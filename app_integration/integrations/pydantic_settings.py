@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
-from app_integration.errors import SecretNotFound, WrongType
+from app_integration.errors import AccessDenied, SecretNotFound, WrongType
 from app_integration.integrations.hidden_errors import HidingValidator
 from app_integration.integrations.marked_fields import (
     FromStrongroom,
@@ -95,11 +95,20 @@ class StrongroomSource(EnvSettingsSource):
     def _read(self, marked: MarkedField) -> Any:
         options = {"version": marked.mark.version, "field": marked.mark.field}
         given = {key: value for key, value in options.items() if value is not None}
-        try:
-            text = self._get(marked.secret, **given)
-        except SecretNotFound:
-            return None
-        return None if self.env_ignore_empty and text == "" else text
+        denials: list[AccessDenied] = []
+        for secret in marked.secrets:
+            try:
+                text = self._get(secret, **given)
+            except SecretNotFound:
+                continue
+            except AccessDenied as denied:
+                denials.append(denied)
+                continue
+            if not (self.env_ignore_empty and text == ""):
+                return text
+        if len(denials) == len(marked.secrets):
+            raise denials[0]
+        return None
 
     def _convert(self, marked: MarkedField, text: Any) -> Any:
         if text == self.env_parse_none_str:

@@ -217,6 +217,45 @@ def test_marked_field_may_have_an_alias(case: str, nested: bool, config: Any) ->
         assert make("Aliased", config, api_key=ALIASES[case])().api_key == CANARY
 
 
+@pytest.mark.parametrize(
+    ("alias", "secret"),
+    [
+        ({"alias": "SHOP_KEY"}, "shop-key"),
+        ({"validation_alias": "SHOP_KEY"}, "shop-key"),
+        ({"validation_alias": AliasChoices("NEW_KEY", "SHOP_KEY")}, "shop-key"),
+        ({"validation_alias": AliasChoices(AliasPath("a", 0), "SHOP_KEY")}, "shop-key"),
+        ({"validation_alias": AliasPath("a", 0)}, "x-api-key"),
+    ],
+)
+def test_alias_names_the_secret_of_a_bare_mark(alias: Any, secret: str) -> None:
+    SECRETS.update({secret: CANARY, "new-key": AccessDenied("denied or absent")})
+    settings = make("Aliased", api_key=(MARKED, Field(**alias)))
+    settings.options = {"env_prefix": "X_"}
+    assert settings().api_key == CANARY
+
+
+def test_aliases_of_nested_fields_name_the_secret() -> None:
+    part = create_model("Part", api_key=(MARKED, Field(alias="KEY")))
+    settings = make("Aliased", part=(part, Field(alias="SHOP")))
+    SECRETS.update({"shop/key": CANARY, "part/key": "later"})
+    assert settings().part.api_key == CANARY
+
+
+def test_denied_alias_is_an_error_that_names_it() -> None:
+    SECRETS.update({name: AccessDenied(f"denied {name}") for name in ("shop-key", "api-key")})
+    settings = make("Aliased", api_key=(MARKED, Field("default", alias="SHOP_KEY")))
+    with pytest.raises(AccessDenied, match="shop-key"):
+        settings()
+    del SECRETS["shop-key"]
+    assert settings().api_key == "default"
+
+
+def test_name_in_the_mark_wins_over_an_alias() -> None:
+    SECRETS.update({"the-key": CANARY, "shop-key": "other"})
+    field = (Annotated[str, FromStrongroom("the-key")], Field(alias="SHOP_KEY"))
+    assert make("Aliased", api_key=field)().api_key == CANARY
+
+
 def test_marked_field_may_have_a_generated_alias() -> None:
     class Part(BaseModel):
         model_config = SettingsConfigDict(alias_generator=camel)
