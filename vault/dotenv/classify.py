@@ -67,9 +67,20 @@ def classify(name: str, value: str) -> Verdict:
     """Return whether the variable *name* is a secret or a setting, with the reason.
 
     The value is checked first for the form of a credential, then the name for words of secrets,
-    then both for signs of a setting.
+    then both for signs of a setting. An empty value is no question, because it tells nothing.
     """
+    if not value + "":
+        return _by_name_of_empty(name)
     return _by_value(value) or _by_secret_name(name, value) or _by_setting(name, value)
+
+
+def _by_name_of_empty(name: str) -> Verdict:
+    parts = _split(name)
+    last = parts[-1] if parts else ""
+    kinds = (words.QUANTITY, words.PLACE, words.FILE, words.SETTING)
+    if not _mentions_secret(name) or any(_matches(each, last) for each in kinds):
+        return Verdict(Kind.SETTING, "its value is empty")
+    return Verdict(Kind.SECRET, "its name says so, although its value is empty")
 
 
 def _by_value(value: str) -> Verdict | None:
@@ -117,8 +128,10 @@ def _by_setting(name: str, value: str) -> Verdict:
         return Verdict(Kind.SETTING, "its value is a number, a switch or an address")
     if _looks_random(plain):
         return Verdict(None, "its value looks random")
-    may_have_password = words.USER_AND_PASSWORD.search(plain)
-    if parts and words.SETTING.fullmatch(parts[-1]) and not may_have_password:
+    last = parts[-1] if parts else ""
+    if _matches(words.URL, last) and not (plain.startswith("/") or "://" in plain):
+        return Verdict(None, "its name is that of a URL, and its value is none")
+    if _matches(words.SETTING, last) and not words.USER_AND_PASSWORD.search(plain):
         return Verdict(Kind.SETTING, "its name says so")
     if words.PATH.fullmatch(plain):
         return Verdict(Kind.SETTING, "its value is a path")

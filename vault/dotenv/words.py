@@ -83,10 +83,28 @@ _SETTING: Final = _any_of(
     " TEAM TEMPLATE TENANT TESTING THEME THREADS THRESHOLD TIMEOUT TIMEZONE TITLE TOPICS?"
     " TRANSPORT TTL TYPE TZ UID UMASK UNIT URI URL USER USERNAME VERBOSITY VERSION WORKERS ZONE"
 )
+#: Words that stand in names that differ in nothing else: alike names are decided alike.
+PAIRS: Final = (
+    ("BACKEND", "FRONTEND"),
+    ("MIN", "MAX"),
+    ("SOURCE", "TARGET"),
+    ("INPUT", "OUTPUT"),
+    ("START", "END"),
+    ("WIDTH", "HEIGHT"),
+    ("ROWS", "COLUMNS"),
+    ("LAT", "LONG"),
+    ("LOCAL", "REMOTE"),
+    ("PRIMARY", "REPLICA"),
+    ("DEFAULT", "FALLBACK"),
+)
 #: Names of products that stand before the last word without an underscore, as in PGHOST.
 _PRODUCT: Final = _any_of("APP DB HTTP MAIL MONGO MYSQL OVERWRITE PG REDIS SMTP")
 #: Last words of the name of a setting, unless the value looks random.
-SETTING: Final = re.compile(f"(?:{_PRODUCT})?(?:{_SETTING})")
+SETTING: Final = re.compile(
+    f"(?:{_PRODUCT})?(?:{_SETTING}|{'|'.join(word for pair in PAIRS for word in pair)})"
+)
+#: Last words of the name of a URL, which has a password unless its value shows that it has none.
+URL: Final = re.compile(f"(?:{_PRODUCT})?(?:URI|URL)")
 
 BOOLEAN: Final = re.compile("true|false|yes|no|on|off|enabled?|disabled?", re.IGNORECASE)
 #: A choice among few: no value, all values, a kind of encryption, an encoding, a locale.

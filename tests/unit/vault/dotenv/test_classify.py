@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app_integration.secret import Secret
+from vault.dotenv import words
 from vault.dotenv.classify import Kind, classify
 
 SECRETS = [
@@ -172,3 +173,38 @@ def test_reason_does_not_contain_the_value(name: str, value: str) -> None:
     assert verdict == classify(name, value)
     assert verdict.reason
     assert len(value) < 8 or value not in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("SENTRY_DSN", Kind.SETTING),
+        ("CLIENT_ID", Kind.SETTING),
+        ("GREETING", Kind.SETTING),
+        ("TOKEN_ISSUER", Kind.SETTING),
+        ("PASSWORD_RESET_URL", Kind.SETTING),
+        ("API_TOKEN", Kind.SECRET),
+        ("AWS_ACCESS_KEY_ID", Kind.SECRET),
+    ],
+)
+def test_empty_value_is_never_a_question(name: str, kind: Kind) -> None:
+    assert classify(name, "").kind is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "<your-connection>"),
+        ("MONGODB_URI", "host=db user=shop pass:hunter2"),
+        ("CLOUDINARY_URL", "shop"),
+        ("WEBHOOK_URL", "hooks.chat/T0"),
+    ],
+)
+def test_url_whose_value_is_none_is_asked_about(name: str, value: str) -> None:
+    assert classify(name, value).kind is None
+
+
+@pytest.mark.parametrize("pair", words.PAIRS, ids="-".join)
+def test_alike_names_are_decided_alike(pair: tuple[str, str]) -> None:
+    kinds = {classify(f"DOCKER_IMAGE_{word}", "shop/one").kind for word in pair}
+    assert kinds == {Kind.SETTING}
