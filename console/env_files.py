@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from console.local import LocalDeployment
 
 out = Console(soft_wrap=True)
+
+#: Letter of each answer to the question for the kind of a variable. All of them begin with an s.
+_LETTERS: Final = {"s": Kind.SECRET.value, "t": Kind.SETTING.value, "k": Kind.SKIP.value}
 
 
 class EnvFiles:
@@ -193,7 +196,7 @@ class EnvFiles:
         return settings.from_environment()
 
     def ask_kind(self, variable: str, reason: str) -> str:
-        """Ask for the kind of an unclear variable.
+        """Ask for the kind of an unclear variable, by a word or its letter.
 
         Args:
             variable: Name of the variable.
@@ -204,11 +207,14 @@ class EnvFiles:
 
         """
         try:
-            return Prompt.ask(
-                f"{escape(variable)}: {escape(reason)}. Is it a",
-                choices=[kind.value for kind in Kind],
+            chosen = Prompt.ask(
+                f"{escape(variable)}: {escape(reason)}. Is it a secret (s), a setting (t), or to "
+                "skip (k)",
+                choices=[*_LETTERS, *_LETTERS.values()],
+                show_choices=False,
                 console=self._console,
             )
+            return _LETTERS.get(chosen, chosen)
         except KeyboardInterrupt:
             raise typer.Abort from None
 

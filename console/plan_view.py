@@ -61,7 +61,11 @@ def describe_missing(plan: Plan, name: str) -> str:
     """Return that the secret *name* of ``plan.missing`` has no value, and what to do."""
     ended = plan.ended.get(name)
     if ended is None:
-        return f"{name} has no value: provide one with --given"
+        service, environment, secret = name.split("/", 2)
+        return (
+            f"{name} has no value: write it with strongroom put {secret} --service {service} "
+            f"--env {environment}"
+        )
     return f"{name} has no value: {ended}; undelete it, or write it again (Runbook: {_DELETED!r})"
 
 

@@ -29,7 +29,7 @@ from vault.reconcile.resources.ownership import Owner, check_secret_owner
 def put(
     name: Annotated[str, typer.Argument(help="a declared secret")],
     service: Service,
-    env: Env,
+    env: Env = Environment.DEV,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Write a new version of a secret, read from standard input.

@@ -20,7 +20,7 @@ def require_variable(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(
             f"{name} is not set; docs/Env.md lists the variables an application needs"
-            " (for the local deployment: set -a; . .strongroom/dev.env)"
+            " (for the local deployment: set -a; . .strongroom/env/SERVICE.env)"
         )
     return value
 
@@ -67,7 +67,7 @@ def require_credential(role_id: Path | None, secret_id: Path | None) -> tuple[Pa
     raise ConfigurationError(
         f"{missing} is not set; it and {other} name the files of a credential that strongroom"
         " issue-secret-id writes (for the local deployment: strongroom up, then set -a; ."
-        " .strongroom/dev.env); or select another login with STRONGROOM_AUTH"
+        " .strongroom/env/SERVICE.env); or select another login with STRONGROOM_AUTH"
     )
 
 

@@ -24,7 +24,7 @@ PAGE_SIZE=25
 #: Question → answer, in their order.
 DIALOG: Final = {
     "create it from this file? [Y/n]: ": "y",
-    "ODD: neither its name nor its value decides. Is it a [secret/setting/skip]: ": "setting",
+    "decides. Is it a secret (s), a setting (t), or to skip (k): ": "t",
     "Owner (e-mail address or team): ": "ada",
     "What it does: ": "Prints labels.",
 }

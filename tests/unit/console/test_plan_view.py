@@ -100,7 +100,7 @@ def test_plan_lists_additions_changes_and_deletions() -> None:
       +path 1 {
        }
 - approle gone
-! secret shop/prod/url has no value: provide one with --given
+! secret shop/prod/url has no value: write it with strongroom put url --service shop --env prod
 ! secret shop/prod/jwt has no value: version 3 is deleted; undelete it, or write it again \
 (Runbook: 'A secret was deleted by mistake')
 ! transit-key shop-prod-pii was made before, and does not exist: a new key decrypts nothing of \

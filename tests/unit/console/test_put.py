@@ -53,6 +53,12 @@ def test_value_is_not_asked_for_if_the_secret_is_not_declared(name: str, hint: s
     assert terminal.process.returncode == 1
 
 
+def test_environment_is_dev_by_default() -> None:
+    options = [each for each in command("key") if each not in {"--env", "staging"}]
+    done = subprocess.run(options, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.stderr.startswith("error: gaara-store-dev has no secret 'key'")
+
+
 def test_typed_value_is_not_shown() -> None:
     with put("smtp-password") as terminal:
         terminal.read_until("smtp")
