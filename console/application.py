@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from itertools import chain
@@ -15,6 +16,27 @@ from vault.declare.schema.model import DEFAULT_PYTHON
 
 #: Extra of the SDK with which users are leased → its modules.
 _MODULES: Final = {"database": ("sqlalchemy", "psycopg"), "redis": ("redis",)}
+#: Files with the requirements of an application.
+_REQUIRING: Final = ("pyproject.toml", "requirements*.txt", "Pipfile", "base.txt")
+#: A line of one that requires a framework.
+_PACKAGE: Final = re.compile(
+    r"""(?i)[\s"']*(django|celery|pydantic-settings)(?=[\s"'\[=<>~!;,]|$)"""
+)
+
+
+def find_frameworks(folder: Path) -> frozenset[str]:
+    """Return the frameworks that the application in *folder* requires, by its own files.
+
+    Args:
+        folder: Its folder. Those directly below it are searched, too.
+
+    """
+    files = chain(*(folder.glob(f"{below}{name}") for below in ("", "*/") for name in _REQUIRING))
+    lines = (
+        line for file in files for line in file.read_bytes().decode(errors="replace").split("\n")
+    )
+    found = (_PACKAGE.match(line) for line in lines)
+    return frozenset(each[1].lower() for each in found if each)
 
 
 def interpreter(folder: Path) -> Path:

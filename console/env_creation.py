@@ -16,7 +16,6 @@ from console.application import check_application
 from console.authoring import DESCRIPTION, OWNER, relative_folder, write_service
 from console.new_service import NewService
 from console.questions import Question, answer, has_terminal
-from vault.declare import counts
 from vault.declare.errors import suggest
 from vault.declare.repository import Repository
 from vault.declare.schema.model import ServiceDeclaration
@@ -24,9 +23,12 @@ from vault.dotenv import swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.kinds import Ask
 from vault.dotenv.parse import DotenvFile
-from vault.dotenv.plan import Ask, ImportPlan, build_import_plan
+from vault.dotenv.plan import ImportPlan, build_import_plan
+from vault.dotenv.problems import Problems
 from vault.dotenv.provided import DATABASE, provided_to_new
+from vault.dotenv.variable_names import secret_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,8 @@ class EnvCreation:
             check_application(self._options.application)  # otherwise each answer is typed again
         self._confirm(file, list(declaration.services))
         operate.startable_deployment(self._root)
-        plan = self._plan_new(file, self._ask_kind if has_terminal() else None)
-        answers = self._answers(existing)
+        plan, answers = self._ask(file, existing)
         application = self._options.application
-        swap.check(plan)
         new = new_service(
             plan,
             answers["--owner"],
@@ -112,6 +112,27 @@ class EnvCreation:
         for line in write_service(new, repository):
             self._print(line)
         return replace(plan, new_secrets={}, new_settings={})
+
+    def _ask(
+        self, file: DotenvFile, existing: ServiceDeclaration | None
+    ) -> tuple[ImportPlan, dict[str, str]]:
+        """Return the plan, and owner and description.
+
+        Raises:
+            ConfigurationError: If something is wrong or missing. It lists all, unless questions are
+                asked, of which none follows an error.
+
+        """
+        problems, ask = Problems(), self._ask_kind if has_terminal() else None
+        plan = problems.attempt(lambda: self._plan_new(file, ask))
+        if plan is None and ask:
+            raise problems.error()
+        answers = problems.attempt(lambda: self._answers(existing))
+        has_secrets = plan is None or plan.has_secrets
+        problems.attempt(lambda: swap.check(file, has_secrets=has_secrets))
+        if plan is None or answers is None or problems:
+            raise problems.error()
+        return plan, answers
 
     def _confirm(self, file: DotenvFile, known: Sequence[str]) -> None:
         """Ask whether to declare the service, after *file* was classified.
@@ -138,9 +159,18 @@ class EnvCreation:
                 f"{text}; to create it from {file.path}, pass --create with --owner and "
                 f"--description, or declare it with: strongroom new service {service}"
             )
-        plan = self._plan_new(file, lambda *_: Kind.SKIP)
-        self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))
+        self._print(self.preview(file))
         typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
+
+    def preview(self, file: DotenvFile) -> str:
+        """Return what an import would make of *file*, with the variables that are unclear.
+
+        Raises:
+            ConfigurationError: If the file cannot be imported.
+
+        """
+        plan = self._plan_new(file, lambda *_: Kind.SKIP)
+        return summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped)
 
     def _plan_new(self, file: DotenvFile, ask: Ask | None) -> ImportPlan:
         declared = DeclaredVariables(self._scope, {}, {}, {})
@@ -188,20 +218,24 @@ def new_service(
 
 
 def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
-    """Return one line about what *plan* makes of the file.
+    """Return what *plan* makes of the file, one line for each kind, by the names in the file.
 
     Args:
         plan: The import.
         unclear: Variables that the plan skips because their kind is not known yet.
 
     """
+    twins = [each for each in plan.variables(Kind.SECRET) if secret_name(each) in plan.twins]
+    local = [*(each.name for each in plan.replaced.values()), *twins]
     skipped = [name for name in plan.variables(Kind.SKIP) if name not in unclear]
-    variables = ", ".join(each.name for each in plan.replaced.values())
-    parts = [
-        counts.render(len(plan.secrets), "secret"),
-        counts.render(len(plan.variables(Kind.SETTING)), "setting"),
-        *([f"{variables} of this machine's servers"] if plan.replaced else []),
-        *([f"skipped {', '.join(skipped)}"] if skipped else []),
-        *([f"{len(unclear)} unclear"] if unclear else []),
+    rows = {
+        "secrets, on the server": [each.name for each in plan.secrets.values()],
+        "settings, which go to git with their values": plan.variables(Kind.SETTING),
+        "of this machine's servers": local,
+        "skipped, only in the file": skipped,
+        "unclear": sorted(unclear),
+    }
+    lines = [
+        f"  {title} ({len(names)}): {', '.join(names)}" for title, names in rows.items() if names
     ]
-    return f"{plan.scope.service}: {', '.join(parts)}"
+    return "\n".join([f"{plan.scope.service}:", *lines])

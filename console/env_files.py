@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,7 +30,9 @@ from vault.dotenv import parse, swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import declared_variables
+from vault.dotenv.kinds import Ask
 from vault.dotenv.plan import ImportPlan, build_import_plan
+from vault.dotenv.problems import Problems
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.dotenv.provided import Provided
 from vault.reconcile.resources.ownership import Owner
@@ -52,7 +54,7 @@ class EnvFiles:
         self._root = root
         self._console = console
 
-    def plan(self, file: parse.DotenvFile, choices: Choices) -> ImportPlan:
+    def plan(self, file: parse.DotenvFile, choices: Choices, ask: Ask | None = None) -> ImportPlan:
         """Plan the import of *file* into the declared service.
 
         If the kind of a variable is unclear, ask, provided that standard input is a terminal.
@@ -60,6 +62,7 @@ class EnvFiles:
         Args:
             file: The ``.env`` file.
             choices: Decisions passed in advance.
+            ask: Decides about unclear variables instead of the operator.
 
         Raises:
             StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.plan`.
@@ -67,9 +70,14 @@ class EnvFiles:
         """
         declaration = operate.load_declaration()
         declared = declared_variables(declaration, self._scope)
-        ask = self.ask_kind if has_terminal() else None
-        plan = build_import_plan(file, declared, choices, ask, self._provided())
-        swap.check(plan)
+        ask = ask or (self.ask_kind if has_terminal() else None)
+        problems = Problems()
+        provided = self._provided().with_mail_of(file) if self._local else None
+        plan = problems.attempt(lambda: build_import_plan(file, declared, choices, ask, provided))
+        has_secrets = plan is None or plan.has_secrets
+        problems.attempt(lambda: swap.check(file, has_secrets=has_secrets))
+        if plan is None or problems:
+            raise problems.error()
         return plan
 
     def import_(self, plan: ImportPlan, deliver: Callable[[], None] = lambda: None) -> None:
@@ -110,7 +118,14 @@ class EnvFiles:
                 Owner.of(operate.load_declaration().environment(env)),
                 repository.check,
                 deliver,
+                self._settings,
             )
+
+    def _settings(self) -> Mapping[str, str | int | bool]:
+        """Return the settings of the service, if its servers are those of this machine."""
+        if not self._local:
+            return {}
+        return operate.local_deployment(self._root).declaration.settings(self._scope)
 
     def finish_import(self, file: Path) -> None:
         """Delete the backup that the import of *file* made.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +12,19 @@ from rich.console import Console
 from app_integration import names
 from app_integration.names import Environment, Scope
 from console import operate
-from console.application import lacks_extra
+from console.application import find_frameworks, lacks_extra
 from console.authoring import Config, Description, Key, Owner
 from console.env_creation import CreationOptions, EnvCreation, summarise
 from console.env_files import EnvFiles
-from console.env_notes import find_local_settings, find_undelivered
+from console.env_notes import find_undelivered
 from console.local_agent import ValuesMissing
 from console.options import Env, Root, Service
 from console.questions import has_terminal
 from console.steps import Steps
+from vault.declare.declaration import Declaration
 from vault.dotenv import parse
 from vault.dotenv.choices import Choices
-from vault.dotenv.plan import ImportPlan
+from vault.dotenv.classify import Kind
 
 out = Console(soft_wrap=True, highlight=False)
 
@@ -39,6 +41,27 @@ class EnvImport:
         self._options = options
         self._files = EnvFiles(scope.service, str(scope.environment), root, out)
 
+    def preview(self, path: Path) -> None:
+        """Print what :meth:`run` would make of the file at *path*, and change nothing.
+
+        Raises:
+            StrongroomError: If the file cannot be imported.
+
+        """
+        file, repository = parse.read(path), operate.repository()
+        if self._is_new(repository.load()):
+            self._print(self._creation().preview(file))
+            return
+        plan = self._files.plan(file, self._choices, lambda *_: Kind.SKIP)
+        self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))
+
+    def _is_new(self, declaration: Declaration) -> bool:
+        return self._scope not in declaration.scopes(self._scope.environment)
+
+    def _creation(self) -> EnvCreation:
+        ask = self._files.ask_kind
+        return EnvCreation(self._scope, self._root, self._choices, self._options, ask, self._print)
+
     def run(self, path: Path) -> None:
         """Import the file at *path*.
 
@@ -53,12 +76,9 @@ class EnvImport:
         """
         file, repository = parse.read(path), operate.repository()
         declaration = repository.load()
-        is_new = self._scope not in declaration.scopes(self._scope.environment)
+        is_new = self._is_new(declaration)
         if is_new:
-            ask = self._files.ask_kind
-            plan = EnvCreation(
-                self._scope, self._root, self._choices, self._options, ask, self._print
-            ).create(file, repository)
+            plan = self._creation().create(file, repository)
             undelivered = []
         else:
             plan = self._files.plan(file, self._choices)
@@ -66,10 +86,11 @@ class EnvImport:
             undelivered = list(find_undelivered(service, plan.new_secrets, repository.templates))
         is_prepared = self._prepare(is_new=is_new)
         self._files.import_(plan, self._deliver if is_prepared else lambda: None)
+        self._print(f"\n{summarise(plan)}")
         for line in undelivered:
             self._print(f"note: {line}")
         if is_prepared or (self._options.is_confirmed and self._is_local):
-            self._show(plan)
+            self._show(next(iter(plan.secrets), None), find_frameworks(path.absolute().parent))
 
     @property
     def _is_local(self) -> bool:
@@ -117,15 +138,11 @@ class EnvImport:
         if self._scope.service in failures:
             raise failures[self._scope.service]
 
-    def _show(self, plan: ImportPlan) -> None:
+    def _show(self, secret: str | None, frameworks: Collection[str]) -> None:
         """Print what the service has, each feature in use, and Python that uses them."""
         local = operate.local_deployment(self._root)
         deployed = local.service(self._scope.service)
         declared = local.declaration.service(self._scope.service)
-        settings = local.declaration.settings(self._scope)
-        for line in find_local_settings(plan, settings):
-            self._print(f"note: {line}")
-        self._print(f"\n{summarise(plan)}" if plan.has_secrets else "")
         if deployed.agent:
             self._print(f"config file: {deployed.agent.live}")
         if declared.config:
@@ -140,7 +157,7 @@ class EnvImport:
                     )
         from console.show import show_use  # noqa: PLC0415 (only for a service of this machine)
 
-        show_use(out, local, deployed, next(iter(plan.secrets), None))
+        show_use(out, local, deployed, secret, frameworks)
 
     def _print(self, line: str) -> None:
         out.print(line, markup=False)
@@ -155,6 +172,9 @@ def import_env(
     setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="leave this one in the file")] = None,
     finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="list what would become of each variable")
+    ] = False,
     create: Annotated[
         bool, typer.Option("--create", help="in dev: declare the service if it is not, and start")
     ] = False,
@@ -170,4 +190,8 @@ def import_env(
         return
     choices = Choices(*(frozenset(each or ()) for each in (secret, setting, skip)))
     options = CreationOptions(create, owner, description, key or (), config)
-    EnvImport(scope, root, choices, options).run(file)
+    importing = EnvImport(scope, root, choices, options)
+    if dry_run:
+        importing.preview(file)
+    else:
+        importing.run(file)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from app_integration import names
 from console.new_config import field_name
 from vault.declare.schema.model import ServiceDeclaration
-from vault.dotenv.classify import Kind
-from vault.dotenv.plan import ImportPlan
-from vault.dotenv.text import setting_text
-from vault.dotenv.variable_names import secret_name
 
 #: Format of a config file → the line of its template that has a secret.
 _LINES = {
@@ -44,22 +40,3 @@ def find_undelivered(
             f"{name} is not in the config file: get_secret reads it, and the file gets it if you "
             f"add to {template}: {line}  and to {service.config.model}: {field}: SecretStr"
         )
-
-
-def find_local_settings(
-    plan: ImportPlan, settings: Mapping[str, str | int | bool]
-) -> Iterator[str]:
-    """Return a remark for each setting that the local deployment has changed for this machine.
-
-    Args:
-        plan: The import.
-        settings: Values of the service's settings in the local deployment.
-
-    """
-    for name in plan.variables(Kind.SETTING):
-        value = settings.get(secret_name(name))
-        if value is not None and setting_text(value) != plan.file.variables[name].value.reveal():
-            yield (
-                f"{name} is {value} in the config file, as this machine's server needs it; the "
-                ".env file keeps its value"
-            )

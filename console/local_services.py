@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app_integration.names import Environment
+from app_integration.names import Environment, secret_name, variable_name
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database, ServiceDatabase, SharedDatabase
 from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import ServiceDeclaration
 from vault.declare.schema.redis import RedisServer
+from vault.dotenv.account_names import mail_parts, mail_passwords
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -36,9 +38,38 @@ def service_accesses(
         database = declaration.service(scope.service).database
         own = database.name if isinstance(database, Database) else None
         shared = _shared_database(declaration, database)
-        redis = declaration.service(scope.service).redis is not None
-        accesses.append(Access(layout, ports, scope, check_listener, own, shared, redis))
+        service = declaration.service(scope.service)
+        redis, mail = service.redis is not None, _mail_passwords(service)
+        accesses.append(Access(layout, ports, scope, check_listener, own, shared, redis, mail))
     return accesses
+
+
+def _mail_passwords(service: ServiceDeclaration) -> tuple[str, ...]:
+    """Return the names of the secrets that are the password of a mail account."""
+    declared = map(variable_name, (*service.settings, *service.secrets))
+    found = {secret_name(each) for each in mail_passwords(declared)}
+    return ("smtp-password", *sorted((found & service.secrets.keys()) - {"smtp-password"}))
+
+
+def _mail_settings(service: ServiceDeclaration, ports: Ports) -> dict[str, str | int | bool]:
+    """Return the settings of *service* that describe a mail account, for this machine's server."""
+    local: dict[str, str | int | bool] = {
+        "host": HOST,
+        "port": ports.smtp,
+        "user": service.service,
+        "tls": False,
+    }
+    types = {"host": "text", "port": "integer", "user": "text", "tls": "boolean"}
+    found = {
+        secret_name(name): part
+        for parts in mail_parts(map(variable_name, (*service.settings, *service.secrets))).values()
+        for part, name in parts.items()
+    }
+    return {
+        name: local[part]
+        for name, part in found.items()
+        if name in service.settings and service.settings[name].type == types.get(part)
+    }
 
 
 def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:
@@ -64,7 +95,6 @@ def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
 
 def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
     """Return *declaration* with the addresses of this machine's database, Redis and mail server."""
-    known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
     endpoint, changed = Endpoint(HOST, ports.database), declaration
     redis = RedisServer.model_validate({"address": str(Endpoint(HOST, ports.redis))})
     for scope in declaration.scopes(Environment.DEV):
@@ -73,6 +103,6 @@ def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
             scope,
             database=endpoint if isinstance(service.database, Database) else None,
             redis=redis if service.redis else None,
-            settings={name: value for name, value in known.items() if name in service.settings},
+            settings=_mail_settings(service, ports),
         )
     return changed

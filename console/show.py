@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
@@ -82,7 +82,11 @@ def _check_listeners(local: LocalDeployment, service: ServiceDeployment) -> None
 
 
 def show_use(
-    console: Console, local: LocalDeployment, service: ServiceDeployment, secret: str | None = None
+    console: Console,
+    local: LocalDeployment,
+    service: ServiceDeployment,
+    secret: str | None = None,
+    frameworks: Collection[str] = (),
 ) -> None:
     """Use each feature of a service once, and print the results, and Python that does the same.
 
@@ -91,6 +95,7 @@ def show_use(
         local: The running deployment.
         service: A service of it.
         secret: Name of the secret to use, or None for any.
+        frameworks: Packages that its application has.
 
     """
     _check_listeners(local, service)
@@ -103,6 +108,7 @@ def show_use(
         keys,
         has_database=isinstance(declared.database, Database),
         has_redis=declared.redis is not None,
+        frameworks=frameworks,
     )
     python = shlex.quote(os.path.normpath(_find_python(service)))
     _print_lines(console, [*_shell_lines(service), f"  {python}", "", *lines])

@@ -21,6 +21,7 @@ ENV = """\
 
 export DATABASE_URL='postgres://ada:hunter2@db.internal:5432/parcels'   # the team's own
 REDIS_URL=redis://cache.internal:6379/2
+CELERY_BROKER_URL=redis://cache.internal:6379/2
 SMTP_HOST=mail.internal
 SMTP_PASSWORD="hunter3 # = $x"
 CARRIER_TOKEN="tok_9f'8e7d = #6c5b$4a3f 📦"  # ask Ada
@@ -108,14 +109,18 @@ def test_killed_import_is_completed_by_the_same_command(
     assert "carrier-token: the server already has this value, version 1" in done.stdout
     assert "3 secrets read back as parcels-dev: equal" in done.stdout
     assert f"config file: {team.live}" in done.stdout
-    assert "SMTP_HOST is 127.0.0.1 in the config file" in done.stdout
+    assert f"SMTP_HOST is 127.0.0.1 in {team.env}" in done.stdout
+    assert "of this machine's servers (4): DATABASE_URL, REDIS_URL, SMTP_PASSWORD, CELERY" in (
+        done.stdout
+    )
     for name in ("DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD"):
         assert f"note: {name}: on this machine parcels gets a " in done.stdout
     assert "hunter" not in done.stdout
     assert "8e7d" not in done.stdout
     assert team.backup.read_text(encoding="utf-8") == ENV
     before = dotenv_values(team.backup)
-    assert dotenv_values(team.env) == {name: before[name] for name in SETTINGS}
+    settings = {name: before[name] for name in SETTINGS}
+    assert dotenv_values(team.env) == {**settings, "SMTP_HOST": "127.0.0.1"}
 
 
 def test_printed_python_runs_as_printed_on_a_leased_user(
@@ -137,6 +142,7 @@ def test_config_has_each_value_as_it_was_in_the_file(
         assert config[name.lower()] == before[name]
     assert (config["page_size"], config["debug"]) == (25, False)
     assert config["redis_url"].startswith("redis://:")
+    assert config["celery_broker_url"] == config["redis_url"]
 
 
 def test_finish_keeps_the_values_that_are_nowhere_else(
@@ -145,4 +151,5 @@ def test_finish_keeps_the_values_that_are_nowhere_else(
     assert done.returncode == 0
     finished = team.shell("import-env", str(team.env), "--service", "parcels", "--finish")
     assert finished.returncode == 0, finished.stderr
-    assert dotenv_values(team.backup).keys() == {"DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD"}
+    names = {"DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD", "CELERY_BROKER_URL"}
+    assert dotenv_values(team.backup).keys() == names

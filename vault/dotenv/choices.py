@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -28,6 +28,11 @@ class Choices:
             Kind.SKIP: self.skipped,
         }
 
+    @property
+    def all(self) -> frozenset[str]:
+        """Return the variables that the operator has decided about."""
+        return self.secrets | self.settings | self.skipped
+
     def kind(self, variable: str) -> Kind | None:
         """Return the kind that was chosen for *variable*, or None if there is no choice."""
         return next((kind for kind, chosen in self.by_kind().items() if variable in chosen), None)
@@ -45,22 +50,28 @@ def check_choices(
         declared: Further names of variables, which an earlier import has taken out of the file.
 
     Raises:
-        ConfigurationError: If a choice names no variable, or contradicts another one.
+        ConfigurationError: If a choice names no variable, or contradicts another one. It lists all.
 
     """
-    for (kind, chosen), (other, chosen_too) in combinations(choices.by_kind().items(), 2):
-        if chosen & chosen_too:
-            both = join_names(chosen & chosen_too)
-            raise ConfigurationError(
-                f"--{kind} and --{other} are both passed for {both}; pass one of them"
-            )
-    _check_exist(choices.skipped, path, variables)
-    _check_exist(choices.secrets | choices.settings, path, {*variables, *declared})
+    twice = [
+        f"--{kind} and --{other} are both passed for {join_names(chosen & chosen_too)}; "
+        "pass one of them"
+        for (kind, chosen), (other, chosen_too) in combinations(choices.by_kind().items(), 2)
+        if chosen & chosen_too
+    ]
+    absent = {
+        *_describe_absent(choices.skipped, path, variables),
+        *_describe_absent(choices.secrets | choices.settings, path, {*variables, *declared}),
+    }
+    if problems := [*twice, *sorted(absent)]:
+        raise ConfigurationError("\n".join(problems))
 
 
-def _check_exist(chosen: Collection[str], path: Path, variables: Collection[str]) -> None:
-    for name in sorted(set(chosen) - set(variables)):
+def _describe_absent(
+    chosen: Collection[str], path: Path, variables: Collection[str]
+) -> Iterator[str]:
+    for name in set(chosen) - set(variables):
         forms = {each.lower(): each for each in variables}
         near = suggest(name, forms)
         hint = f"; did you mean {forms[near]}?" if near else ""
-        raise ConfigurationError(f"{path} sets no variable {name!r}{hint}")
+        yield f"{path} sets no variable {name!r}{hint}"

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SECRET = "secret"  # noqa: S105 (a kind, not a password)
     SETTING = "setting"
     SKIP = "skip"  # left in the file as it is, and declared nowhere
+    PART = "part"  # of an account whose URL is a secret: removed from the file, declared nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def classify(name: str, value: str) -> Verdict:
 def _by_name_of_empty(name: str) -> Verdict:
     parts = _split(name)
     last = parts[-1] if parts else ""
-    kinds = (words.QUANTITY, words.PLACE, words.FILE, words.SETTING)
+    kinds = (words.QUANTITY, words.PLACE, words.FILE)
     if not _mentions_secret(name) or any(_matches(each, last) for each in kinds):
         return Verdict(Kind.SETTING, "its value is empty")
     return Verdict(Kind.SECRET, "its name says so, although its value is empty")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
+from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import counts
 from vault.declare.edit import service_file as edit
@@ -37,6 +38,7 @@ class ImportTarget:
         owner: Deployment that imports.
         check: Checks the changed declaration.
         deliver: Waits until the config of a service that was never delivered is in use.
+        settings: Returns the service's settings, if they are those of this machine's servers.
 
     """
 
@@ -47,6 +49,7 @@ class ImportTarget:
     owner: Owner
     check: Check
     deliver: Callable[[], None] = lambda: None
+    settings: Callable[[], Mapping[str, str | int | bool]] = dict
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
@@ -74,13 +77,13 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
         StrongroomError: If the server rejects a request or is unavailable. The file is unchanged.
 
     """
-    swap.check(plan)
+    swap.check(plan.file, has_secrets=plan.has_secrets)
     replaced = [variable.value for variable in plan.replaced.values()]
     for value in (*plan.values.values(), *replaced):
         redaction.live.add(value)
     for note in plan.notes:
         say(f"note: {note}")
-    for name in plan.secrets:
+    for name in (*plan.secrets, *plan.twins):
         check_secret_owner(target.session, target.owner, plan.scope.secret(name))
     for note in find_committed(plan.file, plan.variables(Kind.SECRET)):
         say(f"note: {note}")
@@ -94,8 +97,12 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
     for name in plan.replaced:
         target.read(name)
         say(f"{name} read back as {plan.scope}: that of this machine's server")
+    for name, original in plan.twins.items():
+        changes += _write(
+            plan, target, name, target.read(original), f"the value of {original}", say
+        )
     target.deliver()
-    changes += swap.swap(plan, say)
+    changes += swap.swap(plan, say, target.settings())
     if not changes:
         say(f"nothing to do: all secrets in {plan.file.path} are already imported")
     return bool(changes)
@@ -115,18 +122,30 @@ def _declare(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> i
 
 def _write_values(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> int:
     """Write the values that the server does not have yet, and return their number."""
-    written, session, mount = 0, target.session, target.owner.mounts.kv
-    for name, variable in plan.secrets.items():
-        path = plan.scope.secret(name)
-        current, version = _read_current(session, data_path(path, mount))
-        if current is not None and values_equal(current, variable.value):
-            say(f"{name}: the server already has this value, version {version}")
-            continue
-        # Use check-and-set, so that this write fails instead of overwriting a concurrent one.
-        new = write_value(session, path, variable.value, cas=version, mount=mount)
-        say(f"{name}: written from {variable.name}, version {new}")
-        written += 1
-    return written
+    return sum(
+        _write(plan, target, name, variable.value, variable.name, say)
+        for name, variable in plan.secrets.items()
+    )
+
+
+def _write(
+    plan: ImportPlan,
+    target: ImportTarget,
+    name: str,
+    value: Secret,
+    origin: str,
+    say: ProgressCallback,
+) -> int:
+    """Write the value of one secret, and return 1, or 0 if the server already has it."""
+    path, session, mount = plan.scope.secret(name), target.session, target.owner.mounts.kv
+    current, version = _read_current(session, data_path(path, mount))
+    if current is not None and values_equal(current, value):
+        say(f"{name}: the server already has this value, version {version}")
+        return 0
+    # Use check-and-set, so that this write fails instead of overwriting a concurrent one.
+    new = write_value(session, path, value, cas=version, mount=mount)
+    say(f"{name}: written from {origin}, version {new}")
+    return 1
 
 
 def _read_current(session: Session, path: str) -> tuple[str | None, int]:

@@ -18,6 +18,7 @@ def find_notes(
     kinds: Mapping[str, Kind],
     declared: DeclaredVariables,
     replaced: Mapping[str, Variable],
+    twins: Mapping[str, str],
 ) -> Iterator[str]:
     """Return the remarks about an import, without values.
 
@@ -26,6 +27,7 @@ def find_notes(
         kinds: Kind of each variable.
         declared: Declared secrets and settings of the service before the import.
         replaced: Secret name → variable whose value the deployment replaces by its own.
+        twins: Other variable with the value of a replaced one → the secret of that one.
 
     """
     for name, variable in file.variables.items():
@@ -44,7 +46,7 @@ def find_notes(
             )
         if kinds[name] is Kind.SKIP:
             yield f"{name} was skipped: it stays in the file and is not declared"
-        elif declared_form(name) != name:
+        elif kinds[name] is not Kind.PART and declared_form(name) != name:
             yield _mapping(name, kinds[name])
     secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
     for line in secret_comments(file, secrets) if secrets else ():
@@ -52,9 +54,11 @@ def find_notes(
     for secret, variable in replaced.items():
         yield (
             f"{variable.name}: on this machine {declared.scope.service} gets a "
-            f"{SERVERS.get(secret, 'server')} of its own, so the file's value is not used; "
+            f"{SERVERS.get(secret, 'mail server')} of its own, so the file's value is not used; "
             "it stays in the backup only"
         )
+    for name, secret in twins.items():
+        yield f"{name} has the value of {replaced[secret].name}, and gets the same one again"
 
 
 def _mapping(name: str, kind: Kind) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from app_integration import names
 from app_integration._internal import url_schemes
 from app_integration.secret import Secret
-from vault.dotenv.parse import DotenvFile, Variable
+from vault.dotenv.account_names import mail_passwords
+from vault.dotenv.parse import DotenvFile
 from vault.dotenv.proof import values_equal
-from vault.dotenv.variable_names import names_in_file, secret_name
+from vault.dotenv.split_accounts import Server, find_databases
+from vault.dotenv.variable_names import find_secret_name, find_variable
 
 DATABASE: Final = "database-url"
 #: Secrets that a local deployment provides, and the server that each belongs to.
@@ -34,31 +35,40 @@ class Provided:
 
     values: Mapping[str, Secret | None] = field(default_factory=dict)
 
-    def has(self, variable: Variable) -> bool:
-        """Return whether *variable* is one of these secrets."""
-        return secret_name(variable.name) in self.values
+    def has(self, variable: str) -> bool:
+        """Return whether the variable of that name is one of these secrets."""
+        return find_secret_name(variable) in self.values
 
-    def replaces(self, variable: Variable) -> bool:
-        """Return whether the file's value is not used, because it belongs to another server."""
-        if not self.has(variable):
+    def replaces(self, secret: str, value: str) -> bool:
+        """Return whether the file's *value* is not used, because it belongs to another server."""
+        if secret not in self.values:
             return False
-        own = self.values[secret_name(variable.name)]
-        return own is None or not _same_server(variable.value, own)
+        own = self.values[secret]
+        return own is None or not _same_server(value, own)
+
+    def with_mail_of(self, file: DotenvFile) -> Provided:
+        """Return these secrets and the passwords of the mail accounts in *file*."""
+        passwords = filter(None, map(find_secret_name, mail_passwords(file.variables)))
+        return Provided({**dict.fromkeys(passwords), **self.values})
 
 
 def provided_to_new(file: DotenvFile) -> Provided:
     """Return the secrets that a local deployment will provide to a new service with this file.
 
-    It provides a database if the file has the URL of one that is PostgreSQL.
+    It provides a database if the file has the URL of one that is PostgreSQL, or its account.
 
     Args:
         file: The ``.env`` file.
 
     """
-    name = names_in_file(file, ()).get(names.variable_name(DATABASE), "")
-    url = file.variables.get(name)
-    has_database = url is not None and is_postgresql(url.value)
-    return Provided({name: None for name in SERVERS if name != DATABASE or has_database})
+    url = find_variable(file, DATABASE)
+    has_database = (
+        is_postgresql(url.value)
+        if url
+        else any(each.server is Server.POSTGRESQL for each in find_databases(file, ()))
+    )
+    own = {name: None for name in SERVERS if name != DATABASE or has_database}
+    return Provided(own).with_mail_of(file)
 
 
 def is_postgresql(url: str) -> bool:

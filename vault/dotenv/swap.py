@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +17,16 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.declare import counts
 from vault.dotenv import parse
+from vault.dotenv.accounts import choose_accounts
+from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
-from vault.dotenv.parse import Variable
+from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.provided import Provided
 from vault.dotenv.text import assignment, remove_secrets
-from vault.dotenv.variable_names import names_in_file, secret_name
+from vault.dotenv.variable_names import names_in_file
 from vault.dotenv.worktree import check_ignored
 
 #: Receives one line of progress, which never contains a value.
@@ -45,36 +47,43 @@ def example_path(path: Path) -> Path:
     return path.with_name(".env.example")
 
 
-def check(plan: ImportPlan) -> None:
+def check(file: DotenvFile, *, has_secrets: bool) -> None:
     """Check before an import that its files can be put in place.
+
+    Args:
+        file: The file to import.
+        has_secrets: Whether it has a secret, so that a backup is made.
 
     Raises:
         ConfigurationError: If git could commit the backup, there is a different backup, or the
             file is the example itself.
 
     """
-    path = plan.file.path
+    path = file.path
     if path.name == example_path(path).name:
         raise ConfigurationError(
             f"{path} is the example that an import writes; pass the .env file itself"
         )
-    if not plan.has_secrets:
+    if not has_secrets:
         return
     backup = backup_path(path)
     check_ignored(backup)
-    if backup.exists() and backup.read_bytes() != plan.file.content:
+    if backup.exists() and backup.read_bytes() != file.content:
         raise ConfigurationError(
             f"{backup} is the backup of an earlier import; complete that one with --finish, and if "
             "it keeps values, move or delete it"
         )
 
 
-def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
+def swap(
+    plan: ImportPlan, say: ProgressCallback, settings: Mapping[str, str | int | bool] | None = None
+) -> bool:
     """Write the example, back up the old file, and replace it by one without secrets.
 
     Args:
         plan: Import whose secrets are on the server.
         say: Receives each line of progress.
+        settings: Values of the service's settings on this machine, or None for those in the file.
 
     Returns:
         Whether any file was written.
@@ -93,7 +102,11 @@ def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
     owner = (status.st_uid, status.st_gid)
     write_private(backup_path(path), plan.file.content, owner=owner)
     say(f"kept the old file as {backup_path(path)}")
-    _publish(path, remove_secrets(plan.file, plan.variables(Kind.SECRET)), status)
+    local = plan.local_mail(settings or {})
+    secrets, parts = plan.variables(Kind.SECRET), plan.variables(Kind.PART)
+    _publish(path, remove_secrets(plan.file, secrets, parts, local), status)
+    for name, value in local.items():
+        say(f"note: {name} is {value} in {path}, as this machine's mail server needs it")
     others = " and skipped variables" if plan.variables(Kind.SKIP) else ""
     say(f"replaced {path} by a file with its settings{others} only")
     return True
@@ -132,27 +145,35 @@ def finish(
         say(f"nothing to finish: {backup} does not exist")
         return False
     old, now = parse.read(backup), parse.read(path).variables
-    declared = declared.under(names_in_file(old, now))
-    _check_nothing_lost(old, path, now, declared)
+    declared, provided = declared.under(names_in_file(old, now)), provided or Provided()
+    kept_secrets = frozenset(name for name, each in old.variables.items() if _is_kept(each, now))
+    accounts = choose_accounts(old, declared, Choices(skipped=kept_secrets), provided)
+    _check_nothing_lost(old, path, {*now, *accounts.verdicts}, declared)
     expected = {
         secret: variable
         for name, variable in old.variables.items()
         if (secret := declared.secret_name(name)) and not _is_kept(variable, now)
-    }
+    } | accounts.secrets
+    replaced = [
+        variable.value
+        for secret, variable in expected.items()
+        if secret in provided.values and not values_equal(read(secret), variable.value)
+    ]
     kept = [
         expected.pop(secret)
         for secret, variable in list(expected.items())
-        if (provided or Provided()).has(variable) and not values_equal(read(secret), variable.value)
+        if any(values_equal(variable.value, value) for value in replaced)
     ]
     hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
     verify_values({name: each.value for name, each in expected.items()}, read, hint)
     count = counts.render(len(expected), "secret")
     say(f"{count} compared with the values on the server: equal")
     if kept:
-        write_private(backup, "".join(assignment(each.name, each.value) for each in kept))
-        secrets = ", ".join(secret_name(each.name) for each in kept)
+        names = [name for each in kept for name in each.name.split(", ")]
+        lines = [assignment(name, old.variables[name].value) for name in names]
+        write_private(backup, "".join(lines))
         say(
-            f"{backup} keeps {secrets} only, whose values are nowhere else; "
+            f"{backup} keeps {', '.join(names)} only, whose values are nowhere else; "
             "delete it when you need them no more"
         )
         return True
@@ -167,7 +188,7 @@ def _is_kept(variable: Variable, now: Mapping[str, Variable]) -> bool:
 
 
 def _check_nothing_lost(
-    old: parse.DotenvFile, path: Path, now: Mapping[str, Variable], declared: DeclaredVariables
+    old: DotenvFile, path: Path, now: Collection[str], declared: DeclaredVariables
 ) -> None:
     lost = [
         name

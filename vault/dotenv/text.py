@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from dotenv.parser import parse_stream
@@ -42,17 +42,32 @@ def setting_text(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def remove_secrets(file: DotenvFile, secrets: Collection[str]) -> str:
+def remove_secrets(
+    file: DotenvFile,
+    secrets: Collection[str],
+    parts: Collection[str] = (),
+    local: Mapping[str, str] | None = None,
+) -> str:
     """Return the text of *file* without the variables in *secrets* and comments with secrets.
 
     A comment is removed if it sets a variable that may be a secret, or contains a secret's value.
     So is the head of an export: the text holds no secret, and no export may overwrite it.
+
+    Args:
+        file: Parsed file.
+        secrets: Names of variables whose values are secrets.
+        parts: Names of other variables to remove.
+        local: New values by variable.
+
     """
+    local = local or {}
     values = [file.variables[name].value.reveal() for name in secrets]
     kept = [
-        statement.text
+        assignment(statement.name, local[statement.name])
+        if statement.name and statement.name in local
+        else statement.text
         for statement in file.statements
-        if statement.name not in secrets
+        if statement.name not in {*secrets, *parts}
         and statement.text.strip() != EXPORT_HEAD.strip()
         and not _may_contain_secret(statement, values)
     ]

@@ -14,7 +14,7 @@ from typing import Final
 from app_integration import names
 from app_integration.errors import InvalidName
 from vault.declare.errors import FileError
-from vault.dotenv.parse import DotenvFile, InvalidDotenv
+from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
 
 _CAMEL_CASE: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z]\d)(?=[A-Z])")
 #: Text too long for a word of a name: a line of a key.
@@ -47,6 +47,20 @@ def secret_name(variable: str) -> str:
     if found[0].isdigit():  # as of _2FA, whose secret no variable would have
         raise InvalidName("a name begins with a digit")
     return found
+
+
+def find_secret_name(variable: str) -> str | None:
+    """Return the secret or setting for a variable, or None if it has no such name."""
+    try:
+        return secret_name(variable)
+    except InvalidName:
+        return None
+
+
+def find_variable(file: DotenvFile, secret: str) -> Variable | None:
+    """Return the variable of *file* that has the value of *secret*, or None if there is none."""
+    found = (each for each in file.variables.values() if find_secret_name(each.name) == secret)
+    return next(found, None)
 
 
 def declared_form(variable: str) -> str:

@@ -29,6 +29,7 @@ class Access:
         database_name: Name of the database that the service owns, or None if it owns none.
         shared_database: Name of another service's database that it uses, or None.
         leases_redis_users: Whether it leases Redis users.
+        mail_passwords: Names of its secrets that are the password of a mail account.
 
     """
 
@@ -39,6 +40,7 @@ class Access:
     database_name: str | None = None
     shared_database: str | None = None
     leases_redis_users: bool = False
+    mail_passwords: tuple[str, ...] = ("smtp-password",)
 
     @property
     def database(self) -> DatabaseAccounts | None:
@@ -108,11 +110,12 @@ class Access:
     def provided_names(self) -> list[str]:
         """Return the names of :meth:`provided_secrets`, without generating a password."""
         has_database = self.database_name is not None or self.shared_database is not None
-        return ["redis-url", "smtp-password", *(["database-url"] if has_database else [])]
+        return ["redis-url", *self.mail_passwords, *(["database-url"] if has_database else [])]
 
     def provided_secrets(self) -> dict[str, Secret]:
         """Return the values that the service would have in its ``.env``, by secret name."""
-        provided = {"redis-url": self.redis.url(), "smtp-password": self.mail_password()}
+        provided = dict.fromkeys(self.mail_passwords, self.mail_password())
+        provided["redis-url"] = self.redis.url()
         if self.database is not None:
             provided["database-url"] = self.database.url()
         elif self.shared_database is not None:

@@ -14,6 +14,7 @@ from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment, Scope
 from console import env_creation, operate, questions
 from console.env_creation import CreationOptions, EnvCreation
+from console.env_import import EnvImport
 from console.new_repository import NewRepository
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
@@ -177,7 +178,9 @@ def test_terminal_is_asked_after_the_file_was_classified(
         "What",
     ]
     assert team.said[0] == (
-        "labels: 1 secret, 1 setting, DATABASE_URL of this machine's servers, 1 unclear"
+        "labels:\n  secrets, on the server (1): API_TOKEN\n"
+        "  settings, which go to git with their values (1): PORT\n"
+        "  of this machine's servers (1): DATABASE_URL\n  unclear (1): ODD"
     )
 
 
@@ -192,7 +195,10 @@ def test_skipped_variable_is_named_and_not_counted_as_unclear(
         CreationOptions(owner="ada", description="Prints."),
         Choices(skipped=frozenset({"2fa-pin"})),
     )
-    assert team.said[0] == "labels: 1 secret, 0 settings, skipped 2fa-pin, 1 unclear"
+    assert team.said[0] == (
+        "labels:\n  secrets, on the server (1): apiKey\n  skipped, only in the file (1): 2fa-pin\n"
+        "  unclear (1): ODD"
+    )
     assert list(team.repository.load().service("labels").secrets) == ["api-key", "odd"]
 
 
@@ -244,4 +250,31 @@ def test_declared_service_of_other_environments_is_not_changed(team: Team) -> No
     before = team.files()
     with pytest.raises(ConfigurationError, match=r"labels\.yaml exists with other content"):
         team.create(CreationOptions(is_confirmed=True, description="Other."))
+    assert team.files() == before
+
+
+def test_all_that_is_missing_is_said_at_once(team: Team) -> None:
+    subprocess.run(["git", "init", "--quiet", team.env.parent], check=True)  # noqa: S607 (as above)
+    before = team.files()
+    with pytest.raises(ConfigurationError) as caught:
+        team.create(CreationOptions(is_confirmed=True), Choices())
+    assert team.files() == before
+    message = str(caught.value)
+    for part in ("--owner and --description", "ODD may be a secret", "add .env.before-strongroom"):
+        assert part in message
+
+
+def test_dry_run_lists_each_variable_and_writes_nothing(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope, before = Scope("labels", Environment.DEV), team.files()
+    EnvImport(scope, team.root, Choices(), CreationOptions()).preview(team.env)
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1:] == [
+        "  secrets, on the server (1): API_TOKEN",
+        "  settings, which go to git with their values (1): PORT",
+        "  of this machine's servers (1): DATABASE_URL",
+        "  unclear (1): ODD",
+    ]
+    assert "hunter" not in shown
     assert team.files() == before

@@ -9,7 +9,7 @@ import pytest
 from app_integration.names import Environment, Scope
 from console.check import find_errors
 from console.env_creation import new_service
-from console.env_notes import find_local_settings, find_undelivered
+from console.env_notes import find_undelivered
 from console.new_repository import NewRepository
 from vault.declare import repository
 from vault.declare.repository import Repository
@@ -98,15 +98,3 @@ def test_new_secret_of_a_service_with_a_config_is_said_with_its_line(
 def test_new_secret_of_a_service_without_a_config_is_not_said() -> None:
     service = ServiceDeclaration(service="labels", owner="ada", description="x")
     assert list(find_undelivered(service, ["api-token"], Path("templates"))) == []
-
-
-def test_setting_that_the_local_deployment_changes_is_said() -> None:
-    settings: dict[str, str | int | bool] = {
-        "page-size": 25,
-        "debug": True,
-        "smtp-host": "127.0.0.1",
-        "title": "Labels",
-    }
-    notes = list(find_local_settings(planned(ENV.partition("TITLE")[0]), settings))
-    assert len(notes) == 1
-    assert notes[0].startswith("SMTP_HOST is 127.0.0.1 in the config file")

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app_integration.secret import Secret
-from vault.dotenv.parse import Variable
 from vault.dotenv.provided import Provided, is_postgresql
 
 OWN = Provided({"redis-url": Secret("redis://:pw@127.0.0.1:16379/0"), "smtp-password": Secret("a")})
-
-
-def variable(name: str, value: str) -> Variable:
-    return Variable(name, Secret(value), (1,), frozenset())
 
 
 @pytest.mark.parametrize(
@@ -34,13 +29,13 @@ def test_is_postgresql_decides_by_the_scheme(url: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("REDIS_URL", "redis://:pw@127.0.0.1:16379/5", False),
-        ("REDIS_URL", "redis://127.0.0.1:6379/0", True),
-        ("REDIS_URL", "redis://[::1", True),
-        ("REDIS_URL", "", True),
-        ("SMTP_PASSWORD", "a", False),
-        ("SMTP_PASSWORD", "b", True),
-        ("OTHER_URL", "redis://cache/0", False),
+        ("redis-url", "redis://:pw@127.0.0.1:16379/5", False),
+        ("redis-url", "redis://127.0.0.1:6379/0", True),
+        ("redis-url", "redis://[::1", True),
+        ("redis-url", "", True),
+        ("smtp-password", "a", False),
+        ("smtp-password", "b", True),
+        ("other-url", "redis://cache/0", False),
     ],
 )
 def test_replaces_keeps_a_value_of_the_deployments_own_server(
@@ -48,8 +43,8 @@ def test_replaces_keeps_a_value_of_the_deployments_own_server(
     value: str,
     expected: bool,
 ) -> None:
-    assert OWN.replaces(variable(name, value)) is expected
+    assert OWN.replaces(name, value) is expected
 
 
 def test_replaces_a_value_if_the_deployments_own_is_not_known_yet() -> None:
-    assert Provided({"redis-url": None}).replaces(variable("REDIS_URL", "redis://cache/0"))
+    assert Provided({"redis-url": None}).replaces("redis-url", "redis://cache/0")

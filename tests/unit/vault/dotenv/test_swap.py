@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
+from vault.declare.schema.secret_sources import Given
 from vault.dotenv import parse, swap
 from vault.dotenv.choices import Choices
-from vault.dotenv.declared_variables import declared_variables
+from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
 from vault.dotenv.provided import Provided
@@ -50,6 +52,10 @@ def planned(path: Path) -> ImportPlan:
     return build_import_plan(parse.read(path), declared_variables(DECLARATION, SCOPE))
 
 
+def check(plan: ImportPlan) -> None:
+    swap.check(plan.file, has_secrets=plan.has_secrets)
+
+
 def quiet(line: str) -> None:
     assert "hunter" not in line
 
@@ -76,7 +82,7 @@ def test_second_swap_writes_nothing(env: Path) -> None:
     swap.swap(planned(env), quiet)
     before = {path: path.stat().st_mtime_ns for path in env.parent.iterdir()}
     plan = planned(env)
-    swap.check(plan)
+    check(plan)
     assert not swap.swap(plan, quiet)
     assert {path: path.stat().st_mtime_ns for path in env.parent.iterdir()} == before
 
@@ -102,7 +108,7 @@ def test_failure_at_any_step_leaves_whole_files_and_a_rerun_completes(env: Path,
     if env.read_text() == NEW:
         assert swap.backup_path(env).read_text() == OLD
     plan = planned(env)
-    swap.check(plan)
+    check(plan)
     swap.swap(plan, quiet)
     assert env.read_text() == NEW
     assert swap.backup_path(env).read_text() == OLD
@@ -139,23 +145,23 @@ def test_unfinished_earlier_import_is_rejected(env: Path) -> None:
     with pytest.raises(
         ConfigurationError, match="complete that one with --finish, and if it keeps values"
     ):
-        swap.check(planned(env))
+        check(planned(env))
 
 
 def test_import_of_the_example_is_rejected(env: Path) -> None:
     example = env.rename(env.with_name(".env.example"))
     with pytest.raises(ConfigurationError, match=r"pass the \.env file itself"):
-        swap.check(planned(example))
+        check(planned(example))
 
 
 def test_backup_that_git_does_not_ignore_is_rejected(env: Path) -> None:
     subprocess.run(["git", "init", "--quiet", env.parent], check=True)  # noqa: S607 (git is found by PATH)
     with pytest.raises(ConfigurationError) as caught:
-        swap.check(planned(env))
+        check(planned(env))
     remedy = f"add .env.before-strongroom to {env.parent / '.gitignore'}"
     assert str(caught.value).endswith(remedy)
     env.with_name(".gitignore").write_text(".env.before-strongroom\n")
-    swap.check(planned(env))
+    check(planned(env))
 
 
 def finish(env: Path, values: dict[str, Secret]) -> bool:
@@ -195,7 +201,7 @@ def test_finish_keeps_only_the_values_that_the_deployment_has_replaced(env: Path
         backup = swap.backup_path(env)
         assert backup.read_text() == 'DB_PASSWORD="hunter22"\n'
         assert backup.stat().st_mode & 0o777 == 0o600
-    assert "keeps db-password only" in said[-1]
+    assert "keeps DB_PASSWORD only" in said[-1]
     assert "hunter22" not in "".join(said)
 
 
@@ -245,3 +251,27 @@ def test_finish_keeps_a_replaced_value_under_the_files_name(env: Path) -> None:
     env.write_text("")
     swap.finish(env, declared, reads(database_url="postgres://own").__getitem__, quiet, provided)
     assert swap.backup_path(env).read_text().startswith("databaseUrl=")
+
+
+ACCOUNT = "PGHOST=db\nPGUSER=ada\nPGPASSWORD='hunter22'\nEMAIL_HOST=mail\nEMAIL_HOST_PASSWORD=x\n"
+LOCAL = Provided({"database-url": None, "email-host-password": None})
+
+
+def test_parts_of_an_account_leave_the_file_and_the_mail_server_is_this_machines(env: Path) -> None:
+    env.write_text(f"# at db\n{ACCOUNT}")
+    given = Given(source="given")
+    declared = DeclaredVariables(SCOPE, {"DATABASE_URL": ("database-url", given)}, {}, {})
+    file = parse.read(env)
+    plan = build_import_plan(file, declared, provided=LOCAL)
+    said: list[str] = []
+    assert swap.swap(plan, said.append, {"email-host": "127.0.0.1"})
+    assert env.read_text() == '# at db\nEMAIL_HOST="127.0.0.1"\n'
+    assert "EMAIL_HOST is 127.0.0.1" in said[-2]
+    declared = replace(declared, settings={"EMAIL_HOST": "email-host"})
+    secrets = {**declared.secrets, "EMAIL_HOST_PASSWORD": ("email-host-password", given)}
+    declared = replace(declared, secrets=secrets)
+    values = reads(database_url="postgres://local", email_host_password="own")
+    assert swap.finish(env, declared, values.__getitem__, said.append, LOCAL)
+    assert swap.backup_path(env).read_text() == (
+        'EMAIL_HOST_PASSWORD="x"\nPGHOST="db"\nPGUSER="ada"\nPGPASSWORD="hunter22"\n'
+    )

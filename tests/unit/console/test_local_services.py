@@ -1,0 +1,53 @@
+"""Settings and secrets of services that the local deployment provides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app_integration.names import Environment, Scope
+from console.env_creation import new_service
+from console.local_services import service_accesses, with_local_servers
+from console.new_repository import NewRepository
+from vault.declare import repository
+from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.parse import parse
+from vault.dotenv.plan import build_import_plan
+from vault.dotenv.provided import provided_to_new
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+
+SCOPE = Scope("labels", Environment.DEV)
+ENV = """\
+PGHOST=db
+PGPORT=5432
+PGPASSWORD=hunter2
+EMAIL_HOST=smtp.example.com
+EMAIL_PORT=587
+EMAIL_HOST_USER=ada
+EMAIL_HOST_PASSWORD=hunter3
+EMAIL_USE_TLS=true
+SMTP_PASSWORD=hunter4
+BACKUP_MAIL_PASSWORD=hunter5
+"""
+
+
+def test_mail_account_of_each_name_is_that_of_this_machine(tmp_path: Path) -> None:
+    file = parse(tmp_path / ".env", ENV.encode())
+    provided = provided_to_new(file)
+    declared = DeclaredVariables(SCOPE, {}, {}, {})
+    plan = build_import_plan(file, declared, provided=provided)
+    NewRepository("parcels", "ada").write(tmp_path)
+    new_service(plan, "ada", "Prints.").write(repository.read(tmp_path))
+    declaration = repository.read(tmp_path).load()
+    assert declaration.service("labels").database is not None
+    ports = Ports(*range(21000, 21006))
+    assert with_local_servers(declaration, ports).settings(SCOPE) == {
+        "email-host": HOST,
+        "email-port": ports.smtp,
+        "email-host-user": "labels",
+        "email-use-tls": False,
+    }
+    layout = Layout(tmp_path / ".strongroom")
+    (access,) = service_accesses(layout, ports, declaration, lambda _: None)
+    assert access.mail_passwords == ("smtp-password", "email-host-password")
+    assert access.provided_names == ["redis-url", *access.mail_passwords, "database-url"]

@@ -1,0 +1,50 @@
+"""Names of variables that are the parts of one account, such as ``EMAIL_HOST_PASSWORD``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+#: Part of an account → the last words of its variables.
+_PARTS: Final = {
+    "host": "HOST|HOSTNAME|SERVER",
+    "port": "PORT",
+    "user": "HOST_USER|USER|USERNAME|LOGIN",
+    "password": "HOST_PASSWORD|PASSWORD|PASS|PWD",
+    "database": "DB|NAME|DATABASE|DBNAME",
+    "tls": "USE_TLS|USE_SSL|TLS|SSL|STARTTLS",
+}
+_WORDS: Final = "|".join(f"(?P<{part}>{words})" for part, words in _PARTS.items())
+_MAIL: Final = re.compile(rf"(?P<prefix>(?:[A-Z0-9]+_)*?(?:EMAIL|MAIL|SMTP)_)(?:{_WORDS})")
+DATABASE: Final = re.compile(
+    r"(?P<prefix>(?:[A-Z0-9]+_)*?(?:POSTGRES(?:QL)?|DB|DATABASE|MYSQL|MARIADB)_|PG)"
+    rf"(?:{_WORDS})"
+)
+
+
+def mail_parts(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the names of variables of mail accounts by part, for each account with a host.
+
+    Args:
+        names: Names of variables.
+
+    """
+    groups = group(_MAIL, names)
+    return {prefix: parts for prefix, parts in groups.items() if "host" in parts}
+
+
+def mail_passwords(names: Iterable[str]) -> list[str]:
+    """Return those of *names* that are the password of a mail account with a host."""
+    return [parts["password"] for parts in mail_parts(names).values() if "password" in parts]
+
+
+def group(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the *names* that *pattern* matches by part, for each prefix."""
+    groups: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = pattern.fullmatch(name.upper())
+        if match:
+            part = next(part for part in _PARTS if match[part])
+            groups.setdefault(match["prefix"], {}).setdefault(part, name)
+    return groups

@@ -1,0 +1,196 @@
+"""Kinds of the variables in a file: as chosen, declared, classified or answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from vault.declare.errors import join_names
+from vault.declare.schema.secret_sources import Derived, SecretSource
+from vault.dotenv.accounts import Accounts
+from vault.dotenv.choices import Choices, check_choices
+from vault.dotenv.classify import Kind, Verdict, classify
+from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
+from vault.dotenv.problems import Problems
+from vault.dotenv.provided import Provided
+from vault.dotenv.variable_names import check_names
+
+#: Asks the operator: variable and reason for the question → ``secret``, ``setting`` or ``skip``.
+Ask = Callable[[str, str], str]
+
+
+def decide_kinds(
+    file: DotenvFile,
+    declared: DeclaredVariables,
+    choices: Choices,
+    ask: Ask | None,
+    provided: Provided,
+    accounts: Accounts,
+) -> dict[str, Kind]:
+    """Return the kind of each variable.
+
+    Args:
+        file: Parsed file.
+        declared: Declared secrets and settings of the service before the import.
+        choices: Decisions passed in advance.
+        ask: Asks the operator, or None if that is impossible.
+        provided: Secrets that the deployment provides.
+        accounts: Accounts that the file splits.
+
+    Raises:
+        ConfigurationError: If a name, a choice or a kind is wrong. It lists every problem.
+
+    """
+    problems, given = Problems(), (file, declared, choices)
+    known = {*declared.secrets, *declared.settings}
+    problems.attempt(lambda: check_choices(choices, file.path, file.variables, known))
+    problems.attempt(lambda: check_names(file, choices.skipped))
+    asked = None if problems else ask  # with another problem, a question would be asked in vain
+    found = problems.attempt(lambda: _decide_kinds(*given, asked, provided, accounts))
+    kinds = found or _decide_kinds(*given, lambda *_: Kind.SKIP, provided, accounts)
+    problems.attempt(lambda: _reject_invalid(file, kinds, declared))
+    if problems:
+        raise problems.error()
+    return kinds
+
+
+def _decide_kinds(
+    file: DotenvFile,
+    declared: DeclaredVariables,
+    choices: Choices,
+    ask: Ask | None,
+    provided: Provided,
+    accounts: Accounts,
+) -> dict[str, Kind]:
+    verdicts = {
+        name: _verdict(variable, declared, choices, provided)
+        for name, variable in file.variables.items()
+    } | accounts.verdicts
+    kinds = {name: verdict.kind for name, verdict in verdicts.items() if verdict.kind}
+    guessed = kinds.keys() - choices.settings - choices.skipped - declared.settings.keys()
+    _propagate_secrets(file, kinds, (verdicts.keys() - kinds.keys()) | guessed)
+    kinds |= _ask_kinds(file, {n: v for n, v in verdicts.items() if n not in kinds}, ask)
+    kinds |= _ask_kinds(file, _contains_skipped(file, kinds, guessed), ask)
+    _propagate_secrets(file, kinds, guessed)
+    _keep_used_parts(file, kinds)
+    return {name: kinds[name] for name in file.variables}
+
+
+def _verdict(
+    variable: Variable, declared: DeclaredVariables, choices: Choices, provided: Provided
+) -> Verdict:
+    name = variable.name
+    chosen = choices.kind(name)
+    if chosen:
+        return Verdict(chosen, f"--{chosen} says so")
+    if name in declared.secrets:
+        return Verdict(Kind.SECRET, "it is declared as one")
+    guess = classify(name, variable.value)
+    if name not in declared.settings:
+        is_provided = provided.has(name)
+        return Verdict(Kind.SECRET, "the deployment provides it") if is_provided else guess
+    if guess.kind is Kind.SECRET:
+        setting = declared.settings[name]
+        reason = f"{guess.reason}, but {setting} is declared as a setting"
+        return Verdict(None, reason)
+    return Verdict(Kind.SETTING, "it is declared as one")
+
+
+def _propagate_secrets(
+    file: DotenvFile, kinds: dict[str, Kind], candidates: Collection[str]
+) -> None:
+    """Change each variable in *candidates* to a secret if its value contains that of a secret."""
+    for name in candidates:
+        if any(kinds.get(used) is Kind.SECRET for used in file.variables[name].uses):
+            kinds[name] = Kind.SECRET
+
+
+def _keep_used_parts(file: DotenvFile, kinds: dict[str, Kind]) -> None:
+    """Make each part a setting again that a variable uses which stays in the file."""
+    staying = [name for name, kind in kinds.items() if kind in {Kind.SETTING, Kind.SKIP}]
+    used = frozenset[str]().union(*(file.variables[name].uses for name in staying))
+    kinds |= {name: Kind.SETTING for name in used if kinds[name] is Kind.PART}
+
+
+def _contains_skipped(
+    file: DotenvFile, kinds: Mapping[str, Kind], guessed: Collection[str]
+) -> dict[str, Verdict]:
+    """Return the guessed settings that contain what was skipped and may be a secret."""
+    secret = {
+        name
+        for name, kind in kinds.items()
+        if kind is Kind.SKIP and classify(name, file.variables[name].value).kind is not Kind.SETTING
+    }
+    return {
+        name: Verdict(None, f"it contains the value of {min(used)}, which is skipped")
+        for name in guessed
+        if kinds[name] is Kind.SETTING and (used := secret & file.variables[name].uses)
+    }
+
+
+def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None) -> dict[str, Kind]:
+    if ask is not None:
+        return {name: Kind(ask(name, verdict.reason)) for name, verdict in unsure.items()}
+    if unsure:
+        raise InvalidDotenv(
+            file.fault(
+                name,
+                f"{name} may be a secret: {verdict.reason}; pass --secret {name}, "
+                f"--setting {name} or --skip {name}",
+            )
+            for name, verdict in unsure.items()
+        )
+    return {}
+
+
+def _reject_invalid(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> None:
+    faults = [
+        file.fault(name, problem)
+        for name, kind in kinds.items()
+        if (problem := _find_problem(file.variables[name], kind, kinds, declared))
+    ]
+    if faults:
+        raise InvalidDotenv(faults)
+
+
+def _computed_reason(variable: str, secret: str | None, source: SecretSource | None) -> str:
+    """Return the reason why the value of a derived or adopted *secret* cannot be imported."""
+    if isinstance(source, Derived):
+        return (
+            f"{variable} is derived from {join_names(source.references)} in the declaration, so it "
+            "cannot be imported; remove it here, or declare it as given"
+        )
+    return (
+        f"{variable} is adopted in the declaration, and only the server sets its password; remove "
+        f"it here, or undo that first with: strongroom adopt {secret} --undo"
+    )
+
+
+def _contained_secret(name: str, secret: str, declared: DeclaredVariables) -> str:
+    """Return the reason why a variable with the value of *secret* cannot stay in the file."""
+    is_setting = name in declared.settings
+    hint = "declare it as one first" if is_setting else f"pass --secret {name}"
+    return f"{name} contains the value of the secret {secret}, so it is a secret too; {hint}"
+
+
+def _find_problem(
+    variable: Variable, kind: Kind, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> str | None:
+    """Return why *variable* cannot be of that *kind*, or None if it can."""
+    name, (secret, source) = variable.name, declared.secrets.get(variable.name, (None, None))
+    if kind is not Kind.SECRET:
+        if secret and kind is Kind.SETTING:
+            return f"{name} is declared as the secret {secret}; do not pass --setting for it"
+        used = sorted(each for each in variable.uses if kinds[each] is Kind.SECRET)
+        return _contained_secret(name, used[0], declared) if used else None
+    if name in declared.settings:
+        setting = declared.settings[name]
+        return f"{name} is declared as the setting {setting}; declare it as a secret first"
+    if secret in declared.adopted or isinstance(source, Derived):
+        return _computed_reason(name, secret, source)
+    if source and not declared.secret_name(name):
+        listed, here = join_names(source.environments or ()), declared.scope.environment
+        return f"{name} is declared for {listed} only; add {here} there first"
+    return None

@@ -1,0 +1,96 @@
+"""Accounts on servers that a file splits over several variables, such as ``POSTGRES_USER``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from app_integration.secret import Secret
+from vault.dotenv.account_names import DATABASE, group
+from vault.dotenv.parse import DotenvFile, Variable
+from vault.dotenv.proof import values_equal
+
+_HINTS: Final = ("ENGINE", "CONNECTION", "TYPE", "DIALECT", "DRIVER", "ADAPTER", "PORT", "HOST")
+_MYSQL: Final = re.compile(r"(?i)mysql|maria|3306")
+_POSTGRESQL: Final = re.compile(r"(?i)postgres|pgsql|psycopg|\bPG|5432")
+
+
+class Server(StrEnum):
+    """Kind of a server."""
+
+    POSTGRESQL = "PostgreSQL"
+    MYSQL = "MySQL"
+    UNKNOWN = "database of an unknown kind"
+    MAIL = "mail server"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitAccount:
+    """An account on a server.
+
+    Attributes:
+        server: Kind of the server.
+        parts: Part of the account, such as ``host`` → its variable.
+
+    """
+
+    server: Server
+    parts: Mapping[str, Variable]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Return the names of its variables."""
+        return tuple(each.name for each in self.parts.values())
+
+    @property
+    def url(self) -> Variable:
+        """Return the URL of a database as one variable."""
+        plain = {part: each.value.reveal() for part, each in self.parts.items()}
+        login = ":".join(quote(plain.get(part, ""), safe="") for part in ("user", "password"))
+        port = f":{plain['port']}" if plain.get("port") else ""
+        place = f"{plain.get('host') or 'localhost'}{port}/{plain.get('database', '')}"
+        lines = tuple(each.line for each in self.parts.values())
+        value = Secret(f"postgresql://{login}@{place}")
+        return Variable(", ".join(self.variables), value, lines, frozenset(self.variables))
+
+    def is_at(self, url: str) -> bool:
+        """Return whether *url* leads to this account's host and database, where they are known."""
+        try:
+            there = urlsplit(url + "")
+        except ValueError:
+            return False
+        found = {"host": there.hostname, "database": there.path.strip("/"), "user": there.username}
+        return all(
+            values_equal(each.value, found[part] or "")
+            for part, each in self.parts.items()
+            if part in found
+        )
+
+
+def find_databases(file: DotenvFile, skipped: Collection[str]) -> Iterator[SplitAccount]:
+    """Return the accounts on databases, in the order of the file.
+
+    Args:
+        file: Parsed file.
+        skipped: Names of variables that the operator has decided about.
+
+    """
+    for prefix, parts in group(DATABASE, file.variables).items():
+        names = set(parts.values())
+        if "password" in parts and {"host", "user", "database"} & set(parts):
+            account = {part: file.variables[name] for part, name in parts.items()}
+            if not names & set(skipped):
+                yield SplitAccount(_kind(file, prefix), account)
+
+
+def _kind(file: DotenvFile, prefix: str) -> Server:
+    """Return the kind of the database that the variables with *prefix* describe."""
+    found = (file.variables.get(f"{prefix}{hint}") for hint in _HINTS)
+    text = " ".join([prefix, *(each.value.reveal() for each in found if each)])
+    if _MYSQL.search(text):
+        return Server.MYSQL
+    return Server.POSTGRESQL if _POSTGRESQL.search(text) else Server.UNKNOWN
