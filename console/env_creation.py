@@ -141,6 +141,24 @@ class EnvCreation:
             ConfigurationError: If it cannot be declared here, or there is no terminal.
 
         """
+        text = self._check_creatable(known)
+        if self._options.is_confirmed:
+            return
+        if not has_terminal():
+            raise ConfigurationError(
+                f"{text}; to create it from {file.path}, pass --create with --owner and "
+                f"--description, or declare it with: strongroom new service {self._scope.service}"
+            )
+        self._print(self._preview(file))
+        typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
+
+    def _check_creatable(self, known: Sequence[str]) -> str:
+        """Return the sentence that the service is not declared, unless it cannot be created here.
+
+        Raises:
+            ConfigurationError: If it cannot.
+
+        """
         service, environment = self._scope.service, self._scope.environment
         if service in known and not operate.is_local(environment, self._root):
             raise ConfigurationError(
@@ -152,23 +170,23 @@ class EnvCreation:
             raise ConfigurationError(
                 f"{text} in {environment}; declare it with: strongroom new service {service}"
             )
-        if self._options.is_confirmed:
-            return
-        if not has_terminal():
-            raise ConfigurationError(
-                f"{text}; to create it from {file.path}, pass --create with --owner and "
-                f"--description, or declare it with: strongroom new service {service}"
-            )
-        self._print(self.preview(file))
-        typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
+        return text
 
-    def preview(self, file: DotenvFile) -> str:
+    def preview(self, file: DotenvFile, known: Sequence[str]) -> str:
         """Return what an import would make of *file*, with the variables that are unclear.
+
+        Args:
+            file: The ``.env`` file.
+            known: Names of the declared services.
 
         Raises:
             ConfigurationError: If the file cannot be imported.
 
         """
+        self._check_creatable(known)
+        return self._preview(file)
+
+    def _preview(self, file: DotenvFile) -> str:
         plan = self._plan_new(file, lambda *_: Kind.SKIP)
         return summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped)
 
@@ -226,12 +244,12 @@ def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
 
     """
     twins = [each for each in plan.variables(Kind.SECRET) if secret_name(each) in plan.twins]
-    local = [*(each.name for each in plan.replaced.values()), *twins]
+    replaced = [name for each in plan.replaced.values() for name in each.name.split(", ")]
     skipped = [name for name in plan.variables(Kind.SKIP) if name not in unclear]
     rows = {
         "secrets, on the server": [each.name for each in plan.secrets.values()],
         "settings, which go to git with their values": plan.variables(Kind.SETTING),
-        "of this machine's servers": local,
+        "of this machine's servers": [*replaced, *twins],
         "skipped, only in the file": skipped,
         "unclear": sorted(unclear),
     }

@@ -49,8 +49,9 @@ class EnvImport:
 
         """
         file, repository = parse.read(path), operate.repository()
-        if self._is_new(repository.load()):
-            self._print(self._creation().preview(file))
+        declaration = repository.load()
+        if self._is_new(declaration):
+            self._print(self._creation().preview(file, list(declaration.services)))
             return
         plan = self._files.plan(file, self._choices, lambda *_: Kind.SKIP)
         self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))

@@ -59,17 +59,24 @@ def _mail_settings(service: ServiceDeclaration, ports: Ports) -> dict[str, str |
         "user": service.service,
         "tls": False,
     }
-    types = {"host": "text", "port": "integer", "user": "text", "tls": "boolean"}
     found = {
         secret_name(name): part
         for parts in mail_parts(map(variable_name, (*service.settings, *service.secrets))).values()
         for part, name in parts.items()
     }
+    types = {name: spec.type for name, spec in service.settings.items()}
     return {
-        name: local[part]
+        name: _convert(local[part], types[name])
         for name, part in found.items()
-        if name in service.settings and service.settings[name].type == types.get(part)
+        if part in local and name in types and (types[name] == "text" or part in {"port", "tls"})
     }
+
+
+def _convert(value: str | int | bool, kind: str) -> str | int | bool:
+    """Return *value* as a setting of that type, such as ``0`` for ``False``."""
+    if kind == "text":
+        return str(value)
+    return int(value) if kind == "integer" else bool(value)
 
 
 def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:

@@ -68,8 +68,11 @@ class ImportPlan:
         return {name: variable.value for name, variable in self.secrets.items()}
 
     def local_mail(self, settings: Mapping[str, str | int | bool]) -> dict[str, str]:
-        """Return the variables of replaced mail accounts that *settings* have other values for."""
-        replaced = {each.name for each in self.replaced.values()}
+        """Return the variables of mail accounts that *settings* have other values for.
+
+        Those of an account whose password is imported stay as they are.
+        """
+        replaced = {None, *(each.name for each in self.replaced.values())}
         accounts = mail_parts(self.file.variables).values()
         parts = [
             name

@@ -154,16 +154,7 @@ def finish(
         for name, variable in old.variables.items()
         if (secret := declared.secret_name(name)) and not _is_kept(variable, now)
     } | accounts.secrets
-    replaced = [
-        variable.value
-        for secret, variable in expected.items()
-        if secret in provided.values and not values_equal(read(secret), variable.value)
-    ]
-    kept = [
-        expected.pop(secret)
-        for secret, variable in list(expected.items())
-        if any(values_equal(variable.value, value) for value in replaced)
-    ]
+    kept = _pop_replaced(expected, read, provided)
     hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
     verify_values({name: each.value for name, each in expected.items()}, read, hint)
     count = counts.render(len(expected), "secret")
@@ -180,6 +171,22 @@ def finish(
     backup.unlink()
     say(f"deleted {backup}")
     return True
+
+
+def _pop_replaced(
+    expected: dict[str, Variable], read: ReadSecret, provided: Provided
+) -> list[Variable]:
+    """Remove from *expected*, and return, what the deployment has replaced, and equal values."""
+    replaced = [
+        variable.value
+        for secret, variable in expected.items()
+        if secret in provided.values and not values_equal(read(secret), variable.value)
+    ]
+    return [
+        expected.pop(secret)
+        for secret, variable in list(expected.items())
+        if any(values_equal(variable.value, value) for value in replaced)
+    ]
 
 
 def _is_kept(variable: Variable, now: Mapping[str, Variable]) -> bool:

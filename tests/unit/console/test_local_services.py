@@ -28,6 +28,13 @@ EMAIL_HOST_PASSWORD=hunter3
 EMAIL_USE_TLS=true
 SMTP_PASSWORD=hunter4
 BACKUP_MAIL_PASSWORD=hunter5
+NEWS_MAIL_SERVER=news.example.com
+NEWS_MAIL_USE_TLS=True
+NEWS_MAIL_USERNAME=
+NEWS_MAIL_PORT=
+NEWS_MAIL_PASSWORD=hunter6
+OLD_SMTP_HOST=old.example.com
+OLD_SMTP_TLS=1
 """
 
 
@@ -46,8 +53,18 @@ def test_mail_account_of_each_name_is_that_of_this_machine(tmp_path: Path) -> No
         "email-port": ports.smtp,
         "email-host-user": "labels",
         "email-use-tls": False,
+        "news-mail-server": HOST,
+        "news-mail-use-tls": "False",
+        "news-mail-username": "labels",
+        "news-mail-port": str(ports.smtp),
+        "old-smtp-host": HOST,
+        "old-smtp-tls": 0,
     }
     layout = Layout(tmp_path / ".strongroom")
     (access,) = service_accesses(layout, ports, declaration, lambda _: None)
-    assert access.mail_passwords == ("smtp-password", "email-host-password")
+    assert access.mail_passwords == (
+        "smtp-password",
+        "email-host-password",
+        "news-mail-password",
+    )
     assert access.provided_names == ["redis-url", *access.mail_passwords, "database-url"]
