@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import app_integration
 import aws
 from aws import rotation
+from vault.archive import pack
 
 #: What ``Handler`` of the function is.
 HANDLER: Final = "aws.rotation.handler.handler"
@@ -19,22 +18,11 @@ HANDLER: Final = "aws.rotation.handler.handler"
 _DISTRIBUTIONS: Final = ("psycopg", "psycopg-binary", "tenacity", "typing-extensions")
 #: Packages of the SDK that no function uses.
 _LEFT_OUT: Final = "testing"
-_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
-_MODE: Final = 0o100644
 
 
 def build_archive() -> bytes:
-    """Return the ZIP file with the function's code and the SDK.
-
-    It is not compressed, because the bytes would depend on the version of zlib.
-    """
-    archive = io.BytesIO()
-    with ZipFile(archive, "w", ZIP_STORED) as opened:
-        for name, file in sorted(_files()):
-            entry = ZipInfo(name, _NO_TIME)
-            entry.external_attr = _MODE << 16
-            opened.writestr(entry, file.read_bytes())
-    return archive.getvalue()
+    """Return the ZIP file with the function's code and the SDK."""
+    return pack({name: file.read_bytes() for name, file in sorted(_files())})
 
 
 def list_requirements() -> str:

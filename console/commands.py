@@ -188,6 +188,10 @@ COMMANDS: Final = {
     "audit": Place("console.audit.app:app", "Audit logs of the server: who read what."),
     "logs": Place("console.logs:app", "Encrypted logs of services."),
     "new": Place("console.authoring:app", "Declare something new."),
+    "sdk-wheel": Place(
+        "console.sdk_wheel:sdk_wheel",
+        "Write a wheel of the SDK alone, and print the lines that install it in an application.",
+    ),
     "migrate": Place(
         "console.migrate:app",
         "Encrypt columns of a database in use, encrypt them in another way, or decrypt them."

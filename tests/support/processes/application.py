@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
+
+from vault.sdk_wheel import read_project
 
 ROOT = Path(__file__).parents[3]
 #: Its validation fails in the tool's interpreter, and otherwise leaves a trace of its own one.
@@ -42,13 +43,13 @@ def make_venv(folder: Path, *import_paths: Path) -> Path:
 
 
 def install_sdk(python: Path) -> None:
-    """Install ``strongroom-sdk`` without its dependencies. *python* can import setuptools."""
-    copy = python.parents[1] / "sdk"  # because a build writes to the folder of its sources
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    shutil.copytree(ROOT / "app_integration", copy, ignore=ignored)
+    """Install the wheel of ``strongroom sdk-wheel`` without its dependencies."""
+    wheel = read_project()
+    file = python.parents[1] / wheel.file_name
+    file.write_bytes(wheel.build())
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet"]
-    options = ["--no-deps", "--no-index", "--no-build-isolation", "--no-compile"]
-    subprocess.run([*pip, "install", *options, str(copy)], check=True)
+    options = ["--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*pip, "install", *options, str(file)], check=True)
 
 
 def make_application(folder: Path) -> Path:

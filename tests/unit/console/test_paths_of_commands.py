@@ -88,6 +88,7 @@ EXCEPTIONS = {
     ("init", "folder"): Use.PROJECT,
     ("plan", "--out"): Use.WRITTEN,
     ("schema", "--out"): Use.WRITTEN,
+    ("sdk-wheel", "--out"): Use.PROJECT,
     ("units", "--audit-log"): Use.THERE,
     ("units", "--folder"): Use.THERE,
     ("units", "--metrics"): Use.THERE,

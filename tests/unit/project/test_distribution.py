@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import app_integration
 from app_integration import errors
 from tests.support.processes.loaded_modules import loaded_by, not_installed_with
+from vault.sdk_wheel import read_project
 
 ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
@@ -60,16 +62,37 @@ HEAVY = {
 }
 
 
-def test_wheel_contains_every_package_and_the_type_marker(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Return the SDK's wheel as setuptools builds it."""
+    folder = tmp_path_factory.mktemp("sdk")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    copy = tmp_path / "sdk"
-    shutil.copytree(SDK, copy)
-    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(copy)], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    shutil.copytree(SDK, folder / "copy", ignore=ignored)
+    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+def test_wheel_contains_every_package_and_the_type_marker(built: zipfile.ZipFile) -> None:
+    inside = {name for name in built.namelist() if name.endswith(".py")}
     here = {f"app_integration/{path.relative_to(SDK)}" for path in SDK.rglob("*.py")}
     assert {name for name in here if "/build/" not in name} == inside
-    assert "app_integration/py.typed" in zipfile.ZipFile(wheel).namelist()
+    assert "app_integration/py.typed" in built.namelist()
+
+
+def test_wheel_of_the_command_is_that_of_setuptools(built: zipfile.ZipFile) -> None:
+    wheel = read_project()
+    assert Path(str(built.filename)).name == wheel.file_name
+    ours = zipfile.ZipFile(io.BytesIO(wheel.build()))
+    differs = {"RECORD", "WHEEL", "top_level.txt"}
+    names = [
+        {name for name in each.namelist() if Path(name).name not in differs}
+        for each in (built, ours)
+    ]
+    assert names[0] == names[1]
+    for name in sorted(names[0]):
+        assert ours.read(name).strip() == built.read(name).strip(), name
 
 
 def tracked_files() -> set[str]:
@@ -102,9 +125,26 @@ def test_wheel_of_the_tool_contains_the_sdk_and_every_file_of_its_packages(
     tool_wheel: zipfile.ZipFile,
 ) -> None:
     inside = {name for name in tool_wheel.namelist() if ".dist-info/" not in name}
-    # The SDK's own project file is for its own wheel.
-    assert tracked_files() - {"app_integration/pyproject.toml"} == inside - {"console/commit"}
+    assert tracked_files() == inside - {"console/commit"}
     assert "console/commit" in inside
+
+
+def test_installed_tool_writes_the_wheel_of_the_sdk(
+    tool_wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    tool_wheel.extractall(tmp_path / "tool")
+    code = "import sys; from console.cli import main; sys.argv[0] = 'strongroom'; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "sdk-wheel", "--out", "vendor"],
+        env={"PYTHONPATH": str(tmp_path / "tool"), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wheel = read_project()
+    assert run.stdout.startswith(f"wrote vendor/{wheel.file_name}\n"), run.stderr
+    assert (tmp_path / "vendor" / wheel.file_name).read_bytes() == wheel.build()
 
 
 def test_tool_needs_no_distribution_that_is_not_published() -> None:

@@ -359,6 +359,7 @@ COMMANDS: Final = {
     "rotation-function": "--env --out",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
+    "sdk-wheel": "--out",
     "status": "--root",
     "store": "--root",
     "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
