@@ -7,10 +7,15 @@ when a pool hands it out, and never while a command is in progress.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+from redis import Connection
 
 from app_integration.database.credentials import Credentials
 from app_integration.database.redis_login import LoggedInConnection, LoginCredentials
+
+#: redis-py 5 has one method, which connects and logs in; later versions retry around a second one.
+_LOGIN: Final = "connect_check_health" if hasattr(Connection, "connect_check_health") else "connect"
 
 
 @cache
@@ -42,13 +47,16 @@ class _LeasedConnection(LoggedInConnection):
         """Connect unless connected as the current user. Pools call this at each checkout."""
         if self.is_outdated():
             self.disconnect()
-        super().connect()  # type: ignore[misc] # the base class has it
+        if _LOGIN == "connect":
+            self.connect_check_health()
+        else:
+            super().connect()  # type: ignore[misc] # the base class has it
 
     def connect_check_health(self, *args: Any, **options: Any) -> None:
         """Connect unless connected; when the server rejects the user, do so with another one."""
         if self._login is not None:
             return
-        connect = super().connect_check_health  # type: ignore[misc]
+        connect = getattr(super(), _LOGIN)
 
         def open_(credentials: Credentials) -> Any:
             self.credential_provider = LoginCredentials(credentials)
@@ -62,15 +70,14 @@ class _LeasedConnection(LoggedInConnection):
         super().disconnect(*args, **options)  # type: ignore[misc]
         self._end_login()
 
-    def should_reconnect(self) -> bool:
-        """Return whether a subscribed connection must reconnect before its next read.
+    def can_read(self, *args: Any, **options: Any) -> bool:
+        """Return whether a response is due; reconnect a subscribed connection of a replaced user.
 
-        A connection that sends commands must not, because redis-py reconnects it when a command has
-        succeeded: if that failed, the result would be lost.
+        Subscriptions call this, or :meth:`connect`, before each read.
         """
-        return bool(super().should_reconnect()) or (  # type: ignore[misc]
-            self.is_outdated() and self._is_subscribed()
-        )
+        if self.is_outdated() and self._is_subscribed():
+            self.connect()
+        return bool(super().can_read(*args, **options))  # type: ignore[misc]
 
 
 class _AsyncLeasedConnection(LoggedInConnection):
@@ -80,7 +87,10 @@ class _AsyncLeasedConnection(LoggedInConnection):
         """Connect unless connected as the current user. Pools call this at each checkout."""
         if self.is_outdated():
             await self.disconnect()
-        await super().connect()  # type: ignore[misc]
+        if _LOGIN == "connect":
+            await self.connect_check_health()
+        else:
+            await super().connect()  # type: ignore[misc]
 
     async def connect_check_health(self, *args: Any, **options: Any) -> None:
         """Connect unless connected; when the server rejects the user, do so with another one.
@@ -89,7 +99,7 @@ class _AsyncLeasedConnection(LoggedInConnection):
         """
         if self._login is not None:
             return
-        connect = super().connect_check_health  # type: ignore[misc]
+        connect = getattr(super(), _LOGIN)
 
         async def open_(credentials: Credentials) -> Any:
             self.credential_provider = LoginCredentials(credentials)
