@@ -21,6 +21,7 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.inspection import _inspects
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.orm.attributes import flag_modified, get_history
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
@@ -166,3 +167,9 @@ class PlaintextOperand(Searchable):
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._column, name)
+
+
+@_inspects(PlaintextOperand)
+def _inspect(operand: PlaintextOperand) -> Any:
+    """Return the column that ``load_only()`` selects; from 2.0.42, SQLAlchemy finds it itself."""
+    return inspect(operand._column)  # noqa: SLF001 (a function of the class)

@@ -34,4 +34,5 @@ def check_upsert(statement: Any, table: Table) -> None:
 
 
 def _name(column: Any) -> str:
-    return str(getattr(column, "key", column))
+    # Before 2.0.37 an attribute stays one, whose own key need not be that of its column.
+    return str(getattr(getattr(column, "expression", column), "key", column))
