@@ -96,6 +96,12 @@ COMMANDS: Final = {
         "Show the age, due date and last read of each secret, key and credential.",
     ),
     "put": Place("console.put:put", "Write a new version of a secret, read from standard input."),
+    "get": Place(
+        "console.service_secrets:get", "Show the value of a secret on a terminal, and record that."
+    ),
+    "run": Place(
+        "console.service_secrets:run", "Run a program with a service's secrets as variables."
+    ),
     "console": Place(
         "console.page.command:console",
         "Show services, secrets and their age on a web page of this machine, until Ctrl-C.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,21 @@ from app_integration import names
 from app_integration._internal.environment_variable import environment_variables
 from app_integration._internal.server_urls import first_address
 from app_integration.client import Client
-from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
-from app_integration.settings import Settings, from_environment
+from app_integration.errors import AccessDenied, ConfigurationError, Unreachable
+from app_integration.names import Environment, Scope
+from app_integration.settings import MEMORY, Settings, from_environment
 from console import operate
+from console.aws_environment import read_account
 from console.dev_on_aws import BACKEND
+from console.service_files import read_variables
+from vault.declare.declaration import Declaration
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import APPLY_JOB
 
 #: Variables that a local deployment does not set, and a move of keys to AWS needs.
 _AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "STRONGROOM_KMS_KEYS")
+#: Variables that name the login of an application.
+_LOGIN_VARIABLES: Final = ("STRONGROOM_AUTH", "STRONGROOM_ROLE_ID_FILE")
 
 
 @contextmanager
@@ -50,20 +57,136 @@ def _settings(scope: Scope, root: Path) -> Settings:
         local = operate.local_deployment(root).service(scope.service).variables()
         aws = {name: os.environ[name] for name in _AWS_VARIABLES if name in os.environ}
         return from_environment({**aws, **local})
+    return _remote_settings(operate.find_declaration(), scope, os.environ)
+
+
+def _remote_settings(
+    declaration: Declaration | None, scope: Scope, variables: Mapping[str, str]
+) -> Settings:
+    """Return the settings of a service on the server that is declared, or that *variables* name."""
     own = {"STRONGROOM_SERVICE": scope.service, **environment_variables(scope.environment.value)}
-    declaration = operate.find_declaration()
     if declaration is None:
-        return from_environment({**os.environ, **own})
+        return from_environment({**variables, **own})
     declaration.deployment(scope)
     declared = declaration.environment(scope.environment)
-    own |= {} if first_address(os.environ) else declared.vault.variables
+    own |= {} if first_address(variables) else declared.vault.variables
     if (
         declared.aws is not None
-        and not first_address({**os.environ, **own})
-        and os.environ.get(BACKEND) != "aws"
+        and not first_address({**variables, **own})
+        and variables.get(BACKEND) != "aws"
     ):
         raise ConfigurationError(
             f"{scope.environment} is on AWS, and this shell has no variables of {scope} there; set "
             f"{BACKEND}=aws, AWS_REGION and STRONGROOM_KMS_KEYS as for the application"
         )
-    return replace(from_environment({**os.environ, **own}), mounts=declared.mounts)
+    return replace(from_environment({**variables, **own}), mounts=declared.mounts)
+
+
+def find_scope(declaration: Declaration, environment: Environment, service: str | None) -> Scope:
+    """Return the scope of a service, by default that of the only one in *environment*.
+
+    Raises:
+        ConfigurationError: If it does not run there, or none is named and there is not one.
+
+    """
+    scopes = declaration.scopes(environment)
+    if service is None and len(scopes) == 1:
+        return scopes[0]
+    if service is None:
+        several = " or ".join(f"--service {each.service}" for each in scopes)
+        raise ConfigurationError(
+            f"{environment} has several services; pass {several}"
+            if scopes
+            else f"{environment} has no service; declare one with strongroom new service"
+        )
+    scope = Scope(service, environment)
+    declaration.deployment(scope)
+    return scope
+
+
+@contextmanager
+def open_reader(scope: Scope, root: Path, *, from_server: bool = False) -> Iterator[Client]:
+    """Open a client that reads the declared secrets of a service, as the service or as a person.
+
+    On the local deployment it has the variables that ``up`` wrote, as an application does. From
+    then on this process has them too, because boto3 reads those of AWS there. Elsewhere the
+    variables of an application name the credential. Without one, it is the token of a person, which
+    the command ``login`` of the server's own program has stored.
+
+    Args:
+        scope: The service, which runs in the environment.
+        root: Folder of the local deployment.
+        from_server: Whether no fallback of a developer's machine has the value.
+
+    Raises:
+        ConfigurationError: If a variable is missing or wrong, or the credential is that of an
+            operator.
+        Unreachable: If the server is. That of a local deployment was stopped.
+
+    """
+    repository = operate.repository()
+    declaration = operate.load_declaration()
+    settings = replace(
+        _reader_settings(declaration, scope, root),
+        declaration=repository.declaration,
+        secret_arns=declaration.deployment(scope).secret_arns,
+    )
+    if from_server:
+        settings = replace(settings, sources=(settings.backend,))
+    with closing(Client(settings)) as client:
+        try:
+            _check_reader(client, declaration.environment(scope.environment))
+        except Unreachable as error:
+            if not operate.is_local(scope.environment, root):
+                raise
+            raise Unreachable(
+                f"the deployment in {root} does not answer; start it with strongroom up ({error})"
+            ) from None
+        yield client
+
+
+def _reader_settings(declaration: Declaration, scope: Scope, root: Path) -> Settings:
+    declared = declaration.environment(scope.environment)
+    file = operate.open_layout(root).service_env(scope.service)
+    if operate.is_local(scope.environment, root) and (declared.aws is None or file.exists()):
+        if not file.exists():
+            raise ConfigurationError(
+                f"{file} does not exist; start the deployment with strongroom up, or name its "
+                f"folder with --root. Tests and CI jobs need none with {BACKEND}={MEMORY}"
+            )
+        os.environ.update(read_variables(file))
+        return from_environment()
+    return _remote_settings(declaration, scope, {**_find_login(declared), **os.environ})
+
+
+def _find_login(declared: EnvironmentDeclaration) -> dict[str, str]:
+    """Return the variables of a login that this shell names in another way than an application."""
+    if declared.aws is not None:
+        is_on_vault = first_address(os.environ)
+        return {} if is_on_vault else {BACKEND: "aws", "AWS_REGION": declared.aws.region}
+    token = Path.home() / ".vault-token"
+    if any(name in os.environ for name in _LOGIN_VARIABLES) or not token.exists():
+        return {}
+    return {"STRONGROOM_AUTH": "token", "STRONGROOM_TOKEN_FILE": str(token)}
+
+
+def _check_reader(client: Client, declared: EnvironmentDeclaration) -> None:
+    """Check that the credential is none of an operator's, and that an account is the declared one.
+
+    Raises:
+        ConfigurationError: If it is not so.
+
+    """
+    if "aws" in client.settings.source_order:
+        read_account(client.aws, declared)
+    if "vault" not in client.settings.source_order:
+        return
+    try:
+        token = client.session.get("auth/token/lookup-self")["data"]
+    except AccessDenied:  # an operator's policies grant it
+        return
+    if held := {"root", declared.server_name(APPLY_JOB)} & {*token["policies"]}:
+        raise ConfigurationError(
+            f"the credential has the policy {held.pop()}, and this command does not use it: name "
+            f"that of {client.settings.scope}, or a person's token that may read its secrets"
+        )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app_integration._internal.private_file import write_private
-from console.service_deployment import ServiceDeployment
 from vault.owned_folder import remove_tree
 from vault.runtime.layout import Layout
 from vault.runtime.servers.accounts import MONITORING_ACCOUNT
+
+if TYPE_CHECKING:
+    from console.service_deployment import ServiceDeployment
 
 
 def write_variables(
@@ -31,6 +34,12 @@ def write_variables(
             _write_file(layout.dev_env, name, each)
             return
     layout.dev_env.unlink(missing_ok=True)
+
+
+def read_variables(file: Path) -> dict[str, str]:
+    """Return the variables in *file*, which :func:`write_variables` wrote."""
+    entries = shlex.split(file.read_text(encoding="utf-8"), comments=True)
+    return dict(entry.split("=", 1) for entry in entries)
 
 
 def remove_undeclared(layout: Layout, services: Mapping[str, ServiceDeployment]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -67,16 +67,25 @@ def _parser() -> ArgumentParser:
 def _run(options: Namespace, command: Sequence[str]) -> int:
     settings = shared.read_settings(options)
     places = find_places(settings, options.name, options.file)
-    return run(settings, places, command, restarts=options.restart_on_change)
+    with closing(Client(settings)) as client:
+        return run(client, places, command, os.environ, restarts=options.restart_on_change)
 
 
-def run(settings: Settings, places: SecretPlaces, command: Sequence[str], *, restarts: bool) -> int:
+def run(
+    client: Client,
+    places: SecretPlaces,
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    restarts: bool,
+) -> int:
     """Run *command*, and return its exit code, as a shell reports it.
 
     Args:
-        settings: Settings of the service.
+        client: Client of the service.
         places: Where the program finds its secrets.
         command: The program and its arguments.
+        variables: Variables that the program gets, too, but for ours.
         restarts: Whether it is restarted when one of them has a new value.
 
     Raises:
@@ -84,25 +93,24 @@ def run(settings: Settings, places: SecretPlaces, command: Sequence[str], *, res
         StrongroomError: If a secret cannot be read, or a variable not hold it.
 
     """
-    terminal = has_terminal()
-    with ExitStack() as stack:
-        secrets = stack.enter_context(closing(Client(settings))).secrets
-        files = SecretFiles(places.files)
-        stack.callback(files.remove)
+    terminal, secrets, files = has_terminal(), client.secrets, SecretFiles(places.files)
 
-        def deliver() -> Mapping[str, str | bytes]:
-            secrets.require(places.names)
-            values = {name: secrets.get(name) for name in places.names}
-            variables = places.build_variables(os.environ, values)
-            files.write(values)
-            return variables
+    def deliver() -> Mapping[str, str | bytes]:
+        secrets.require(places.names)
+        values = {name: secrets.get(name) for name in places.names}
+        given = places.build_variables(variables, values)
+        files.write(values)
+        return given
 
-        program = ChildApplication(command, has_terminal=terminal, has_threads=True)
-        supervision = Supervision(program, deliver, has_terminal=terminal)
-        if restarts:
-            for name in places.names:
-                secrets.on_change(name, lambda _: supervision.restart())
+    program = ChildApplication(command, has_terminal=terminal, has_threads=True)
+    supervision = Supervision(program, deliver, has_terminal=terminal)
+    if restarts:
+        for name in places.names:
+            secrets.on_change(name, lambda _: supervision.restart())
+    try:
         return supervision.run()
+    finally:
+        files.remove()
 
 
 def find_places(settings: Settings, named: Sequence[str], files: Sequence[str]) -> SecretPlaces:

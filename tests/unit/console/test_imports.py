@@ -52,6 +52,8 @@ COMMANDS: dict[str, set[str]] = {
     "schema": set(),
     "new service": set(),
     "put": set(),
+    "run": set(),
+    "get": set(),
     "unwrap": set(),
     "issue-secret-id": set(),
     "bootstrap": {"jinja2"},

@@ -161,7 +161,8 @@ VARIABLES: Final = {
         AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY
         STRONGROOM_KMS_KEYS
         SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
-        STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_JWT_FILE
+        STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DECLARATION
+        STRONGROOM_OPERATOR_JWT_FILE STRONGROOM_TOKEN_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE
         STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
         STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_STORE_PORT VAULT_ADDR VAULT_CACERT
@@ -319,6 +320,7 @@ COMMANDS: Final = {
     "environments diff": "ONE OTHER --root --credentials --json",
     "environments template": "ENV --out",
     "export-env": "--service --env --reason --out --root",
+    "get": "NAME --service --env --reveal --root",
     "image": "--tag",
     "import-env": "FILE --service --env --root --secret --setting --skip --finish --create "
     "--owner --description --key --config",
@@ -358,6 +360,7 @@ COMMANDS: Final = {
     "--wait --audit-log --store --prometheus --out --host --wrap-ttl --root",
     "rotation-function": "--env --out",
     "rotate-password": "NAME --service --env --root",
+    "run": "COMMAND --service --env --name --file --restart-on-change --root",
     "schema": "KIND --out",
     "sdk-wheel": "--out",
     "status": "--root",
@@ -535,7 +538,7 @@ AUDIT_RECORDS: Final = {
     "rest": f"{PROCESS_FIELDS} operation secret outcome count",
 }
 #: Fields that callers of the audit log add by name. Only `export-env` adds the last three.
-AUDIT_DETAILS: Final = words("source version request_id reason file secrets")
+AUDIT_DETAILS: Final = words("source version request_id reason file secrets uid")
 PLAN: Final = words(
     "format environment prune digest changes missing kept absent not_compared summary"
 )

@@ -1,0 +1,108 @@
+"""Commands ``run`` and ``get``: secrets of a declared service, for a program or for a person."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.observability.audit_log import AuditLog
+from app_integration.secret_store.declared_names import check_declared
+from console import operate
+from console.escapes import escape_unprintable
+from console.options import Env, Root
+from console.service_client import find_scope, open_reader
+
+_Service = Annotated[
+    str | None, typer.Option("--service", help="the service; the only one by default")
+]
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(help="after --, with its arguments")],
+    service: _Service = None,
+    env: Env = Environment.DEV,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="a secret; all declared ones by default")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file",
+            metavar="NAME=PATH",
+            help="a secret in a private file, whose path is in its variable with _FILE at the end",
+        ),
+    ] = None,
+    restart_on_change: Annotated[
+        bool,
+        typer.Option(
+            "--restart-on-change", help="restart the program when a secret has a new value"
+        ),
+    ] = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Run a program with a service's secrets as variables.
+
+    The login is the service's own, or yours. The program gets neither.
+    """
+    from app_integration.program import command as host  # noqa: PLC0415 (it loads the file cipher)
+
+    shell = dict(os.environ)
+    scope = find_scope(operate.load_declaration(), names.parse_environment(env), service)
+    with open_reader(scope, root) as client:
+        places = host.find_places(client.settings, name or (), file or ())
+        code = host.run(client, places, command, shell, restarts=restart_on_change)
+    sys.exit(code)  # because 130 is the program's interrupt, and not that of this command
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="a declared secret")],
+    service: _Service = None,
+    env: Env = Environment.DEV,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="show a value of another environment than dev")
+    ] = False,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Show the value of a secret on a terminal, and record that.
+
+    It is read from the server, with the service's own login or yours.
+    """
+    _check_shown(name, env, is_revealed=reveal)
+    declaration = operate.load_declaration()
+    scope = find_scope(declaration, names.parse_environment(env), service)
+    check_declared(name, declaration.secrets(scope))
+    with open_reader(scope, root, from_server=True) as client:
+        value = client.secrets.get(name).reveal()
+        log = AuditLog(scope, client.open_audit_sink(), best_effort=scope.environment.is_dev)
+        log.record("get", name, "shown", uid=os.getuid())
+    text = escape_unprintable(value, keep="\n\t")
+    typer.echo(text)
+    if text != value:
+        typer.echo(
+            f"{name} has characters that are not printable, which are escaped here", err=True
+        )
+
+
+def _check_shown(name: str, env: str, *, is_revealed: bool) -> None:
+    """Check that a value may be shown.
+
+    Raises:
+        ConfigurationError: If the output is no terminal, or the environment needs ``--reveal``.
+
+    """
+    if not sys.stdout.isatty():
+        raise ConfigurationError(
+            "get shows a value on a terminal only; in a script, run a command with it: strongroom "
+            f"run --name {name} -- COMMAND, which finds it in {names.variable_name(name)}"
+        )
+    if not names.parse_environment(env).is_dev and not is_revealed:
+        raise ConfigurationError(
+            f"{env} is not dev; to show the value of {name} on this terminal, pass --reveal. "
+            "Nothing was read"
+        )
