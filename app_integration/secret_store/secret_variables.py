@@ -29,7 +29,9 @@ def name_variables(settings: Settings, wanted: Collection[str]) -> dict[str, str
             check_declared(name, declared)
     if not wanted:
         raise ConfigurationError(
-            "no secret is named: pass --name, or set STRONGROOM_DECLARATION to a list of names"
+            "no secret is named: pass --name, or set STRONGROOM_DECLARATION to a list of names; for"
+            f" all that are declared, use strongroom run --service {settings.scope.service} in the"
+            " deployment's repository"
         )
     names = {name: variable_name(name) for name in wanted}
     if len({*names.values()}) < len(names):

@@ -73,7 +73,7 @@ def test_only_files_that_were_written_are_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("named", "files", "words"),
     [
-        ([], [], "no secret is named"),
+        ([], [], "for all that are declared, use strongroom run --service"),
         (["../sys"], [], "secret name '../sys'"),
         (["a-b"], ["a/b=/run/b"], "two of a-b, a/b have the same variable"),
         (["a"], ["b"], "--file takes NAME=PATH"),
