@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from console.aws_environment import write_aws_secret
 from console.operator_session import explain_denial, open_operator_session
 from console.options import Env, Root, Service
 from console.questions import read_hidden
+from console.restarts import describe_restarts
 from vault.declare.declaration import Declaration
 from vault.declare.errors import hint_names
 from vault.declare.schema.adopted import Adopted
@@ -34,23 +36,26 @@ def put(
 ) -> None:
     """Write a new version of a secret, read from standard input.
 
-    On a terminal, it is asked for, and what is typed is not shown.
+    On a terminal, it is asked for, and what is typed is not shown. It says who must restart.
     """
     declaration, scope = operate.load_declaration(), Scope(service, Environment(env))
     check_writable(declaration, scope, name)
     value = read_hidden(name).removesuffix("\n")
     check_value(name, value)
     check_url(declaration.service(service), name, value)
+    changed = datetime.now(UTC)
     if declaration.environment(scope.environment).aws is not None:
         write_aws_secret(declaration, scope, name, Secret(value))
         typer.echo(f"{name}: a new version")
-        return
-    with (
-        explain_denial(env, root, APPLY_JOB),
-        open_operator_session(env, root, APPLY_JOB) as session,
-    ):
-        version = write_secret(session, declaration, scope, name, value)
-    typer.echo(f"{name}: version {version}")
+    else:
+        with (
+            explain_denial(env, root, APPLY_JOB),
+            open_operator_session(env, root, APPLY_JOB) as session,
+        ):
+            version = write_secret(session, declaration, scope, name, value)
+        typer.echo(f"{name}: version {version}")
+    for line in describe_restarts(declaration, scope, name, root, changed):
+        typer.echo(line, err=True)
 
 
 def write_secret(

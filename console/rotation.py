@@ -17,6 +17,7 @@ from console.aws_ledger import KINDS
 from console.aws_rotations import rotate_on_aws
 from console.options import Env, OnlyService, Prometheus, Root, WrapTtl, build_duration_parser
 from console.response_log import check_audit_logs
+from console.restarts import describe_rotation
 from console.rotation_view import RotationView
 from console.rotations import Rotations, open_rotations
 from console.store_options import AuditLog, Store
@@ -164,7 +165,7 @@ def rotate(
     ):
         item = rotations.find(name, kind) if name else None
         _check_handover((item,) if item else (), handover)
-        _run(rotations, view, item, options)
+        _run(rotations, view, item, options, root)
 
 
 def _open_handover(folder: Path | None, host: str | None, wrap_ttl: int | None) -> Handover:
@@ -174,18 +175,22 @@ def _open_handover(folder: Path | None, host: str | None, wrap_ttl: int | None) 
     return Handover(out=folder, host=host, wrap_ttl=wrap_ttl)
 
 
-def _run(rotations: Rotations, view: RotationView, item: Item | None, options: _Options) -> None:
+def _run(
+    rotations: Rotations, view: RotationView, item: Item | None, options: _Options, root: Path
+) -> None:
     """Do what the options say with *item*, or with all items if it is None."""
     if options.status:
         items = rotations.items if item is None else [item]
         view.show_states((each, rotations.read_record(each)) for each in items)
     elif item is None:
-        _rotate_due(rotations, view, is_dry=options.dry_run)
+        _rotate_due(rotations, view, root, is_dry=options.dry_run)
     else:
-        _rotate_one(rotations, view, item, options)
+        _rotate_one(rotations, view, item, options, root)
 
 
-def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _Options) -> None:
+def _rotate_one(
+    rotations: Rotations, view: RotationView, item: Item, options: _Options, root: Path
+) -> None:
     if options.retired:
         rotations = rotations.confirm_retired()
     if options.undo:
@@ -196,6 +201,15 @@ def _rotate_one(rotations: Rotations, view: RotationView, item: Item, options: _
         patience = options.wait or 0
         result = rotations.run(item, is_compromised=options.compromised, patience=patience)
         view.show_result(item, result)
+        _show_restarts(rotations, view, item, result, root)
+
+
+def _show_restarts(
+    rotations: Rotations, view: RotationView, item: Item, result: Result, root: Path
+) -> None:
+    """Show who has the old value of a secret whose new one is in use."""
+    for line in describe_rotation(rotations.context, item, result.record, root):
+        view.say(line)
 
 
 def _check_audit_logs(paths: Sequence[Path], store: Path | None) -> None:
@@ -223,7 +237,7 @@ def _check_handover(named: Collection[Item], handover: Handover) -> None:
             )
 
 
-def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> None:
+def _rotate_due(rotations: Rotations, view: RotationView, root: Path, *, is_dry: bool) -> None:
     """Run all that must be run. One that fails does not keep the others from running."""
     failed: list[Item] = []
     due: list[Item] = []
@@ -239,7 +253,8 @@ def _rotate_due(rotations: Rotations, view: RotationView, *, is_dry: bool) -> No
             if is_dry:
                 _preview(rotations, view, item)
             elif rotations.is_due(item):  # because another run may have ended it meanwhile
-                view.show_result(item, rotations.run(item))
+                view.show_result(item, result := rotations.run(item))
+                _show_restarts(rotations, view, item, result, root)
     if failed:
         names = ", ".join(item.name for item in failed)
         raise ConfigurationError(f"not rotated: {names}; see above")

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
+from app_integration.default_client import get_default_client
 from app_integration.errors import AccessDenied, SecretNotFound, WrongType
 from app_integration.integrations.hidden_errors import HidingValidator
 from app_integration.integrations.marked_fields import (
@@ -105,10 +106,17 @@ class StrongroomSource(EnvSettingsSource):
                 denials.append(denied)
                 continue
             if not (self.env_ignore_empty and text == ""):
+                self._record_kept(marked, secret)
                 return text
         if len(denials) == len(marked.secrets):
             raise denials[0]
         return None
+
+    def _record_kept(self, marked: MarkedField, secret: str) -> None:
+        """Record which field has the value, so that an operator is told who must restart."""
+        if marked.mark.version is None and self._get is secrets.get_secret:
+            place = ".".join((self.settings_cls.__name__, *marked.names))
+            get_default_client().secrets.access_recorder.record_kept(secret, place)
 
     def _convert(self, marked: MarkedField, text: Any) -> Any:
         if text == self.env_parse_none_str:

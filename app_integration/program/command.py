@@ -100,6 +100,9 @@ def run(
         values = {name: secrets.get(name) for name in places.names}
         given = places.build_variables(variables, values)
         files.write(values)
+        if not restarts:
+            for name in values:
+                secrets.access_recorder.record_kept(name, places.names[name])
         return given
 
     program = ChildApplication(command, has_terminal=terminal, has_threads=True)

@@ -62,6 +62,15 @@ class AccessRecorder:
         """
         self._write_and_count(self._prepare(name, fetched, "change"), name, "change")
 
+    def record_kept(self, name: str, place: str) -> None:
+        """Record that this process keeps the value of *name* in *place* until it ends.
+
+        Raises:
+            AuditFailed: If the record cannot be written.
+
+        """
+        self._audit.record("keep", name, "kept", kept_in=place)
+
     def record_hit(self, key: Key, entry: Entry) -> None:
         """Record that the value of *entry*, a cache hit, is about to be released.
 

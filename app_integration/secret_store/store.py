@@ -92,8 +92,8 @@ class SecretStore:
         chain = Chain(sources, outages, development=development)
         self.fetcher = Fetcher(chain, config, watchers or ChangeWatchers())
         self._cache = self.fetcher.cache
-        self._access_recorder = AccessRecorder(audit)
-        self.releaser = Releaser(self._access_recorder, has_fallback=chain.has_fallback)
+        self.access_recorder = AccessRecorder(audit)
+        self.releaser = Releaser(self.access_recorder, has_fallback=chain.has_fallback)
         self._check_required = partial(check_required, rule=rule)
         self._declared = declared
         self._clock = clock
@@ -167,7 +167,7 @@ class SecretStore:
         if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
             return None
         entry.usage = READ
-        self._access_recorder.record_hit(key, entry)
+        self.access_recorder.record_hit(key, entry)
         return entry.fetched.value
 
     def _get_entry(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
@@ -228,7 +228,7 @@ class SecretStore:
 
         """
         self.check(name)
-        entry, recorder = self._cache.entries.get(name), self._access_recorder
+        entry, recorder = self._cache.entries.get(name), self.access_recorder
 
         def notify(fetched: FetchedSecret) -> None:
             recorder.record_change(name, fetched)

@@ -152,7 +152,7 @@ def locks() -> list[Any]:
             session._connection._lock,
             session._tokens._lock,
             session._tokens._logins._lock,
-            store._access_recorder._audit._lock,
+            store.access_recorder._audit._lock,
         ),
         *(fetcher._lock, fetcher._flights._lock, fetcher.cache._lock, fetcher.watchers._lock),
         fetcher.refresher.worker._lock,

@@ -126,6 +126,7 @@ def test_what_is_due_is_replaced_once_and_the_agent_delivers_it(aged: Deployed) 
     aged.command.monkeypatch.setattr(rotations, "read_server_clock", later)
     lines = aged.rotate("--due", "--service", "gaara-store")
     assert "✓ jwt-secret: promoted it (2 -> 3)" in lines
+    assert len([line for line in lines if line.startswith("restart: a process that read")]) == 1
     wait_until(lambda: aged.delivered() != before, "the agent delivers the new value")
     continued = aged.rotate("--due", "--service", "gaara-store")
     assert "jwt-secret: waits. Run the command again to continue, or go back with --undo." in (

@@ -135,8 +135,9 @@ def test_program_gets_all_declared_secrets_and_no_credential(shell: Shell) -> No
     assert not [each for each in given if each.startswith(("STRONGROOM_", "VAULT_"))]
     assert not given.keys() & {"ENVIRONMENT", "SECRETS_BACKEND"}
     assert shell.tokens() <= tokens
-    record = [each for each in shell.records() if each["secret"] == NAME][-1]
-    assert (record["service"], record["source"]) == ("gaara-store", "vault")
+    read, kept = [each for each in shell.records() if each["secret"] == NAME][-2:]
+    assert (read["service"], read["source"]) == ("gaara-store", "vault")
+    assert (kept["operation"], kept["kept_in"]) == ("keep", "SMTP_PASSWORD")
 
 
 def test_program_gets_the_named_secrets_only(shell: Shell) -> None:

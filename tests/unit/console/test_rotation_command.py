@@ -99,6 +99,7 @@ class Items:
     rotated: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
+    context: None = None  # of what was not promoted, nothing else is said
 
     def __post_init__(self) -> None:
         names = [*self.errors, "last"]
@@ -132,7 +133,7 @@ def test_item_that_fails_does_not_keep_the_others_from_rotating() -> None:
     )
     view = RotationView(Console(file=text, width=200))
     with pytest.raises(ConfigurationError, match="not rotated: denied, broken, unreadable"):
-        rotation._rotate_due(cast("Rotations", items), view, is_dry=False)
+        rotation._rotate_due(cast("Rotations", items), view, Path(), is_dry=False)
     assert items.expected == ["broken", "unreadable", "last"]
     assert items.rotated == ["last"]
     assert "✗ denied: GET auth/approle/role/x: denied" in text.getvalue()

@@ -538,7 +538,7 @@ AUDIT_RECORDS: Final = {
     "rest": f"{PROCESS_FIELDS} operation secret outcome count",
 }
 #: Fields that callers of the audit log add by name. Only `export-env` adds the last three.
-AUDIT_DETAILS: Final = words("source version request_id reason file secrets uid")
+AUDIT_DETAILS: Final = words("source version request_id reason file secrets uid kept_in")
 PLAN: Final = words(
     "format environment prune digest changes missing kept absent not_compared summary"
 )
