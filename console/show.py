@@ -18,6 +18,7 @@ from app_integration.diagnosis.leased_user import log_in_to_redis
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.names import Environment, Scope
 from app_integration.secret import REDACTED
+from console import operate
 from console.columns import print_columns
 from console.local import LocalDeployment
 from console.local_agent import LocalAgent
@@ -115,9 +116,14 @@ def show_use(
 
 
 def _shell_lines(service: ServiceDeployment) -> list[str]:
-    """Return the lines about the service's variables in a shell."""
-    file = service.layout.service_env(service.scope.service)
-    return ["", "Use it from any shell:", f"  set -a; . {shlex.quote(str(file))}; set +a"]
+    """Return the lines about a program with the secrets, and the service's variables in a shell."""
+    name, root = service.scope.service, service.layout.root
+    file = service.layout.service_env(name)
+    is_default = root.resolve() == operate.local_root().resolve()
+    where = "" if is_default else f" --root {shlex.quote(str(root))}"
+    run = f"  strongroom run --service {name}{where} -- PROGRAM"
+    program = ["", "Run a program with its secrets as variables:", run]
+    return [*program, "", "Use it from any shell:", f"  set -a; . {shlex.quote(str(file))}; set +a"]
 
 
 def _find_python(service: ServiceDeployment) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from rich.console import Console
 
+from console.show import show_use
 from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
 from tests.support.servers.deployment import Deployment
 
@@ -138,6 +142,16 @@ def test_program_gets_all_declared_secrets_and_no_credential(shell: Shell) -> No
     read, kept = [each for each in shell.records() if each["secret"] == NAME][-2:]
     assert (read["service"], read["source"]) == ("gaara-store", "vault")
     assert (kept["operation"], kept["kept_in"]) == ("keep", "SMTP_PASSWORD")
+
+
+def test_line_that_up_prints_runs_a_program(shell: Shell) -> None:
+    file, local = StringIO(), shell.deployment.local
+    show_use(Console(file=file, width=500), local, local.service("gaara-store"))
+    (line,) = [each for each in file.getvalue().splitlines() if "strongroom run" in each]
+    words = shlex.split(line.replace("PROGRAM", "true"))
+    with shell.start([sys.executable, "-m", "console", *words[1:]]) as process:
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_program_gets_the_named_secrets_only(shell: Shell) -> None:
