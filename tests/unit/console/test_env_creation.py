@@ -16,6 +16,7 @@ from console import env_creation, operate, questions
 from console.env_creation import CreationOptions, EnvCreation
 from console.env_import import EnvImport
 from console.new_repository import NewRepository
+from vault.declare.application_variables import environment_variable
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 from vault.dotenv import parse
@@ -118,6 +119,19 @@ def test_service_has_no_config_that_nobody_asked_for(team: Team) -> None:
     team.create()
     assert team.repository.load().service("labels").config is None
     assert {path.name for path in team.env.parent.iterdir()} == {".env", ".venv"}
+
+
+@pytest.mark.parametrize("has_application", [True, False])
+def test_application_with_its_own_environment_keeps_the_variable(
+    team: Team, *, has_application: bool
+) -> None:
+    team.env.write_text(ENV + "ENVIRONMENT=local\n")
+    if has_application:
+        team.add_application()
+    team.create()
+    declared = team.repository.load()
+    assert environment_variable(declared, "labels") == "STRONGROOM_ENVIRONMENT"
+    assert declared.settings(Scope("labels", Environment.DEV))["environment"] == "local"
 
 
 @pytest.mark.parametrize(
