@@ -262,3 +262,13 @@ def test_other_environments_have_no_shared_values(ada: Developer) -> None:
         refused = ada("dev-values", command, "--env", "prod")
         assert refused.returncode == 1
         assert "dev only" in refused.stderr
+
+
+def test_value_that_each_machine_has_of_its_own_is_not_shared(ada: Developer) -> None:
+    for name in ("session-key", "signing-key", "nothing"):
+        refused = ada("dev-values", "share", name, "--service", "parcels")
+        assert refused.returncode == 1
+        assert f"no secret '{name}' that can be shared" in refused.stderr
+    refused = ada("dev-values", "share", "carrier-token")
+    assert refused.returncode == 1
+    assert "--service must name the service" in refused.stderr
