@@ -149,7 +149,8 @@ class EnvCreation:
                 f"{text}; to create it from {file.path}, pass --create with --owner and "
                 f"--description, or declare it with: strongroom new service {self._scope.service}"
             )
-        self._print(self._preview(file))
+        plan = self._plan_new(file, lambda *_: Kind.SKIP)
+        self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))
         typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
 
     def _check_creatable(self, known: Sequence[str]) -> str:
@@ -184,11 +185,8 @@ class EnvCreation:
 
         """
         self._check_creatable(known)
-        return self._preview(file)
-
-    def _preview(self, file: DotenvFile) -> str:
         plan = self._plan_new(file, lambda *_: Kind.SKIP)
-        return summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped)
+        return describe(plan, self._choices.skipped)
 
     def _plan_new(self, file: DotenvFile, ask: Ask | None) -> ImportPlan:
         declared = DeclaredVariables(self._scope, {}, {}, {})
@@ -257,3 +255,16 @@ def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
         f"  {title} ({len(names)}): {', '.join(names)}" for title, names in rows.items() if names
     ]
     return "\n".join([f"{plan.scope.service}:", *lines])
+
+
+def describe(plan: ImportPlan, skipped: Collection[str]) -> str:
+    """Return the summary and the notes of a plan that skips what is unclear.
+
+    Args:
+        plan: The import.
+        skipped: Variables that the operator skips.
+
+    """
+    unclear = set(plan.variables(Kind.SKIP)) - set(skipped)
+    notes = [f"note: {each}" for each in plan.notes if each.split(" was skipped")[0] not in unclear]
+    return "\n".join([summarise(plan, unclear), *notes])

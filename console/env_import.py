@@ -14,7 +14,7 @@ from app_integration.names import Environment, Scope
 from console import operate
 from console.application import find_frameworks, lacks_extra
 from console.authoring import Config, Description, Key, Owner
-from console.env_creation import CreationOptions, EnvCreation, summarise
+from console.env_creation import CreationOptions, EnvCreation, describe, summarise
 from console.env_files import EnvFiles
 from console.env_notes import find_undelivered
 from console.local_agent import ValuesMissing
@@ -54,7 +54,7 @@ class EnvImport:
             self._print(self._creation().preview(file, list(declaration.services)))
             return
         plan = self._files.plan(file, self._choices, lambda *_: Kind.SKIP)
-        self._print(summarise(plan, set(plan.variables(Kind.SKIP)) - self._choices.skipped))
+        self._print(describe(plan, self._choices.skipped))
 
     def _is_new(self, declaration: Declaration) -> bool:
         return self._scope not in declaration.scopes(self._scope.environment)

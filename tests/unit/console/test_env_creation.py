@@ -284,11 +284,18 @@ def test_dry_run_lists_each_variable_and_writes_nothing(
     scope, before = Scope("labels", Environment.DEV), team.files()
     EnvImport(scope, team.root, Choices(), CreationOptions()).preview(team.env)
     shown = capsys.readouterr().out
-    assert shown.splitlines()[1:] == [
+    assert shown.splitlines()[1:5] == [
         "  secrets, on the server (1): API_TOKEN",
         "  settings, which go to git with their values (1): PORT",
         "  of this machine's servers (1): DATABASE_URL",
         "  unclear (1): ODD",
     ]
+    assert "note: DATABASE_URL: on this machine labels gets a database of its own" in shown
+    assert "ODD was skipped" not in shown
     assert "hunter" not in shown
     assert team.files() == before
+    elsewhere = EnvImport(
+        Scope("labels", Environment("prod")), team.root, Choices(), CreationOptions()
+    )
+    with pytest.raises(ConfigurationError, match="in prod; declare it with"):
+        elsewhere.preview(team.env)

@@ -322,8 +322,8 @@ COMMANDS: Final = {
     "export-env": "--service --env --reason --out --root",
     "get": "NAME --service --env --reveal --root",
     "image": "--tag",
-    "import-env": "FILE --service --env --root --secret --setting --skip --finish --create "
-    "--owner --description --key --config",
+    "import-env": "FILE --service --env --root --secret --setting --skip --finish "
+    "--dry-run --create --owner --description --key --config",
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl --colour",
