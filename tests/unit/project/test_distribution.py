@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 import app_integration
 from app_integration import errors
@@ -156,6 +161,26 @@ def test_tool_needs_no_distribution_that_is_not_published() -> None:
     for extra in ("config", "database", "metrics", "redis"):
         assert {*sdk["optional-dependencies"][extra]} <= needed
     assert sdk["optional-dependencies"]["aws"] == project["optional-dependencies"]["aws"]
+
+
+def test_floors_of_the_sdk_are_what_make_floors_installs() -> None:
+    pinned = (ROOT / "requirements" / "floors.txt").read_text()
+    sdk = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]
+    extras = {name: each for name, each in sdk["optional-dependencies"].items() if name != "celery"}
+    for requirement in map(Requirement, chain(sdk["dependencies"], *extras.values())):
+        (floor,) = requirement.specifier
+        found = re.search(rf"^{requirement.name}==(\S+)", pinned, re.MULTILINE)
+        assert found, requirement
+        assert Version(found[1]) in SpecifierSet(f"~={floor.version}.0"), requirement
+
+
+def test_each_floor_has_its_reason() -> None:
+    rows = (ROOT / "docs" / "Installing.md").read_text().partition("## Floors")[2].lower()
+    sdk = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]
+    needed = chain(sdk["dependencies"], *sdk["optional-dependencies"].values())
+    floors = {(each.name, str(each.specifier)[2:]) for each in map(Requirement, needed)}
+    unexplained = [each for each in floors if not re.search(rf"{each[0]}\b.*\b{each[1]}\b", rows)]
+    assert unexplained == []
 
 
 def test_modules_of_each_extra_are_tested() -> None:

@@ -375,7 +375,7 @@ FOLDER_MARKS: Final = words("archive backups build credentials deployment store"
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly mutants
+    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly floors mutants
     wheel lock clean
     """
 )
