@@ -22,6 +22,11 @@ _REQUIRING: Final = ("pyproject.toml", "requirements*.txt", "Pipfile", "base.txt
 _PACKAGE: Final = re.compile(
     r"""(?i)[\s"']*(django|celery|pydantic-settings)(?=[\s"'\[=<>~!;,]|$)"""
 )
+#: What a command that declares a service says about the SDK.
+SDK_HINT: Final = (
+    "In the application's folder, for its requirements: strongroom sdk-wheel --out vendor/ (see "
+    "docs/Installing.md)"
+)
 
 
 def find_frameworks(folder: Path) -> frozenset[str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from console import operate
-from console.application import interpreter
+from console.application import SDK_HINT, interpreter
 from console.dev_on_aws import is_dev_on_aws
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
@@ -155,6 +155,7 @@ def _show_next(service: str) -> None:
     out.print(f"\nNext: {line}", markup=False)
     line = f"strongroom policies test --env dev --service {service}"
     out.print(f"Then, to prove its policy: {line}", markup=False)
+    out.print(SDK_HINT, markup=False)
 
 
 def relative_folder(repository: Repository, folder: Path) -> str:

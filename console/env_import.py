@@ -12,7 +12,7 @@ from rich.console import Console
 from app_integration import names
 from app_integration.names import Environment, Scope
 from console import operate
-from console.application import find_frameworks, lacks_extra
+from console.application import SDK_HINT, find_frameworks, lacks_extra
 from console.authoring import Config, Description, Key, Owner
 from console.env_creation import CreationOptions, EnvCreation, describe, summarise
 from console.env_files import EnvFiles
@@ -156,6 +156,7 @@ class EnvImport:
                     self._print(
                         f"note: for {function}, install strongroom-sdk[{extra}] for {python}"
                     )
+        self._print(SDK_HINT)
         from console.show import show_use  # noqa: PLC0415 (only for a service of this machine)
 
         show_use(out, local, deployed, secret, frameworks)

@@ -113,6 +113,7 @@ def test_killed_import_is_completed_by_the_same_command(
     assert "of this machine's servers (4): DATABASE_URL, REDIS_URL, SMTP_PASSWORD, CELERY" in (
         done.stdout
     )
+    assert "strongroom sdk-wheel --out vendor/ (see docs/Installing.md)" in done.stdout
     for name in ("DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD"):
         assert f"note: {name}: on this machine parcels gets a " in done.stdout
     assert "hunter" not in done.stdout

@@ -172,6 +172,7 @@ def test_next_steps_name_the_folder_and_the_extras_of_the_backend(
     shown = capsys.readouterr().out
     assert f"install strongroom-sdk[{extras}] there\n" in shown
     assert f"set -a; . {team.root / folder / 'env/labels.env'}; set +a\n" in shown
+    assert shown.endswith("strongroom sdk-wheel --out vendor/ (see docs/Installing.md)\n")
 
 
 def test_declared_service_is_refused_by_its_own_file(team: Repository) -> None:
