@@ -55,7 +55,7 @@ def put(
             version = write_secret(session, declaration, scope, name, value)
         typer.echo(f"{name}: version {version}")
     for line in describe_restarts(declaration, scope, name, root, changed):
-        typer.echo(line, err=True)
+        typer.echo(line)
 
 
 def write_secret(

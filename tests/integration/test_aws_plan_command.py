@@ -109,7 +109,10 @@ def test_plan_that_widens_is_applied_only_with_the_option(
 
 def put(command: CommandLine, value: str) -> tuple[int, str]:
     command.monkeypatch.setattr(sys, "stdin", io.StringIO(f"{value}\n"))
-    return run(command, "put", "password", "--service", "shop", *DEV)
+    code, shown = run(command, "put", "password", "--service", "shop", *DEV)
+    first, _, restarts = shown.partition(" restart: ")
+    assert restarts.startswith("a process that read it into settings")
+    return code, first
 
 
 def test_put_makes_a_version_the_current_one(

@@ -86,9 +86,10 @@ class Put:
             text=True,
             check=True,
         )
-        assert done.stdout.startswith(f"{NAME}: version ")
+        version, *lines = done.stdout.splitlines()
+        assert version.startswith(f"{NAME}: version ")
         assert "a new value" not in done.stdout + done.stderr
-        return done.stderr.splitlines()
+        return lines
 
     def application(self, readings: int) -> AbstractContextManager[int]:
         command = [sys.executable, "-c", SETTINGS, str(readings)]
