@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -233,7 +233,7 @@ def located(backend: str = "vault", **urls: Any) -> DatabaseFactory:
 
 def factory(settings: Settings, secret: Callable[[str, bool], Any]) -> DatabaseFactory:
     return DatabaseFactory(
-        Mock(), secret, settings, lock=nullcontext, exit_stack=ExitStack(), clock=time.monotonic
+        Mock(), secret, settings, lock=nullcontext, closers=[], clock=time.monotonic
     )
 
 

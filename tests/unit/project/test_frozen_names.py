@@ -375,8 +375,8 @@ FOLDER_MARKS: Final = words("archive backups build credentials deployment store"
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly floors mutants
-    wheel lock clean
+    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly floors
+    mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS MEASURE")
@@ -1066,8 +1066,10 @@ IMPORTS: Final = {
 PARTLY: Final = words("config.deliver config.loader transport.http")
 #: Names in modules of IMPORTS that only the SDK itself uses.
 HELPERS: Final = words("raise_decryption_failed")
-#: Fixtures of the plugin, and its hook, which pytest calls by this name.
-FIXTURES: Final = words("vault real_vault real_vault_server pytest_assertrepr_compare")
+#: Fixtures of the plugin, and its hooks, which pytest calls by these names.
+FIXTURES: Final = words(
+    "vault real_vault real_vault_server pytest_assertrepr_compare pytest_sessionfinish"
+)
 
 
 STARS: Final[dict[object, str]] = {
