@@ -205,6 +205,7 @@ COMMANDS: Final = {
     ),
     "monitoring": Place("console.monitoring:app", "Alerts, mail routes and a dashboard."),
     "policies": Place("console.policies:app", "Test what services may do; replace a policy."),
+    "redis-rules": Place("console.redis_rules:app", "Rules of leased Redis users, from a run."),
     "rollout": Place("console.rollout:app", "Watch a switch from one colour to another."),
 }
 

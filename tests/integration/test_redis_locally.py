@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import NoPermissionError
 from rich.console import Console
+from ruamel.yaml import YAML
 
 from app_integration import async_redis_client, default_client, redis_client
 from app_integration.names import Environment
@@ -146,6 +151,69 @@ def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None
     with local.operator("strongroom-plan") as planner:
         found = build_plan(planner, local.desired(local.inputs()), Prune(Environment.DEV))
     assert [str(change) for change in found.changes] == []
+
+
+#: Reads REDIS_URL, as an application that was not changed yet, and leases a user, as one that was.
+PROGRAM = """
+import os, sys, redis
+from app_integration import redis_client
+own = redis.Redis.from_url(os.environ["REDIS_URL"])
+own.lpush("queue:17", "not shown 1")
+own.client_list()
+own.publish("news", "not shown 2")
+own.config_get("maxmemory")
+leased = redis_client()
+leased.incr("visits:b")
+leased.get("visits:b")
+assert leased.hset("carts:1", "a", "not shown 3") == 1
+leased.delete("carts:1")
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def record(local: LocalDeployment, *command: str) -> subprocess.CompletedProcess[str]:
+    root = str(local.layout.root)
+    own = ("redis-rules", "record", "--service", "counter", "--root", root, "--", *command)
+    return subprocess.run(
+        [sys.executable, "-m", "console", *own],
+        env={**os.environ, "STRONGROOM_DECLARATION": str(local.layout.root.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_recorded_rules_are_what_the_command_used_beside_the_declared_ones(
+    local: LocalDeployment,
+) -> None:
+    done = record(local, sys.executable, "-c", PROGRAM, "3")
+    assert done.returncode == 3, done.stderr
+    printed = YAML(typ="safe").load(done.stdout)["redis"]["roles"]["default"]
+    assert printed == {
+        "ttl": "1h",
+        "max_ttl": "1d",
+        "rules": [
+            *ROLE["rules"],
+            *("~carts:*", "~queue:*", "&news", "+client|list", "+client|setinfo", "+publish"),
+        ],
+    }
+    assert "+config|get" in done.stderr
+    assert "not shown" not in done.stdout + done.stderr
+
+
+def test_role_has_its_rules_again_after_a_recording(local: LocalDeployment) -> None:
+    assert record(local, sys.executable, "-c", PROGRAM, "0").returncode == 0
+    assert record(local, "no-such-program").returncode == 1
+    default_client.configure(local.service("counter").settings())
+    try:
+        with pytest.raises(NoPermissionError):
+            redis_client().hset("carts:1", "a", "1")
+    finally:
+        default_client.close()
+    with Redis.from_url(local.service("counter").access.redis.url().reveal()) as admin:
+        unlimited = [line.split()[1] for line in admin.acl_list() if "+@all" in line]
+    assert unlimited == ["default"]
 
 
 @pytest.mark.usefixtures("counter")

@@ -160,7 +160,8 @@ VARIABLES: Final = {
         """
         AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY
         STRONGROOM_KMS_KEYS
-        SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
+        REDIS_URL SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE
+        STRONGROOM_AUDIT_FILE
         STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DECLARATION
         STRONGROOM_OPERATOR_JWT_FILE STRONGROOM_TOKEN_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE
@@ -351,6 +352,7 @@ COMMANDS: Final = {
     "policies override": "NAME --accept",
     "policies test": "--env --service --root",
     "put": "NAME --service --env --root",
+    "redis-rules record": "COMMAND --service --root",
     "reset": "--root --yes",
     "rewrap-file": "FILES --service --env --recipient --identity --key --root",
     "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
