@@ -171,17 +171,42 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-def record(local: LocalDeployment, *command: str) -> subprocess.CompletedProcess[str]:
+#: Works until it is stopped.
+WORKER = """
+import signal
+from app_integration import redis_client
+redis_client().hset("carts:2", "a", "1")
+print("works", flush=True)
+signal.pause()
+"""
+
+
+def start_recording(local: LocalDeployment, *command: str) -> subprocess.Popen[str]:
     root = str(local.layout.root)
     own = ("redis-rules", "record", "--service", "counter", "--root", root, "--", *command)
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "console", *own],
         env={**os.environ, "STRONGROOM_DECLARATION": str(local.layout.root.parent)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=120,
     )
+
+
+def record(local: LocalDeployment, *command: str) -> subprocess.CompletedProcess[str]:
+    with start_recording(local, *command) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def test_recording_of_a_worker_ends_when_it_is_stopped(local: LocalDeployment) -> None:
+    with start_recording(local, sys.executable, "-c", WORKER) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "works\n"
+        process.terminate()
+        printed = process.stdout.read()
+        assert process.wait(60) == 143
+    assert "~carts:*" in printed
 
 
 def test_recorded_rules_are_what_the_command_used_beside_the_declared_ones(
