@@ -13,9 +13,10 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from console import local_services
 from console.agents import Agents, ServicesFailed
 from console.listener_guard import ListenerGuard
-from console.local_services import service_accesses, shared_files, with_local_addresses
+from console.local_databases import ensure_databases, read_former_urls, reset_unknown_managers
 from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
 from console.service_files import remove_undeclared, write_variables
@@ -29,7 +30,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
-from vault.reconcile.resources import Resource, read_data
+from vault.reconcile.resources import Resource
 from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.access import Access
 from vault.runtime.files import read_or_create_password
@@ -37,6 +38,7 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.agent import AGENT
 from vault.runtime.runtime import Servers
+from vault.runtime.servers.administrator import Administrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ class Deployment:
     ) -> None:
         self.layout = layout
         self.ports = ports
-        self.declaration = with_local_addresses(declaration, ports)
-        accesses = service_accesses(layout, ports, declaration, self._check_listener)
+        self.declaration = local_services.with_local_addresses(declaration, ports)
+        accesses = local_services.service_accesses(layout, ports, declaration, self._check_listener)
         self.servers = servers(layout, ports, accesses)
         self.services: Mapping[str, ServiceDeployment] = {
             each.scope.service: ServiceDeployment(each, self.declaration, self.servers.agent_host)
@@ -144,7 +146,17 @@ class Deployment:
                 "names of services"
             )
         with self.servers.exclusive():
+            ensure_databases(self._accesses, self.servers.name, step)
             return self._up(step, selected)
+
+    @property
+    def _accesses(self) -> list[Access]:
+        return [each.access for each in self.services.values()]
+
+    def own_databases(self) -> list[Administrator]:
+        """Return the administrator of each PostgreSQL of the team's own that dev.yaml names."""
+        found = [each.administrator for each in self._accesses]
+        return list({each.address: each for each in found if each is not None}.values())
 
     def _up(self, step: Step, selected: Sequence[ServiceDeployment]) -> UpResult:
         started = self.servers.start(step)
@@ -220,7 +232,7 @@ class Deployment:
 
         The folder ``given`` contains the values that an operator provides.
         """
-        values = shared_files(self.declaration).inputs()
+        values = local_services.shared_files(self.declaration).inputs()
         for each in self.services.values():
             values |= each.provided_values()
         for person in self._declared.people:
@@ -236,8 +248,9 @@ class Deployment:
         """Return all resources that are declared for ``dev``, with the values of *inputs*."""
         from policies.render import render_policies  # noqa: PLC0415 (status needs no policy)
 
-        policies = render_policies(self.declaration, Environment.DEV)
-        return desired_resources(self.declaration, Environment.DEV, policies, inputs)
+        declaration = local_services.with_managers(self.declaration, self._accesses)
+        policies = render_policies(declaration, Environment.DEV)
+        return desired_resources(declaration, Environment.DEV, policies, inputs)
 
     def _bootstrap(self, token: Secret) -> None:
         for each in self.services.values():
@@ -264,10 +277,14 @@ class Deployment:
                 name
                 for name, each in self.services.items()
                 if update_ports(
-                    operator, each.scope, each.provided_secrets(), self._declared.mounts.kv
+                    operator,
+                    each.scope,
+                    each.provided_secrets(),
+                    self._declared.mounts.kv,
+                    read_former_urls(operator, self.declaration, each.access),
                 )
             )
-            self._reset_unknown_managers(operator)
+            reset_unknown_managers(operator, self._declared.mounts, self._accesses)
             plan = build_plan(operator, self.desired(self.inputs()))
             apply(operator, plan, lambda _change: None)
             planner = self._declared.server_name(PLAN_JOB)
@@ -280,13 +297,3 @@ class Deployment:
                 if ensure_credential(operator, role, folder, self._declared.mounts)
             )
         return plan, issued, moved
-
-    def _reset_unknown_managers(self, operator: Session) -> None:
-        """Reset the passwords of managers that the secrets server has no connection for.
-
-        It may have had one, and have rotated the password, before the connection was deleted.
-        """
-        for each in self.services.values():
-            path = f"{self._declared.mounts.database}/config/{each.scope}"
-            if each.access.database is not None and read_data(operator, path) is None:
-                each.access.database.reset_manager_password()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.agents import ServicesFailed
 from console.config_state import ConfigState
 from console.deployment import Deployment, UpResult
+from console.local_databases import status_of
 from console.local_servers import LocalServers
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
@@ -150,7 +151,8 @@ class LocalDeployment(Deployment):
         agents = [each.agent for each in self.services.values() if each.agent is not None]
         has_files = any(agent.has_files for agent in agents)
         agent_host = self.servers.agent_host if has_files else None
-        return (*self.servers.status(), *([agent_host.status()] if agent_host else []))
+        own = [status_of(each) for each in self.own_databases()]
+        return (*self.servers.status(), *own, *([agent_host.status()] if agent_host else []))
 
     def read_config_states(self) -> dict[str, ConfigState]:
         """Return the state of the config file of each service that declares one."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
+from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from console.aws_environment import build_aws_plan
@@ -17,7 +18,12 @@ from console.config_state import ConfigState, read_config_state
 from console.local_aws_delivery import LocalAwsDelivery
 from console.local_aws_service import ACCESS_KEY, LocalAwsService
 from console.local_servers import LocalServers
-from console.local_services import service_accesses, shared_files, with_local_servers
+from console.local_services import (
+    find_own_server,
+    service_accesses,
+    shared_files,
+    with_local_servers,
+)
 from console.service_files import write_variables
 from console.steps import Step
 from vault.declare.declaration import Declaration
@@ -67,6 +73,7 @@ class LocalAwsDeployment:
     def __init__(self, layout: Layout, ports: Ports, declaration: Declaration) -> None:
         self.layout = layout
         self.ports = ports
+        _reject_own_databases(declaration, ports)
         self.declaration = with_local_servers(declaration, ports)
         accesses = service_accesses(layout, ports, declaration, self.check_listeners)
         account = declaration.account(Environment.DEV)
@@ -250,3 +257,13 @@ def _key_arn(connection: AwsConnection, alias: str) -> str:
     request = AwsRequest("kms", "DescribeKey", alias, {"KeyId": alias}, ("KeyMetadata",))
     arn: str = connection.call(request)["KeyMetadata"]["Arn"]
     return arn
+
+
+def _reject_own_databases(declaration: Declaration, ports: Ports) -> None:
+    for scope in declaration.scopes(Environment.DEV):
+        declared = declaration.deployment(scope).database
+        if find_own_server(declared, ports) is not None:
+            raise ConfigurationError(
+                f"environments/dev.yaml names the PostgreSQL at {declared} for {scope.service}, but"
+                " no users are leased on AWS; name 127.0.0.1:15432"
+            )

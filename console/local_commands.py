@@ -10,6 +10,7 @@ from rich.console import Console
 from console import operate
 from console.local_aws_view import up_on_aws
 from console.local_choice import local_aws
+from console.local_databases import ask_for_urls
 from console.local_ports import ALL
 from console.options import Root, Yes
 from console.status_view import show_config_states, show_status
@@ -35,6 +36,7 @@ def up(
         up_on_aws(out, on_aws, services or ())
         return
     local = operate.startable_deployment(root)
+    ask_for_urls(local.own_databases())
     result = up_with_values(out, local, services or ())
     if result.failures:
         raise ServicesFailed.combine(result.failures)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app_integration.names import Environment, secret_name, variable_name
@@ -35,12 +36,16 @@ def service_accesses(
     """
     accesses = []
     for scope in declaration.scopes(Environment.DEV):
-        database = declaration.service(scope.service).database
+        service = declaration.service(scope.service)
+        database = service.database
         own = database.name if isinstance(database, Database) else None
         shared = _shared_database(declaration, database)
-        service = declaration.service(scope.service)
         redis, mail = service.redis is not None, _mail_passwords(service)
-        accesses.append(Access(layout, ports, scope, check_listener, own, shared, redis, mail))
+        owner = declaration.database_owner(scope)
+        server = find_own_server(declaration.deployment(owner).database, ports)
+        accesses.append(
+            Access(layout, ports, scope, check_listener, own, shared, redis, mail, server)
+        )
     return accesses
 
 
@@ -79,6 +84,16 @@ def _convert(value: str | int | bool, kind: str) -> str | int | bool:
     return int(value) if kind == "integer" else bool(value)
 
 
+def find_own_server(declared: Endpoint | None, ports: Ports) -> tuple[str, int] | None:
+    """Return host and port of the team's own server, or None if the local one is declared."""
+    if declared is None:
+        return None
+    is_here = declared.host in (HOST, "localhost")
+    if is_here and declared.port in (Ports().database, ports.database):
+        return None
+    return declared.host, declared.port
+
+
 def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:
     """Return the name of the database if it belongs to another service, otherwise None."""
     if not isinstance(database, SharedDatabase):
@@ -100,15 +115,26 @@ def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
     return with_local_servers(declaration.with_vault(Environment.DEV, ports.vault_address), ports)
 
 
+def with_managers(declaration: Declaration, accesses: Iterable[Access]) -> Declaration:
+    """Return *declaration* with the managers that this deployment has on the team's own servers."""
+    own = [each for each in accesses if each.administrator is not None]
+    return replace(declaration, managers={a.scope: a.require_database().roles.manager for a in own})
+
+
 def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
-    """Return *declaration* with the addresses of this machine's database, Redis and mail server."""
+    """Return *declaration* with the addresses of this machine's Redis and mail server.
+
+    So is that of its database, unless another server is declared, which is the team's own.
+    """
     endpoint, changed = Endpoint(HOST, ports.database), declaration
     redis = RedisServer.model_validate({"address": str(Endpoint(HOST, ports.redis))})
     for scope in declaration.scopes(Environment.DEV):
         service = declaration.service(scope.service)
+        is_own = find_own_server(declaration.deployment(scope).database, ports) is not None
+        has_local = isinstance(service.database, Database) and not is_own
         changed = changed.with_deployment(
             scope,
-            database=endpoint if isinstance(service.database, Database) else None,
+            database=endpoint if has_local else None,
             redis=redis if service.redis else None,
             settings=_mail_settings(service, ports),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,17 +23,23 @@ _PLACEHOLDERS: Final = f"{USERNAME_PLACEHOLDER}:{PASSWORD_PLACEHOLDER}"
 
 
 def update_ports(
-    session: Session, scope: Scope, provided: Mapping[str, Secret], mount: str
+    session: Session,
+    scope: Scope,
+    provided: Mapping[str, Secret],
+    mount: str,
+    former: Collection[Secret] = (),
 ) -> tuple[str, ...]:
     """Write each URL again whose port is not the one that its server listens on now.
 
-    A value that differs in anything else than its port is not this deployment's, and stays.
+    A value that differs in anything else than its port is not this deployment's, and stays, unless
+    it is a former one.
 
     Args:
         session: Session that reads and writes.
         scope: Scope of the secrets.
         provided: URLs of this deployment's servers, by secret name. Other values are skipped.
         mount: Path of the KV mount.
+        former: URLs, on any port, which this deployment wrote for another server.
 
     Returns:
         The names of the secrets that were written.
@@ -41,15 +47,22 @@ def update_ports(
     """
     urls = {name: url.reveal() for name, url in provided.items() if "://" in url.reveal()}
     return tuple(
-        name for name, url in urls.items() if _update(session, scope.secret(name), url, mount)
+        name
+        for name, url in urls.items()
+        if _update(session, scope.secret(name), url, mount, former)
     )
 
 
-def _update(session: Session, secret: str, url: str, mount: str) -> bool:
+def _update(
+    session: Session, secret: str, url: str, mount: str, former: Collection[Secret]
+) -> bool:
     """Write the value or the template of *secret* again if its port differs from that of *url*."""
     entry = read_entry(session, secret, mount)
     if entry.fields.keys() == {VALUE_KEY}:
-        moved = move(str(entry.value), url)
+        value = str(entry.value)
+        moved = move(value, url)
+        if value != url and any(value in (f, move(f, value)) for f in map(Secret.reveal, former)):
+            moved = url
         if moved:
             write_fields(session, secret, {VALUE_KEY: moved}, cas=entry.version, mount=mount)
         return moved is not None

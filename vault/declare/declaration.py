@@ -42,6 +42,7 @@ class Declaration:
         project: Folder that the paths of services are relative to.
         policy_templates: The repository's own templates of policies, by the name of the tool's
             that each replaces.
+        managers: Database users that create leased ones, where a local deployment has its own.
 
     """
 
@@ -51,6 +52,7 @@ class Declaration:
     template_root: Path = Path("templates")
     project: Path = Path()
     policy_templates: Mapping[str, PolicyTemplate] = field(default_factory=dict)
+    managers: Mapping[Scope, str] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceDeclaration:
         """Return the service *name*.

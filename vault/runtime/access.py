@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app_integration.errors import ConfigurationError
@@ -12,7 +12,13 @@ from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.listeners import find_listeners
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser, mail_password
+from vault.runtime.servers.accounts import (
+    DatabaseAccounts,
+    Superuser,
+    mail_password,
+    url_without_user,
+)
+from vault.runtime.servers.administrator import Administrator, manager_suffix
 from vault.runtime.servers.redis_accounts import RedisAccount, RedisManager
 from vault.runtime.servers.service_roles import ServiceRoles
 
@@ -30,6 +36,7 @@ class Access:
         shared_database: Name of another service's database that it uses, or None.
         leases_redis_users: Whether it leases Redis users.
         mail_passwords: Names of its secrets that are the password of a mail account.
+        own_server: Host and port of the database's server, if that is one of the team's own.
 
     """
 
@@ -41,15 +48,45 @@ class Access:
     shared_database: str | None = None
     leases_redis_users: bool = False
     mail_passwords: tuple[str, ...] = ("smtp-password",)
+    own_server: tuple[str, int] | None = None
 
     @property
     def database(self) -> DatabaseAccounts | None:
         """Return the accounts on the database that the service owns, or None if it owns none."""
         if self.database_name is None:
             return None
-        roles = ServiceRoles(self.scope, self.database_name)
+        if (server := self.administrator) is None:
+            return self._local_database(self.database_name)
+        accounts = DatabaseAccounts(server, ServiceRoles(self.scope, self.database_name), False)
+        if not self.layout.databases.is_dir():  # then no role was created yet
+            return accounts
+        suffix = manager_suffix(accounts.password("manager"), server.address)
+        return replace(accounts, roles=replace(accounts.roles, suffix=suffix))
+
+    def _local_database(self, name: str) -> DatabaseAccounts:
         check = partial(self.check_listener, "database")
-        return DatabaseAccounts(Superuser(self.layout, self.ports.database, check), roles)
+        server = Superuser(self.layout, self.ports.database, check)
+        return DatabaseAccounts(server, ServiceRoles(self.scope, name))
+
+    @property
+    def local_database(self) -> DatabaseAccounts | None:
+        """Return :attr:`database` if it is on the deployment's own server, otherwise None."""
+        return self.database if self.own_server is None else None
+
+    @property
+    def administrator(self) -> Administrator | None:
+        """Return the administrator of the team's server, or None if it has no database there."""
+        if self.database_name is None or self.own_server is None:
+            return None
+        host, port = self.own_server
+        return Administrator(self.layout, port, lambda: None, host)
+
+    @property
+    def former_urls(self) -> list[Secret]:
+        """Return what ``database-url`` was on the local server, if that is on the team's now."""
+        if self.database_name is None or self.own_server is None:
+            return []
+        return [self._local_database(self.database_name).url()]
 
     def require_database(self) -> DatabaseAccounts:
         """Return the accounts on the database that the service owns.
@@ -119,7 +156,6 @@ class Access:
         if self.database is not None:
             provided["database-url"] = self.database.url()
         elif self.shared_database is not None:
-            # Without a user, because the service leases its users, and has no other.
-            address = f"{HOST}:{self.ports.database}/{self.shared_database}"
-            provided["database-url"] = Secret(f"postgresql+psycopg://{address}")
+            server = self.own_server or (HOST, self.ports.database)
+            provided["database-url"] = url_without_user(server, self.shared_database)
         return provided

@@ -28,7 +28,7 @@ class EmbeddedRuntime(ProcessRuntime):
         super().__init__(layout, ports)
         self._vault = OpenBao(layout, ports, self.processes)
         self.agent_host = AgentProcess(layout, self.processes, self._vault.agent_address)
-        databases = [each.database for each in services if each.database is not None]
+        databases = [each.local_database for each in services if each.local_database is not None]
         managers = [each.redis_manager for each in services if each.redis_manager is not None]
         self._servers = (
             self._vault,

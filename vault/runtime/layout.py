@@ -72,6 +72,7 @@ class Layout:
             self.passwords,
             self.people,
             self.databases,
+            self.administrators,
             self.environments,
             self.vault,
             self.vault_data,
@@ -146,6 +147,11 @@ class Layout:
     def database_passwords(self, service: str) -> Path:
         """Return the folder of the passwords of *service*'s database users."""
         return self.databases / service
+
+    @property
+    def administrators(self) -> Path:
+        """Return the folder of the administrators' URLs of the team's servers, ``<host:port>``."""
+        return self.passwords / "administrators"
 
     @property
     def given(self) -> Path:

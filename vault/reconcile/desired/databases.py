@@ -70,7 +70,7 @@ def _connection(
         name=str(scope),
         endpoint=endpoint,
         database=owned.name,
-        username=scope.manager_role,
+        username=declaration.managers.get(scope, scope.manager_role),
         password_policy=people.password_policy(declaration, scope.service, scope.environment),
         allowed_roles=allowed,
         inputs=inputs,

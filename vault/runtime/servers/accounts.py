@@ -54,6 +54,12 @@ class Superuser:
     layout: Layout
     port: int
     check_listener: Callable[[], None]
+    host: str = HOST
+
+    @property
+    def address(self) -> str:
+        """Return host and port, as a URL has them."""
+        return join_address(self.host, self.port)
 
     def password(self) -> Secret:
         """Return the password, which is generated on first use."""
@@ -63,10 +69,11 @@ class Superuser:
         """Return whether the server accepts connections."""
         from psycopg.pq import PGconn, Ping  # noqa: PLC0415 (an address needs no connection)
 
-        return PGconn.ping(f"host={HOST} hostaddr={HOST} port={self.port}".encode()) == Ping.OK
+        address = f"host={self.host} port={self.port} connect_timeout={CONNECT_SECONDS}"
+        return PGconn.ping(f"{address} hostaddr=''".encode()) == Ping.OK
 
-    def connect(self, database: str = SUPERUSER) -> psycopg.Connection:
-        """Connect to *database*, in autocommit mode.
+    def connect(self, database: str | None = None) -> psycopg.Connection:
+        """Connect to *database*, or to the one for maintenance, in autocommit mode.
 
         The parameters override the shell's ``PG*`` variables.
 
@@ -76,30 +83,40 @@ class Superuser:
 
         """
         import psycopg  # noqa: PLC0415 (as above)
+        from psycopg.conninfo import make_conninfo  # noqa: PLC0415 (as above)
 
         self.check_listener()
-        return psycopg.connect(
-            host=HOST,
-            hostaddr=HOST,
-            port=self.port,
-            dbname=database,
-            user=SUPERUSER,
-            password=self.password().reveal(),
-            sslmode="disable",
-            gssencmode="disable",
-            require_auth="scram-sha-256",  # otherwise a server may request the plain password
-            options="",
-            connect_timeout=CONNECT_SECONDS,
-            autocommit=True,
-        )
+        defaults = {
+            "gssencmode": "disable",
+            "require_auth": "scram-sha-256",  # otherwise a server may request the plain password
+            "options": "",
+            "connect_timeout": str(CONNECT_SECONDS),
+        }
+        login = {**defaults, **self._login(database)}
+        return psycopg.connect(make_conninfo(**login), autocommit=True)
+
+    def _login(self, database: str | None) -> dict[str, str]:
+        return {
+            "host": HOST,
+            "hostaddr": HOST,
+            "port": str(self.port),
+            "dbname": database or SUPERUSER,
+            "user": SUPERUSER,
+            "password": self.password().reveal(),
+            "sslmode": "disable",
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccounts:
-    """Manager and application user of the database that *roles* names, on *superuser*'s server."""
+    """Manager and application user of the database that *roles* names, on *superuser*'s server.
+
+    On a server of the team's own there is no application user, only leased ones.
+    """
 
     superuser: Superuser
     roles: ServiceRoles
+    has_app: bool = True
 
     @property
     def manager(self) -> Manager:
@@ -112,7 +129,10 @@ class DatabaseAccounts:
         )
 
     def url(self) -> Secret:
-        """Return the application's ``database-url``, whose user is not leased."""
+        """Return the application's ``database-url``, whose user is not leased, if it has one."""
+        if not self.has_app:
+            server = self.superuser.host, self.superuser.port
+            return url_without_user(server, self.roles.database)
         return self._url(self.roles.app, self.password("app"))
 
     def ensure_reader(self, scope: Scope) -> Secret:
@@ -167,7 +187,8 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        manager, app = self.password("manager"), self.password("app")
+        manager = self.password("manager")
+        app = self.password("app") if self.has_app else None
         with self._server_roles() as server:
             server.ensure_roles(manager, app)
         with self._server_roles(self.roles.database) as server:
@@ -234,15 +255,26 @@ class DatabaseAccounts:
         """
         with self._server_roles() as server:
             server.set_password(self.roles.manager, self.password("manager"))
-            server.set_password(self.roles.app, self.password("app"))
+            if self.has_app:
+                server.set_password(self.roles.app, self.password("app"))
 
     @contextmanager
-    def _server_roles(self, database: str = SUPERUSER) -> Iterator[ServerRoles]:
+    def _server_roles(self, database: str | None = None) -> Iterator[ServerRoles]:
         """Yield the roles on the server, over the superuser's connection to *database*."""
         from vault.runtime.servers.postgres_roles import ServerRoles  # noqa: PLC0415 (loads psycopg)
 
         with self.superuser.connect(database) as superuser:
             yield ServerRoles(superuser, self.roles)
+
+
+def join_address(host: str, port: int) -> str:
+    """Return host and port, as a URL has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def url_without_user(server: tuple[str, int], database: str) -> Secret:
+    """Return the ``database-url`` of a service that leases its users, and has no other."""
+    return Secret(f"postgresql+psycopg://{join_address(*server)}/{database}")
 
 
 def mail_password(layout: Layout, service: str) -> Secret:

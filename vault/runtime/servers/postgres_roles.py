@@ -12,6 +12,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from vault.runtime.servers.service_roles import ServiceRoles
 
@@ -29,22 +30,27 @@ class ServerRoles:
     superuser: psycopg.Connection
     names: ServiceRoles
 
-    def ensure_roles(self, manager: Secret, app: Secret) -> None:
+    def ensure_roles(self, manager: Secret, app: Secret | None) -> None:
         """Create the database and the roles that are missing.
+
+        An existing database of another role is left alone with all that it grants.
 
         Args:
             manager: Password of the manager, if it is created now. The password of an existing role
                 stays, because Vault may have changed it.
-            app: Password of the application's user, if it is created now.
+            app: Password of the application's user, if it is created now. None if it has none.
+
+        Raises:
+            ConfigurationError: If the database belongs to another role. Nothing was changed.
 
         """
         names, superuser = self.names, self.superuser
+        self._check_owner()
         if not self.has_manager():
             _create_manager(superuser, names, manager)
         for group in (names.owner, names.reader):
-            if not _exists(superuser, "pg_roles", "rolname", group):
-                _create_group(superuser, group, names.manager)
-        if not _exists(superuser, "pg_roles", "rolname", names.app):
+            _ensure_group(superuser, group, names.manager)
+        if app is not None and not _exists(superuser, "pg_roles", "rolname", names.app):
             _create_user(superuser, names, names.app, _verifier(superuser, names.app, app))
         database, reader = Identifier(names.database), Identifier(names.reader)
         if not _exists(superuser, "pg_database", "datname", names.database):
@@ -52,6 +58,27 @@ class ServerRoles:
         # A statement of its own, because CREATE DATABASE cannot run in a transaction.
         _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
         _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
+
+    def _check_owner(self) -> None:
+        query = "SELECT pg_get_userbyid(datdba), user FROM pg_database WHERE datname = %s"
+        found = self.superuser.execute(query, (self.names.database,)).fetchone()
+        database, owner = self.names.database, self.names.owner
+        if found is None or found[0] == owner:
+            return
+        before, user = found
+        statements = [
+            f'GRANT "{owner}" TO "{user}" WITH ADMIN OPTION',
+            f'ALTER DATABASE "{database}" OWNER TO "{owner}"',
+            f'REASSIGN OWNED BY "{before}" TO "{owner}"',
+        ]
+        if not _exists(self.superuser, "pg_roles", "rolname", owner):
+            statements.insert(0, f'CREATE ROLE "{owner}"')
+        raise ConfigurationError(
+            f'the database {database} exists, and belongs to "{before}" instead of "{owner}", whose'
+            " rights leased users have; declare another name in "
+            f"services/{self.names.scope.service}.yaml, or give it to the service as a superuser, "
+            f"in this database: {'; '.join(statements)}"
+        )
 
     def has_manager(self) -> bool:
         """Return whether the manager exists."""
@@ -158,11 +185,12 @@ def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password
         _run(superuser, "ALTER ROLE {} SET createrole_self_grant = 'set, inherit'", manager)
 
 
-def _create_group(superuser: psycopg.Connection, group: str, manager: str) -> None:
-    """Create a role without login, which the manager grants to leased users."""
+def _ensure_group(superuser: psycopg.Connection, group: str, manager: str) -> None:
+    """Create a role without login, unless it exists, which the manager grants to leased users."""
     role = Identifier(group)
     with superuser.transaction():
-        _run(superuser, "CREATE ROLE {} NOLOGIN", role)
+        if not _exists(superuser, "pg_roles", "rolname", group):
+            _run(superuser, "CREATE ROLE {} NOLOGIN", role)
         _run(superuser, "GRANT {} TO {} WITH ADMIN OPTION", role, Identifier(manager))
 
 

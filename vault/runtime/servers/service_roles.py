@@ -14,11 +14,13 @@ class ServiceRoles:
     Attributes:
         scope: The service that owns the database.
         database: Name of the database, as declared.
+        suffix: End of the manager's name, on a server that several deployments use.
 
     """
 
     scope: Scope
     database: str
+    suffix: str = ""
 
     @property
     def owner(self) -> str:
@@ -31,7 +33,7 @@ class ServiceRoles:
     @property
     def manager(self) -> str:
         """Return the user that creates and drops leased users: ``gaara_store_manager``."""
-        return self.scope.manager_role
+        return self.scope.manager_role + self.suffix
 
     @property
     def app(self) -> str:
