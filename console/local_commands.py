@@ -10,7 +10,6 @@ from rich.console import Console
 from console import operate
 from console.local_aws_view import up_on_aws
 from console.local_choice import local_aws
-from console.local_databases import ask_for_urls
 from console.local_ports import ALL
 from console.options import Root, Yes
 from console.status_view import show_config_states, show_status
@@ -35,6 +34,8 @@ def up(
     if on_aws := local_aws(root, movable=ALL):
         up_on_aws(out, on_aws, services or ())
         return
+    from console.local_databases import ask_for_urls  # noqa: PLC0415 (it loads the servers)
+
     local = operate.startable_deployment(root)
     ask_for_urls(local.own_databases())
     result = up_with_values(out, local, services or ())

@@ -118,6 +118,18 @@ class TestUpdatePorts:
         assert update(server, **provided) == ()
         assert stored(server, "database-url")[2] == 2
 
+    def test_former_url_is_replaced_by_that_of_the_server_that_is_declared_now(
+        self, server: Session
+    ) -> None:
+        own = "postgresql+psycopg://db.example.com:5432/shop"
+        store(server, "database-url", {"value": NOW})
+        assert update_ports(server, SCOPE, {"database-url": Secret(own)}, MOUNT) == ()
+        for former, current in ((URL, own), (own, NOW)):
+            provided = {"database-url": Secret(current)}
+            found = update_ports(server, SCOPE, provided, MOUNT, [Secret(former)])
+            assert found == ("database-url",)
+            assert stored(server, "database-url")[0] == {"value": current}
+
     def test_template_of_an_adopted_secret_is_still_known_as_composed(
         self, server: Session
     ) -> None:

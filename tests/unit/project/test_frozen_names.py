@@ -734,6 +734,7 @@ LAYOUT: Final = {
     "passwords": "passwords",
     "people": "passwords/people",
     "databases": "passwords/database",
+    "administrators": "passwords/administrators",
     "database_passwords": "passwords/database/shop-api-dev",
     "given": "given",
     "vault": "vault",
