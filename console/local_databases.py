@@ -85,6 +85,5 @@ def read_former_urls(session: Session, declaration: Declaration, access: Access)
 
 def status_of(server: Administrator) -> Status:
     """Return the state of a server, which no command starts or stops."""
-    title = f"PostgreSQL at {server.address}, your own"
-    is_reachable = server.is_server_reachable()
-    return Status("own-database", title, server.port, is_reachable, pid=None, since=None)
+    title, is_reachable = f"PostgreSQL at {server.address}", server.is_server_reachable()
+    return Status("own-database", title, 0, is_reachable, pid=None, since=None)
