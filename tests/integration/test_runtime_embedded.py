@@ -458,7 +458,7 @@ def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(
     port = embedded.ports.redis
     with socket.create_server((HOST, port)), pytest.raises(PortTaken) as caught:
         embedded.start()
-    assert caught.value.setting == "STRONGROOM_REDIS_PORT"
+    assert caught.value.taken == {"STRONGROOM_REDIS_PORT": port}
     assert f"port {port} is taken by process {os.getpid()} (" in str(caught.value)
     assert set(pids(embedded).values()) == {None}
 

@@ -13,15 +13,23 @@ HIGHEST = 65_535
 
 
 class PortTaken(ConfigurationError):
-    """A port that another process listens on."""
+    """Ports that other processes listen on.
 
-    def __init__(self, port: int, setting: str, holder: str) -> None:
-        super().__init__(
-            f"port {port} is taken by {holder}; stop it, or set {setting} to a free port"
+    Attributes:
+        taken: Setting → its port.
+
+    """
+
+    def __init__(self, taken: Mapping[str, int]) -> None:
+        """Name each port with its process and its setting."""
+        found = ", ".join(f"port {it} is taken by {_describe_holder(it)}" for it in taken.values())
+        remedy = (
+            "stop it, or set {} to a free port"
+            if len(taken) == 1
+            else ("stop them, or set {} to free ports")
         )
-        self.port = port
-        self.setting = setting
-        self.holder = holder
+        super().__init__(f"{found}; {remedy.format(', '.join(taken))}")
+        self.taken = taken
 
 
 class _Numbers:
@@ -136,14 +144,15 @@ def check_free(ports: Ports | MonitoringPorts, names: Iterable[str] | None = Non
         names: Names of the ports to check, or None for all.
 
     Raises:
-        PortTaken: If a process does. The message names the port, its setting and the process.
+        PortTaken: If a process does. The message names all such ports.
         ConfigurationError: If this user is not allowed to listen on a port.
 
     """
     numbers = ports.by_name()
-    for name in numbers if names is None else names:
-        if not _is_free(numbers[name]):
-            raise PortTaken(numbers[name], setting(name), _describe_holder(numbers[name]))
+    chosen = numbers if names is None else names
+    taken = {setting(name): numbers[name] for name in chosen if not _is_free(numbers[name])}
+    if taken:
+        raise PortTaken(taken)
 
 
 def _is_free(port: int) -> bool:

@@ -51,12 +51,22 @@ def test_same_port_in_two_settings_is_rejected() -> None:
 def test_taken_port_is_reported_with_setting_and_process(listener: int) -> None:
     with pytest.raises(PortTaken) as caught:
         check_free(replace(Ports(), database=listener), ["database"])
-    assert caught.value.port == listener
-    assert caught.value.setting == "STRONGROOM_DATABASE_PORT"
+    assert caught.value.taken == {"STRONGROOM_DATABASE_PORT": listener}
     holder = f"process {os.getpid()} ({psutil.Process().name()})"
     assert str(caught.value) == (
         f"port {listener} is taken by {holder};"
         " stop it, or set STRONGROOM_DATABASE_PORT to a free port"
+    )
+
+
+def test_all_taken_ports_are_reported_at_once(listener: int) -> None:
+    with socket.create_server((HOST, 0)) as server:
+        ports = replace(Ports(), database=listener, redis=server.getsockname()[1])
+        with pytest.raises(PortTaken) as caught:
+            check_free(ports, ["database", "redis"])
+    assert str(caught.value).count("is taken by process") == 2
+    assert str(caught.value).endswith(
+        "; stop them, or set STRONGROOM_DATABASE_PORT, STRONGROOM_REDIS_PORT to free ports"
     )
 
 
