@@ -173,8 +173,8 @@ class EnvCreation:
             )
         return text
 
-    def preview(self, file: DotenvFile, known: Sequence[str]) -> str:
-        """Return what an import would make of *file*, with the variables that are unclear.
+    def preview(self, file: DotenvFile, known: Sequence[str]) -> ImportPlan:
+        """Return the plan of an import that skips the variables that are unclear.
 
         Args:
             file: The ``.env`` file.
@@ -185,8 +185,7 @@ class EnvCreation:
 
         """
         self._check_creatable(known)
-        plan = self._plan_new(file, lambda *_: Kind.SKIP)
-        return describe(plan, self._choices.skipped)
+        return self._plan_new(file, lambda *_: Kind.SKIP)
 
     def _plan_new(self, file: DotenvFile, ask: Ask | None) -> ImportPlan:
         declared = DeclaredVariables(self._scope, {}, {}, {})
@@ -221,11 +220,13 @@ def new_service(
         application: Folder of its application, or None. See :class:`.NewService`.
 
     """
+    formats = {name: spec.get("format") for name, spec in plan.new_secrets.items()}
     return NewService(
         plan.scope.service,
         owner,
         description,
-        given=list(plan.new_secrets),
+        given=[name for name, text in formats.items() if text is None],
+        derived={name: str(text) for name, text in formats.items() if text is not None},
         keys=keys,
         has_database=DATABASE in plan.replaced,
         application=application,

@@ -22,7 +22,7 @@ from console.options import Env, Root, Service
 from console.questions import has_terminal
 from console.steps import Steps
 from vault.declare.declaration import Declaration
-from vault.dotenv import parse
+from vault.dotenv import parse, swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 
@@ -51,10 +51,11 @@ class EnvImport:
         file, repository = parse.read(path), operate.repository()
         declaration = repository.load()
         if self._is_new(declaration):
-            self._print(self._creation().preview(file, list(declaration.services)))
-            return
-        plan = self._files.plan(file, self._choices, lambda *_: Kind.SKIP)
+            plan = self._creation().preview(file, list(declaration.services))
+        else:
+            plan = self._files.plan(file, self._choices, lambda *_: Kind.SKIP)
         self._print(describe(plan, self._choices.skipped))
+        swap.check(file, has_secrets=plan.has_secrets)
 
     def _is_new(self, declaration: Declaration) -> bool:
         return self._scope not in declaration.scopes(self._scope.environment)

@@ -10,7 +10,7 @@ from app_integration._internal.kms_keys import VARIABLE as KMS_KEYS
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
-from vault.declare.application_variables import application_variables
+from vault.declare.application_variables import application_variables, setting_variables
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
 
@@ -71,6 +71,7 @@ class LocalAwsService:
         account = self.declaration.account(self.scope.environment)
         key_id, key = ACCESS_KEY
         return {
+            **setting_variables(self.declaration, self.scope),
             "SECRETS_BACKEND": "aws",
             **application_variables(self.declaration, self.scope, "development"),
             "AWS_REGION": account.region,

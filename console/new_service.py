@@ -49,6 +49,7 @@ class NewService:
         application: Folder of the application that gets a config, relative to the repository, or
             None for a service without a config.
         settings: Its settings by name, with type and default.
+        derived: Secrets that are composed of others → their format.
 
     """
 
@@ -62,6 +63,7 @@ class NewService:
     databases: Mapping[Environment, str] = field(default_factory=dict)
     application: str | None = None
     settings: Mapping[str, Spec] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, repository: Repository) -> dict[str, str]:
         """Write the service file, and an entry in the file of each environment that it can run in.
@@ -116,7 +118,8 @@ class NewService:
     def secrets(self) -> list[str]:
         """Return the names of all its secrets."""
         database = ["database-url"] if self.has_database else []
-        return [*self.generated, *(name for name in self.given if name not in database), *database]
+        given = (name for name in self.given if name not in database)
+        return [*self.generated, *given, *database, *self.derived]
 
     @property
     def config(self) -> NewConfig | None:
@@ -212,8 +215,12 @@ class NewService:
             f"description: {_quote(self.description)}",
         ]
         secrets = [f"  {name}: {{source: generated, length: 48}}" for name in self.generated]
-        given = [name for name in self.secrets if name not in self.generated]
+        given = [each for each in self.secrets if each not in {*self.generated, *self.derived}]
         secrets += [f"  {name}: {{source: given}}" for name in given]
+        secrets += [
+            f"  {name}: {{source: derived, format: {_quote(text)}}}"
+            for name, text in self.derived.items()
+        ]
         if secrets:
             lines += ["", "secrets:", *secrets]
         if self.keys:

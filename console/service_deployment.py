@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app_integration.mounts import mount_variables
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
-from vault.declare.application_variables import application_variables
+from vault.declare.application_variables import application_variables, setting_variables
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
 from vault.runtime.runtime import AgentHost
@@ -109,6 +109,7 @@ class ServiceDeployment:
         """Return the service's variables, none of which is a secret value."""
         config = self.agent.live if self.agent and self._agent_host else None
         return {
+            **setting_variables(self.declaration, self.scope),
             "VAULT_ADDR": self.ports.vault_address,
             **application_variables(self.declaration, self.scope, "development"),
             "STRONGROOM_ROLE_ID_FILE": str(self.layout.service_role_id(str(self.scope))),

@@ -7,13 +7,15 @@ from urllib.parse import quote
 
 from app_integration._internal.environment_variable import OWN, SHARED
 from app_integration._internal.server_urls import DATABASE_URL, REDIS_URL
-from app_integration.names import Scope
+from app_integration.names import Scope, variable_name
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
 from vault.declare.schema.field_types import is_loopback
 
 #: The setting whose variable is ``ENVIRONMENT``.
 _SETTING: Final = "environment"
+#: Variables without which a shell or Python finds nothing.
+_OF_SHELLS: Final = frozenset({"PATH", "HOME", "PYTHONPATH", "PYTHONHOME"})
 
 
 def environment_variable(declaration: Declaration, service: str) -> str:
@@ -45,6 +47,19 @@ def application_variables(
         environment_variable(declaration, scope.service): environment or scope.environment.value,
         **{name: url for name, url in urls.items() if url is not None},
     }
+
+
+def setting_variables(declaration: Declaration, scope: Scope) -> dict[str, str]:
+    """Return the settings of a service as variables; none if a config file delivers them."""
+    if declaration.service(scope.service).config:
+        return {}
+    found = {variable_name(name): value for name, value in declaration.settings(scope).items()}
+    return {name: setting_text(value) for name, value in found.items() if name not in _OF_SHELLS}
+
+
+def setting_text(value: str | int | bool) -> str:
+    """Return the *value* of a declared setting as the text of a variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def find_database_url(declaration: Declaration, scope: Scope) -> str | None:

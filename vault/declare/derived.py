@@ -1,7 +1,8 @@
 """Derived secrets: a format such as ``smtp://gaara:{smtp-password}@mail:25`` over other secrets.
 
 Each value is percent-encoded when it is inserted, so that a password with ``@`` or ``/`` stays one
-part of the URL. ``{{`` and ``}}`` stand for literal braces.
+part of the URL. A format that is one name alone, ``{redis-url}``, is that value as it is.
+``{{`` and ``}}`` stand for literal braces.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _check_name(name: str) -> str:
 
 
 def compose(text: str, values: Mapping[str, str]) -> Secret:
-    """Return the format *text* with the percent-encoded values inserted.
+    """Return the format *text* with the values inserted, encoded as the module says.
 
     Args:
         text: Valid format. See :func:`references`.
@@ -67,7 +68,9 @@ def compose(text: str, values: Mapping[str, str]) -> Secret:
 
     def insert(part: re.Match[str]) -> str:
         name = part["name"]
-        return _BRACES.get(part[0], part[0]) if name is None else quote(values[name], safe="")
+        if name is None:
+            return _BRACES.get(part[0], part[0])
+        return values[name] if part[0] == text else quote(values[name], safe="")
 
     return Secret(_PART.sub(insert, text))
 

@@ -13,9 +13,10 @@ from app_integration.errors import ConfigurationError, SecretNotFound
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from vault.declare.application_variables import setting_text
 from vault.declare.declaration import Declaration
 from vault.dotenv.proof import ReadSecret
-from vault.dotenv.text import EXPORT_HEAD, assignment, setting_text
+from vault.dotenv.text import EXPORT_HEAD, assignment
 from vault.dotenv.worktree import check_ignored
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from vault.declare.application_variables import setting_text
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
 from vault.dotenv.provided import SERVERS
-from vault.dotenv.text import secret_comments, setting_text
+from vault.dotenv.text import secret_comments
 from vault.dotenv.variable_names import declared_form, secret_name
 
 

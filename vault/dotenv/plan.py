@@ -9,6 +9,7 @@ from typing import Final
 
 from app_integration.names import Scope
 from app_integration.secret import Secret
+from vault.declare.application_variables import setting_text
 from vault.declare.edit.service_file import Spec
 from vault.dotenv.account_names import mail_parts
 from vault.dotenv.accounts import choose_accounts
@@ -20,7 +21,6 @@ from vault.dotenv.notes import find_notes
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
 from vault.dotenv.provided import Provided
-from vault.dotenv.text import setting_text
 from vault.dotenv.variable_names import names_in_file, secret_name
 
 _GIVEN: Final[Spec] = {"source": "given"}
@@ -135,12 +135,16 @@ def build_import_plan(
     secrets |= {secret_name(name): file.variables[name] for name in twins}
     of_deployment = {*replaced, *map(secret_name, twins)}
     known = {name for name, _ in declared.secrets.values()}
+    equal: dict[str, Spec] = {
+        secret_name(name): {"source": "derived", "format": f"{{{each}}}"}
+        for name, each in twins.items()
+    }
     return ImportPlan(
         file=file,
         scope=declared.scope,
         kinds=kinds,
         secrets={name: each for name, each in secrets.items() if name not in of_deployment},
-        new_secrets={name: _GIVEN for name in secrets if name not in known},
+        new_secrets={name: equal.get(name, _GIVEN) for name in secrets if name not in known},
         new_settings=_new_settings(file, kinds, declared),
         declared=tuple(sorted({*declared.secret_names, *secrets})),
         notes=(

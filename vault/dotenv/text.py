@@ -37,11 +37,6 @@ def assignment(name: str, value: str) -> str:
     return f'{name}="{plain}"\n'
 
 
-def setting_text(value: str | int | bool) -> str:
-    """Return the *value* of a declared setting as the text of a variable."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def remove_secrets(
     file: DotenvFile,
     secrets: Collection[str],

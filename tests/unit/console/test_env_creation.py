@@ -294,6 +294,9 @@ def test_dry_run_lists_each_variable_and_writes_nothing(
     assert "ODD was skipped" not in shown
     assert "hunter" not in shown
     assert team.files() == before
+    subprocess.run(["git", "init", "--quiet", team.env.parent], check=True)  # noqa: S607 (as above)
+    with pytest.raises(ConfigurationError, match=r"add \.env\.before-strongroom"):
+        EnvImport(scope, team.root, Choices(), CreationOptions()).preview(team.env)
     elsewhere = EnvImport(
         Scope("labels", Environment("prod")), team.root, Choices(), CreationOptions()
     )

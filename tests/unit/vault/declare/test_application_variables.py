@@ -16,6 +16,7 @@ from vault.declare.application_variables import (
     application_variables,
     find_database_url,
     find_redis_url,
+    setting_variables,
 )
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
@@ -47,6 +48,20 @@ def test_environment_is_named_by_the_common_variable() -> None:
 def test_application_with_such_a_setting_keeps_its_variable() -> None:
     declaration = changed(settings={"environment": SETTING})
     assert names(declaration) == {"STRONGROOM_ENVIRONMENT": "development"}
+
+
+def test_settings_are_variables_unless_a_config_delivers_them() -> None:
+    port = Setting.model_validate({"type": "integer", "description": "x", "default": 25})
+    tls = Setting.model_validate({"type": "boolean", "description": "x", "default": True})
+    settings = {
+        "mail-port": port,
+        "mail-tls": tls,
+        "path": SETTING.model_copy(update={"default": "/"}),
+    }
+    found = setting_variables(changed(settings=settings, config=None), STORE)
+    assert {"MAIL_PORT": "25", "MAIL_TLS": "true"}.items() <= found.items()
+    assert "PATH" not in found
+    assert setting_variables(changed(settings=settings), STORE) == {}
 
 
 def test_targets_elsewhere_have_the_same_variables() -> None:

@@ -60,7 +60,11 @@ def test_invalid_format_message_has_the_fault_and_what_is_expected(
 
 
 def test_compose_percent_encodes_each_special_character() -> None:
-    assert derived.compose("{a}", {"a": "/XX@:"}) == "%2FXX%40%3A"
+    assert derived.compose("//{a}", {"a": "/XX@:"}) == "//%2FXX%40%3A"
+
+
+def test_format_of_one_name_alone_is_its_value() -> None:
+    assert derived.compose("{redis-url}", {"redis-url": "redis://:a%2F@b/0"}) == "redis://:a%2F@b/0"
 
 
 def test_ordered_puts_secrets_after_their_parts() -> None:

@@ -407,6 +407,8 @@ def test_url_that_equals_a_replaced_one_stays_equal() -> None:
     plan = fresh(text)
     assert plan.twins == {"celery-broker-url": "redis-url", "results-url": "redis-url"}
     assert list(plan.new_secrets) == ["redis-url", "results-url", "celery-broker-url"]
+    equal = {"source": "derived", "format": "{redis-url}"}
+    assert plan.new_secrets["celery-broker-url"] == plan.new_secrets["results-url"] == equal
     assert list(plan.new_settings) == ["other-url"]
     assert "CELERY_BROKER_URL has the value of REDIS_URL, and gets the same one again" in plan.notes
 
