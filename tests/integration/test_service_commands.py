@@ -101,8 +101,8 @@ class Shell:
         return found
 
     def records(self) -> list[dict[str, Any]]:
-        text = (self.deployment.layout.logs / "access.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        path = self.deployment.layout.logs / "access.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def tokens(self) -> set[str]:
         return set(self.deployment.operator.list("auth/token/accessors"))

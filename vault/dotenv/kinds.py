@@ -12,6 +12,7 @@ from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
 from vault.dotenv.problems import Problems
+from vault.dotenv.proof import values_equal
 from vault.dotenv.provided import Provided
 from vault.dotenv.variable_names import check_names
 
@@ -146,13 +147,31 @@ def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None)
 def _reject_invalid(
     file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
 ) -> None:
+    equal = find_equal(file, declared)
     faults = [
         file.fault(name, problem)
         for name, kind in kinds.items()
-        if (problem := _find_problem(file.variables[name], kind, kinds, declared))
+        if name not in equal
+        and (problem := _find_problem(file.variables[name], kind, kinds, declared))
     ]
     if faults:
         raise InvalidDotenv(faults)
+
+
+def find_equal(file: DotenvFile, declared: DeclaredVariables) -> dict[str, str]:
+    """Return the variables with the value of the secret that is all their own consists of."""
+    variables = {secret: name for name, (secret, _) in declared.secrets.items()}
+    found = {
+        name: source.references[0]
+        for name, (_, source) in declared.secrets.items()
+        if isinstance(source, Derived) and source.format == f"{{{source.references[0]}}}"
+    }
+    return {
+        name: secret
+        for name, secret in found.items()
+        if {name, variables.get(secret)} <= file.variables.keys()
+        and values_equal(file.variables[name].value, file.variables[variables[secret]].value)
+    }
 
 
 def _computed_reason(variable: str, secret: str | None, source: SecretSource | None) -> str:

@@ -59,7 +59,8 @@ def find_notes(
             "it stays in the backup only"
         )
     for name, secret in twins.items():
-        yield f"{name} has the value of {replaced[secret].name}, and gets the same one again"
+        other = replaced[secret].name if secret in replaced else secret
+        yield f"{name} has the value of {other}, and gets the same one again"
 
 
 def _mapping(name: str, kind: Kind) -> str:

@@ -16,7 +16,7 @@ from vault.dotenv.accounts import choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
-from vault.dotenv.kinds import Ask, decide_kinds
+from vault.dotenv.kinds import Ask, decide_kinds, find_equal
 from vault.dotenv.notes import find_notes
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
@@ -130,7 +130,8 @@ def build_import_plan(
         for secret, each in secrets.items()
         if each.name not in choices.secrets and provided.replaces(secret, each.value)
     }
-    twins = _find_twins(file, replaced, {*choices.all, *declared.settings, *accounts.verdicts})
+    decided = {*choices.all, *declared.settings, *accounts.verdicts}
+    twins = find_equal(file, declared) | _find_twins(file, replaced, decided)
     kinds |= dict.fromkeys(twins, Kind.SECRET)
     secrets |= {secret_name(name): file.variables[name] for name in twins}
     of_deployment = {*replaced, *map(secret_name, twins)}

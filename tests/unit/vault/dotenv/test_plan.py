@@ -8,7 +8,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
-from vault.declare.schema.secret_sources import Given
+from vault.declare.schema.secret_sources import Derived, Given
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
@@ -434,3 +434,24 @@ def test_account_of_a_database_whose_url_is_derived_is_imported_one_by_one() -> 
     plan = planned(ACCOUNT, provided=LOCAL)
     assert list(plan.secrets) == ["postgres-password"]
     assert "but not the declared one of shop" in plan.notes[-1]
+
+
+@pytest.mark.parametrize("text", ["redis://cache:6379/0", "redis://other:6379/0"])
+def test_url_that_is_derived_from_another_alone_may_be_in_the_file_if_equal(text: str) -> None:
+    declared = DeclaredVariables(
+        SCOPE,
+        {
+            "REDIS_URL": ("redis-url", Given(source="given")),
+            "BROKER_URL": ("broker-url", Derived(source="derived", format="{redis-url}")),
+        },
+        {},
+        {},
+    )
+    file = parse(Path(".env"), f"REDIS_URL=redis://cache:6379/0\nBROKER_URL={text}\n".encode())
+    if text.startswith("redis://other"):
+        with pytest.raises(InvalidDotenv, match="BROKER_URL is derived from redis-url"):
+            build_import_plan(file, declared)
+        return
+    plan = build_import_plan(file, declared)
+    assert list(plan.secrets) == ["redis-url"]
+    assert (plan.twins, plan.new_secrets) == ({"broker-url": "redis-url"}, {})
