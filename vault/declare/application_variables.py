@@ -18,13 +18,19 @@ _SETTING: Final = "environment"
 _OF_SHELLS: Final = frozenset({"PATH", "HOME", "PYTHONPATH", "PYTHONHOME"})
 
 
-def environment_variable(declaration: Declaration, service: str) -> str:
-    """Return the variable that names the environment to the SDK.
+def _environment_variables(declaration: Declaration, scope: Scope, name: str) -> dict[str, str]:
+    """Return what names the environment to the SDK and to the application.
 
-    It is the one of our own if the service declares a setting ``environment``, because then
-    ``ENVIRONMENT`` is the application's.
+    If the service declares a setting ``environment``, the SDK has the variable of our own, and
+    ``ENVIRONMENT`` is the application's. In dev that is left to its ``.env``. Elsewhere it has the
+    value in the environment's file, and not the default, which an import took from dev.
     """
-    return OWN if _SETTING in declaration.service(service).settings else SHARED
+    if _SETTING not in declaration.service(scope.service).settings:
+        return {SHARED: name}
+    if scope.environment.is_dev:
+        return {OWN: name}
+    declared = declaration.deployment(scope).settings.get(_SETTING)
+    return {OWN: name, SHARED: name if declared is None else str(declared)}
 
 
 def application_variables(
@@ -44,7 +50,7 @@ def application_variables(
     }
     return {
         "STRONGROOM_SERVICE": scope.service,
-        environment_variable(declaration, scope.service): environment or scope.environment.value,
+        **_environment_variables(declaration, scope, environment or scope.environment.value),
         **{name: url for name, url in urls.items() if url is not None},
     }
 

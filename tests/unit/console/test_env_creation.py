@@ -16,7 +16,7 @@ from console import env_creation, operate, questions
 from console.env_creation import CreationOptions, EnvCreation
 from console.env_import import EnvImport
 from console.new_repository import NewRepository
-from vault.declare.application_variables import environment_variable
+from vault.declare.application_variables import application_variables
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 from vault.dotenv import parse
@@ -130,8 +130,10 @@ def test_application_with_its_own_environment_keeps_the_variable(
         team.add_application()
     team.create()
     declared = team.repository.load()
-    assert environment_variable(declared, "labels") == "STRONGROOM_ENVIRONMENT"
-    assert declared.settings(Scope("labels", Environment.DEV))["environment"] == "local"
+    scope = Scope("labels", Environment.DEV)
+    variables = application_variables(declared, scope)
+    assert variables == {"STRONGROOM_SERVICE": "labels", "STRONGROOM_ENVIRONMENT": "dev"}
+    assert declared.settings(scope)["environment"] == "local"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from redis.connection import parse_url
 
 from agent.targets.settings import service_settings
+from app_integration._internal.environment_variable import read_environment
 from app_integration.names import Environment, Scope
 from app_integration.settings import from_environment
 from vault.declare.application_variables import (
@@ -72,6 +73,17 @@ def test_targets_elsewhere_have_the_same_variables() -> None:
         "VAULT_ADDR": "https://vault.example.com:8200",
     }
     assert variables["STRONGROOM_ENVIRONMENT"] == "prod"
+
+
+def test_application_elsewhere_keeps_the_name_that_it_had() -> None:
+    declaration = changed(settings={"environment": SETTING.model_copy(update={"default": "local"})})
+    found = application_variables(declaration, PROD)
+    assert (found["STRONGROOM_ENVIRONMENT"], found["ENVIRONMENT"]) == ("prod", "prod")
+    for value in ("production", "live"):
+        spelt = declaration.with_deployment(PROD, settings={"environment": value})
+        found = application_variables(spelt, PROD)
+        assert (found["STRONGROOM_ENVIRONMENT"], found["ENVIRONMENT"]) == ("prod", value)
+        assert read_environment(found) == PROD.environment
 
 
 @pytest.fixture(scope="module")
