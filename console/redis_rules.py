@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,8 +13,10 @@ import typer
 from redis import Redis
 from redis.utils import str_if_bytes
 
+from app_integration._internal.environment_variable import SHARED
 from app_integration.config.application import ChildApplication
 from app_integration.errors import ConfigurationError
+from app_integration.program.secret_variables import scrub
 from app_integration.program.supervision import Supervision, has_terminal
 from console import operate
 from console.options import Root, Service
@@ -58,13 +60,19 @@ def record(
     local.check_listeners("vault", "redis")
     deployed = local.service(service)
     redis = deployed.access.redis
-    variables = {**os.environ, **deployed.variables(), "REDIS_URL": redis.url().reveal()}
+    url = {"REDIS_URL": redis.url().reveal()}
+    variables = {**without_other_services(os.environ), **deployed.variables(), **url}
     with RedisRecording(redis) as recording, _every_right(local, service):
         code = _run(command, variables)
     declared = local.declaration.service(service).redis
     role = declared.roles.get(_DEFAULT) if declared else None
     _show(role, _find_rules(redis, role, recording))
     raise typer.Exit(code)
+
+
+def without_other_services(shell: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a shell without those that name a service, environment or login."""
+    return {name: value for name, value in scrub(shell).items() if name != SHARED}
 
 
 def _run(command: Sequence[str], variables: dict[str, str]) -> int:

@@ -26,6 +26,8 @@ from vault.declare.server_names import APPLY_JOB
 
 #: Variables that a local deployment does not set, and a move of keys to AWS needs.
 _AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "STRONGROOM_KMS_KEYS")
+#: Variables that a shell may have for the local deployment, too.
+_LIMITS: Final = "STRONGROOM_LIMIT_"
 #: Variables that name the login of an application.
 _LOGIN_VARIABLES: Final = ("STRONGROOM_AUTH", "STRONGROOM_ROLE_ID_FILE")
 
@@ -56,8 +58,24 @@ def _settings(scope: Scope, root: Path) -> Settings:
     if operate.is_local(scope.environment, root):
         local = operate.local_deployment(root).service(scope.service).variables()
         aws = {name: os.environ[name] for name in _AWS_VARIABLES if name in os.environ}
-        return from_environment({**aws, **local})
+        return _local_settings(scope, {**aws, **local})
     return _remote_settings(operate.find_declaration(), scope, os.environ)
+
+
+def _local_settings(scope: Scope, variables: Mapping[str, str]) -> Settings:
+    """Return the settings in the variables of a local deployment, and in none of this shell.
+
+    Raises:
+        ConfigurationError: If one is wrong, or they are those of another service.
+
+    """
+    settings = from_environment(variables)
+    if settings.scope != scope:
+        raise ConfigurationError(
+            f"the variables that strongroom up wrote for {scope} are those of {settings.scope}; "
+            "write them again with strongroom up"
+        )
+    return settings
 
 
 def _remote_settings(
@@ -108,8 +126,8 @@ def find_scope(declaration: Declaration, environment: Environment, service: str 
 def open_reader(scope: Scope, root: Path, *, from_server: bool = False) -> Iterator[Client]:
     """Open a client that reads the declared secrets of a service, as the service or as a person.
 
-    On the local deployment it has the variables that ``up`` wrote, as an application does. From
-    then on this process has them too, because boto3 reads those of AWS there. Elsewhere the
+    On the local deployment it has the variables that ``up`` wrote, and of this shell only limits.
+    From then on this process has those of AWS, because boto3 reads them there. Elsewhere the
     variables of an application name the credential. Without one, it is the token of a person, which
     the command ``login`` of the server's own program has stored.
 
@@ -154,9 +172,19 @@ def _reader_settings(declaration: Declaration, scope: Scope, root: Path) -> Sett
                 f"{file} does not exist; start the deployment with strongroom up, or name its "
                 f"folder with --root. Tests and CI jobs need none with {BACKEND}={MEMORY}"
             )
-        os.environ.update(read_variables(file))
-        return from_environment()
+        local = read_variables(file)
+        _hand_to_boto3({name: local[name] for name in local if name.startswith("AWS_")})
+        limits = {name: os.environ[name] for name in os.environ if name.startswith(_LIMITS)}
+        return _local_settings(scope, {**limits, **local})
     return _remote_settings(declaration, scope, {**_find_login(declared), **os.environ})
+
+
+def _hand_to_boto3(variables: Mapping[str, str]) -> None:
+    """Let *variables* be all that boto3 finds: others lead to another login or server."""
+    if variables:
+        for name in [each for each in os.environ if each.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(variables)
 
 
 def _find_login(declared: EnvironmentDeclaration) -> dict[str, str]:

@@ -250,26 +250,13 @@ def test_undeclared_name_is_named(shell: Shell) -> None:
     assert "did you mean 'smtp-password'?" in text
 
 
-def test_person_reads_with_a_login_of_their_own(shell: Shell) -> None:
+def test_variables_of_the_shell_lead_nowhere_else(shell: Shell) -> None:
     file = shell.log_in_as_developer()
-    own = {"STRONGROOM_AUTH": "token", "STRONGROOM_TOKEN_FILE": str(file)}
+    strays = {"STRONGROOM_ENVIRONMENT": "prod", "STRONGROOM_AUTH": "token"}
+    own = {**strays, "STRONGROOM_TOKEN_FILE": str(file)}
     value = shell.value(NAME)
     assert shell.shown("get", NAME, *STORE, **own) == (0, f"{value}\n")
     lines = shell.deployment.audit_lines(f"secret/data/gaara-store/dev/{NAME}")
-    assert '"display_name":"userpass-developer"' in lines[-1]
+    assert '"display_name":"userpass-developer"' not in lines[-1]
     code, output, _ = shell("run", *STORE, "--name", NAME, program=SHOW, **own)
     assert (code, json.loads(output)["SMTP_PASSWORD"]) == (0, value)
-    assert file.exists()
-
-
-def test_credential_of_apply_is_refused(shell: Shell) -> None:
-    with shell.deployment.token("strongroom-apply") as token:
-        file = shell.write_token(token.reveal())
-        own = {"STRONGROOM_AUTH": "token", "STRONGROOM_TOKEN_FILE": str(file)}
-        code, text = shell.shown("get", NAME, *STORE, **own)
-        assert code == 1
-        assert "has the policy strongroom-apply, and this command does not use it" in text
-        assert shell.value(NAME) not in text
-        code, output, errors = shell("run", *STORE, program=SHOW, **own)
-        assert (code, output) == (1, "")
-        assert "has the policy strongroom-apply" in errors
