@@ -16,13 +16,14 @@ from app_integration.client import Client
 from app_integration.errors import AccessDenied, ConfigurationError, Unreachable
 from app_integration.names import Environment, Scope
 from app_integration.settings import MEMORY, Settings, from_environment
+from app_integration.transport.payloads import parse_policies
 from console import operate
 from console.aws_environment import read_account
 from console.dev_on_aws import BACKEND
 from console.service_files import read_variables
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
-from vault.declare.server_names import APPLY_JOB
+from vault.declare.server_names import BREAK_GLASS, JOBS
 
 #: Variables that a local deployment does not set, and a move of keys to AWS needs.
 _AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "STRONGROOM_KMS_KEYS")
@@ -201,6 +202,8 @@ def _find_login(declared: EnvironmentDeclaration) -> dict[str, str]:
 def _check_reader(client: Client, declared: EnvironmentDeclaration) -> None:
     """Check that the credential is none of an operator's, and that an account is the declared one.
 
+    On AWS nothing tells whose identity it is.
+
     Raises:
         ConfigurationError: If it is not so.
 
@@ -213,8 +216,9 @@ def _check_reader(client: Client, declared: EnvironmentDeclaration) -> None:
         token = client.session.get("auth/token/lookup-self")["data"]
     except AccessDenied:  # an operator's policies grant it
         return
-    if held := {"root", declared.server_name(APPLY_JOB)} & {*token["policies"]}:
+    operators = {"root", *map(declared.server_name, (*JOBS, BREAK_GLASS))}
+    if held := sorted(operators.intersection(parse_policies(token))):
         raise ConfigurationError(
-            f"the credential has the policy {held.pop()}, and this command does not use it: name "
+            f"the credential has the policy {held[0]}, and this command does not use it: name "
             f"that of {client.settings.scope}, or a person's token that may read its secrets"
         )

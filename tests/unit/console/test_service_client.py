@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
@@ -15,6 +16,8 @@ from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
 from console import operate, service_client
 from console.redis_rules import without_other_services
+from vault.declare.load import load
+from vault.declare.server_names import BREAK_GLASS, JOBS
 from vault.runtime.layout import Layout
 
 WEB: Final = Scope("gaara-store", Environment.DEV)
@@ -105,3 +108,28 @@ def test_boto3_finds_the_written_login_only(
 def test_recorded_command_gets_no_variable_of_another_service() -> None:
     strays = {"STRONGROOM_ENVIRONMENT": "prod", "ENVIRONMENT": "production", "VAULT_TOKEN": "t"}
     assert without_other_services({**strays, "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def check(policies: dict[str, list[str]], deployment: str = "strongroom") -> None:
+    """Check a token with *policies* as ``run`` and ``get`` do."""
+    session = SimpleNamespace(get=lambda _: {"data": policies})
+    settings = SimpleNamespace(source_order=("vault",), scope=WEB)
+    declared = load().environment("dev").model_copy(update={"deployment": deployment})
+    client: Any = SimpleNamespace(settings=settings, session=session)
+    service_client._check_reader(client, declared)
+
+
+@pytest.mark.parametrize("policy", ["root", *JOBS, BREAK_GLASS])
+@pytest.mark.parametrize("key", ["policies", "identity_policies"])
+def test_credential_of_an_operator_is_refused(policy: str, key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"has the policy {policy}, and"):
+        check({"policies": ["default"], key: ["default", policy]})
+
+
+def test_jobs_have_the_names_of_their_deployment() -> None:
+    with pytest.raises(ConfigurationError, match="has the policy shop-rotator"):
+        check({"policies": ["shop-rotator"]}, "shop")
+
+
+def test_credential_of_a_person_is_taken() -> None:
+    check({"policies": ["default", "developer"], "identity_policies": ["gaara-store-dev"]})
