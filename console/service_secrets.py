@@ -48,7 +48,8 @@ def run(
 ) -> None:
     """Run a program with a service's secrets as variables.
 
-    The login is the service's own, or yours. The program gets neither.
+    The login is the service's own, or yours. The program gets no variable of it, but can reach your
+    AWS_* variables and ~/.vault-token.
     """
     from app_integration.program import command as host  # noqa: PLC0415 (it loads the file cipher)
 

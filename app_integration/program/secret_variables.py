@@ -13,7 +13,8 @@ from app_integration.secret import Secret
 
 #: Linux takes this many bytes of one variable, with its name, "=" and the NUL at its end.
 MAX_VARIABLE: Final = 32 * 4096
-#: Variables of this package, of servers and of their clients. They lead to credentials.
+#: Variables of this package, of servers and of their clients. They lead to credentials. Those of
+#: AWS stay, because a program may need them, and so do files such as ``~/.vault-token``.
 _OURS: Final = ("STRONGROOM_", "VAULT_", "BAO_")
 _BACKEND: Final = "SECRETS_BACKEND"
 
