@@ -30,7 +30,7 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
-from app_integration.session.foreign_login import describe_foreign_login
+from app_integration.session.foreign_login import describe_foreign_login, is_surely_foreign
 from app_integration.session.session import Session, open_session
 from app_integration.settings import MEMORY, Settings
 from app_integration.sources.vault import VaultSource
@@ -168,10 +168,12 @@ class Service:
         except StrongroomError as error:
             raise Broken(str(error), "see the server's log") from None
         policies = self.session.policies or parse_policies(found)
+        what = f"by {self.settings.auth.method}"
         if problem := describe_foreign_login(self.settings.scope, policies):
-            what, _, remedy = problem.partition(": ")
-            raise Broken(what, remedy)
-        return f"by {self.settings.auth.method}"
+            if is_surely_foreign(self.settings.scope, policies):
+                raise Broken(*problem.split(": ", 1))
+            return f"{what}; if a request is denied: {problem}"
+        return what
 
     def check_secret(self, name: str) -> str:
         """Read a secret from the server, without a cache and without a fallback."""

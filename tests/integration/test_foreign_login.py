@@ -96,3 +96,15 @@ def test_check_looks_up_a_token_of_others(
     code, printed = check({**variables, **by_token})
     assert code == 2
     assert "FAILED login: this login is that of gaara-store-dev, but" in printed
+
+
+def test_check_tells_of_a_login_that_may_be_that_of_another_service(
+    deployment: Deployment, variables: dict[str, str], tmp_path: Path
+) -> None:
+    policies = {"policies": ["gaara-store-admin-dev"]}
+    created = deployment.operator.post("auth/token/create", policies)
+    write_private(tmp_path / "token", created["auth"]["client_token"])
+    by_token = {"STRONGROOM_AUTH": "token", "STRONGROOM_TOKEN_FILE": str(tmp_path / "token")}
+    _, printed = check({**variables, **by_token})
+    assert "FAILED login" not in printed
+    assert "login: by token; if a request is denied: this login is that of gaara-store" in printed
