@@ -15,7 +15,9 @@ from app_integration.names import Environment
 OWN: Final = "STRONGROOM_ENVIRONMENT"
 SHARED: Final = "ENVIRONMENT"
 #: Words of ``ENVIRONMENT`` beside which the other variable may not name dev.
-_STRICT: Final = frozenset({"staging", "prod", "production"})
+_STRICT: Final = frozenset(
+    {"staging", "stage", "stg", "prod", "production", "prd", "preprod", "live"}
+)
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:

@@ -38,7 +38,11 @@ def test_own_variable_wins(own: str, shared: str, expected: str) -> None:
 
 @pytest.mark.parametrize("own", ["dev", "development"])
 @pytest.mark.parametrize(
-    "shared", ["staging", "prod", "production", "Production", " PROD ", "prod-eu", "pre_prod"]
+    "shared",
+    [
+        *("staging", "stage", "STG", "preprod", "live", "live-eu", "prd"),
+        *("prod", "production", "Production", " PROD ", "prod-eu", "pre_prod"),
+    ],
 )
 def test_own_variable_never_makes_production_lenient(own: str, shared: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
