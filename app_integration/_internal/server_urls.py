@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
@@ -17,6 +17,8 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
 DATABASE_URL: Final = "STRONGROOM_DATABASE_URL"
 REDIS_URL: Final = "STRONGROOM_REDIS_URL"
+#: Options of a URL that drivers take for a user or a password.
+_CREDENTIALS: Final = frozenset({"user", "username", "password", "passwd", "sslpassword"})
 
 
 def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
@@ -57,7 +59,8 @@ def read_plain_url(env: Mapping[str, str], name: str) -> str:
     """
     url = env.get(name, "")
     _, separator, rest = url.partition("://")
-    if url and (not separator or "@" in rest or "password=" in rest):
+    options = {key.strip().lower() for key, _ in parse_qsl(rest.partition("?")[2], True)}
+    if url and (not separator or "@" in rest or not options.isdisjoint(_CREDENTIALS)):
         raise ConfigurationError(
             f"{name} is not a URL without user and password; users are leased, and a URL with a "
             "password is a secret: declare one, and write it with strongroom put"
