@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from app_integration._internal.server_urls import DATABASE_URL
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 
@@ -26,17 +27,18 @@ def read_url(client: Client) -> URL:
         client: Client of the service.
 
     Raises:
-        ConfigurationError: If the secret is not the URL of a database.
+        ConfigurationError: If that is not the URL of a database.
         StrongroomError: If it cannot be read.
 
     """
+    found = client.databases.find_url()
     try:
         # Any driver may be in the URL of an application.
-        url = make_url(client.databases.find_url()).set(drivername="postgresql+psycopg")
+        url = make_url(found).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            f"the secret {_URL_SECRET} is not the URL of a database; put one there"
-        ) from None
+        is_variable = found == client.settings.address(is_redis=False)
+        source = DATABASE_URL if is_variable else f"the secret {_URL_SECRET}"
+        raise ConfigurationError(f"{source} is not the URL of a database; put one there") from None
     return url.set(username=None, password=None)
 
 
