@@ -123,7 +123,8 @@ def _running(found: dict[Kept, datetime], changed: datetime) -> Iterator[Kept]:
 
 
 def _read_lines(file: Path) -> Iterator[str]:
-    with suppress(FileNotFoundError), file.open(encoding="utf-8", errors="replace") as lines:
+    """Yield the lines that can be read: the value is changed already, and nothing may fail now."""
+    with suppress(OSError), file.open(encoding="utf-8", errors="replace") as lines:
         yield from lines
 
 

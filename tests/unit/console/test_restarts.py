@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from app_integration.names import Environment, Scope
+from console import restarts
 from console.restarts import Kept, find_kept
 
 SHOP = Scope("shop", Environment.DEV)
@@ -37,3 +39,10 @@ def test_place_that_is_filled_again_is_left_out() -> None:
     lines = [record(1), record(1, "TOKEN"), record(1), record(2)]
     found = find_kept(lines, SHOP, "token", "here")
     assert [*found] == [Kept(1, "TOKEN"), Kept(2, "Settings.token")]
+
+
+def test_records_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "access.jsonl"
+    assert [*restarts._read_lines(file)] == []
+    file.mkdir()
+    assert [*restarts._read_lines(file)] == []
