@@ -31,6 +31,11 @@ SERVICE: Final = (
     "print(json.dumps({{n: a.get_secret(n).reveal() for n in names}}))"
 )
 
+SETTINGS: Final = """
+settings:
+  page-size: {type: integer, default: 25}
+  smtp-host: {type: text, default: smtp.parcels.example}
+"""
 VARIABLES: Final = "set -a; . .strongroom/env/parcels.env; set +a"
 
 
@@ -133,7 +138,7 @@ def ada(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developer]:
     file = ada.folder / "services" / "parcels.yaml"
     text = file.read_text()
     line = "signing-key: {source: given"
-    file.write_text(text.replace(line, f"{line}, dev: generated"))
+    file.write_text(text.replace(line, f"{line}, dev: generated") + SETTINGS)
     yield ada
     ada("reset", "--yes")
 
@@ -178,6 +183,20 @@ def test_second_developer_clones_and_runs_the_service_by_two_commands(
         assert len(values[name]) == 48
         assert values[name] != of_ada[name]
     assert not [value for value in SHARED.values() if value in shown]
+
+
+@pytest.mark.parametrize("way", ["sourced", "run"])
+def test_service_has_its_settings_with_the_servers_of_this_machine(bo: Developer, way: str) -> None:
+    show = 'printf "%s " "$PAGE_SIZE" "$SMTP_HOST"'
+    if way == "run":
+        name = ("--name", "session-key", "--service", "parcels")
+        shown = bo("run", *name, "--", "/bin/sh", "-c", show).stdout
+    else:
+        line = ["/bin/sh", "-c", f"{VARIABLES}; {show}"]
+        shown = subprocess.run(
+            line, cwd=bo.folder, capture_output=True, text=True, check=True
+        ).stdout
+    assert shown.split() == ["25", "127.0.0.1"]
 
 
 def test_repository_has_no_value_in_clear_and_nothing_of_one_machine(
