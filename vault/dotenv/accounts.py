@@ -75,7 +75,8 @@ def choose_accounts(
     source = next((spec for name, spec in declared.secrets.values() if name == DATABASE), None)
     is_computed = isinstance(source, Derived) or DATABASE in declared.adopted
     known = DATABASE in provided.values or DATABASE in declared.secret_names
-    wanted = known and not is_computed
+    stays = {*choices.settings, *choices.skipped, *declared.settings}
+    wanted = known and not is_computed and not (url and url.name in stays)
     fitting = (
         each
         for each in found

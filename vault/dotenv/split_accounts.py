@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from app_integration.secret import Secret
 from vault.dotenv.account_names import DATABASE, group
@@ -58,16 +58,19 @@ class SplitAccount:
         return Variable(", ".join(self.variables), value, lines, frozenset(self.variables))
 
     def is_at(self, url: str) -> bool:
-        """Return whether *url* leads to this account's host and database, where they are known."""
+        """Return whether *url* has the user and password of this account, and all other parts."""
         try:
             there = urlsplit(url + "")
+            port = str(there.port or 5432)
         except ValueError:
             return False
-        found = {"host": there.hostname, "database": there.path.strip("/"), "user": there.username}
+        if "user" not in self.parts or not there.password:
+            return False
+        found = {"host": there.hostname, "port": port, "database": there.path[1:]}
+        found |= {"user": there.username, "password": there.password}
         return all(
-            values_equal(each.value, found[part] or "")
+            values_equal(each.value, unquote(found.get(part) or ""))
             for part, each in self.parts.items()
-            if part in found
         )
 
 

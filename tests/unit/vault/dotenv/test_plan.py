@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -359,6 +360,25 @@ def test_account_with_its_url_goes_with_it() -> None:
     other = fresh(text.replace("@db/stock", "@other/stock"))
     assert list(other.secrets) == ["postgres-password"]
     assert "but not the declared one of shop" in other.notes[-1]
+
+
+def test_account_of_the_server_beside_the_url_of_another_user_is_imported_one_by_one() -> None:
+    text = (
+        "DATABASE_URL=postgresql://app:hunter2@db/shop\nPOSTGRES_PASSWORD=hunter3\n"
+        "POSTGRES_DB=shop\n"
+    )
+    plan = fresh(text)
+    assert (list(plan.replaced), list(plan.secrets)) == (["database-url"], ["postgres-password"])
+    assert list(plan.new_settings) == ["postgres-db"]
+
+
+@pytest.mark.parametrize("choice", ["settings", "skipped"])
+def test_account_whose_url_stays_in_the_file_is_imported_one_by_one(choice: str) -> None:
+    text = f"{ACCOUNT}DATABASE_URL=postgres://shop:hunter2@db/stock\n"
+    chosen: dict[str, Any] = {choice: frozenset({"DATABASE_URL"})}
+    plan = fresh(text, **chosen)
+    assert list(plan.secrets) == ["postgres-password"]
+    assert plan.variables(Kind.PART) == []
 
 
 def test_part_that_another_variable_uses_stays() -> None:

@@ -38,8 +38,30 @@ def test_url_has_all_parts() -> None:
     text = "PGHOST=db\nPGPORT=6432\nPGUSER=ada\nPGPASSWORD='p@/x'\nPGDATABASE=shop\n"
     (found,) = find_databases(parse(Path(".env"), text.encode()), ())
     assert found.url.value.reveal() == "postgresql://ada:p%40%2Fx@db:6432/shop"
-    assert found.is_at("postgres://ada:other@db/shop")
-    assert not found.is_at("postgres://ada:other@db/stock")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://ada:p%40@db/shop", True),
+        ("postgresql+asyncpg://ada:p%40@db:5432/shop?ssl=on", True),
+        ("postgres://ada:p%40@db/stock", False),
+        ("postgres://ada:other@db/shop", False),
+        ("postgres://bob:p%40@db/shop", False),
+        ("postgres://ada:p%40@db:6432/shop", False),
+        ("postgres://ada@db/shop", False),
+        ("postgres://ada:p%40@[db/shop", False),
+    ],
+)
+def test_account_is_that_of_a_url_if_all_its_parts_are(url: str, expected: bool) -> None:
+    text = "PGHOST=db\nPGPORT=5432\nPGUSER=ada\nPGPASSWORD=p@\nPGDATABASE=shop\n"
+    (found,) = find_databases(parse(Path(".env"), text.encode()), ())
+    assert found.is_at(url) is expected
+
+
+def test_account_without_a_user_is_that_of_no_url() -> None:
+    (found,) = find_databases(parse(Path(".env"), b"PGDATABASE=shop\nPGPASSWORD=p\n"), ())
+    assert not found.is_at("postgres://ada:p@db/shop")
 
 
 def test_mail_account_has_the_names_of_each_framework() -> None:
