@@ -13,12 +13,13 @@ _PARTS: Final = {
     "user": "HOST_USER|USER|USERNAME|LOGIN",
     "password": "HOST_PASSWORD|PASSWORD|PASS|PWD",
     "database": "DB|NAME|DATABASE|DBNAME",
-    "tls": "USE_TLS|USE_SSL|TLS|SSL|STARTTLS",
 }
 _WORDS: Final = "|".join(f"(?P<{part}>{words})" for part, words in _PARTS.items())
-_MAIL: Final = re.compile(rf"(?P<prefix>(?:[A-Z0-9]+_)*?(?:EMAIL|MAIL|SMTP)_)(?:{_WORDS})")
+#: A switch of TLS is no part of a database's account, because its URL does not have it.
+_TLS: Final = "(?P<tls>USE_TLS|USE_SSL|TLS|SSL|STARTTLS)"
+_MAIL: Final = re.compile(rf"(?P<prefix>(?:[A-Z0-9]+_)*?(?:EMAIL|MAIL|SMTP)_)(?:{_WORDS}|{_TLS})")
 DATABASE: Final = re.compile(
-    r"(?P<prefix>(?:[A-Z0-9]+_)*?(?:POSTGRES(?:QL)?|DB|DATABASE|MYSQL|MARIADB)_|PG)"
+    r"(?P<prefix>(?:[A-Z0-9]+_)*?(?:POSTGRES(?:QL)?|DB|DATABASE|MYSQL|MARIADB)_|PG_?)"
     rf"(?:{_WORDS})"
 )
 
@@ -45,6 +46,6 @@ def group(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, dict[str,
     for name in names:
         match = pattern.fullmatch(name.upper())
         if match:
-            part = next(part for part in _PARTS if match[part])
+            part = match.lastgroup or ""
             groups.setdefault(match["prefix"], {}).setdefault(part, name)
     return groups

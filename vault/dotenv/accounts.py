@@ -18,7 +18,7 @@ from vault.dotenv.variable_names import find_variable
 _STAYS: Final = {
     Server.POSTGRESQL: "a PostgreSQL database, but not the declared one of {service}",
     Server.MYSQL: "a MySQL database, whose users cannot be leased",
-    Server.UNKNOWN: "a database, and neither port nor engine says whether it is PostgreSQL",
+    Server.UNKNOWN: "a database whose kind or user the file does not say",
 }
 
 

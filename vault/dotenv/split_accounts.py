@@ -24,7 +24,7 @@ class Server(StrEnum):
 
     POSTGRESQL = "PostgreSQL"
     MYSQL = "MySQL"
-    UNKNOWN = "database of an unknown kind"
+    UNKNOWN = "database of an unknown kind or user"
     MAIL = "mail server"
 
 
@@ -50,11 +50,17 @@ class SplitAccount:
     def url(self) -> Variable:
         """Return the URL of a database as one variable."""
         plain = {part: each.value.reveal() for part, each in self.parts.items()}
-        login = ":".join(quote(plain.get(part, ""), safe="") for part in ("user", "password"))
-        port = f":{plain['port']}" if plain.get("port") else ""
-        place = f"{plain.get('host') or 'localhost'}{port}/{plain.get('database', '')}"
+        user, password, name = (
+            quote(plain.get(part, ""), safe="") for part in ("user", "password", "database")
+        )
+        host, port = plain.get("host") or "localhost", plain.get("port")
+        if host.startswith("/"):  # the folder of a socket
+            place = f"/{name}?host={quote(host)}" + (f"&port={port}" if port else "")
+        else:
+            server = f"[{host}]" if host.count(":") > 1 else host
+            place = (f"{server}:{port}" if port else server) + f"/{name}"
         lines = tuple(each.line for each in self.parts.values())
-        value = Secret(f"postgresql://{login}@{place}")
+        value = Secret(f"postgresql://{user}:{password}@{place}")
         return Variable(", ".join(self.variables), value, lines, frozenset(self.variables))
 
     def is_at(self, url: str) -> bool:
@@ -87,13 +93,14 @@ def find_databases(file: DotenvFile, skipped: Collection[str]) -> Iterator[Split
         if "password" in parts and {"host", "user", "database"} & set(parts):
             account = {part: file.variables[name] for part, name in parts.items()}
             if not names & set(skipped):
-                yield SplitAccount(_kind(file, prefix), account)
+                yield SplitAccount(_kind(file, prefix, account.get("user")), account)
 
 
-def _kind(file: DotenvFile, prefix: str) -> Server:
+def _kind(file: DotenvFile, prefix: str, user: Variable | None) -> Server:
     """Return the kind of the database that the variables with *prefix* describe."""
     found = (file.variables.get(f"{prefix}{hint}") for hint in _HINTS)
     text = " ".join([prefix, *(each.value.reveal() for each in found if each)])
     if _MYSQL.search(text):
         return Server.MYSQL
-    return Server.POSTGRESQL if _POSTGRESQL.search(text) else Server.UNKNOWN
+    is_usable = user and user.value.reveal() and _POSTGRESQL.search(text)
+    return Server.POSTGRESQL if is_usable else Server.UNKNOWN

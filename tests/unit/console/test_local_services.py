@@ -20,6 +20,7 @@ SCOPE = Scope("labels", Environment.DEV)
 ENV = """\
 PGHOST=db
 PGPORT=5432
+PGUSER=ada
 PGPASSWORD=hunter2
 EMAIL_HOST=smtp.example.com
 EMAIL_PORT=587

@@ -400,8 +400,8 @@ def test_part_that_another_variable_uses_stays() -> None:
         (
             "DB_HOST=store\nDB_PASSWORD_OLD=1\nDB_PASS=hunter2\n",
             (
-                "DB_HOST, DB_PASS are a database, and neither port nor engine says whether it is "
-                "PostgreSQL: DB_PASS is a secret of its own, and the others are settings"
+                "DB_HOST, DB_PASS are a database whose kind or user the file does not say: "
+                "DB_PASS is a secret of its own, and the others are settings"
             ),
         ),
     ],

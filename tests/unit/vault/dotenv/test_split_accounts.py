@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from vault.dotenv.account_names import mail_parts, mail_passwords
 from vault.dotenv.parse import parse
@@ -15,13 +16,16 @@ from vault.dotenv.split_accounts import Server, find_databases
     ("text", "server"),
     [
         ("POSTGRES_SERVER=db\nPOSTGRES_USER=a\nPOSTGRES_PASSWORD=b\n", Server.POSTGRESQL),
-        ("PGHOST=db\nPGPASSWORD=b\n", Server.POSTGRESQL),
-        ("SHOP_POSTGRES_DB=shop\nSHOP_POSTGRES_PWD=b\n", Server.POSTGRESQL),
-        ("DB_HOST=db\nDB_PORT=5432\nDB_PASS=b\n", Server.POSTGRESQL),
-        ("DB_ENGINE=django.db.backends.postgresql\nDB_NAME=s\nDB_PASSWORD=b\n", Server.POSTGRESQL),
+        ("PGUSER=a\nPGPASSWORD=b\n", Server.POSTGRESQL),
+        ("PG_HOST=db\nPG_USER=a\nPG_PASSWORD=b\nPG_DATABASE=s\n", Server.POSTGRESQL),
+        ("SHOP_POSTGRES_USER=a\nSHOP_POSTGRES_PWD=b\n", Server.POSTGRESQL),
+        ("DB_USER=a\nDB_PORT=5432\nDB_PASS=b\n", Server.POSTGRESQL),
+        ("DB_ENGINE=django.db.backends.postgresql\nDB_USER=a\nDB_PASSWORD=b\n", Server.POSTGRESQL),
+        ("PGHOST=db\nPGUSER=\nPGPASSWORD=b\n", Server.UNKNOWN),
+        ("POSTGRES_DB=shop\nPOSTGRES_PASSWORD=b\n", Server.UNKNOWN),
         ("DB_CONNECTION=mysql\nDB_DATABASE=s\nDB_PASSWORD=b\n", Server.MYSQL),
         ("MYSQL_HOST=db\nMYSQL_USER=a\nMYSQL_PASSWORD=b\n", Server.MYSQL),
-        ("DB_HOST=db\nDB_PASSWORD=b\n", Server.UNKNOWN),
+        ("DB_HOST=db\nDB_USER=a\nDB_PASSWORD=b\n", Server.UNKNOWN),
     ],
 )
 def test_kind_of_a_database_is_known_by_its_names_and_values(text: str, server: Server) -> None:
@@ -34,10 +38,21 @@ def test_part_alone_is_no_account(text: str) -> None:
     assert list(find_databases(parse(Path(".env"), text.encode()), ())) == []
 
 
-def test_url_has_all_parts() -> None:
-    text = "PGHOST=db\nPGPORT=6432\nPGUSER=ada\nPGPASSWORD='p@/x'\nPGDATABASE=shop\n"
+@pytest.mark.parametrize(
+    ("place", "url"),
+    [
+        ("PGHOST=db\nPGPORT=6432\nPGDATABASE=shop\n", "db:6432/shop"),
+        ("PGDATABASE='shop?x#y'\n", "localhost/shop%3Fx%23y"),
+        ("PGHOST=::1\nPGPORT=6432\n", "[::1]:6432/"),
+        ("PGHOST=/run/pg\nPGDATABASE=shop\n", "/shop?host=/run/pg"),
+        ("PGHOST=/run/pg\nPGPORT=6432\nPGDATABASE=shop\n", "/shop?host=/run/pg&port=6432"),
+    ],
+)
+def test_url_has_all_parts(place: str, url: str) -> None:
+    text = f"PGUSER=ada\nPGPASSWORD='p@/x'\n{place}"
     (found,) = find_databases(parse(Path(".env"), text.encode()), ())
-    assert found.url.value.reveal() == "postgresql://ada:p%40%2Fx@db:6432/shop"
+    assert found.url.value.reveal() == f"postgresql://ada:p%40%2Fx@{url}"
+    assert conninfo_to_dict(found.url.value.reveal())["password"] == "p@/x"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,12 @@ def test_account_is_that_of_a_url_if_all_its_parts_are(url: str, expected: bool)
     text = "PGHOST=db\nPGPORT=5432\nPGUSER=ada\nPGPASSWORD=p@\nPGDATABASE=shop\n"
     (found,) = find_databases(parse(Path(".env"), text.encode()), ())
     assert found.is_at(url) is expected
+
+
+def test_switch_of_tls_is_no_part_of_a_database() -> None:
+    text = "DB_USER=a\nDB_PASSWORD=b\nDB_SSL=true\nDB_USE_TLS=1\n"
+    (found,) = find_databases(parse(Path(".env"), text.encode()), ())
+    assert found.variables == ("DB_USER", "DB_PASSWORD")
 
 
 def test_account_without_a_user_is_that_of_no_url() -> None:
