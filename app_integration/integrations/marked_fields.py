@@ -21,7 +21,8 @@ from typing import (
 from pydantic import AliasChoices, AliasPath
 from pydantic.fields import FieldInfo
 
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import check_secret_name
 
 #: Keys, and indexes of an AliasPath, that lead to a value in the input of a settings class.
 Path: TypeAlias = tuple[str | int, ...]
@@ -142,7 +143,8 @@ def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
     elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
         raise place.refuse("it has more than one mark; keep one of them")
     else:
-        secrets = (marks[0].name,) if marks[0].name else place.prefixes
+        valid = tuple(filter(_is_secret_name, place.prefixes)) or place.prefixes
+        secrets = (marks[0].name,) if marks[0].name else valid
         yield MarkedField(marks[0], secrets, field, place.names, place.places)
 
 
@@ -171,6 +173,14 @@ def _get_fields(kind: Any) -> dict[str, FieldInfo]:
 
 def _to_secret_name(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def _is_secret_name(name: str) -> bool:
+    """Return whether a secret can have this name, unlike that of an alias such as ``app:key``."""
+    try:
+        return bool(check_secret_name(name))
+    except InvalidName:
+        return False
 
 
 def _split(annotation: Any) -> tuple[list[Any], list[Any]]:

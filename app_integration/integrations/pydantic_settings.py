@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from app_integration._api import secrets
 from app_integration.default_client import get_default_client
-from app_integration.errors import AccessDenied, SecretNotFound, WrongType
+from app_integration.errors import AccessDenied, SecretNotFound, UndeclaredSecret, WrongType
 from app_integration.integrations.hidden_errors import HidingValidator
 from app_integration.integrations.marked_fields import (
     FromStrongroom,
@@ -96,20 +96,20 @@ class StrongroomSource(EnvSettingsSource):
     def _read(self, marked: MarkedField) -> Any:
         options = {"version": marked.mark.version, "field": marked.mark.field}
         given = {key: value for key, value in options.items() if value is not None}
-        denials: list[AccessDenied] = []
+        refusals: list[AccessDenied | UndeclaredSecret] = []
         for secret in marked.secrets:
             try:
                 text = self._get(secret, **given)
             except SecretNotFound:
                 continue
-            except AccessDenied as denied:
-                denials.append(denied)
+            except (AccessDenied, UndeclaredSecret) as refusal:
+                refusals.append(refusal)
                 continue
             if not (self.env_ignore_empty and text == ""):
                 self._record_kept(marked, secret)
                 return text
-        if len(denials) == len(marked.secrets):
-            raise denials[0]
+        if len(refusals) == len(marked.secrets):
+            raise min(refusals, key=lambda each: isinstance(each, UndeclaredSecret))
         return None
 
     def _record_kept(self, marked: MarkedField, secret: str) -> None:

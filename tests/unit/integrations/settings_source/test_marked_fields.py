@@ -21,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app_integration.errors import AccessDenied, ConfigurationError
+from app_integration.errors import AccessDenied, ConfigurationError, UndeclaredSecret
 from app_integration.integrations.pydantic_settings import FromStrongroom
 from tests.support.models.sourced_settings import (
     CANARY,
@@ -248,6 +248,37 @@ def test_denied_alias_is_an_error_that_names_it() -> None:
         settings()
     del SECRETS["shop-key"]
     assert settings().api_key == "default"
+
+
+@pytest.mark.parametrize("alias", ["app.jwt:key", "_KEY", "API_KEY_"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_alias_that_no_secret_can_have_names_none(alias: str, nested: bool) -> None:
+    SECRETS.update({"api-key": CANARY, "part/api-key": CANARY})
+    key = (MARKED, Field(validation_alias=alias))
+    part = create_model("Part", api_key=key)
+    settings = make("Aliased", part=(part, ...)) if nested else make("Aliased", api_key=key)
+    value: Any = settings()
+    assert (value.part if nested else value).api_key == CANARY
+    assert len(REQUESTS) == 1
+
+
+def test_field_whose_name_no_secret_can_have_is_named_by_its_alias() -> None:
+    settings = make("Aliased", class_=(MARKED, Field("default", alias="CLASS")))
+    assert (settings().class_, REQUESTS) == ("default", ["class"])
+
+
+def test_undeclared_alias_counts_as_one_without_a_value() -> None:
+    SECRETS.update({"mail-jwt": UndeclaredSecret("no mail-jwt"), "api-key": CANARY})
+    settings = make("Aliased", api_key=(MARKED, Field("default", alias="MAIL_JWT")))
+    assert settings().api_key == CANARY
+    del SECRETS["api-key"]
+    assert settings().api_key == "default"
+    SECRETS["api-key"] = UndeclaredSecret("no api-key")
+    with pytest.raises(UndeclaredSecret, match="mail-jwt"):
+        settings()
+    SECRETS["api-key"] = AccessDenied("denied api-key")
+    with pytest.raises(AccessDenied, match="api-key"):
+        settings()
 
 
 def test_name_in_the_mark_wins_over_an_alias() -> None:
