@@ -67,7 +67,7 @@ def _mail_settings(service: ServiceDeclaration, ports: Ports) -> dict[str, str |
     found = {
         secret_name(name): part
         for parts in mail_parts(map(variable_name, (*service.settings, *service.secrets))).values()
-        for part, name in parts.items()
+        for name, part in parts.items()
     }
     types = {name: spec.type for name, spec in service.settings.items()}
     return {

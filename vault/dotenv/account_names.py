@@ -16,7 +16,7 @@ _PARTS: Final = {
 }
 _WORDS: Final = "|".join(f"(?P<{part}>{words})" for part, words in _PARTS.items())
 #: A switch of TLS is no part of a database's account, because its URL does not have it.
-_TLS: Final = "(?P<tls>USE_TLS|USE_SSL|TLS|SSL|STARTTLS)"
+_TLS: Final = "(?P<tls>USE_TLS|USE_SSL|TLS|SSL|STARTTLS|SSL_TLS)"
 _MAIL: Final = re.compile(rf"(?P<prefix>(?:[A-Z0-9]+_)*?(?:EMAIL|MAIL|SMTP)_)(?:{_WORDS}|{_TLS})")
 DATABASE: Final = re.compile(
     r"(?P<prefix>(?:[A-Z0-9]+_)*?(?:POSTGRES(?:QL)?|DB|DATABASE|MYSQL|MARIADB)_|PG_?)"
@@ -25,27 +25,32 @@ DATABASE: Final = re.compile(
 
 
 def mail_parts(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the names of variables of mail accounts by part, for each account with a host.
+    """Return the part that each variable of a mail account is, for each account with a host.
 
     Args:
         names: Names of variables.
 
     """
     groups = group(_MAIL, names)
-    return {prefix: parts for prefix, parts in groups.items() if "host" in parts}
+    return {prefix: parts for prefix, parts in groups.items() if "host" in parts.values()}
 
 
 def mail_passwords(names: Iterable[str]) -> list[str]:
     """Return those of *names* that are the password of a mail account with a host."""
-    return [parts["password"] for parts in mail_parts(names).values() if "password" in parts]
+    accounts = mail_parts(names).values()
+    return [name for each in accounts for name, part in each.items() if part == "password"]
 
 
 def group(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the *names* that *pattern* matches by part, for each prefix."""
+    """Return the part of each of *names* that *pattern* matches, for each prefix.
+
+    A part is its first name. Only switches of TLS are several, one for each way to use it.
+    """
     groups: dict[str, dict[str, str]] = {}
     for name in names:
         match = pattern.fullmatch(name.upper())
         if match:
-            part = match.lastgroup or ""
-            groups.setdefault(match["prefix"], {}).setdefault(part, name)
+            part, parts = match.lastgroup or "", groups.setdefault(match["prefix"], {})
+            if part == "tls" or part not in parts.values():
+                parts[name] = part
     return groups

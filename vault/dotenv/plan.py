@@ -11,7 +11,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.application_variables import setting_text
 from vault.declare.edit.service_file import Spec
-from vault.dotenv.account_names import mail_parts
+from vault.dotenv.account_names import mail_parts, mail_passwords
 from vault.dotenv.accounts import choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
@@ -72,13 +72,13 @@ class ImportPlan:
 
         Those of an account whose password is imported stay as they are.
         """
-        replaced = {None, *(each.name for each in self.replaced.values())}
+        replaced = {each.name for each in self.replaced.values()}
         accounts = mail_parts(self.file.variables).values()
         parts = [
             name
             for each in accounts
-            if each.get("password") in replaced
-            for name in each.values()
+            if replaced.issuperset(mail_passwords(each))
+            for name in each
             if self.kinds[name] is Kind.SETTING and secret_name(name) in settings
         ]
         found = {name: setting_text(settings[secret_name(name)]) for name in parts}

@@ -89,11 +89,10 @@ def find_databases(file: DotenvFile, skipped: Collection[str]) -> Iterator[Split
 
     """
     for prefix, parts in group(DATABASE, file.variables).items():
-        names = set(parts.values())
-        if "password" in parts and {"host", "user", "database"} & set(parts):
-            account = {part: file.variables[name] for part, name in parts.items()}
-            if not names & set(skipped):
-                yield SplitAccount(_kind(file, prefix, account.get("user")), account)
+        account = {part: file.variables[name] for name, part in parts.items()}
+        is_whole = "password" in account and {"host", "user", "database"} & set(account)
+        if is_whole and not set(parts) & set(skipped):
+            yield SplitAccount(_kind(file, prefix, account.get("user")), account)
 
 
 def _kind(file: DotenvFile, prefix: str, user: Variable | None) -> Server:

@@ -30,7 +30,8 @@ EMAIL_USE_TLS=true
 SMTP_PASSWORD=hunter4
 BACKUP_MAIL_PASSWORD=hunter5
 NEWS_MAIL_SERVER=news.example.com
-NEWS_MAIL_USE_TLS=True
+NEWS_MAIL_USE_TLS=False
+NEWS_MAIL_USE_SSL=True
 NEWS_MAIL_USERNAME=
 NEWS_MAIL_PORT=
 NEWS_MAIL_PASSWORD=hunter6
@@ -56,6 +57,7 @@ def test_mail_account_of_each_name_is_that_of_this_machine(tmp_path: Path) -> No
         "email-use-tls": False,
         "news-mail-server": HOST,
         "news-mail-use-tls": "False",
+        "news-mail-use-ssl": "False",
         "news-mail-username": "labels",
         "news-mail-port": str(ports.smtp),
         "old-smtp-host": HOST,

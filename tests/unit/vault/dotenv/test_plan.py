@@ -436,17 +436,19 @@ def test_url_that_equals_a_replaced_one_stays_equal() -> None:
 def test_mail_account_of_another_server_is_replaced_as_a_whole() -> None:
     text = (
         "EMAIL_HOST=smtp.example.com\nEMAIL_PORT=587\nEMAIL_HOST_USER=ada\n"
-        "EMAIL_HOST_PASSWORD=hunter2\nEMAIL_USE_TLS=true\nMAIL_PASSWORD=hunter3\n"
+        "EMAIL_HOST_PASSWORD=hunter2\nEMAIL_USE_TLS=false\nEMAIL_USE_SSL=true\n"
+        "MAIL_PASSWORD=hunter3\n"
     )
     provided = LOCAL.with_mail_of(parse(Path(".env"), text.encode()))
     plan = fresh(text, provided)
     assert list(plan.replaced) == ["email-host-password"]
     assert list(plan.secrets) == ["mail-password"]
     local: dict[str, str | int | bool] = {"email-host": "127.0.0.1", "email-port": 1025}
-    assert plan.local_mail({**local, "email-use-tls": False, "email-host-user": "ada"}) == {
+    local |= {"email-use-tls": False, "email-use-ssl": False, "email-host-user": "ada"}
+    assert plan.local_mail(local) == {
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": "1025",
-        "EMAIL_USE_TLS": "false",
+        "EMAIL_USE_SSL": "false",
     }
 
 

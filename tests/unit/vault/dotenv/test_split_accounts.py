@@ -87,8 +87,20 @@ def test_account_without_a_user_is_that_of_no_url() -> None:
 
 def test_mail_account_has_the_names_of_each_framework() -> None:
     names = ["EMAIL_HOST", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "MAIL_SERVER", "MAIL_PASSWORD"]
-    assert mail_parts([*names, "SMTP_PASSWORD", "EMAIL_FROM"]) == {
-        "EMAIL_": {"host": "EMAIL_HOST", "user": "EMAIL_HOST_USER", "password": names[2]},
-        "MAIL_": {"host": "MAIL_SERVER", "password": "MAIL_PASSWORD"},
+    assert mail_parts([*names, "SMTP_PASSWORD", "EMAIL_FROM", "MAIL_PASS"]) == {
+        "EMAIL_": {"EMAIL_HOST": "host", "EMAIL_HOST_USER": "user", names[2]: "password"},
+        "MAIL_": {"MAIL_SERVER": "host", "MAIL_PASSWORD": "password"},
     }
     assert mail_passwords([*names, "SMTP_PASSWORD"]) == ["EMAIL_HOST_PASSWORD", "MAIL_PASSWORD"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["MAIL_USE_TLS", "MAIL_USE_SSL"], ["MAIL_STARTTLS", "MAIL_SSL_TLS"], ["SMTP_TLS", "SMTP_SSL"]],
+)
+def test_each_switch_of_tls_is_one_of_its_mail_account(names: list[str]) -> None:
+    prefix = f"{names[0].partition('_')[0]}_"
+    assert mail_parts([f"{prefix}HOST", *names])[prefix] == {
+        f"{prefix}HOST": "host",
+        **dict.fromkeys(names, "tls"),
+    }
