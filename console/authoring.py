@@ -19,7 +19,7 @@ from console.dev_on_aws import is_dev_on_aws
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
 from console.questions import Question, answer
-from vault.declare.local_file import set_application
+from vault.declare import local_file
 from vault.declare.repository import Repository, open_repository
 from vault.declare.schema import json_schema
 
@@ -171,19 +171,22 @@ def write_service(new_service: NewService, repository: Repository) -> list[str]:
         repository: Contains the declaration.
 
     Raises:
-        StrongroomError: If it cannot be written. See :meth:`.new_service.NewService.write`.
+        StrongroomError: If it cannot be written, or the file of this machine is invalid. See
+            :meth:`.new_service.NewService.write`.
 
     """
     config = new_service.config
     model = config.model_path(repository.root).resolve() if config else None
     is_kept = bool(config and model and _has_other_text(model, config.source()))
+    if config and config.is_outside:
+        local_file.read(repository.root)  # otherwise its faults were found half-way
     skipped = new_service.write(repository)
     lines = [f"wrote {each(repository)}" for each in (new_service.path, new_service.tests_file)]
     if config and model:
         lines.append(f"wrote {new_service.template_path(repository)}")
         lines.append(f"kept {model}, which is yours" if is_kept else f"wrote {model}")
     if config and config.is_outside:
-        file = set_application(repository.root, new_service.name, config.folder)
+        file = local_file.set_application(repository.root, new_service.name, config.folder)
         lines.append(f"wrote {file}, where the application is on this machine; git must ignore it")
     for environment, missing in skipped.items():
         file = repository.declaration / "environments" / f"{environment}.yaml"

@@ -42,7 +42,7 @@ def with_local_applications(declaration: Declaration) -> Declaration:
         DeclarationError: If the file is invalid.
 
     """
-    for service, application in _read(declaration.project).applications.items():
+    for service, application in read(declaration.project).applications.items():
         if service in declaration.services:
             declaration = declaration.with_config(
                 [service], application.model_dump(exclude_none=True)
@@ -57,7 +57,7 @@ def set_application(root: Path, service: str, path: str) -> Path:
         DeclarationError: If the file is invalid. Nothing was written.
 
     """
-    applications = dict(_read(root).applications)
+    applications = dict(read(root).applications)
     python = applications[service].python if service in applications else None
     applications[service] = Application(path=path, python=python)
     file, content = root / FILE, LocalFile(applications=applications)
@@ -67,7 +67,13 @@ def set_application(root: Path, service: str, path: str) -> Path:
     return file
 
 
-def _read(root: Path) -> LocalFile:
+def read(root: Path) -> LocalFile:
+    """Return the file of the repository *root*, which is empty if there is none.
+
+    Raises:
+        DeclarationError: If the file is invalid.
+
+    """
     if not (root / FILE).exists():
         return LocalFile()
     doc = load.read_document(root / FILE)

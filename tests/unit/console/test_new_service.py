@@ -23,6 +23,7 @@ from tests.support.processes.command import run_command
 from vault.declare import repository
 from vault.declare.edit import new_service as editor
 from vault.declare.errors import DeclarationError
+from vault.declare.local_file import FILE
 from vault.declare.policy_files import read_tests
 from vault.declare.repository import Repository
 
@@ -99,6 +100,18 @@ def test_service_on_aws_with_monitoring_waits_for_its_roles(team: Repository) ->
     assert line.endswith("has no entry yet: add 'labels: {iam_roles: [ROLE]}' under services")
     assert team.load().scopes(PROD) == ()
     assert NewService("idle", "ada", "Needs nothing.").write(team) == {}
+
+
+def test_faulty_file_of_this_machine_is_refused_before_anything_is_written(
+    team: Repository,
+) -> None:
+    (team.root / FILE).write_text("applications: {old: {pyhton: x}}\n")
+    before = sorted(team.root.rglob("*"))
+    new = NewService("labels", "ada", "Prints.", ["signing-key"], application="../labels")
+    with pytest.raises(DeclarationError, match=FILE):
+        write_service(new, team)
+    assert sorted(team.root.rglob("*")) == before
+    assert not (team.root.parent / "labels").exists()
 
 
 @pytest.mark.parametrize("policy", ["database", None])
