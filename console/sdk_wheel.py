@@ -46,6 +46,7 @@ def show_lines(wheel: SdkWheel, folder: Path) -> Iterator[str]:
     yield f"\nrequirements.txt\n  ./{path}[{','.join(_EXTRAS)}]"
     yield f"\npyproject.toml, installed by: pip install ./{path} .\n  [project]"
     yield f'  dependencies = ["{named}"]'
+    yield "  Without that path, pip would look the name up on PyPI, where anybody may register it."
     yield "\npyproject.toml with uv: the same, and\n  [tool.uv.sources]"
     yield f'  {wheel.name} = {{ path = "{path}" }}'
     yield "\npyproject.toml with Poetry\n  [tool.poetry.dependencies]"

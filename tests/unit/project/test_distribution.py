@@ -19,6 +19,7 @@ from packaging.version import Version
 
 import app_integration
 from app_integration import errors
+from console.sdk_wheel import show_lines
 from tests.support.processes.loaded_modules import loaded_by, not_installed_with
 from vault.sdk_wheel import read_project
 
@@ -150,6 +151,12 @@ def test_installed_tool_writes_the_wheel_of_the_sdk(
     wheel = read_project()
     assert run.stdout.startswith(f"wrote vendor/{wheel.file_name}\n"), run.stderr
     assert (tmp_path / "vendor" / wheel.file_name).read_bytes() == wheel.build()
+
+
+def test_line_that_pip_would_look_up_in_an_index_has_a_warning() -> None:
+    printed = "\n".join(show_lines(read_project(), Path("/srv/shop/vendor")))
+    _, _, rest = printed.partition("dependencies = [")
+    assert "pip would look the name up on PyPI" in rest.splitlines()[1]
 
 
 def test_tool_needs_no_distribution_that_is_not_published() -> None:
