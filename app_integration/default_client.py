@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from app_integration._internal import unclosed
@@ -25,6 +25,8 @@ _from_environment: Client | None = None
 #: The process's client; None if none is in use. Other modules only read it, and only where a
 #: call of :func:`peek_default_client` would be a noticeable part of the time.
 current: Client | None = None
+#: The client of the block of :func:`replaced_by` that runs; None outside of one.
+_replacement: Client | None = None
 
 
 def _reset_after_fork() -> None:
@@ -54,7 +56,7 @@ def get_default_client() -> Client:
             settings, client = from_environment(), _from_environment
             if client is None or client.settings != settings:
                 client = Client(settings)
-            # Asked again, because a signal handler may have built one meanwhile.
+            # Asked again, because a signal handler may have built one during the construction.
             _from_environment = current = peek_default_client() or client
             unclosed.close_child_at_exit(close)  # a child of a fork server forks before this import
         return current
@@ -92,26 +94,37 @@ def configure(
 def replaced_by(client: Client) -> Iterator[None]:
     """Use *client* during the block; then close it, and use the one from before again.
 
-    That one stays open meanwhile, because a fixture of a whole test run may use its connections.
+    The one from before stays open, because a fixture of a whole test run may use its connections.
+    :func:`close` keeps *client* in use during the block, so that a lifespan that ends in it does
+    not lead the rest of a test to the server of the environment.
     """
-    global current  # noqa: PLW0603 (as above)
+    global current, _replacement  # noqa: PLW0603 (as above)
     with _lock:
-        before, current = current, client
+        before, outer = current, _replacement
+        current = _replacement = client
     try:
         yield
     finally:
         with _lock:
-            current = before
-        client.close()
+            last, current, _replacement = peek_default_client(), before, outer
+        # The application may have configured another one.
+        _close_all({each.close for each in {client, last} - {before} if each is not None})
 
 
 def close() -> None:
     """Close the process's client, and each that opened again after its own close."""
-    global current
+    global current  # noqa: PLW0603 (as above)
     with _lock:
-        client, current = current, None
-    for close_client in unclosed.reopened | ({client.close} if client else set()):
-        close_client()
+        client = current
+        if client is not _replacement:
+            current = None
+    _close_all(unclosed.reopened | ({client.close} if client else set()))
+
+
+def _close_all(closers: Collection[Callable[[], object]]) -> None:
+    with ExitStack() as stack:  # because it calls the rest even if one fails
+        for each in closers:
+            stack.callback(each)
 
 
 # So that a process revokes its leases and its token at exit. If the server is unavailable, they

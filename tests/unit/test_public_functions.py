@@ -30,11 +30,12 @@ from app_integration import (
     use_index_keys,
     verification_keys,
 )
+from app_integration._internal import unclosed
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.names import NEXT_KEY
+from app_integration.names import NEXT_KEY, Environment, Scope
 from app_integration.settings import Settings
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.support.models.index_parts import Rows
@@ -138,12 +139,11 @@ def test_equal_values_have_an_equal_index_value() -> None:
     assert blind_index("users.email", None) is None
 
 
-@pytest.mark.usefixtures("app")
 def test_signal_handler_may_close_and_use_the_sdk_while_its_client_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = default_client.get_default_client().settings
-    default_client.close()
+    settings = Settings(Scope("shop", Environment.STAGING), "https://vault")
+    monkeypatch.setattr(default_client, "current", None)
     seen = []
 
     def handle(*_: object) -> None:
@@ -163,3 +163,37 @@ def test_signal_handler_may_close_and_use_the_sdk_while_its_client_is_built(
     finally:
         signal.signal(signal.SIGUSR1, previous)
     assert seen == [None, client]
+
+
+def test_close_in_a_block_keeps_the_client_of_the_block(app: MemoryApplication) -> None:
+    app.put("port", "5432")
+    assert get_secret("port") == "5432"
+    app_integration.close()  # as at the end of a lifespan in the main thread
+    assert app.client.session.login_count == 0
+    assert get_secret("port") == "5432", "of the block's server, not of the environment's"
+
+
+def test_client_that_a_block_configured_is_closed_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    before = default_client.current
+    with in_memory("shop", tmp_path) as app:
+        other = default_client.configure(app.client.settings)
+        monkeypatch.setattr(other, "close", lambda: closed.append(other))
+    assert closed == [other]
+    assert default_client.current is before
+
+
+def test_close_that_fails_keeps_no_other_client_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[int] = []
+
+    def fail() -> None:
+        closed.append(0)
+        raise OSError("full disk")
+
+    others = [partial(closed.append, number) for number in range(1, 9)]
+    monkeypatch.setattr(unclosed, "reopened", {fail, *others})
+    with pytest.raises(OSError, match="full disk"):
+        default_client.close()
+    assert sorted(closed) == list(range(9))

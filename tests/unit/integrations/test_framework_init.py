@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from flask import Flask
 from pydantic import BaseModel
 
-from app_integration import default_client
+import app_integration
 from app_integration.integrations import fastapi, flask
 from app_integration.testing.application import MemoryApplication
 
@@ -124,11 +124,13 @@ def test_lifespan_of_another_thread_leaves_the_client_open(
         async with app.router.lifespan_context(app):
             pass
 
+    vault.put("jwt-secret", "of the test")
+    app_integration.get_secret("jwt-secret")
     with ThreadPoolExecutor() as threads:
         threads.submit(asyncio.run, live()).result()
-    assert default_client.current is vault.client
+    assert vault.client.session.login_count == 1
     asyncio.run(live())
-    assert default_client.current is None
+    assert vault.client.session.login_count == 0
 
 
 def test_flask_may_have_a_view_named_metrics(path: Path) -> None:
