@@ -36,7 +36,8 @@ class LeasedPool(ConnectionPool[Any]):
     survive a fork.
     """
 
-    _is_disposed = False
+    _is_disposed = False  # and not closed by the caller afterwards
+    _disposed_at = 0.0  # by monotonic()
 
     def __init__(self, provider: CredentialProvider, url: str, **options: Any) -> None:
         """Open the pool, unless *options* has ``open=False``.
@@ -71,7 +72,7 @@ class LeasedPool(ConnectionPool[Any]):
         """
         _raise_in_child(self._owner_pid)
         if self._is_disposed:
-            self.open()
+            self.open()  # nothing, if it is open again
         end = monotonic() + (self.timeout if timeout is None else timeout)
         for pause in _backoff():
             connection = super().getconn(_seconds_left(end))
@@ -88,18 +89,23 @@ class LeasedPool(ConnectionPool[Any]):
 
         """
         if os.getpid() == self._owner_pid:
+            if self._is_disposed:
+                self._is_disposed, self._opened = False, True  # so that it cannot be opened again
             super().close(timeout)
 
-    def open(self, wait: bool = False, timeout: float = 30.0) -> None:
-        """Open the pool, also after :meth:`dispose`. See the base class.
+    def putconn(self, conn: Any) -> None:
+        """Return *conn* to the pool. One from before :meth:`dispose` is closed.
+
+        The pool does not count that one any more, and would grow beyond its maximum.
 
         Args:
-            wait: Whether to wait for the connections.
-            timeout: Seconds to wait.
+            conn: A connection that :meth:`getconn` returned.
 
         """
-        self._is_disposed = False
-        super().open(wait, timeout)
+        if conn._pool is self and conn._created_at <= self._disposed_at:  # noqa: SLF001 (the base class has no public name)
+            self._close_connection(conn)
+        else:
+            super().putconn(conn)
 
     def dispose(self) -> None:
         """Close the pool until its next use. One that the caller has closed stays closed."""
@@ -107,6 +113,7 @@ class LeasedPool(ConnectionPool[Any]):
             self.close()
             # The base class opens a pool once. It fills up to this number of connections.
             self._is_disposed, self._opened, self._nconns = True, False, self.min_size
+            self._growing, self._disposed_at = False, monotonic()
 
     def close_outdated(self) -> None:
         """Close all idle connections now, and those in use when they return to the pool."""
