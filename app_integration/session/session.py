@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -115,6 +116,10 @@ class Session:
 
     def reset_after_fork(self) -> None:
         """Drop connections and token, and recreate the locks. The next request logs in."""
+        self._lock = threading.RLock()  # reentrant, because a signal handler may close
+        self._drop()
+
+    def _drop(self) -> None:
         self._connection = Connection(self._connect, self._clock)
         self._tokens = TokenManager(
             self._auth_method,
@@ -122,7 +127,7 @@ class Session:
             self._connection.open_for_login,
             self._limits,
             self._clock,
-            self._reopen,
+            partial(self._reopen, self._connection),
         )
         self._renewer = TokenRenewer(
             self._tokens, self._connection.send_until, self._deadline, self._limits
@@ -228,26 +233,31 @@ class Session:
         A token that another process owns is not revoked. Revoking takes at most
         :data:`CLOSE_SECONDS`. What is under way may fail; the next request opens it again.
         """
-        connection, tokens, renewer = self._connection, self._tokens, self._renewer
-        self._is_closed = True
-        self.reset_after_fork()
+        # Otherwise two concurrent calls would both close what one of them replaces.
+        with self._lock:
+            connection, tokens, renewer = self._connection, self._tokens, self._renewer
+            self._is_closed = True
+            self._drop()
         renewer.stop()
         token = tokens.close()
         if token is not None:
             self._revoke(token, connection)
         connection.close()
 
-    def _reopen(self) -> None:
-        """Note that a closed session opens again.
+    def _reopen(self, connection: Connection) -> None:
+        """Note that a closed session opens again, for a request on *connection*.
 
         Raises:
-            AuthenticationFailed: In a background thread, which ends what it did before.
+            AuthenticationFailed: In a background thread, which ends what it did before, or if the
+                session was closed during the request.
 
         """
-        if self._is_closed:
-            if is_background():
+        with self._lock:
+            was_closed = self._is_closed
+            if connection is not self._connection or (was_closed and is_background()):
                 raise session_closed()
             self._is_closed = False
+        if was_closed:
             self.on_reopen()
 
     def _revoke(self, token: Token, connection: Connection) -> None:

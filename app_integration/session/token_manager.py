@@ -260,6 +260,6 @@ class TokenManager:
 def session_closed() -> AuthenticationFailed:
     """Return the error of what was under way when its session was closed."""
     return AuthenticationFailed(
-        "this session was closed meanwhile, because close() was called, as a framework does at "
-        "shutdown; call again, which opens it again"
+        "this session was closed during this call, because close() was called, as a framework does "
+        "at shutdown; call again, which opens it again"
     )

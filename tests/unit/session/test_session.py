@@ -33,6 +33,7 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
+from app_integration.session.connection import Connection
 from app_integration.session.retry import single_attempt
 from app_integration.session.session import Session
 from app_integration.settings import Limits
@@ -311,29 +312,70 @@ def test_closed_session_opens_again_at_the_next_request(server: Server, session:
     assert (server.count(LOGIN), server.count(REVOKE), len(reopened)) == (3, 3, 2)
 
 
-def test_closed_session_does_not_open_again_for_a_background_thread(
-    server: Server, session: Session
-) -> None:
-    """Otherwise a thread that was at work during a close would log in, and nothing would revoke."""
+def get_in_background(session: Session) -> str:
+    """Return the outcome of a request in a thread of the SDK."""
     outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
 
     def work() -> float:
         try:
             outcomes.put(session.get(PATH))
         except AuthenticationFailed as error:
-            outcomes.put(str(error))
+            outcomes.put(error)
         return math.inf
 
-    session.get(PATH)
-    session.close()
     worker = BackgroundWorker(work, "test")
     worker.wake()
-    assert "closed meanwhile" in str(outcomes.get(timeout=5))
+    outcome = str(outcomes.get(timeout=5))
+    worker.close()
+    return outcome
+
+
+def test_closed_session_does_not_open_again_for_a_background_thread(
+    server: Server, session: Session
+) -> None:
+    """Otherwise a thread that was at work during a close would log in, and nothing would revoke."""
+    session.get(PATH)
+    session.close()
+    assert "was closed during this call" in get_in_background(session)
     assert server.count(LOGIN) == 1
     session.get(PATH)
-    worker.wake()
-    assert outcomes.get(timeout=5) == {"data": {}}
-    worker.close()
+    assert get_in_background(session) == "{'data': {}}"
+
+
+def test_request_under_way_at_a_close_opens_the_session_for_no_thread(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session._tokens, "check_open", session.close)  # just before its login
+    with pytest.raises(AuthenticationFailed, match="closed"):
+        session.get(PATH)
+    assert "closed" in get_in_background(session)
+    assert server.count(LOGIN) == 0
+
+
+def test_request_between_two_concurrent_closes_leaves_no_token(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_done = threading.Event()
+
+    def close_and_use() -> None:
+        session.close()
+        session.get(PATH)
+        is_done.set()
+
+    other = threading.Thread(target=close_and_use)
+
+    def delayed(*arguments: Any) -> Connection:
+        if not other.ident:
+            other.start()
+            is_done.wait(0.3)  # seconds
+        return Connection(*arguments)
+
+    session.get(PATH)
+    monkeypatch.setattr("app_integration.session.session.Connection", delayed)
+    session.close()
+    other.join()
+    session.close()
+    assert (server.count(LOGIN), server.count(REVOKE)) == (2, 2)
 
 
 def test_close_with_server_unavailable_is_short_and_raises_nothing(
