@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 def find_different(session: Session, files: SharedFiles) -> Iterator[tuple[Scope, str, Secret]]:
     """Yield each shared value that is another one on the server, or that it does not have."""
     for scope in files.scopes:
-        usable = files.shareable(scope)
-        for name, value in files.read(scope).values.items():
-            if name in usable and _read(session, files, scope, name) != value:
+        for name, value in files.usable(scope).items():
+            if _read(session, files, scope, name) != value:
                 yield scope, name, value
 
 

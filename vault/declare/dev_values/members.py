@@ -47,7 +47,7 @@ def read_members(path: Path) -> Mapping[str, str]:
 def _lines(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
     """Yield place, key and name of each line that is neither empty nor a comment."""
     for number, line in enumerate(text.splitlines(), start=1):
-        key, _, name = line.strip().partition(" ")
+        key, name = (*line.split(None, 1), "", "")[:2]
         if not key or key.startswith("#"):
             continue
         place = f"{path}:{number}"

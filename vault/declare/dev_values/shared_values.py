@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from app_integration._internal.formats import DEV_VALUES
+from app_integration._internal.secret_value import check_secret_value
 from app_integration.encryption.tokens.encryption_context import Context
-from app_integration.errors import ConfigurationError, DecryptionFailed
+from app_integration.errors import ConfigurationError, DecryptionFailed, InvalidName
 from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -128,6 +129,14 @@ class SharedFiles:
                 "another member run: strongroom dev-values share"
             ) from None
 
+    def usable(self, scope: Scope) -> dict[str, Secret]:
+        """Return the values of a service's file that its secrets of now can have. See :meth:`read`.
+
+        A file may have others, because it is of another branch, or was written by another program.
+        """
+        names, values = self.shareable(scope), self.read(scope).values
+        return {name: values[name] for name in names if name in values}
+
     def write(self, scope: Scope, shared: SharedValues) -> None:
         """Replace a service's file, encrypted under a new key for the members of *shared*."""
         values = {name: value.reveal() for name, value in shared.values.items()}
@@ -138,7 +147,7 @@ class SharedFiles:
             file.write(json.dumps(content).encode())
 
     def inputs(self) -> dict[str, Secret]:
-        """Return each shared value by the API path of its secret; none for who is no member.
+        """Return each shared value by the API path of its secret, if this developer is a member.
 
         Raises:
             ConfigurationError: If a member cannot open a file. See :meth:`read`.
@@ -149,19 +158,30 @@ class SharedFiles:
         return {
             f"{self.mount}/{scope.secret(name)}": value
             for scope in self.scopes
-            for name, value in self.read(scope).values.items()
+            for name, value in self.usable(scope).items()
         }
 
 
 def _parse(path: Path, content: bytes) -> SharedValues:
-    """Return *content*, which who may push to the repository may have written."""
+    """Return *content*, which any client that can push to the repository may have written."""
     try:
-        parsed = json.loads(content)
+        parsed = dict(json.loads(content))
+        if refusal := DEV_VALUES.describe_refusal(parsed.get("format")):
+            raise ConfigurationError(f"{path} {refusal}")
         members, values = (dict(parsed[key]) for key in ("members", "values"))
     except (ValueError, TypeError, KeyError):
         raise ConfigurationError(f"{path} contains no values; restore it with git") from None
-    if refusal := DEV_VALUES.describe_refusal(parsed.get("format")):
-        raise ConfigurationError(f"{path} {refusal}")
     if not all(isinstance(each, str) for each in (*members.values(), *values.values())):
         raise ConfigurationError(f"{path} has values that are no text; restore it with git")
+    for name, value in values.items():
+        _check(path, name, value)
     return SharedValues(members, {name: Secret(value) for name, value in values.items()})
+
+
+def _check(path: Path, name: str, value: str) -> None:
+    try:
+        check_secret_value(repr(name), value)
+    except InvalidName as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    if not value:
+        raise ConfigurationError(f"{path}: the value of {name!r} is empty; restore it with git")

@@ -17,7 +17,7 @@ PRIVATE = bech32.encode("age-secret-key-", bytes(32)).upper()
 def test_members_are_keys_with_names(tmp_path: Path) -> None:
     file = tmp_path / "members"
     assert read_members(file) == {}
-    file.write_text(f"# Of the team\n\n{ADA} Ada Byron\n  {BO}   bo  \n")
+    file.write_text(f"# Of the team\n\n{ADA} Ada Byron\n  {BO}\t  bo  \n")
     assert read_members(file) == {ADA: "Ada Byron", BO: "bo"}
 
 

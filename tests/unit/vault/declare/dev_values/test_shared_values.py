@@ -132,7 +132,11 @@ def test_departed_member_cannot_open_the_new_file(team: Team) -> None:
         (b'{"members": {}, "values": 1}', "contains no values"),
         (b"tok-9f8e7d6c5b4a3f", "contains no values"),
         (b'{"members": {}, "values": {"carrier-token": 1}}', "has values that are no text"),
-        (b'{"format": 2, "members": {}, "values": {}}', "install a newer strongroom"),
+        (b'{"format": 2, "members": [{"key": "age1x"}], "secrets": {}}', "install a newer strong"),
+        (b'{"format": 2}', "install a newer strongroom"),
+        (b'{"members": {}, "values": {"mail-token": ""}}', "value of 'mail-token' is empty"),
+        (b'{"members": {}, "values": {"mail-token": "a\\u0000"}}', "encrypted: .*mail-token"),
+        (b'{"members": {}, "values": {"mail-token": "\\ud800tok-"}}', "encrypted: .*mail-token"),
     ],
 )
 def test_file_of_another_content_is_refused(team: Team, content: bytes, reason: str) -> None:
@@ -146,6 +150,9 @@ def test_file_of_another_content_is_refused(team: Team, content: bytes, reason: 
 
 def test_value_that_is_not_declared_any_more_is_left_out(team: Team) -> None:
     files = team.files(team.ada)
+    others = {"gone": Secret("x"), "session-key": Secret("x"), "UPPER/../x": Secret("x")}
+    files.write(PARCELS, SharedValues(files.members, {**others, **VALUES}))
+    assert files.inputs().keys() == {f"secret/parcels/dev/{name}" for name in VALUES}
     assert files.shareable(PARCELS) == list(VALUES), "not the generated one"
     before = files.read(PARCELS)
     assert before.renew({}, {}, ["mail-token"]).values.keys() == {"mail-token"}
