@@ -187,12 +187,23 @@ def write_service(new_service: NewService, repository: Repository) -> list[str]:
         lines.append(f"kept {model}, which is yours" if is_kept else f"wrote {model}")
     if config and config.is_outside:
         file = local_file.set_application(repository.root, new_service.name, config.folder)
-        lines.append(f"wrote {file}, where the application is on this machine; git must ignore it")
+        lines.append(f"wrote {file}, where the application is on this machine{_git_hint(file)}")
     for environment, missing in skipped.items():
         file = repository.declaration / "environments" / f"{environment}.yaml"
         line = f"add '{new_service.name}: {{{missing}}}' under services"
         lines.append(f"{file} has no entry yet: {line}")
     return lines
+
+
+def _git_hint(file: Path) -> str:
+    """Return what to do if git does not ignore *file*; empty if it does."""
+    from vault.dotenv.worktree import check_ignored  # noqa: PLC0415 (few calls need it)
+
+    try:
+        check_ignored(file)
+    except ConfigurationError:
+        return f"; add {file.name} to {file.parent / '.gitignore'}, because git does not ignore it"
+    return ""
 
 
 def _has_other_text(path: Path, text: str) -> bool:

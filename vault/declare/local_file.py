@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,14 @@ from typing import Final
 from pydantic import Field
 from ruamel.yaml import YAML
 
+from app_integration._internal.private_file import replace_file
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import AnyPath, ServiceName
 
 FILE: Final = "strongroom.local.yaml"
-_COMMENT: Final = "# Of this machine alone; git ignores it.\n"
+_NEW: Final = "# Of this machine alone, so git must ignore it.\napplications:\n"
 
 
 class Application(Section):
@@ -51,19 +53,23 @@ def with_local_applications(declaration: Declaration) -> Declaration:
 
 
 def set_application(root: Path, service: str, path: str) -> Path:
-    """Write where the application of *service* is, and return the file.
+    """Write where the application of *service* is, and return the file. Its comments are kept.
 
     Raises:
         DeclarationError: If the file is invalid. Nothing was written.
 
     """
-    applications = dict(read(root).applications)
-    python = applications[service].python if service in applications else None
-    applications[service] = Application(path=path, python=python)
-    file, content = root / FILE, LocalFile(applications=applications)
-    with file.open("w", encoding="utf-8") as out:
-        out.write(_COMMENT)
-        YAML().dump(content.model_dump(exclude_none=True), out)
+    read(root)
+    file, is_new = root / FILE, not (root / FILE).exists()
+    yaml = YAML()  # it keeps comments and quotes
+    yaml.preserve_quotes, yaml.width = True, 10_000  # characters, so that no path is folded
+    content = yaml.load(_NEW if is_new else file.read_bytes())
+    content["applications"] = content.get("applications") or {}
+    content["applications"].setdefault(service, {})["path"] = path
+    buffer = io.BytesIO()
+    yaml.dump(content, buffer)
+    mode = 0o644 if is_new else file.stat().st_mode & 0o777
+    replace_file(file, buffer.getvalue(), mode=mode)
     return file
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,22 @@ def test_service_with_a_database_runs_where_its_server_is_known(team: Repository
     second = NewService("routes", "ada", "Plans.", has_database=True, databases={PROD: POSTGRES})
     assert second.write(team) == {}
     assert team.load().scopes(PROD) == (Scope("routes", PROD),)
+
+
+def test_file_of_the_machine_is_to_be_ignored_by_git(
+    team: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def declare(service: str) -> str:
+        folder = tmp_path_factory.mktemp(service)
+        new = NewService(service, "ada", "Prints.", application=str(folder))
+        (line,) = [each for each in write_service(new, team) if "local.yaml" in each]
+        return line
+
+    assert declare("labels").endswith("on this machine"), "no repository of git"
+    subprocess.run(["git", "init", "-q", str(team.root)], check=True)  # noqa: S607
+    assert declare("parcels").endswith("on this machine")
+    (team.root / ".gitignore").write_text("")
+    assert "; add strongroom.local.yaml to " in declare("stamps")
 
 
 def declare_on_aws(team: Repository, environment: str, **aws: Any) -> None:

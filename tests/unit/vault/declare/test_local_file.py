@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from ruamel.yaml import YAML
 
 from console.new_repository import NewRepository, ignored_names
 from console.new_service import NewService
@@ -38,6 +40,28 @@ def test_paths_of_the_machine_replace_those_of_the_declaration(declared: Declara
     assert str(changed.interpreter(declared.project)) == "/srv/parcels/env/py"
     assert changed.model == config.model
     assert with_local_applications(declared).service("labels").config is None
+
+
+def test_comments_mode_and_other_lines_of_the_file_are_kept(declared: Declaration) -> None:
+    file = declared.project / FILE
+    line = "  gone: {path: '../gone', python: x/y}  # until May\n"
+    file.write_text(f"# of mine\napplications:\n{line}")
+    file.chmod(0o600)
+    for path in ("../l", f"../{'long ' * 40}labels"):
+        set_application(declared.project, "labels", path)
+    assert file.read_text() == f"# of mine\napplications:\n{line}  labels:\n    path: {path}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_write_that_fails_keeps_the_file(
+    declared: Declaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = set_application(declared.project, "labels", "../labels")
+    before = file.read_bytes()
+    monkeypatch.setattr(YAML, "dump", Mock(side_effect=OSError("full disk")))
+    with pytest.raises(OSError, match="full disk"):
+        set_application(declared.project, "labels", "../other")
+    assert file.read_bytes() == before
 
 
 def test_git_ignores_the_file() -> None:
