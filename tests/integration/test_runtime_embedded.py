@@ -291,7 +291,7 @@ def test_sent_mail_becomes_a_private_file(shared: EmbeddedRuntime) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
         client.login(
             "gaara-store",
-            access(shared.layout, shared.ports).provided_secrets()["smtp-password"].reveal(),
+            access(shared.layout, shared.ports).mail_password().reveal(),
         )
         client.sendmail(
             "store@example.test", ["me@example.test"], "Subject: Export\r\n\r\nid,total"

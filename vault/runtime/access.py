@@ -47,7 +47,7 @@ class Access:
     database_name: str | None = None
     shared_database: str | None = None
     leases_redis_users: bool = False
-    mail_passwords: tuple[str, ...] = ("smtp-password",)
+    mail_passwords: tuple[str, ...] = ()
     own_server: tuple[str, int] | None = None
 
     @property
