@@ -36,7 +36,7 @@ def _check_dev(text: str) -> str:
     if not all_names.parse_environment(text).is_dev:
         raise ConfigurationError(
             f"values are shared in dev only; those of {text} are on its server: write them with "
-            "strongroom put, and grant who needs them"
+            "strongroom put, and grant them to the people that need them"
         )
     return text
 
@@ -55,7 +55,7 @@ def key() -> None:
     path = identity_path(os.environ)
     if not path.exists():
         create_identity(path)
-        typer.echo(f"wrote a new key pair to {path}; give it to nobody", err=True)
+        typer.echo(f"wrote a new key pair to {path}; keep it to yourself", err=True)
     typer.echo(read_public_keys(path)[0])
 
 
@@ -68,7 +68,7 @@ def share(
     _env: _Dev = Environment.DEV,
     root: Root = operate.DEFAULT_ROOT,
 ) -> None:
-    """Encrypt values for the members, and the files again for whom the list has now."""
+    """Encrypt values for the members, and each file again if the list has changed."""
     declaration = operate.load_declaration()
     files = shared_files(declaration)
     files.check_member()
@@ -134,13 +134,13 @@ def _renew(files: SharedFiles, scope: Scope, before: SharedValues, after: Shared
 
 
 def _show_departed(before: SharedValues, after: SharedValues, scope: Scope, path: str) -> None:
-    """Print which values those know who can open the file of before, but not the new one."""
+    """Print the values that former members know, because git keeps the file that they open."""
     departed, known = before.departed(after.members), before.unchanged(after)
     if not departed or not known:
         return
     typer.echo(
         f"{escape_unprintable(', '.join(departed))} can open the {path} of before, which git "
-        "keeps. Have each of its values changed by who issues it, and write and share the new ones:"
+        "keeps. Have the issuer of each value change it, and write and share the new ones:"
     )
     for name in known:
         typer.echo(f"  {put_command(scope, name)}")

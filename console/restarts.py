@@ -138,5 +138,5 @@ def _describe_config(declaration: Declaration, scope: Scope, name: str) -> Itera
     with suppress(StrongroomError):  # of a template, which check reports
         needs = compile_declared(declaration, scope, config).needs
         if any(need.path.endswith(f"/{scope.secret(name)}") for need in needs):
-            told = _RELOADS.get(config.reload, f"and the application told by {config.reload}")
-            yield f"{config.file} of {scope.service} is delivered again: {told}"
+            reload = _RELOADS.get(config.reload, f"and {config.reload} notifies the application")
+            yield f"{config.file} of {scope.service} is delivered again: {reload}"

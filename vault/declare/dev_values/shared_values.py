@@ -45,7 +45,7 @@ class SharedValues:
         return SharedValues(members, {name: values[name] for name in declared if name in values})
 
     def departed(self, members: Mapping[str, str]) -> list[str]:
-        """Return the names of those who can open this file and are no *members* now."""
+        """Return the names of former members: they can open this file, and are no *members*."""
         return [name for key, name in self.members.items() if key not in members]
 
     def unchanged(self, after: SharedValues) -> list[str]:

@@ -100,7 +100,7 @@ class RedisRecording:
             each.disconnect()  # type: ignore[no-untyped-call]
         if self._failed is not None and error is None:
             raise ConfigurationError(
-                "Redis was stopped or restarted meanwhile, so the recording is not whole; start it "
+                "Redis was stopped or restarted during the recording, which is not whole; start it "
                 "with strongroom up, and record again"
             )
 
