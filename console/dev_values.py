@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from console.local_services import shared_files
 from console.missing_values import put_command
 from console.options import OnlyService, Root
 from console.put import write_secret
+from console.restarts import describe_restarts
 from console.shared_values import find_different, read_values
 from vault.declare import counts
 from vault.declare.declaration import Declaration
@@ -83,14 +85,21 @@ def share(
 
 @app.command("open")
 def open_values(_env: _Dev = Environment.DEV, root: Root = operate.DEFAULT_ROOT) -> None:
-    """Write the team's values to the local deployment, in place of others."""
-    local = _local(root)
+    """Write the team's values to the local deployment, in place of others.
+
+    It says who must restart.
+    """
+    local, changed = _local(root), datetime.now(UTC)
     files = shared_files(local.declaration)
     files.check_member()
+    restarts = list[str]()
     with local.operator() as session:
         for scope, name, value in find_different(session, files):
             version = write_secret(session, local.declaration, scope, name, value.reveal())
             typer.echo(f"{scope.service}: {name}: version {version}")
+            restarts += describe_restarts(local.declaration, scope, name, root, changed)
+    for line in dict.fromkeys(restarts):
+        typer.echo(line)
 
 
 def _read_here(

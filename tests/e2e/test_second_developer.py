@@ -230,7 +230,9 @@ def test_new_value_of_the_team_is_told_of_and_taken_by_open(ada: Developer, bo: 
     bo.git("pull", "--quiet")
     assert "parcels: carrier-token" in bo.succeed("up")
     assert bo.run_service("carrier-token") == {"carrier-token": SHARED["carrier-token"]}
-    assert "carrier-token: version 2" in bo.succeed("dev-values", "open")
+    opened = bo.succeed("dev-values", "open")
+    assert "carrier-token: version 2" in opened
+    assert "restart: a process that read it into settings" in opened
     assert bo.run_service("carrier-token") == {"carrier-token": "tok-of-today"}
     assert "carrier-token" not in bo.succeed("up")
 

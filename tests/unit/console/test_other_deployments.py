@@ -97,9 +97,9 @@ def test_adopt_of_a_contested_static_role_is_refused(server: Session) -> None:
 def test_import_is_refused_before_the_declaration_is_changed(
     server: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swap, "check", lambda _plan: None)
+    monkeypatch.setattr(swap, "check", lambda _file, **_: None)
     monkeypatch.setattr(import_, "_declare", refuse)
-    file: Any = DotenvFile
+    file: Any = DotenvFile(Path(".env"), b"", (), {})
     plan = ImportPlan(file, SCOPE, {}, {SECRET: file}, {}, {}, (), ())
     monkeypatch.setattr(ImportPlan, "values", {})
     any_: Any = refuse
