@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,13 @@ def _mail_passwords(service: ServiceDeclaration) -> tuple[str, ...]:
     return ("smtp-password", *sorted((found & service.secrets.keys()) - {"smtp-password"}))
 
 
-def _mail_settings(service: ServiceDeclaration, ports: Ports) -> dict[str, str | int | bool]:
-    """Return the settings of *service* that describe a mail account, for this machine's server."""
+def _mail_settings(
+    service: ServiceDeclaration, named: Collection[str], ports: Ports
+) -> dict[str, str | int | bool]:
+    """Return the settings of *service* that describe a mail account, for this machine's server.
+
+    A user that is among those *named* for dev stays.
+    """
     local: dict[str, str | int | bool] = {
         "host": HOST,
         "port": ports.smtp,
@@ -74,6 +79,7 @@ def _mail_settings(service: ServiceDeclaration, ports: Ports) -> dict[str, str |
         name: _convert(local[part], types[name])
         for name, part in found.items()
         if part in local and name in types and (types[name] == "text" or part in {"port", "tls"})
+        if part != "user" or name not in named
     }
 
 
@@ -136,6 +142,6 @@ def with_local_servers(declaration: Declaration, ports: Ports) -> Declaration:
             scope,
             database=endpoint if has_local else None,
             redis=redis if service.redis else None,
-            settings=_mail_settings(service, ports),
+            settings=_mail_settings(service, declaration.deployment(scope).settings, ports),
         )
     return changed

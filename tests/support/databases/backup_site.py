@@ -162,7 +162,7 @@ def _declare(folder: Path) -> None:
     (folder / "services" / f"{OTHER}.yaml").write_text(json.dumps(_SERVICE))  # JSON is YAML
     file = folder / "environments" / "dev.yaml"
     environment = yaml.safe_load(file.read_text())
-    environment["services"][OTHER] = {"database": "127.0.0.1:5432"}
+    environment["services"][OTHER] = {"database": "127.0.0.1:15432"}
     file.write_text(json.dumps(environment))
 
 

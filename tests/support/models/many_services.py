@@ -46,7 +46,7 @@ def write_environment(folder: Path, names: list[str]) -> None:
     services = {}
     for name in names:
         document = json.loads((folder / "services" / f"{name}.yaml").read_text())
-        services[name] = {"database": "127.0.0.1:5432"} if "database" in document else {}
+        services[name] = {"database": "127.0.0.1:15432"} if "database" in document else {}
     document = {**_ENVIRONMENT, "services": services}
     (folder / "environments" / "dev.yaml").write_text(json.dumps(document))
 

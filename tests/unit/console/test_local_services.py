@@ -63,6 +63,10 @@ def test_mail_account_of_each_name_is_that_of_this_machine(tmp_path: Path) -> No
         "old-smtp-host": HOST,
         "old-smtp-tls": 0,
     }
+    named = declaration.with_deployment(
+        SCOPE, database=None, redis=None, settings={"email-host-user": "eve"}
+    )
+    assert with_local_servers(named, ports).settings(SCOPE)["email-host-user"] == "eve"
     layout = Layout(tmp_path / ".strongroom")
     (access,) = service_accesses(layout, ports, declaration, lambda _: None)
     assert access.mail_passwords == (
