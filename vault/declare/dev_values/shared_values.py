@@ -183,5 +183,3 @@ def _check(path: Path, name: str, value: str) -> None:
         check_secret_value(repr(name), value)
     except InvalidName as error:
         raise ConfigurationError(f"{path}: {error}") from None
-    if not value:
-        raise ConfigurationError(f"{path}: the value of {name!r} is empty; restore it with git")
