@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from unittest.mock import Mock, patch
 
 import pytest
 
+from app_integration.aws.connection import AwsConnection
 from app_integration.aws.from_settings import open_connection
 from app_integration.client import Client
-from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
 
@@ -42,8 +44,11 @@ def test_client_shares_one_connection() -> None:
     client.close()
 
 
-def test_closed_client_opens_no_connection() -> None:
+def test_closed_client_opens_a_connection_that_the_next_close_ends() -> None:
     client = Client(SETTINGS)
     client.close()
-    with pytest.raises(AuthenticationFailed, match="closed"):
-        _ = client.aws
+    closed = Mock()
+    with patch.object(AwsConnection, "close", closed):
+        assert client.aws is client.aws
+        client.close()
+    closed.assert_called_once_with()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 import app_integration
 from app_integration.integrations import fastapi, flask
+from app_integration.observability import redaction
 from app_integration.testing.application import MemoryApplication
 
 
@@ -35,14 +36,15 @@ def reject() -> None:
 
 
 @pytest.fixture(autouse=True)
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("STRONGROOM_SERVICE", "shop")
     monkeypatch.setenv("ENVIRONMENT", "staging")
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example")
     found = tmp_path / "config.yaml"
     found.write_text("name: shop\n")
     found.chmod(0o600)
-    return found
+    yield found
+    redaction.uninstall()
 
 
 async def get(app: FastAPI, path: str, state: dict[str, str] | None = None) -> tuple[int, bytes]:
