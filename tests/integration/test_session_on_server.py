@@ -113,10 +113,10 @@ def test_session_closed_during_renewal_leaves_no_token(
         lambda: len(deployment.audit_lines(RENEW, NAME)) > renewals + 4,
         "renewals in quick succession",
     )
+    renewer = session._renewer.worker._thread  # before the close, which replaces it
     session.close()
     with pytest.raises(RequestRefused, match="invalid accessor"):
         operator.post("auth/token/lookup-accessor", {"accessor": found})
-    renewer = session._renewer.worker._thread
     assert renewer is not None
     renewer.join(PATIENCE)
     assert not renewer.is_alive()
