@@ -11,7 +11,8 @@ from typing import Final
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import AGENT_ISSUED, APPROLE_MOUNT, ISSUED_KEY
 from app_integration.permissions import need
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.settings import Settings
 
 #: Metadata of each secret-id, and of the token of its login. The starter's policy allows no other.

@@ -24,7 +24,7 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.secret import Secret
 from app_integration.secret_store.required import check_required
 from app_integration.secret_store.secret_variables import name_variables
-from app_integration.session.session import open_session
+from app_integration.session.from_settings import open_session
 from app_integration.settings import Settings, from_environment
 from app_integration.sources.from_settings import build_policy_rule
 

@@ -107,7 +107,7 @@ class Client:
         """
         with self._lock:
             if self._session is None:
-                from app_integration.session.session import open_session
+                from app_integration.session.from_settings import open_session
 
                 self._session = open_session(self.settings)
                 self._own_session(self._session)

@@ -113,9 +113,7 @@ def run(
         _check_order(context, to)
         is_exposed = _check_decryption(context, decrypt=decrypt)
         if not yes:
-            _confirm_loss(context, to)
-            if is_exposed:
-                typer.confirm(f"{view.readable(context.plan)}. Decrypt them?", abort=True)
+            _confirm(context, to, is_exposed=is_exposed)
         # Before the passes, because afterwards each row was written last.
         values = copies.choose(context) if _takes_away(context, to) else None
         running = Workers(context, command, workers, duty, limits, out)
@@ -203,10 +201,10 @@ def undo(
     with open_migration(plan, env, root, role) as context:
         step = way_back.next_step(_read(context).stage)
         if not yes:
-            typer.confirm(f"Is this so: {_fill(step.before, context)}?", abort=True)
+            typer.confirm(f"Is this so: {view.step_text(step.before, context.plan)}?", abort=True)
         running = Workers(context, command, 1, duty, limits, out)
         step = way_back.go_back(context, running.run, step)
-        say(out, f"{step.to or 'undone'}: {_fill(step.then, context)}.")
+        say(out, f"{step.to or 'undone'}: {view.step_text(step.then, context.plan)}.")
 
 
 def _find_target(*, postpone: bool, null: bool, drop: bool) -> Stage:
@@ -259,22 +257,15 @@ def _check_decryption(context: MigrationContext, *, decrypt: bool) -> bool:
     return True
 
 
-def _confirm_loss(context: MigrationContext, to: Stage) -> None:
-    old, table = context.plan.old_columns, context.plan.table
-    columns = ", ".join(old)
+def _confirm(context: MigrationContext, to: Stage, *, is_exposed: bool) -> None:
     if to is Stage.NULLED:
-        typer.confirm(
-            f"Does each instance of the application write no {columns} of {table} any more, and may"
-            " their values be removed?",
-            abort=True,
-        )
+        typer.confirm(view.nulling_question(context.plan), abort=True)
     elif to is Stage.DROPPED:
         with context.connect() as connection:
             lost = dependent_rules.find_lost(context.read_dependents(connection))
-        also = f", and with them {', '.join(lost)}" if lost else ""
-        typer.confirm(
-            f"Drop {columns} of {table}{also}? There is no way back after it.", abort=True
-        )
+        typer.confirm(view.dropping_question(context.plan, lost), abort=True)
+    if is_exposed:
+        typer.confirm(f"{view.readable(context.plan)}. Decrypt them?", abort=True)
 
 
 def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool) -> Waiting | None:
@@ -296,10 +287,6 @@ def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool
 def _takes_away(context: MigrationContext, to: Stage) -> bool:
     """Return whether the command takes plaintext away, and no token."""
     return to in (Stage.NULLED, Stage.DROPPED) and not context.plan.is_decrypting
-
-
-def _fill(text: str, context: MigrationContext) -> str:
-    return text.format(old=context.plan.old_values, new=context.plan.new_values)
 
 
 def _find_stage(context: MigrationContext) -> Stage | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -89,6 +89,26 @@ def copies_lines(plan: MigrationPlan, copies: Copies) -> Iterator[str]:
         "  Not looked at: values that are no text or are short, or have another form there, such as"
         " hashes; what no function of a trigger names; other databases, replicas, logs and backups."
     )
+
+
+def step_text(text: str, plan: MigrationPlan) -> str:
+    """Return a text of a step back, with what the columns of *plan* have."""
+    return text.format(old=plan.old_values, new=plan.new_values)
+
+
+def nulling_question(plan: MigrationPlan) -> str:
+    """Return what a person confirms before old values are taken away."""
+    return (
+        f"Does each instance of the application write no {', '.join(plan.old_columns)} of "
+        f"{plan.table} any more, and may their values be removed?"
+    )
+
+
+def dropping_question(plan: MigrationPlan, lost: Sequence[str]) -> str:
+    """Return what a person confirms before old columns go, and with them what is *lost*."""
+    also = f", and with them {', '.join(lost)}" if lost else ""
+    columns = ", ".join(plan.old_columns)
+    return f"Drop {columns} of {plan.table}{also}? There is no way back after it."
 
 
 def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:

@@ -31,7 +31,8 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.session.foreign_login import describe_foreign_login, is_surely_foreign
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.settings import MEMORY, Settings
 from app_integration.sources.vault import VaultSource
 from app_integration.transport.payloads import parse_policies

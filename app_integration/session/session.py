@@ -14,7 +14,6 @@ from typing import Any, Self
 from app_integration._internal import fork_safety
 from app_integration._internal.background_worker import is_background
 from app_integration._internal.hidden_body import HiddenBody
-from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import RequestRefused, ServerError, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
@@ -27,7 +26,7 @@ from app_integration.session.raw_requests import RawRequests
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager, session_closed
 from app_integration.session.token_renewer import TokenRenewer
-from app_integration.settings import Limits, Settings
+from app_integration.settings import Limits
 from app_integration.transport import payloads
 from app_integration.transport.http import RequestSender
 from app_integration.transport.storage_position import StoragePosition
@@ -45,10 +44,6 @@ class Session:
 
     A closed session opens again at the next request of the application, as an engine of SQLAlchemy
     does after ``dispose()``: what was built on it may outlive a lifespan.
-
-    Attributes:
-        on_reopen: Called when it opens again, because its owner has to close it again.
-
     """
 
     def __init__(
@@ -109,6 +104,7 @@ class Session:
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self._is_closed = False
+        #: Called when it opens again, because its owner has to close it again.
         self.on_reopen: Callable[[], object] = lambda: None
         self.reset_after_fork()
         self._connection.open()  # so that a certificate that cannot be read is an error here
@@ -245,13 +241,7 @@ class Session:
         connection.close()
 
     def _reopen(self, connection: Connection) -> None:
-        """Note that a closed session opens again, for a request on *connection*.
-
-        Raises:
-            AuthenticationFailed: In a background thread, which ends what it did before, or if the
-                session was closed during the request.
-
-        """
+        """Note that a closed session opens again, unless the request began before the close."""
         with self._lock:
             was_closed = self._is_closed
             if connection is not self._connection or (was_closed and is_background()):
@@ -308,28 +298,3 @@ class Session:
         except ServerError as error:
             record_orphan_lease(call.path, error, self._mounts)
             raise
-
-
-def open_session(settings: Settings, auth_method: AuthMethod | None = None) -> Session:
-    """Return a session as *settings* describe it. Nothing is sent.
-
-    Args:
-        settings: Settings of the application.
-        auth_method: Logs in; None for the method that *settings* describe.
-
-    Raises:
-        ConfigurationError: If the address or a required file is not set, or a certificate cannot be
-            read.
-
-    """
-    return Session(
-        settings.require_address(),
-        auth_method or build_auth_method(settings),
-        extra_addresses=settings.extra_addresses,
-        cacert=settings.vault_cacert,
-        certificate=settings.auth.certificate,
-        namespace=settings.vault_namespace,
-        limits=settings.limits,
-        mounts=settings.mounts,
-        scope=settings.scope,
-    )

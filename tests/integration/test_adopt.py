@@ -25,7 +25,8 @@ from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
 from console import ledger, operate, put

@@ -33,7 +33,8 @@ from app_integration.observability import metrics
 from app_integration.observability.prometheus import Prometheus
 from app_integration.rendering.renderer import Renderer
 from app_integration.secret import Secret
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.settings import Settings
 from app_integration.sources.from_settings import build_policy_rule
 from app_integration.testing.ports import free_ports

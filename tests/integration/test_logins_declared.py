@@ -18,7 +18,8 @@ import pytest
 import requests
 
 from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.settings import Auth, Settings
 from tests.support.models.declared import SCOPE, apply_declared, declare, plan
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server

@@ -11,7 +11,8 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import IMPLIED, Need, need
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from console.page.sources.leases import read_leases
 from policies.render import render_policies
 from tests.support.servers.deployment import Deployment

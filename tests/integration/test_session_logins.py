@@ -20,7 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from app_integration.errors import AccessDenied, AuthenticationFailed, ServerError
 from app_integration.names import Environment, Scope
-from app_integration.session.session import Session, open_session
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
 from app_integration.settings import Auth, Settings
 from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until

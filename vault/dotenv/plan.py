@@ -12,7 +12,7 @@ from app_integration.secret import Secret
 from vault.declare.application_variables import setting_text
 from vault.declare.edit.service_file import Spec
 from vault.dotenv.account_names import mail_parts, mail_passwords
-from vault.dotenv.accounts import choose_accounts
+from vault.dotenv.accounts import Accounts, choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
@@ -120,11 +120,7 @@ def build_import_plan(
     declared = declared.under(names_in_file(file, choices.skipped))
     accounts = choose_accounts(file, declared, choices, provided)
     kinds = decide_kinds(file, declared, choices, ask, provided, accounts)
-    secrets = {
-        declared.secret_name(name) or secret_name(name): file.variables[name]
-        for name, kind in kinds.items()
-        if kind is Kind.SECRET and name not in accounts.verdicts
-    } | accounts.secrets
+    secrets = _find_secrets(file, kinds, declared, accounts)
     replaced = {
         secret: each
         for secret, each in secrets.items()
@@ -135,17 +131,12 @@ def build_import_plan(
     kinds |= dict.fromkeys(twins, Kind.SECRET)
     secrets |= {secret_name(name): file.variables[name] for name in twins}
     of_deployment = {*replaced, *map(secret_name, twins)}
-    known = {name for name, _ in declared.secrets.values()}
-    equal: dict[str, Spec] = {
-        secret_name(name): {"source": "derived", "format": f"{{{each}}}"}
-        for name, each in twins.items()
-    }
     return ImportPlan(
         file=file,
         scope=declared.scope,
         kinds=kinds,
         secrets={name: each for name, each in secrets.items() if name not in of_deployment},
-        new_secrets={name: equal.get(name, _GIVEN) for name in secrets if name not in known},
+        new_secrets=_new_secrets(secrets, twins, declared),
         new_settings=_new_settings(file, kinds, declared),
         declared=tuple(sorted({*declared.secret_names, *secrets})),
         notes=(
@@ -155,6 +146,29 @@ def build_import_plan(
         replaced=replaced,
         twins={secret_name(name): each for name, each in twins.items()},
     )
+
+
+def _find_secrets(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables, accounts: Accounts
+) -> dict[str, Variable]:
+    """Return the variable with the value of each secret, by secret name."""
+    return {
+        declared.secret_name(name) or secret_name(name): file.variables[name]
+        for name, kind in kinds.items()
+        if kind is Kind.SECRET and name not in accounts.verdicts
+    } | accounts.secrets
+
+
+def _new_secrets(
+    secrets: Collection[str], twins: Mapping[str, str], declared: DeclaredVariables
+) -> dict[str, Spec]:
+    """Return what to declare: twins as derived from their secret, so that they stay equal."""
+    known = {name for name, _ in declared.secrets.values()}
+    equal: dict[str, Spec] = {
+        secret_name(name): {"source": "derived", "format": f"{{{each}}}"}
+        for name, each in twins.items()
+    }
+    return {name: equal.get(name, _GIVEN) for name in secrets if name not in known}
 
 
 def _find_twins(

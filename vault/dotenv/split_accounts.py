@@ -25,7 +25,6 @@ class Server(StrEnum):
     POSTGRESQL = "PostgreSQL"
     MYSQL = "MySQL"
     UNKNOWN = "database of an unknown kind or user"
-    MAIL = "mail server"
 
 
 @dataclass(frozen=True, slots=True)
