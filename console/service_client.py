@@ -164,16 +164,22 @@ def open_reader(scope: Scope, root: Path, *, from_server: bool = False) -> Itera
         yield client
 
 
-def _reader_settings(declaration: Declaration, scope: Scope, root: Path) -> Settings:
-    declared = declaration.environment(scope.environment)
+def read_local_variables(scope: Scope, root: Path) -> dict[str, str]:
+    """Return what ``up`` wrote for a service on this machine; empty elsewhere, and before it."""
     file = operate.open_layout(root).service_env(scope.service)
-    if operate.is_local(scope.environment, root) and (declared.aws is None or file.exists()):
-        if not file.exists():
-            raise ConfigurationError(
-                f"{file} does not exist; start the deployment with strongroom up, or name its "
-                f"folder with --root. Tests and CI jobs need none with {BACKEND}={MEMORY}"
-            )
-        local = read_variables(file)
+    is_written = operate.is_local(scope.environment, root) and file.exists()
+    return read_variables(file) if is_written else {}
+
+
+def _reader_settings(declaration: Declaration, scope: Scope, root: Path) -> Settings:
+    declared, local = declaration.environment(scope.environment), read_local_variables(scope, root)
+    if not local and declared.aws is None and operate.is_local(scope.environment, root):
+        raise ConfigurationError(
+            f"{operate.open_layout(root).service_env(scope.service)} does not exist; start the "
+            "deployment with strongroom up, or name its folder with --root. Tests and CI jobs need "
+            f"none with {BACKEND}={MEMORY}"
+        )
+    if local:
         _hand_to_boto3({name: local[name] for name in local if name.startswith("AWS_")})
         limits = {name: os.environ[name] for name in os.environ if name.startswith(_LIMITS)}
         return _local_settings(scope, {**limits, **local})
@@ -217,8 +223,8 @@ def _check_reader(client: Client, declared: EnvironmentDeclaration) -> None:
     except AccessDenied:  # an operator's policies grant it
         return
     operators = {"root", *map(declared.server_name, (*JOBS, BREAK_GLASS))}
-    if held := sorted(operators.intersection(parse_policies(token))):
+    if found := sorted(operators.intersection(parse_policies(token))):
         raise ConfigurationError(
-            f"the credential has the policy {held[0]}, and this command does not use it: name "
+            f"the credential has the policy {found[0]}, and this command does not use it: name "
             f"that of {client.settings.scope}, or a person's token that may read its secrets"
         )

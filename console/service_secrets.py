@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment, Scope
+from app_integration.names import Environment
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.declared_names import check_declared
 from console import operate
 from console.escapes import escape_unprintable
 from console.options import Env, Root
-from console.service_client import find_scope, open_reader
-from console.service_files import read_variables
+from console.service_client import find_scope, open_reader, read_local_variables
 from vault.declare.application_variables import setting_variables
-from vault.declare.declaration import Declaration
 
 _Service = Annotated[
     str | None, typer.Option("--service", help="the service; the only one by default")
@@ -59,20 +56,13 @@ def run(
 
     shell, declaration = dict(os.environ), operate.load_declaration()
     scope = find_scope(declaration, names.parse_environment(env), service)
-    shell = {**_read_settings(declaration, scope, root), **shell}
+    written = read_local_variables(scope, root)
+    settings = setting_variables(declaration, scope).keys() & written.keys()
+    shell = {**{each: written[each] for each in settings}, **shell}
     with open_reader(scope, root) as client:
         places = host.find_places(client.settings, name or (), file or ())
         code = host.run(client, places, command, shell, restarts=restart_on_change)
     sys.exit(code)  # because 130 is the program's interrupt, and not that of this command
-
-
-def _read_settings(declaration: Declaration, scope: Scope, root: Path) -> dict[str, str]:
-    """Return the settings that ``up`` wrote for this machine; none elsewhere."""
-    file = operate.open_layout(root).service_env(scope.service)
-    if not operate.is_local(scope.environment, root) or not file.exists():
-        return {}
-    written, settings = read_variables(file), setting_variables(declaration, scope)
-    return {name: written[name] for name in settings if name in written}
 
 
 def get(

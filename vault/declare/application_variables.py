@@ -22,8 +22,9 @@ def _environment_variables(declaration: Declaration, scope: Scope, name: str) ->
     """Return what names the environment to the SDK and to the application.
 
     If the service declares a setting ``environment``, the SDK has the variable of our own, and
-    ``ENVIRONMENT`` is the application's. In dev that is left to its ``.env``. Elsewhere it has the
-    value in the environment's file, and not the default, which an import took from dev.
+    ``ENVIRONMENT`` is the application's. In dev that is left to :func:`setting_variables` and its
+    ``.env``. Elsewhere it has the value in the environment's file, and not the default, which an
+    import took from dev.
     """
     if _SETTING not in declaration.service(scope.service).settings:
         return {SHARED: name}
