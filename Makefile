@@ -35,8 +35,8 @@ FLOOR_EXTRAS := $(addprefix --extra ,aws config database metrics redis)
 FLOORS := .venv/floors
 # Not those of pydantic-settings: pydantic 2.12 and older cannot unpickle an error with a hidden text.
 FLOOR_TESTS := $(addprefix tests/unit/,config/test_loader.py config/test_watcher.py database hvac_adapter \
-	integrations/test_django_cache.py $(addprefix integrations/test_sqlalchemy_,columns.py loaded_rows.py new_rows.py \
-	plaintext.py) observability/test_metrics.py rendering session/test_session.py transport/test_raw_call.py) \
+	integrations/orm integrations/test_django_cache.py $(addprefix integrations/test_sqlalchemy_,columns.py loaded_rows.py new_rows.py \
+	plaintext.py) observability/test_metrics.py rendering session/test_session.py transport/test_request.py) \
 	$(addprefix tests/integration/test_,database_asyncio.py database_rotation.py encrypted_columns_on_postgres.py \
 	generated_keys_sqlalchemy.py redis_users.py)
 GROUPS := --group build --group lint --group test
@@ -49,7 +49,7 @@ export COVERAGE_FILE := $(CURDIR)/.coverage/data
 FORGET = rm -rf .coverage && mkdir .coverage
 endif
 
-.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly floors mutants wheel lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit coverage coverage-table histories bench bench-quick fuzz lint site format nightly floors mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -63,6 +63,8 @@ help: ## Show this list
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		-e ./app_integration -e .
+	@$(BIN)/python -c 'from pathlib import Path; from vault.declare.schema import json_schema as schema; \
+		[Path("vault/declare/schema", schema.file_name(kind)).write_text(schema.render(kind)) for kind in schema.MODELS]'
 	@touch $@
 
 vault-up: .venv $(MOTO) ## Start the local deployment and apply to it; RUNTIME=docker: in containers
@@ -113,6 +115,9 @@ coverage: ## Run the whole suite, and measure which branches it reaches, in comm
 
 coverage-table: .venv/peers ## Show what the last tests with MEASURE=unit have reached
 	@$(BIN)/python -m tests.support.coverage_table
+
+histories: .venv/peers ## Judge random calls of the SDK while the server fails, for many seeds
+	$(BIN)/python -m pytest -m "nightly or not nightly" tests/histories $(ARGS)
 
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
@@ -183,7 +188,7 @@ wheel: .venv ## Build the tool as one wheel, and the SDK alone, from what git ha
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(UV) $(EXTRAS) $(GROUPS) -o requirements/lock.txt
-	$(UV) --group image -c requirements/lock.txt -o vault/runtime/docker/requirements.txt
+	$(UV) --group image -c requirements/lock.txt -o local/docker/requirements.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs -c requirements/lock.txt -o requirements/peers.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 	$(RESOLVE) app_integration/pyproject.toml $(FLOOR_EXTRAS) --resolution lowest-direct --upgrade -o requirements/floors.txt

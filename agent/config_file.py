@@ -8,10 +8,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from agent.auto_auth import AutoAuth
-from agent.delivery import EXEC_TIMEOUT, Delivery
 from agent.file_templates import render
+from agent.rendered_file import RenderedFile
 from app_integration.names import Scope
-from vault.runtime.servers.hcl import quote
+from vault.reconcile.hcl.quoting import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,7 @@ class AgentSettings:
         scope: The service and environment, whose role the agent logs in as.
         vault_addr: Address of the server.
         login: The auto-auth method.
-        python: The interpreter that runs ``deliver``; None if the agent only renders.
-        deliveries: The files to render and deliver.
+        files: The files to render.
         vault_cacert: PEM file of the CA that signed the server's certificate; None for the
             system's CAs.
         render_interval: Seconds after which the agent notices a changed KV secret.
@@ -35,8 +34,7 @@ class AgentSettings:
     scope: Scope
     vault_addr: str
     login: AutoAuth
-    python: Path | None
-    deliveries: tuple[Delivery, ...]
+    files: tuple[RenderedFile, ...]
     vault_cacert: Path | None = None
     render_interval: int = 300
     retries: int = 5
@@ -58,10 +56,8 @@ def render_agent_config(settings: AgentSettings) -> str:
         "mount_path": f"auth/{settings.login.mount}",
         "login": settings.login.config(settings.scope),
         "render_interval": f"{settings.render_interval}s",
-        "exec_timeout": f"{EXEC_TIMEOUT}s",
-        "python": settings.python,
         "perms": settings.perms,
-        "deliveries": settings.deliveries,
+        "files": settings.files,
     }
     return render("agent.hcl.j2", _quote_unless_safe, values)
 

@@ -21,14 +21,15 @@ from app_integration.auth.ci_job import JWT_VARIABLE, build_job_method
 from app_integration.auth.methods import AuthMethod
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.host_commands.option_catalogue import NAME
 from app_integration.secret import Secret
+from app_integration.secret_store.declared_names import name_variables
 from app_integration.secret_store.required import check_required
-from app_integration.secret_store.secret_variables import name_variables
 from app_integration.session.from_settings import open_session
 from app_integration.settings import Settings, from_environment
 from app_integration.sources.from_settings import build_policy_rule
 
-#: Signals with which a runner or a person ends a job.
+#: Signals with which a runner or a person cancels a job.
 _ENDING: Final = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 #: Signals that Python ignores for itself. The command would inherit that.
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -61,11 +62,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--service", required=True, help="the service whose secrets are read")
     parser.add_argument("--env", required=True, help="the environment, such as prod")
-    parser.add_argument(
-        "--name",
-        action="append",
-        help="a secret; all in STRONGROOM_DECLARATION if none is named",
-    )
+    NAME.add_to(parser)
     return parser
 
 
@@ -153,9 +150,9 @@ def _read(settings: Settings, names: Iterable[str], login: AuthMethod) -> dict[s
 
 @contextmanager
 def _hold_signals() -> Iterator[None]:
-    """Delay signals that end this process until the block has ended.
+    """Delay signals that stop this process until the block is left.
 
-    Otherwise one of them between a login and the end of the block would leave a valid token.
+    Otherwise one of them within the block, after a login, would leave a valid token.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # so that Ctrl-C prints no traceback

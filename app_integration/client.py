@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from app_integration._internal import fork_safety, unclosed
 from app_integration.aws.kms import call_kms
@@ -18,8 +18,6 @@ from app_integration.settings import Settings
 
 # Each part is imported on first use, so that an application loads only the parts that it uses.
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from app_integration.aws.connection import AwsConnection
     from app_integration.database.factory import DatabaseFactory
     from app_integration.encryption.blind_index.registry import BlindIndexes
@@ -90,7 +88,7 @@ class Client:
             lambda path, body: self.session.post(path, body),  # noqa: PLW0108 (opened on use)
             lambda *request: call_kms(self.aws, *request),
         )
-        self._key_stores = KeyStores(settings.data_keys, lambda: self.database_engine(None, None))
+        self._key_stores = KeyStores(settings.data_keys, lambda: self.databases.engine(None, None))
         self._databases: DatabaseFactory | None = None
 
     def reset_after_fork(self) -> None:
@@ -99,12 +97,7 @@ class Client:
 
     @property
     def session(self) -> Session:
-        """Return the session that secrets, encryption and database users share.
-
-        Raises:
-            ConfigurationError: If the settings are incomplete.
-
-        """
+        """Return the session that secrets, encryption and database users share."""
         with self._lock:
             if self._session is None:
                 from app_integration.session.from_settings import open_session
@@ -119,12 +112,7 @@ class Client:
 
     @property
     def aws(self) -> AwsConnection:
-        """Return the connection to AWS that secrets and encryption share.
-
-        Raises:
-            ConfigurationError: If boto3 is not installed.
-
-        """
+        """Return the connection to AWS that secrets and encryption share."""
         with self._lock:
             if self._aws is None:
                 from app_integration.aws.from_settings import open_connection
@@ -163,7 +151,7 @@ class Client:
             watchers=self._watchers,
             clock=self.clock,
         )
-        store.resume()  # with the callbacks from before a close
+        store.fetcher.resume()  # with the callbacks from before a close
         if settings.emf_interval is not None:
             from app_integration.observability.emf import EmfWriter
 
@@ -173,9 +161,15 @@ class Client:
 
     def _open_audit(self) -> AuditLog:
         if self._audit is None:
-            from app_integration.observability.audit_log import open_audit_log
+            from app_integration.observability.audit_log import AuditLog
 
-            self._audit = open_audit_log(self.settings, self._accessor, self.open_audit_sink())
+            self._audit = AuditLog(
+                self.settings.scope,
+                self.open_audit_sink(),
+                mode=self.settings.audit_mode,
+                best_effort=self.settings.is_development,
+                accessor=lambda: getattr(self._session, "accessor_hmac", None),
+            )
             self._closers.append(self._audit.close)
         return self._audit
 
@@ -213,7 +207,7 @@ class Client:
 
     def cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher:
         """Return the field cipher for the Transit key *key*. See :class:`FieldCipher`."""
-        if (cached := self.peek_cipher(key, self_contained=self_contained)) is not None:
+        if not self_contained and (cached := self.ciphers.get(key)) is not None:
             return cached
         with self._lock:
             ciphers = self._self_contained if self_contained else self.ciphers
@@ -228,7 +222,9 @@ class Client:
                     self_contained=self_contained,
                     limits=self.settings.limits,
                     clock=self.clock,
-                    report=_record_key_check,
+                    report=lambda outcome: metrics.get_recorder().record_operation(
+                        "data-key-check", outcome
+                    ),
                 )
             return ciphers[key]
 
@@ -244,10 +240,6 @@ class Client:
         from app_integration.encryption.files.file_cipher import FileCipher
 
         return FileCipher(self.key_services.open_recipient, self.settings.scope, key)
-
-    def peek_cipher(self, key: str, *, self_contained: bool = False) -> FieldCipher | None:
-        """Return the field cipher that :meth:`cipher` returns; None if it is not built yet."""
-        return (self._self_contained if self_contained else self.ciphers).get(key)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -293,14 +285,6 @@ class Client:
                 )
             return self._databases
 
-    def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""
-        return self.databases.create(kind, url, options, **user)
-
-    def database_engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
-        """Return a new engine whose connections use leased users of *role*."""
-        return cast("Engine", self.database("engine", url, options, role=role))
-
     def close(self) -> None:
         """Close the parts, in the reverse order of their construction. Callbacks are kept."""
         with self._lock:
@@ -312,10 +296,3 @@ class Client:
             for close in self._closers:
                 stack.callback(close)
             stack.callback(rebuilt.close)
-
-    def _accessor(self) -> str | None:
-        return getattr(self._session, "accessor_hmac", None)
-
-
-def _record_key_check(outcome: str) -> None:
-    metrics.get_recorder().record_operation("data-key-check", outcome)

@@ -112,7 +112,11 @@ def replaced_by(client: Client) -> Iterator[None]:
 
 
 def close() -> None:
-    """Close the process's client, and each that opened again after its own close."""
+    """Revoke leases and token, and close all connections. It may be called more than once.
+
+    The next use opens them again, also the next use of an engine, pool or client that was created
+    before, and callbacks stay registered. The process closes them at its end.
+    """
     global current  # noqa: PLW0603 (as above)
     with _lock:
         client = current

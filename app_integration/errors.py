@@ -158,7 +158,7 @@ class ServerFault(ServerError):
 
 
 class UnexpectedAnswer(ServerFault):
-    """A response that is not that of a Vault server, or of AWS; the message says what is wrong."""
+    """A response that is not that of a Vault server, or of AWS; the message names the fault."""
 
 
 class DeadlineExceeded(ServerError):

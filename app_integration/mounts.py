@@ -64,7 +64,7 @@ def check_mount(path: str) -> str:
 
 
 def find_overlap(paths: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return two of *paths* that are equal or of which one is inside the other, else None.
+    """Return two of *paths* that are equal or nested, else None.
 
     The server mounts nothing at such paths.
     """

@@ -48,6 +48,8 @@ AGENT_ISSUED = "agent"
 
 #: Variable of hooks with a version of a key: what is stored must have it, or is counted below it.
 KEY_VERSION_VARIABLE = "STRONGROOM_KEY_VERSION"
+#: Variable with the backend of an application, and of dev for the tool.
+BACKEND_VARIABLE = "SECRETS_BACKEND"
 
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
@@ -112,7 +114,7 @@ def parse_environment(text: str) -> Environment:
 
 
 def _check_environment_name(name: str) -> str:
-    """Return *name* if it is well-formed, and no long form of another one."""
+    """Return *name* if it has the form of a name, and is no long form of another one."""
     if name in LONG_FORMS:
         raise InvalidName(f"environment {name!r} is spelt {LONG_FORMS[name]!r} here; write that")
     if len(name) > MAX_ENVIRONMENT_LENGTH or not _SERVICE.fullmatch(name):
@@ -141,7 +143,8 @@ def check_secret_name(name: str) -> str:
             The message suggests the name of the secret for that of a variable.
 
     """
-    _check_is_text(name, "secret")
+    if not isinstance(name, str):
+        raise _no_text(name, "secret")
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidName(
             f"a secret name has {len(name)} characters; use at most {MAX_NAME_LENGTH}"
@@ -169,7 +172,8 @@ def check_service_name(name: str, kind: str = "service") -> str:
             characters.
 
     """
-    _check_is_text(name, kind)
+    if not isinstance(name, str):
+        raise _no_text(name, kind)
     if len(name) > MAX_SERVICE_LENGTH or not _SERVICE.fullmatch(name):
         raise InvalidName(
             f"{kind} name {name!r}: use at most {MAX_SERVICE_LENGTH} lower-case letters, digits "
@@ -178,10 +182,9 @@ def check_service_name(name: str, kind: str = "service") -> str:
     return name
 
 
-def _check_is_text(name: object, kind: str) -> None:
-    """Raise an error for a *name* of another type, such as None for a variable that is not set."""
-    if not isinstance(name, str):
-        raise InvalidName(f"a {kind} name cannot be of type {type(name).__name__}; pass a str")
+def _no_text(name: object, kind: str) -> InvalidName:
+    """Return the error for a *name* of another type, such as None for an unset variable."""
+    return InvalidName(f"a {kind} name cannot be of type {type(name).__name__}; pass a str")
 
 
 def variable_name(secret: str) -> str:

@@ -9,26 +9,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration import names
-from app_integration._internal import aws_variables, kms_keys, server_urls
-from app_integration._internal.arns import check_arns, read_secret_arns
+from app_integration._internal import arns, aws_variables, server_urls
 from app_integration._internal.environment_variable import read_environment
 from app_integration._internal.limit_variables import read_emf_interval, read_limits
-from app_integration._internal.reader_group import read_reader_group
-from app_integration._internal.source_variables import read_sources
 from app_integration._internal.variables import (
     read_choice,
     read_name,
     read_path,
     read_path_pair,
-    require_credential,
+    read_reader_group,
+    read_sources,
     require_variable,
 )
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_mounts
-from app_integration.names import Scope
+from app_integration.names import BACKEND_VARIABLE, Scope
 
 AUDIT_MODES = ("each", "aggregate")
-#: The backend without a server: secrets of a ``.env`` file, and keys that anybody can derive.
+#: The backend without a server: secrets of a ``.env`` file, and keys without a secret.
 MEMORY: Final = "memory"
 SERVERS = ("vault", "aws")  # the backends that have one
 BACKENDS = (*SERVERS, MEMORY)
@@ -151,7 +149,7 @@ class Settings:
                 "access records are files in its folder"
             )
         if self.aws_region:
-            check_arns(self.aws_region, self.kms_keys, self.secret_arns.values())
+            arns.check_arns(self.aws_region, self.kms_keys, self.secret_arns.values())
         for name in self.ttls:
             names.check_secret_name(name)
 
@@ -203,15 +201,6 @@ class Settings:
             )
         return self.config_file
 
-    def approle_files(self) -> tuple[Path, Path]:
-        """Return the files with the role-id and the secret-id.
-
-        Raises:
-            ConfigurationError: If one of them is not set; the message names its variable.
-
-        """
-        return require_credential(self.role_id_file, self.secret_id_file)
-
 
 def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """Return the settings from environment variables. Nothing is sent.
@@ -225,7 +214,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if variables is None else variables
     scope = read_scope(env)
-    sources, backend = read_sources(env), read_choice(env, "SECRETS_BACKEND", BACKENDS)
+    sources, backend = read_sources(env), read_choice(env, BACKEND_VARIABLE, BACKENDS)
     addresses = server_urls.read_addresses(env, scope.environment)
     if not addresses and _needs("vault", backend, env, sources):
         require_variable(env, "VAULT_ADDR")
@@ -254,8 +243,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         backend=backend,
         aws_region=aws_region,
         aws_replicas=aws_variables.read_replicas(env, aws_region),
-        secret_arns=read_secret_arns(env),
-        kms_keys=kms_keys.read_kms_keys(env),
+        secret_arns=arns.read_secret_arns(env),
+        kms_keys=arns.read_kms_keys(env),
         sources=sources,
         emf_interval=read_emf_interval(env),
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
@@ -291,7 +280,7 @@ def _needs(server: str, backend: str, env: Mapping[str, str], sources: tuple[str
 
 def _aws_region(env: Mapping[str, str], backend: str, sources: tuple[str, ...]) -> str:
     """Return the region; "" if AWS is not used, or is optional and no region is set."""
-    if "aws" not in {backend, *sources} and not env.get(kms_keys.VARIABLE):
+    if "aws" not in {backend, *sources} and not env.get(arns.KMS_KEYS):
         return ""
     aws_variables.check_endpoints(env, read_environment(env))
     return aws_variables.read_region(env, optional=not _needs("aws", backend, env, sources))

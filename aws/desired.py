@@ -9,7 +9,7 @@ from aws.account import Account
 from aws.iam.rotation_policy import rotation_policy
 from aws.iam.service_policy import KEY_TAG, service_policy
 from aws.monitoring.desired import monitoring_resources
-from aws.monitoring.watched import find_watched
+from aws.monitoring.monitored_environment import find_watched
 from aws.resources import AwsResource, policy_text
 from aws.resources.iam_policy import IamPolicy
 from aws.resources.kms_key import KmsKey
@@ -21,7 +21,7 @@ from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.instructions import ANNOUNCED_TAG, HOW_TAG, MIN_AGE_TAG
 from vault.declare import durations
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.aws import SERVICE_PLACEHOLDER
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.reconcile.desired.desired import order_by_dependency

@@ -28,7 +28,7 @@ def write_new_version(
 
     Raises:
         ConfigurationError: If the identity belongs to another account, the secret does not exist,
-            the value is too long, or another version became the current one meanwhile.
+            the value is too long, or another version became the current one first.
         OwnedByOther: If another deployment owns the secret. Nothing was written.
         SecretDeleted: If the secret is being deleted. Nothing was written.
 

@@ -18,7 +18,7 @@ from aws.rotation.instructions import (
 )
 from aws.rotation.manager import manager_secret
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import ROTATE_EVERY
+from vault.declare.schema.adopted_secret import ROTATE_EVERY
 from vault.declare.schema.aws import min_rotation_age
 from vault.declare.schema.secret_sources import Generated, Given
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 import duckdb
 
 from benchmarks.ratio import Case, repeated, run_on_files
-from vault.audit.event_columns import JSON_COLUMNS, select_lines
+from vault.audit import event_columns
 from vault.audit.ingest.conversion import MEMORY
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
@@ -67,12 +67,12 @@ def run_ingest(log: Path, store: Path) -> None:
 
 def scan(log: Path) -> None:
     """Read each column of each line."""
-    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in JSON_COLUMNS.items())
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in event_columns.LINES.columns.items())
     source = f"read_json('{log}', format = 'newline_delimited', columns = {{{columns}}})"
     with duckdb.connect() as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute("SET enable_progress_bar = false")
-        query = f"SELECT max(COLUMNS(*)) FROM ({select_lines(source)})"  # noqa: S608 (own names)
+        query = f"SELECT max(COLUMNS(*)) FROM ({event_columns.select_lines(source)})"  # noqa: S608 (own names)
         connection.execute(query).fetchall()
 
 

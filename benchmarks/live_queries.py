@@ -30,10 +30,10 @@ from benchmarks import people_table as people
 from benchmarks.people_table import Worker
 from benchmarks.ratio import Case, Result, report
 from migration.pace import Pace
-from migration.passes import worker
+from migration.passes import pass_worker
+from migration.passes.pass_worker import Site
 from migration.passes.ranges import Ranges
 from migration.passes.throttle import Reading
-from migration.passes.worker import Site
 from tests.support.databases.own_database import OwnDatabase
 
 SECONDS: Final = 10.0  # of each part
@@ -70,7 +70,7 @@ def run_worker(url: str, password: str, held: Event, ended: Event) -> None:
             clock=time.perf_counter,
             sleep=time.sleep,
         )
-        worker.run(site, Pace(worker.measure_probes(site, _PROBES)))
+        pass_worker.run(site, Pace(pass_worker.measure_probes(site, _PROBES)))
 
 
 class Clients:

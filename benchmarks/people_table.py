@@ -22,7 +22,7 @@ from app_integration.encryption.cipher import FieldCipher
 from app_integration.names import Environment, Scope
 from benchmarks.memory_keys import MemoryIndexKeys, MemoryRows, MemoryService
 from benchmarks.ratio import Clock
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.passes import ranges
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
@@ -59,7 +59,7 @@ def database() -> Iterator[OwnDatabase]:
         found.create()
         with found.connect() as connection:
             connection.execute("CREATE SCHEMA strongroom_migration")
-            connection.execute(bypasses.TABLES)
+            connection.execute(recorded_writes.TABLES)
             connection.execute(ranges.TABLE)
         yield found
 

@@ -23,7 +23,7 @@ from app_integration.errors import RequestRefused
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from console.plan_view import progress
+from console.views.plan import progress
 from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration

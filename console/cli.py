@@ -1,16 +1,17 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; 130 after Ctrl-C; and 2 if
-``plan`` has changes, ``adopt-kv --dry-run`` or ``copy-secrets --dry-run`` has something to copy,
-``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``check``, ``doctor``,
-``environments diff``, ``ledger``, ``logs read``, ``policies explain``, ``policies test``,
-``rollout watch`` or ``backups`` finds something, ``migrate`` must wait, or ``status`` finds a part
-that does not work.
+``plan`` has changes, ``adopt-kv --dry-run`` or ``aws copy-secrets --dry-run`` has something to
+copy, ``audit anomalies``, ``audit devices``, ``audit ingest``, ``audit verify``, ``backup list``,
+``check``, ``doctor``, ``environments diff``, ``ledger``, ``logs read``, ``policies explain``,
+``policies test`` or ``rollout watch`` finds something, ``migrate`` must wait, or ``status`` finds
+a part that does not work.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 USAGE_ERROR: Final = 64
@@ -23,8 +24,8 @@ try:
     from rich.markup import escape
 
     from app_integration.errors import StrongroomError
-    from console.commands import CommandGroup
-    from console.escapes import escape_unprintable
+    from console.commands.command_group import CommandGroup
+    from console.views.escapes import escape_unprintable
 except KeyboardInterrupt:
     # The imports take most of the time before a command starts.
     sys.stderr.write("\nInterrupted; nothing was changed.\n")
@@ -32,7 +33,7 @@ except KeyboardInterrupt:
 
 app = typer.Typer(
     cls=CommandGroup,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
@@ -50,12 +51,23 @@ def _show_version(is_wanted: bool) -> None:
 
 @app.callback()
 def _strongroom(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="print the version"),
     ] = False,
 ) -> None:
-    """Have only the option that prints the version."""
+    """Show where you are if there is no command."""
+    if context.invoked_subcommand is None:
+        from console.commands.start.whereabouts import show_whereabouts  # noqa: PLC0415 (as above)
+
+        show_whereabouts()
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    """Return whether *arguments* ask for help, and not a program behind ``--`` for its own."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return "--help" in arguments[:end]
 
 
 def main() -> None:
@@ -65,6 +77,10 @@ def main() -> None:
         SystemExit: Always, with the exit code.
 
     """
+    if _asks_for_help(sys.argv):
+        from console.commands.deferred_imports import defer_imports  # noqa: PLC0415 (no other run needs it)
+
+        defer_imports()
     try:
         code = app(standalone_mode=False)
     except typer.Abort:
@@ -84,7 +100,8 @@ def main() -> None:
         # Recognise click's usage errors by a method, because typer does not export the class.
         if not hasattr(error, "format_message"):
             raise
-        err.print(f"strongroom: {escape(error.format_message())}", highlight=False)
+        if message := error.format_message():  # a group alone has shown its help
+            err.print(f"strongroom: {escape(message)}", highlight=False)
         sys.exit(USAGE_ERROR)
     if code == INTERRUPTED:
         err.print(

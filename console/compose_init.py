@@ -13,14 +13,14 @@ from rich.console import Console
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
-from console.deployment import Deployment
-from console.image_models import FORMAT_ONLY, replace_missing
 from console.steps import Steps
+from local import ports
+from local.deployment_setup import DeploymentSetup
+from local.docker.image_models import FORMAT_ONLY, replace_missing
+from local.docker.init_container import ComposeInit
+from local.layout import Layout
 from vault.declare import counts, repository
 from vault.declare.declaration import Declaration
-from vault.runtime import ports
-from vault.runtime.docker.compose_init import ComposeInit
-from vault.runtime.layout import Layout
 
 ROOT: Final = Path("/strongroom")
 #: Folder of ``strongroom.yaml`` in the image.
@@ -78,7 +78,7 @@ def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
     declaration, unchecked = replace_missing(load_declaration())
-    deployment = Deployment(Layout(ROOT), numbers, declaration, ComposeInit)
+    deployment = DeploymentSetup(Layout(ROOT), numbers, declaration, ComposeInit)
     result = deployment.bring_up(Steps(console))
     write_private(deployment.layout.unchecked, "\n".join(unchecked))
     for service in unchecked:

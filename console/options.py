@@ -4,100 +4,108 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
-from console import operate
-from vault.declare.declaration import Declaration
-from vault.declare.errors import InvalidValue, join_names
-from vault.declare.schema.field_types import Within
-from vault.prometheus.alertmanager import check_alertmanager_url
-from vault.prometheus.client import check_prometheus_url
-from vault.runtime.layout import DEPLOYMENT
-
-#: Durations of most options that have one.
-_WAITS: Final = Within("1s", "30d")
+from app_integration.host_commands.option_catalogue import FILE_KEY, FROM, IDENTITY, NO_KEY, TO
+from console.target.checkout import share_checkout
+from console.target.local_folder import DEFAULT_ROOT, local_root
+from local.layout import DEPLOYMENT
+from vault.declare.errors import InvalidValue
 
 
-def _resolve(text: str | None) -> str | None:
+def _resolve(context: typer.Context, text: str | None) -> str | None:
     """Return the declared environment that an option names, before any request."""
-    return None if text is None else operate.resolve_environment(text)
+    if text is None:
+        return None
+    return share_checkout(context).declaration.resolve_environment(text)
 
 
-def _resolve_on_host(text: str | None) -> str | None:
+def _resolve_on_host(context: typer.Context, text: str | None) -> str | None:
     """Return the environment that an option names. A host without a repository has it, too."""
-    declaration = operate.find_declaration()
+    declaration = share_checkout(context).find_declaration()
     if text is None or declaration is None:
         return text and names.parse_environment(text)
     return declaration.resolve_environment(text)
 
 
-def build_duration_parser(option: str, within: Within = _WAITS) -> Callable[[str], int]:
+def build_keep_option(text: str) -> Any:
+    """Return the option of the days for which something is kept, with *text* as its help."""
+    return typer.Option("--keep", min=1, max=36_500, help=text)  # no date is earlier than so many
+
+
+def build_duration_parser(option: str, low: str = "1s", high: str = "30d") -> Callable[[str], int]:
     """Return the parser of the duration that *option* has, such as ``24h``, in seconds."""
 
     def parse(text: str) -> int:
+        from vault.declare.schema.field_types import Within  # noqa: PLC0415 (it loads pydantic)
+
         try:
-            return within.check(text)
+            return Within(low, high).check(text)
         except InvalidValue as error:
             raise typer.BadParameter(f"{option} {error.what} (expected {error.expected})") from None
 
     return parse
 
 
-def find_role(declaration: Declaration, scope: Scope, colour: str) -> str:
-    """Return the AppRole of one colour of a service.
+def _parse_prometheus(url: str) -> str:
+    from vault.prometheus.client import check_prometheus_url  # noqa: PLC0415 (few commands have it)
 
-    Raises:
-        ConfigurationError: If it is not declared.
-
-    """
-    colours = declaration.deployment(scope).colours
-    if colour not in colours:
-        raise ConfigurationError(
-            f"{scope.service} has no colour {colour!r} in {scope.environment} (expected "
-            f"{join_names(colours)}); declare it under 'colours' there"
-        )
-    return scope.colour(colour)
+    return _parse_url(url, check_prometheus_url)
 
 
-def _build_url_parser(check: Callable[[str], str]) -> Callable[[str], str]:
-    def parse(url: str) -> str:
-        try:
-            return check(url)
-        except ConfigurationError as error:
-            raise typer.BadParameter(str(error)) from None
+def _parse_alertmanager(url: str) -> str:
+    from vault.prometheus.alertmanager import check_alertmanager_url  # noqa: PLC0415 (as above)
 
-    return parse
+    return _parse_url(url, check_alertmanager_url)
+
+
+def _parse_url(url: str, check: Callable[[str], str]) -> str:
+    try:
+        return check(url)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _check_store(folder: Path | None) -> Path | None:
+    from vault.audit.store import STORE  # noqa: PLC0415 (few commands have it, and it takes long)
+
+    return STORE.check_option(folder)
 
 
 def _find_root(root: Path) -> Path:
     """Return the folder of the local deployment. The default one is checked when it is opened."""
-    if root != operate.DEFAULT_ROOT:
+    if root != DEFAULT_ROOT:
         DEPLOYMENT.check_option(root)
-    return operate.local_root(root)
+    return local_root(root)
 
 
-_parse_prometheus = _build_url_parser(check_prometheus_url)
-
-
-ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
+_ENV_HELP: Final = "the environment, such as prod"
+#: Its default is dev in the panels "Start" and "Every day". Apply, and readers of files, have none;
+#: elsewhere it must be named.
+ENV = typer.Option("--env", help=_ENV_HELP, callback=_resolve)
 Env = Annotated[str, ENV]
-HOST_ENV = typer.Option("--env", help="the environment", callback=_resolve_on_host)
+#: Of a command that a host without a repository runs, too.
+HOST_ENV = typer.Option("--env", help=_ENV_HELP, callback=_resolve_on_host)
 HostEnv = Annotated[str, HOST_ENV]
-Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
+Service = Annotated[str, typer.Option("--service", help="the service")]
+#: Of the panels "Start" and "Every day". See :meth:`.Target.find_scope`.
 OnlyService = Annotated[
-    str | None, typer.Option("--service", help="the only service; all if none is named")
+    str | None, typer.Option("--service", help="the service; the only one by default")
 ]
-Colour = Annotated[
-    str | None, typer.Option("--colour", help="one of the service's colours in the environment")
+ServiceFilter = Annotated[
+    str | None, typer.Option("--service", help="only this service; all by default")
 ]
+KeyService = Annotated[
+    str | None, typer.Option("--service", help="the service whose key decrypts it")
+]
+Key = Annotated[str, typer.Option(FILE_KEY.flag, help=FILE_KEY.help)]
 Identity = Annotated[
     Path | None,
-    typer.Option("--identity", help="a file of age private keys, in place of the server"),
+    typer.Option(IDENTITY.flag, help=IDENTITY.help),
 ]
 Root = Annotated[
     Path, typer.Option("--root", help="folder of the local deployment", callback=_find_root)
@@ -113,14 +121,27 @@ Given = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-#: Of commands that copy values.
 Replace = Annotated[
     bool, typer.Option("--replace", help="replace values that are different, after asking")
 ]
-CopyDryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="change nothing; exit code 2 if there is something to copy"),
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="change nothing, and show what would be done")
 ]
+Credentials = Annotated[
+    Path | None,
+    typer.Option("--credentials", help="folder with <environment>/role-id and secret-id"),
+]
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option("--recipient", help="an age public key that can decrypt it too; may be repeated"),
+]
+NoKey = Annotated[bool, typer.Option(NO_KEY.flag, help=NO_KEY.help)]
+Host = Annotated[
+    str | None, typer.Option("--host", help="the host in the metadata of the secret-id's tokens")
+]
+From = Annotated[str, typer.Option(FROM.flag, help=FROM.help)]
+To = Annotated[str, typer.Option(TO.flag, help=TO.help)]
+OutFile = Annotated[Path | None, typer.Option("--out", help="file to write")]
 WrapTtl = Annotated[
     int | None,
     typer.Option(
@@ -130,17 +151,47 @@ WrapTtl = Annotated[
         help="wrap each secret-id, so that it is opened once, within this time: 24h",
     ),
 ]
+Since = Annotated[
+    str, typer.Option("--since", help="start of the period: 30d, 2026-05-01 or a time in UTC")
+]
+DEFAULT_SINCE: Final = "30d"
+Until = Annotated[str | None, typer.Option("--until", help="its end; now by default")]
 AuditLog = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--audit-log",
+        help="a file of the server's audit device, or the folder of an archive; may be repeated",
+    ),
+]
+#: Of the commands that look after the devices themselves, which no archive is one of.
+DeviceFile = Annotated[
     list[Path] | None,
     typer.Option("--audit-log", help="a file of the server's audit device; may be repeated"),
 ]
+Records = Annotated[
+    list[Path] | None,
+    typer.Option("--records", help="a file or folder of access records; may be repeated"),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        help="folder of the store; default: one in --root",
+        callback=_check_store,
+    ),
+]
+RulesFile = Annotated[
+    Path | None,
+    typer.Option("--rules", help="a rules file in place of the declaration's"),
+]
+_PROMETHEUS_HELP: Final = "a Prometheus that scrapes the applications"
 Prometheus = Annotated[
     str | None,
     typer.Option(
         "--prometheus",
         parser=_parse_prometheus,
         metavar="URL",
-        help="a server that scrapes the consumers, asked without an audit log",
+        help=_PROMETHEUS_HELP,
     ),
 ]
 PrometheusUrl = Annotated[
@@ -149,18 +200,15 @@ PrometheusUrl = Annotated[
         "--prometheus",
         parser=_parse_prometheus,
         metavar="URL",
-        help="a server that scrapes both colours",
+        help=_PROMETHEUS_HELP,
     ),
 ]
 Alertmanager = Annotated[
     str | None,
     typer.Option(
         "--alertmanager",
-        parser=_build_url_parser(check_alertmanager_url),
+        parser=_parse_alertmanager,
         metavar="URL",
         help="the Alertmanager whose alerts the page shows",
     ),
 ]
-
-#: Most days of ``--keep``. So many are before no year that a date can have.
-MAX_KEEP: Final = 36_500

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-
-#: Takes a step's title and returns a context manager, which is open while the step runs.
-Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Steps:

@@ -44,7 +44,7 @@ _REASONS: Final[Mapping[type[psycopg.Error], str]] = MappingProxyType(
     {
         QueryCanceled: "which takes longer than 30 s",
         InsufficientPrivilege: "which this user may not read as a whole",
-        # A materialized view before PostgreSQL 18, or what became a view meanwhile.
+        # A materialized view before PostgreSQL 18, or what became a view since.
         WrongObjectType: "which is not a table",
     }
 )

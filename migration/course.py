@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from migration import guarding, index_build, old_columns, states, switch
+from app_integration.errors import ConfigurationError
+from migration import guard_start, index_build, old_columns, state_table, switch
 from migration import plan as plans
 from migration.forecast import forecast
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.migration_context import MigrationContext
 from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
@@ -79,7 +80,7 @@ class Course:
             KeyUnavailable: If a key cannot be created, stored or read now.
             AccessDenied: If this identity may not use the service's keys.
             PlanChanged: If the migration was begun with another plan.
-            TableChanged: If a column was renamed or changed meanwhile.
+            TableChanged: If a column was renamed or changed since the begin.
             DependentRefused: If something in the database would suffer from a pass, or keep a copy
                 of what it removes.
             GuardChanged: If the guard is not as it was installed.
@@ -90,20 +91,15 @@ class Course:
             psycopg.Error: If the server rejects a statement.
 
         """
-        stage = self._read_stage()
+        stage = self._context.find_stage()
         while stage is None or stage.is_before(to):
             self._check_table()
             step = self._begin if stage is None else self._steps[stage]
             if waiting := step():
                 return waiting
-            if stage := self._read_stage():
+            if stage := self._context.find_stage():
                 self._on_stage(stage)
         return None
-
-    def _read_stage(self) -> Stage | None:
-        with self._context.connect() as connection:
-            state = self._context.read_state(connection)
-        return None if state is None else state.stage
 
     def _check_table(self) -> None:
         with self._context.connect() as connection:
@@ -121,12 +117,12 @@ class Course:
             cipher = context.open_cipher(table)
             if table.has_old_tokens:
                 cipher.check_old_tokens(source_sample.read(connection, table, live))
-            guarding.begin(connection, context.name, context.document, table, context.pacing)
+            guard_start.begin(connection, context.name, context.document, table, context.pacing)
 
     def _refuse(self) -> Waiting | None:
         context = self._context
         with context.lock() as connection:
-            until = guarding.refuse(
+            until = guard_start.refuse(
                 connection,
                 context.name,
                 self._read_table(connection),
@@ -158,7 +154,7 @@ class Course:
                 # So that the passes find their rows.
                 with connection.transaction():
                     ranges.forget(connection, context.name)
-                    states.advance(connection, context.name, Stage.INDEXED, Stage.DUAL_WRITING)
+                    state_table.advance(connection, context.name, Stage.INDEXED, Stage.DUAL_WRITING)
 
     def _null(self) -> None:
         context = self._context
@@ -172,7 +168,7 @@ class Course:
         with context.lock() as connection:
             context.require_stage(connection, Stage.SWITCHED)
             switch.check_guard(connection, context.name, table)
-            # A copy that was made meanwhile would stay.
+            # A copy that was made during the passes would stay.
             context.check_dependents(connection)
             try:
                 old_columns.refuse_plaintext(connection, table, context.pacing)
@@ -191,9 +187,9 @@ class Course:
             for statement in triggers.drop(table, context.name):
                 held.execute(statement)
             old_columns.drop(held, table)
-            bypasses.forget(held, context.name)
+            recorded_writes.forget(held, context.name)
             ranges.forget(held, context.name)
-            states.advance(held, context.name, Stage.NULLED, Stage.DROPPED)
+            state_table.advance(held, context.name, Stage.NULLED, Stage.DROPPED)
 
         with context.lock() as connection:
             context.require_stage(connection, Stage.NULLED)
@@ -212,7 +208,24 @@ class Course:
 
     def _enter(self, connection: Connection, before: Stage, to: Stage) -> None:
         with connection.transaction():
-            states.advance(connection, self._context.name, before, to)
+            state_table.advance(connection, self._context.name, before, to)
 
     def _read_table(self, connection: Connection) -> MigratedTable:
         return plans.to_table(self._context.plan, self._context.read_table(connection))
+
+
+def check_order(context: MigrationContext, to: Stage) -> None:
+    """Check that what takes old values away follows the stage before it.
+
+    Each of them needs another version of the application.
+    """
+    before = {Stage.NULLED: Stage.SWITCHED, Stage.DROPPED: Stage.NULLED}.get(to)
+    if before is None:
+        return
+    with context.connect() as connection:
+        stage = context.require_state(connection).stage
+    if stage.is_before(before):
+        raise ConfigurationError(
+            f"migration {context.name}: it is {stage}, and becomes {to} only after {before}; run"
+            " the command without the option first"
+        )

@@ -13,11 +13,11 @@ from psycopg.sql import Identifier
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
-from migration import session_check, states
+from migration import session_check, state_table
 from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
-from migration.states import State
+from migration.state_table import State
 from migration.table import dependent_rules, inventory, live_checks, live_table
 from migration.table.inventory import Dependent
 from migration.table.live_table import LiveTable
@@ -172,10 +172,16 @@ class MigrationContext:
             PlanChanged: If it was begun with another plan.
 
         """
-        state = states.read(connection, self.name) if states.exist(connection) else None
+        state = state_table.read(connection, self.name) if state_table.exist(connection) else None
         if state is not None:
             self._check_plan(state)
         return state
+
+    def find_stage(self) -> Stage | None:
+        """Return the stage of the migration, None if it was not begun. See :meth:`read_state`."""
+        with self.connect() as connection:
+            state = self.read_state(connection)
+        return None if state is None else state.stage
 
     def require_state(self, connection: Connection) -> State:
         """Return the state of the migration.
@@ -204,7 +210,7 @@ class MigrationContext:
         """
         state = self.require_state(connection)
         if state.stage is not stage:
-            raise states.MigrationMoved(
+            raise state_table.MigrationMoved(
                 f"migration {self.name}: it is not {stage} any more; look at its state"
             )
         return state

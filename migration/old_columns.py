@@ -11,7 +11,7 @@ from psycopg.errors import CheckViolation, DependentObjectsStillExist, QueryCanc
 from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from migration import states
+from migration import state_table
 from migration.table import column_rules, constraints, live_table, predicates, table_lock
 from migration.table.column_rules import ColumnRules
 from migration.table.live_table import LiveTable
@@ -59,7 +59,7 @@ def clear_leftovers(
 
     def make(held: Connection) -> None:
         column_rules.lift(held, table, rules)
-        states.note_lifted(held, name, lifted | rules)
+        state_table.note_lifted(held, name, lifted | rules)
         for each in _CONSTRAINTS:
             constraints.drop(held, table, each)
 
@@ -172,7 +172,7 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
 def ensure_refused(
     connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
 ) -> None:
-    """Let the database refuse old values again, if somebody dropped the constraint.
+    """Let the database refuse old values again, if the constraint was dropped.
 
     See :func:`refuse_plaintext` for the arguments and errors.
 

@@ -16,6 +16,8 @@ from typing import Final
 #: percentile of live queries stayed below twice its value before.
 DEFAULT_DUTY: Final = 0.1
 MIN_DUTY: Final = 0.01
+#: Seconds of lag that readers of a replica are assumed to bear.
+DEFAULT_LAG: Final = 10.0
 #: Probes that a decision looks back on.
 _WINDOW: Final = 9
 #: Times the probes before the backfill, above which a worker slows down.

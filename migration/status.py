@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from migration import states
-from migration.guard import bypasses
-from migration.guard.bypasses import BypassingWriter
+from migration import state_table
+from migration.guard import recorded_writes
+from migration.guard.recorded_writes import BypassingWriter
 from migration.migration_context import MigrationContext
 from migration.passes import ranges
 from migration.passes.ranges import PassProgress, Ranges
-from migration.states import Event, State
+from migration.state_table import Event, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ def read(context: MigrationContext, connection: Connection) -> Status:
 
     """
     name, none = context.name, PassProgress(0, 0, 0, 0)
-    if not states.exist(connection):
+    if not state_table.exist(connection):
         return Status(None, None, none, (), ())
     state, running = context.read_state(connection), ranges.find_open(connection, name)
     return Status(
         state,
         running,
         none if running is None else Ranges(name, running).read_progress(connection),
-        bypasses.read_writers(connection, name),
-        states.read_events(connection, name),
+        recorded_writes.read_writers(connection, name),
+        state_table.read_events(connection, name),
     )

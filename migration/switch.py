@@ -5,8 +5,8 @@ from __future__ import annotations
 from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
-from migration import states
-from migration.guard import bypasses, definition
+from migration import state_table
+from migration.guard import definition, recorded_writes
 from migration.stage import Stage
 from migration.table import column_rules, live_table, table_lock
 from migration.table.live_table import LiveTable
@@ -38,7 +38,7 @@ def switch(
         pacing: Time and chance between attempts to lock the table.
 
     Raises:
-        GuardChanged: If somebody changed the guard, or switched it off meanwhile.
+        GuardChanged: If the guard was changed or switched off.
         MigrationMoved: If the migration is in another stage.
         TokensMissing: If a long transaction brought no token, or a partition was attached that has
             none. Nothing was changed.
@@ -52,12 +52,12 @@ def switch(
         # While nobody else can change the table.
         check_guard(held, name, table)
         # What was written before the guard refused, and committed after the passes, is there now.
-        if bypasses.is_pending(held, name):
+        if recorded_writes.is_pending(held, name):
             raise TokensMissing(f"migration {name}: writes are reported; repeat the passes")
         rules = column_rules.read(held, table)
         column_rules.lift(held, table, rules)
-        states.note_lifted(held, name, rules)
-        states.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
+        state_table.note_lifted(held, name, rules)
+        state_table.advance(held, name, Stage.INDEXED, Stage.SWITCHED)
 
     table_lock.change(connection, table, make, pacing)
 
@@ -69,9 +69,9 @@ def check_guard(connection: Connection, name: str, table: MigratedTable) -> None
         GuardChanged: If it is not. It lists what changed.
 
     """
-    state = states.read(connection, name)
+    state = state_table.read(connection, name)
     if state is None:
-        raise states.MigrationMoved(f"migration {name}: it was undone; look at its state")
+        raise state_table.MigrationMoved(f"migration {name}: it was undone; look at its state")
     now = definition.read(connection, table, name)
     if changes := list(definition.find_changes(state.guard, now)):
         raise GuardChanged(

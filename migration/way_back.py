@@ -1,4 +1,4 @@
-"""Way back of a migration, one step at a time, with what was written meanwhile."""
+"""Way back of a migration, one step at a time, with what was written since."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import ConfigurationError
-from migration import old_columns, states
+from migration import old_columns, state_table
 from migration import plan as plans
-from migration.guard import bypasses, definition, triggers
+from migration.guard import definition, recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.migration_context import MigrationContext
 from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
-from migration.states import State
+from migration.state_table import State
 from migration.table import snapshot, table_lock
 from migration.table.migrated_table import MigratedTable
 
@@ -103,13 +103,13 @@ def go_back(
 
     Raises:
         NoWayBack: If the plaintext columns were dropped.
-        TableChanged: If a column was renamed or changed meanwhile.
+        TableChanged: If a column was renamed or changed since the begin.
         DependentRefused: If something in the database would suffer from the pass.
         RowsStayWrong: If the old values of some rows cannot be restored.
         PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its old value.
         MigrationBusy: If another command changes the stage now.
         SessionNotKept: If the database is behind a pooler that works by transactions.
-        MigrationMoved: If another command changed it meanwhile.
+        MigrationMoved: If another command changed it first.
         TableLockNotTaken: If others held the table all the time. Call it again.
 
     """
@@ -118,8 +118,8 @@ def go_back(
         table = plans.to_table(context.plan, context.read_unchanged_table(connection))
     step = next_step(state.stage)
     if confirmed not in (None, step):
-        raise states.MigrationMoved(
-            f"migration {context.name}: another command went back meanwhile; look at its state"
+        raise state_table.MigrationMoved(
+            f"migration {context.name}: another command went back first; look at its state"
         )
     if step is _ACCEPTED:
         _accept(context, table)
@@ -139,7 +139,7 @@ def _accept(context: MigrationContext, table: MigratedTable) -> None:
         old_columns.accept_plaintext(held, table)
         # So that a command that goes on again looks for old values by another pass.
         ranges.forget(held, context.name)
-        states.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
+        state_table.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)
 
     with context.lock() as connection:
         table_lock.change(connection, table, make, context.pacing)
@@ -150,7 +150,7 @@ def _restore(context: MigrationContext, table: MigratedTable, run: RunWorkers) -
 
     def finish(held: Connection) -> None:
         ranges.forget(held, context.name)
-        states.advance(held, context.name, Stage.SWITCHED, Stage.INDEXED)
+        state_table.advance(held, context.name, Stage.SWITCHED, Stage.INDEXED)
 
     with context.lock() as connection:
         lifted = context.require_stage(connection, Stage.SWITCHED).lifted
@@ -176,7 +176,7 @@ def _tolerate(context: MigrationContext, table: MigratedTable, state: State) -> 
             connection.execute(statement)
         guard = definition.read(connection, table, context.name)
         ranges.forget(connection, context.name)
-        states.advance(connection, context.name, state.stage, Stage.GUARDED, guard)
+        state_table.advance(connection, context.name, state.stage, Stage.GUARDED, guard)
 
 
 def _remove(context: MigrationContext, table: MigratedTable, state: State) -> str:
@@ -189,12 +189,12 @@ def _remove(context: MigrationContext, table: MigratedTable, state: State) -> st
         for statement in triggers.drop(table, context.name):
             held.execute(statement)
         held.execute(SQL("ALTER TABLE {} {}").format(table.identifier, columns))
-        bypasses.forget(held, context.name)
+        recorded_writes.forget(held, context.name)
         ranges.forget(held, context.name)
-        states.end(held, context.name, Stage.GUARDED)
+        state_table.end(held, context.name, Stage.GUARDED)
 
     with context.lock() as connection:
-        fired = states.read_fired(connection, context.name)
+        fired = state_table.read_fired(connection, context.name)
         old_columns.check_values(connection, table)
         table_lock.change(connection, table, make, context.pacing)
         # After the change, because the table is held during it.

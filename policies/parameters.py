@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app_integration.errors import ConfigurationError
-from vault.runtime.servers.hcl import quote
+from vault.reconcile.hcl.quoting import quote
 
 
 def exact(value: object) -> str:

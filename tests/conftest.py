@@ -16,15 +16,15 @@ from app_integration import default_client
 from app_integration.client import Client
 from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
-from console.runtimes import select_runtime
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
+from local.runtimes.runtime_choice import select_runtime
 from tests.support.databases.database import Database
 from tests.support.servers.deployment import Deployment, require_images
 from vault.declare.load import PROJECT, load
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 pytest_plugins = [
     "tests.support.branch_coverage",
@@ -69,7 +69,7 @@ def deployment(
     running = Deployment(local)
     yield running
     running.operator.close()
-    local.reset()
+    local.started.reset()
 
 
 @pytest.fixture

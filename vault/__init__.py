@@ -1,1 +1,1 @@
-"""Declaration of services, the plan and apply on a server, and the local deployment."""
+"""Declaration of services, the plan and apply on a server, rotation and audit."""

@@ -1,6 +1,6 @@
 """Folders that a command owns: a folder that was new or empty, or that has the command's mark.
 
-Another folder is rejected before anything in it is written, removed or given another mode, so that
+Another folder is rejected before anything in it is written, removed or gets another mode, so that
 a mistyped option costs nothing. A folder that has no mark yet because an earlier version made it is
 known by what is in it, and gets the mark.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.compiler.compile import CompiledTemplate, compile_file
+from agent.compiler.template_compiler import CompiledTemplate, compile_file
+from agent.compiler.template_context import TemplateContext
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
@@ -20,9 +21,11 @@ def compile_declared(declaration: Declaration, scope: Scope, config: Config) -> 
     """
     return compile_file(
         Path(display_path(declaration.template_root / scope.service / config.template)),
-        scope=scope,
-        secrets=declaration.secrets(scope),
-        settings=declaration.settings(scope),
-        adopted=declaration.adopted(scope),
-        mounts=declaration.environment(scope.environment).mounts,
+        TemplateContext(
+            scope=scope,
+            secrets=declaration.secrets(scope),
+            settings=declaration.settings(scope),
+            adopted=declaration.adopted(scope),
+            mounts=declaration.environment(scope.environment).mounts,
+        ),
     )

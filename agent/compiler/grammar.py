@@ -11,7 +11,7 @@ from typing import Final
 
 from jinja2 import nodes
 
-from agent.errors import TemplateRejected, suggest
+from agent.compiler.errors import TemplateRejected, suggest
 
 #: Helpers whose value only the agent knows.
 _OPAQUE: Final = frozenset({"secret", "url"})

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from agent.compiler.errors import TemplateRejected
 from agent.compiler.formats import Format
 from agent.compiler.parser import Piece, Slot, Text
-from agent.errors import TemplateRejected
 from app_integration.rendering.assignments import ParseError
 
 _QUOTES = ("'", '"', "`")

@@ -17,8 +17,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from agent.compiler import grammar
+from agent.compiler.errors import HelperError, TemplateRejected
 from agent.compiler.template_context import SecretValue, TemplateContext, Url, Value
-from agent.errors import HelperError, TemplateRejected
 
 _RECORD_TEXT = "_record_text"
 _RECORD_VALUE = "_record_value"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from agent.compiler.compile import CompiledTemplate
+from agent.compiler.errors import TemplateRejected
 from agent.compiler.formats import Format
 from agent.compiler.parser import Piece, Slot, Text
+from agent.compiler.template_compiler import CompiledTemplate
 from agent.compiler.template_context import SecretValue, Url, secrets_of
-from agent.errors import TemplateRejected
 from app_integration.names import Scope
 from app_integration.rendering import skeleton
 from app_integration.rendering.skeleton import Reference, Skeleton

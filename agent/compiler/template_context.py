@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from agent.compiler.errors import HelperError, suggest
 from agent.compiler.formats import Scalar
-from agent.errors import HelperError, suggest
 from app_integration import permissions
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
@@ -67,9 +67,9 @@ class TemplateContext:
     """
 
     scope: Scope
-    secrets: frozenset[str]
+    secrets: Collection[str]
     settings: Mapping[str, Scalar]
-    adopted: frozenset[str] = frozenset()
+    adopted: Collection[str] = ()
     mounts: Mounts = DEFAULT_MOUNTS
 
     def secret(self, name: object) -> SecretValue:

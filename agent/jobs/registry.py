@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from agent.jobs.job import Job, Need
+from agent.jobs.definition import Job, Need
 
 #: Name of a job → the job.
 JOBS: Final[Mapping[str, Job]] = {

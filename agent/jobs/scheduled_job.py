@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.file_templates import printable
 from agent.jobs.age_recipient import check_recipient
-from agent.jobs.job import Job, JobOptions, Need
+from agent.jobs.definition import PROGRAM, Job, JobOptions, Need
 from agent.jobs.schedule import Schedule
 from agent.targets.settings import ServiceSettings, declared_addresses, service_settings
 from app_integration.errors import ConfigurationError
@@ -19,8 +19,6 @@ from vault.declare.declaration import AUDIT_KEY, Declaration
 from vault.declare.durations import whole_days
 from vault.declare.schema.logins import Jobs, JwtLogin
 
-#: Where ``pipx install --global`` puts the tool, and ``pip`` in an image of Python.
-PROGRAM: Final = Path("/usr/local/bin/strongroom")
 #: Folder of the folders that systemd makes for the state of units.
 _STATES: Final = Path("/var/lib")
 

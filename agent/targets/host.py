@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app_integration.errors import ConfigurationError
+from vault.declare.schema.model import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,26 @@ def require_command(host: Host) -> None:
         raise ConfigurationError(
             "the delivery starts the application in its container, in place of the image's "
             "command; give the application's command after --"
+        )
+
+
+def check_reach(config: Config, service: str, host: Host) -> None:
+    """Check that the delivery can see and tell the application.
+
+    Raises:
+        ConfigurationError: If it cannot.
+
+    """
+    if host.command:
+        return
+    file = f"services/{service}.yaml"
+    if config.reload == "restart" or config.reload.startswith("SIG"):
+        raise ConfigurationError(
+            f"config.reload in {file} is {config.reload!r}, for which the delivery must start the "
+            "application; give its command after --"
+        )
+    if config.health is None:
+        raise ConfigurationError(
+            f"config.health in {file} is not declared, and without the application's command "
+            "nothing else shows how it runs; declare it, or give the command after --"
         )

@@ -10,7 +10,7 @@ from typing import Final
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.declared_template import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
-from agent.delivery import Delivery
+from agent.rendered_file import RenderedFile
 from agent.targets.agent_command import agent_command
 from agent.targets.watch_command import image_python, watch_command
 from app_integration._internal.server_urls import address_variables
@@ -132,18 +132,11 @@ class TargetSettings(ServiceSettings):
             self.mounts,
             is_wrapped=False,
         )
-        delivery = Delivery(
-            template=places.folder / template,
-            staging=places.staging,
-            live=places.staging,
-            model=self.config.model,
-        )
         settings = AgentSettings(
             scope=self.scope,
             vault_addr=self.addresses[0],
             login=auto_auth_from_declaration(self.agent, approle, places.cacert),
-            python=None,
-            deliveries=(delivery,),
+            files=(RenderedFile(places.folder / template, places.staging),),
             vault_cacert=places.cacert,
             render_interval=self.agent.render_interval,
             perms=places.perms,

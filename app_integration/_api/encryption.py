@@ -151,7 +151,7 @@ def declare_index(name: str, **options: Any) -> BlindIndex:
 
 
 def blind_index(name: str, *values: Any) -> bytes | None:
-    """Return the bytes to store beside *values*, by which they can be searched for equality.
+    """Return the bytes to store beside *values*, so that a query can find rows with equal ones.
 
     Args:
         name: Name of an index that was declared.
@@ -183,7 +183,7 @@ def transit(key: str = "pii") -> Transit:
 async def _get_cipher(key: str) -> FieldCipher:
     """Return the cipher of *key*; build it in a thread, because that may send a request."""
     client = default_client.peek_default_client()
-    cipher = None if client is None else client.peek_cipher(key)
+    cipher = None if client is None else client.ciphers.get(key)
     if cipher is not None:
         return cipher
     import asyncio  # noqa: PLC0415 (a coroutine has imported it already, other callers need not)

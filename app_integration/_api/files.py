@@ -25,7 +25,7 @@ def encrypt_file(
     """Encrypt the file *source* as *target*, which appears when it is whole, with mode 0600.
 
     Args:
-        source: A file, which must not change meanwhile, or a pipe.
+        source: A file, which must not change during the call, or a pipe.
         target: Is replaced if it exists.
         context: What the file is of, such as ``{"of": "export"}``. The service and the environment
             are always part of it. Decryption needs the same; it can be read without a key.
@@ -34,7 +34,7 @@ def encrypt_file(
             service, or ``<service>/<environment>/<key name>``.
 
     Raises:
-        EncryptionError: If an argument is invalid, or *source* changed meanwhile.
+        EncryptionError: If an argument is invalid, or *source* changed during the call.
         KeyUnavailable: If the file key cannot be wrapped now.
         AccessDenied: If this identity may not wrap it.
         OSError: If a file cannot be read or written.

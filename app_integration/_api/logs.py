@@ -21,7 +21,7 @@ def encrypted_log_handler(
     Args:
         folder: Folder of the files, which exists.
         log: Name of the log, with which the names of its files begin.
-        key: The service's Transit key, of which only ``encrypt`` is needed.
+        key: The service's Transit key. The policy must grant ``encrypt`` with it, and no more.
         options: *max_bytes* and *max_age* in seconds, after which the next file starts; and
             *recipients* who can decrypt the files, too, such as public keys of age (``age1…``).
 

@@ -10,7 +10,8 @@ from app_integration import names
 from app_integration._internal.variables import read_list
 from app_integration.errors import ConfigurationError
 
-VARIABLE: Final = "STRONGROOM_SECRET_ARNS"
+SECRET_ARNS: Final = "STRONGROOM_SECRET_ARNS"  # noqa: S105 (a name)
+KMS_KEYS: Final = "STRONGROOM_KMS_KEYS"
 KEY_ARN: Final = (
     "arn:aws[a-z-]{0,12}:kms:[a-z0-9-]{1,32}:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"  # and no alias
 )
@@ -29,15 +30,39 @@ def read_secret_arns(env: Mapping[str, str]) -> dict[str, str]:
 
     """
     found: dict[str, str] = {}
-    for word in read_list(env, VARIABLE):
+    for word in read_list(env, SECRET_ARNS):
         name, _, arn = word.partition("=")
         if not re.fullmatch(SECRET_ARN, arn, re.ASCII) or name in found:
             raise ConfigurationError(
-                f"{VARIABLE} lists {word!r}; expected NAME=ARN once for each name, joined by "
+                f"{SECRET_ARNS} lists {word!r}; expected NAME=ARN once for each name, joined by "
                 "commas, with the whole ARN of a secret: arn:aws:secretsmanager:…-AbCdEf"
             )
         found[names.check_secret_name(name)] = arn
     return found
+
+
+def is_key_arn(text: str) -> bool:
+    """Return whether *text* is the ARN of a KMS key, and not of an alias."""
+    return re.fullmatch(KEY_ARN, text, re.ASCII) is not None
+
+
+def read_kms_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the ARNs in ``STRONGROOM_KMS_KEYS``, which commas separate; none if it is not set.
+
+    Raises:
+        ConfigurationError: If it lists anything else, or an ARN twice.
+
+    """
+    keys = read_list(env, KMS_KEYS)
+    for key in keys:
+        if not is_key_arn(key):
+            raise ConfigurationError(
+                f"{KMS_KEYS} lists {key!r}; expected ARNs of KMS keys, such as "
+                "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+            )
+    if len(set(keys)) < len(keys):
+        raise ConfigurationError(f"{KMS_KEYS} lists a key twice")
+    return keys
 
 
 def region_of(arn: str) -> str:
@@ -55,8 +80,8 @@ def check_arns(region: str, keys: Iterable[str], secrets: Iterable[str]) -> None
         ConfigurationError: If one is.
 
     """
-    found = [(arn, KEY_ARN, "STRONGROOM_KMS_KEYS") for arn in keys]
-    found += [(arn, SECRET_ARN, VARIABLE) for arn in secrets]
+    found = [(arn, KEY_ARN, KMS_KEYS) for arn in keys]
+    found += [(arn, SECRET_ARN, SECRET_ARNS) for arn in secrets]
     for arn, pattern, variable in found:
         if not re.fullmatch(pattern, arn, re.ASCII):
             raise ConfigurationError(

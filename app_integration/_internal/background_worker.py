@@ -28,7 +28,7 @@ def is_background() -> bool:
 class BackgroundWorker:
     """A daemon thread that calls *work* each time it is due.
 
-    The thread starts at the first call of :meth:`start` or :meth:`wake`, never at import, and ends
+    The thread starts at the first call of :meth:`start` or :meth:`wake`, never at import, and exits
     when the worker is closed. A forked child has no thread until it starts its own.
     """
 
@@ -48,7 +48,7 @@ class BackgroundWorker:
             name: Name of the thread.
             max_interval: The longest interval between two calls of *work*, in seconds.
             retry_interval: Seconds until *work* is called again after it raised an exception.
-            weak: True to reference the object of the bound method *work* weakly: the thread ends
+            weak: True to reference the object of the bound method *work* weakly: the thread exits
                 when the object is deleted. Otherwise the thread keeps it alive.
 
         """

@@ -42,5 +42,5 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
 
 
 def environment_variables(environment: str) -> dict[str, str]:
-    """Return both variables, for a command that is told the *environment* by an option."""
+    """Return both variables, for a command that takes the *environment* as an option."""
     return {OWN: environment, SHARED: environment}

@@ -1,4 +1,4 @@
-"""Escape sequences for text of somebody else, which a terminal must not interpret."""
+"""Escape sequences for untrusted text, which a terminal must not interpret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ def escape_unprintable(text: str, keep: str = "") -> str:
     r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
 
     Args:
-        text: Text of somebody else.
+        text: The untrusted text.
         keep: Characters that stay, although they are not printable.
 
     """

@@ -28,5 +28,5 @@ class EventLog:
         when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
         unit = {} if self.unit is None else {"unit": self.unit}
         line = json.dumps({"time": when, "event": event, **unit, **fields}, default=str)
-        with suppress(OSError):  # because a full log must not end what the process runs
+        with suppress(OSError):  # because a full log must not stop what the process runs
             print(line, file=sys.stderr, flush=True)  # noqa: T201 (the process's log)

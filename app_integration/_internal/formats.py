@@ -1,7 +1,7 @@
 """Format numbers of what is stored: the one that this version writes, and those that it reads.
 
 All numbers are in one table, which docs/Upgrading.md explains. A version reads its own format and
-the one before. It refuses a newer one before it uses anything else of it, because the rest may have
+the one before. It rejects a newer one before it uses anything else of it, because the rest may have
 another meaning by then.
 """
 
@@ -20,7 +20,7 @@ class Format:
     Attributes:
         current: The number that this version writes. Format 1 is written without a number where
             things of it existed before there were numbers.
-        package: The package of which another version reads other formats.
+        package: The package whose other versions read other formats.
 
     """
 

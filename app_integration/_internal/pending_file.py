@@ -40,7 +40,7 @@ class PendingFile:
     The temporary name is fixed, and locked, so that the next writer of the same file replaces what
     a killed one left, and a writer beside it is rejected.
 
-    As a context manager it is published if the block ends without an exception, or else discarded.
+    As a context manager it is published if the block raises no exception, or else discarded.
     Only the process that created it does either, and a child that it forked leaves the file alone.
 
     Attributes:

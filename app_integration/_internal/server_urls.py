@@ -19,6 +19,8 @@ DATABASE_URL: Final = "STRONGROOM_DATABASE_URL"
 REDIS_URL: Final = "STRONGROOM_REDIS_URL"
 #: Options of a URL that drivers take for a user or a password.
 _CREDENTIALS: Final = frozenset({"user", "username", "password", "passwd", "sslpassword"})
+#: ``postgres`` is libpq's, and not SQLAlchemy's.
+_POSTGRESQL: Final = frozenset({"postgres", "postgresql"})
 
 
 def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
@@ -132,3 +134,8 @@ def _host(address: str) -> str | None:
     except ValueError:
         return None
     return parts.hostname if port != 0 else None
+
+
+def is_postgresql(scheme: str) -> bool:
+    """Return whether *scheme* is PostgreSQL's, with any driver or none."""
+    return scheme.partition("+")[0].lower() in _POSTGRESQL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -31,7 +32,7 @@ class SingleFlight(Generic[_T]):
     def do(self, key: Hashable, call: Callable[[], _T]) -> _T:
         """Return the result of *call*, or of the call under way for *key*.
 
-        A caller may arrive just after another call has ended. *call* must therefore first check
+        A caller may arrive just after another call has finished. *call* must therefore first check
         whether its work is already done.
 
         Args:
@@ -42,7 +43,7 @@ class SingleFlight(Generic[_T]):
             DeadlineExceeded: If *call* needs its own result.
 
         """
-        return self.join(key, call, lambda run: run()).result()
+        return self.join(key, call, operator.call).result()
 
     def join(
         self, key: Hashable, call: Callable[[], _T], spawn: Callable[[Callable[[], None]], object]
@@ -92,7 +93,7 @@ class SingleFlight(Generic[_T]):
         own.set_result(result)
 
     def _finish(self, key: Hashable, own: Future[_T]) -> None:
-        """End the call of *own*, which an interrupt may have ended before."""
+        """Finish the call of *own*, unless an interrupt has done so before."""
         with self._lock:
             if self._calls.get(key) is own:
                 del self._calls[key]

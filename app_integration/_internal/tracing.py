@@ -7,10 +7,10 @@ otherwise nothing is recorded or sent. Spans have names and counts, never values
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from app_integration.errors import StrongroomError
 
@@ -23,8 +23,7 @@ _PREFIX: Final = "strongroom"
 Attribute = str | int | None
 
 
-@contextmanager
-def span(operation: str, /, **attributes: Attribute) -> Iterator[Callable[..., None]]:
+def span(operation: str, /, **attributes: Attribute) -> AbstractContextManager[Callable[..., None]]:
     """Record the block as a span of the current trace, if the application traces.
 
     A StrongroomError is recorded by the name of its class alone.
@@ -33,14 +32,18 @@ def span(operation: str, /, **attributes: Attribute) -> Iterator[Callable[..., N
         operation: What is done, such as ``read_secret``.
         attributes: Names and counts. None is left out.
 
-    Yields:
-        A function that adds attributes.
+    Returns:
+        A context manager, whose value is a function that adds attributes.
 
     """
     api = _loaded_api()
-    if api is None:
-        yield _ignore
-        return
+    return nullcontext(_ignore) if api is None else _record(api, operation, attributes)
+
+
+@contextmanager
+def _record(
+    api: Any, operation: str, attributes: Mapping[str, Attribute]
+) -> Iterator[Callable[..., None]]:
     with api.get_tracer(_TRACER).start_as_current_span(
         f"{_PREFIX}.{operation}",
         kind=api.SpanKind.CLIENT,

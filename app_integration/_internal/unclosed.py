@@ -21,7 +21,7 @@ class Closeable(Protocol):
         ...
 
 
-#: What closes each client that opened again after its owner had closed it. They end with the
+#: What closes each client that opened again after its owner had closed it. Dropped with the
 #: process, or with the next :func:`app_integration.close`.
 reopened: set[Callable[[], None]] = set()
 _resources: weakref.WeakSet[Closeable] = weakref.WeakSet()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import grp
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
+
+#: The sources of secrets, by the names that ``STRONGROOM_SOURCES`` takes.
+SOURCES: Final = ("vault", "aws", "rendered", "dotenv")
 
 
 def require_variable(env: Mapping[str, str], name: str) -> str:
@@ -52,25 +57,6 @@ def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, 
     raise ConfigurationError(f"{missing} is not set; {given} needs it")
 
 
-def require_credential(role_id: Path | None, secret_id: Path | None) -> tuple[Path, Path]:
-    """Return the files of a credential, which two variables name.
-
-    Raises:
-        ConfigurationError: If one of them is not set.
-
-    """
-    if role_id is not None and secret_id is not None:
-        return role_id, secret_id
-    missing, other = "STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE"
-    if role_id is not None:
-        missing, other = other, missing
-    raise ConfigurationError(
-        f"{missing} is not set; it and {other} name the files of a credential that strongroom"
-        " issue-secret-id writes (for the local deployment: strongroom up, then set -a; ."
-        " .strongroom/env/SERVICE.env); or select another login with STRONGROOM_AUTH"
-    )
-
-
 def read_name(env: Mapping[str, str], name: str) -> str | None:
     """Return the name in a variable, None if it is not set.
 
@@ -93,3 +79,44 @@ def read_choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> 
     if value not in allowed:
         raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
     return value
+
+
+def read_sources(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the sources in their order; none if the variable is not set.
+
+    Raises:
+        ConfigurationError: If one is unknown, or listed twice.
+
+    """
+    found = read_list(env, "STRONGROOM_SOURCES")
+    if unknown := [word for word in found if word not in SOURCES]:
+        raise ConfigurationError(
+            f"STRONGROOM_SOURCES names {unknown[0]!r}; expected some of {', '.join(SOURCES)}"
+        )
+    if len(set(found)) < len(found):
+        raise ConfigurationError("STRONGROOM_SOURCES names a source twice")
+    return found
+
+
+def read_reader_group(env: Mapping[str, str]) -> int | None:
+    """Return the id of the group whose members may read delivered files; None if there is none.
+
+    Args:
+        env: The environment; ``STRONGROOM_READER_GROUP`` is a name or an id.
+
+    Raises:
+        ConfigurationError: If there is no such group on this machine.
+
+    """
+    group = env.get("STRONGROOM_READER_GROUP")
+    if not group:
+        return None
+    if group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigurationError(
+            f"STRONGROOM_READER_GROUP is {group!r}, which is no group of this machine; create it, "
+            "or give its id"
+        ) from None

@@ -1,4 +1,4 @@
-"""Auth methods of a CI job, whose runner gives it a JWT without a file."""
+"""Auth methods of a CI job, which gets a JWT from its runner without a file."""
 
 from __future__ import annotations
 

@@ -41,12 +41,12 @@ def add_accessor_hmac(settings: Settings, method: AuthMethod) -> AuthMethod:
 
 
 def _approle(settings: Settings) -> AuthMethod:
-    return AppRole(*settings.approle_files(), mount=settings.auth.mount or APPROLE_MOUNT)
+    return AppRole(*_approle_files(settings), mount=settings.auth.mount or APPROLE_MOUNT)
 
 
 def _wrapped_approle(settings: Settings) -> AuthMethod:
     return WrappedAppRole(
-        str(settings.scope), *settings.approle_files(), settings.auth.mount or APPROLE_MOUNT
+        str(settings.scope), *_approle_files(settings), settings.auth.mount or APPROLE_MOUNT
     )
 
 
@@ -99,3 +99,18 @@ _METHODS: Final[dict[str, Callable[[Settings], AuthMethod]]] = {
     "token": _token,
     "proxy": _proxy,
 }
+
+
+def _approle_files(settings: Settings) -> tuple[Path, Path]:
+    """Return the files with the role-id and the secret-id; the error names a missing variable."""
+    role_id, secret_id = settings.role_id_file, settings.secret_id_file
+    if role_id is not None and secret_id is not None:
+        return role_id, secret_id
+    missing, other = "STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE"
+    if role_id is not None:
+        missing, other = other, missing
+    raise ConfigurationError(
+        f"{missing} is not set; it and {other} name the files of a credential that strongroom"
+        " issue-secret-id writes (for the local deployment: strongroom up, then set -a; ."
+        " .strongroom/env/SERVICE.env); or select another login with STRONGROOM_AUTH"
+    )

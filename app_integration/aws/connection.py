@@ -69,7 +69,7 @@ class AwsConnection:
                 boto3 finds.
             limits: Time limits; the defaults if None.
             clock: Monotonic, in seconds.
-            sleep: Sleeps for the given seconds.
+            sleep: Sleeps for that many seconds.
 
         """
         self.region: Final = region
@@ -115,7 +115,7 @@ class AwsConnection:
         """
         started, end = self._clock(), self.deadline() if deadline is None else deadline
         attempt = partial(self._attempt, request, end)
-        response = self._retry(attempt, end) if request.is_repeatable else attempt()
+        response = self._retry(attempt, end, lambda: request.is_repeatable)
         metrics.get_recorder().record_duration(self._clock() - started)
         return response
 

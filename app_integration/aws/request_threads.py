@@ -1,7 +1,7 @@
 """Threads that make blocking calls which their callers may abandon.
 
-The timeouts of botocore are per read, so that a body that arrives byte by byte has no end. Only a
-thread that is not waited for any longer gives a call a deadline.
+The timeouts of botocore are per read, so a body that arrives byte by byte never times out. A call
+has a deadline only if its caller can stop waiting for the thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class RequestThreads:
-    """A bounded number of daemon threads, each of which makes one call. Thread-safe."""
+    """A bounded number of daemon threads that make one call each. Thread-safe."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Start nothing yet.

@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 from app_integration._internal.parent_death import parent_death_hook
 
-#: Signals that end an application.
+#: Signals that stop an application.
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 STOP_SECONDS: Final = 30.0  # for the application to exit at a restart, before it is killed
-SIGNAL_BASE: Final = 128  # of the exit code that a shell reports for a process that a signal ended
+SIGNAL_BASE: Final = 128  # of the exit code that a shell reports for a process that a signal killed
 
 
 class Application(Protocol):
@@ -22,12 +22,12 @@ class Application(Protocol):
 
     @property
     def is_started(self) -> bool:
-        """Return whether the application was started, and may have ended since."""
+        """Return whether the application was started, and may have exited since."""
         ...
 
     @property
     def is_running(self) -> bool:
-        """Return whether the application was started, and has not ended."""
+        """Return whether the application was started, and has not exited."""
         ...
 
     def start(self) -> None:
@@ -83,12 +83,12 @@ class ChildApplication:
 
     @property
     def is_started(self) -> bool:
-        """Return whether the application was started, and may have ended since."""
+        """Return whether the application was started, and may have exited since."""
         return self._process is not None
 
     @property
     def is_running(self) -> bool:
-        """Return whether the application was started, and has not ended."""
+        """Return whether the application was started, and has not exited."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
@@ -132,7 +132,7 @@ class ChildApplication:
         self._kill_group()
 
     def _kill_group(self) -> None:
-        """Kill what an application that has ended left in its process group."""
+        """Kill the processes that an application left in its process group when it exited."""
         if self._process is not None and not self._has_terminal:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -141,7 +141,7 @@ class ChildApplication:
 class SeparateApplication:
     """Application that something else starts and stops, such as a unit of systemd.
 
-    Its end is not seen here. For the delivery, it ends when the delivery itself is stopped.
+    Its exit is not seen here. The delivery takes it as exited once it is stopped itself.
     """
 
     is_started: Final = True
@@ -158,7 +158,7 @@ class SeparateApplication:
         return None if self.is_running else 0
 
     def send_signal(self, number: int) -> None:
-        """Take the application as ended if *number* stops the delivery."""
+        """Take the application as exited if *number* stops the delivery."""
         self.is_running = self.is_running and number not in STOPPING
 
     def stop(self) -> None:
@@ -166,7 +166,7 @@ class SeparateApplication:
 
 
 def reap_orphans(child: int) -> None:
-    """Wait for ended processes that this process has inherited, as the first of a container does.
+    """Wait for exited processes that this process has inherited, as the first of a container does.
 
     Args:
         child: Process id of the child that its :class:`subprocess.Popen` waits for.

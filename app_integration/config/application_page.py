@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from app_integration._internal.deadline import deadline
-from app_integration.errors import ConfigurationError, DeadlineExceeded
+from app_integration.errors import ConfigurationError
 
 
 def check_url(url: str) -> str:
@@ -26,23 +25,31 @@ def check_url(url: str) -> str:
 
 
 def find_problem(method: str, url: str, seconds: float) -> str | None:
-    """Send a request; return what is wrong, or None for a status from 200 to 299.
+    """Send a request; return the problem, or None for a status from 200 to 299.
 
     Args:
         method: ``GET`` or ``POST``.
         url: The page. Its query is not in the result, because it may contain a token.
-        seconds: Until its headers must be there; the body is not read.
+        seconds: Until there is a connection, and from then on until the headers are there; the body
+            is not read.
 
     """
-    import urllib3  # noqa: PLC0415 (costs 60 ms, and most deliveries request no page)
+    import ssl  # noqa: PLC0415 (these cost 60 ms, and most deliveries request no page)
 
-    shown = url.partition("?")[0]
+    import urllib3  # noqa: PLC0415 (as above)
+
+    from app_integration.transport.connection_pool import create_pool  # noqa: PLC0415 (as above)
+
+    shown, parts = url.partition("?")[0], urlsplit(url)
+    page = urlunsplit(("", "", parts.path or "/", parts.query, ""))
     try:
-        with deadline(seconds, "timeout"), urllib3.PoolManager(retries=False) as pool:
-            response = pool.request(method, url, redirect=False, preload_content=False)
+        with create_pool(url, ssl.create_default_context) as pool:
+            response = pool.urlopen(
+                method, page, redirect=False, preload_content=False, timeout=seconds
+            )
             status = response.status
             response.close()
-    except (urllib3.exceptions.HTTPError, DeadlineExceeded) as error:
+    except urllib3.exceptions.HTTPError as error:
         return f"{shown} does not answer ({type(error).__name__})"
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return None

@@ -7,6 +7,8 @@ from typing import Final
 
 from app_integration.config import application_page
 
+WITHIN: Final = 30.0  # seconds for the application to be healthy on a new file
+SETTLE: Final = 3.0  # seconds without an unhealthy answer
 _REQUEST_SECONDS: Final = 2.0  # for one request of the application's health
 
 
@@ -20,15 +22,24 @@ class Health:
         within: Seconds after the reload in which it must have been healthy for ``settle``.
         settle: Seconds without an unhealthy answer. The application may still answer from the file
             before, until it has reloaded.
+        is_needed_before: Whether only an application that is healthy before a file is replaced is
+            judged on the new one. Another one may be stopped, which says nothing about the file.
 
     """
 
     url: str | None
     within: float
     settle: float
+    is_needed_before: bool = False
+
+    def find_obstacle(self) -> str | None:
+        """Return why the application cannot be judged on a file that is about to be replaced."""
+        if not self.is_needed_before:
+            return None
+        return "there is no health page" if self.url is None else self.find_problem()
 
     def find_problem(self) -> str | None:
-        """Request the page; return what is wrong, or None."""
+        """Request the page; return the problem, or None."""
         if self.url is None:
             return None
         return application_page.find_problem("GET", self.url, _REQUEST_SECONDS)
@@ -40,7 +51,7 @@ class Confirmation:
 
     Attributes:
         health: The conditions.
-        began: Monotonic seconds at which the application was told to reload.
+        began: Monotonic seconds at which the application was notified.
 
     """
 
@@ -52,7 +63,7 @@ class Confirmation:
         """Return whether the application runs well; None if that is not decided yet.
 
         Args:
-            problem: What is wrong with it now; None if it is healthy.
+            problem: The current problem; None if it is healthy.
             now: Monotonic seconds.
 
         """

@@ -1,37 +1,38 @@
-"""Delivery of a rendered config: from the agent's staging file to the file of the application.
+"""Delivery of a rendered config: from the staging file to the file of the application.
 
-The agent runs the command ``deliver`` after it has rendered ``staging/app.yaml``. The staging file
-is copied and never moved, because an agent whose destination is missing renders and runs the
-command again every two seconds. If a file is not delivered, only the files next to the live file
-change: its status, and the shape of a rejected file. Deliveries that are ``waiting`` are retried by
-the agent's supervisor, or by :mod:`.delivery_watch`.
+The staging file is copied and never moved, because an agent whose destination is missing renders
+again every two seconds. If a file is not delivered, only the files next to the live file change:
+its status, and the shape of a rejected file. :mod:`.delivery_watch` tries a ``waiting`` one again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app_integration._internal.deadline import deadline
 from app_integration._internal.private_file import Stamp, lock, replace_file, stamp, write_private
 from app_integration.config import file_reader, trial
 from app_integration.config.delivery_status import State, Status, read_status, status_file
 from app_integration.config.file_access import FileAccess
 from app_integration.config.file_versions import write_versions
+from app_integration.config.interpreter import Interpreter
 from app_integration.config.shape import describe_shape
 from app_integration.config.validation import validate
 from app_integration.config.versions_line import Rendered
-from app_integration.errors import ConfigRejected, StrongroomError
+from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 
 __all__ = ["State", "status_file"]  # what applications import from here
 
-#: Seconds to read and validate a file. They must be well below 30, because the agent then kills the
-#: command and exits. What follows is not cut, because a file may be replaced and not tried yet.
-DEADLINE = 20.0
+#: Seconds to wait for another delivery to the same file. Together with the time for the model, they
+#: must be well below 30, because an agent whose command takes longer kills it and exits.
+LOCK_SECONDS = 5.0
+_LOCK_POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Target:
         access: The rights that the live and the staging file may have.
         is_on_trial: Whether the file that a delivery replaces is kept until the trial of the new
             one ends, by :func:`.trial.accept` or :func:`roll_back`.
+        interpreter: Imports the model; None for that of this process.
 
     """
 
@@ -51,27 +53,31 @@ class Target:
     model: str
     access: FileAccess
     is_on_trial: bool = False
+    interpreter: Interpreter | None = None
 
 
-def deliver(staging: Path, target: Target, *, now: datetime) -> Status:
+def deliver(
+    staging: Path, target: Target, *, now: datetime, is_stopped: Callable[[], bool] = bool
+) -> Status:
     """Validate *staging* and copy its bytes to the live file; return and write the status.
 
     Args:
         staging: The file that the agent rendered.
         target: Where to.
         now: The time of the delivery, in UTC.
+        is_stopped: Returns whether to give up the validation. The file is ``waiting`` then. The
+            default never does.
 
     Raises:
+        DeadlineExceeded: If another delivery takes too long.
         OSError: If the status beside the live file cannot be written.
 
     """
     live = target.live
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with deadline(DEADLINE, f"the file was not delivered within {DEADLINE:g} s"):
-            stack.enter_context(lock_delivery(live))
-            staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
-            rendered, state, reason = _check(staging, target)
+    with lock_delivery(live, LOCK_SECONDS):
+        staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
+        rendered, state, reason = _check(staging, target, is_stopped)
         if state is None:
             write_versions(live, rendered, target.access)  # first, so that no live file lacks it
             state, reason = _replace(target, rendered.data)
@@ -80,22 +86,39 @@ def deliver(staging: Path, target: Target, *, now: datetime) -> Status:
         return write_status(live, state, reason, now, staged)
 
 
-def deliver_or_wait(staging: Path, target: Target, *, now: datetime) -> tuple[State, str | None]:
+def deliver_or_wait(
+    staging: Path, target: Target, *, now: datetime, is_stopped: Callable[[], bool] = bool
+) -> tuple[State, str | None]:
     """Deliver; return the outcome and the reason why the file is not live.
 
     A delivery whose status could not be written is ``waiting``. See :func:`deliver`.
     """
     try:
-        status = deliver(staging, target, now=now)
+        status = deliver(staging, target, now=now, is_stopped=is_stopped)
     except (OSError, StrongroomError) as error:
         return State.WAITING, describe_error(error)
     return status.state, status.reason
 
 
 @contextmanager
-def lock_delivery(live: Path) -> Iterator[None]:
-    """Hold the lock of deliveries to *live*: a file that no reader of the live one can open."""
-    with lock(live.with_name(f".{live.name}.lock")):
+def lock_delivery(live: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Hold the lock of deliveries to *live*: a file that no reader of the live one can open.
+
+    Raises:
+        DeadlineExceeded: If another delivery holds it for *seconds*.
+
+    """
+    path, end = live.with_name(f".{live.name}.lock"), time.monotonic() + seconds
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lock(path, wait=False))
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    problem = f"another delivery to {live} takes more than {seconds:g} s"
+                    raise DeadlineExceeded(problem) from None
+                time.sleep(_LOCK_POLL)
         yield
 
 
@@ -204,7 +227,9 @@ def refused_file(live: Path) -> Path:
     return live.with_name(f"{live.name}.refused.json")
 
 
-def _check(staging: Path, target: Target) -> tuple[Rendered, State | None, str | None]:
+def _check(
+    staging: Path, target: Target, is_stopped: Callable[[], bool]
+) -> tuple[Rendered, State | None, str | None]:
     """Read and validate *staging*.
 
     Returns:
@@ -214,7 +239,8 @@ def _check(staging: Path, target: Target) -> tuple[Rendered, State | None, str |
     rendered = Rendered(b"")
     try:
         rendered = file_reader.read_rendered(staging, target.access)
-        verdict = validate(target.model, rendered.data, staging)
+        model, interpreter = target.model, target.interpreter
+        verdict = validate(model, rendered.data, staging, interpreter, is_stopped)
     except ConfigRejected as rejected:
         return rendered, State.REFUSED, str(rejected)
     except (OSError, StrongroomError) as error:
@@ -232,7 +258,7 @@ def _replace(target: Target, data: bytes) -> tuple[State, str | None]:
     try:
         mode = access.file_mode(live.parent)
         if _is_current(live, access, data):
-            # A trial that is open was not seen to its end, so that it must be made.
+            # A trial that is open was interrupted, so that it must be repeated.
             return State.DELIVERED if trial.is_open(live) else State.UNCHANGED, None
         if target.is_on_trial:
             trial.begin(live, access)

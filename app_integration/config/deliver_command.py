@@ -17,7 +17,7 @@ from app_integration._internal.cli import ArgumentParser, split_command
 from app_integration._internal.private_file import lock
 from app_integration.config import application_page
 from app_integration.config.application import ChildApplication, SeparateApplication
-from app_integration.config.confirmation import Health
+from app_integration.config.confirmation import SETTLE, WITHIN, Health
 from app_integration.config.deliver import (
     Target,
     deliver_or_wait,
@@ -29,10 +29,9 @@ from app_integration.config.delivery_watch import Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
 from app_integration.config.reload import Reload
 from app_integration.config.renderer_process import RendererProcess
+from app_integration.config.watch_process import WatchProcess
 from app_integration.errors import ConfigurationError, StrongroomError
 
-WITHIN: float = 30.0  # seconds for the application to be healthy on a new file
-SETTLE: float = 3.0  # seconds without an unhealthy answer
 MIN_EVERY: float = 1.0  # seconds between two renderings by the SDK
 MAX_EVERY: float = 86_400.0
 
@@ -80,22 +79,20 @@ def _render_once(options: argparse.Namespace) -> str | None:
 
 def _watch(options: argparse.Namespace, command: Sequence[str] | None) -> int:
     access = FileAccess.from_environment()
-    target = Target(options.live, options.model, access, is_on_trial=True)
+    target = Target(options.live, options.model, access)
     application = SeparateApplication() if command is None else ChildApplication(command)
     health = Health(options.health, options.within, options.settle)
     clock = Clock(time.monotonic, time.sleep, _now, random.random)
     renderer = None
     if options.from_sdk is not None:
         renderer = RendererProcess(options.from_sdk, options.watch, options.every)
-    watch = DeliveryWatch(
-        options.watch, target, application, options.reload, health, clock, renderer
-    )
+    watch = DeliveryWatch(options.watch, target, application, options.reload, health, clock)
     with ExitStack() as stack:
         stack.enter_context(_only_watch(options.live))
         if renderer is not None:
             stack.callback(renderer.stop)
         stack.callback(application.stop)
-        return watch.run()
+        return WatchProcess(watch, renderer).run()
 
 
 @contextmanager
@@ -115,7 +112,7 @@ def _now() -> datetime:
 
 
 def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str] | None) -> str | None:
-    """Return what is wrong with options that are right one by one, or None."""
+    """Return the conflict between options that are valid one by one, or None."""
     if options.every is not None and (options.watch is None or options.from_sdk is None):
         return "--every is for --watch with --from-sdk"
     if options.watch is None:

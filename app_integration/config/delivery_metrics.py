@@ -26,7 +26,7 @@ class DeliveryMetrics:
         self._seen: tuple[Stamp | None, Recorder] | None = None
 
     def record(self) -> None:
-        """Record the status of the last delivery, if it or the recorder is another than before.
+        """Record the status of the last delivery, if it or the recorder has changed.
 
         A status that this process may not read, or that is invalid, records nothing.
         """

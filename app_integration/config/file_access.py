@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from app_integration._internal.reader_group import read_reader_group
+from app_integration._internal.variables import read_reader_group
 from app_integration.errors import ConfigRejected
 
 _PRIVATE: Final = 0o600

@@ -1,8 +1,4 @@
-"""Schedule for files that the agent rendered and that were not delivered yet. It delivers nothing.
-
-The agent runs its command once for each rendering. If the command is killed, or fails for a reason
-that may pass, the agent does not try again.
-"""
+"""Schedule for a file that was rendered and not delivered yet. It delivers nothing."""
 
 from __future__ import annotations
 
@@ -15,15 +11,16 @@ from app_integration.config.delivery_status import Status
 
 @dataclass(slots=True)
 class Redelivery:
-    """Retry schedule of one file.
+    """Schedule of one file.
 
     Attributes:
-        command_timeout: Seconds that the agent's own command may take. No other delivery starts in
-            that time.
+        is_checked_first: Whether the first file is delivered even if its status says that it is
+            live, because the live file may have been changed or lost since. It is not if that
+            was rolled back.
 
     """
 
-    command_timeout: float
+    is_checked_first: bool = False
     _staged: Stamp | None = None
     _attempts: int = 0
     _retry_at: float = 0.0
@@ -37,29 +34,30 @@ class Redelivery:
             now: Monotonic seconds.
 
         """
-        if staged is None or _is_settled(staged, status):
+        if staged is None or self._is_settled(staged, status):
             self._staged, self._attempts = None, 0
             return False
         if staged != self._staged:
             self._staged, self._attempts = staged, 0
             was_attempted = status is not None and status.staged == staged
-            self._retry_at = now + (BACKOFF_MIN if was_attempted else self.command_timeout)
+            is_later = was_attempted and not self.is_checked_first
+            self._retry_at = now + (BACKOFF_MIN if is_later else 0.0)
         return now >= self._retry_at
 
     def record_attempt(self, now: float, jitter: float) -> None:
-        """Schedule the next attempt after one that ended at *now*, whatever its result.
+        """Schedule the next attempt after one that finished at *now*, whatever its result.
 
         Args:
             now: Monotonic seconds.
             jitter: See :func:`~app_integration._internal.backoff.backoff`.
 
         """
+        self.is_checked_first = False
         self._attempts += 1
         self._retry_at = now + backoff(self._attempts, jitter)
 
-
-def _is_settled(staged: Stamp, status: Status | None) -> bool:
-    """Return whether *staged* needs no further attempt: it is live, or was rejected for good."""
-    if status is None or status.staged != staged:
-        return False
-    return status.state.is_final
+    def _is_settled(self, staged: Stamp, status: Status | None) -> bool:
+        """Return whether *staged* is live, or was rejected for good."""
+        if status is None or status.staged != staged:
+            return False
+        return status.state.is_final and not (self.is_checked_first and status.state.is_live)

@@ -1,14 +1,16 @@
-"""Ways in which an application is told that its delivered file was replaced."""
+"""Ways to notify an application that its delivered file was replaced."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from app_integration.config import application_page
-from app_integration.config.application import Application
 from app_integration.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from app_integration.config.application import Application
 
 _REQUEST_SECONDS: Final = 10.0  # for the page that reloads
 #: The application notices by itself, as with ``watch_config``.
@@ -18,7 +20,7 @@ _RESTART: Final = "restart"
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Way in which an application is told.
+    """Way to notify an application.
 
     Attributes:
         text: ``none``, ``restart``, the name of a signal, or a URL that takes a POST.
@@ -54,11 +56,11 @@ class Reload:
         """Return whether the application gets a signal."""
         return self.text in signal.Signals.__members__
 
-    def tell(self, application: Application) -> str | None:
+    def notify(self, application: Application) -> str | None:
         """Tell *application*, except by a restart.
 
         Returns:
-            What is wrong, or None.
+            The problem, or None.
 
         """
         if self.is_signal:

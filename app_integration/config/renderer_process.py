@@ -87,7 +87,7 @@ class RendererProcess:
     def poll(self, now: float, jitter: float) -> Sequence[Rendering]:
         """Return the results since the last call.
 
-        Starts the process, also again after a backoff if it has ended.
+        Starts the process, also again after a backoff if it has exited.
 
         Args:
             now: Monotonic seconds.
@@ -117,7 +117,7 @@ class RendererProcess:
         return []
 
     def _handle_end(self, found: Sequence[Rendering], now: float, jitter: float) -> list[Rendering]:
-        """Have the process started again; return that it ended, unless its last result says why."""
+        """Have the process started again; return its exit, or the reason in its last result."""
         self.stop()
         self._delay_start(now, jitter)
         last = found[-1] if found else self._last

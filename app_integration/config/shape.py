@@ -19,7 +19,7 @@ _KINDS: Final[Mapping[type, str]] = {
     type(None): "null",
 }
 _MAX_DEPTH: Final = 20
-#: Values of a document. One with references to itself, or to large parts, would have no end.
+#: Values of a document. One with references to itself, or to large parts, would never be exhausted.
 _MAX_VALUES: Final = 1_000
 _CUT: Final = "…"
 

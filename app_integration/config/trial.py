@@ -50,7 +50,7 @@ def accept(live: Path) -> None:
 
 
 def restore(live: Path, access: FileAccess) -> None:
-    """Replace *live* by the kept file, which ends the trial. It needs no space on the disk.
+    """Replace *live* by the kept file, which closes the trial. It needs no space on the disk.
 
     Raises:
         ConfigRejected: If the folder's mode is wrong, or the kept file is not this user's own.

@@ -17,24 +17,22 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from app_integration._internal.parent_death import end_with_parent
 from app_integration.config.file_reader import parse
+from app_integration.config.interpreter import Interpreter
 from app_integration.config.loader import Model, describe_invalid_fields
 from app_integration.errors import ConfigRejected, StrongroomError
 from app_integration.observability.secret_registry import SecretRegistry
 
 SECONDS: Final = 15.0  # for the import of the model and the validation together
 MEMORY: Final = 1024**3  # bytes of data, heap and stacks together
-
-#: The variables that the process inherits. All others are removed, because a model needs neither
-#: the address of a server nor a token.
-KEPT_VARIABLES: Final = frozenset({"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TZ"})
 
 _MAX_OUTPUT: Final = 64 * 1024  # bytes of the model's output that are kept, the last ones
 _POLL_SECONDS: Final = 0.05  # between two checks of the process
@@ -59,25 +57,40 @@ class Verdict:
     output: tuple[str, ...] = ()
 
 
-def validate(model: str, data: bytes, path: Path, seconds: float | None = None) -> Verdict:
+def validate(
+    model: str,
+    data: bytes,
+    path: Path,
+    interpreter: Interpreter | None = None,
+    is_stopped: Callable[[], bool] = bool,
+    seconds: float | None = None,
+) -> Verdict:
     """Validate *data* by *model* in a subprocess, and return the verdict.
 
     Args:
-        model: ``package.module:Class``, imported with the ``sys.path`` of this process.
+        model: ``package.module:Class``.
         data: The document.
         path: Its suffix selects the format; the verdict names it.
+        interpreter: Imports the model; None for that of this process, with its ``sys.path``.
+        is_stopped: Returns whether the verdict is not needed any more.
         seconds: Until the process is killed; None for :data:`SECONDS`.
+
+    Raises:
+        OSError: If the interpreter cannot be started.
 
     """
     seconds = SECONDS if seconds is None else seconds
-    with _process() as (process, result):
+    with _process(interpreter or Interpreter.own()) as (process, result):
         request = {"model": model, "path": str(path), "sys_path": sys.path, "parent": os.getpid()}
-        _send(process, json.dumps({**request, "result": result.writes}).encode(), data)
-        ended, printed = _wait_for(process, seconds)
+        content = json.dumps({**request, "result": result.writes}).encode() + b"\n" + data
+        # In a thread, because an interpreter that hangs at its start does not read it.
+        threading.Thread(target=_send, args=(process, content), daemon=True).start()
+        ended, printed = _wait_for(process, seconds, is_stopped)
         verdict = _verdict(result.read())
     output = withhold_values(printed, path, data)
     if not ended:
-        return Verdict(f"the model {model} took more than {seconds:g} s", False, output)
+        late = f"the model {model} took more than {seconds:g} s"
+        return Verdict("the delivery was stopped" if is_stopped() else late, False, output)
     if verdict is None:
         return Verdict(
             f"the model {model} ended its process (code {process.returncode})", False, output
@@ -85,22 +98,25 @@ def validate(model: str, data: bytes, path: Path, seconds: float | None = None) 
     return replace(verdict, output=output)
 
 
-def _wait_for(process: subprocess.Popen[bytes], seconds: float) -> tuple[bool, list[str]]:
+def _wait_for(
+    process: subprocess.Popen[bytes], seconds: float, is_stopped: Callable[[], bool]
+) -> tuple[bool, list[str]]:
     """Wait until *process* exits; return whether it did in time, and its last output.
 
-    The output is read meanwhile, so that the process never blocks on a full pipe. A process that
-    the model started may keep the output open for longer, so the end of the output is not awaited.
+    The output is read, so that the process never blocks on a full pipe. A process that the model
+    started may keep the output open for longer, so the end of the output is not awaited.
     """
     stdout, kept = cast(IO[bytes], process.stdout).fileno(), bytearray()
     os.set_blocking(stdout, False)
-    end = time.monotonic() + seconds
+    end, is_open = time.monotonic() + seconds, True
     with selectors.DefaultSelector() as selector:
         selector.register(stdout, selectors.EVENT_READ)
-        while process.poll() is None and time.monotonic() < end:
-            if selector.select(_POLL_SECONDS) and not _read(stdout, kept):
-                break  # because the process closed its output but still runs
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(max(0.0, end - time.monotonic()))
+        while process.poll() is None and time.monotonic() < end and not is_stopped():
+            if is_open:
+                is_open = not selector.select(_POLL_SECONDS) or _read(stdout, kept)
+            else:  # the process closed its output but still runs
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL_SECONDS)
     _read(stdout, kept)
     return process.returncode is not None, kept.decode(errors="replace").splitlines()[-_MAX_LINES:]
 
@@ -135,13 +151,16 @@ class _VerdictPipe:
 
 
 @contextlib.contextmanager
-def _process() -> Iterator[tuple[subprocess.Popen[bytes], _VerdictPipe]]:
+def _process(
+    interpreter: Interpreter,
+) -> Iterator[tuple[subprocess.Popen[bytes], _VerdictPipe]]:
     """Start the subprocess; at the end kill it and every process in its session."""
     result = _VerdictPipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            env={name: os.environ[name] for name in KEPT_VARIABLES & os.environ.keys()},
+            interpreter.command,
+            env=interpreter.variables,
+            cwd=interpreter.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -160,16 +179,18 @@ def _process() -> Iterator[tuple[subprocess.Popen[bytes], _VerdictPipe]]:
         os.close(result.writes)
 
 
-def _send(process: subprocess.Popen[bytes], request: bytes, data: bytes) -> None:
+def _send(process: subprocess.Popen[bytes], content: bytes) -> None:
     """Write the request as one line, and the document. A process that has exited reads neither."""
     with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
-        stdin.write(request + b"\n" + data)
+        stdin.write(content)
 
 
 def _verdict(written: bytes) -> Verdict | None:
+    """Return the verdict. One of another version may have further keys."""
     try:
-        return Verdict(**json.loads(written))
-    except (TypeError, ValueError):
+        found = json.loads(written)
+        return Verdict(found["reason"], found["final"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

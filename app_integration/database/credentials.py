@@ -1,7 +1,7 @@
 """Credentials for new connections, and the open connections of each database user.
 
 A database user may be revoked only when no connection is open as that user or about to be: the
-server ends the sessions of a user that it drops. So each connection is opened through
+server terminates the sessions of a user that it drops. So each connection is opened through
 :meth:`CredentialProvider.connect`, which counts it.
 """
 
@@ -132,7 +132,7 @@ class CredentialProvider(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Revoke all leases. The server then ends the connections that are open."""
+        """Revoke all leases. The server then terminates the open connections."""
 
     def register_pool(self, pool: RegisteredPool) -> None:
         """Notify *pool* of each change of credentials, for as long as it lives."""
@@ -224,7 +224,7 @@ class CredentialProvider(ABC):
         """Suppress an authentication failure unless this *is_last*; end the count in any case."""
         try:
             yield
-        except Exception as error:  # that of any driver, which the message tells apart
+        except Exception as error:  # each driver has its own, which the message identifies
             if is_last or not is_auth_failure(error, credentials):
                 raise
             log.warning(

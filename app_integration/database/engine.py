@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
-from app_integration._internal.url_schemes import is_postgresql
+from app_integration._internal.server_urls import is_postgresql
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.url_options import has_part_of_login, unreadable_url
 

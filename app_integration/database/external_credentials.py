@@ -38,7 +38,7 @@ class ExternalCredentials(CredentialProvider):
             read: Returns the current credentials. Its argument is True after the database rejected
                 the last ones, because their cached value is wrong.
             watch: Whether each checkout also reads, and discards connections of other users. Set it
-                for a user whose sessions end with its lease, and only if *read* is cheap.
+                for a user that is dropped with its lease, and only if *read* is cheap.
 
         """
         self._read = read
@@ -56,7 +56,7 @@ class ExternalCredentials(CredentialProvider):
         return self._last
 
     def on_auth_failure(self, credentials: Credentials) -> None:  # noqa: ARG002 (any user is read again)
-        """Bypass all caches at the next read, because a password may change before its TTL ends."""
+        """Bypass all caches at the next read, because a password may change within its TTL."""
         self._stale = True
 
     def is_current(self, username: str) -> bool:

@@ -134,6 +134,11 @@ class DatabaseFactory:
             self._closers.append(getattr(opened, _CLOSE_METHODS[kind]))
         return opened
 
+    def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
+        """Return a new engine whose connections use leased users of *role*."""
+        engine: Engine = self.create("engine", url, options, role=role)
+        return engine
+
     def find_provider(self, **source: Any) -> CredentialProvider:
         """Return the provider of credentials, for adapters of other libraries.
 

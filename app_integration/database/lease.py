@@ -21,7 +21,7 @@ class Lease(Credentials):
     """Leased credentials of one database user.
 
     Attributes:
-        lease_id: The id by which the server renews and revokes the lease.
+        lease_id: The id with which the lease is renewed and revoked.
         issued_at: The time of issue or of the last renewal, in seconds on the caller's clock.
         ttl: Seconds from then until the server drops the user and its sessions.
         initial_ttl: Seconds that the server granted first, and that each renewal requests.

@@ -157,7 +157,7 @@ class LeasedCredentials(CredentialProvider):
         return min(max(self._renew_at - self._clock(), 0.01), longest) if self._lease else longest
 
     def close(self) -> None:
-        """Revoke all leases. The server then drops their users and ends their sessions.
+        """Revoke all leases. The server then drops their users and terminates their sessions.
 
         A later :meth:`current` requests a new lease.
         """

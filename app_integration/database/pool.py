@@ -96,7 +96,7 @@ class LeasedPool(ConnectionPool[Any]):
     def putconn(self, conn: Any) -> None:
         """Return *conn* to the pool. One from before :meth:`dispose` is closed.
 
-        The pool does not count that one any more, and would grow beyond its maximum.
+        The pool no longer counts that one, and would grow beyond its maximum.
 
         Args:
             conn: A connection that :meth:`getconn` returned.
@@ -144,7 +144,7 @@ class LeasedPool(ConnectionPool[Any]):
         try:
             self._ping(connection)
         except psycopg.OperationalError:
-            # The server probably ended the idle connections too, so replace all of them now:
+            # The server probably closed the idle connections too, so replace all of them now:
             # one by one, each would cost a wait.
             if self._provider.is_current(connection.info.user):
                 self.drain()

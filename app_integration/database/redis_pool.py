@@ -59,7 +59,7 @@ class LeasedRedisPool(ConnectionPool):
 
     def close_outdated(self) -> None:
         """Close the idle connections of users that are not current."""
-        with self._lock:  # so that no thread checks one of them out meanwhile
+        with self._lock:  # so that no thread checks one of them out
             for connection in self._available_connections:
                 if connection.is_outdated():
                     connection.disconnect()
@@ -116,7 +116,7 @@ class AsyncLeasedRedisPool(aioredis.ConnectionPool):
         self._closing = LoopTask()
 
     async def _close_outdated(self) -> None:
-        async with self._lock:  # so that no task checks one of them out meanwhile
+        async with self._lock:  # so that no task checks one of them out
             connections: list[Any] = self._available_connections
             for connection in connections:
                 if connection.is_outdated():

@@ -13,7 +13,7 @@ class Broken(Exception):
     """A part that does not work.
 
     Attributes:
-        problem: What is wrong. It contains no secret.
+        problem: The problem. It contains no secret.
         remedy: What to do, such as a command.
 
     """
@@ -30,7 +30,7 @@ class Outcome:
 
     Attributes:
         name: Of the part, such as ``login``.
-        text: What works, or what is wrong.
+        text: What works, or the problem.
         remedy: What to do; None if the part works.
 
     """

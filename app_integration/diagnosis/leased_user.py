@@ -71,7 +71,7 @@ def log_in_to_redis(client: Client, role: str | None) -> str:
 
     """
     limits = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
-    pool = client.database("redis", None, limits, role=role).connection_pool
+    pool = client.databases.create("redis", None, limits, role=role).connection_pool
     connection = pool.get_connection()
     try:
         return str(connection.login.username)
@@ -90,7 +90,7 @@ def check_redis(settings: Settings, user: NeededUser) -> str:
 
 
 def _log_in_to_database(client: Client, role: str | None) -> str:
-    with client.database_engine(role, None).connect() as connection:
+    with client.databases.engine(role, None).connect() as connection:
         return str(connection.exec_driver_sql("SELECT session_user").scalar())
 
 

@@ -78,7 +78,7 @@ class Server:
         """Compare this machine's time, *now*, with the server's."""
         _, date = self._read_status()
         if date is None:
-            return "the server does not tell its time"
+            return "the server does not report its time"
         ahead = now - parsedate_to_datetime(date)
         if abs(ahead) > TOLERANCE:
             seconds, word = (

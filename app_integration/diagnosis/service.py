@@ -16,7 +16,7 @@ from app_integration.client import Client
 from app_integration.config import file_reader
 from app_integration.config.delivery_status import read_status
 from app_integration.config.file_access import FileAccess
-from app_integration.diagnosis import aws, dotenv
+from app_integration.diagnosis import aws
 from app_integration.diagnosis.check import Broken, Check
 from app_integration.diagnosis.leased_user import NeededUser, check_database, check_redis
 from app_integration.diagnosis.server import Server
@@ -27,6 +27,7 @@ from app_integration.errors import (
     ConfigurationError,
     RequestRefused,
     SecretError,
+    SecretNotFound,
     ServerFault,
     StrongroomError,
 )
@@ -34,6 +35,7 @@ from app_integration.session.foreign_login import describe_foreign_login, is_sur
 from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
 from app_integration.settings import MEMORY, Settings
+from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.vault import VaultSource
 from app_integration.transport.payloads import parse_policies
 
@@ -120,7 +122,7 @@ def _aws_checks(settings: Settings, needs: Needs, *_: object) -> Iterator[tuple[
 
 def _memory_checks(settings: Settings, needs: Needs, *_: object) -> Iterator[tuple[str, Check]]:
     for name in needs.secrets:
-        yield f"secret {name}", partial(dotenv.check_secret, settings, name)
+        yield f"secret {name}", partial(_check_dotenv_secret, settings, name)
 
 
 _CHECKS: Final[dict[str, Callable[..., Iterator[tuple[str, Check]]]]] = {
@@ -214,3 +216,12 @@ def check_config(path: Path) -> str:
             "correct what the reason names",
         )
     return str(path)
+
+
+def _check_dotenv_secret(settings: Settings, name: str) -> str:
+    """Read a secret from the process environment or the file."""
+    try:
+        found = DotenvSource(settings.dotenv_file).fetch(name)
+    except SecretNotFound as error:
+        raise Broken(str(error), f"write it into {settings.dotenv_file}") from None
+    return f"in {'the environment' if found.source == 'environment' else settings.dotenv_file}"

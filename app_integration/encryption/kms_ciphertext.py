@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from app_integration._internal.kms_keys import is_key_arn
+from app_integration._internal.arns import is_key_arn
 
 _MARK: Final = bytes(4) + (2).to_bytes(4, "big")
 _ARN: Final = len(_MARK) + 1  # offset

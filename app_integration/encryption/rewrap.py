@@ -123,7 +123,7 @@ class Rewrapper:
         """Rewrap the stored keys of this scope whose key version is outdated; return their number.
 
         It needs permission to rewrap, and to read and update the store, but not to wrap or unwrap.
-        It may be interrupted at any point and repeated, and others may read and write meanwhile.
+        It may be interrupted at any point and repeated, and other processes may read and write.
 
         Raises:
             KeyUnavailable: If the service or the store is unavailable, or a key cannot be
@@ -135,7 +135,7 @@ class Rewrapper:
         newest = self._find_newest_version(stored)
         # The version is read from the wrapped key, because the column beside it is a mere copy that
         # others could have changed. It is compared for equality, because the order of KMS keys is
-        # that of a list which somebody may have written the other way round.
+        # that of a list, which an operator may have written the other way round.
         rows = [row for row in stored if ring.service.version(row.wrapped) != newest]
         bad: list[int] = []
         # In parts, so that an interruption loses little.

@@ -28,7 +28,7 @@ from app_integration.settings import Limits
 
 MAX_CONTEXT: Final = 4096  # bytes
 MAX_PLAINTEXT: Final = 8 * 2**20  # bytes of one item
-# Characters of items in one request, of which the local deployment's server accepts 12 MiB.
+# Characters of items in one request. The local deployment's server accepts 12 MiB of them.
 _MAX_REQUEST: Final = 11 * 2**20
 _MAYBE_TOO_COMPLEX: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
@@ -57,8 +57,7 @@ class Transit:
         Args:
             post: The ``post`` method of a session.
             name: The key's full name, as ``Scope.key`` returns it.
-            limits: The limits, of which ``batch_items`` bounds each request; None uses the
-                defaults.
+            limits: ``batch_items`` bounds each request; None uses the defaults.
             mounts: The deployment's mounts.
 
         Raises:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.host_commands import option_catalogue as listed
 from app_integration.host_commands import options as shared
-from app_integration.host_commands.options import PIPE
+from app_integration.host_commands.option_catalogue import PIPE
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,8 +52,5 @@ def decrypt(cipher: FileCipher, options: Namespace) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = shared.parser("decrypt-file", "Decrypt a file, or standard input.")
-    shared.add_files(parser)
-    shared.add_context(parser)
-    shared.add_identity(parser)
-    return parser
+    options = (listed.SOURCE, listed.TARGET, listed.FORCE, listed.CONTEXT, listed.IDENTITY)
+    return shared.parser("decrypt-file", "Decrypt a file, or standard input.", *options)

@@ -11,8 +11,9 @@ from pathlib import Path
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import ConfigurationError
+from app_integration.host_commands import option_catalogue as listed
 from app_integration.host_commands import options as shared
-from app_integration.host_commands.options import PIPE
+from app_integration.host_commands.option_catalogue import PIPE
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,10 +58,6 @@ def encrypt(cipher: FileCipher, options: Namespace) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = shared.parser("encrypt-file", "Encrypt a file, or standard input.")
-    shared.add_files(parser)
-    shared.add_context(parser)
-    shared.add_recipients(parser)
-    parser.add_argument("--key", default="pii", help="the service's key; pii by default")
-    parser.add_argument("--no-key", action="store_true", help="for the recipients alone")
-    return parser
+    options = (listed.SOURCE, listed.TARGET, listed.FORCE, listed.CONTEXT, listed.RECIPIENT)
+    text = "Encrypt a file, or standard input."
+    return shared.parser("encrypt-file", text, *options, listed.FILE_KEY, listed.NO_KEY)

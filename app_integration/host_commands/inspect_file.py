@@ -24,6 +24,7 @@ from app_integration.encryption.files.recipient import (
 )
 from app_integration.encryption.tokens.encryption_context import ContextValue
 from app_integration.host_commands import options as shared
+from app_integration.host_commands.option_catalogue import FILE
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -91,5 +92,5 @@ def _parser() -> ArgumentParser:
         prog="python -m app_integration inspect-file",
         description="Show what the header of an encrypted file says. Nothing of it is verified.",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="an encrypted file")
+    FILE.add_to(parser)
     return parser

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
-from app_integration.encryption.blind_index import row_binding
+from app_integration.encryption.blind_index import key_context
 from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.services import KeyService
@@ -16,23 +16,6 @@ from app_integration.names import Scope
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options that name a key and its tables."""
-    parser.add_argument("--key", required=True, help="the key's short name, such as pii")
-    for option, what in (("--data-keys", "data keys"), ("--index-keys", "keys of blind indexes")):
-        parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="TABLE",
-            help=f"a table of {what} that the key wraps; may be repeated",
-        )
-    parser.add_argument(
-        "--role", help="a database role of the service, in place of the default one"
-    )
-    parser.add_argument("--count", action="store_true", help="count only, and change nothing")
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
@@ -57,11 +40,11 @@ def rewrap(
         Each table, with the wrapped keys that are in it then.
 
     """
-    engine = client.database_engine(options.role, None)
+    engine = client.databases.engine(options.role, None)
     try:
-        for table in options.data_keys:
+        for table in options.data_keys or ():
             yield table, _data_keys(client.settings.scope, service, engine, table, options)
-        for table in options.index_keys:
+        for table in options.index_keys or ():
             yield table, _index_keys(client.settings.scope, service, engine, table, options)
     finally:
         engine.dispose()
@@ -84,7 +67,7 @@ def _index_keys(
 ) -> list[bytes]:
     from app_integration.encryption.blind_index.stores.table import TableIndexKeys  # noqa: PLC0415 (an extra)
 
-    store, owner = TableIndexKeys(engine, table), row_binding.owner(scope)
+    store, owner = TableIndexKeys(engine, table), key_context.owner(scope)
     wrapped: list[bytes] = []
     for index in store.indexes(owner):
         if options.count:

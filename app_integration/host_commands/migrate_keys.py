@@ -13,7 +13,7 @@ from app_integration.client import Client
 from app_integration.encryption.keys.services.combined import find_backend
 from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
-from app_integration.settings import SERVERS
+from app_integration.host_commands.option_catalogue import FROM, KEY_TABLES, TO
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +41,7 @@ def migrate(client: Client, options: Namespace) -> Iterator[str]:
     """Rewrap the keys that *options* name, unless they are only counted, and yield the counts.
 
     A data key passes through this process, because no service unwraps what another one wrapped. It
-    is written nowhere. A row is replaced only if it has not changed meanwhile.
+    is written nowhere. A row is replaced only if it is as it was read.
 
     Args:
         client: Client of the service, with the settings of both backends.
@@ -62,16 +62,9 @@ def migrate(client: Client, options: Namespace) -> Iterator[str]:
 
 
 def _parser() -> ArgumentParser:
-    parser = shared.parser(
+    return shared.parser(
         "migrate-keys",
         "Rewrap stored keys from one backend to another, and count them. The variables of both "
         "backends must be set.",
+        *(FROM, TO, *KEY_TABLES),
     )
-    parser.add_argument(
-        "--from", dest="source", required=True, choices=SERVERS, help="the backend to leave"
-    )
-    parser.add_argument(
-        "--to", dest="target", required=True, choices=SERVERS, help="the backend to move to"
-    )
-    key_tables.add_options(parser)
-    return parser

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
-from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.cli import ArgumentParser, Option
 from app_integration._internal.environment_variable import environment_variables
 from app_integration._internal.escapes import escape_unprintable
 from app_integration._internal.input_file import open_input
@@ -21,67 +21,30 @@ from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.encryption.files.recipient import ServiceKey
 from app_integration.errors import ConfigurationError, DecryptionFailed, StrongroomError
+from app_integration.host_commands.option_catalogue import PIPE
 from app_integration.host_commands.progress_bar import ProgressBar
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment, read_scope
 
-#: Standard input or output, in place of a file or a value.
-PIPE: Final = "-"
 
-
-def parser(name: str, description: str) -> ArgumentParser:
-    """Return a parser with the options of every command that needs a service."""
+def parser(name: str, description: str, *options: Option) -> ArgumentParser:
+    """Return a parser with *options*, and those of every command that needs a service."""
     made = ArgumentParser(prog=f"python -m app_integration {name}", description=description)
     made.add_argument("--service", help="the service; that of STRONGROOM_SERVICE by default")
     made.add_argument("--env", help="its environment; that of this process's variables by default")
+    for option in options:
+        option.add_to(made)
     return made
 
 
-def add_files(made: ArgumentParser) -> None:
-    """Add the arguments of a source and a target."""
-    made.add_argument("source", metavar="SOURCE", help="a file, or - for standard input")
-    made.add_argument(
-        "target", metavar="TARGET", nargs="?", default=PIPE, help="a file; standard output without"
-    )
-    made.add_argument("--force", action="store_true", help="replace an existing target")
-
-
-def add_context(made: ArgumentParser) -> None:
-    """Add the option ``--context``."""
-    made.add_argument(
-        "--context",
-        action="append",
-        default=[],
-        metavar="NAME=TEXT",
-        help="what the file is of; once for each entry",
-    )
-
-
-def add_identity(made: ArgumentParser) -> None:
-    """Add the option ``--identity``."""
-    made.add_argument(
-        "--identity", type=Path, help="a file of age private keys, in place of the server"
-    )
-
-
-def add_recipients(made: ArgumentParser) -> None:
-    """Add the option ``--recipient``."""
-    made.add_argument(
-        "--recipient",
-        action="append",
-        metavar="KEY",
-        help="who else can decrypt it: age1…, a key of the service, or service/env/key",
-    )
-
-
-def read_context(entries: Sequence[str]) -> Mapping[str, str] | None:
+def read_context(entries: Sequence[str] | None) -> Mapping[str, str] | None:
     """Return the context that ``--context`` describes; None without the option.
 
     Raises:
         ConfigurationError: If an entry has no ``=``, or a name is repeated.
 
     """
-    pairs = [entry.partition("=") for entry in entries]
+    pairs = [entry.partition("=") for entry in entries or ()]
     context = {name: text for name, _, text in pairs}
     if len(context) < len(pairs) or not all(separator for _, separator, _ in pairs):
         raise ConfigurationError("--context takes NAME=TEXT, with each name once")
@@ -203,6 +166,6 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
 
 
 def _print_error(prog: str, message: str) -> None:
-    """Print *message*, which may have the name of a file that somebody else made."""
+    """Print *message*, which may have the name of a file from an untrusted user."""
     text = escape_unprintable(message, keep="\n")
     print(f"{prog}: {text}", file=sys.stderr)  # noqa: T201 (a command's output)

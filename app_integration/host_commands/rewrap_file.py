@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import DecryptionFailed, EncryptionError
+from app_integration.host_commands import option_catalogue as listed
 from app_integration.host_commands import options as shared
 
 
@@ -56,14 +57,9 @@ def rewrap(cipher: FileCipher, options: Namespace) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = shared.parser(
+    key = replace(listed.FILE_KEY, help=f"with --recipient: {listed.FILE_KEY.help}")
+    return shared.parser(
         "rewrap-file",
         "Move files to the newest version of the service's keys, or to other recipients.",
+        *(listed.FILES, listed.RECIPIENT, listed.IDENTITY, key),
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="encrypted files")
-    shared.add_recipients(parser)
-    shared.add_identity(parser)
-    parser.add_argument(
-        "--key", default="pii", help="with --recipient: the service's key; pii by default"
-    )
-    return parser

@@ -15,6 +15,7 @@ from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
+from app_integration.host_commands.option_catalogue import BELOW, KEY_TABLES, PIPE
 from app_integration.names import KEY_VERSION_VARIABLE
 
 
@@ -67,22 +68,15 @@ def _read_version(text: str | None) -> int | None:
     found = text if text is not None else os.environ.get(KEY_VERSION_VARIABLE)
     if not found:
         return None
-    number = sys.stdin.readline().strip() if found == shared.PIPE else found
+    number = sys.stdin.readline().strip() if found == PIPE else found
     if not (number.isascii() and number.isdecimal() and int(number) > 0):
         raise ConfigurationError("the version of --below is not a whole number from 1; pass one")
     return int(number)
 
 
 def _parser() -> ArgumentParser:
-    parser = shared.parser(
+    return shared.parser(
         "rewrap-keys",
         "Rewrap stored keys under the newest version of the service's Transit key, and count them.",
+        *(*KEY_TABLES, BELOW),
     )
-    key_tables.add_options(parser)
-    parser.add_argument(
-        "--below",
-        metavar="VERSION",
-        help="count only keys of older versions; - reads it from standard input; "
-        f"{KEY_VERSION_VARIABLE} by default, and without it all",
-    )
-    return parser

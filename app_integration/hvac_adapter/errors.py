@@ -12,6 +12,7 @@ from hvac import exceptions
 from app_integration.errors import (
     AuthenticationFailed,
     DeadlineExceeded,
+    RequestRefused,
     ServerError,
     StrongroomError,
 )
@@ -38,9 +39,9 @@ def hvac_error(error: StrongroomError, method: str, url: str) -> Exception:
         kind = exceptions.Forbidden
     elif isinstance(error, DeadlineExceeded):
         kind = NoResponseInTime
-    elif isinstance(error, ServerError):
+    elif isinstance(error, ServerError) and not isinstance(error, RequestRefused):
         kind = NoConnection
     else:
-        return error  # of the configuration
+        return error  # of the configuration, or a refusal of the server in memory
     found: Exception = kind(str(error), method=method, url=url)
     return found

@@ -18,12 +18,12 @@ from app_integration.observability import redaction
 from app_integration.observability.secret_registry import SecretRegistry
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.transport.raw_call import RawCall
-from app_integration.transport.responses import Response, redact_body
+from app_integration.transport.request import Request, Response
+from app_integration.transport.responses import redact_body
 
 _API: Final = "/v1/"
 _TOKEN_HEADER: Final = "X-Vault-Token"  # noqa: S105 (the name of a header)
-#: A process ends its token by ``close()``; hvac's ``logout(revoke_token=True)`` does not.
+#: A process revokes its token by ``close()``; hvac's ``logout(revoke_token=True)`` does not.
 _REVOKE_SELF: Final = "auth/token/revoke-self"
 #: Paths that revoke the token in the body.
 _REVOKES: Final = {"auth/token/revoke", "auth/token/revoke-orphan"}
@@ -58,7 +58,7 @@ class SessionSender:
 
         """
         try:
-            token = self._session.raw.token()
+            token = self._session.requests.token()
         except AuthenticationFailed:
             return None
         except StrongroomError as error:
@@ -117,13 +117,13 @@ class SessionSender:
                 f"this client's server is {self.base_url}; create a plain hvac.Client for another"
             )
 
-    def _call(self, prepared: requests.PreparedRequest) -> RawCall:
+    def _call(self, prepared: requests.PreparedRequest) -> Request:
         headers = dict(prepared.headers)
         headers.pop("Content-Length", None)
         token = headers.pop(_TOKEN_HEADER, None)
-        if token is not None and self._session.raw.is_session_token(token):
+        if token is not None and self._session.requests.is_session_token(token):
             token = None
-        return RawCall(
+        return Request(
             str(prepared.method),
             prepared.path_url.removeprefix(_API),
             headers,
@@ -131,21 +131,23 @@ class SessionSender:
             None if token is None else Secret(token),
         )
 
-    def _send(self, call: RawCall, timeout: float | None) -> Response | StrongroomError:
+    def _send(self, call: Request, timeout: float | None) -> Response | StrongroomError:
         if self._would_revoke(call):
             return _NO_CONTENT
         try:
-            return self._session.raw.send(call, timeout)
+            return self._session.requests.answer(call, timeout)
         except StrongroomError as error:
             return error
 
-    def _would_revoke(self, call: RawCall) -> bool:
+    def _would_revoke(self, call: Request) -> bool:
         """Return whether *call* would revoke the session's token."""
         if call.path == _REVOKE_SELF:
             return call.token is None
-        return call.path in _REVOKES and self._session.raw.is_session_token(_token_in(call.body))
+        return call.path in _REVOKES and self._session.requests.is_session_token(
+            _token_in(call.body)
+        )
 
-    def _release(self, call: RawCall, response: Response) -> Response:
+    def _release(self, call: Request, response: Response) -> Response:
         """Return *response* without secrets if it is an error; else register its secrets."""
         if not response.ok and not call.reports_status:
             body = redact_body(call.path, response, self._session.mounts)

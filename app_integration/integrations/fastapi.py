@@ -21,9 +21,9 @@ from app_integration.settings import from_environment
 def init(app: FastAPI, model: type[M], path: str | Path | None = None) -> ConfigFile[M]:
     """Redact logs, load the delivered config, serve ``/metrics``, and close the SDK at shutdown.
 
-    A server may end by a signal once the lifespan is over, so the SDK is closed there, and opens
+    A server may exit by a signal once the lifespan is over, so the SDK is closed there, and opens
     again if the process goes on. A lifespan of another thread than the main one is a test's or the
-    like. The process outlives it, and closes the SDK at its own end.
+    like. The process outlives it, and closes the SDK at its own exit.
 
     Args:
         app: The application. Its own lifespan still runs, and ends before the SDK closes.

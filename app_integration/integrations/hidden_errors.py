@@ -19,7 +19,7 @@ _OF_PYDANTIC: Final = {*get_args(ErrorType)} - {"assertion_error", "value_error"
 class HidingValidator:
     """The validator of a settings class, whose errors hold no input.
 
-    An error of pydantic holds what it was given: for a missing field the values of all others, in
+    An error of pydantic holds its input: for a missing field the values of all others, in
     plain text in ``json()``. ``hide_input_in_errors`` removes it from ``str()`` only.
     """
 

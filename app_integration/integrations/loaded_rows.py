@@ -24,7 +24,7 @@ Decrypted: TypeAlias = tuple[Any, Any, Token, tuple[Any, ...]]
 class LoadedRowsBase(list[ref[Any]]):
     """Weak references to some objects of one class that one query loaded.
 
-    Only these objects refer to the list. So it keeps neither an object nor a value, and ends with
+    Only these objects refer to the list. So it keeps no object and no value, and is freed with
     the last of them.
 
     Attributes:
@@ -81,5 +81,5 @@ class LoadedRowsBase(list[ref[Any]]):
 
 
 def columns_of(rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
-    """Return the columns of *rows*, of which there is at least one."""
+    """Return the columns of *rows*, which has at least one row."""
     return list(zip(*rows, strict=True))

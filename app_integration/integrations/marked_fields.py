@@ -52,7 +52,7 @@ class MarkedField:
 
     Attributes:
         mark: Its mark.
-        secrets: The names of the secret, of which the first with a value is read.
+        secrets: The names of the secret; the first with a value is read.
         field: Its description by pydantic.
         names: Its name, after those of the fields that it is nested in.
         places: Where pydantic looks for its value; the secret is put in the first.
@@ -96,7 +96,7 @@ class _Model:
             places=tuple(outer + key for outer, key in product(self.places, keys)),
         )
 
-    def refuse(self, reason: str) -> ConfigurationError:
+    def reject(self, reason: str) -> ConfigurationError:
         """Return the error for the field that the way leads to."""
         way = ".".join((self.owners[0].__name__, *self.names))
         return ConfigurationError(f"{way} cannot be filled with a secret: {reason}")
@@ -130,7 +130,7 @@ def _walk(model: _Model) -> Iterator[MarkedField]:
             own = sorted(keys[name], key=lambda key: counts[key])
             place = model.at_field(name, _get_aliases(field, config), own)
             if counts[own[0]] > 1:
-                raise place.refuse("another field has its alias; let both be set by name")
+                raise place.reject("another field has its alias; let both be set by name")
             yield from _read(place, field)
 
 
@@ -141,7 +141,7 @@ def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
     if not marks:
         yield from _walk(_enter(place, kinds))
     elif len(marks) > 1 or any(_has_mark(kind, []) for kind in kinds):
-        raise place.refuse("it has more than one mark; keep one of them")
+        raise place.reject("it has more than one mark; keep one of them")
     else:
         valid = tuple(filter(_is_secret_name, place.prefixes)) or place.prefixes
         secrets = (marks[0].name,) if marks[0].name else valid
@@ -157,9 +157,9 @@ def _enter(place: _Model, kinds: list[Any]) -> _Model:
     """
     is_model = len(kinds) == 1 and hasattr(kinds[0], "__pydantic_fields__")
     if not is_model or getattr(kinds[0], "__pydantic_root_model__", False):
-        raise place.refuse("a mark is in its type; mark the field, or use a single model")
+        raise place.reject("a mark is in its type; mark the field, or use a single model")
     if kinds[0] in place.owners:
-        raise place.refuse("its model has a mark and contains itself; mark the field")
+        raise place.reject("its model has a mark and contains itself; mark the field")
     prefixes = tuple(prefix + place.delimiter for prefix in place.prefixes)
     return replace(place, kind=kinds[0], owners=(*place.owners, kinds[0]), prefixes=prefixes)
 

@@ -62,10 +62,10 @@ def as_index_values(value: Any) -> Sequence[Any]:
 
 
 def check_searched(field: object, values: Any) -> Iterable[Any]:
-    """Return *values*, one of which a row must have in a search by *field*.
+    """Return the *values* that a search by *field* accepts.
 
     Raises:
-        EncryptionError: If it is text, of which each character would be a value, or a query,
+        EncryptionError: If it is text, each of whose characters would be a value, or a query,
             because the database has no plain values to compare with those of its rows.
 
     """

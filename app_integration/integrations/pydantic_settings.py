@@ -113,7 +113,7 @@ class StrongroomSource(EnvSettingsSource):
         return None
 
     def _record_kept(self, marked: MarkedField, secret: str) -> None:
-        """Record which field has the value, so that an operator is told who must restart."""
+        """Record which field has the value, so that an operator sees which process must restart."""
         if marked.mark.version is None and self._get is secrets.get_secret:
             place = ".".join((self.settings_cls.__name__, *marked.names))
             get_default_client().secrets.access_recorder.record_kept(secret, place)

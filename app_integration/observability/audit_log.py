@@ -16,14 +16,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from app_integration._internal import fork_safety
 from app_integration.errors import AuditFailed, StrongroomError
 from app_integration.names import Scope
-from app_integration.observability.audit_sinks import Sink, open_sink
-from app_integration.settings import Settings
+from app_integration.observability.audit_sinks import Sink
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +123,7 @@ class AuditLog:
         access, fields = (operation, name, outcome), tuple(details.items())
         if self._aggregate:
             return self._prepare_count(access, fields)
-        rendered = _render_record(access, fields)
-        return lambda: self._write(access, self._clock(), rendered)
+        return partial(self._write, access, _render_record(access, fields))
 
     def _prepare_count(self, access: _Access, details: _Details) -> Callable[[], None]:
         # Local names, because attribute look-ups would be a third of the cost of a cache hit.
@@ -147,14 +145,14 @@ class AuditLog:
     ) -> None:
         # The line comes first: if it cannot be written, the next access must not count as recorded.
         count = (previous.count if previous else 0) + 1
-        self._write(access, now, _render_record(access, (*details, ("count", count))))
+        self._write(access, _render_record(access, (*details, ("count", count))))
         self._windows[access] = _Window(now)
         self._windows.move_to_end(access)
         while len(self._windows) > MAX_WINDOWS or self._is_oldest_over(now):
             self._close_oldest()
 
     def _is_oldest_over(self, now: float) -> bool:
-        """Return whether the oldest window is over; a clock set back before its start ends it."""
+        """Return whether the oldest window is over; a clock set back before its start closes it."""
         return not 0 <= now - next(iter(self._windows.values())).opened < AGGREGATE_WINDOW
 
     def close(self) -> None:
@@ -172,15 +170,17 @@ class AuditLog:
         """Write the count of the oldest window, and then remove it."""
         access, window = next(iter(self._windows.items()))
         if window.count:
-            self._write(access, self._clock(), _render_record(access, (("count", window.count),)))
-        self._windows.pop(access, None)  # a signal handler may have closed it meanwhile
+            self._write(access, _render_record(access, (("count", window.count),)))
+        self._windows.pop(access, None)  # if a signal handler has not closed it already
 
-    def _write(self, access: _Access, now: float, rendered: str) -> None:
-        accessor = self._accessor()
+    def _write(self, access: _Access, rendered: str) -> None:
+        now, accessor = self._clock(), self._accessor()
         caller = self._caller
         if caller[0] != accessor:
             self._caller = caller = (accessor, self._caller_fields(accessor))
-        line = f'{{"time":"{_format_time(now)}",{caller[1]},{rendered}}}'
+        second = int(now)
+        written_at = f"{_format_second(second)}.{int((now - second) * 1000):03d}+00:00"
+        line = f'{{"time":"{written_at}",{caller[1]},{rendered}}}'
         try:
             self._sink(line)
         except (OSError, ValueError, StrongroomError) as error:
@@ -228,31 +228,3 @@ def _render_record(access: _Access, details: _Details) -> str:
 @lru_cache(maxsize=1)
 def _format_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _format_time(now: float) -> str:
-    """Return *now* as ISO 8601 in UTC with milliseconds."""
-    second = int(now)
-    return f"{_format_second(second)}.{int((now - second) * 1000):03d}+00:00"
-
-
-def open_audit_log(
-    settings: Settings,
-    accessor: Callable[[], str | None] = lambda: None,
-    sink: Sink | None = None,
-) -> AuditLog:
-    """Return the audit log for *settings*, which is best effort in development only.
-
-    Args:
-        settings: Provide the mode, and the file if there is no sink.
-        accessor: Returns the HMAC of the current Vault token's accessor, or None if unknown.
-        sink: Writes a line; None for one that does not encrypt.
-
-    """
-    return AuditLog(
-        settings.scope,
-        sink or open_sink(settings.audit_file),
-        mode=settings.audit_mode,
-        best_effort=settings.is_development,
-        accessor=accessor,
-    )

@@ -60,7 +60,10 @@ class FileSink:
         """
         data = f"{line}\n".encode()
         with self._lock:
-            descriptor = self._open()
+            now, descriptor = self._clock(), self._descriptor
+            if descriptor is None or now - self._checked_at >= CHECK_INTERVAL:
+                self._checked_at = now
+                descriptor = self._open(descriptor)
             if self._is_line_partial:
                 data = b"\n" + data
             written = os.write(descriptor, data)
@@ -68,22 +71,16 @@ class FileSink:
         if written < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _open(self) -> int:
-        now, descriptor = self._clock(), self._descriptor
-        if descriptor is not None and now - self._checked_at < CHECK_INTERVAL:
-            return descriptor
-        self._checked_at = now
-        if descriptor is not None and self._is_at_path(descriptor):
-            return descriptor
-        return self._reopen()
-
     def _is_at_path(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(os.fstat(descriptor), self._path.stat())
         except FileNotFoundError:
             return False
 
-    def _reopen(self) -> int:
+    def _open(self, descriptor: int | None) -> int:
+        """Return *descriptor*, or a new one if it is not that of the file at the path."""
+        if descriptor is not None and self._is_at_path(descriptor):
+            return descriptor
         self._descriptor = None
         self._close_descriptor()
         # Non-blocking, because opening a pipe would otherwise wait for a reader; writes may wait.

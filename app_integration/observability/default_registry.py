@@ -1,10 +1,19 @@
-"""What the default registry of Prometheus shows: the collectors of the newest recorder."""
+"""Default registry of Prometheus: the newest recorder's collectors, and the page of all workers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app_integration.errors import ConfigurationError
+
+#: Variable of prometheus-client with the folder in which workers share their values.
+_SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class _Shown:
@@ -30,3 +39,27 @@ def show(registry: CollectorRegistry) -> None:
     if _shown.registry is None:
         REGISTRY.register(_shown)
     _shown.registry = registry
+
+
+def is_shared() -> bool:
+    """Return whether workers share their values, so that one renders the page of all."""
+    return _SHARED_FOLDER in os.environ
+
+
+def render() -> tuple[bytes, str]:
+    """Return body and content type of the page, of all workers if they share their values."""
+    registry = REGISTRY
+    if is_shared():
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def check_shared_folder() -> None:
+    """Raise ConfigurationError if the folder in which workers share their values is not usable."""
+    folder = os.environ.get(_SHARED_FOLDER)
+    if folder is not None and not os.access(folder or ".", os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{_SHARED_FOLDER} is {folder}, to which no file can be written; create the folder, "
+            "and let the application's user write to it"
+        )

@@ -38,7 +38,7 @@ class EmfWriter:
         Args:
             scope: The service and environment, which are the metrics' dimensions.
             interval: Seconds between two lines.
-            write: Writes a line with its end; None for the standard output.
+            write: Writes a line with its newline; None for the standard output.
             clock: Returns seconds since the epoch.
 
         Raises:

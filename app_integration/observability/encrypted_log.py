@@ -24,7 +24,7 @@ from app_integration.observability.log_writer import (
     WriterBusy,
 )
 
-_MAX_WAITING: Final = 1024  # records that wait for the end of another one's write
+_MAX_WAITING: Final = 1024  # records that wait until another one is written
 _CUT: Final = b" [cut off]"
 #: A frame is never empty.
 _EMPTY: Final = b" "
@@ -65,7 +65,7 @@ class EncryptedLogHandler(logging.Handler):
             ConfigurationError: If this process may not write to the folder, or an argument is
                 wrong.
             KeyUnavailable: If the key service cannot wrap the file key now. There is no handler
-                then: whoever constructs it decides whether to start without a log.
+                then: the caller decides whether to start without a log.
 
         """
         super().__init__(level)

@@ -16,7 +16,7 @@ class LogFile:
     """File that has one frame for each record. It is not thread-safe.
 
     A failed write makes the file unusable, because a counter must not be used for two plaintexts,
-    and nobody knows what was stored of the first one.
+    and what was stored of the first one is unknown.
 
     Attributes:
         size: Bytes of the complete frames and the header.
@@ -74,11 +74,11 @@ class LogFile:
             record: 1 to 1,048,576 bytes.
 
         Raises:
-            OSError: If it was not written, or only in part. The file is not usable any more.
+            OSError: If it was not written, or only in part. The file is no longer usable.
             ValueError: If the record is empty or too long.
 
         """
-        # Not usable until all is done: an interrupt may end this method between any two lines.
+        # Not usable until all is done: an interrupt may leave this method between any two lines.
         self.is_usable = False
         frame = encode_frame(self._cipher, self.count, record)
         if os.write(self._descriptor, frame) != len(frame):  # here, because a call costs time

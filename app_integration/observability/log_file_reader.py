@@ -31,7 +31,7 @@ class LogFileReader:
         path: Path of the file.
         context: Context of the file, or None while its header is not complete. It is proved by the
             first frame.
-        fault: What is wrong with the file, or None.
+        fault: The fault of the file, or None.
 
     """
 

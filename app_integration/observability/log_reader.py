@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from app_integration.names import Scope
 from app_integration.observability.log_file_reader import LogFileReader, Unwrap
 from app_integration.observability.log_writer import SUFFIX
-from app_integration.observability.record_time import find_time
 
 _Writer: TypeAlias = tuple[str, bytes]  # log, writer
 _Timed: TypeAlias = tuple[float, bytes]
@@ -191,3 +192,31 @@ class LogReader:
         if sentence not in self._reported:
             self._reported.add(sentence)
             self._report(sentence)
+
+
+_STAMP: Final = (
+    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?"  # ISO 8601, asctime
+)
+_TIME: Final = re.compile(
+    rb'(?:\W{0,2}|.{0,512}?"(?:time|timestamp|asctime|ts)": ?")(' + _STAMP + rb")"
+)
+
+
+def find_time(record: bytes) -> float | None:
+    """Return the time of a record in seconds since the epoch, or None if it has none.
+
+    That is a time at the beginning, as ``%(asctime)s`` writes it, or the field ``time`` of a record
+    in JSON. A time without a zone counts as UTC.
+
+    Args:
+        record: The record.
+
+    """
+    found = _TIME.match(record)
+    if found is None:
+        return None
+    try:
+        time = datetime.fromisoformat(found[1].decode())
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -27,7 +27,12 @@ _UNKNOWN: Final = "unknown"
 
 
 class _State:
-    """Recorder of the process and its environment label."""
+    """Recorder of the process and its environment label.
+
+    Attributes:
+        recorder: The recorder; None until :func:`get_recorder` creates it.
+
+    """
 
     def __init__(self) -> None:
         self.environment = _UNKNOWN
@@ -39,13 +44,13 @@ class _State:
         self.recorder: Recorder | None = None
 
 
-_state = _State()
-os.register_at_fork(after_in_child=_state.reset_after_fork)
+state = _State()
+os.register_at_fork(after_in_child=state.reset_after_fork)
 
 
 def get_recorder() -> Recorder:
     """Return the recorder of the process, which the first call creates."""
-    return _state.recorder or _create_recorder()
+    return state.recorder or _create_recorder()
 
 
 def set_recorder(recorder: Recorder | None) -> None:
@@ -55,20 +60,20 @@ def set_recorder(recorder: Recorder | None) -> None:
         recorder: The recorder, or None for a new default one.
 
     """
-    with _state.lock:
-        _state.recorder = recorder
+    with state.lock:
+        state.recorder = recorder
 
 
 def set_environment(name: str) -> None:
     """Label metrics with the environment *name* from now on."""
-    if name != _state.environment:
-        _state.environment = name
+    if name != state.environment:
+        state.environment = name
         set_recorder(None)
 
 
 def set_default_environment(name: str) -> None:
     """Label metrics with the environment *name*, unless one was set or a recorder exists."""
-    if _state.recorder is None and _state.environment == _UNKNOWN:
+    if state.recorder is None and state.environment == _UNKNOWN:
         set_environment(name)
 
 
@@ -113,10 +118,10 @@ def recorded_connection() -> Iterator[None]:
 
 
 def _create_recorder() -> Recorder:
-    with _state.lock:
-        if _state.recorder is None:
-            _state.recorder = _default_recorder(_state.environment)
-        return _state.recorder
+    with state.lock:
+        if state.recorder is None:
+            state.recorder = _default_recorder(state.environment)
+        return state.recorder
 
 
 def _default_recorder(environment: str) -> Recorder:

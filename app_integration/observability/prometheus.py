@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import collections
-import os
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app_integration.errors import ConfigurationError
 from app_integration.observability import default_registry
 from app_integration.observability.fast_counters import FastCounters
 from app_integration.observability.recorder import CACHE, Recorder
@@ -24,10 +21,6 @@ OTHER: Final = "other"
 #: Few, because each is a series of every process. The mean, which alerts compare, needs none.
 _DURATION_BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
 _TTL_BUCKETS: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
-
-
-#: Variable of prometheus-client with the folder in which workers share their values.
-_SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Prometheus(Recorder):
@@ -48,7 +41,7 @@ class Prometheus(Recorder):
             ConfigurationError: If ``PROMETHEUS_MULTIPROC_DIR`` names no folder for files.
 
         """
-        _check_shared_folder()
+        default_registry.check_shared_folder()
         self.registry = CollectorRegistry()
         self._fast_counters = FastCounters()
         # Registered first, because it must be collected before the counters that it updates.
@@ -57,6 +50,8 @@ class Prometheus(Recorder):
         self._clock = clock
         self._names: set[str] = set()
         self._bound: dict[tuple[str, str], Counter] = {}
+        # To look a child up by its labels costs more than what it counts.
+        self._child = cache(lambda metric, *labels: metric.labels(environment, *labels))
         self._make_counters()
         self._make_gauges()
         self._make_histograms()
@@ -173,7 +168,7 @@ class Prometheus(Recorder):
 
         """
         counter = self._bound.get((name, outcome)) or self._bind(name, outcome)
-        if _SHARED_FOLDER in os.environ:
+        if default_registry.is_shared():
             return counter.inc  # because another process may render the page
         return self._fast_counters.bind(counter)
 
@@ -216,7 +211,7 @@ class Prometheus(Recorder):
             KeyError: If *operation* has no counter.
 
         """
-        self._operations[operation].labels(self._environment, outcome).inc()
+        self._child(self._operations[operation], outcome).inc()
 
     def record_duration(self, seconds: float) -> None:
         """Record how long a successful request took. See :meth:`.recorder.Recorder`.
@@ -225,10 +220,10 @@ class Prometheus(Recorder):
             seconds: From the call to the decoded response.
 
         """
-        self._durations.labels(self._environment).observe(seconds)
+        self._child(self._durations).observe(seconds)
 
     def record_certificate(self, server: str, expires: float) -> None:
-        """Record the end of the certificate that a server has shown.
+        """Record the expiry of the certificate that a server has shown.
 
         Args:
             server: ``host:port`` of the server.
@@ -277,11 +272,7 @@ class Prometheus(Recorder):
 
         If ``PROMETHEUS_MULTIPROC_DIR`` is set, it covers all worker processes.
         """
-        registry = REGISTRY
-        if _SHARED_FOLDER in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        return default_registry.render()
 
     def _bind(self, name: str, outcome: str) -> Counter:
         label = self._label(name)
@@ -296,13 +287,3 @@ class Prometheus(Recorder):
                 return OTHER
             self._names.add(name)
         return name
-
-
-def _check_shared_folder() -> None:
-    """Raise ConfigurationError if the folder in which workers share their values is not usable."""
-    folder = os.environ.get(_SHARED_FOLDER)
-    if folder is not None and not os.access(folder or ".", os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"{_SHARED_FOLDER} is {folder}, to which no file can be written; create the folder, "
-            "and let the application's user write to it"
-        )

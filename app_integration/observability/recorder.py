@@ -94,7 +94,7 @@ class Recorder:
         """
 
     def record_certificate(self, server: str, expires: float) -> None:
-        """Record the end of the certificate that a server has shown.
+        """Record the expiry of the certificate that a server has shown.
 
         Args:
             server: ``host:port`` of the server.

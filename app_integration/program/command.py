@@ -18,11 +18,11 @@ from app_integration.client import Client
 from app_integration.config.application import ChildApplication
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands import options as shared
+from app_integration.host_commands.option_catalogue import NAME, RESTART, SECRET_FILE
 from app_integration.program.secret_files import SecretFiles
 from app_integration.program.secret_variables import SecretPlaces
 from app_integration.program.supervision import Supervision, has_terminal
-from app_integration.secret_store.declared_names import check_declared
-from app_integration.secret_store.secret_variables import name_variables
+from app_integration.secret_store.declared_names import check_declared, name_variables
 from app_integration.settings import Settings
 
 
@@ -41,32 +41,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> ArgumentParser:
-    made = shared.parser("run", "Run a program with the secrets of its service.")
+    text = "Run a program with the secrets of its service."
+    made = shared.parser("run", text, NAME, SECRET_FILE, RESTART)
     made.usage = "%(prog)s [options] -- COMMAND …"
-    made.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        help="a secret; all in STRONGROOM_DECLARATION if none is named",
-    )
-    made.add_argument(
-        "--file",
-        action="append",
-        default=[],
-        metavar="NAME=PATH",
-        help="a secret in a private file, whose path is in its variable with _FILE at the end",
-    )
-    made.add_argument(
-        "--restart-on-change",
-        action="store_true",
-        help="restart the program when a secret has a new value",
-    )
     return made
 
 
 def _run(options: Namespace, command: Sequence[str]) -> int:
     settings = shared.read_settings(options)
-    places = find_places(settings, options.name, options.file)
+    places = find_places(settings, options.name or (), options.file or ())
     with closing(Client(settings)) as client:
         return run(client, places, command, os.environ, restarts=options.restart_on_change)
 

@@ -35,7 +35,7 @@ class SecretFiles:
             self._keep_open(path, write_private(path, values[name].reveal()))
 
     def _keep_open(self, path: Path, written: FileId) -> None:
-        """Keep the file that was written open, so that no other one gets its inode meanwhile."""
+        """Keep the file that was written open, so that no other one gets its inode."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if _identify(os.fstat(descriptor)) != written:  # of another instance already
             os.close(descriptor)

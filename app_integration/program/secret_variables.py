@@ -9,6 +9,7 @@ from typing import Final
 
 from app_integration._internal.secret_value import check_secret_value
 from app_integration.errors import ConfigurationError
+from app_integration.names import BACKEND_VARIABLE
 from app_integration.secret import Secret
 
 #: Linux takes this many bytes of one variable, with its name, "=" and the NUL at its end.
@@ -16,7 +17,6 @@ MAX_VARIABLE: Final = 32 * 4096
 #: Variables of this package, of servers and of their clients. They lead to credentials. Those of
 #: AWS stay, because a program may need them, and so do files such as ``~/.vault-token``.
 _OURS: Final = ("STRONGROOM_", "VAULT_", "BAO_")
-_BACKEND: Final = "SECRETS_BACKEND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def scrub(variables: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in variables.items()
-        if not name.startswith(_OURS) and name != _BACKEND
+        if not name.startswith(_OURS) and name != BACKEND_VARIABLE
     }
 
 

@@ -84,7 +84,7 @@ def attempts(
     Args:
         write: Renders the file.
         every: Seconds between two renderings. A failure is followed by an attempt earlier.
-        sleep: Sleeps for the given seconds.
+        sleep: Sleeps for that many seconds.
         jitter: Returns random numbers in [0, 1).
 
     """

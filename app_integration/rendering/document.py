@@ -15,7 +15,7 @@ from app_integration.errors import ConfigRejected
 from app_integration.rendering.formats import UNREADABLE, format_of
 from app_integration.rendering.skeleton import Skeleton, Slot
 
-#: A secret may have this text. A template that has it is refused, as if a value did not fit.
+#: A secret may have this text. A template that has it is rejected, as if a value did not fit.
 _MARKER: Final = "strongroom-place-{:06d}-of-a-value"
 
 

@@ -34,7 +34,7 @@ def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], st
     """Return the current values of all secrets of *skeleton*. Nothing stays cached.
 
     So an outage is an error at the next call, and not a stale value, and nothing is refreshed
-    meanwhile.
+    between calls.
 
     Args:
         store: Reads and records them. It must have no other user.
@@ -88,7 +88,7 @@ def _read(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], str]) ->
 
 
 def _describe(error: StrongroomError, name: str, rule: Callable[[str], str]) -> str:
-    """Return what is wrong with a secret that has no value or is denied, and what to do."""
+    """Return why a secret has no value or is denied, and what to do."""
     if isinstance(error, SecretDeleted):
         return f"was deleted: {error}"
     if isinstance(error, SecretNotFound):

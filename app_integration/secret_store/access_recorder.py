@@ -5,14 +5,19 @@ It is counted in the metrics after the record is written.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from app_integration.errors import AuditFailed
+from app_integration.errors import AccessDenied, AuditFailed, SecretNotFound, StrongroomError
 from app_integration.observability import metrics
 from app_integration.observability.audit_log import AuditLog
-from app_integration.secret_store.cache_entry import Entry, Hit, Key, name_of
+from app_integration.secret import REQUIRED
+from app_integration.secret_store.cache_entry import Entry, FetchResult, Hit, Key, name_of
+from app_integration.secret_store.conversion import convert
 from app_integration.sources import FetchedSecret
+
+log = logging.getLogger(__name__)
 
 _OPERATION: Final = "get_secret"
 
@@ -23,8 +28,73 @@ class AccessRecorder:
     An access whose record cannot be written is counted as ``AuditFailed``, and the error is raised.
     """
 
-    def __init__(self, audit: AuditLog) -> None:
+    def __init__(self, audit: AuditLog, *, has_fallback: bool = False) -> None:
+        """Create the recorder.
+
+        Args:
+            audit: The audit log.
+            has_fallback: Whether a later source was tried for a denied name before its error is
+                passed, so that a default may answer.
+
+        """
         self._audit = audit
+        self._has_fallback = has_fallback
+        self._warned: set[str] = set()
+
+    def release(self, key: Key, result: FetchResult, as_type: type[Any] | None) -> Any:
+        """Convert the value of *result*, record the access, and return the value.
+
+        Args:
+            key: The key of the entry.
+            result: The entry to release, and how it was served.
+            as_type: The type to convert to; None for a :class:`Secret`.
+
+        Raises:
+            WrongType: If the value is not of *as_type*.
+            AuditFailed: If the access cannot be recorded. Nothing is released.
+
+        """
+        name, fetched = name_of(key), result.entry.fetched
+        value = fetched.value
+        try:
+            released = value if as_type is None else convert(value, as_type, name)
+        except StrongroomError as error:
+            self.record_failure(name, type(error).__name__)
+            raise
+        record = self._prepare(name, key, fetched, result.outcome)
+        self._write_and_count(record, name, result.outcome)
+        return released
+
+    def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
+        """Record the failed access, and return *default* if it applies; otherwise raise *error*.
+
+        Args:
+            key: The requested key.
+            error: The error of the fetch.
+            default: Returned if *error* is a :class:`SecretNotFound`, or in development an
+                :class:`AccessDenied`; REQUIRED for no default.
+
+        Raises:
+            StrongroomError: If *default* does not apply.
+            AuditFailed: If the access cannot be recorded.
+
+        """
+        name = name_of(key)
+        is_missing = isinstance(error, SecretNotFound)
+        is_denied = self._has_fallback and isinstance(error, AccessDenied)
+        if (is_missing or is_denied) and default is not REQUIRED:
+            self.record_failure(name, "default")
+            if is_denied and name not in self._warned:
+                self._warned.add(name)  # once, because it may only be undeclared
+                log.warning(
+                    "%s is denied or not declared, so its default is used; outside dev that is an "
+                    "error, so declare it for the service: %s",
+                    name,
+                    error,
+                )
+            return default
+        self.record_failure(name, "not-found" if is_missing else type(error).__name__)
+        raise error
 
     def record_failure(self, name: str, outcome: str) -> None:
         """Record an access that released no value.
@@ -39,20 +109,6 @@ class AccessRecorder:
         """
         self._write_and_count(self._audit.prepare(_OPERATION, name, outcome), name, outcome)
 
-    def record_release(self, key: Key, entry: Entry, outcome: str) -> None:
-        """Record that the value of *entry* is about to be released.
-
-        Args:
-            key: The key of *entry*.
-            entry: The entry to release.
-            outcome: How it was served: ``hit``, ``miss`` or ``stale``.
-
-        Raises:
-            AuditFailed: If the record cannot be written.
-
-        """
-        self._write_and_count(self._prepare_release(key, entry, outcome), name_of(key), outcome)
-
     def record_change(self, name: str, fetched: FetchedSecret) -> None:
         """Record that a callback is about to receive a new value.
 
@@ -60,10 +116,10 @@ class AccessRecorder:
             AuditFailed: If the record cannot be written.
 
         """
-        self._write_and_count(self._prepare(name, fetched, "change"), name, "change")
+        self._write_and_count(self._prepare(name, name, fetched, "change"), name, "change")
 
     def record_kept(self, name: str, place: str) -> None:
-        """Record that this process keeps the value of *name* in *place* until it ends.
+        """Record that this process keeps the value of *name* in *place* until it exits.
 
         Raises:
             AuditFailed: If the record cannot be written.
@@ -75,29 +131,26 @@ class AccessRecorder:
         """Record that the value of *entry*, a cache hit, is about to be released.
 
         The record is prepared at the first hit and reused, so that later hits cost less than
-        :meth:`record_release`.
+        :meth:`release`.
 
         Raises:
             AuditFailed: If the record cannot be written.
 
         """
-        hit, recorder = entry.hit, metrics.get_recorder()
-        if hit is None or hit.recorder is not recorder:
-            count = recorder.bind_access(name_of(key), "hit")
-            entry.hit = hit = Hit(self._prepare_release(key, entry, "hit"), count, recorder)
+        hit = entry.hit
+        if hit is None or hit.recorder is not metrics.state.recorder:
+            recorder, name = metrics.get_recorder(), name_of(key)
+            record = self._prepare(name, key, entry.fetched, "hit")
+            entry.hit = hit = Hit(record, recorder.bind_access(name, "hit"), recorder)
         try:
             hit.record()
         except AuditFailed:
-            recorder.record_access(name_of(key), "AuditFailed")
+            hit.recorder.record_access(name_of(key), "AuditFailed")
             raise
         hit.count()
 
-    def _prepare_release(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
-        details = {} if isinstance(key, str) else {"field": key[2]}
-        return self._prepare(name_of(key), entry.fetched, outcome, **details)
-
     def _prepare(
-        self, name: str, fetched: FetchedSecret, outcome: str, **details: Any
+        self, name: str, key: Key, fetched: FetchedSecret, outcome: str
     ) -> Callable[[], None]:
         # A value is served stale because no request was answered, so its record names none.
         request_id = None if outcome == "stale" else fetched.request_id
@@ -106,7 +159,7 @@ class AccessRecorder:
             source=fetched.source,
             version=fetched.version,
             request_id=request_id,
-            **details,
+            field=None if isinstance(key, str) else key[2],
         )
 
     def _write_and_count(self, record: Callable[[], None], name: str, outcome: str) -> None:

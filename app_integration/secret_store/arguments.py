@@ -19,7 +19,7 @@ def check_version(name: str, version: Version) -> None:
 
     """
     is_named = isinstance(version, Preceding | Following | None) or (
-        # A number as text is a mistake, and no label that somebody has.
+        # A number as text is a mistake, because no label is a number.
         isinstance(version, str)
         and len(version) <= _MAX_LABEL
         and version.isprintable()

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from app_integration._internal import fork_safety
 from app_integration.errors import StrongroomError
 from app_integration.secret import REQUIRED, Secret
-from app_integration.secret_store.cache_entry import Key
 from app_integration.secret_store.fetcher import WAIT_FACTOR, no_thread_error
 from app_integration.secret_store.store import SecretStore
 
@@ -27,10 +26,14 @@ class AsyncSecretStore:
     """Coroutines for the methods of :class:`SecretStore` that may send a request.
 
     They return and raise the same as those methods.
+
+    Attributes:
+        store: The store itself, whose methods that send no request a coroutine may call.
+
     """
 
     def __init__(self, store: SecretStore) -> None:
-        self._store = store
+        self.store = store
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
@@ -39,15 +42,11 @@ class AsyncSecretStore:
         self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
-        """Start no further fetches. Running ones end by their deadline."""
+        """Start no further fetches. Running ones finish by their deadline."""
         if self._threads is not None:
             # Queued fetches still run, because a thread that joined one would otherwise wait until
             # its own time limit.
             self._threads.shutdown(wait=False)
-
-    def get_cached(self, key: Key) -> Secret | None:
-        """Return the cached value of *key*. See :meth:`SecretStore.get_cached`."""
-        return self._store.get_cached(key)
 
     async def get(
         self,
@@ -60,23 +59,21 @@ class AsyncSecretStore:
         as_type: type[Any] | None = None,
     ) -> Any:
         """Return the secret *name*. See :meth:`SecretStore.get` for arguments and errors."""
-        store = self._store
+        store = self.store
         key = name if version is None and field is None else (name, version, field)
         store.check(key)
         try:
-            entry, is_cached = None if force_refresh else store.fetcher.get_cached(key), True
-            if entry is None:
+            result = None if force_refresh else store.fetcher.find(key)
+            if result is None:
                 future = store.fetcher.fetch_future(key, force=force_refresh, spawn=self._spawn)
                 result = await self._wait_for(future)
-                entry, is_cached = result.entry, result.is_cached
         except StrongroomError as error:
-            return store.releaser.default_or_raise(key, error, default)
-        outcome = store.outcome_of(entry, is_cached=is_cached)
-        return store.releaser.release(key, entry, outcome, as_type)
+            return store.access_recorder.default_or_raise(key, error, default)
+        return store.access_recorder.release(key, result, as_type)
 
     async def require(self, wanted: Iterable[str]) -> None:
         """Check that all secrets in *wanted* can be read. See :meth:`SecretStore.require`."""
-        await asyncio.to_thread(self._store.require, wanted)
+        await asyncio.to_thread(self.store.require, wanted)
 
     async def current_and_previous(
         self, name: str, *, grace: float | None = None
@@ -85,7 +82,7 @@ class AsyncSecretStore:
 
         See :meth:`SecretStore.current_and_previous`.
         """
-        return await asyncio.to_thread(self._store.current_and_previous, name, grace=grace)
+        return await asyncio.to_thread(self.store.current_and_previous, name, grace=grace)
 
     async def verification_keys(
         self, name: str, *, grace: float | None = None
@@ -94,7 +91,7 @@ class AsyncSecretStore:
 
         See :meth:`SecretStore.verification_keys`.
         """
-        return await asyncio.to_thread(self._store.verification_keys, name, grace=grace)
+        return await asyncio.to_thread(self.store.verification_keys, name, grace=grace)
 
     # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
     # thread that the fetch needs.
@@ -105,7 +102,7 @@ class AsyncSecretStore:
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(
-                self._store.limits.fetch_threads, thread_name_prefix="strongroom-fetch"
+                self.store.limits.fetch_threads, thread_name_prefix="strongroom-fetch"
             )
         return self._threads
 
@@ -115,10 +112,10 @@ class AsyncSecretStore:
         The future is shielded, so that cancelling one task does not cancel it for the others.
 
         Raises:
-            DeadlineExceeded: If it does not end in time.
+            DeadlineExceeded: If it does not finish in time.
 
         """
-        limits = self._store.limits
+        limits = self.store.limits
         try:
             async with asyncio.timeout(limits.deadline * WAIT_FACTOR):
                 return await asyncio.shield(asyncio.wrap_future(future))

@@ -1,4 +1,7 @@
-"""In-memory cache of one store: secrets, and negative entries for names without a value."""
+"""In-memory cache of one store: secrets, and negative entries for names without a value.
+
+After a failed request it decides whether a secret is kept, to be served stale, or dropped.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from app_integration.errors import StrongroomError
+from app_integration.errors import AccessDenied, StrongroomError
 from app_integration.secret_store.cache_entry import (
+    FAILED_RETRY,
     READ,
     REQUESTED,
     Entry,
     Key,
+    is_usable_on_outage,
     name_of,
+    negative_ttl,
 )
 from app_integration.settings import Limits
 
@@ -34,19 +40,26 @@ class NegativeEntry:
     until: float
     ticket: int = 0
 
+    def copy_error(self) -> StrongroomError:
+        """Return a new exception, so that no caller sees another's traceback."""
+        return type(self.error)(*self.error.args)
+
 
 class SecretCache:
     """Bounded cache of entries and negative entries. Thread-safe.
 
     Attributes:
         entries: The cached entries. Read them freely; change them through the methods only.
+        negative: The negative entries, to be read as the entries are.
         inherited: The entries that a forked child has from its parent and has not adopted yet.
 
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._negative: dict[Key, NegativeEntry] = {}
+        self.negative: dict[Key, NegativeEntry] = {}
+        # Denials by name. They answer no call, but reject earlier responses for every version.
+        self._denials: dict[Key, NegativeEntry] = {}
         self.entries: dict[Key, Entry] = {}
         self.inherited: dict[Key, Entry] = {}
         self._lock = threading.Lock()
@@ -62,7 +75,7 @@ class SecretCache:
     def clear(self) -> None:
         """Remove all entries, inherited entries and negative entries."""
         with self._lock:
-            for table in (self.entries, self.inherited, self._negative):
+            for table in (self.entries, self.inherited, self.negative, self._denials):
                 table.clear()
 
     def adopt_inherited(self) -> bool:
@@ -87,24 +100,40 @@ class SecretCache:
 
         Returns:
             False if *entry* was rejected, because an entry or a negative entry of *key* comes from
-            a later request.
+            a later request, or a later one for its name was denied.
 
         """
         with self._lock:
-            known = self.entries.get(key), self._negative.get(key)
-            if any(each is not None and each.ticket > entry.ticket for each in known):
+            if self._find_later(key, entry.ticket) is not None:
                 return False
-            self._negative.pop(key, None)
-            self._insert(key, entry)
+            self.negative.pop(key, None)
+            if self._limits.cache_entries > 0:
+                # Evict others first, so that the new entry itself is never evicted.
+                while key not in self.entries and len(self.entries) >= self._limits.cache_entries:
+                    self._evict()
+                self.entries[key] = entry
         return True
 
-    def _insert(self, key: Key, entry: Entry) -> None:
-        """Cache *entry*. Evict others first, so that the new entry itself is never evicted."""
-        if self._limits.cache_entries < 1:
-            return
-        while key not in self.entries and len(self.entries) >= self._limits.cache_entries:
-            self._evict()
-        self.entries[key] = entry
+    def get_latest(self, key: Key, entry: Entry) -> Entry:
+        """Return *entry*, or that of a later request for *key*.
+
+        Raises the error of a later request, if that found no value or its name was denied.
+        """
+        if self.entries.get(key) is entry:
+            return entry
+        with self._lock:
+            later = self._find_later(key, entry.ticket)
+        if isinstance(later, NegativeEntry):
+            raise later.copy_error()
+        return later or entry
+
+    def _find_later(self, key: Key, ticket: int) -> Entry | NegativeEntry | None:
+        """Return the result of a request after *ticket*; a denial is about every version."""
+        known = self.entries.get(key), self.negative.get(key), self._denials.get(name_of(key))
+        for each in known:
+            if each is not None and each.ticket > ticket:
+                return each
+        return None
 
     def _evict(self) -> None:
         """Evict the oldest entry that no caller has read since its last turn."""
@@ -115,6 +144,29 @@ class SecretCache:
                 return
             oldest.usage = REQUESTED
             self.entries[key] = oldest
+
+    def keep_or_drop(
+        self, key: Key, error: StrongroomError, now: float, retry_at: float | None, ticket: int
+    ) -> None:
+        """Keep the entry of *key* to be served stale if *error* allows that; otherwise drop it.
+
+        *retry_at* is the time of the next attempt in a known outage, None without one.
+        """
+        cached = self.entries.get(key)
+        if cached is not None and is_usable_on_outage(cached, error, now):
+            if retry_at is None:
+                cached.failed_at = now
+            cached.refresh_at = now + FAILED_RETRY if retry_at is None else retry_at
+            return
+        if isinstance(error, AccessDenied):
+            # The policy rule is about the name, so no version may be served.
+            name = name_of(key)
+            self._remember(self._denials, name, NegativeEntry(error, now, now, ticket))
+            self.drop_name(name)
+        else:
+            self.drop(key)
+        if retry_at is None and (ttl := negative_ttl(key, error, self._limits)):
+            self.remember_missing(key, error, now, ttl, ticket)
 
     def drop(self, key: Key) -> None:
         """Remove the entry of *key*, if there is one."""
@@ -138,33 +190,25 @@ class SecretCache:
     def remember_missing(
         self, key: Key, error: StrongroomError, now: float, ttl: float, ticket: int = 0
     ) -> None:
-        """Add a negative entry for *key*.
+        """Add a negative entry for *key*, which answers for *ttl* seconds.
 
         The oldest negative entries are removed once there are more than the limit.
-
-        Args:
-            key: The key that has no value or is denied.
-            error: The error that the source raised for it.
-            now: The current time, on the store's clock.
-            ttl: Seconds for which the negative entry answers.
-            ticket: Order of the request, see :class:`Entry`; 0 if it is not known.
-
         """
+        self._remember(self.negative, key, NegativeEntry(error, now, now + ttl, ticket))
+
+    def _remember(self, table: dict[Key, NegativeEntry], key: Key, found: NegativeEntry) -> None:
         with self._lock:
-            self._negative.pop(key, None)
-            self._negative[key] = NegativeEntry(error, now, now + ttl, ticket)
-            while len(self._negative) > self._limits.negative_entries:
-                del self._negative[next(iter(self._negative))]
+            table.pop(key, None)
+            table[key] = found
+            while len(table) > self._limits.negative_entries:
+                del table[next(iter(table))]
 
     def get_missing_error(self, key: Key, now: float) -> StrongroomError | None:
-        """Return the remembered error of *key*; None if there is no negative entry.
-
-        Each call returns a new exception, so that no caller sees another's traceback.
-        """
-        found = self._negative.get(key)
+        """Return the remembered error of *key*; None if there is no negative entry."""
+        found = self.negative.get(key)
         if found is None or not found.since <= now < found.until:
             return None
-        return type(found.error)(*found.error.args)
+        return found.copy_error()
 
     def find_uncached(self, names: Collection[str]) -> list[str]:
         """Return the *names* whose current value is not cached."""

@@ -101,16 +101,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """Result of one fetch.
+    """Result of one fetch, or of a search in the cache.
 
     Attributes:
         entry: The entry to serve.
-        is_cached: Whether it was cached before, so that no source answered this fetch.
+        outcome: ``miss`` if a source answered; for a cached entry ``hit`` or ``stale``.
 
     """
 
     entry: Entry
-    is_cached: bool = False
+    outcome: str
 
 
 def build_entry(
@@ -218,7 +218,7 @@ def negative_ttl(key: Key, error: StrongroomError, limits: Limits) -> float:
     """Return the seconds for which a negative entry of *key* answers after *error*; 0.0 for none.
 
     A version of the past will not appear, so it is not requested again for longer: only an
-    operator can undelete it. A label may be given to a version at any time, though.
+    operator can undelete it. A version may get a label at any time, though.
     """
     if isinstance(error, OUTAGE):
         return BACKOFF_MIN
@@ -237,7 +237,7 @@ def is_newer(fetched: FetchedSecret, cached: FetchedSecret) -> bool:
 
 
 def previous_version(fetched: FetchedSecret, grace: float | None, now: float) -> Version:
-    """Return the version before *fetched*; None if it is not accepted any more.
+    """Return the version before *fetched*; None if it is no longer accepted.
 
     A value that the server changes by itself has none, because its versions say nothing about the
     value.

@@ -6,40 +6,32 @@ from collections.abc import Iterable
 
 from app_integration.names import VALUE_KEY
 from app_integration.observability import metrics
-from app_integration.secret_store.cache_entry import Entry, Key, is_newer, name_of, split_key
+from app_integration.secret_store.cache_entry import Entry, Key, is_newer, name_of
 
 
 def record_cached(service: str, key: Key, entry: Entry, previous: Entry | None) -> None:
-    """Record that *entry* was cached in place of *previous*.
-
-    Args:
-        service: The service that the secret belongs to.
-        key: The key of *entry*.
-        entry: A value that was fetched now.
-        previous: The entry that it replaces, None if there was none.
-
-    """
+    """Record that *entry*, which was fetched now, was cached in place of *previous*, if any."""
     name, recorder = name_of(key), metrics.get_recorder()
     recorder.record_staleness(name, 0.0)
     if previous is not None and is_newer(entry.fetched, previous.fetched):
         recorder.record_rotation("secret", name)
-    record_versions(service, [(key, entry)])
+    if (version := _current_version(key, entry)) is not None:
+        recorder.record_version(service, name, version)
 
 
 def record_versions(service: str, entries: Iterable[tuple[Key, Entry]]) -> None:
-    """Record the versions of current values.
+    """Record the versions of current values."""
+    for key, entry in entries:
+        if (version := _current_version(key, entry)) is not None:
+            metrics.get_recorder().record_version(service, name_of(key), version)
+
+
+def _current_version(key: Key, entry: Entry) -> int | None:
+    """Return the version of *entry* if that is the current one of its name, and a number.
 
     A value of a named version, of another field or of a fallback says nothing about the current
-    value that the application uses.
-
-    Args:
-        service: The service that the secrets belong to.
-        entries: Cached entries with their keys.
-
+    value that the application uses. An id is no measurement.
     """
-    for key, entry in entries:
-        name, version, field = split_key(key)
-        is_current = version is None and field in {None, VALUE_KEY} and not entry.is_fallback
-        # An id is no measurement.
-        if is_current and isinstance(entry.fetched.version, int):
-            metrics.get_recorder().record_version(service, name, entry.fetched.version)
+    is_current = isinstance(key, str) or (key[1] is None and key[2] in {None, VALUE_KEY})
+    version = entry.fetched.version
+    return version if is_current and not entry.is_fallback and isinstance(version, int) else None

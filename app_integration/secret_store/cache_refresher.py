@@ -16,7 +16,6 @@ from app_integration.secret_store.cache_entry import (
     name_of,
     next_refresh,
 )
-from app_integration.secret_store.fetcher_config import FetcherConfig
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.sources.chain import Chain
 from app_integration.sources.outage import OUTAGE_BACKOFF
@@ -29,7 +28,7 @@ class CacheRefresher:
     """A background thread that refreshes the entries of a cache, and fetches watched names.
 
     Attributes:
-        worker: The thread; it starts when it is first woken.
+        worker: The thread; its first ``wake`` starts it.
 
     """
 
@@ -39,25 +38,18 @@ class CacheRefresher:
         watchers: ChangeWatchers,
         chain: Chain,
         refresh: Callable[[Key], object],
-        config: FetcherConfig,
+        clock: Callable[[], float],
+        *,
+        has_thread: bool,
     ) -> None:
-        """Start no thread yet.
-
-        Args:
-            cache: Its entries are refreshed while they are in use.
-            watchers: Their names are always in use, and fetched if they are not cached.
-            chain: Knows of an outage, and when the next request may be sent in it.
-            refresh: Fetches a key and caches it.
-            config: Without a background thread, a test calls :meth:`refresh_due` itself.
-
-        """
+        """Start no thread yet. Without *has_thread* none runs: a test calls :meth:`refresh_due`."""
         self._cache = cache
         self._watchers = watchers
         self._chain = chain
         self._refresh = refresh
-        self._clock = config.clock
+        self._clock = clock
         self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
-        if not config.background:
+        if not has_thread:
             self.worker.close()
         self.reset_after_fork()
 
@@ -97,7 +89,7 @@ class CacheRefresher:
         The background thread calls this.
         """
         with self._lock:
-            # No entry needs another round now, because this one's end takes it into account.
+            # No entry needs another round now, because this one counts it when it finishes.
             self._first_due_at, self._next_round_at = math.inf, -math.inf
         try:
             delay = self._refresh_due()

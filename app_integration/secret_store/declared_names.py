@@ -1,4 +1,4 @@
-"""Names of the secrets that a service declares, read from ``STRONGROOM_DECLARATION``."""
+"""Names of the secrets that a service declares in ``STRONGROOM_DECLARATION``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app_integration import names
 from app_integration._internal.input_file import read_input
 from app_integration.errors import ConfigurationError, UndeclaredSecret
 from app_integration.names import Scope
+from app_integration.settings import Settings
 
 
 def check_declared(name: str, declared: Collection[str]) -> None:
@@ -52,6 +53,37 @@ def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
     is_yaml = file.suffix in {".yaml", ".yml"}
     found = _names_in_yaml(text, file, scope) if is_yaml else _names_in_text(text)
     return frozenset(names.check_secret_name(name) for name in found)
+
+
+def name_variables(settings: Settings, wanted: Collection[str]) -> dict[str, str]:
+    """Return secret → variable, for the *wanted* secrets or else all declared ones.
+
+    Args:
+        settings: Settings of the service.
+        wanted: Names of secrets; empty for all that ``STRONGROOM_DECLARATION`` lists.
+
+    Raises:
+        ConfigurationError: If a name is invalid or not declared, if two have the same variable, or
+            if there is no name.
+
+    """
+    declared = read_declared(settings.declaration, settings.scope)
+    if declared is not None:
+        wanted = wanted or sorted(declared)
+        for name in wanted:
+            check_declared(name, declared)
+    if not wanted:
+        raise ConfigurationError(
+            "no secret is named: pass --name, or set STRONGROOM_DECLARATION to a list of names; for"
+            f" all that are declared, use strongroom run --service {settings.scope.service} in the"
+            " deployment's repository"
+        )
+    variables = {name: names.variable_name(name) for name in wanted}
+    if len({*variables.values()}) < len(variables):
+        raise ConfigurationError(
+            f"two of {', '.join(variables)} have the same variable; leave one out"
+        )
+    return variables
 
 
 def _names_in_text(text: str) -> list[str]:

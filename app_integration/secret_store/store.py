@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from app_integration import names
-from app_integration._internal import fork_safety
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.names import Scope
 from app_integration.observability import redaction
@@ -29,8 +27,6 @@ from app_integration.secret_store.cache_entry import (
 )
 from app_integration.secret_store.declared_names import check_declared
 from app_integration.secret_store.fetcher import Fetcher
-from app_integration.secret_store.fetcher_config import FetcherConfig
-from app_integration.secret_store.releaser import Releaser
 from app_integration.secret_store.required import check_required, list_names
 from app_integration.secret_store.watchers import Callback, ChangeWatchers, Watch
 from app_integration.settings import Limits
@@ -82,31 +78,26 @@ class SecretStore:
 
         """
         self.limits = limits or Limits()
-        # With the clock of a test there is no background thread: the test calls
-        # `fetcher.refresher.refresh_due` itself.
-        background = clock is time.monotonic
-        owner = scope.service if scope is not None else ""
-        config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {}, owner)
-        deadline = self.limits.deadline
-        outages = [Outage(clock, jitter, deadline, has_thread=background) for _ in sources]
+        # A test with its own clock calls `fetcher.refresher.refresh_due` in place of the thread.
+        has_thread, wait = clock is time.monotonic, self.limits.deadline
+        outages = [Outage(clock, jitter, wait, has_thread=has_thread) for _ in sources]
         chain = Chain(sources, outages, development=development)
-        self.fetcher = Fetcher(chain, config, watchers or ChangeWatchers())
+        self.fetcher = Fetcher(
+            chain,
+            watchers or ChangeWatchers(),
+            limits=self.limits,
+            ttls=ttls or {},
+            service=scope.service if scope is not None else "",
+            registry=registry,
+            clock=clock,
+            jitter=jitter,
+            has_thread=has_thread,
+        )
         self._cache = self.fetcher.cache
-        self.access_recorder = AccessRecorder(audit)
-        self.releaser = Releaser(self.access_recorder, has_fallback=chain.has_fallback)
-        self._check_required = partial(check_required, rule=rule)
+        self.access_recorder = AccessRecorder(audit, has_fallback=chain.has_fallback)
+        self._rule = rule
         self._declared = declared
-        self._clock = clock
-        self._wall_clock = wall_clock
-        fork_safety.reset_in_child(self)
-
-    def reset_after_fork(self) -> None:
-        """Recreate the locks. Cached values stay valid; threads do not survive a fork."""
-        self.fetcher.reset_after_fork()
-
-    def resume(self) -> None:
-        """Continue to refresh watched names, as in a forked child."""
-        self.fetcher.resume()
+        self._clock, self._wall_clock = clock, wall_clock
 
     def close(self) -> None:
         """Stop the background threads and clear the cache."""
@@ -151,10 +142,10 @@ class SecretStore:
             return cached
         self.check(key)
         try:
-            entry, outcome = self._get_entry(key, force=force_refresh)
+            result = self.fetcher.fetch(key, force=force_refresh)
         except StrongroomError as error:
-            return self.releaser.default_or_raise(key, error, default)
-        return self.releaser.release(key, entry, outcome, as_type)
+            return self.access_recorder.default_or_raise(key, error, default)
+        return self.access_recorder.release(key, result, as_type)
 
     def get_cached(self, key: Key) -> Secret | None:
         """Return the cached value of *key* and record the access; None if no fresh one is cached.
@@ -164,18 +155,11 @@ class SecretStore:
 
         """
         entry = self._cache.entries.get(key)  # a cached key needs no check: it was checked before
-        if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
+        if entry is None or not is_fresh(entry, self._clock()):
             return None
         entry.usage = READ
         self.access_recorder.record_hit(key, entry)
         return entry.fetched.value
-
-    def _get_entry(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
-        """Return the entry of *key*, fetched if it is not cached, and the outcome to record."""
-        if not force and (cached := self.fetcher.get_cached(key)) is not None:
-            return cached, self.outcome_of(cached, is_cached=True)
-        result = self.fetcher.fetch(key, force=force)
-        return result.entry, self.outcome_of(result.entry, is_cached=result.is_cached)
 
     def check(self, key: Key) -> None:
         """Check that a request may be sent for *key*.
@@ -190,14 +174,9 @@ class SecretStore:
         names.check_secret_name(name)
         if self._declared is not None:
             check_declared(name, self._declared)
-        check_version(name, version)
-        check_field(name, field)
-
-    def outcome_of(self, entry: Entry, *, is_cached: bool) -> str:
-        """Return ``miss`` for the answer of a source; for a cached *entry* ``hit`` or ``stale``."""
-        if not is_cached:
-            return "miss"
-        return "hit" if is_fresh(entry, self._clock()) else "stale"
+        if not isinstance(key, str):
+            check_version(name, version)
+            check_field(name, field)
 
     def get_info(self, name: str) -> SecretInfo | None:
         """Return the metadata of the cached secret *name*; None if none is cached or it expired.
@@ -254,7 +233,7 @@ class SecretStore:
         for name in wanted:
             self.check(name)
         self.fetcher.prefetch(wanted)
-        self._check_required(wanted, self.get)
+        check_required(wanted, self.get, self._rule)
 
     def current_and_previous(
         self, name: str, *, grace: float | None = None
@@ -274,11 +253,11 @@ class SecretStore:
         self.check(name)
         check_grace(name, grace)
         try:
-            entry, outcome = self._get_entry(name)
+            result = self.fetcher.fetch(name)
         except StrongroomError as error:
-            self.releaser.default_or_raise(name, error, REQUIRED)
+            self.access_recorder.default_or_raise(name, error, REQUIRED)
             raise
-        return entry, self.releaser.release(name, entry, outcome, None)
+        return result.entry, self.access_recorder.release(name, result, None)
 
     def _get_next(self, name: str, entry: Entry) -> Secret | None:
         """Return the value after that of *entry*, not after what is current by now."""

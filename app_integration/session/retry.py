@@ -1,7 +1,8 @@
-"""Retries of failed requests with jittered exponential backoff."""
+"""Retries: which requests are safe to repeat, after which errors, and with how much backoff."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.settings import Limits
+from app_integration.transport.request import READS, Request
 
 # Imported on the first retry, because most processes never need one.
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ _T = TypeVar("_T")
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
 #: Least time for an attempt, in seconds. In less it would time out, and hide the error before it.
 _LEAST: Final = 0.01
+#: Paths at which engines issue credentials, for each read another one. A secret may be named so.
+_ISSUES: Final = re.compile(r"(?!sys/|.+/(?:data|metadata|subkeys)/).+/creds/[^/]+")
 
 _sends_once: Final = ContextVar("sends_once", default=False)
 
@@ -41,20 +45,29 @@ def single_attempt(is_single: bool) -> Iterator[None]:
         _sends_once.reset(token)
 
 
+def is_repeatable(request: Request) -> bool:
+    """Return whether a second request does no harm. A caller in the SDK knows it.
+
+    Of the application, that is one which the server did not carry out, and a read, unless its
+    response is wrapped, it issues a credential, or it has a token of the caller, which may have a
+    number of uses.
+    """
+    if request.retry is not None:
+        return request.retry
+    is_wrapped = any(name.lower() == "x-vault-wrap-ttl" for name in request.headers)
+    is_single = (
+        is_wrapped or request.token is not None or _ISSUES.fullmatch(request.path) is not None
+    )
+    return not request.sent or (request.method in READS and not is_single)
+
+
 class Retry:
     """A callable that repeats a request with jittered exponential backoff until its deadline."""
 
     def __init__(
         self, limits: Limits, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
-        """Take the backoff from *limits*.
-
-        Args:
-            limits: ``retry_window``, ``retry_base`` and ``retry_max`` are used.
-            clock: Monotonic, in seconds.
-            sleep: Sleeps for the given seconds.
-
-        """
+        """Take ``retry_window``, ``retry_base`` and ``retry_max`` from *limits*."""
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
@@ -63,23 +76,22 @@ class Retry:
         self,
         send: Callable[[], _T],
         deadline: float,
-        *,
-        may_repeat: Callable[[StrongroomError], bool] = lambda _error: True,
+        may_repeat: Callable[[], bool],
     ) -> _T:
         """Return the result of *send*; raise its last error if another attempt would be too late.
 
         Each backoff is at least the ``Retry-After`` of the server. If it would leave no time for an
-        attempt before the deadline or the end of the retry window, the error is raised at once.
+        attempt before the deadline or within the retry window, the error is raised at once.
 
         Args:
             send: Makes one attempt, which observes the same deadline by itself.
             deadline: Deadline on the clock.
-            may_repeat: Returns whether the request may be sent again after an error.
+            may_repeat: Returns after an error whether the request may be sent again.
 
         """
 
         def is_worth_retrying(error: BaseException) -> bool:
-            return _is_transient(error) and may_repeat(error)
+            return _is_transient(error) and may_repeat()
 
         end = min(deadline, self._clock() + self._limits.retry_window)
         try:

@@ -1,4 +1,4 @@
-"""Time of the server, by which old values and files end."""
+"""Server clock, which decides when old values and files expire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from app_integration.session.session import Session
-from app_integration.transport.raw_call import RawCall
+from app_integration.transport.request import Request
 
 
 def read_server_clock(
@@ -16,8 +16,8 @@ def read_server_clock(
 ) -> Callable[[], datetime]:
     """Return a clock that has the server's time, which is read once.
 
-    A clock of this machine that is ahead would end what is still used or kept. It is returned only
-    if the server does not tell its time.
+    A clock of this machine that is ahead would expire what is still used or kept. It is returned
+    only if the server does not report its time.
 
     Args:
         session: A session with the server.
@@ -27,10 +27,10 @@ def read_server_clock(
         ServerError: If the server is unavailable.
 
     """
-    response = session.raw.send(RawCall("GET", "sys/seal-status"))
+    response = session.requests.answer(Request("GET", "sys/seal-status"))
     try:
-        told = parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+        reported = parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
     except ValueError:
         return lambda: datetime.now(UTC)
     read = monotonic()
-    return lambda: told + timedelta(seconds=monotonic() - read)
+    return lambda: reported + timedelta(seconds=monotonic() - read)

@@ -15,21 +15,18 @@ from app_integration._internal import fork_safety
 from app_integration._internal.background_worker import is_background
 from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.methods import AuthMethod, Token
-from app_integration.errors import RequestRefused, ServerError, StrongroomError
+from app_integration.errors import RequestRefused, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
-from app_integration.observability import metrics
-from app_integration.session.authorization import Authorization
-from app_integration.session.call import Call, record_orphan_lease
 from app_integration.session.connection import Connection, connect_http
-from app_integration.session.raw_requests import RawRequests
+from app_integration.session.requests import Requests
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager, session_closed
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits
 from app_integration.transport import payloads
-from app_integration.transport.http import RequestSender
-from app_integration.transport.storage_position import StoragePosition
+from app_integration.transport.http import StoragePosition
+from app_integration.transport.request import Request, RequestSender
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.
@@ -44,6 +41,11 @@ class Session:
 
     A closed session opens again at the next request of the application, as an engine of SQLAlchemy
     does after ``dispose()``: what was built on it may outlive a lifespan.
+
+    Attributes:
+        mounts: The mounts of the deployment.
+        requests: What sends each request. A fork and a close replace it.
+
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Session:
             namespace: The Vault namespace; empty for the root namespace.
             limits: Time limits; the defaults if None.
             clock: Monotonic, in seconds.
-            sleep: Sleeps for the given seconds.
+            sleep: Sleeps for that many seconds.
             connect: Opens what requests are sent through: once in each process, and once for each
                 login. None for HTTP.
             wrap_sender: Wraps the sender for HTTP; it has no effect together with *connect*.
@@ -100,7 +102,7 @@ class Session:
             mounts=mounts,
             position=StoragePosition(),  # one, because each login has connections of its own
         )
-        self._mounts, self._scope = mounts, scope
+        self.mounts, self._scope = mounts, scope
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self._is_closed = False
@@ -125,18 +127,17 @@ class Session:
             self._clock,
             partial(self._reopen, self._connection),
         )
-        self._renewer = TokenRenewer(
-            self._tokens, self._connection.send_until, self._deadline, self._limits
-        )
-        self._authorization = Authorization(self._tokens, self._renewer, self._scope)
-        self._raw = RawRequests(
+        self._renewer = TokenRenewer(self._tokens, self._connection, self._deadline, self._limits)
+        self._tokens.on_login = self._renewer.start
+        self.requests = Requests(
             self._connection,
             self._tokens,
-            self._authorization,
+            self._renewer,
             self._retry,
             clock=self._clock,
             limits=self._limits,
-            mounts=self._mounts,
+            mounts=self.mounts,
+            scope=self._scope,
         )
 
     @property
@@ -158,7 +159,7 @@ class Session:
 
     @property
     def login_count(self) -> int:
-        """Return the number of successful logins. The leases of a token end with that token."""
+        """Return the number of successful logins. The leases of a token are revoked with it."""
         return self._tokens.logins
 
     def get(self, path: str) -> dict[str, Any]:
@@ -171,10 +172,10 @@ class Session:
             AccessDenied: If the policy does not grant the path, or the path is absent.
             RequestRefused: If the server returns 400, 404 or the like; see its ``status``.
             ServerError: If the server is unreachable, sealed or failing, or the deadline is over.
-            AuthenticationFailed: If the login is refused.
+            AuthenticationFailed: If the login is rejected.
 
         """
-        return self._request("GET", path)
+        return self._send(Request.from_sdk("GET", path))
 
     def post(
         self,
@@ -197,13 +198,12 @@ class Session:
         """
         hidden = HiddenBody(body or {})
         del body  # so that no frame of a traceback shows it
-        may_retry = retry and wrap_ttl is None
-        return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=may_retry)
+        return self._send(Request.from_sdk("POST", path, hidden, wrap_ttl=wrap_ttl, retry=retry))
 
     def list(self, path: str) -> list[str]:
         """Return the keys below *path*; ``[]`` if there are none. Raises as :meth:`get`."""
         try:
-            return payloads.parse_keys(self._request("LIST", path), path)
+            return payloads.parse_keys(self._send(Request.from_sdk("LIST", path)), path)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return []
@@ -211,17 +211,7 @@ class Session:
 
     def delete(self, path: str) -> None:
         """Send a DELETE. It raises the errors of :meth:`get`."""
-        self._request("DELETE", path)
-
-    @property
-    def raw(self) -> RawRequests:
-        """Return what sends requests whose responses are not decoded. A fork replaces it."""
-        return self._raw
-
-    @property
-    def mounts(self) -> Mounts:
-        """Return the mounts of the deployment."""
-        return self._mounts
+        self._send(Request.from_sdk("DELETE", path))
 
     def close(self) -> None:
         """Stop the renewal, revoke the token with all its leases, and close the connections.
@@ -255,9 +245,7 @@ class Session:
         try:
             connection.send(deadline, "POST", "auth/token/revoke-self", {}, token=token)
         except StrongroomError as error:
-            log.info(
-                "could not revoke the Vault token; it stays valid until its TTL ends: %s", error
-            )
+            log.info("could not revoke the Vault token; it stays valid until it expires: %s", error)
 
     def __enter__(self) -> Self:
         return self
@@ -268,33 +256,6 @@ class Session:
     def _deadline(self) -> float:
         return self._clock() + self._limits.deadline
 
-    @metrics.count_outcomes("request")
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: HiddenBody | None = None,
-        wrap_ttl: int | None = None,
-        retry: bool = True,
-    ) -> dict[str, Any]:
-        started, deadline = self._clock(), self._deadline()
-        send = partial(self._send_call, Call(method, path, body, wrap_ttl), deadline)
-        attempt = partial(self._authorization.attempt, send, deadline)
-        result = self._retry(attempt, deadline) if retry else attempt()
-        metrics.get_recorder().record_duration(self._clock() - started)
-        return result
-
-    def _send_call(self, call: Call, deadline: float, token: Token) -> dict[str, Any]:
-        try:
-            return self._connection.send(
-                deadline,
-                call.method,
-                call.path,
-                call.body,
-                token=token,
-                wrap_ttl=call.wrap_ttl,
-            )
-        except ServerError as error:
-            record_orphan_lease(call.path, error, self._mounts)
-            raise
+    def _send(self, request: Request) -> dict[str, Any]:
+        self.requests.exchange(request)
+        return request.payload

@@ -34,6 +34,11 @@ class TokenManager:
     """Manager of one Vault token. Thread-safe.
 
     Threads that need a new token at the same time share one login.
+
+    Attributes:
+        cached_token: The token in use; None before the first login and after :meth:`close`.
+        on_login: Called with each new token that is in use.
+
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class TokenManager:
             auth_method: Logs in.
             addresses: The addresses of the server, for errors.
             connect: Opens a connection for one login. The connection is used until the given
-                deadline, and closed when the context ends.
+                deadline, and closed when the context exits.
             limits: ``login_retry_base`` and ``login_retry_max`` are used.
             clock: Monotonic, in seconds.
             before_login: Called before each login. An error of it prevents the login.
@@ -70,7 +75,8 @@ class TokenManager:
         self._logins: SingleFlight[Token] = SingleFlight()
         self._closed = False
         self.logins = 0  # successful ones, so that a caller notices that the token was replaced
-        self._token: Token | None = None
+        self.cached_token: Token | None = None
+        self.on_login: Callable[[Token], object] = lambda _: None
         # The last token that a login returned although requests with it were denied.
         self._rejected_token: Token | None = None
         self._last_refusal: AuthenticationFailed | None = None
@@ -78,11 +84,6 @@ class TokenManager:
         self._not_before = 0.0  # on the clock, after a refusal
         self._use_new_at = 0.0  # on the clock, after a login with a new credential that failed
         self._denied_until = float("-inf")  # on the clock
-
-    @property
-    def cached_token(self) -> Token | None:
-        """Return the token in use; None before the first login and after :meth:`close`."""
-        return self._token
 
     def check_open(self) -> None:
         """Raise an error if :meth:`close` was called.
@@ -101,11 +102,11 @@ class TokenManager:
         fails, a token of this process stays in use, because it is valid without a credential.
 
         Raises:
-            AuthenticationFailed: If the login is refused, or the session is closed.
+            AuthenticationFailed: If the login is rejected, or the session is closed.
             ServerError: If the server is unavailable.
 
         """
-        token = self._token
+        token = self.cached_token
         if token is None:
             return self.reauthenticate(token, deadline)
         if self.auth_method.has_new_credential() and self._clock() >= self._use_new_at:
@@ -148,7 +149,7 @@ class TokenManager:
         It does not if a new token was denied too within the last :data:`DENIAL_SECONDS`: then the
         policy denies the path.
         """
-        return token is not self._token or self._clock() >= self._denied_until
+        return token is not self.cached_token or self._clock() >= self._denied_until
 
     def note_denial(self) -> None:
         """Note that a new token was denied too, so that the policy denies the path.
@@ -160,8 +161,8 @@ class TokenManager:
     def replace_renewed(self, old: Token, new: Token) -> None:
         """Replace *old* by *new*, the same token as its renewal describes it."""
         with self._lock:
-            if self._token is old:
-                self._token = new
+            if self.cached_token is old:
+                self.cached_token = new
         metrics.get_recorder().record_ttl("token", new.ttl)
 
     def close(self) -> Token | None:
@@ -173,25 +174,28 @@ class TokenManager:
         """
         with self._lock:
             self._closed = True
-            token, self._token = self._token, None
+            token, self.cached_token = self.cached_token, None
         return token if self.auth_method.owns_token else None
 
     def _replace(self, stale: Token | None, deadline: float, keeps_stale: bool) -> Token:
-        current = self._token
+        current = self.cached_token
         if current is not None and current is not stale:
             return current
         self.check_open()
         self._before_login()
         token = self._log_in(stale, deadline, keeps_stale)
         with self._lock:
-            if not self._closed:
-                self._token = token
+            was_closed = self._closed
+            if not was_closed:
+                self.cached_token = token
                 self.logins += 1
-                if token.ttl > 0:
-                    metrics.get_recorder().record_ttl("token", token.ttl)
-                return token
-        self._revoke(token, deadline)
-        raise session_closed()
+        if was_closed:
+            self._revoke(token, deadline)
+            raise session_closed()
+        if token.ttl > 0:
+            metrics.get_recorder().record_ttl("token", token.ttl)
+        self.on_login(token)
+        return token
 
     def _log_in(self, stale: Token | None, deadline: float, keeps_stale: bool) -> Token:
         self._check_backoff()
@@ -199,12 +203,12 @@ class TokenManager:
             token = self._send_login(deadline)
             if any(each and each.value == token.value for each in (stale, self._rejected_token)):
                 self._rejected_token = token if token.value is not None else None
-                raise self._login_refused()
+                raise self._login_rejected()
         except AuthenticationFailed as refusal:
             self._start_backoff(refusal)
             if not keeps_stale:
                 with self._lock:
-                    self._token = None
+                    self.cached_token = None
             raise
         self._refusal_count, self._last_refusal = 0, None
         return token
@@ -216,11 +220,11 @@ class TokenManager:
             try:
                 return self.auth_method.login(send)
             except AccessDenied:
-                raise self._login_refused() from None
+                raise self._login_rejected() from None
             except RequestRefused as refused:
-                raise self._login_refused(f": {refused}") from refused
+                raise self._login_rejected(f": {refused}") from refused
 
-    def _login_refused(self, reason: str = "") -> AuthenticationFailed:
+    def _login_rejected(self, reason: str = "") -> AuthenticationFailed:
         """Return the error for a rejected login, with the server's *reason* if it sent one.
 
         The server's message repeats no credential.

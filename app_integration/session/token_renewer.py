@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration._internal.background_worker import BackgroundWorker
-from app_integration.auth.methods import Send, Token
+from app_integration.auth.methods import Token
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -17,6 +17,7 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.observability import metrics
+from app_integration.session.connection import Connection
 from app_integration.session.token_manager import TokenManager
 from app_integration.settings import Limits
 from app_integration.transport import payloads
@@ -36,21 +37,13 @@ class TokenRenewer:
     def __init__(
         self,
         tokens: TokenManager,
-        send_until: Callable[[float], Send],
+        connection: Connection,
         deadline: Callable[[], float],
         limits: Limits,
     ) -> None:
-        """Start no thread yet.
-
-        Args:
-            tokens: Manages the token to renew.
-            send_until: Returns a function that sends requests until a deadline.
-            deadline: Returns the deadline of a request that starts now.
-            limits: ``renew_at`` is used, the share of the TTL after which the token is renewed.
-
-        """
+        """Start no thread yet. *deadline* returns that of a request which starts now."""
         self._tokens = tokens
-        self._send_until = send_until
+        self._connection = connection
         self._deadline = deadline
         self._limits = limits
         self.worker = BackgroundWorker(
@@ -107,7 +100,7 @@ class TokenRenewer:
 
         """
         try:
-            response = self._send_until(deadline)("POST", _RENEW_PATH, {}, token=token)
+            response = self._connection.send(deadline, "POST", _RENEW_PATH, {}, token=token)
         except (AccessDenied, RequestRefused):
             return None
         except ServerFault:
@@ -125,7 +118,7 @@ class TokenRenewer:
 
         """
         try:
-            self._send_until(deadline)("GET", "auth/token/lookup-self", token=token)
+            self._connection.send(deadline, "GET", "auth/token/lookup-self", token=token)
         except AccessDenied:
             return False
         return True

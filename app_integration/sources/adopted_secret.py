@@ -1,7 +1,7 @@
 """Adopted secrets: a URL template filled with the credentials of a static database role.
 
 The server rotates the password of the role every rotation period, and the old password is rejected
-from then on. A composed URL expires one second after the end of the period, because by then the
+from then on. A composed URL expires one second after the period, because by then the
 server has the next password.
 """
 

@@ -48,7 +48,7 @@ _WRONG_STATE: Final = "InvalidRequestException"
 
 
 class AwsSource:
-    """A source that reads ``<service>/<environment>/<name>``, or the secret with a given ARN."""
+    """A source that reads ``<service>/<environment>/<name>``, or the secret with a declared ARN."""
 
     is_authoritative: ClassVar = True
 
@@ -107,7 +107,7 @@ class AwsSource:
             return self._fetch_stage(version, secret, field)
         fetched = self._fetch_stage(PREVIOUS if version else CURRENT, secret, field)
         if isinstance(version, Preceding) and fetched.version == version.version:
-            raise SecretNotFound(f"{secret} was written again meanwhile; read its current value")
+            raise SecretNotFound(f"{secret} has been written again; read its current value")
         return fetched
 
     def _fetch_following(self, version: Following, secret: str, field: str | None) -> FetchedSecret:

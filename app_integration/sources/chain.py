@@ -39,12 +39,16 @@ class Chain:
 
     def failed_at(self, name: str) -> float:
         """Return when the last request for *name* failed; minus infinity if it was answered."""
-        return max((outage.failed_at(name) for outage in self._outages), default=-math.inf)
+        return max([outage.failed_at(name) for outage in self._outages], default=-math.inf)
 
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of *name* if the outage of every source is known; otherwise None."""
-        errors = [outage.get_error(name) for outage in self._outages]
-        return errors[0] if errors and None not in errors else None
+        first = None
+        for outage in self._outages:
+            if (error := outage.get_error(name)) is None:
+                return None
+            first = first or error
+        return first
 
     @property
     def has_fallback(self) -> bool:
@@ -60,13 +64,13 @@ class Chain:
         is_final: Callable[[StrongroomError], bool],
         is_attempt: bool,
     ) -> tuple[FetchedSecret, StrongroomError | None]:
-        """Return the value, and the error because of which it is only a fallback.
+        """Return the value, and the error that makes it only a fallback.
 
         Args:
             name: The secret.
             version: A version; None for the current one.
             field: A key of the entry; None for the key ``value``.
-            is_final: Returns whether no further source is tried after the given error, because the
+            is_final: Returns whether no further source is tried after the error, because the
                 cache can answer or the caller wants no other source's value.
             is_attempt: Whether to request a source whose outage is known, too. Otherwise it has the
                 error of the last attempt.
@@ -102,7 +106,7 @@ class Chain:
     def fetch_many(self, names: Sequence[str]) -> dict[str, FetchedSecret]:
         """Return the values of those *names* that the first source returns in few requests.
 
-        Any other name is to be requested singly, so that its error says what is wrong with it.
+        Any other name is to be requested singly, so that it has an error of its own.
 
         Raises:
             ServerError: If the first source is unavailable, and there is no other one.

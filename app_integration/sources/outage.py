@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 #: The longest time between two attempts to reach a source that is unavailable, in seconds.
 OUTAGE_BACKOFF: Final = 30.0
-#: Names of which it is known that they fail, so that made-up ones do not accumulate.
+#: Names that are known to fail. It is bounded, so that made-up ones do not accumulate.
 _MAX_FAILING: Final = 256
 
 
@@ -92,8 +92,7 @@ class Outage:
 
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of the last attempt as that of *name*; None if it is to be requested."""
-        known = self._known()
-        if known is None or not self.has_thread:
+        if self._failure is None or not self.has_thread or (known := self._known()) is None:
             return None
         return type(known.error)(
             f"{name} was not requested, because the server was unavailable a moment ago; it is "
@@ -116,7 +115,8 @@ class Outage:
             elif error.is_answer:
                 self._note_answer(name)
             raise
-        if result:  # several names of which none is found may need no request
+        # A batch in which no name is found may need no request.
+        if result and (self._failure or self._failing):
             self._note_answer(name)
         return result
 

@@ -39,6 +39,7 @@ class VaultSource:
         self._session = session
         self._scope = scope
         self._mounts = mounts
+        self._folder = permissions.need("read-secret", "", mounts).path
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
         """Return the value of *name*; sends one request, or two for an adopted secret.
@@ -63,7 +64,7 @@ class VaultSource:
             )
         if isinstance(version, Preceding | Following):
             raise not_a_version(f"{name}: a KV version has a number, and not an id")
-        path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
+        path = self._folder + self._scope.secret(name)
         try:
             request = path if version is None else f"{path}?version={version:d}"
             entry = payloads.parse_kv_version(self._session.get(request), path, version)
@@ -71,7 +72,7 @@ class VaultSource:
             if refused.status == HTTPStatus.NOT_FOUND:
                 raise _missing_error(path, version, deleted=refused.data is not None) from None
             raise
-        if (version, field) == (None, None) and entry.template is not None:
+        if version is None and field is None and entry.template is not None:
             role = self._scope.static_role(name)
             composed = adopted_secret.fetch(self._session, role, entry, self._mounts)
             if composed is not None:

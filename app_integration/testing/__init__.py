@@ -1,7 +1,7 @@
 """Test doubles for an application's tests: a Vault in memory and a real server, as fixtures.
 
 The installed package provides the pytest fixtures ``vault`` and ``real_vault``. Both return an
-:class:`Application`; meanwhile ``get_secret`` and the other public functions use its server.
+:class:`Application`. In such a test ``get_secret`` and the other public functions use its server.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 class Clock:
     """A monotonic clock in seconds, which moves only by :meth:`advance` and :meth:`sleep`.
 
-    Code that uses it never waits: the backoff of a retry ends at once.
+    Code that uses it never waits: the backoff of a retry is over at once.
     """
 
     def __init__(self) -> None:

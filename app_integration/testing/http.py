@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from app_integration.errors import RequestRefused
+
 #: Begins each message that rejects what the real server does and the in-memory one does not.
 UNSUPPORTED: Final = "the in-memory Vault does not support"
 _REMEDY: Final = "test it with the fixture real_vault"
@@ -103,11 +105,15 @@ class ServerResponse:
     is_plain: bool = False
 
 
-class UnsupportedCall(Exception):
-    """An exception for a call of hvac that the in-memory server does not do.
+class UnsupportedCall(RequestRefused):
+    """An exception for a request that the in-memory server does not do.
 
     It is none of hvac's, which takes a 404 for an absent value: a test would go on with None.
     """
+
+    def __init__(self, request: object, response: ServerResponse) -> None:
+        status = response.status
+        super().__init__(f"{request}: status {status}: {response.unsupported}", status=status)
 
 
 class ErrorResponse(Exception):

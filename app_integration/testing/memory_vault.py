@@ -15,24 +15,25 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from app_integration.errors import DeadlineExceeded, RequestRefused, Unreachable
+from app_integration.errors import DeadlineExceeded, Unreachable
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.testing.clock import Clock
 from app_integration.testing.faults import Fault, Faults
 from app_integration.testing.http import ErrorResponse, Request, ServerResponse
-from app_integration.testing.raw_calls import answer_call
+from app_integration.testing.requests import answer_request
 from app_integration.testing.router import Router
 from app_integration.testing.system import Authorise
 from app_integration.testing.tokens import DENIED
 from app_integration.testing.wrapping import parse_ttl
-from app_integration.transport.raw_call import RawCall
-from app_integration.transport.responses import Response as HttpResponse
-from app_integration.transport.responses import decode
+from app_integration.transport.request import Request as HttpRequest
+from app_integration.transport.request import RequestSender
+from app_integration.transport.request import Response as HttpResponse
+from app_integration.transport.responses import accept
 
 ADDRESS: Final = "memory://vault"
 #: Parts of each response that are null unless it has them.
@@ -49,7 +50,7 @@ class Seen:
     request_id: str
 
 
-class MemoryVault:
+class MemoryVault(RequestSender):
     """A Vault server in memory. Thread-safe.
 
     Attributes:
@@ -72,7 +73,7 @@ class MemoryVault:
         Args:
             authorise: Takes policies, a capability and a path; returns whether the request is
                 allowed. None allows all.
-            random: Returns the given number of unpredictable bytes.
+            random: Returns that many unpredictable bytes.
             mounts: Where the engines and the AppRole method are.
             audit_devices: Names of the audit devices, which hash with one salt.
 
@@ -119,45 +120,18 @@ class MemoryVault:
         """Return the number of successful requests to *path*."""
         return sum(seen.path == path and 200 <= seen.status < 300 for seen in self.seen)  # noqa: PLR2004 (the statuses of success)
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        """Handle one request and return the decoded response. See :meth:`.http.Transport.send`.
+    def exchange(self, request: HttpRequest, *, timeout: float, token: str | None) -> HttpResponse:
+        """Handle one request and return its response. See :meth:`.RequestSender.exchange`.
 
         Args:
-            method: GET, POST, LIST or DELETE.
-            path: API path without the leading ``/v1/``.
+            request: The request.
             timeout: Seconds; :attr:`Fault.SLOW` advances the clock by them.
             token: The Vault token, or None.
-            body: The JSON object, or None.
-            wrap_ttl: Seconds; requests a response-wrapped answer.
 
         Raises:
             ServerError: If the response is an error other than 403, or a fault is injected.
             AccessDenied: If the response is a 403.
-
-        """
-        response, content = self._exchange(method, path, timeout, token, body, wrap_ttl)
-        if response.unsupported:
-            # Not through decode(), which drops the messages of engines.
-            message = f"{method} {path}: status {response.status}: {response.unsupported}"
-            raise RequestRefused(message, status=response.status)
-        return decode(method, path, HttpResponse(response.status, content), self.mounts)
-
-    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> HttpResponse:
-        """Handle *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
-
-        Raises:
-            ServerError: If the response is an error other than 403, or a fault is injected.
-            AccessDenied: If the response is a 403.
-            UnsupportedCall: If this server does not do what *call* asks for.
+            UnsupportedCall: If this server does not do what *request* asks for.
 
         """
 
@@ -166,7 +140,8 @@ class MemoryVault:
         ) -> tuple[ServerResponse, bytes]:
             return self._exchange(method, path, timeout, token, body, wrap_ttl)
 
-        return answer_call(call, answer, self.mounts)
+        request.response = None
+        return accept(request, answer_request(request, answer), self.mounts)
 
     def answer(
         self,

@@ -21,7 +21,7 @@ from app_integration.testing.mount_table import Mount, MountTable
 from app_integration.testing.system import Authorise, System
 from app_integration.testing.token_api import TokenApi
 from app_integration.testing.tokens import DENIED, Token, TokenStore
-from app_integration.testing.transit import Transit
+from app_integration.testing.transit.engine import Transit
 from app_integration.testing.wrapping import Wrapping
 
 #: The server counts the strings of a request, keys as well as values.

@@ -22,8 +22,7 @@ from app_integration.testing.http import (
 from app_integration.testing.leases import Leases
 from app_integration.testing.mount_table import MountTable
 from app_integration.testing.parameters import Parameters, read
-from app_integration.testing.policies import ROOT
-from app_integration.testing.policy_store import PolicyStore
+from app_integration.testing.policies import ROOT, PolicyStore
 from app_integration.testing.tokens import Token, TokenStore
 
 #: Returns whether policies grant a capability on a path: (policies, capability, path).

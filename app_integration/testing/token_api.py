@@ -216,7 +216,7 @@ def _require_token(given: Parameters) -> str:
 
 
 def _policies(given: Parameters, parent: Token, role: TokenRole | None) -> tuple[str, ...]:
-    """Return the policies of a new token: those given, or those of its role or its parent."""
+    """Return the policies of a new token: those requested, or those of its role or its parent."""
     wanted = {name.strip().lower() for name in given.texts("policies", commas=False)}
     inherited = role.allowed_policies if role and role.allowed_policies else parent.policies
     names = wanted or {*inherited}

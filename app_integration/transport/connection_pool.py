@@ -26,7 +26,7 @@ from app_integration.transport.dns import connect
 #: connection for one request.
 MAX_IDLE_CONNECTIONS: Final = 32
 _UNIX: Final = "unix"
-#: Takes ``host:port`` of a server, and the end of its certificate in seconds since the epoch.
+#: Takes ``host:port`` of a server, and the expiry of its certificate in seconds since the epoch.
 OnCertificate = Callable[[str, float], None]
 
 
@@ -96,7 +96,7 @@ class _Connection(_DeadlineMixin, HTTPConnection):
 
 
 class _SecureConnection(_DeadlineMixin, HTTPSConnection):
-    """A connection with TLS that reports the end of the server's certificate."""
+    """A connection with TLS that reports the expiry of the server's certificate."""
 
     def __init__(self, *args: Any, on_certificate: OnCertificate, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
 
 from app_integration.errors import (
     RateLimited,
@@ -13,14 +12,10 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from app_integration.transport.http import RequestSender
-from app_integration.transport.raw_call import RawCall, as_raw
-from app_integration.transport.responses import Response
-
-_T = TypeVar("_T")
+from app_integration.transport.request import Request, RequestSender, Response
 
 
-class FailoverTransport:
+class FailoverTransport(RequestSender):
     """A sender that starts at the address that answered last and fails over to the others.
 
     Within one call, a request goes to another address only if it certainly had no effect: no
@@ -43,17 +38,8 @@ class FailoverTransport:
         self._clock = clock
         self._first = 0
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        """Send one request and return the decoded response. See :meth:`.http.Transport.send`.
+    def exchange(self, request: Request, *, timeout: float, token: str | None) -> Response:
+        """Send *request* and return its response. See :meth:`.RequestSender.exchange`.
 
         Raises:
             Sealed: If every address is sealed.
@@ -61,33 +47,13 @@ class FailoverTransport:
             AccessDenied: If the server returns 403.
 
         """
-        return self._send_to_each(
-            lambda sender, left: sender.send(
-                method, path, timeout=left, token=token, body=body, wrap_ttl=wrap_ttl
-            ),
-            timeout,
-        )
-
-    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
-        """Send *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
-
-        Raises:
-            Sealed: If every address is sealed.
-            ServerError: If no address can serve the request.
-            AccessDenied: If the server returns 403.
-
-        """
-        return self._send_to_each(
-            lambda sender, left: as_raw(sender).exchange(call, timeout=left, token=token), timeout
-        )
-
-    def _send_to_each(self, send: Callable[[RequestSender, float], _T], timeout: float) -> _T:
-        """Return the result of *send* for the first address that can serve the request."""
         end = self._clock() + timeout
         failures: list[ServerError] = []
         for position in self._attempt_order():
             try:
-                response = send(self._senders[position], end - self._clock())
+                response = self._senders[position].exchange(
+                    request, timeout=end - self._clock(), token=token
+                )
             except StrongroomError as error:
                 self._first = (
                     self._position_after(position) if _is_server_failure(error) else position

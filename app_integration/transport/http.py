@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeGuard
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
@@ -21,38 +20,43 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.transport.connection_errors import connection_error
 from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
 from app_integration.transport.payloads import is_token
-from app_integration.transport.raw_call import RawCall
-from app_integration.transport.responses import Response, check_status, decode, read_whole
-from app_integration.transport.storage_position import StoragePosition
+from app_integration.transport.request import READS, Request, RequestSender, Response
+from app_integration.transport.responses import accept, read_whole
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
+_INDEX: Final = "X-Vault-Index"
 _MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
-class RequestSender(Protocol):
-    """Anything that sends a session's requests: a :class:`Transport`, or a server in memory."""
+class StoragePosition:
+    """Position of a session's last write, which its later requests must see. Thread-safe.
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        """Send one request and return the decoded response. See :meth:`Transport.send`."""
-        ...
+    A standby answers reads from a copy of the storage that may lack a write which it has just
+    passed to the leader. With the position, a standby that lacks the write passes the read on, too.
+    A server without such a copy sends no position.
 
-    def close(self) -> None:
-        """Close every open connection."""
-        ...
+    Attributes:
+        headers: The headers of a request that must see the last write.
+
+    """
+
+    def __init__(self) -> None:
+        """Start without a write."""
+        self.headers: Mapping[str, str] = {}
+
+    def record(self, headers: Mapping[str, str]) -> None:
+        """Take the position from the *headers* of the response to a write.
+
+        A login counts as a write: what was there before it is seen, too.
+        """
+        if _INDEX in headers:
+            index = headers[_INDEX]
+            self.headers = {_INDEX: index, "X-Vault-Inconsistent": "forward-active-node"}
 
 
-class Transport:
+class Transport(RequestSender):
     """A sender of single requests to one server address. It holds no token and never retries."""
 
     def __init__(
@@ -103,56 +107,15 @@ class Transport:
         # where a token is sent.
         self._pools: dict[str, HTTPConnectionPool] = {}
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        """Send one request and return the decoded response; ``{}`` if it has no body.
-
-        Args:
-            method: GET, POST, LIST or DELETE.
-            path: API path without the leading ``/v1/``.
-            timeout: Seconds for the whole request, with its response and at most one redirect.
-            token: The Vault token; None sends no token.
-            body: Sent as JSON; None sends no body.
-            wrap_ttl: Seconds; requests a response-wrapped answer that can be unwrapped for so long.
-
-        Raises:
-            ServerError: If there is no complete response, or its status is an error other than 403.
-            AccessDenied: If the server returns 403.
-
-        """
-        response = self._follow(_own_call(method, path, body, wrap_ttl), timeout, token)
-        return decode(method, path, response, self._mounts)
-
-    def exchange(self, call: RawCall, *, timeout: float, token: str | None) -> Response:
-        """Send *call* and return its response. See :meth:`.raw_call.RawSender.exchange`.
-
-        Raises:
-            ServerError: If there is no complete response, or its status is an error other than 403.
-            AccessDenied: If the server returns 403.
-
-        """
-        call.response = None
-        call.response = response = self._follow(call, timeout, token)
-        if not call.reports_status:
-            check_status(call.method, call.path, response, self._mounts)
-        return response
-
-    def _follow(self, call: RawCall, timeout: float, token: str | None) -> Response:
-        """Send *call* to this address, or the one that it redirects to, and return the response.
+    def exchange(self, request: Request, *, timeout: float, token: str | None) -> Response:
+        """Send *request* and return its response. See :meth:`.RequestSender.exchange`.
 
         A standby redirects to the leader. One hop is followed, with the same request.
 
         Raises:
+            ServerError: If there is no complete response, or it is an error other than a 403.
+            AccessDenied: If the server returns 403.
             ConfigurationError: If *token* is none.
-            ServerError: If there is no complete response.
 
         """
         if token is not None and not is_token(token):
@@ -160,45 +123,48 @@ class Transport:
                 "the Vault token has a line break or another character that no token has; write "
                 "the token alone, on one line"
             )
+        request.response = None
         end = self._clock() + timeout
-        response = self._request(call, token, end, self.address)
-        if _is_redirect(response):
-            leader = self._leader_address(call, response.location)
-            response = self._request(call, token, end, leader)
+        response = self._request(request, token, end, self.address)
+        if isinstance(response, Response) and response.status in _REDIRECT:
+            leader = self._leader_address(request, response.headers.get("Location", ""))
+            response = self._request(request, token, end, leader)
+            if isinstance(response, Response) and response.status in _REDIRECT:
+                response = Unreachable(
+                    f"{request}: the leader redirects, too; check that the cluster has a leader",
+                    not_sent=True,
+                )
         # Raised here and not where it occurred, so that neither the exceptions of the library nor
         # their frames are part of the traceback.
         if isinstance(response, StrongroomError):
             raise response
-        if _is_redirect(response):
-            raise Unreachable(
-                f"{call}: the leader redirects, too; check that the cluster has a leader",
-                not_sent=True,
-            )
-        return response
+        return accept(request, response, self._mounts)
 
     def _request(
-        self, call: RawCall, token: str | None, end: float, address: str
+        self, request: Request, token: str | None, end: float, address: str
     ) -> Response | StrongroomError:
         """Return the response of *address*, or the error if it is not complete by *end*."""
         try:
-            response = self._pool(address).urlopen(
-                call.method,
-                f"/v1/{call.target}",
-                body=call.body,
-                headers=self._headers(call, token),
+            pool = self._pools.get(address) or self._open_pool(address)
+            response = pool.urlopen(
+                request.method,
+                f"/v1/{request.target}",
+                body=request.body,
+                headers=self._headers(request, token),
                 timeout=self._time_left(end),
                 redirect=False,
                 preload_content=False,
             )
             with closing(response):
-                whole = read_whole(response, has_body=call.method != "HEAD")
+                whole = read_whole(response, has_body=request.method != "HEAD")
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return connection_error(call, address, error)
-        self._position.record(call.method, whole.headers)
+            return connection_error(request, address, error)
+        if request.method not in READS:
+            self._position.record(whole.headers)
         return whole
 
-    def _headers(self, call: RawCall, token: str | None) -> dict[str, str]:
-        headers = {**self._position.headers(), **call.headers, **correlation_headers()}
+    def _headers(self, request: Request, token: str | None) -> dict[str, str]:
+        headers = {**self._position.headers, **request.headers, **correlation_headers()}
         if token is not None:
             headers["X-Vault-Token"] = token
         if self._namespace:
@@ -209,19 +175,16 @@ class Transport:
         left = max(end - self._clock(), _MIN_TIMEOUT)
         return urllib3.Timeout(left, connect=min(self._connect_timeout, left))
 
-    def _pool(self, address: str) -> HTTPConnectionPool:
-        found = self._pools.get(address)
-        if found is None:
-            created = create_pool(address, self._get_tls_context, self._on_certificate)
-            found = self._pools.setdefault(address, created)
-        return found
+    def _open_pool(self, address: str) -> HTTPConnectionPool:
+        created = create_pool(address, self._get_tls_context, self._on_certificate)
+        return self._pools.setdefault(address, created)
 
     def _get_tls_context(self) -> ssl.SSLContext:
         if self._context is None:
             self._context = create_ssl_context(self._cacert, self._certificate)
         return self._context
 
-    def _leader_address(self, call: RawCall, location: str) -> str:
+    def _leader_address(self, request: Request, location: str) -> str:
         """Return the address in *location*.
 
         Raises:
@@ -233,37 +196,16 @@ class Transport:
         if (
             there is None
             or there.scheme not in _SCHEMES
-            or there.path != f"/v1/{call.path}"
+            or there.path != f"/v1/{request.path}"
             or _is_weaker(here, there)
         ):
-            raise Unreachable(f"{call}: {self.address} redirects elsewhere; check VAULT_ADDR")
+            raise Unreachable(f"{request}: {self.address} redirects elsewhere; check VAULT_ADDR")
         return f"{there.scheme}://{there.netloc}"
 
     def close(self) -> None:
         """Close the pooled connections."""
         for connections in [*self._pools.values()]:
             connections.close()
-
-
-def _own_call(
-    method: str, path: str, body: Mapping[str, Any] | None, wrap_ttl: int | None
-) -> RawCall:
-    """Return a request of the SDK. See :meth:`Transport.send`.
-
-    The encoded body is in no local variable of a function that raises: a traceback may show those.
-    """
-    headers = {"X-Vault-Request": "true"}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    if wrap_ttl is not None:
-        headers["X-Vault-Wrap-TTL"] = str(wrap_ttl)
-    content = None if body is None else json.dumps(body).encode()
-    # The server rejects a write to a path with a slash at its end, and redirects double ones.
-    return RawCall(method, "/".join(filter(None, path.split("/"))), headers, content)
-
-
-def _is_redirect(response: Response | StrongroomError) -> TypeGuard[Response]:
-    return isinstance(response, Response) and response.status in _REDIRECT
 
 
 def _parse_location(location: str) -> SplitResult | None:

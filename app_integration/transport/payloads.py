@@ -10,6 +10,7 @@ be printed with the local variables of each frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -135,7 +136,7 @@ def parse_auth(response: ResponseBody) -> Auth:
         client_token=Secret(_token(block, "client_token")),
         lease_duration=_seconds(block, "lease_duration"),
         renewable=_flag(block, "renewable"),
-        accessor=_optional_text(block, "accessor") or "",
+        accessor=_text(block, "accessor") if block.get("accessor") else "",
         policies=parse_policies(block),
     )
 
@@ -170,8 +171,8 @@ def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion
         version=version,
         fields=HiddenBody(_mapping(data, "data")),
         custom_metadata=HiddenBody(custom if isinstance(custom, Mapping) else {}),
-        created_time=_optional_text(metadata, "created_time") or "",
-        request_id=_optional_text(response, "request_id"),
+        created_time=_text(metadata, "created_time") if metadata.get("created_time") else "",
+        request_id=_text(response, "request_id") if response.get("request_id") else None,
     )
 
 
@@ -183,7 +184,7 @@ def parse_static_user(response: ResponseBody) -> StaticUser:
         username=_text(data, "username"),
         password=Secret(_text(data, "password")),
         ttl=_seconds(data, "ttl"),
-        request_id=_optional_text(response, "request_id"),
+        request_id=_text(response, "request_id") if response.get("request_id") else None,
     )
 
 
@@ -244,9 +245,11 @@ def _mapping(parent: ResponseBody, key: str) -> Mapping[str, Any]:
 
 def _text(parent: ResponseBody, key: str) -> str:
     value = parent.get(key)
-    if not isinstance(value, str) or not value or not _is_unicode(value):
-        raise _UnexpectedShape(f"{key!r} is not text")
-    return value
+    if isinstance(value, str) and value:
+        with suppress(UnicodeEncodeError):  # a JSON escape can produce a lone surrogate
+            value.encode()
+            return value
+    raise _UnexpectedShape(f"{key!r} is not text")
 
 
 def _token(parent: ResponseBody, key: str) -> str:
@@ -254,19 +257,6 @@ def _token(parent: ResponseBody, key: str) -> str:
     if not is_token(value):
         raise _UnexpectedShape(f"{key!r} is no token")
     return value
-
-
-def _optional_text(parent: ResponseBody, key: str) -> str | None:
-    return _text(parent, key) if parent.get(key) else None
-
-
-def _is_unicode(value: str) -> bool:
-    """Return whether *value* can be encoded: a JSON escape can produce a lone surrogate."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _seconds(parent: ResponseBody, key: str) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from app_integration.errors import (
     UnexpectedAnswer,
 )
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.transport.request import Request, Response
 
 MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
 _CHUNK: Final = 64 * 1024  # bytes, for one read
@@ -52,29 +52,6 @@ _FIXED_ERRORS: Final = {
     "permission denied",
     "wrapping token is not valid or does not exist",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A response that was read completely.
-
-    Attributes:
-        location: The target of a redirect; "" if there is none.
-        retry_after: Seconds that the server requests to wait; None if it does not.
-        headers: All headers of the response.
-
-    """
-
-    status: int
-    content: bytes = field(repr=False)
-    location: str = ""
-    retry_after: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def ok(self) -> bool:
-        """Return whether the request succeeded."""
-        return self.status < HTTPStatus.BAD_REQUEST
 
 
 class ResponseTooLarge(urllib3.exceptions.HTTPError):
@@ -105,94 +82,50 @@ def read_whole(response: urllib3.BaseHTTPResponse, *, has_body: bool = True) -> 
         # Rejected because nothing marks its end: a response that was cut off within its headers
         # would look like an empty one.
         raise urllib3.exceptions.ProtocolError
-    return Response(
-        response.status,
-        b"".join(chunks),
-        headers.get("Location", ""),
-        _seconds(headers.get("Retry-After", "")),
-        headers,
-    )
+    return Response(response.status, b"".join(chunks), headers)
 
 
-def _seconds(text: str) -> float | None:
-    """Return ``Retry-After`` in seconds; None for a date, which these servers do not send."""
+def _retry_after(response: Response) -> float | None:
+    """Return the seconds to wait; None for none and for a date, which these servers never send."""
+    text = response.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def decode(
-    method: str, path: str, response: Response, mounts: Mounts = DEFAULT_MOUNTS
-) -> dict[str, Any]:
-    """Return the JSON object in *response*; ``{}`` if it has no body.
-
-    Args:
-        method: The HTTP method of the request, for errors.
-        path: The API path of the request, for errors and for the policy rule of a 403.
-        response: The response.
-        mounts: Mounts of the deployment, whose paths are sensitive.
+def accept(request: Request, response: Response, mounts: Mounts = DEFAULT_MOUNTS) -> Response:
+    """Keep *response* in *request*, with its JSON object if the SDK requested it, and return it.
 
     Raises:
         AccessDenied: If the status is 403.
         RequestRefused: If the status is another 4xx.
-        ServerError: If the server failed, is sealed or limits its rate, or if this is not its
-            response.
+        ServerError: If the server failed, is sealed or limits its rate, or if the SDK requested it
+            and this is not a server's response.
 
     """
-    outcome = _outcome(method, path, response, mounts)
+    request.response = response
+    outcome = _outcome(request, response, mounts)
     if isinstance(outcome, StrongroomError):
         raise outcome
-    return outcome
-
-
-def check_status(method: str, path: str, response: Response, mounts: Mounts) -> None:
-    """Raise the error that the status of *response* stands for; the body may have any form.
-
-    Args:
-        method: The HTTP method of the request.
-        path: The API path of the request, without its query.
-        response: The response.
-        mounts: Mounts of the deployment, whose paths are sensitive.
-
-    Raises:
-        AccessDenied: If the status is 403.
-        RequestRefused: If the status is another 4xx.
-        ServerError: If the server failed, is sealed or limits its rate.
-
-    """
-    error = _status_error(method, path, response, mounts)
-    if error is not None:
-        raise error
-
-
-def _status_error(
-    method: str, path: str, response: Response, mounts: Mounts
-) -> StrongroomError | None:
-    if response.status < HTTPStatus.BAD_REQUEST:
-        return None
-    try:
-        return _failure(method, path, response, _json(response.content) or {}, mounts)
-    except RecursionError:  # in the decoder, or in str() of the server's error messages
-        return _unexpected(method, path)
+    request.payload = outcome
+    return response
 
 
 def _outcome(
-    method: str, path: str, response: Response, mounts: Mounts
+    request: Request, response: Response, mounts: Mounts
 ) -> dict[str, Any] | StrongroomError:
-    error = _status_error(method, path, response, mounts)
-    if error is not None:
-        return error
+    is_error = response.status >= HTTPStatus.BAD_REQUEST
+    if request.retry is None and (not is_error or request.reports_status):
+        return {}  # because the application's body may have any form
     try:
         body = _json(response.content)
-    except RecursionError:
+        if is_error:
+            return _failure(request, response, body or {}, mounts)
+    except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
     if body is None or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        return _unexpected(method, path)
+        return UnexpectedAnswer(
+            f"{request}: this is not the response of a Vault server; check VAULT_ADDR"
+        )
     return body
-
-
-def _unexpected(method: str, path: str) -> UnexpectedAnswer:
-    return UnexpectedAnswer(
-        f"{method} {path}: this is not the response of a Vault server; check VAULT_ADDR"
-    )
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
@@ -207,19 +140,19 @@ def _json(content: bytes) -> dict[str, Any] | None:
 
 
 def _failure(
-    method: str, path: str, response: Response, body: Mapping[str, Any], mounts: Mounts
+    request: Request, response: Response, body: Mapping[str, Any], mounts: Mounts
 ) -> StrongroomError:
-    where, status = f"{method} {path}", response.status
+    path, status = request.path, response.status
     if status == HTTPStatus.FORBIDDEN:
-        rule = permissions.policy_rule(method, path, mounts)
-        return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
+        rule = permissions.policy_rule(request.method, path, mounts)
+        return AccessDenied(f"{request}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
-        return Sealed(f"{where}: the server is sealed or not initialised; an operator unseals it")
-    message = f"{where}: status {status}{_reason(path, body, mounts)}"
+        return Sealed(f"{request}: the server is sealed or not initialised; an operator unseals it")
+    message = f"{request}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited(message, retry_after=response.retry_after)
+        return RateLimited(message, retry_after=_retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFault(f"{message}{_lease_hint(path, mounts)}")
     return RequestRefused(message, status=status, data=_safe_data(status, body.get("data")))

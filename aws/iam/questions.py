@@ -1,4 +1,4 @@
-"""Questions about an IAM policy: which calls on a secret or key it grants, by which statement."""
+"""Questions about an IAM policy: which calls on a secret or key which statement grants."""
 
 from __future__ import annotations
 

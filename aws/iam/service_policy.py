@@ -107,7 +107,7 @@ def use_secret_keys(
     Args:
         keys: The keys, as they are declared.
         accounts: The regions that the secrets are in.
-        actions: What Secrets Manager does with the keys for whoever has the policy.
+        actions: What Secrets Manager does with the keys for a role with the policy.
 
     """
     if own := sorted({*keys} - {AWS_KEY}):

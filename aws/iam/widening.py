@@ -21,7 +21,7 @@ from aws.iam.evaluation import ApiCall, as_list, is_granted
 _KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
 #: Condition operators of whose values one must match, so that each value is a test of its own.
 _ANY_VALUE: Final = {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}
-_ARN_COLONS: Final = 5  # between the parts of an ARN, of which the last may have more
+_ARN_COLONS: Final = 5  # between the parts of an ARN; the last part may have more
 _UNDECIDED: Final = " (not decided)"
 #: Type and name; None for the identity that has the policy.
 Principal: TypeAlias = tuple[str, str] | None
@@ -116,7 +116,7 @@ def _principals(statement: Mapping[str, Any]) -> list[Principal]:
 
 
 def _tests(condition: Mapping[str, Any]) -> Iterator[frozenset[tuple[str, str, str]]]:
-    """Yield the tests of a condition that must hold together, of which one set must."""
+    """Yield the tests of a condition that must hold together. One of the sets must."""
     choices = [
         [(operator, key, value) for value in as_list(values)]
         if operator in _ANY_VALUE

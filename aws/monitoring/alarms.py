@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aws.monitoring.watched import Watched
+from aws.monitoring.monitored_environment import Watched
 from aws.resources.alarm import Alarm, Metric
 from aws.resources.tags import Tags
 from vault.declare import durations
@@ -19,7 +19,7 @@ class Condition:
     """A condition on a metric.
 
     Attributes:
-        severity: Whether somebody is woken.
+        severity: Whether the alarm pages the operator.
         summary: What happened.
         action: What to do first.
         threshold: What the values of a period are compared with.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from app_integration.observability.emf import ACCESSES, DIMENSIONS, HITS, NAMESPACE
-from aws.monitoring.watched import Watched
+from aws.monitoring.monitored_environment import Watched
 from aws.resources import policy_text
 from aws.resources.alarm import Alarm
 from aws.resources.dashboard import Dashboard

@@ -9,7 +9,7 @@ from app_integration.errors import ConfigurationError
 from aws.monitoring.alarms import build_alarms
 from aws.monitoring.dashboard import build_dashboard
 from aws.monitoring.filters import build_filters
-from aws.monitoring.watched import Watched
+from aws.monitoring.monitored_environment import Watched
 from aws.resources import AwsResource
 from aws.resources.log_group import LogGroup
 from aws.resources.tags import Tags

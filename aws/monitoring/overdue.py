@@ -7,7 +7,7 @@ from typing import Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
-from aws.monitoring.watched import Watched
+from aws.monitoring.monitored_environment import Watched
 
 #: The metric, and the alarm on it.
 OVERDUE: Final = "rotation-overdue"

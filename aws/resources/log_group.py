@@ -26,7 +26,7 @@ class LogGroup:
         name: Such as ``strongroom/prod``.
         arn: The group's ARN.
         retention: Seconds for which events are kept.
-        tags: The managed tags, none of which is one that must not exist.
+        tags: The managed tags, without one that must not exist.
 
     """
 

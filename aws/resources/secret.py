@@ -23,7 +23,7 @@ def describe(reader: AwsReader, name: str) -> dict[str, Any] | None:
 
 
 def list_versions(reader: AwsReader, name: str) -> dict[str, dict[str, Any]]:
-    """Return the versions of a secret that have a label, of which there are few, by their ids."""
+    """Return the few versions of a secret that have a label, by their ids."""
     found = reader.get_part(SERVICE, "ListSecretVersionIds", name, "Versions", SecretId=name)
     return {each["VersionId"]: each for each in found["Versions"]}
 

@@ -96,7 +96,7 @@ def _make_current(session: AwsConnection, name: str, version: str, seen: str | N
         if _read_current(session, name) == version:
             return
         raise WrittenSince(
-            f"{name} was written by somebody else since the plan was made; make another plan"
+            f"{name} was written by another client since the plan was made; make another plan"
         ) from None
 
 

@@ -14,7 +14,7 @@ from app_integration.sources.aws import CURRENT
 from aws.reader import AwsReader
 from aws.resources.secret import SERVICE, TAGS, describe
 from aws.resources.secret_version import current_version, write_version
-from vault.declare import derived
+from vault.declare import derived_secret
 from vault.reconcile.resources import OUTDATED, ComposedValue, Fields, SuppliedValue
 
 #: The tag with a hash of the versions that a value was composed of, because a tag has no room for
@@ -57,7 +57,7 @@ class AwsDerivedValue(ComposedValue):
     """A value composed of other secrets, and written again when one of them has a new version.
 
     Attributes:
-        template: See :mod:`vault.declare.derived`.
+        template: See :mod:`vault.declare.derived_secret`.
         parts: Each name that *template* uses → the name of its secret.
 
     """
@@ -92,7 +92,7 @@ class AwsDerivedValue(ComposedValue):
         """Read the parts, compose the value and write it."""
         parts = {part: self._read_part(session, name) for part, name in self.parts.items()}
         values = {part: Secret(found["SecretString"]) for part, found in parts.items()}
-        value = derived.compose(self.template, values)
+        value = derived_secret.compose(self.template, values)
         write_version(session, self.name, value, before["version"] if before else None)
         versions = {part: found["VersionId"] for part, found in parts.items()}
         TAGS.write(session, self.name, {_DERIVED_FROM: _fingerprint(versions)}, {})

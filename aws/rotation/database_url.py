@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from app_integration._internal.url_schemes import is_postgresql
+from app_integration._internal.server_urls import is_postgresql
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from aws.rotation.errors import RotationRefused

@@ -121,7 +121,7 @@ def check_order(pending: StoredVersion, current: StoredVersion) -> None:
 def check_age(current: StoredVersion, description: Description, now: datetime) -> None:
     """Raise an error if a process may still use the version before *current* from its cache.
 
-    The next rotation ends that version: the password of the other user, or ``AWSPREVIOUS``.
+    The next rotation retires that version: the password of the other user, or ``AWSPREVIOUS``.
 
     Raises:
         RotationRefused: If *current* has been current for less than the seconds in the tag.
@@ -226,7 +226,7 @@ class Rotation:
         """Raise an error unless *token* is still pending, and *current* still current."""
         description = self.versions.describe()
         if is_current(description, token):
-            raise RotationRefused(f"{token} was promoted by another invocation meanwhile")
+            raise RotationRefused(f"{token} was promoted by another invocation first")
         if description.current != current:
             raise RotationRefused(
                 f"another version became the current one of {description.name} during the "

@@ -1,4 +1,4 @@
-"""Rotation of a database URL between two users, so that no password ends while it is in use.
+"""Rotation of a database URL between two users, so that no password is changed while it is in use.
 
 A rotation sets the password of the user that the current URL does not have. The password of the
 other one stays valid until the next rotation but one begins.

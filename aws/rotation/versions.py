@@ -52,7 +52,7 @@ class Description:
 
     @property
     def has_previous(self) -> bool:
-        """Return whether there is a version before the current one, which a rotation ends."""
+        """Return whether there is a version before the current one, which a rotation retires."""
         return any(PREVIOUS in labels for labels in self.stages.values())
 
 
@@ -131,7 +131,7 @@ class SecretVersions:
         """Make the version *token* the current one, in place of *current*.
 
         Raises:
-            RotationRefused: If another version has become the current one meanwhile. That stays so.
+            RotationRefused: If another version became the current one first. That stays so.
 
         """
         try:
@@ -146,7 +146,7 @@ class SecretVersions:
             if self.describe().current == token:
                 return
             raise RotationRefused(
-                f"{self.secret} was written by somebody else during the rotation; the value of "
+                f"{self.secret} was written by another client during the rotation; the value of "
                 "the rotation is not promoted. Rotate it again"
             ) from None
 

@@ -23,7 +23,7 @@ from aws.resources.secret_version import (
     write_version,
 )
 from aws.resources.values import AwsDerivedValue
-from aws.secret_copy.backend import Stored, WrittenMeanwhile
+from aws.secret_copy.backend import Stored, ValueChanged
 from aws.secret_copy.entry import CONTENT_TAG, FIELDS, Entry, from_text
 from vault.reconcile.resources.ownership import Owner, check_notes
 
@@ -104,7 +104,7 @@ class AwsSecrets:
         is that of the other value again.
 
         Raises:
-            WrittenMeanwhile: If another writer came first.
+            ValueChanged: If another writer came first.
 
         """
         self._mark(path, content, stored)
@@ -112,7 +112,7 @@ class AwsSecrets:
             yield
         except WrittenSince:
             self._set_tag(path, stored.content, content)
-            raise WrittenMeanwhile(path) from None
+            raise ValueChanged(path) from None
 
     def _mark(self, path: str, content: str | None, stored: Stored) -> None:
         if stored.exists:

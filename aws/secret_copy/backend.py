@@ -29,12 +29,12 @@ class Stored:
     problem: str = ""
 
 
-class WrittenMeanwhile(ConfigurationError):
+class ValueChanged(ConfigurationError):
     """Another writer came first; its value stays."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} was written by somebody else since it was read; run the command again"
+            f"{path} was written by another client since it was read; run the command again"
         )
 
 
@@ -73,7 +73,7 @@ class SecretBackend(Protocol):
             stored: What was read before.
 
         Raises:
-            WrittenMeanwhile: If another writer came first.
+            ValueChanged: If another writer came first.
 
         """
         ...

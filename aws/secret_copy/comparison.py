@@ -10,7 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from aws.secret_copy.backend import SecretBackend, Stored
 from aws.secret_copy.entry import Entry
-from vault.declare import derived
+from vault.declare import derived_secret
 
 
 class State(StrEnum):
@@ -125,7 +125,7 @@ def _outdated_reason(
         if part is None or part.has_fields:
             return f"{secret.path} is derived of {path}, which has no text on {source.name}"
         values[name] = part.text
-    if entry.equals(Entry(derived.compose(secret.format, values))):
+    if entry.equals(Entry(derived_secret.compose(secret.format, values))):
         return ""
     return (
         f"{secret.path} is not what its parts on {source.name} compose; run strongroom apply for it"

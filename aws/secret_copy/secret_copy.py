@@ -17,7 +17,7 @@ from app_integration.names import Scope
 from aws.secret_copy.backend import SecretBackend, Stored
 from aws.secret_copy.comparison import Comparison, CopiedSecret, compare
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.secret_sources import Derived
 from vault.reconcile.desired.desired import order_by_dependency
 
@@ -76,7 +76,7 @@ class SecretCopy:
             comparison: The secret, which is missing or different there.
 
         Raises:
-            WrittenMeanwhile: If another writer came first.
+            ValueChanged: If another writer came first.
             ConfigurationError: If another value was read back, or the source has another one now.
             ServerError: If the target is unavailable. The next run goes on.
 

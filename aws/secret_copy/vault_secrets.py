@@ -16,7 +16,7 @@ from app_integration.errors import (
 )
 from app_integration.session.session import Session
 from app_integration.transport import payloads
-from aws.secret_copy.backend import Stored, WrittenMeanwhile
+from aws.secret_copy.backend import Stored, ValueChanged
 from aws.secret_copy.entry import Entry, from_fields
 from vault.reconcile.resources import Resource, read_data
 from vault.reconcile.resources.kv import data_path, metadata_path, write_fields
@@ -117,7 +117,7 @@ class VaultSecrets:
             metadata = read_data(self._session, metadata_path(path, self._mount)) or {}
             if _version(metadata, path) == (stored.version or 0):
                 raise
-            raise WrittenMeanwhile(path) from None
+            raise ValueChanged(path) from None
 
 
 def _version(metadata: dict[str, Any], path: str) -> int:

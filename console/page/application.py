@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.page.page_request import PageParts, PageRequest, create_templates
+from console.page.page_request import PageParts, PageRequest
 from console.page.sources.sources import Clock, Sources
 from console.page.views.alerts import show_alerts
 from console.page.views.anomalies import show_anomalies
@@ -24,8 +24,8 @@ from console.page.views.plan import show_plan
 from console.page.views.reads import show_reads
 from console.page.views.rotations import show_rotations
 from console.page.views.value import show_value
-from console.page.views.values import show_values
-from console.web.templates import read_theme
+from console.page.views.value_list import show_values
+from console.views.web.templates import create_environment, read_theme
 
 _FOLDER: Final = Path(__file__).parent
 _ICON: Final = (
@@ -48,14 +48,8 @@ VIEWS: Final[dict[str, Callable[[PageRequest], Response]]] = {
 
 
 def build_application(sources: Sources, clock: Clock) -> Starlette:
-    """Return the application.
-
-    Args:
-        sources: Sources of each environment.
-        clock: Returns the current time.
-
-    """
-    parts = PageParts(sources, clock, create_templates())
+    """Return the application."""
+    parts = PageParts(sources, clock, create_environment(_FOLDER / "templates"))
     style = read_theme() + (_FOLDER / "page.css").read_text(encoding="utf-8")
     routes = [Route(path, _build_endpoint(view, parts)) for path, view in VIEWS.items()]
     routes += [_file("/style.css", style, "text/css"), _file("/icon.svg", _ICON, "image/svg+xml")]

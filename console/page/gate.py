@@ -10,7 +10,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.page.access import Access
+from console.page.admission import Access
 from console.page.request_check import METHODS, find_refusal, is_prefetch
 
 #: Path below which the token of the one-time URL stands.

@@ -6,21 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment as Templates
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from console.escapes import escape_unprintable
 from console.page.sources.cached_source import CachedSource, Reading, refresh
 from console.page.sources.sources import Clock, EnvironmentSources, Sources
-from console.page.times import show_date, show_distance, show_seconds
 from console.page.urls import build_url
-from console.web.templates import create_environment
+from console.views.cells import Link
+from console.views.times import show_seconds
 from vault.declare.errors import join_names
 
 #: Seconds that a request waits for its sources. What takes longer is shown by a later one.
@@ -29,7 +26,6 @@ WAIT_SECONDS: Final = 0.4
 _MAX_TEXT: Final = 200
 #: Seconds after which a browser asks again for a page with a source that is being read.
 _RELOAD_SECONDS: Final = 1
-_FOLDER: Final = Path(__file__).parent
 #: Views in the navigation of each page, by their path.
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -42,20 +38,6 @@ NAVIGATION: Final = (
     ("/plan", "Plan"),
     ("/compare", "Compare"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A link.
-
-    Attributes:
-        is_current: Whether it leads to what is shown.
-
-    """
-
-    label: str
-    href: str
-    is_current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +65,6 @@ class PageParts:
     sources: Sources
     clock: Clock
     templates: Templates
-
-
-def create_templates() -> Templates:
-    """Return the page's templates. Names of a log or a server may have any characters."""
-    templates = create_environment(_FOLDER / "templates")
-    templates.finalize = _finalize
-    templates.filters |= {"date": show_date, "distance": show_distance, "seconds": show_seconds}
-    return templates
-
-
-def _finalize(value: Any) -> Any:
-    is_plain = isinstance(value, str) and not isinstance(value, Markup)
-    return escape_unprintable(value, keep="\n") if is_plain else value
 
 
 class PageRequest:

@@ -16,7 +16,7 @@ from migration.table.migrated_table import MigratedTable
 
 #: Rows a second of one worker that never pauses, on a machine that has other work too.
 DEFAULT_SPEED: Final = 20_000.0
-#: Rows a second of which the server builds an index.
+#: Rows a second of an index build.
 _INDEX_SPEED: Final = 300_000.0
 
 #: Bytes of a token beside the value, with a table of data keys, and before base64 without one.
@@ -74,7 +74,7 @@ class Estimate:
     """What a pass takes.
 
     Attributes:
-        heap: Bytes that the table grows by, if nothing is vacuumed meanwhile.
+        heap: Bytes that the table grows by, if nothing is vacuumed during the passes.
         indexes: Bytes that its indexes grow by, new ones included.
         scratch: Bytes of temporary files.
         wal: Bytes of WAL. A vacuum afterwards writes more.

@@ -8,11 +8,11 @@ from psycopg import Connection
 
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
-from migration.forecast import bound_columns, estimate, outlook, room, sample
+from migration.forecast import bound_columns, disk_space, estimate, outlook, sample
 from migration.forecast.bound_columns import BoundColumn
+from migration.forecast.disk_space import Verdict
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
-from migration.forecast.room import Verdict
 from migration.forecast.sample import Plaintexts, Sample
 from migration.migration_context import MigrationContext
 from migration.stage import Stage
@@ -94,12 +94,16 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
         table, live, found, estimator, dependents, quiet_for=context.plan.quiet_for
     )
     kept = found.checkpoints.size
-    free = room.read(connection, table) if context.free is None else room.given(context.free)
+    free = (
+        disk_space.read(connection, table)
+        if context.free is None
+        else disk_space.Room(context.free, context.free)
+    )
     return Forecast(
         stages,
         table_triggers.read(connection, table),
-        room.decide("all before the switch", estimator.before_switch(), kept, free),
-        room.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
+        disk_space.decide("all before the switch", estimator.before_switch(), kept, free),
+        disk_space.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
         bound_columns.read(connection, table),
     )
 

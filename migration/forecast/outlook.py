@@ -248,7 +248,7 @@ def _removal(table: MigratedTable, columns: str) -> str:
 
 
 def _render_time(seconds: float) -> str:
-    """Return *seconds* in the largest unit of which there are two: ``90 min``."""
+    """Return *seconds* in the largest unit that fits twice: ``90 min``."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Conditions on the row before and after a write, by which the guard knows a bypassing writer.
+"""Conditions on the row before and after a write, which show the guard a bypassing writer.
 
 Tokens are random. So a write that changed a plaintext, or what its token is bound to, and left the
 bytes of the token as they were, did not encrypt. No key is needed to see it.
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from psycopg.sql import SQL, Composed, Identifier
 
 from migration.table.migrated_table import MigratedColumn, MigratedTable
-from migration.table.predicates import all_of, any_of, is_incomplete, is_of_another_token, lacks
+from migration.table.predicates import all_of, any_of, is_of_another_token, lacks
 
 
 def stale(table: MigratedTable, column: MigratedColumn) -> Composed:
@@ -48,11 +48,6 @@ def bypassing_update(table: MigratedTable) -> Composed:
     A row that had none, and whose plaintext did not change, waits for its backfill.
     """
     return any_of((any_stale(table), *_iter_lost(table)))
-
-
-def bypassing_insert(table: MigratedTable) -> Composed:
-    """Return the condition that an inserted row lacks the token or index value of a plaintext."""
-    return is_incomplete(table, "NEW")
 
 
 def _iter_lost(table: MigratedTable) -> Iterator[Composed]:

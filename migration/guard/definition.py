@@ -1,4 +1,4 @@
-"""The guard as the database has it, to find whether somebody changed it since it was installed.
+"""The guard as the database has it, to find whether it was changed since it was installed.
 
 The owner of the table may switch triggers off. So what the guard found counts only if it is as it
 was installed, at the time when reads are switched.
@@ -114,7 +114,7 @@ def find_changes(installed: Definition, now: Definition) -> Iterator[str]:
         elif text != conditions[name]:
             yield f"trigger {name} on {relation} was changed"
         elif before not in (None, now.versions[relation, name]):
-            yield f"trigger {name} on {relation} was switched off or replaced meanwhile"
+            yield f"trigger {name} on {relation} was switched off or replaced since"
     for name, text in installed.functions.items():
         if name not in now.functions:
             yield f"function {name} is missing"

@@ -1,7 +1,7 @@
 """Statements that create, change and drop the guard's functions and triggers.
 
 The trigger before an update reports a bypassing write and voids its stale tokens in one call, as
-each call costs as much as half the update. What a later trigger of somebody else changes is found
+each call costs as much as half the update. What a later trigger of the application changes is found
 after the update. A trigger *before* an insert would see rows that ``ON CONFLICT`` never inserts.
 The functions run with the rights of their owner, because writers may not touch the queue;
 ``session_user`` is still the writer.
@@ -22,7 +22,7 @@ from migration.error_text import REFUSED
 from migration.guard import conditions
 from migration.table.key_text import key_texts
 from migration.table.migrated_table import MigratedColumn, MigratedTable
-from migration.table.predicates import hash_token
+from migration.table.predicates import hash_token, is_incomplete
 
 #: Schema of everything that a migration keeps in the database.
 SCHEMA: Final = "strongroom_migration"
@@ -57,7 +57,7 @@ def install(table: MigratedTable, migration: str) -> Iterator[Composed]:
     """
     yield from functions(table, migration, Mode.QUEUE)
     bypassing, late = conditions.bypassing_update(table), conditions.any_stale(table)
-    inserted = conditions.bypassing_insert(table)
+    inserted = is_incomplete(table, "NEW")
     before, after_update, after_insert = function_names(migration)
     yield _trigger(table, BEFORE_UPDATE, "BEFORE UPDATE", bypassing, before)
     yield _trigger(table, AFTER_UPDATE, "AFTER UPDATE", late, after_update)

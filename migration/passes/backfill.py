@@ -7,7 +7,7 @@ from typing import Final, LiteralString
 from psycopg import Connection
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
-from migration.guard import bypasses
+from migration.guard import recorded_writes
 from migration.passes.ranges import Ranges
 from migration.rows.token_writer import TokenWriter, Written
 
@@ -61,7 +61,7 @@ class Backfill:
         """
         with connection.transaction():
             connection.execute(_LIMIT)
-            keys = bypasses.take(connection, self._ranges.migration, self._batch)
+            keys = recorded_writes.take(connection, self._ranges.migration, self._batch)
             if not keys:
                 return None
             rows = self._writer.statements.read_keys(connection, keys)

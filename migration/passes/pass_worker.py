@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, LiteralString, Protocol, TypeVar
 
@@ -12,15 +13,13 @@ from psycopg.sql import SQL
 
 from app_integration.errors import KeyUnavailable, ServerError
 from migration import plan as plans
-from migration import states
+from migration import state_table
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY, Pace
-from migration.passes import worker
 from migration.passes.backfill import Backfill
-from migration.passes.nulling import Nulling
 from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.restoration import Restoration
+from migration.passes.renewing_pass import Nulling, Restoration
 from migration.passes.throttle import Limits, Reading, Throttle
 from migration.passes.verification import Verification
 from migration.rows.row_statements import RowStatements
@@ -28,6 +27,66 @@ from migration.rows.token_writer import TokenWriter
 from migration.table import table_triggers
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_triggers import Firing
+
+#: Seconds until a worker that must wait looks again.
+_WAIT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a worker asks of the table and the machine.
+
+    Attributes:
+        run_batch: Runs one batch; returns None if no range is free now.
+        is_done: Returns whether the pass is done, or the command is to end.
+        throttle: Returns whether to wait, and the limit of the duty.
+        probe: Runs one short transaction on the table, as the application does.
+        clock: Returns monotonic seconds.
+        sleep: Waits for that many seconds.
+
+    """
+
+    run_batch: Callable[[], object | None]
+    is_done: Callable[[], bool]
+    throttle: Callable[[], Reading]
+    probe: Callable[[], object]
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+
+
+def measure_probes(site: Site, count: int) -> list[float]:
+    """Return the seconds of *count* probes."""
+    return [_time(site.probe, site.clock) for _ in range(count)]
+
+
+def run(site: Site, pace: Pace) -> int:
+    """Run batches until the pass is done, and return their number.
+
+    A worker that finds no free range waits, because another one may leave the range that it holds.
+    """
+    batches = 0
+    while not site.is_done():
+        reading = site.throttle()
+        if reading.reason is not None:
+            site.sleep(_WAIT)
+            continue
+        pace.limit_duty(reading.duty)
+        started = site.clock()
+        if site.run_batch() is None:
+            site.sleep(_WAIT)
+            continue
+        batches += 1
+        seconds = site.clock() - started
+        pace.observe(_time(site.probe, site.clock))
+        site.sleep(pace.pause_after(seconds))
+    return batches
+
+
+def _time(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    started = clock()
+    call()
+    return clock() - started
+
 
 #: Rows of a batch. Live queries wait longer beside larger ones.
 BATCH: Final = 500
@@ -95,7 +154,7 @@ class PassWorker:
         Raises:
             TableChanged: If a column was renamed or changed before.
             TriggersFire: If triggers of the table would fire without consent, also such that come
-                meanwhile.
+                later.
             StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
             psycopg.Error: If the server rejects a statement, or stays unavailable.
 
@@ -110,7 +169,7 @@ class PassWorker:
         batches = _build(kind, pass_, writer, self._batch)
         clock, sleep = context.pacing.clock, context.pacing.sleep
         throttle = Throttle(context.name, self._limits, clock, self._watch.warn)
-        site = worker.Site(
+        site = Site(
             run_batch=partial(self._write, firing, batches.run_batch),
             is_done=partial(self._with_connection, partial(self._is_done, pass_)),
             throttle=partial(self._with_connection, partial(self._read_throttle, throttle)),
@@ -118,7 +177,7 @@ class PassWorker:
             clock=clock,
             sleep=sleep,
         )
-        worker.run(site, Pace(worker.measure_probes(site, _PROBES), self._duty))
+        run(site, Pace(measure_probes(site, _PROBES), self._duty))
         if isinstance(batches, Backfill):
             while self._write(firing, batches.redo) is not None:
                 pass
@@ -145,7 +204,7 @@ class PassWorker:
                 now = table_triggers.look(connection, firing)
                 now.require(self._context.plan.triggers)
                 if now.fired:
-                    states.note_fired(connection, self._context.name, map(str, now.fired))
+                    state_table.note_fired(connection, self._context.name, map(str, now.fired))
                 return done
 
         return self._with_connection(write)

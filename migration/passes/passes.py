@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from app_integration.errors import StrongroomError
-from migration import states
+from migration import state_table
 from migration.migration_context import MigrationContext
 from migration.passes import ranges
 from migration.passes.ranges import PassProgress, Ranges
@@ -48,7 +48,7 @@ def run_until_right(
 ) -> PassProgress:
     """Run passes until one found nothing wrong, and return its progress.
 
-    A pass that an earlier command left is continued, and one that it ended is not repeated.
+    A pass that an earlier command left is continued, and one that it completed is not repeated.
 
     Args:
         context: What each step needs.
@@ -65,7 +65,7 @@ def run_until_right(
     """
     progress = _run(context, table, kind, run)
     if progress.wrong:
-        # Those may be of writes that were under way; what is wrong again is not.
+        # Those may be of writes that were under way; rows that are wrong again are not.
         progress = _run(context, table, kind, run)
     if not progress.wrong:
         return progress
@@ -85,7 +85,7 @@ def _run(
         progress = pass_.read_progress(connection)
     if not progress.is_done:
         # Without ranges nothing is wrong, and nothing is proved.
-        raise states.MigrationMoved(
+        raise state_table.MigrationMoved(
             f"migration {context.name}: another command ended this pass ({kind}); look at its state"
         )
     return progress

@@ -18,6 +18,7 @@ from migration.migration_context import DependentRefused
 from migration.passes.ranges import Ranges
 from migration.rows.opened_rows import OpenedRows
 from migration.rows.rows import Key, Rows
+from migration.rows.stored_values import CheckedUpdate
 from migration.rows.token_writer import READS, TokenWriter
 from migration.table import dependent_rules
 
@@ -92,7 +93,7 @@ class RenewingPass(ABC):
                     " which would be carried over to its rows; drop it, and repeat the command"
                 )
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
-            # What others changed all the time needs another pass, as what is wrong does.
+            # Rows that others changed all the time need another pass, as wrong rows do.
             wrong = len(done.wrong) + done.left
             self._ranges.save(
                 connection, claimed.number, last, len(rows), wrong=wrong, is_done=is_done
@@ -122,7 +123,7 @@ class RenewingPass(ABC):
         """
 
     def _process(self, connection: Connection, rows: Rows) -> Renewed:
-        """Write *rows*, and read those again that others changed meanwhile."""
+        """Write *rows*, and read those again that others changed first."""
         count, written, wrong = len(rows), 0, list[Key]()
         for _ in range(READS):
             opened = self._cipher.open(rows)
@@ -149,3 +150,59 @@ class RenewingPass(ABC):
         written = self._cipher.renew(opened, changes)
         done = self._write(connection, opened, changes, written)
         return len(done), [key for at, key in enumerate(opened.rows.keys) if at not in done]
+
+
+class Restoration(RenewingPass):
+    """Restoration of one table: each old value that differs from its token's becomes that."""
+
+    _needs_old_value = False
+
+    def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
+        return self._cipher.find_changes(opened)
+
+    def _write(
+        self,
+        connection: Connection,
+        opened: OpenedRows,
+        changes: Mapping[str, Sequence[bool]],
+        written: Sequence[Sequence[bytes | None]],
+    ) -> Collection[int]:
+        """Write rows. See :meth:`RenewingPass._write`.
+
+        Raises:
+            ValueNotStored: If a column does not take a value, or not as it is.
+
+        """
+        restored = self._cipher.restore(opened, changes)
+        statements = self._statements
+        checked = CheckedUpdate(statements.table, statements.table.old_columns, statements.restore)
+        return checked.write(connection, opened.rows, [*written, *restored])
+
+
+class Nulling(RenewingPass):
+    """Nulling of one table: a row keeps its tokens' values, and loses the old ones."""
+
+    _needs_old_value = True
+
+    def _find_changes(self, opened: OpenedRows) -> Mapping[str, Sequence[bool]]:
+        table, columns = self._statements.table, opened.rows.columns
+        return {
+            name: [
+                any(value is not None for value in values)
+                for values in zip(
+                    columns[name],
+                    *(columns[index.column] for index in table.old_indexes if name in index.of),
+                    strict=True,
+                )
+            ]
+            for name in table.migrated
+        }
+
+    def _write(
+        self,
+        connection: Connection,
+        opened: OpenedRows,
+        changes: Mapping[str, Sequence[bool]],  # noqa: ARG002 (all old columns of a row end)
+        written: Sequence[Sequence[bytes | None]],
+    ) -> Collection[int]:
+        return self._statements.null(connection, opened.rows, written)

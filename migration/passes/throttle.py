@@ -1,4 +1,4 @@
-"""Throttle of the workers of a migration: what holds them, and what limits their duty.
+"""Throttle of the workers of a migration: reasons to wait, and limits of their duty.
 
 Everything is read with short queries, at most once a second, so that a worker may ask before each
 batch.
@@ -9,18 +9,88 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 from psycopg import Connection
+from psycopg.rows import class_row
 
-from migration import states
-from migration.passes import replica_lag
-from migration.passes.replica_lag import Lag
+from migration import state_table
+from migration.pace import DEFAULT_LAG
+
+_POSITION: Final[LiteralString] = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
+# Without the right to them, all but the process is NULL. What copies the log without replaying it
+# has no position.
+_REPLICAS: Final[LiteralString] = """
+    SELECT coalesce(nullif(application_name, ''), host(client_addr), pid::text) AS name,
+        state IS NULL AS is_hidden, (replay_lsn - '0/0')::bigint AS position,
+        extract(epoch FROM replay_lag)::float AS seconds
+    FROM pg_stat_replication WHERE state IS NULL OR replay_lsn IS NOT NULL
+    ORDER BY 1
+"""
+_SLOTS: Final[LiteralString] = """
+    SELECT slot_name, (restart_lsn - '0/0')::bigint FROM pg_replication_slots
+    WHERE NOT active AND restart_lsn IS NOT NULL ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    """A replica, as the server sees it."""
+
+    name: str
+    is_hidden: bool
+    position: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far one replica or slot is behind.
+
+    Attributes:
+        name: What it is, and its name.
+        seconds: Seconds from a commit until it is replayed there; 0 for a slot, and if the server
+            has not measured any.
+        size: Bytes of WAL that it has not replayed, or keeps.
+
+    """
+
+    name: str
+    seconds: float
+    size: int
+
+
+def read(connection: Connection) -> list[Lag] | None:
+    """Return the lag of each replica and unused slot; None if this user may not see it.
+
+    Args:
+        connection: A connection to the server that the replicas follow, outside a transaction.
+
+    Raises:
+        psycopg.Error: If the server rejects a query.
+
+    """
+    (end,) = connection.execute(_POSITION).fetchone() or (0,)
+    with connection.cursor(row_factory=class_row(_Replica)) as cursor:
+        replicas = cursor.execute(_REPLICAS).fetchall()
+    if any(each.is_hidden for each in replicas):
+        return None
+    slots = connection.execute(_SLOTS).fetchall()
+    return [
+        *(_measure(each, end) for each in replicas),
+        *(Lag(f"unused slot {name}", 0.0, max(0, end - kept)) for name, kept in slots),
+    ]
+
+
+def _measure(replica: _Replica, end: int) -> Lag:
+    size = max(0, end - (replica.position or 0))
+    # A replica that has replayed all keeps its last lag for some seconds.
+    seconds = replica.seconds or 0.0 if size else 0.0
+    return Lag(f"replica {replica.name}", seconds, size)
+
 
 #: Seconds for which a reading is used.
 _INTERVAL: Final = 1.0
-#: Seconds of lag that readers of a replica are assumed to bear.
-DEFAULT_LAG: Final = 10.0
 #: Bytes of lag: a quarter of the WAL that a server keeps by default.
 DEFAULT_LAG_SIZE: Final = 256 << 20
 
@@ -105,15 +175,15 @@ class Throttle:
         return self._last[1]
 
     def _read(self, connection: Connection) -> Reading:
-        state = states.read(connection, self._name)
-        lags = replica_lag.read(connection)
+        state = state_table.read(connection, self._name)
+        lags = read(connection)
         if lags is None and not self._has_warned:
             self._has_warned = True
             self._warn(_HIDDEN)
         if state is None:
             reason: str | None = f"migration {self._name} is not there any more"
         elif state.is_paused:
-            user = states.find_pausing_user(connection, self._name)
+            user = state_table.find_pausing_user(connection, self._name)
             reason = f"the migration is paused by {user}"
         else:
             reason = self._find_reason(lags or [])

@@ -22,7 +22,7 @@ class Checked:
     Attributes:
         rows: Rows that were checked.
         wrong: Keys of those whose token or index value was not of their old value. Those that
-            nobody changed meanwhile have new ones, but not those whose token has a
+            no other session changed have new ones, but not those whose token has a
             value and that have no old one.
 
     """

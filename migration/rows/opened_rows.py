@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from migration.rows.rows import Rows
 
-#: Types of which two equal values are the same.
+#: Types whose equal values are the same.
 _EXACT: Final = frozenset({str, bytes, NoneType})
 
 

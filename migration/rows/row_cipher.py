@@ -139,7 +139,7 @@ class RowCipher:
         See :meth:`SourceCipher.encrypt` for the errors.
 
         Args:
-            opened: Rows of which none failed.
+            opened: Rows, none of them failed.
             changes: By old column, whether it gets the value of its token.
 
         """
@@ -151,7 +151,7 @@ class RowCipher:
         See :meth:`encrypt` for the errors.
 
         Args:
-            opened: Rows of which none failed.
+            opened: Rows, none of them failed.
             changes: By old column, whether a row gets a fresh token of its value. It keeps
                 the token that it has otherwise, and index values that are right.
 

@@ -20,7 +20,7 @@ _READ: Final[Mapping[str, LiteralString]] = {
     "inet": "pg_catalog.abbrev({})",
 }
 _ENUM: Final[LiteralString] = "{}::text"
-#: An array as JSON, of which it has one dimension and no other lower bound. Another one becomes a
+#: An array as JSON, if it has one dimension and no other lower bound. Another one becomes a
 #: text, which is no list, so that it is refused.
 _ARRAY: Final[LiteralString] = (
     "CASE WHEN {0} = '{{}}' OR array_ndims({0}) = 1 AND array_lower({0}, 1) = 1"

@@ -229,7 +229,7 @@ class RowStatements:
         return rows
 
     def _check_times(self, rows: Rows) -> None:
-        """Check that this process has each date and time of the keys, by which rows are written.
+        """Check that this process has each date and time of the keys, which select the rows.
 
         Raises:
             KeyOutOfRange: If it has not.
@@ -275,7 +275,7 @@ def _to_parameters(values: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 def _to_parameter(value: Any) -> Any:
-    """Return *value* in a form of which a list has one type, whatever its values are."""
+    """Return *value* so that a list of them is a SQL array of one type."""
     if isinstance(value, dict | list):
         return json_text.dump(value)
     if isinstance(value, datetime | Decimal):

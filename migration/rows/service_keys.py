@@ -44,7 +44,7 @@ def open_cipher(
     migration that fills its column. Those of old tokens and old indexes must exist.
 
     Args:
-        client: A client of the service, of which nothing was encrypted yet.
+        client: A client of the service, which has encrypted nothing yet.
         engine: An engine on the service's database.
         plan: The checked plan.
         table: Its table.

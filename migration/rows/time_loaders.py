@@ -1,4 +1,4 @@
-"""Loaders of dates and times, of which PostgreSQL has more than Python."""
+"""Loaders of dates and times, because PostgreSQL has more than Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writer of the tokens of rows, which reads those again that others changed meanwhile."""
+"""Writer of the tokens of rows, which reads rows again that another session changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Written:
 
     Attributes:
         rows: Rows that were written.
-        changed: Rows that others changed meanwhile, and that were read again.
+        changed: Rows that another session changed, and that were read again.
         left: Rows that still lack a token, because others hold or change them all the time.
 
     """

@@ -52,7 +52,7 @@ def add(
 
 
 def validate(connection: Connection, table: MigratedTable, name: str) -> None:
-    """Read all rows, and prove the constraint *name*. The table is in use meanwhile.
+    """Read all rows, and prove the constraint *name*. The table stays in use.
 
     Raises:
         psycopg.errors.CheckViolation: If it does not hold for a row.

@@ -1,6 +1,6 @@
 """Rules for what depends on old columns: carried over, lifted and put back, or refused.
 
-What is refused holds a copy of the values that no pass reaches, or carries the end of a value over
+What is refused holds a copy of the values that no pass reaches, or carries a value's removal over
 to rows, tables or servers that the way back does not restore.
 """
 

@@ -1,4 +1,4 @@
-"""The text and the types of a key, by which ranges and reports name a row in every session."""
+"""The text and the types of a key, which name a row in ranges and reports of every session."""
 
 from __future__ import annotations
 

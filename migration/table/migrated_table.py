@@ -19,7 +19,7 @@ class DecryptedColumn:
     Attributes:
         type: Its type, as PostgreSQL reads it: ``varchar(80)``.
         token_hash: Name of the column with the hash of the token that the plaintext was written
-            with, by which the guard knows whether it is of the token that is there.
+            with. The guard compares it with the hash of the token that is there.
 
     """
 
@@ -57,7 +57,7 @@ class MigratedColumn:
 
     @property
     def bound(self) -> tuple[str, ...]:
-        """Return the columns that a change of which needs a new token."""
+        """Return the columns whose change requires a new token."""
         return (self.old, *self.context)
 
 

@@ -1,4 +1,4 @@
-"""Snapshot of what the catalogue has about a table, by which a way back is compared with the begin.
+"""Snapshot of what the catalogue has about a table, to compare a way back with the begin.
 
 It has the table and its partitions, and what depends on any of their columns or reacts to their
 change: among that the foreign keys of other tables, whose references no pass may change.

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from agent.run_settings import RunSettings
-from agent.unit_state import read_state
+from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_state import read_state
 from app_integration._internal import formats
 from app_integration._internal.formats import Format
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
@@ -24,12 +24,15 @@ from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, KeyUnavailable
 from app_integration.names import Environment
+from backup.errors import BackupFailed, RestoreRefused
+from backup.facts import DatabaseFacts
+from backup.manifest import Manifest
+from local import folder_format, port_file
+from local.layout import Layout
+from local.processes.program import Record
 from tests.support.models import compat_samples as samples
 from vault.audit.archive.chain import ChainFile
 from vault.audit.archive.errors import ArchiveFailed
-from vault.backup.errors import BackupFailed, RestoreRefused
-from vault.backup.facts import DatabaseFacts
-from vault.backup.manifest import Manifest
 from vault.declare import repository
 from vault.declare.errors import DeclarationError
 from vault.reconcile.planning import plan_file
@@ -39,9 +42,6 @@ from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark
 from vault.reconcile.resources.ownership import DEPLOYMENT, Owner
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import SecretMetadata
-from vault.runtime import folder_format, port_file
-from vault.runtime.layout import Layout
-from vault.runtime.processes.program import Record
 
 VERSIONS: Final = sorted(each.parent.name for each in samples.COMPAT.glob("*/tokens.json"))
 WRITTEN: Final = "written again by: python -m tests.support.models.compat_samples"

@@ -12,8 +12,8 @@ import pytest
 
 from agent.targets.compose.services import build
 from agent.targets.host import Host
+from local.docker.engine import NoEngine, require_engine
 from tests.support.models.target import tracking_settings
-from vault.runtime.docker.engine import NoEngine, require_engine
 
 pytestmark = pytest.mark.requires("docker")
 

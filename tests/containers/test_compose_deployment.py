@@ -27,14 +27,24 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
-from console import operate
-from console.adoption import Adoption
+from console.commands.start.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
-from console.deployment import Deployment, UpResult
-from console.local import LocalDeployment
-from console.runtimes import ContainersOf, select_runtime
+from console.target.checkout import DECLARATION, Checkout
+from console.target.target import open_target
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
+from local.deployment import LocalDeployment
+from local.deployment_setup import DeploymentSetup, UpResult
+from local.docker.compose import LABEL, TITLES, sort_by_dependency
+from local.docker.engine import open_engine
+from local.docker.init_container import ComposeInit
+from local.layout import Layout
+from local.ports import Ports, setting
+from local.runtime_interface import StartFailed, no_progress
+from local.runtimes.container_runtime import ContainerRuntime
+from local.runtimes.embedded_runtime import EmbeddedRuntime
+from local.runtimes.runtime_choice import ContainersOf, select_runtime
+from local.taken_ports import check_free
 from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import NAME
 from tests.support.processes.running_store import ROOT, Person, RunningStore
@@ -44,14 +54,6 @@ from vault.adoption.database_user import DatabaseRefused, connect
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
-from vault.runtime.docker.compose import LABEL, TITLES, sort_by_dependency
-from vault.runtime.docker.compose_init import ComposeInit
-from vault.runtime.docker.containers import ContainerRuntime
-from vault.runtime.docker.engine import open_engine
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, check_free, setting
-from vault.runtime.runtime import StartFailed, no_progress
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 
@@ -136,7 +138,7 @@ def test_sdk_works_from_the_host(stack: Stack) -> None:
     service = Client(stack.local.service("gaara-store").settings())
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
-    with service.database_engine(None, None).connect() as connection:
+    with service.databases.engine(None, None).connect() as connection:
         assert connection.dialect.name == "postgresql"
     service.close()
 
@@ -246,7 +248,7 @@ def test_containers_mount_no_secrets_of_another(stack: Stack) -> None:
 
 def test_variables_of_the_store_equal_those_of_the_embedded_deployment(stack: Stack) -> None:
     ports = stack.local.ports
-    composed = Deployment(Layout(INSIDE), ports, load(), ComposeInit).service(SERVICE)
+    composed = DeploymentSetup(Layout(INSIDE), ports, load(), ComposeInit).service(SERVICE)
     variables = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
     # The container's log gets its access records, so that there is no file for them.
     expected = composed.variables()
@@ -261,7 +263,7 @@ def test_up_of_named_services_is_refused(stack: Stack) -> None:
 
 
 def test_status_lists_each_container(stack: Stack) -> None:
-    statuses = stack.local.status()
+    statuses = stack.local.started.status()
     assert {status.name for status in statuses if status.running} == set(TITLES)
     assert all(status.pid and status.since for status in statuses)
 
@@ -271,12 +273,15 @@ def test_secret_is_adopted_rotated_and_restored(
     stack: Stack, store: RunningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for part in ("services", "environments"):
-        shutil.copytree(operate.repository().declaration / part, tmp_path / part)
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+        shutil.copytree(Checkout().repository.declaration / part, tmp_path / part)
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     for name, port in stack.local.ports.by_name().items():
         monkeypatch.setenv(setting(name), str(port))
     root = stack.local.layout.root
-    adoption, first = Adoption(SERVICE, "dev", root, Console(quiet=True)), delivered_url(stack)
+    adoption, first = (
+        Adoption(open_target(root=root), SERVICE, Console(quiet=True)),
+        delivered_url(stack),
+    )
     adoption.adopt(NAME, yes=True)
     adopted = delivered_url(stack)
     adoption.rotate(NAME)
@@ -319,11 +324,11 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
 
 def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
     """Run last, because it removes the stack."""
-    assert set(stack.local.down(no_progress)) == set(TITLES)
+    assert set(stack.local.started.down(no_progress)) == set(TITLES)
     assert stack.inspect() == {}
     assert not stack.volumes()
     assert not stack.local.layout.credentials.exists()
-    assert stack.local.down(no_progress) == ()
+    assert stack.local.started.down(no_progress) == ()
 
 
 def delivered_url(stack: Stack) -> Secret:

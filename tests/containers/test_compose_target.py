@@ -24,13 +24,13 @@ import yaml
 
 from agent.targets.compose.services import AGENT, READERS
 from app_integration._internal.private_file import replace_file
+from local.docker.engine import run_compose
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT
 from tests.support.servers.deployment import require_images
 from tests.support.servers.mail_site import WORKER, MailSite, mail_site
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.credentials import issue_credential
-from vault.runtime.docker.engine import run_compose
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(300)]
 

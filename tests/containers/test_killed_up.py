@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.packages import PACKAGES
 from tests.support.processes.killed_up import check_next_up_completes, kill_after_steps
 from tests.support.processes.shell import ROOT, Shell
 from tests.support.servers.deployment import require_images
@@ -22,16 +23,6 @@ pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 STEPS = (pytest.param(1, marks=pytest.mark.nightly), 2, pytest.param(3, marks=pytest.mark.nightly))
 #: What the image is built from, and the command runs from.
 FILES = ("strongroom.yaml", ".dockerignore", "docker-compose.yml")
-FOLDERS = (
-    "agent",
-    "app_integration",
-    "aws",
-    "console",
-    "examples",
-    "migration",
-    "policies",
-    "vault",
-)
 IMAGE = "strongroom:test-three-services"
 BILLING = """\
 service: billing
@@ -59,7 +50,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone.mkdir()
     for name in FILES:
         shutil.copy2(ROOT / name, clone / name)
-    for name in FOLDERS:
+    for name in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, clone / name, ignore=ignored)
     (clone / "vault/declare/services/billing.yaml").write_text(BILLING)

@@ -10,16 +10,16 @@ import psutil
 import pytest
 
 from app_integration.testing.ports import free_ports
+from local import port_file
+from local.docker.compose_file import project_name
+from local.docker.compose_project import ComposeProject
+from local.docker.engine import open_engine
+from local.listeners import find_listeners
+from local.ports import HOST
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.processes.shell import ROOT, Shell
 from tests.support.servers.deployment import require_images
 from tests.support.servers.recording_listener import listen
-from vault.runtime import port_file
-from vault.runtime.docker.compose_file import project_name
-from vault.runtime.docker.compose_project import ComposeProject
-from vault.runtime.docker.containers import ContainerRuntime
-from vault.runtime.docker.engine import open_engine
-from vault.runtime.listeners import find_listeners
-from vault.runtime.ports import HOST
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 

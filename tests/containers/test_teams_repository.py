@@ -18,14 +18,14 @@ from app_integration.client import Client
 from app_integration.secret import Secret
 from app_integration.settings import from_environment
 from console.compose_init import REPOSITORY
-from console.new_repository import NewRepository
+from console.scaffold.new_repository import NewRepository
+from local.docker import tool_image
+from local.docker.compose_file import project_name
+from local.docker.compose_project import ComposeProject
+from local.docker.engine import open_engine
 from tests.support.processes.command import run_command
 from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import require_images
-from vault.runtime.docker import tool_image
-from vault.runtime.docker.compose_file import project_name
-from vault.runtime.docker.compose_project import ComposeProject
-from vault.runtime.docker.engine import open_engine
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.unit_state import read_state, state_file
+from agent.supervisor.unit_state import read_state, state_file
 from app_integration.names import Environment, Scope
+from local.ports import setting
 from tests.support.polling import wait_until
 from tests.support.processes import forked_command
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
-from vault.runtime.ports import setting
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -16,10 +16,11 @@ import pytest
 from app_integration.client import Client
 from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
+from local import port_file
+from local.ports import Ports, setting
+from local.processes.processes import ProcessManager
+from local.taken_ports import check_free
 from tests.support.processes.shell import Shell
-from vault.runtime import port_file
-from vault.runtime.ports import Ports, check_free, setting
-from vault.runtime.processes.processes import ProcessManager
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
@@ -168,7 +169,7 @@ def test_up_while_stopped_moves_everything_with_an_address(started: Shell) -> No
     assert (planned.returncode, planned.stderr) == (0, "")
     with closing(Client(from_environment(client_variables(started)))) as client:
         urls = [client.secrets.get(name).reveal() for name in ("database-url", "redis-url")]
-        with client.database_engine(None, None).connect() as connection:
+        with client.databases.engine(None, None).connect() as connection:
             assert connection.dialect.name == "postgresql"
     assert f":{new.database}/" in urls[0]
     assert f":{new.redis}/" in urls[1]

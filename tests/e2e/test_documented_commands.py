@@ -22,13 +22,13 @@ from typing import Final
 import pytest
 
 from app_integration.testing.ports import free_ports
+from local.layout import Layout
+from local.ports import Ports, setting
+from local.processes.binaries import openbao_path
 from tests.support.processes import forked_command
 from tests.support.servers.deployment import Deployment
 from vault.declare import load
-from vault.declare.repository import FILE
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
-from vault.runtime.processes.binaries import openbao_path
+from vault.declare.repository_root import FILE
 
 pytestmark = pytest.mark.requires("embedded")
 

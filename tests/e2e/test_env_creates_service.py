@@ -10,7 +10,7 @@ import pytest
 from dotenv import dotenv_values
 
 from agent.compiler.formats import BY_SUFFIX
-from console.new_repository import NewRepository
+from console.scaffold.new_repository import NewRepository
 from tests.support.processes.application import ROOT, make_venv
 from tests.support.processes.shell import Shell
 

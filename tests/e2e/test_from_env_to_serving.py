@@ -15,15 +15,15 @@ from dotenv import dotenv_values
 from app_integration.client import Client
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
 from examples.gaara_store.config import StoreConfig
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports, setting
+from local.runtime_interface import no_progress
 from tests.support.polling import wait_until
 from tests.support.processes import forked_command
 from tests.support.processes.running_store import ROOT, Person, RunningStore
 from vault.declare import load
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -88,7 +88,7 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     )
     dotenv.chmod(0o600)
     yield Migration(local, declaration, dotenv)
-    local.reset()
+    local.started.reset()
 
 
 def test_import_with_an_unclear_variable_changes_nothing(migration: Migration) -> None:

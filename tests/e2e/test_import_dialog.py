@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from console.new_repository import NewRepository
+from console.scaffold.new_repository import NewRepository
 from tests.support.processes.shell import Shell
 from tests.support.processes.terminal import END_OF_INPUT, INTERRUPT, Terminal
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.unit_state import read_state
+from agent.supervisor.unit_state import read_state
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
+from local.processes.processes import ProcessManager
 from tests.support.polling import wait_until
 from tests.support.processes.shell import Shell
 from tests.support.servers.recording_listener import RecordingListener, listen
 from vault.declare import load
-from vault.runtime.processes.processes import ProcessManager
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from app_integration.testing.ports import free_ports
-from console import operate
+from console.target.checkout import DECLARATION
+from local.ports import Ports, setting
 from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
 from tests.support.processes.command import run_command
-from vault.runtime.ports import Ports, setting
 
 ACCOUNT: Final = "111122223333"
 DEV: Final[dict[str, Any]] = {
@@ -44,7 +44,7 @@ def test_commands_of_a_team_on_aws(
     (tmp_path / "environments/dev.yaml").write_text(json.dumps(DEV))
     root = tmp_path / ".strongroom"
     given = root / "given/secret/shop/dev/smtp-password"
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     ports = dict(zip(Ports().by_name(), free_ports(7), strict=True))
     for name, port in ports.items():
         monkeypatch.setenv(setting(name), str(port))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,10 +16,10 @@ import pytest
 import requests
 
 from app_integration.names import KV_MOUNT
+from local.processes.processes import ProcessManager
+from local.runtime_interface import no_progress
 from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import Deployment
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -106,9 +108,36 @@ def test_up_after_a_killed_server_restores_its_keys(shell: Shell) -> None:
     vault = ProcessManager(shell.layout).find("vault")
     assert vault is not None
     psutil.Process(vault.pid).kill()
-    assert shell("status").returncode == 2
+    assert states(shell)["OpenBao"] == "not"
     assert "nothing was changed" not in shell("up").stdout
     assert shell("status").returncode == 0
+
+
+def test_status_shows_that_the_agents_were_killed(shell: Shell) -> None:
+    supervisor = ProcessManager(shell.layout).find("agent")
+    assert supervisor is not None
+    assert states(shell)["Agents"] == "running"
+    psutil.Process(supervisor.pid).kill()
+    assert states(shell) == {**dict.fromkeys(states(shell), "running"), "Agents": "not"}
+    assert shell("up").returncode == 0
+    assert states(shell)["Agents"] == "running"
+
+
+def test_status_shows_what_was_started_until_the_next_up(shell: Shell, tmp_path: Path) -> None:
+    declared = tmp_path / "declaration"
+    shutil.copytree(ROOT / "vault/declare/environments", declared / "environments")
+    edited = shell.another()
+    edited.variables = {"STRONGROOM_DECLARATION": str(declared)}  # its services have no file there
+    assert (edited("status").returncode, edited("plan", "--env", "dev").returncode) == (0, 1)
+    assert edited("status").stdout == shell("status").stdout
+
+
+def states(shell: Shell) -> dict[str, str]:
+    """Return the first word of the state of each part, by the first word of its title."""
+    status = shell("status")
+    parts = re.findall(r"^(\w+).*?  +(running|not)\b", status.stdout, re.MULTILINE)
+    assert status.returncode == (2 if "not" in dict(parts).values() else 0)
+    return dict(parts)
 
 
 def test_down_leaves_no_process_no_port_and_no_socket(shell: Shell) -> None:
@@ -160,7 +189,7 @@ def test_reset_asks_for_confirmation(shell: Shell) -> None:
     ("arguments", "words"),
     [
         (("bogus",), "No such command"),
-        (("plan",), "Missing option"),
+        (("rotate",), "Missing option"),
         (("plan", "--bogus"), "No such option"),
     ],
 )

@@ -96,7 +96,7 @@ def check_service(shell: Shell, name: str, number: int) -> None:
             assert client.cipher("pii").decrypt_field(token, {"id": 1}) == "ada@example.com"
         if number % 4 != 2:
             for role in (None, "reports"):
-                with client.database_engine(role, None).connect() as connection:
+                with client.databases.engine(role, None).connect() as connection:
                     found = connection.exec_driver_sql("SELECT current_user, current_database()")
                     underscored = name.replace("-", "_")
                     assert tuple(found.one()) == (f"{underscored}_owner", underscored)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.unit_state import RunState, UnitState, read_state
+from agent.supervisor.unit_state import RunState, UnitState, read_state
 from app_integration.config.delivery_status import State, read_status
 from app_integration.names import Environment, Scope
 from tests.support.models.many_services import declare_services, write_environment

@@ -13,7 +13,9 @@ from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.rotations import Rotations, open_rotations
+from console.target.environment_rotations import Rotations, open_rotations
+from console.target.evidence_sources import EvidenceSources
+from console.target.target import open_target
 from tests.support.page_browser import PageBrowser, open_browser
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.page_server import page_server
@@ -64,9 +66,8 @@ def underway(deployment: Deployment, page: PageBrowser) -> Iterator[None]:  # no
     All of it is undone afterwards.
     """
     policy = deployment.operator.get(DRIFTED)["data"]["policy"]
-    rotations = open_rotations(
-        Environment.DEV, "gaara-store", (), None, deployment.layout.root, lambda *_: None
-    )
+    evidence = EvidenceSources(open_target(root=deployment.layout.root), (), None)
+    rotations = open_rotations(evidence, "gaara-store", lambda *_: None)
     with closing(Client(deployment.settings)) as store, rotations as opened:
         store.secrets.get("jwt-secret", force_refresh=True)
         store.session.get("database/creds/gaara-store-dev")

@@ -105,7 +105,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
         ),
         (("plan", "--env", "dev", "--out", "no/such/folder/plan.json"), 1, "cannot be written"),
         (("plan", "--env", "nowhere"), 1, "no environment"),
-        (("plan",), 64, "--env"),
+        (("rotate",), 64, "--env"),
     ],
 )
 def test_wrong_command_is_an_error_with_its_reason(

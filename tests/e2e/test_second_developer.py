@@ -17,9 +17,9 @@ from typing import Final
 import pytest
 
 from app_integration.testing.ports import free_ports
+from local.ports import Ports, setting
 from tests.support.processes.application import ROOT
 from tests.support.processes.terminal import open_terminal
-from vault.runtime.ports import Ports, setting
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -26,19 +26,19 @@ from app_integration.client import Client
 from app_integration.config.delivery_status import status_file
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
-from console.dev_on_aws import put_on_aws
-from console.local_aws import LocalAwsDeployment
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
+from local.aws.deployment import LocalAwsDeployment
+from local.aws.dev_on_aws import put_on_aws
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
 from tests.support.servers.aws_deployment import AwsDeployment, is_other_on_aws
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
-from vault.runtime.docker.containers import ContainerRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -67,7 +67,7 @@ def deployment(
     local = LocalAwsDeployment(layout, Ports(*free_ports(7)), put_on_aws(load(), {}))
     local.up(no_progress)
     yield AwsDeployment(local)
-    local.reset()
+    local.started.reset()
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_export_is_mailed_as_a_csv_file(store: RunningStore, deployment: Site) -
 
 @pytest.mark.usefixtures("store")
 def test_postgresql_contains_no_readable_personal_data(service: Client) -> None:
-    engine = service.database_engine(None, None)
+    engine = service.databases.engine(None, None)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT * FROM users")).all()
     seen = str(rows)
@@ -202,7 +202,7 @@ def test_postgresql_contains_no_readable_personal_data(service: Client) -> None:
 def test_store_connects_to_the_database_as_a_leased_user_only(
     service: Client, deployment: Site
 ) -> None:
-    engine = service.database_engine(None, None)
+    engine = service.databases.engine(None, None)
     with engine.connect() as connection:
         users = connection.scalars(
             text("SELECT usename FROM pg_stat_activity WHERE application_name = 'gaara-store'")
@@ -294,7 +294,7 @@ def test_store_without_agent_and_server_serves_from_its_caches(
 def test_stopped_store_leaves_no_database_user(
     store: RunningStore, service: Client, deployment: Site
 ) -> None:
-    engine = service.database_engine(None, None)
+    engine = service.databases.engine(None, None)
 
     def users(of: str) -> set[str]:
         with engine.connect() as connection:

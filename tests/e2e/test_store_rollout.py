@@ -24,12 +24,12 @@ from agent.targets.settings import target_settings
 from agent.targets.systemd.units import build
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
+from local.processes import binaries
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, Person, RunningStore
 from tests.support.processes.unit_runner import UNITS
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.prometheus_server import prometheus_server
-from vault.runtime.processes import binaries
 
 pytestmark = [
     pytest.mark.requires("embedded"),

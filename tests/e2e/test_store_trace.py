@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from app_integration.testing.ports import free_ports
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.processes.running_store import Person, RunningStore
 from tests.support.servers.deployment import Deployment
-from vault.runtime.docker.containers import ContainerRuntime
 
 PAGE = Path(__file__).parents[2] / "docs/howto/Tracing.md"
 

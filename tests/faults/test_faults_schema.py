@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from vault.declare import load
+from vault.declare.file_kind import Kind
 from vault.declare.schema import json_schema
-from vault.declare.schema.json_schema import Kind
 
 CORPUS: Final = Path(__file__).parent / "declare"
 BASE: Final = CORPUS / "base"

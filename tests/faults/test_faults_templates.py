@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.compiler.compile import compile_text
-from agent.errors import TemplateRejected
+from agent.compiler.errors import TemplateRejected
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from app_integration.names import Environment, Scope
 
 FOLDER = Path(__file__).parent / "templates"
@@ -19,9 +20,11 @@ def test_fault_is_reported_with_place_and_hint(template: Path) -> None:
         compile_text(
             template.read_text(),
             template.name,
-            scope=Scope("gaara-store", Environment.DEV),
-            secrets=["redis-url", "jwt-secret", "smtp-password"],
-            settings={"smtp-host": "mail.example.com", "smtp-port": 25},
+            TemplateContext(
+                scope=Scope("gaara-store", Environment.DEV),
+                secrets=["redis-url", "jwt-secret", "smtp-password"],
+                settings={"smtp-host": "mail.example.com", "smtp-port": 25},
+            ),
         )
     assert str(caught.value) == expected
 

@@ -22,7 +22,7 @@ from typing import Final
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from vault.runtime.processes import binaries
+from local.processes import binaries
 
 HERE: Final = Path(__file__).parent
 PROJECT: Final = HERE.parents[1]
@@ -32,7 +32,7 @@ DEPENDENCIES: Final = "strongroom-dependencies:local"
 DEBIAN_PACKAGES: Final = "python3,ca-certificates,valkey-tools"
 GLIBC: Final = ("2_34", "2_28", "2_17")  # wheels made for these run on trixie
 LABEL: Final = "strongroom.stand-in"  # on a substitute; the value is the digest of its sources
-REQUIREMENTS: Final = PROJECT / "vault" / "runtime" / "docker" / "requirements.txt"
+REQUIREMENTS: Final = PROJECT / "local" / "docker" / "requirements.txt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from console import operate
+from console.target.target import Target
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.processes.command import CommandLine
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer, moto_server
 from tests.support.servers.secret_backends import AwsSite
 from tests.support.servers.secret_backends import aws_site as run_aws_site
 from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers
-from vault.runtime.embedded import EmbeddedRuntime
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def archivable(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Itera
     """Let the command use the shared deployment, and give its logs their lines back."""
     if not isinstance(deployment.local.servers, EmbeddedRuntime):
         pytest.skip("the logs of containers are in a volume")
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     monkeypatch.delenv("VAULT_ADDR", raising=False)
     before = {path: path.read_bytes() for path in deployment.layout.audit_logs}
     yield deployment

@@ -29,9 +29,14 @@ from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
-from console import ledger, operate, put
-from console.adoption import Adoption
-from console.local import LocalDeployment
+from console.commands.every_day import put
+from console.commands.start.adoption import Adoption
+from console.target.checkout import DECLARATION, Checkout
+from console.target.environment_ledger import read_ledger
+from console.target.target import open_target
+from local.deployment import LocalDeployment
+from local.ports import Ports, setting
+from local.runtime_interface import no_progress
 from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
 from tests.support.processes.command import CommandLine, run_command
@@ -43,10 +48,8 @@ from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.reconcile.server_time import parse_time
-from vault.rotation.inventory import Kind
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row, State
-from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import no_progress
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
@@ -67,7 +70,7 @@ class LocalSetup:
 
     @property
     def local(self) -> LocalDeployment:
-        return operate.local_deployment(self.root)
+        return open_target(root=self.root).local_deployment()
 
     @property
     def environment_file(self) -> Path:
@@ -75,7 +78,7 @@ class LocalSetup:
 
     @property
     def console(self) -> Adoption:
-        return Adoption("gaara-store", "dev", self.root, Console(quiet=True))
+        return Adoption(open_target(root=self.root), "gaara-store", Console(quiet=True))
 
     def read(self) -> Secret:
         """Return the secret as the service reads it from the server."""
@@ -130,13 +133,13 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSetup]:
         shutil.copytree(load.ROOT / part, declaration / part)
     ports = Ports(*free_ports(6))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(operate.DECLARATION, str(declaration))
+        patch.setenv(DECLARATION, str(declaration))
         for name, port in ports.by_name().items():
             patch.setenv(setting(name), str(port))
         built = LocalSetup(folder / ".strongroom", declaration)
         built.local.up(no_progress)
         yield built
-        built.local.reset()
+        built.local.started.reset()
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +155,7 @@ def restore_plain_value(setup: LocalSetup) -> Iterator[None]:
 
 def ledger_row(setup: LocalSetup) -> Row:
     now = datetime.now(UTC)
-    rows, _ = ledger.read_ledger(Environment.DEV, "gaara-store", (), None, setup.root, now)
+    rows, _ = read_ledger(open_target(root=setup.root), "gaara-store", (), None, now)
     (found,) = (row for row in rows if row.item.name == NAME)
     return found
 
@@ -172,7 +175,7 @@ def is_managed(setup: LocalSetup) -> bool:
 
 
 def write(session: Session, value: str) -> None:
-    put.write_secret(session, operate.load_declaration(), STORE, NAME, value)
+    put.write_secret(session, Checkout().declaration, STORE, NAME, value)
 
 
 def run_adopt(setup: LocalSetup, command_line: CommandLine, typed: str) -> tuple[int, str]:
@@ -244,7 +247,7 @@ def test_manual_rotation_reaches_the_file_only_after_a_restart(setup: LocalSetup
 def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, kind: str) -> None:
     setup.console.adopt(NAME, yes=True)
     client = Client(setup.local.service("gaara-store").settings())
-    made = client.database(kind, None, {}, secret=NAME)
+    made = client.databases.create(kind, None, {}, secret=NAME)
     open_one = made.connect if kind == "engine" else made.connection
     with open_one() as used:
         with setup.local.operator() as operator:
@@ -467,7 +470,7 @@ def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: Loca
             undo.rotate_password(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
-            put.check_writable(operate.load_declaration(), STORE, NAME)
+            put.check_writable(Checkout().declaration, STORE, NAME)
 
 
 def test_plan_rejects_an_adoption_that_was_removed_by_hand(setup: LocalSetup) -> None:

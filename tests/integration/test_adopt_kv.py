@@ -20,15 +20,16 @@ from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
-from console import operate
+from console.target.checkout import DECLARATION
+from console.target.target import open_target
+from local.ports import Ports, setting
+from local.runtime_interface import no_progress
 from tests.support.processes.command import CommandLine, run_command
 from vault.adoption import kv_copy, kv_entry
 from vault.adoption.kv_entry import EntryField
 from vault.declare import load
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.mounts import KvConfig
-from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -65,7 +66,7 @@ class Team:
 
     def read(self, name: str) -> Secret:
         """Return the secret as the service reads it."""
-        local = operate.local_deployment(self.root)
+        local = open_target(root=self.root).local_deployment()
         with closing(Client(local.service(SERVICE).settings())) as client:
             value: Secret = client.secrets.get(name, force_refresh=True)
             return value
@@ -87,17 +88,17 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     for part in ("services", "environments"):
         shutil.copytree(load.ROOT / part, declaration / part)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(operate.DECLARATION, str(declaration))
+        patch.setenv(DECLARATION, str(declaration))
         patch.delenv("VAULT_ADDR", raising=False)
         for name, port in Ports(*free_ports(6)).by_name().items():
             patch.setenv(setting(name), str(port))
         try:
-            operate.local_deployment(root).up(no_progress)
-            with operate.local_deployment(root).operator() as operator:
+            open_target(root=root).local_deployment().up(no_progress)
+            with open_target(root=root).local_deployment().operator() as operator:
                 write_entries(operator)
                 yield Team(root, declaration / "services" / f"{SERVICE}.yaml", operator)
         finally:
-            operate.local_deployment(root).reset()
+            open_target(root=root).local_deployment().started.reset()
 
 
 def write_entries(operator: Session) -> None:

@@ -18,11 +18,12 @@ import pytest
 import requests
 
 from agent.auto_auth import AppRoleAutoAuth
-from agent.compiler.compile import compile_text
 from agent.compiler.sdk_skeleton import build_skeleton
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings, render_agent_config
-from agent.delivery import Delivery
-from agent.secret_id import issue_as_starter, issue_secret_id
+from agent.supervisor.delivered_file import DeliveredFile
+from agent.supervisor.secret_id import issue_as_starter, issue_secret_id
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.config.file_access import FileAccess
@@ -237,7 +238,7 @@ class Deployment:
     server: Server
     scope: Scope
     folder: Path
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[DeliveredFile] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -283,21 +284,25 @@ class Deployment:
         path = f"secret/data/{self.scope.secret(name)}"
         self.server.write(path, {"data": {"value": value}})
 
-    def add(self, name: str, source: str, secrets: list[str], model: str = "Config") -> Delivery:
+    def add(
+        self, name: str, source: str, secrets: list[str], model: str = "Config"
+    ) -> DeliveredFile:
         compiled = compile_text(
-            source, f"{name}.j2", scope=self.scope, secrets=secrets, settings={}
+            source, f"{name}.j2", TemplateContext(scope=self.scope, secrets=secrets, settings={})
         )
         template = self.folder / "agent" / f"{name}.ctmpl"
         template.write_bytes(compiled.file_text.encode())
         config = self.folder / "config"
-        delivery = Delivery(template, config / "staging" / name, config / name, f"models:{model}")
+        delivery = DeliveredFile(
+            template, config / "staging" / name, config / name, f"models:{model}"
+        )
         self.deliveries.append(delivery)
         return delivery
 
     def render_by_sdk(self, name: str, source: str, secrets: list[str]) -> bytes:
         """Return what the SDK renders of the template in the agent's place."""
         compiled = compile_text(
-            source, f"{name}.j2", scope=self.scope, secrets=secrets, settings={}
+            source, f"{name}.j2", TemplateContext(scope=self.scope, secrets=secrets, settings={})
         )
         skeleton = build_skeleton(compiled, self.scope, f"{name}.j2", name)
         token = StaticToken(Secret(self.server.token))
@@ -310,8 +315,7 @@ class Deployment:
             scope=self.scope,
             vault_addr=self.server.address,
             login=AppRoleAutoAuth(self.folder / "agent/role-id", self.secret_id_file),
-            python=Path(sys.executable),
-            deliveries=tuple(self.deliveries),
+            files=tuple(each.rendered for each in self.deliveries),
             render_interval=1,
             retries=1,
         )
@@ -479,7 +483,9 @@ class TestValues:
             assert load_config(Everything, deliveries[name].live).document == values
         for name in ("all.env", "all.sh"):
             compiled = compile_text(
-                lines[name], f"{name}.j2", scope=service_agent.scope, secrets=names, settings={}
+                lines[name],
+                f"{name}.j2",
+                TemplateContext(scope=service_agent.scope, secrets=names, settings={}),
             )
             text = deliveries[name].staging.read_bytes().decode()
             assert compiled.format.read(text) == values

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.unit_state import RunState
+from agent.supervisor.unit_state import RunState
 from app_integration._internal.private_file import stamp
 from app_integration.config.delivery_status import State, read_status
 from tests.support.polling import wait_until
@@ -154,9 +154,13 @@ def test_delivery_of_an_earlier_agent_ends_with_it(fleet: AgentFleet) -> None:
     models.write_text(HANGS)
     fleet.start()
     wait_until(lambda: is_in(unit, RunState.RUNNING), "the agent", PATIENCE)
-    agent = psutil.Process(unit.agent_pid())
-    wait_until(lambda: bool(agent.children()), "the delivery", PATIENCE)
-    command = agent.children()[0].pid
+    assert fleet.process is not None
+    supervisor, mark = psutil.Process(fleet.process.pid), "app_integration.config.validation"
+
+    def validations() -> list[psutil.Process]:
+        return [each for each in supervisor.children() if mark in " ".join(each.cmdline())]
+
+    command = wait_until(validations, "the delivery", PATIENCE)[0].pid
     models.write_text(MODELS)
     unit.source = f"{TEMPLATE}# second\n"
     unit.write()

@@ -15,14 +15,19 @@ from typing import Any
 import pytest
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
-from agent.compiler.compile import compile_text
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings, render_agent_config
-from agent.delivery import Delivery
-from agent.run_settings import RunSettings
+from agent.supervisor.delivered_file import DeliveredFile
+from agent.supervisor.run_settings import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.processes import binaries
+from local.runtime_interface import no_progress
 from tests.support.models.declared import SCOPE, apply_declared, declare
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
@@ -31,10 +36,6 @@ from tests.support.servers.local_server import serve, write_certificate
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.kv import write_value
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.processes import binaries
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -72,7 +73,9 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
     for name in ("live", "staging", "work"):
         (folder / name).mkdir(parents=True, mode=0o700)
     (folder / "work" / "models.py").write_text(MODELS)
-    compiled = compile_text(TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["token"], settings={})
+    compiled = compile_text(
+        TEMPLATE, "app.yaml.j2", TemplateContext(scope=SCOPE, secrets=["token"], settings={})
+    )
     (folder / "app.ctmpl").write_text(compiled.file_text)
     configure(server, declared, agent)
     command = [sys.executable, "-m", "agent.supervisor", "--config", str(folder / "run.json")]
@@ -89,15 +92,14 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
     """Write the configuration files of the agent and its supervisor."""
     folder = agent.folder
     staging = folder / "staging" / "app.yaml"
-    delivery = Delivery(folder / "app.ctmpl", staging, agent.live, "models:Config")
+    delivery = DeliveredFile(folder / "app.ctmpl", staging, agent.live, "models:Config")
     approle = AppRoleAutoAuth(folder / "no-role-id", folder / "no-secret-id")
     settings = AgentSettings(
         scope=SCOPE,
         vault_addr=server.address,
         vault_cacert=server.cacert,
         login=auto_auth_from_declaration(declared.environment("dev").agent, approle, server.cacert),
-        python=Path(sys.executable),
-        deliveries=(delivery,),
+        files=(delivery.rendered,),
         render_interval=1,
         retries=1,
     )
@@ -110,7 +112,7 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
         secret_id_file=approle.secret_id_file,
         python=Path(sys.executable),
         working_directory=folder / "work",
-        deliveries=settings.deliveries,
+        deliveries=(delivery,),
     )
     (folder / "run.json").write_text(run_settings.to_json())
 
@@ -248,4 +250,4 @@ def test_agent_of_the_local_deployment_logs_in_as_declared(tmp_path: Path) -> No
         log = layout.audit_logs[0].read_text().splitlines()
         assert any('"path":"auth/jwt/login"' in line for line in log)
     finally:
-        local.reset()
+        local.started.reset()

@@ -11,10 +11,10 @@ import pytest
 
 from agent.targets.agent_command import agent_command
 from app_integration.testing.ports import free_ports
+from local.processes import binaries
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
-from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 

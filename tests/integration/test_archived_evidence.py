@@ -17,7 +17,8 @@ from app_integration.client import Client
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import VALUE_KEY, Environment
 from app_integration.session.session import Session
-from console.response_log import open_response_log
+from console.target.audit_logs.response_log import open_response_log
+from console.target.target import open_target
 from tests.support.models.rotations import build_rotation, change_service, dev_context
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
@@ -28,7 +29,8 @@ from vault.reconcile.credentials import issue_credential
 from vault.reconcile.resources.kv import data_path
 from vault.rotation.consumers.consumer_log import TokenReads, read_consumer_log
 from vault.rotation.consumers.login_log import read_login_log
-from vault.rotation.inventory import Item, Kind, declared_items
+from vault.rotation.inventory import Item, declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.last_reads import read_audit_logs
 from vault.rotation.record import Step
 from vault.rotation.response_log import FileLog, ResponseLog
@@ -66,7 +68,7 @@ class Site:
     def open_log(self, *paths: Path) -> ResponseLog:
         """Return the live logs and *paths*, as the commands read them."""
         live = self.deployment.layout.audit_logs
-        log = open_response_log(DEV, [*paths, *live], None, self.folder)
+        log = open_response_log(open_target(DEV, self.folder), [*paths, *live], None)
         assert log is not None
         return log
 

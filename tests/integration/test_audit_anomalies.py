@@ -20,8 +20,8 @@ from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.mounts import Mounts
 from app_integration.session.session import Session
-from console import operate
-from console.environment_plan import build_readable_plan
+from console.target.environment_plan import build_readable_plan
+from console.target.target import Target, open_target
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.audit_driver import Driver, Line, shifted, write_store
 from tests.support.servers.audited_server import ROOT_TOKEN, audited_server
@@ -32,8 +32,8 @@ from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span, create_requests
-from vault.audit.anomalies.rules import NAMES as RULES
-from vault.audit.anomalies.rules import built_in, read_rules
+from vault.audit.anomalies.rules_reader import NAMES as RULES
+from vault.audit.anomalies.rules_reader import built_in, read_rules
 from vault.audit.store import open_store
 from vault.declare.schema.anomalies import AnomalyRules
 from vault.declare.server_names import BREAK_GLASS
@@ -467,7 +467,7 @@ def test_log_of_another_namespace_is_an_error_and_not_the_absence_of_findings(
 def test_plan_view_of_the_auditor_is_denied_nothing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     log = deployment.layout.audit_logs[0]
     address = deployment.ports.vault_address
     deployment.refresh("vault/audit")
@@ -476,7 +476,7 @@ def test_plan_view_of_the_auditor_is_denied_nothing(
         deployment.token("strongroom-auditor") as token,
         Session(address, StaticToken(token)) as session,
     ):
-        found = build_readable_plan(session, "dev", deployment.layout.root)
+        found = build_readable_plan(open_target(root=deployment.layout.root), session)
     deployment.refresh("vault/audit")
     after = log.read_bytes()[before:]
     assert after.count(b'"type":"response"') > 20
@@ -491,7 +491,7 @@ def test_ordinary_use_of_a_deployment_that_was_learned_is_no_finding(
     case: Case,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     root = ("--root", str(deployment.layout.root))
     log = deployment.layout.audit_logs[0]
     deployment.refresh("vault/audit")

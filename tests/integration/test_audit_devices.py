@@ -17,7 +17,7 @@ from app_integration.errors import ServerFault
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from console.audit import devices
+from console.commands.audit import devices
 from tests.support.processes.command import run_command
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 

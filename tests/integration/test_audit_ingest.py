@@ -14,16 +14,15 @@ import requests
 import zstandard
 
 from app_integration.client import Client
-from app_integration.names import Environment
-from console import operate
-from console.log_sources import LogSources
+from console.target.audit_logs.log_sources import LogSources
+from console.target.target import Target, open_target
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment
 from vault import owned_folder
+from vault.audit.hmac_names import Names
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
-from vault.audit.names import Names
 from vault.audit.store import STORE, open_store
 from vault.rotation.consumers.login_log import read_login_log
 from vault.rotation.response_log import FileLog
@@ -210,12 +209,12 @@ def test_names_are_found_in_each_epoch_of_a_device(server: AuditedServer, tmp_pa
 def test_logs_of_the_local_deployment_say_who_got_which_user(
     deployment: Deployment, service: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     monkeypatch.delenv("VAULT_ADDR", raising=False)
     deployment.refresh("vault/audit")
     service.secrets.get("jwt-secret")
     user = deployment.operator.get("database/creds/gaara-store-dev")["data"]["username"]
-    sources = LogSources(Environment.DEV, (), (), deployment.layout.root)
+    sources = LogSources(open_target(root=deployment.layout.root), (), ())
     store = tmp_path / "store"
     assert sources.update(store, names=["some user"]).damage == ()
     assert {each.device for each in Names.load(store).hashes("some user")} == {"audit-1", "audit-2"}

@@ -16,7 +16,7 @@ import requests
 
 from app_integration.client import Client
 from app_integration.settings import from_environment
-from console import operate
+from console.target.target import Target
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
 
@@ -99,7 +99,7 @@ class Site:
 @pytest.fixture
 def site(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Yield the site, with a role of two hosts and a person."""
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     monkeypatch.delenv("VAULT_ADDR", raising=False)
     made, operator = Site(deployment), deployment.operator
     operator.post(f"sys/policies/acl/{WEB}", {"policy": POLICY})

@@ -139,7 +139,7 @@ def test_call_is_recorded_once_with_its_retries(
     server: AwsFaultServer, connection: AwsConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Requests()
-    monkeypatch.setattr(metrics._state, "recorder", recorder)
+    monkeypatch.setattr(metrics.state, "recorder", recorder)
     server.faults["GetSecretValue"] = [faults.throttled(), Fault(body=ANSWER)]
     connection.call(READ)
     server.faults["GetSecretValue"] = [faults.refused("ResourceNotFoundException")]

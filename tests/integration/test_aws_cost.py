@@ -15,7 +15,7 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources.aws import AwsSource
-from aws.cost.requests import count_reads, count_unwraps, count_wraps
+from aws.cost.estimate import count_reads, count_unwraps, count_wraps
 from tests.support.servers.key_sites import KmsSite
 from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.scripted_server import Clock

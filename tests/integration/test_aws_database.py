@@ -15,12 +15,12 @@ from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from local.ports import HOST
+from local.servers.accounts import DatabaseAccounts
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.servers import secret_backends
 from tests.support.servers.moto_server import set_identity
 from tests.support.servers.secret_backends import AwsBackend, AwsSite
-from vault.runtime.ports import HOST
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -60,7 +60,7 @@ def test_engine_without_leases_follows_the_secret(
     accounts: DatabaseAccounts, backend: AwsBackend
 ) -> None:
     rotate(accounts, backend, USERS[0], "first-password")
-    engine = backend.client.database_engine(None, None)
+    engine = backend.client.databases.engine(None, None)
     assert current_user(engine) == USERS[0]
     rotate(accounts, backend, USERS[1], "second-password")
     assert current_user(engine) == USERS[0]
@@ -73,7 +73,7 @@ def test_engine_whose_password_was_rotated_reads_the_secret_again(
     accounts: DatabaseAccounts, backend: AwsBackend
 ) -> None:
     rotate(accounts, backend, USERS[0], "third-password")
-    engine = backend.client.database_engine(None, None)
+    engine = backend.client.databases.engine(None, None)
     assert current_user(engine) == USERS[0]
     rotate(accounts, backend, USERS[0], "fourth-password")
     engine.dispose()
@@ -96,7 +96,7 @@ def test_engine_follows_the_password_that_rds_keeps_under_an_arn(
     settings = replace(backend.client.settings, secret_arns={"db": write("fifth-password")})
     client = Client(settings, aws=aws_site.connection)
     where = f"{HOST}:{accounts.superuser.port}/{accounts.roles.database}"
-    engine = client.database("engine", f"postgresql+psycopg://{where}", {}, secret="db")
+    engine = client.databases.create("engine", f"postgresql+psycopg://{where}", {}, secret="db")
     assert current_user(engine) == USERS[0]
     write("sixth-password")
     engine.dispose()
@@ -106,4 +106,4 @@ def test_engine_follows_the_password_that_rds_keeps_under_an_arn(
 
 def test_engine_of_a_role_is_rejected(backend: AwsBackend) -> None:
     with pytest.raises(ConfigurationError, match="AWS leases no users"):
-        backend.client.database_engine("reports", None)
+        backend.client.databases.engine("reports", None)

@@ -14,7 +14,9 @@ import pytest
 from app_integration.names import Environment
 from aws.reader import AwsReader
 from aws.secret_ages import read_age
-from console import aws_ledger, ledger, operate
+from console.commands.rotate import ledger
+from console.target import environment_ledger
+from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import ENVIRONMENT, MONITORING, declare_on_aws
 from tests.support.models.aws_rotated import AWS, SERVICES, declare_rotated
 from tests.support.processes.command import CommandLine, run_command
@@ -47,7 +49,7 @@ def command(
     (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
     set_identity(monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_with_secret.url)
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     return command_line
 
 
@@ -142,8 +144,12 @@ def test_ledger_has_the_age_of_a_secret_of_others(
     declaration = declare_on_aws(tmp_path, service=service, services=services)
     connection = moto_with_secret.connection()
     # The environment is strict, so that it would refuse moto's endpoint.
-    monkeypatch.setattr(aws_ledger, "open_checked_connection", lambda *_: closing(connection))
-    rows = aws_ledger.read_aws_ledger(declaration, Environment("cloud"), None, datetime.now(UTC))
+    monkeypatch.setattr(
+        environment_ledger, "open_checked_connection", lambda *_: closing(connection)
+    )
+    rows = environment_ledger.read_aws_ledger(
+        declaration, Environment("cloud"), None, datetime.now(UTC)
+    )
     assert [(each.item.name, str(each.state)) for each in rows] == [("db", "ok")]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from console import operate
+from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.moto_server import MotoServer, set_identity
@@ -39,7 +39,7 @@ def command(
     moto.reset()
     set_identity(monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
-    monkeypatch.setenv(operate.DECLARATION, str(declared))
+    monkeypatch.setenv(DECLARATION, str(declared))
     yield command_line
     moto.reset()
 

@@ -141,7 +141,7 @@ def test_one_of_racing_writers_wins_and_the_others_say_so(applied: ProvisioningS
         outcomes = [*pool.map(write, range(4))]
     won = [each for each in outcomes if each.startswith("value")]
     assert won == [applied.value("password")]
-    assert sum("was written by somebody else since the plan" in each for each in outcomes) == 3
+    assert sum("was written by another client since the plan" in each for each in outcomes) == 3
 
 
 @pytest.mark.parametrize("value", ["", "é" * 32_769])

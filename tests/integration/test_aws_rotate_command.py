@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from console import operate
+from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import ENVIRONMENT, declare_on_aws
 from tests.support.models.aws_rotated import AWS, declare_rotated
 from tests.support.processes.command import CommandLine, run_command
@@ -31,7 +31,7 @@ def command(
     """Return the command, with dev on AWS."""
     set_identity(monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     declare_rotated(tmp_path)
     dev = {**ENVIRONMENT, "environment": "dev", "aws": AWS}
     (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))

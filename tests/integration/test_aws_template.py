@@ -15,7 +15,7 @@ from app_integration.errors import ConfigurationError
 from aws.desired import desired_resources
 from aws.resources.dashboard import Dashboard
 from aws.template import build_template
-from console import operate
+from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import (
     ACCOUNT,
     ENVIRONMENT,
@@ -151,7 +151,7 @@ def test_command_writes_a_template_without_a_finding_of_cfn_lint(
         aws={**ENVIRONMENT["aws"], "monitoring": MONITORING, **HARDENED},
         services={"shop": {"iam_roles": ["shop-task"]}},
     )
-    command_line.monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    command_line.monkeypatch.setenv(DECLARATION, str(tmp_path))
     file = tmp_path / "cloud.template.json"
     arguments = ("environments", "template", "cloud")
     assert run_command(command_line.monkeypatch, *arguments, "--out", str(file)) == 0
@@ -174,5 +174,5 @@ def test_command_for_an_environment_on_vault_is_refused(
         "{environment: dev, owner: a-team, tokens: {period: 1h, secret_id_ttl: 1d, wrap_ttl: 2m},"
         " agent: {render_interval: 5m}, services: {shop: {}}}"
     )
-    command_line.monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    command_line.monkeypatch.setenv(DECLARATION, str(tmp_path))
     command_line.assert_rejected(1, "dev is not on AWS", "environments", "template", "dev")

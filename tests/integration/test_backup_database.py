@@ -22,7 +22,19 @@ from app_integration import default_client
 from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from console import backup as console_backup
+from backup import backup
+from backup.archive import read_facts
+from backup.backup import back_up
+from backup.errors import BackupFailed
+from backup.folder import BACKUPS, MANIFEST, BackupFolder
+from backup.inventory import Inventory, is_empty
+from backup.login import DatabaseLogin, pin_settings
+from backup.manifest import Manifest
+from backup.progress import no_progress
+from backup.restore import Backup, Restored
+from backup.scratch import scratch_server
+from backup.source import Source, autocommit
+from console.commands.deploy import backup as console_backup
 from examples.gaara_store.database import Users
 from examples.gaara_store.orders import Orders
 from tests.support.databases.backup_site import (
@@ -36,18 +48,6 @@ from tests.support.databases.backup_site import (
 )
 from tests.support.limited_files import limited_size
 from tests.support.processes.backup_worker import trust
-from vault.backup import backup
-from vault.backup.archive import read_facts
-from vault.backup.backup import back_up
-from vault.backup.errors import BackupFailed
-from vault.backup.folder import BACKUPS, MANIFEST, BackupFolder
-from vault.backup.inventory import Inventory, is_empty
-from vault.backup.login import DatabaseLogin, pin_settings
-from vault.backup.manifest import Manifest
-from vault.backup.progress import no_progress
-from vault.backup.restore import Backup, Restored
-from vault.backup.scratch import scratch_server
-from vault.backup.source import Source, autocommit
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -67,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
 def customer(site: BackupSite) -> Iterator[UUID]:
     """Yield the id of a customer of the store, with its own client for the rest of the module."""
     default_client.configure(site.local.service(STORE).settings())
-    engine = default_client.get_default_client().database_engine(None, None)
+    engine = default_client.get_default_client().databases.engine(None, None)
     users, now = Users(engine), datetime(2026, 1, 1, tzinfo=UTC)
     users.create_tables()
     user_id = users.add("gaara", "a hash", **PROFILE)
@@ -170,7 +170,7 @@ def test_store_under_writes_is_backed_up_and_restored_exactly(
 def read_profile(url: Path, customer: UUID) -> dict[str, str]:
     """Return the decrypted profile of *customer* in the database of *url*."""
     client = default_client.get_default_client()
-    profile = Users(client.database_engine(None, url.read_text())).profile(customer)
+    profile = Users(client.databases.engine(None, url.read_text())).profile(customer)
     return {name: getattr(profile, name) for name in PROFILE}
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from backup.inventory import is_empty
 from tests.support.databases.kill_site import KillSite, kill_site
 from tests.support.polling import wait_until
 from tests.support.processes import backup_worker as worker
-from vault.backup.inventory import is_empty
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -21,7 +21,7 @@ from app_integration.errors import (
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.transport.http import RequestSender
+from app_integration.transport.request import Request, RequestSender, Response
 from policies.render import render_policies, scoped_apply_policy
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
@@ -73,17 +73,17 @@ class Kill:
         return KillableSender(sender, self)
 
 
-class KillableSender:
+class KillableSender(RequestSender):
     def __init__(self, sender: RequestSender, kill: Kill) -> None:
         self._sender = sender
         self._kill = kill
 
-    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def exchange(self, request: Request, **options: Any) -> Response:
         if self._kill.sent >= self._kill.after:
             raise Killed
-        response = self._sender.send(method, path, **options)
-        self._kill.sent += method == "POST"
-        if path == self._kill.last:
+        response = self._sender.exchange(request, **options)
+        self._kill.sent += request.method == "POST"
+        if request.path == self._kill.last:
             self._kill.sent = self._kill.after
         if self._kill.sent >= self._kill.after:
             raise Killed
@@ -300,10 +300,10 @@ def test_namespace_is_bootstrapped_with_audit_devices_that_are_elsewhere(
     [
         ({"type": "batch", "ttl": "1h"}, "is a batch token"),
         ({"num_uses": 100}, "has a limited number of uses"),
-        ({"ttl": "30s"}, "ends in"),
+        ({"ttl": "30s"}, "expires in"),
     ],
 )
-def test_token_that_could_not_be_revoked_or_ends_is_refused(
+def test_token_that_could_not_be_revoked_or_expires_is_refused(
     server: AuditedServer, tmp_path: Path, options: dict[str, Any], error: str
 ) -> None:
     token, _ = new_token(server, policies=["root"] if "type" not in options else ["x"], **options)
@@ -318,7 +318,7 @@ def test_token_that_could_not_be_revoked_or_ends_is_refused(
 def test_dead_token_without_a_journal_is_refused(server: AuditedServer, tmp_path: Path) -> None:
     token, accessor = new_token(server)
     server.root.post("auth/token/revoke-accessor", {"accessor": accessor})
-    with pytest.raises(ConfigurationError, match="does not accept the given token"):
+    with pytest.raises(ConfigurationError, match="does not accept the token you passed"):
         Staging(server, tmp_path, "dead").bootstrap().run(token)
 
 

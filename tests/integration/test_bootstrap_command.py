@@ -181,9 +181,9 @@ printf %s "$CARRIER_TOKEN" | strongroom put smtp-password --service gaara-store 
     ("arguments", "typed", "error"),
     [
         ("--env dev --out o", "t", "dev has a local server, which 'make vault-up' bootstraps"),
-        ("--env staging --out o", " \n", "no token was given; pass it on standard input"),
+        ("--env staging --out o", " \n", "no token was provided; pass it on standard input"),
         ("--env staging --out o --token-file none", "", "none (--token-file) cannot be read"),
-        ("--env staging --out o", "s.unknown", "the server does not accept the given token"),
+        ("--env staging --out o", "s.unknown", "the server does not accept the token you passed"),
         ("--env qa --out o", "t", "no environment 'qa' is declared"),
         ("--env staging --out out", "t", "would contain secrets where git may commit them"),
     ],

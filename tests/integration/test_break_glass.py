@@ -11,7 +11,7 @@ import pytest
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied
 from app_integration.session.session import Session
-from console import operate
+from console.target.target import Target
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 from vault.bootstrap.break_glass import find_lack
@@ -76,9 +76,11 @@ def test_valid_credential_is_kept(
 def show_doctor(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, is_local: bool) -> int:
     """Run doctor, elsewhere than on the local deployment with the session of an operator."""
     if not is_local:
-        monkeypatch.setattr(operate, "is_local", lambda *_: False)
+        monkeypatch.setattr(Target, "is_local", False)
         operator = nullcontext(deployment.operator)
-        monkeypatch.setattr("console.doctor.open_job_session", lambda *_: operator)
+        monkeypatch.setattr(
+            "console.commands.every_day.doctor.open_job_session", lambda *_: operator
+        )
     return run_command(monkeypatch, *DOCTOR, "--root", str(deployment.layout.root))
 
 

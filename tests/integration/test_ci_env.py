@@ -22,8 +22,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from app_integration.names import Environment
-from console.new_repository import NewRepository
-from console.new_service import NewService
+from console.scaffold.new_repository import NewRepository
+from console.scaffold.new_service import NewService
 from policies.render import render_policies
 from tests.support.processes.command import run_command
 from tests.support.servers.audited_server import AuditedServer, audited_server

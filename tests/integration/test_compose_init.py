@@ -13,12 +13,12 @@ import pytest
 from app_integration.auth.methods import StaticToken
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from local.docker.init_container import ComposeInit
+from local.layout import Layout
+from local.listeners import find_listeners
+from local.ports import Ports
 from tests.support.polling import wait_until
 from tests.support.servers.server_program import server_program
-from vault.runtime.docker.compose_init import ComposeInit
-from vault.runtime.layout import Layout
-from vault.runtime.listeners import find_listeners
-from vault.runtime.ports import Ports
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -20,7 +20,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.aws import AwsSource
 from app_integration.sources.vault import VaultSource
-from aws.secret_copy.backend import WrittenMeanwhile
+from aws.secret_copy.backend import ValueChanged
 from aws.secret_copy.comparison import State
 from aws.secret_copy.entry import FIELDS, Entry
 from tests.support.models.aws_declared import SCOPE
@@ -158,7 +158,7 @@ def test_value_written_to_the_target_meanwhile_stays(
     found = {each.secret.path: each for each in copy.compare()}
     copy.write(found[SCOPE.secret("smtp-password")])
     site.write(name, "written meanwhile", backend=target)
-    with pytest.raises(WrittenMeanwhile, match="by somebody else since it was read; run the"):
+    with pytest.raises(ValueChanged, match="by another client since it was read; run the"):
         copy.write(found[SCOPE.secret(name)])
     entry = site.backends()[target].read(SCOPE.secret(name)).entry
     assert entry is not None
@@ -180,7 +180,7 @@ def test_value_written_to_aws_meanwhile_keeps_its_kind(
     copy = site.copy("vault", "aws")
     (found,) = [each for each in copy.compare() if each.secret.path == SCOPE.secret(name)]
     site.write(name, written, backend="aws")
-    with pytest.raises(WrittenMeanwhile):
+    with pytest.raises(ValueChanged):
         copy.write(found)
     stored = site.backends()["aws"].read(SCOPE.secret(name))
     assert stored.entry == Entry(Secret(written), has_fields=content == FIELDS)

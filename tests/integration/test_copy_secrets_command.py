@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from app_integration.names import Environment, Scope
-from console import operate
+from console.target.checkout import DECLARATION
+from console.target.target import Target
 from tests.support.models.aws_declared import ACCOUNT, ENVIRONMENT, SERVICE
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
@@ -56,8 +57,8 @@ def command(
     set_identity(patch)
     patch.setenv("AWS_ENDPOINT_URL", moto.url)
     patch.delenv("VAULT_ADDR", raising=False)
-    patch.setenv(operate.DECLARATION, str(tmp_path))
-    patch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    patch.setenv(DECLARATION, str(tmp_path))
+    patch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     for name, value in VALUES.items():
         deployment.operator.post(f"secret/data/{SCOPE.secret(name)}", {"data": {"value": value}})
     yield command_line

@@ -56,7 +56,7 @@ def renewal_time(users: LeasedCredentials) -> float:
 
 
 def test_connection_uses_a_leased_user_with_the_owner_role(service: Client) -> None:
-    with service.database_engine(None, None).connect() as connection:
+    with service.databases.engine(None, None).connect() as connection:
         user, acting = connection.execute(WHO).one()
     assert user.startswith("v-approle-gaara-st-")
     assert acting == "gaara_store_owner"
@@ -66,13 +66,13 @@ def test_table_of_a_leased_user_survives_its_revocation(
     deployment: Deployment, database: Database
 ) -> None:
     first = Client(deployment.settings)
-    with first.database_engine(None, None).begin() as connection:
+    with first.databases.engine(None, None).begin() as connection:
         user = connection.execute(WHO).one()[0]
         connection.execute(text("CREATE TABLE notes (text text)"))
     first.close()
     assert eventually(lambda: user not in database.leased_users())
     second = Client(deployment.settings)
-    with second.database_engine(None, None).begin() as connection:
+    with second.databases.engine(None, None).begin() as connection:
         owner = text("SELECT tableowner FROM pg_tables WHERE tablename = 'notes'")
         assert connection.execute(owner).scalar() == "gaara_store_owner"
         connection.execute(text("DROP TABLE notes"))
@@ -82,7 +82,7 @@ def test_table_of_a_leased_user_survives_its_revocation(
 def test_engine_after_a_revocation_reconnects_as_another_user(
     deployment: Deployment, service: Client
 ) -> None:
-    engine = service.database_engine(None, None)
+    engine = service.databases.engine(None, None)
     with engine.connect() as connection:
         before = connection.execute(WHO).one()[0]
         deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
@@ -92,8 +92,8 @@ def test_engine_after_a_revocation_reconnects_as_another_user(
 
 
 def test_engines_of_one_process_share_one_lease(service: Client) -> None:
-    assert session_user(service.database_engine(None, None)) == session_user(
-        service.database_engine(None, None)
+    assert session_user(service.databases.engine(None, None)) == session_user(
+        service.databases.engine(None, None)
     )
 
 

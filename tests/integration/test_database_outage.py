@@ -12,10 +12,10 @@ from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.errors import ServerFault
 from app_integration.settings import Limits
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.clock import Clock
 from tests.support.databases.database import ROLE, Database, eventually
 from tests.support.servers.deployment import Deployment
-from vault.runtime.embedded import EmbeddedRuntime
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -26,16 +26,16 @@ from app_integration import (
 from app_integration.errors import AccessDenied
 from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
-from console.sample_code import sample_lines
-from console.service_database import read_url
-from console.show import show_deployment
+from console.commands.every_day.shown_deployment import show_deployment
+from console.scaffold.sample_code import sample_lines
+from console.target.service_database import read_url
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.databases import django_project
 from vault.declare.load import load
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 django_project.set_up()
 
@@ -97,7 +97,7 @@ def local(
         deployment.up(no_progress)
         yield deployment
     finally:
-        deployment.reset()
+        deployment.started.reset()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.dev_server import RealServer
-from console import operate
+from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import ENVIRONMENT
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.processes.command import run_command
@@ -163,7 +163,7 @@ def test_unit_that_agent_build_wrote_delivers(
     (tmp_path / "models.py").write_text(MODEL)
     (tmp_path / "app.py").write_text("print('ran on', open('run/app.json').read())\n")
     out = tmp_path / "out"
-    monkeypatch.setenv(operate.DECLARATION, str(folder))
+    monkeypatch.setenv(DECLARATION, str(folder))
     build = ["agent", "build", "--service", backend.scope.service, "--env", "dev"]
     build += ["--for", "systemd", "--out", str(out), "--", sys.executable, "app.py"]
     assert run_command(monkeypatch, *build) == 0

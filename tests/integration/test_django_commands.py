@@ -17,11 +17,11 @@ django_project.set_up()
 
 from django.core.exceptions import ImproperlyConfigured  # noqa: E402 (Django must be set up first)
 
+from local.processes.binaries import postgres_folder  # noqa: E402 (as above)
 from tests.support.databases.database import Database, eventually  # noqa: E402 (as above)
 from tests.support.databases.leased_django import leased_database  # noqa: E402 (as above)
 from tests.support.databases.own_database import OwnDatabase  # noqa: E402 (as above)
 from tests.support.servers.deployment import Deployment  # noqa: E402 (as above)
-from vault.runtime.processes.binaries import postgres_folder  # noqa: E402 (as above)
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -16,7 +16,7 @@ import pytest
 import redis
 from rich.console import Console
 
-from agent.unit_state import RunState, read_state, write_state
+from agent.supervisor.unit_state import RunState, read_state, write_state
 from app_integration import settings
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.diagnosis.check import Broken, Outcome, run
@@ -25,8 +25,8 @@ from app_integration.diagnosis.leased_user import NeededUser
 from app_integration.diagnosis.service import Needs, Service, checks
 from app_integration.errors import ServerFault
 from app_integration.testing.ports import free_ports
-from console.service_deployment import ServiceDeployment
-from console.show import show_use
+from console.commands.every_day.shown_deployment import show_use
+from local.services.service_deployment import ServiceDeployment
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_site import running_valkey
 from tests.support.processes.command import run_command

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from agent.secret_id import issue_as_starter
+from agent.supervisor.secret_id import issue_as_starter
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.errors import AuthenticationFailed, Unreachable
@@ -23,7 +23,8 @@ from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from app_integration.settings import Auth, Settings, from_environment
-from app_integration.transport.http import RequestSender
+from app_integration.transport.request import Request, RequestSender, Response
+from local.processes import binaries
 from policies.render import render_policies
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
@@ -35,7 +36,6 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
-from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -465,7 +465,7 @@ def test_wrong_role_or_folder_is_an_error_without_a_request(
     assert error in printed
 
 
-class Interrupting:
+class Interrupting(RequestSender):
     """A sender that raises an error after, or in place of, an unwrapping."""
 
     def __init__(self, sender: RequestSender, error: BaseException, *, sends: bool) -> None:
@@ -473,11 +473,11 @@ class Interrupting:
         self._error = error
         self._sends = sends
 
-    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        if path == UNWRAP and not self._sends:
+    def exchange(self, request: Request, **options: Any) -> Response:
+        if request.path == UNWRAP and not self._sends:
             raise self._error
-        response = self._sender.send(method, path, **options)
-        if path == UNWRAP:
+        response = self._sender.exchange(request, **options)
+        if request.path == UNWRAP:
             raise self._error
         return response
 

@@ -18,6 +18,7 @@ import yaml
 
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
+from local.processes import binaries
 from tests.support.manifests import merge
 from tests.support.models import pods
 from tests.support.models.declared import apply_declared
@@ -27,7 +28,6 @@ from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.issuer import Provider, Signer
 from tests.support.servers.local_server import serve, write_certificate
 from vault.reconcile.resources.kv import write_value
-from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 

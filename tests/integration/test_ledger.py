@@ -17,12 +17,17 @@ from app_integration.client import Client
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console import ledger, operate
-from console.local import LocalDeployment
+from console.commands.rotate import ledger
+from console.target import environment_ledger
+from console.target.checkout import Checkout
+from console.target.environment_ledger import read_ledger
+from console.target.target import Target, open_target
+from local.deployment import LocalDeployment
 from tests.support.polling import wait_until
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.deployment import Deployment
-from vault.rotation.inventory import Kind, declared_items
+from vault.rotation.inventory import declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.last_reads import Read
 from vault.rotation.ledger.ledger import ReadState, Row, State
 from vault.rotation.server_ages import read_ages
@@ -48,7 +53,7 @@ JOBS = {("secret-id", f"strongroom-{job}") for job in ("plan", "apply", "rotator
 def local(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> LocalDeployment:
     """Let the command use the shared deployment, whose ports no variable has."""
     deployment.refresh("vault/audit")
-    monkeypatch.setattr(operate, "local_deployment", lambda *_, **__: deployment.local)
+    monkeypatch.setattr(Target, "local_deployment", lambda *_, **__: deployment.local)
     monkeypatch.delenv("VAULT_ADDR", raising=False)
     return deployment.local
 
@@ -56,8 +61,8 @@ def local(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> LocalDeplo
 def read(
     deployment: Deployment, now: datetime | None = None, service: str | None = None
 ) -> list[Row]:
-    root = deployment.layout.root
-    return ledger.read_ledger(Environment.DEV, service, (), None, root, now or datetime.now(UTC))[0]
+    target = open_target(root=deployment.layout.root)
+    return read_ledger(target, service, (), None, now or datetime.now(UTC))[0]
 
 
 def find(rows: list[Row], kind: Kind, name: str, service: str | None = "gaara-store") -> Row:
@@ -188,7 +193,7 @@ def session_of(deployment: Deployment, policy: str) -> Iterator[Session]:
 
 def known(session: Session) -> dict[str, bool]:
     """Return whether the ages of an item are known to *session*, by name."""
-    now, items = datetime.now(UTC), declared_items(operate.load_declaration(), Environment.DEV)
+    now, items = datetime.now(UTC), declared_items(Checkout().declaration, Environment.DEV)
     ages = partial(read_ages, session, mounts=DEFAULT_MOUNTS, now=now)
     return {
         item.name: all(age.is_known for age in ages(item))
@@ -275,5 +280,5 @@ def test_wrong_option_is_rejected_before_any_request(
     code: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(ledger, "open_job_session", None)
+    monkeypatch.setattr(environment_ledger, "open_job_session", None)
     command_line.assert_rejected(code, message, *command(deployment, *arguments))

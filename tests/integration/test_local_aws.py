@@ -16,15 +16,15 @@ from rich.console import Console
 from app_integration.errors import ConfigRejected, ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
-from console.local_aws import LocalAwsDeployment
-from console.local_aws_view import up_on_aws
-from console.runtimes import MOTO, started_on
+from console.views.aws_deployment import up_on_aws
+from local.aws.deployment import LocalAwsDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.runtime_choice import MOTO, started_on
 from tests.support.models.aws_declared import ENVIRONMENT
 from tests.support.servers.moto_server import MotoServer
 from vault.declare.load import load
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -99,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("[shop]"))
     made.local.up(no_progress)
     yield made
-    made.local.reset()
+    made.local.started.reset()
 
 
 @pytest.fixture(autouse=True)
@@ -185,5 +185,5 @@ def test_runtime_is_known_before_its_first_server_is_started(tmp_path: Path) -> 
     try:
         site.local.servers.start(note)
     finally:
-        site.local.reset()
+        site.local.started.reset()
     assert found == {MOTO}

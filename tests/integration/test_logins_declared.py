@@ -21,6 +21,7 @@ from app_integration.errors import AuthenticationFailed, ConfigurationError, Str
 from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
 from app_integration.settings import Auth, Settings
+from local.processes.binaries import openbao_path
 from tests.support.models.declared import SCOPE, apply_declared, declare, plan
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.issuer import (
@@ -34,7 +35,6 @@ from tests.support.servers.issuer import (
 )
 from tests.support.servers.local_server import serve, write_certificate
 from vault.declare.declaration import Declaration
-from vault.runtime.processes.binaries import openbao_path
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.jobs.job import Job, JobOptions
+from agent.jobs.definition import Job, JobOptions
 from agent.jobs.scheduled_job import Place, schedule_job
 from agent.jobs.systemd import build
 from app_integration.names import Environment
@@ -47,7 +47,8 @@ AS_USER: Final = f"""
 import os, sys
 import _strptime, duckdb, encodings.idna, encodings.utf_8_sig, prometheus_client
 import console.cli
-from console.commands import COMMANDS, Commands
+from console.command_table import COMMANDS
+from console.commands.command_group import Commands
 [*Commands(COMMANDS).values()]
 os.setgroups([{METRICS}])
 os.setgid({USER})

@@ -18,8 +18,10 @@ import pytest
 import requests
 
 from app_integration.testing.ports import free_ports
-from console import monitoring_checks
-from console.local_monitoring import LocalMonitoring
+from local.monitoring import checks
+from local.monitoring.local_monitoring import LocalMonitoring
+from local.monitoring.stack import CHECKS, PROGRAMS
+from local.ports import MonitoringPorts
 from tests.integration.test_rotate_by_metric import Application
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, RunningStore
@@ -27,8 +29,6 @@ from tests.support.servers.deployment import Deployment
 from tests.support.servers.prometheus_server import query
 from vault.declare.repository import open_repository
 from vault.monitoring.dashboard import read_rows, select_labels
-from vault.runtime.monitoring import CHECKS, PROGRAMS
-from vault.runtime.ports import MonitoringPorts
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("prometheus")]
 
@@ -147,7 +147,7 @@ def test_alert_of_a_refused_delivery_fires_is_mailed_and_resolves(site: Site) ->
 
 
 def test_each_query_of_the_dashboard_returns_a_series(site: Site) -> None:
-    monitoring_checks.run_checks(
+    checks.run_checks(
         site.deployment.layout.root, site.deployment.layout.root / "monitoring" / "textfile"
     )
     queries = {

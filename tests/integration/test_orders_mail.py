@@ -22,6 +22,7 @@ from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from examples.order_messages import STREAM
 from examples.orders_mail.order_queue import GROUP
+from local.ports import HOST
 from tests.support.databases.database import Database
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.models.declared import apply_declared
@@ -32,7 +33,6 @@ from tests.support.servers.service_variables import issue_variables
 from tests.support.servers.store_parts import Servers, running_servers
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
-from vault.runtime.ports import HOST
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -16,19 +16,20 @@ from sqlalchemy import Connection, text
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.testing.ports import free_ports
-from console import local_databases
-from console.dev_on_aws import put_on_aws
-from console.local import LocalDeployment
-from console.local_aws import LocalAwsDeployment
-from console.local_databases import ensure_databases
+from console.commands.every_day import deployment as local_commands
+from local.aws.deployment import LocalAwsDeployment
+from local.aws.dev_on_aws import put_on_aws
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.processes import binaries
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
+from local.services.databases import ensure_databases
+from local.status_record import StatusRecord
 from tests.support.databases.team_server import PASSWORD, TeamServer, team_server
 from vault.declare.load import load
 from vault.reconcile.planning.build import build_plan
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.processes import binaries
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -62,7 +63,7 @@ def connection_of(local: LocalDeployment) -> Iterator[Connection]:
     """Yield a connection of the application, which commits at the end."""
     with (
         closing(Client(local.service("gaara-store").settings())) as client,
-        client.database_engine(None, None).begin() as connection,
+        client.databases.engine(None, None).begin() as connection,
     ):
         yield connection
 
@@ -84,7 +85,7 @@ def local(
         running.up(no_progress)
         yield running
     finally:
-        running.reset()
+        running.started.reset()
 
 
 def test_application_leases_users_on_the_teams_server(
@@ -107,8 +108,9 @@ def test_second_up_changes_nothing_and_the_plan_is_empty(local: LocalDeployment)
 
 
 def test_status_names_the_teams_server(local: LocalDeployment, team: TeamServer) -> None:
-    part = next(part for part in local.status() if str(team.endpoint) in part.title)
+    part = next(part for part in local.started.status() if str(team.endpoint) in part.title)
     assert part.works
+    assert StatusRecord.read(local.layout) == local.started.record
 
 
 def test_administrators_url_is_in_one_private_file_and_no_log(local: LocalDeployment) -> None:
@@ -132,8 +134,8 @@ def test_second_deployment_shares_the_database_and_erasing_it_disturbs_no_one(
         assert session(local)[1:] == ("gaara_store_owner", team.endpoint.port)
         assert len(team.query(ROLES)) == len(before) + 1  # a manager of its own
     finally:
-        second.down(no_progress)
-        second.reset()
+        second.started.down(no_progress)
+        second.started.reset()
     assert len(team.query(ROLES)) == len(before) + 1
     assert session(local)[2] == team.endpoint.port
 
@@ -146,7 +148,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
         running.up(no_progress)
         yield running
     finally:
-        running.reset()
+        running.started.reset()
 
 
 @pytest.mark.parametrize(
@@ -263,10 +265,10 @@ def test_up_asks_once_for_the_url_and_does_not_show_it(
         asked.append(question)
         return f"{team.administrator.reveal()}\n"
 
-    monkeypatch.setattr(local_databases, "has_terminal", lambda: True)
-    monkeypatch.setattr(local_databases, "read_hidden", answer)
-    local_databases.ask_for_urls(local.own_databases())
-    local_databases.ask_for_urls(local.own_databases())
+    monkeypatch.setattr(local_commands, "has_terminal", lambda: True)
+    monkeypatch.setattr(local_commands, "read_hidden", answer)
+    local_commands._ask_for_urls(local.own_databases())
+    local_commands._ask_for_urls(local.own_databases())
     assert asked == [f"postgresql://USER:PASSWORD@{team.endpoint}/postgres"]
     assert local.own_databases()[0].url_file.read_text().strip() == team.administrator.reveal()
     assert "dba%2F" not in capsys.readouterr().out

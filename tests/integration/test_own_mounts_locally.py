@@ -12,14 +12,14 @@ from app_integration.client import Client
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from vault.declare.load import load
-from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.server import MountPaths
 from vault.reconcile.planning.build import Prune, build_plan
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -47,7 +47,7 @@ def local(
     pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(layout)
     running.up(no_progress)
     yield running
-    running.reset()
+    running.started.reset()
 
 
 def test_application_uses_the_mounts_that_dev_env_names(local: LocalDeployment) -> None:
@@ -57,7 +57,7 @@ def test_application_uses_the_mounts_that_dev_env_names(local: LocalDeployment) 
         assert client.secrets.get("jwt-secret")
         token = client.cipher("pii").encrypt_field("x", {"id": 1})
         assert client.cipher("pii").decrypt_field(token, {"id": 1}) == "x"
-        with client.database_engine(None, None).connect() as connection:
+        with client.databases.engine(None, None).connect() as connection:
             user = connection.execute(text("SELECT session_user")).scalar()
         assert str(user).startswith("v-")
     finally:
@@ -65,7 +65,7 @@ def test_application_uses_the_mounts_that_dev_env_names(local: LocalDeployment) 
 
 
 def test_agent_delivers_from_the_own_mounts(local: LocalDeployment) -> None:
-    state = local.read_config_states()["gaara-store"]
+    state = local.started.read_config_states()["gaara-store"]
     assert state.last is not None
     assert state.last.state.is_live
     assert state.live.exists()

@@ -22,6 +22,7 @@ from aws.resources.kms_key import KmsKey
 from aws.resources.log_group import LogGroup
 from aws.resources.metric_filter import MetricFilter
 from aws.resources.rotation import AwsRotation
+from local.servers.postgres_roles import allow_password_changes
 from policies.render import render_policies
 from tests.support.models import drift_logins
 from tests.support.models.drift_logins import CERTIFICATES, KEYS
@@ -29,16 +30,16 @@ from tests.support.models.tenants import dump
 from tests.support.servers.deployment import Deployment
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
-from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.adopted_secret import Adoption
 from vault.declare.schema.people import Quota
 from vault.declare.schema.secret_sources import Given
+from vault.declare.schema.server import MountPaths
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import owners
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE
+from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action, Plan, make_plan, read_state
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
@@ -49,7 +50,6 @@ from vault.reconcile.resources.ownership import ManagedResource, OwnedByOther, O
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue
 from vault.reconcile.resources.transit import TransitKey
-from vault.runtime.servers.postgres_roles import allow_password_changes
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -402,7 +402,6 @@ HANDS = {
             ),
         },
     ),
-    "database-role": Hand("database/roles/{name}"),
     "audited-header": Hand("sys/config/auditing/request-headers/{name}"),
     "rate-limit": Hand(
         "sys/quotas/rate-limit/{name}",
@@ -457,6 +456,10 @@ HANDS = {
         {"value": lambda session, _name: write_value(session, SECRET, Secret("new"))},
     ),
 }
+
+# A prunable kind without special fields needs no entry: a path that lists its objects is known.
+for prunable in PRUNABLE:
+    HANDS.setdefault(prunable, Hand(f"{list_path(prunable, DEFAULT_MOUNTS)}/{{name}}"))
 
 
 def changed_value(name: str, value: Any) -> Any:

@@ -12,7 +12,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from console.environments import show_differences
+from console.commands.deploy.environments import show_differences
 from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.load import load

@@ -12,19 +12,19 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
+from local.servers.accounts import SUPERUSER
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import DatabaseRole
+from vault.declare.schema.keys import TransitKey
 from vault.declare.schema.secret_sources import Given
-from vault.declare.schema.transit_keys import TransitKey
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.planning.prune import Orphan
-from vault.runtime.servers.accounts import SUPERUSER
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -225,7 +225,7 @@ def test_revoke_all_reports_the_leases_that_do_not_end(pruned: Deployment) -> No
     ):
         superuser.execute(b"ALTER ROLE gaara_store_manager NOCREATEROLE")
         with pytest.raises(
-            ServerFault, match=f"{ROLE}/: 1 leases do not end; check that the database"
+            ServerFault, match=f"{ROLE}/: 1 leases are not revoked; check that the database"
         ):
             revoke_all(
                 pruned.operator,

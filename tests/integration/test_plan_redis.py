@@ -12,6 +12,7 @@ import redis
 from app_integration.database import LeasedRedisPool
 from app_integration.names import Environment
 from app_integration.secret import Secret
+from local.ports import HOST
 from tests.support.databases.redis_site import ROLE, RedisSite, leased, redis_site
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.server_names import FINGERPRINT_KEY
@@ -26,7 +27,6 @@ from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.redis import RedisConnection
 from vault.reconcile.resources.transit import TransitKey
-from vault.runtime.ports import HOST
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import AccessDenied, ConfigurationError, UnexpectedAnswer
-from console import operate
+from console.target.checkout import Checkout
 from policies.capabilities import read_capabilities
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
@@ -32,7 +32,7 @@ def run(
     for path in FOLDER.glob("*.tests.yaml"):
         (folder / path.name).write_bytes(path.read_bytes())
     here = replace(read(load.PROJECT), policies=folder)
-    monkeypatch.setattr(operate, "repository", lambda: here)
+    monkeypatch.setattr(Checkout, "repository", here)
     monkeypatch.delenv("VAULT_ADDR", raising=False)
     root = str(deployment.layout.root)
     return folder, ["policies", "test", "--env", "dev", "--root", root]
@@ -49,12 +49,13 @@ def test_every_row_of_the_examples_holds_and_no_token_remains(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     policies = ["gaara-store-dev", "orders-mail-dev"]
+    before = accessors(deployment)  # of the tests that share this deployment
     assert run_command(monkeypatch, *run[1]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{name}: {ROWS[name.removesuffix('-dev')]} of {ROWS[name.removesuffix('-dev')]} rows hold"
         for name in policies
     ]
-    for accessor in accessors(deployment):
+    for accessor in accessors(deployment) - before:
         found = deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
         assert found["data"]["path"] != "auth/token/create", found["data"]["policies"]
 

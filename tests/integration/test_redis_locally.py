@@ -20,14 +20,14 @@ from ruamel.yaml import YAML
 from app_integration import async_redis_client, default_client, redis_client
 from app_integration.names import Environment
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
-from console.show import show_deployment
+from console.commands.every_day.shown_deployment import show_deployment
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -81,7 +81,7 @@ def local(
         running.up(no_progress)
         yield running
     finally:
-        before.reset()
+        before.started.reset()
 
 
 @pytest.fixture

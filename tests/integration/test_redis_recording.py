@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from app_integration.errors import ConfigurationError
+from local.servers.redis_accounts import RedisAccount
+from local.servers.redis_recording import RedisRecording
+from local.servers.valkey import Valkey
 from tests.support.databases.redis_site import running_valkey
-from vault.runtime.servers.redis_accounts import RedisAccount
-from vault.runtime.servers.redis_recording import RedisRecording
-from vault.runtime.servers.valkey import Valkey
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -22,12 +22,12 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import VALUE_KEY
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.integration.test_rotate_secret import Site
+from tests.integration.rotation.test_secret import Site
 from tests.support.models.rotations import change_service
 from tests.support.polling import wait_until
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.prometheus_server import prometheus_server, query
-from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.evidence_type import Evidence, Proof
 from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.context import RotationContext
 from vault.rotation.record import Step

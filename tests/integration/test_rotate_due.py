@@ -12,12 +12,13 @@ import yaml
 
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
-from console import operate, rotations
-from console.local import LocalDeployment
+from console.target import environment_rotations
+from console.target.target import open_target
+from local.deployment import LocalDeployment
+from local.ports import Ports, setting
+from local.runtime_interface import no_progress
 from tests.support.polling import wait_until
 from tests.support.processes.command import CommandLine, run_command
-from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -75,10 +76,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]
     with pytest.MonkeyPatch.context() as patch:
         for name, port in ports.by_name().items():
             patch.setenv(setting(name), str(port))
-        local = operate.local_deployment(tmp_path_factory.mktemp("due") / ".strongroom")
+        local = open_target(root=tmp_path_factory.mktemp("due") / ".strongroom").local_deployment()
         local.up(no_progress)
         yield local
-        local.reset()
+        local.started.reset()
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ def deployed(local: LocalDeployment, command_line: CommandLine) -> Deployed:
 
 @pytest.fixture
 def aged(deployed: Deployed) -> Deployed:
-    deployed.command.monkeypatch.setattr(rotations, "read_server_clock", read_later_clock)
+    deployed.command.monkeypatch.setattr(
+        environment_rotations, "read_server_clock", read_later_clock
+    )
     return deployed
 
 
@@ -98,7 +101,7 @@ def test_nothing_is_due_on_the_first_day(deployed: Deployed) -> None:
 
 
 def test_clock_of_the_operators_machine_makes_nothing_due(deployed: Deployed) -> None:
-    deployed.command.monkeypatch.setattr(rotations, "datetime", Ahead)
+    deployed.command.monkeypatch.setattr(environment_rotations, "datetime", Ahead)
     (line,) = deployed.rotate("--due", "--dry-run")
     assert line.startswith("nothing is due; ")
 
@@ -123,7 +126,7 @@ def test_what_is_due_is_replaced_once_and_the_agent_delivers_it(aged: Deployed) 
     assert "gaara-store-dev-starter: rotated." in lines
     assert (aged.version(), aged.delivered()) == (2, before)
     later = partial(read_later_clock, age=AGE + ANNOUNCED)
-    aged.command.monkeypatch.setattr(rotations, "read_server_clock", later)
+    aged.command.monkeypatch.setattr(environment_rotations, "read_server_clock", later)
     lines = aged.rotate("--due", "--service", "gaara-store")
     assert "✓ jwt-secret: promoted it (2 -> 3)" in lines
     assert len([line for line in lines if line.startswith("restart: a process that read")]) == 1

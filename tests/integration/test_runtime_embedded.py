@@ -23,17 +23,18 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
-from vault.runtime import port_file
-from vault.runtime.access import Access
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.port_file import RunsOnOtherPort
-from vault.runtime.ports import HOST, Ports, PortTaken, check_free
-from vault.runtime.process_runtime import StillRunning
-from vault.runtime.processes.lock import Busy
-from vault.runtime.processes.program import Program
-from vault.runtime.runtime import StartFailed
-from vault.runtime.servers.openbao import MAX_REQUEST
+from local import port_file
+from local.access import Access
+from local.layout import Layout
+from local.port_file import RunsOnOtherPort
+from local.ports import HOST, Ports
+from local.processes.lock import Busy
+from local.processes.program import Program
+from local.runtime_interface import StartFailed
+from local.runtimes.embedded_runtime import EmbeddedRuntime
+from local.runtimes.process_runtime import StillRunning
+from local.servers.openbao import MAX_REQUEST
+from local.taken_ports import PortTaken, check_free
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -15,18 +15,18 @@ import pytest
 from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from local.layout import Layout
+from local.ports import HOST, Ports
+from local.processes import binaries
+from local.processes.processes import ProcessManager
+from local.processes.program import Program
+from local.servers import postgres_home
+from local.servers.accounts import DatabaseAccounts, Superuser
+from local.servers.postgres import Postgres
+from local.servers.postgres_roles import ServerRoles
+from local.servers.service_roles import ServiceRoles
 from tests.support.databases.database import eventually
 from vault.reconcile.resources.lease_statements import OwnerGrant, ReadGrant
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.processes.program import Program
-from vault.runtime.servers import postgres_home
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
-from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServerRoles
-from vault.runtime.servers.service_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from app_integration.errors import ConfigurationError
-from vault.runtime.layout import Layout
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.processes.program import Program, Record
-from vault.runtime.runtime import StartFailed
+from local.layout import Layout
+from local.processes.processes import ProcessManager
+from local.processes.program import Program, Record
+from local.runtime_interface import StartFailed
 
 SLEEPER = "exec sleep 1000"
 #: Prints a line once the trap is set, so that a test sends no signal before.

@@ -14,7 +14,8 @@ from app_integration.errors import AccessDenied, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
-from console.policy_check import find_stale_policy
+from console.commands.every_day.policy_check import find_stale_policy
+from local.ports import HOST
 from policies.render import render_policies, scoped_apply_policy
 from policies.templates import base, base_digest
 from tests.support.models.policy_values import AllowedValue
@@ -28,7 +29,6 @@ from vault.reconcile.resources.database import DatabaseConnection
 from vault.reconcile.resources.guards import PasswordPolicy
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.redis import RedisConnection
-from vault.runtime.ports import HOST
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -31,6 +31,7 @@ from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Source
 from app_integration.sources.aws import AwsSource
 from app_integration.sources.vault import VaultSource
+from app_integration.transport.request import Request, Response
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.aws_fault_server import Fault
@@ -73,11 +74,11 @@ class FaultySender(CountingSender):
     is_failing = False
     faults = 0
 
-    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        if self.is_failing and path.endswith(FAULTY):
+    def exchange(self, request: Request, **options: Any) -> Response:
+        if self.is_failing and request.path.endswith(FAULTY):
             self.faults += 1
-            raise ServerFault(f"GET {path}: status 500")
-        return super().send(method, path, **options)
+            raise ServerFault(f"{request}: status 500")
+        return super().exchange(request, **options)
 
 
 @dataclass

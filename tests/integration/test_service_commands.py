@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from console.show import show_use
+from console.commands.every_day.shown_deployment import show_use
 from tests.support.processes.terminal import INTERRUPT, Terminal, open_terminal
 from tests.support.servers.deployment import Deployment
 

@@ -17,6 +17,7 @@ import pytest
 from app_integration.aws import from_settings
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
+from local.ports import Ports, setting
 from policies.render import render_policies
 from tests.support.models.aws_declared import ACCOUNT, ENVIRONMENT, declare_on_aws
 from tests.support.processes.command import run_command
@@ -29,7 +30,6 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
-from vault.runtime.ports import Ports, setting
 
 pytestmark = pytest.mark.requires("embedded")
 

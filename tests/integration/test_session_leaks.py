@@ -117,10 +117,10 @@ def test_broken_connection_error_has_neither_token_nor_body(
         with Session(proxy.address, login, limits=limits) as through:
             with pytest.raises(StrongroomError) as at_login:
                 through.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})
-            through._tokens._token = token
+            through._tokens.cached_token = token
             with pytest.raises(StrongroomError) as at_request:
                 through.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})
-            through._tokens._token = None
+            through._tokens.cached_token = None
     canaries = (CANARY, secret_id, token.value.reveal())
     everything = [caplog.text]
     for caught in (at_login, at_request):

@@ -24,11 +24,11 @@ from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
 from app_integration.settings import Auth, Settings
 from app_integration.testing.ports import free_ports
+from local.processes import binaries
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.local_server import Server, serve, write_certificate
 from tests.support.servers.server_program import openbao_only
-from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -16,6 +16,7 @@ from app_integration.observability.recorder import NullRecorder
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
+from app_integration.transport.request import Request, Response
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 
@@ -147,9 +148,9 @@ class CutResponse(Transport):
 
     proxy: TcpProxy
 
-    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        self.proxy.conditions = NetworkConditions(cut_after=0 if path == UNWRAP else None)
-        return super().send(method, path, **options)
+    def exchange(self, request: Request, **options: Any) -> Response:
+        self.proxy.conditions = NetworkConditions(cut_after=0 if request.path == UNWRAP else None)
+        return super().exchange(request, **options)
 
 
 def test_unwrapping_with_lost_response_is_not_repeated(

@@ -20,18 +20,18 @@ from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
+from local.layout import Layout
+from local.ports import HOST, Ports
+from local.processes.processes import ProcessManager
+from local.servers.accounts import DatabaseAccounts, Superuser
+from local.servers.postgres import Postgres
+from local.servers.service_roles import ServiceRoles
 from tests.support.databases.database import Database, eventually
 from tests.support.models.declared import apply_declared
 from tests.support.servers.dev_server import dev_server, root
 from tests.support.servers.service_variables import issue_variables
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
-from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.service_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -148,7 +148,7 @@ def reader(applied: Declaration, operator: Session, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def engine(reader: Client) -> Engine:
-    return reader.database_engine("readonly", None)
+    return reader.databases.engine("readonly", None)
 
 
 def test_reader_selects_from_existing_and_later_tables(
@@ -209,7 +209,7 @@ def test_closed_client_leaves_no_user(
     assert applied.services
     before = database.leased_users()
     client = client_of(READER, operator, tmp_path)
-    with client.database_engine("readonly", None).connect() as connection:
+    with client.databases.engine("readonly", None).connect() as connection:
         assert connection.execute(USER).scalar() not in before
     client.close()
     assert eventually(lambda: database.leased_users() <= before)
@@ -217,7 +217,7 @@ def test_closed_client_leaves_no_user(
 
 def test_reader_cannot_lease_users_of_the_owner(reader: Client) -> None:
     for role in (None, "default"):
-        with pytest.raises(AccessDenied), reader.database_engine(role, None).connect():
+        with pytest.raises(AccessDenied), reader.databases.engine(role, None).connect():
             pass
     with pytest.raises(AccessDenied):
         reader.session.get(f"database/creds/{STORE}")
@@ -229,7 +229,7 @@ def test_owner_still_leases_users_that_own_nothing(
     assert applied.services
     with closing(client_of(STORE, operator, tmp_path)) as client:
         url = f"postgresql+psycopg://{application.info.host}:{application.info.port}/gaara_store"
-        engine = client.database_engine(None, url)
+        engine = client.databases.engine(None, url)
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE later AS SELECT 3 AS id"))
     query = "SELECT tableowner FROM pg_tables WHERE tablename = 'later'"

@@ -26,7 +26,8 @@ from tests.support.models.rotations import LogReader, build_rotation, dev_contex
 from tests.support.processes.running_store import Person, RunningStore, wait_until
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
-from vault.rotation.inventory import Item, Kind, declared_items
+from vault.rotation.inventory import Item, declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Step
 from vault.rotation.rotation import Rotation
 

@@ -12,7 +12,7 @@ import requests
 from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import AuthenticationFailed, RequestRefused, ServerError
 from app_integration.session.session import Session
-from console.audit import devices
+from console.commands.audit import devices
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.servers.issuer import Signer, public

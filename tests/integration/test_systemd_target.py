@@ -22,11 +22,11 @@ import pytest
 from agent.targets.host import Host
 from agent.targets.systemd.units import build
 from app_integration.config.delivery_status import read_status
+from local.processes import binaries
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
-from vault.runtime.processes import binaries
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("root")]
 

@@ -27,7 +27,7 @@ from vault.audit.anomalies.backtest import backtest
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import create_requests
-from vault.audit.anomalies.rules import built_in
+from vault.audit.anomalies.rules_reader import built_in
 from vault.audit.store import open_store
 context = RuleContext(built_in(), build_names("dev", "strongroom", Mounts()), "", date(2026, 5, 1))
 started = time.perf_counter()

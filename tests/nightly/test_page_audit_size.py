@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from app_integration.errors import Unreachable
-from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.application import build_application
 from console.page.sources.sources import Options, open_sources
+from console.target.target import Target, open_target
 from tests.support.models.audit_lines import line, parquet_name, program, secret, write_store
 from tests.support.page_client import PageClient
 
@@ -31,7 +31,7 @@ FIRST_READ = 30.0
 MODEL = {"mount_type": "kv", "mount_point": "secret/", "remote_address": "10.0.0.1"}
 
 
-def refuse(_environment: Environment) -> Session:
+def refuse(_target: Target) -> Session:
     raise Unreachable("https://vault cannot be reached; check it")
 
 
@@ -81,7 +81,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(store: Path) -> Iterator[PageClient]:
     clock = partial(datetime.now, UTC)
-    options = Options([Environment("staging")], store, (), store, refuse)
+    options = Options([open_target("staging", store)], (), store, refuse)
     with open_sources(options, clock) as sources:
         yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")
 

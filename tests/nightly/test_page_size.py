@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from app_integration.errors import RequestRefused
 from app_integration.names import Environment, Scope
 from console.page.application import build_application
 from console.page.sources.sources import Options, open_sources
+from console.target.target import Target, open_target
 from policies.render import render_policies
 from tests.support.models.many_services import service_names
 from tests.support.page_client import PageClient
@@ -113,8 +114,12 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageClie
     monkeypatch.setenv("STRONGROOM_DECLARATION", str(tmp_path / "declare"))
     environments = [Environment(name) for name in NAMES]
     servers = {each: Server(each) for each in environments}
-    opener: Callable[[Environment], Any] = servers.__getitem__
-    options = Options(environments, tmp_path, (), None, opener)
+    targets = [open_target(each, tmp_path) for each in environments]
+
+    def opener(target: Target) -> Any:
+        return servers[target.environment]
+
+    options = Options(targets, (), None, opener)
     with open_sources(options, partial(datetime.now, UTC)) as sources:
         clock = partial(datetime.now, UTC)
         yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")

@@ -10,7 +10,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from app_integration.testing.memory_vault import MemoryVault
-from app_integration.transport.responses import Response, decode
+from app_integration.transport.request import Request, RequestSender, Response
+from app_integration.transport.responses import accept
 
 #: Keys of generated objects. They are the names in real responses.
 _NAMES: Final = (
@@ -54,7 +55,7 @@ _values = st.recursive(
 )
 
 
-class Tampered:
+class Tampered(RequestSender):
     """A transport that answers requests below :attr:`path` with :attr:`response`.
 
     All other requests go to the server in memory, and all requests while :attr:`response` is None.
@@ -72,13 +73,13 @@ class Tampered:
         self.seen: dict[str, dict[str, Any]] = {}
         self.given = 0
 
-    def send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        if self.response is not None and path.startswith(self.path):
+    def exchange(self, request: Request, **options: Any) -> Response:
+        if self.response is not None and request.path.startswith(self.path):
             self.given += 1
-            return decode(method, path, self.response)
-        body = self.server.send(method, path, **request)
-        self.seen[path] = deepcopy(body)
-        return body
+            return accept(request, self.response)
+        response = self.server.exchange(request, **options)
+        self.seen[request.path] = deepcopy(request.payload)
+        return response
 
     def close(self) -> None:
         """Do nothing, because no connection is open."""
@@ -117,5 +118,5 @@ def responses(draw: st.DrawFn, good: Mapping[str, Any]) -> Response:
     path = draw(st.sampled_from(_paths(good)))
     body = _change(good, path, draw)
     return Response(
-        status, json.dumps(body).encode(), retry_after=draw(st.sampled_from([None, 1.0]))
+        status, json.dumps(body).encode(), draw(st.sampled_from([{}, {"Retry-After": "1"}]))
     )

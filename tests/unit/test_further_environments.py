@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agent.compiler.compile import compile_file
+from agent.compiler.template_compiler import compile_file
+from agent.compiler.template_context import TemplateContext
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.errors import SecretNotFound
@@ -75,9 +76,9 @@ def test_names_on_the_server_have_the_environment(declared: Declaration, scope: 
 def test_template_reads_the_paths_of_the_environment(declared: Declaration, scope: Scope) -> None:
     compiled = compile_file(
         BASE / "templates" / "shop" / "app.yaml.j2",
-        scope=scope,
-        secrets=declared.secrets(scope),
-        settings=declared.settings(scope),
+        TemplateContext(
+            scope=scope, secrets=declared.secrets(scope), settings=declared.settings(scope)
+        ),
     )
     assert f"secret/data/shop/{scope.environment}/token" in compiled.text
 

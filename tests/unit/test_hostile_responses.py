@@ -30,7 +30,7 @@ from app_integration.testing import policies
 from app_integration.testing.application import MemoryApplication, approle_files
 from app_integration.testing.leases import DatabaseRole
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
-from app_integration.transport.responses import Response
+from app_integration.transport.request import Response
 from tests.support.hostile_responses import Tampered, responses
 
 SCOPE: Final = Scope("shop", Environment.STAGING)

@@ -183,7 +183,7 @@ def test_what_needs_a_server_says_so(client: OpenClient) -> None:
     with pytest.raises(ConfigurationError, match="SECRETS_BACKEND=memory has no server"):
         _ = client().session
     with pytest.raises(ConfigurationError, match="SECRETS_BACKEND=memory leases no users"):
-        client().database_engine("readonly", None)
+        client().databases.engine("readonly", None)
 
 
 def test_files_of_one_key_warn_once(
@@ -198,13 +198,13 @@ def test_files_of_one_key_warn_once(
 
 def test_redis_url_without_a_password_names_one_with(client: OpenClient, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("REDIS_URL=redis://127.0.0.1:1/0\n")
-    redis = client().database("redis", None, {})
+    redis = client().databases.create("redis", None, {})
     with pytest.raises(ConfigurationError, match=r"such as redis://:PASSWORD@HOST:6379/0"):
         redis.ping()
 
 
 def test_engine_uses_the_user_of_the_url(client: OpenClient) -> None:
-    engine = client().database_engine(None, None)
+    engine = client().databases.engine(None, None)
     assert (engine.url.host, engine.url.database) == ("h", "d")
 
 

@@ -13,7 +13,8 @@ from app_integration.errors import AccessDenied, ConfigurationError, InvalidName
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts, mount_variables
 from app_integration.settings import from_environment
 from app_integration.testing.application import MemoryApplication, in_memory
-from app_integration.transport.responses import Response, decode
+from app_integration.transport.request import Request, Response
+from app_integration.transport.responses import accept
 
 OWN = Mounts("team/kv", "team/keys", "team/db", "team-roles")
 USUAL = ("secret/", "transit/", "database/", "auth/approle/")
@@ -63,7 +64,7 @@ def test_required_secret_that_is_denied_names_the_rule_of_its_mount() -> None:
     assert rule == 'path "team/kv/data/shop/dev/x" { capabilities = ["read"] }'
     denied = Response(403, b"{}")
     with pytest.raises(AccessDenied, match=r'add path "team/keys/encrypt/a".*\["update"\]'):
-        decode("POST", "team/keys/encrypt/a", denied, OWN)
+        accept(Request.from_sdk("POST", "team/keys/encrypt/a"), denied, OWN)
 
 
 @pytest.mark.parametrize("mounts", [OWN, DEFAULT_MOUNTS])
@@ -73,14 +74,14 @@ def test_required_secret_that_is_denied_names_the_rule_of_its_mount() -> None:
 def test_error_below_a_mount_does_not_repeat_the_server(path: str, mounts: Mounts) -> None:
     response = Response(400, b'{"errors": ["the value s3cret is wrong"]}')
     with pytest.raises(RequestRefused) as caught:
-        decode("POST", path, response, mounts)
+        accept(Request.from_sdk("POST", path), response, mounts)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["team/db/config/a", "sys/mounts/x", "auth/team-roles/role/a"])
 def test_error_about_configuration_repeats_the_server(path: str) -> None:
     with pytest.raises(RequestRefused, match="no such host"):
-        decode("POST", path, Response(400, b'{"errors": ["no such host"]}'), OWN)
+        accept(Request.from_sdk("POST", path), Response(400, b'{"errors": ["no such host"]}'), OWN)
 
 
 def assert_refused(message: str, **paths: str) -> None:

@@ -24,7 +24,7 @@ from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.declare.edit import environment_file
 from vault.declare.load import Check
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.database import Database
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.secret_sources import Given, Source

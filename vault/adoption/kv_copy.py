@@ -164,7 +164,7 @@ def run(copy: KvCopy, target: ImportTarget, say: ProgressCallback) -> None:
     """
     name, path = copy.name, copy.scope.secret(copy.name)
     if not copy.is_declared:
-        service_file.add_secrets(target.service_file, {name: _GIVEN}, target.check)
+        service_file.add(target.service_file, "secrets", {name: _GIVEN}, target.check)
         say(f"declared as a secret in {target.service_file}: {name}")
     if copy.state is not State.EQUAL:
         # Check-and-set, so that this write fails instead of overwriting a concurrent one.

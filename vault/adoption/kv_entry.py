@@ -1,4 +1,4 @@
-"""Entry of a KV mount that somebody else wrote, of which one field is read.
+"""One field of an entry in a KV mount that another tool writes.
 
 The mount may be of either version, and anywhere on the server of the deployment.
 """

@@ -18,7 +18,7 @@ from vault.adoption.adopt import (
     verify_login,
 )
 from vault.declare.edit import environment_file
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources.kv import merge_metadata, write_fields

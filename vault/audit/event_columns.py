@@ -1,45 +1,60 @@
-"""Columns of a line of the server's audit log, and the SQL that reads them.
+"""Columns of a line of the server's audit log: its fields, and the SQL that reads them.
 
-DuckDB reads each line as JSON with declared columns. The ``data`` of a request and of a response
-stay JSON, because their shape differs by path.
+DuckDB reads each line as JSON with declared fields. The ``data`` of a request and of a response
+differs by path: it has what columns read of it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Fields of a line, as DuckDB reads them. A time stays text, because its precision differs.
-JSON_COLUMNS: Final = {
-    "time": "VARCHAR",
-    "type": "VARCHAR",
-    "error": "VARCHAR",
-    "auth": (
-        "STRUCT(client_token VARCHAR, accessor VARCHAR, display_name VARCHAR, policies VARCHAR[],"
-        " entity_id VARCHAR, token_type VARCHAR, token_ttl BIGINT, token_issue_time VARCHAR,"
-        " metadata JSON, policy_results STRUCT(allowed BOOLEAN))"
-    ),
-    "request": (
-        "STRUCT(id VARCHAR, operation VARCHAR, path VARCHAR, mount_type VARCHAR,"
-        " mount_point VARCHAR, namespace STRUCT(path VARCHAR), remote_address VARCHAR, data JSON)"
-    ),
-    "response": (
-        "STRUCT(auth STRUCT(accessor VARCHAR, token_ttl BIGINT), secret STRUCT(lease_id VARCHAR),"
-        " wrap_info JSON, data JSON)"
-    ),
-}
+from vault.audit.field_type import FieldType
+from vault.audit.line import TIME, Grammar, select_time
 
-#: Names that columns read in the data of a request, where a client chooses them, and of a response.
-DATA_NAMES: Final = {
-    "request": ("secret_id", "accessor"),
-    "response": (
-        *("error", "http_status_code", "metadata", "key_version", "batch_results"),
-        *("username", "keys"),
-    ),
-}
+
+def _texts(*names: str) -> dict[str, FieldType]:
+    return dict.fromkeys(names, str)
+
+
+#: Lines of the server's audit devices. A time stays text, because its precision differs.
+LINES: Final = Grammar(
+    {
+        **_texts("time", "type", "error"),
+        "auth": {
+            **_texts("client_token", "accessor", "display_name", "entity_id"),
+            **_texts("token_type", "token_issue_time"),
+            "token_ttl": int,
+            "policies": [str],
+            "metadata": _texts("role_name", "role", "cert_name", "username", "host", "issued"),
+            "policy_results": {"allowed": bool},
+        },
+        "request": {
+            **_texts("id", "operation", "path", "mount_type", "mount_point", "remote_address"),
+            "namespace": _texts("path"),
+            "data": _texts("secret_id", "accessor"),
+        },
+        "response": {
+            "auth": {"accessor": str, "token_ttl": int},
+            "secret": _texts("lease_id"),
+            "wrap_info": str,
+            "data": {
+                **_texts("error", "username", "keys"),
+                **dict.fromkeys(("http_status_code", "key_version"), int),
+                "metadata": {"version": int},
+                "batch_results": [{"key_version": int}],
+            },
+        },
+    },
+    required=("time", "type"),
+)
 
 #: Column → its expression over the fields of a line.
 EXPRESSIONS: Final = {
-    "time": "CAST(time AS TIMESTAMP_NS)",
+    # The cast ignores the offset, which the server never writes.
+    "time": (
+        f"CASE WHEN regexp_full_match(time, '{TIME}') AND ends_with(time, 'Z')"
+        " THEN CAST(time AS TIMESTAMP_NS) END"
+    ),
     "type": "type",
     "error": "error",
     "request_id": "TRY_CAST(request.id AS UUID)",
@@ -56,45 +71,43 @@ EXPRESSIONS: Final = {
     "entity_id": "nullif(auth.entity_id, '')",
     "token_type": "auth.token_type",
     "token_ttl": "auth.token_ttl",
-    # The server writes it with the offset of its time zone, which a cast to TIMESTAMP would ignore.
-    "token_issued": "make_timestamp(epoch_us(TRY_CAST(auth.token_issue_time AS TIMESTAMPTZ)))",
+    # The server writes it with the offset of its time zone.
+    "token_issued": select_time("auth.token_issue_time"),
     "policies": "auth.policies",
-    "allowed": "auth.policy_results.allowed",
+    "allowed": "auth.policy_results.allowed = 'true'",
     # The role of an AppRole or of another method; the host and the name of the secret-id.
-    "role": (
-        "coalesce(auth.metadata->>'role_name', auth.metadata->>'role', auth.metadata->>'cert_name')"
-    ),
-    "host": "auth.metadata->>'host'",
-    "issued": "auth.metadata->>'issued'",
-    "username": "auth.metadata->>'username'",
+    "role": "coalesce(auth.metadata.role_name, auth.metadata.role, auth.metadata.cert_name)",
+    "host": "auth.metadata.host",
+    "issued": "auth.metadata.issued",
+    "username": "auth.metadata.username",
     # The token that the request issued or renewed.
     "new_accessor": "nullif(response.auth.accessor, '')",
     "new_ttl": "response.auth.token_ttl",
     "lease_id": "response.secret.lease_id",
     "is_wrapped": "response.wrap_info IS NOT NULL",
     "has_data": "response.data IS NOT NULL",
-    "data_error": "(response.data->>'error') IS NOT NULL",
-    "http_status": "TRY_CAST(response.data->>'http_status_code' AS INTEGER)",
+    "data_error": "response.data.error IS NOT NULL",
+    "http_status": "TRY_CAST(response.data.http_status_code AS INTEGER)",
     # Of a secret that was read; of a key that encrypted.
-    "version": "TRY_CAST(response.data->'metadata'->>'version' AS BIGINT)",
+    "version": "response.data.metadata.version",
     # Of a batch the newest one, because an item that failed has none.
     "key_version": (
-        "coalesce(TRY_CAST(response.data->>'key_version' AS BIGINT), list_max(TRY_CAST("
-        "response.data->>'$.batch_results[*].key_version' AS BIGINT[])))"
+        "coalesce(response.data.key_version, list_max(list_transform("
+        "response.data.batch_results, lambda item: item.key_version)))"
     ),
     # Of a database user, an HMAC unless the mount shows it.
-    "database_user": "response.data->>'username'",
+    "database_user": "response.data.username",
     # A list elides its keys to their number, if the device is told to.
     "keys_listed": (
-        "coalesce(CAST(json_array_length(response.data->'keys') AS BIGINT),"
-        " TRY_CAST(response.data->>'keys' AS BIGINT))"
+        "coalesce(TRY_CAST(response.data.keys AS BIGINT), CASE WHEN json_valid(response.data.keys)"
+        " THEN CAST(json_array_length(response.data.keys) AS BIGINT) END)"
     ),
-    "secret_id": "request.data->>'secret_id'",
+    "secret_id": "request.data.secret_id",
     # Of the token that the request looked up, renewed or revoked.
-    "given_accessor": "request.data->>'accessor'",
+    "given_accessor": "request.data.accessor",
 }
 
-#: What became of a request: denied, failed, absent, or ok. An error need not be in ``error``, and
+#: Outcome of a request: denied, failed, absent, or ok. An error need not be in ``error``, and
 #: its absence is no success: some engines put it into the data of the response only.
 OUTCOME: Final = """
 CASE
@@ -105,15 +118,6 @@ CASE
         AND new_accessor IS NULL AND lease_id IS NULL THEN 'absent'
     ELSE 'ok'
 END
-"""
-
-#: A standby's line of a request that it passed to the leader, whose line has what became of it. One
-#: of some logins names the reason by an HMAC only; a wrong credential of theirs has another error.
-PASSED_ON: Final = """
-coalesce(error LIKE '%cannot write to readonly storage%' OR (
-    error = 'invalid request' AND data_error AND regexp_matches(path, '/login(/|$)')
-    AND mount_type IN ('approle', 'userpass', 'jwt', 'cert', 'kubernetes')
-), false)
 """
 
 #: An error of the server itself, such as in an election: it says nothing of the credential.
@@ -140,7 +144,7 @@ def select_lines(source: str) -> str:
     """Return a query of all columns of the lines that *source*, a table function, reads.
 
     Args:
-        source: SQL of a table with the fields of :data:`JSON_COLUMNS`.
+        source: SQL of a table with the fields of :data:`LINES`.
 
     """
     columns = ", ".join(f"{expression} AS {name}" for name, expression in EXPRESSIONS.items())

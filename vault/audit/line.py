@@ -1,40 +1,154 @@
-"""Lines of logs, read so that a client cannot make one unreadable.
+"""Grammar of a log's line: one verdict on its bytes for all readers, and what it says.
 
-A client chooses the names in its request, and the server logs them as they are: some in full, twice
-where a response warns of them, and with six bytes for one. A line may so have hundreds of
-megabytes, or more nesting than a parser takes. It is cut where the client's part is long or deep:
-the server's fields, such as its time, path and identity, stay.
+A line is an object of JSON, in UTF-8, with a time and fields of the types that columns have. Of a
+name that occurs twice the last value counts, as JSON parsers have it. ``NaN`` and a comma too many
+before a bracket hide nothing, so that they are no damage. A full disk leaves a torn line, to which
+the next one is glued: the whole parts of such a line are read, and the line is damaged.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, BinaryIO, Final, TypeAlias
+
+from pydantic_core import SchemaValidator, ValidationError
+
+from vault.audit.damage import Reason
+from vault.audit.field_type import FieldType, object_schema, outline, sql_type
+from vault.audit.line_cutter import CHUNK, LineCutter
 
 #: Bytes of the longest line that is not cut. A response with a thousand keys has 80 kB.
 MAX_LINE: Final = 16 * 2**20
-#: Bytes of a text, and of the members of an object within the request or the response.
-MAX_TEXT: Final = 64 * 2**10
-MAX_MEMBERS: Final = 256 * 2**10
-#: An object of the line is at depth 1, its request at 2, and the data of that at 3.
-_DATA: Final = 3
-_MAX_DEPTH: Final = 20
-_CHUNK: Final = 64 * 2**10
 _DIGITS: Final = 30
 
+#: Form of a time, for SQL too: DuckDB and Python each read further ones, which differ. DuckDB has
+#: nanoseconds from 1677 to 2262.
+TIME: Final = (
+    r"(?:167[89]|16[89][0-9]|1[7-9][0-9][0-9]|2[01][0-9][0-9]|22[0-5][0-9]|226[01])-[0-9]{2}-[0-9]{2}"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?P<decimals>\.[0-9]{1,9})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_TIME: Final = re.compile(TIME)
+
 #: The start of a line, which each writer begins with the time.
-START: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\{]{1,40})"')
+_START: Final = re.compile(rb'\{"time":"\d{4}-[^"\\{]{1,40}"')
 #: Within a line, what a client has sent may begin so, too, but after one of these: a text escapes
 #: its quotes.
 _MARKS: Final = (b":", b",", b"[")
 _MAX_TRIED: Final = 100
 
-_TEXT: Final = re.compile(rb'(?:[^"\\]+|\\.)*', re.DOTALL)
-_BETWEEN: Final = re.compile(rb'[^"{}\[\],]+')
-# What can be kept of a text without cutting an escape or a character.
-_PLAIN: Final = re.compile(rb"[ !#-\[\]-~]{0,200}")
+_REASONS: Final = {UnicodeDecodeError: Reason.NOT_UTF8, ValidationError: Reason.WRONG_TYPE}
+# Of what DuckDB takes, Python refuses a comma too many, and words for numbers in other spellings.
+# Texts stay.
+_LAX: Final = re.compile(
+    r'("[^"\\]*(?:\\.[^"\\]*)*")|(?<=[\w}\]"])\s*,(?=\s*[}\]])|(-?\b(?i:nan|inf(?:inity)?)\b)',
+    re.DOTALL,
+)
+
+#: What a line says: the value of each field that columns read, by its name.
+Event: TypeAlias = dict[str, Any]
+#: What a line is: its events, of a damaged one those of its whole parts, and why it is damaged.
+Verdict: TypeAlias = tuple[list[Event], Reason | None]
+
+
+class Grammar:
+    """Grammar of the lines of one kind of log.
+
+    Attributes:
+        required: Fields that a line must have as texts, the time first.
+        columns: Field → its type in DuckDB.
+
+    """
+
+    def __init__(self, fields: Mapping[str, FieldType], required: tuple[str, ...]) -> None:
+        """Create the grammar of lines with these *fields*."""
+        self.required = required
+        self.columns = {name: sql_type(kind) for name, kind in fields.items()}
+        few = outline(fields, {*required, "path"})
+        self._outline = SchemaValidator(object_schema(few, required, is_strict=True))
+        self._strict = SchemaValidator(object_schema(fields, required, is_strict=True))
+        self._lax = SchemaValidator(object_schema(fields, required, is_strict=False))
+
+    def judge(self, line: bytes) -> Verdict:
+        """Return the verdict on *line*, with its newline or without; of a blank one, neither."""
+        if not line.strip():
+            return [], None
+        found = self._read(line)
+        if not isinstance(found, Reason):
+            return [found], None
+        parts = split_glued(line)
+        events = [each for each in map(self._read, parts) if not isinstance(each, Reason)]
+        is_glued = len(parts) > 1 and found in (Reason.TORN, Reason.MALFORMED)
+        return events, Reason.GLUED if is_glued else found
+
+    def glance(self, line: bytes) -> Event | None:
+        """Return the required fields and the path of the request, in half the time.
+
+        A line is whole if it returns them and their time is one. It returns None for some whole
+        lines, too.
+        """
+        try:
+            found: Event = self._outline.validate_json(line)
+        except ValidationError:
+            return None
+        return found
+
+    def _read(self, line: bytes) -> Event | Reason:
+        with suppress(ValidationError):
+            found: Event = self._strict.validate_json(line)
+            if found["time"].endswith("Z") and parse_time(found["time"]):
+                return found
+        if b"\0" in line:
+            return Reason.NUL
+        try:
+            return self._check(decode(line.strip().decode("utf-8-sig")))
+        except (ValueError, RecursionError) as error:
+            return _describe(error)
+
+    def _check(self, document: Any) -> Event | Reason:
+        """Return what a decoded line says, or the error of its time.
+
+        Raises:
+            ValidationError: If a field is of another type.
+
+        """
+        if isinstance(document, dict) and document.get("time") is None:
+            return Reason.NO_TIME
+        event: Event = self._lax.validate_python(document)
+        form, time = _TIME.fullmatch(event["time"]), parse_time(event["time"])
+        if form is None or time is None:
+            is_text = isinstance(document["time"], str)
+            is_other_year = form is None and _TIME.fullmatch(f"2000{event['time'][4:]}")
+            return Reason.NO_TIME if is_text and not is_other_year else Reason.WRONG_TYPE
+        return event | {"time": f"{time:%Y-%m-%dT%H:%M:%S}{form['decimals'] or ''}Z"}
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return the time *text* in UTC, cut to microseconds, None if a line can have no such."""
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        time = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    # An offset may lead out of the years.
+    return time if _TIME.match(f"{time:%Y-%m-%dT%H:%M:%SZ}") else None
+
+
+def select_time(field: str) -> str:
+    """Return the SQL of what :func:`parse_time` returns of a *field*."""
+    # A cast to TIMESTAMP would ignore the offset.
+    time = f"make_timestamp(epoch_us(TRY_CAST({field} AS TIMESTAMPTZ)))"
+    return (
+        f"CASE WHEN regexp_full_match({field}, '{TIME}') AND year({time}) BETWEEN 1678 AND 2261"
+        f" THEN {time} END"
+    )
 
 
 def read_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -45,10 +159,10 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     while data := file.readline(MAX_LINE):
         size = len(data)
         if size == MAX_LINE and not data.endswith(b"\n"):
-            cutter = _Cutter()
+            cutter = LineCutter()
             cutter.feed(data)
             while data and not data.endswith(b"\n"):
-                data = file.readline(_CHUNK)
+                data = file.readline(CHUNK)
                 cutter.feed(data)
                 size += len(data)
             data = cutter.end().rstrip(b"\n") + data[-1:]
@@ -57,14 +171,11 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 def split_glued(line: bytes) -> list[bytes]:
     """Return a torn line and those that are glued to it, or *line* alone."""
-    starts = [each.start() for each in START.finditer(line)]
-    if starts in ([], [0]):
-        return [line]
-    cuts = [at for at in starts if at and line[at - 1 : at] not in _MARKS]
-    if not cuts and not _is_whole(line):
+    starts = [each.start() for each in _START.finditer(line, 1)]
+    cuts = [at for at in starts if line[at - 1 : at] not in _MARKS]
+    if not cuts:
         # Torn at a mark. More of the line follows what a client has sent, and nothing this one.
-        tried = [at for at in starts if at][:_MAX_TRIED]
-        cuts = [at for at in tried if _is_whole(line[at:])][:1]
+        cuts = [at for at in starts[:_MAX_TRIED] if _is_whole(line[at:])][:1]
     return [line[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
 
 
@@ -76,120 +187,45 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def decode(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Return the value of a line.
-
-    Args:
-        text: The line.
-        pairs: Returns an object of its names and values, None for a dictionary.
-
-    Raises:
-        ValueError: If it is no JSON.
-
-    """
+def decode(text: str) -> Any:
+    """Return the value of a line, and raise a ValueError if it is no JSON."""
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_int=_parse_int)
+        return _load(text)
     except RecursionError:
-        cutter = _Cutter()
+        cutter = LineCutter()
         cutter.feed(text.encode())
-        return json.loads(cutter.end(), object_pairs_hook=pairs, parse_int=_parse_int)
+        return _load(cutter.end().decode())
 
 
-def _parse_int(digits: str) -> float:
-    """Return a number, of which Python rejects one with thousands of digits otherwise."""
-    return int(digits) if len(digits) < _DIGITS else float(digits)
+def _load(text: str) -> Any:
+    read = partial(json.loads, parse_int=_number, parse_float=_number, parse_constant=str)
+    try:
+        found = read(text)
+    except json.JSONDecodeError as error:
+        kept = _LAX.sub(lambda each: each[1] or (f'"{each[2]}"' if each[2] else ""), text)
+        if kept == text:
+            raise
+        try:
+            found = read(kept)
+        except json.JSONDecodeError:
+            raise error from None
+    json.dumps(found, ensure_ascii=False).encode()  # because not every escape is a character
+    return found
 
 
-class _Cutter:
-    """A line that is fed in pieces."""
+def _number(text: str) -> float | str:
+    """Return a number; its text if it is infinite or has many digits, which ``int`` rejects."""
+    if text.lstrip("-").isdigit():
+        return int(text) if len(text) < _DIGITS else text
+    return text if math.isinf(found := float(text)) else found
 
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._size = self._depth = self._data_start = 0
-        #: Depth of the object or list whose further members are left out.
-        self._skipped: int | None = None
-        self._text: bytearray | None = None
-        self._text_size = 0
-        self._rest = b""
 
-    def feed(self, data: bytes) -> None:
-        """Add the next piece, the last one with its end."""
-        for start in range(0, len(data), _CHUNK):  # because of the state of an expression
-            self._feed(self._rest + data[start : start + _CHUNK])
-
-    def end(self) -> bytes:
-        """Return what is left of the line: JSON, if it was."""
-        if self._text is not None:
-            self._keep(self._shorten(self._text, b""))
-        return bytes(self._kept)
-
-    def _feed(self, data: bytes) -> None:
-        self._rest, at = b"", 0
-        while at < len(data):
-            if self._text is not None:
-                at = self._add_text(self._text, data, at)
-            elif found := _BETWEEN.match(data, at):
-                self._keep(found[0])
-                at = found.end()
-            else:
-                self._add_mark(data[at : at + 1])
-                at += 1
-
-    def _add_text(self, text: bytearray, data: bytes, start: int) -> int:
-        """Add to a text up to its end, and return where the search goes on."""
-        found = _TEXT.match(data, start)
-        end = found.end() if found else start
-        text += data[start : min(end, start + MAX_TEXT + 1)] if len(text) <= MAX_TEXT else b""
-        self._text_size += end - start
-        if end == len(data):
-            return end
-        if data[end : end + 1] == b"\\":  # the first half of an escape
-            self._rest = data[end:]
-            return len(data)
-        self._keep(self._shorten(text, data[end - 1 : end]) + b'"')
-        self._size += self._text_size
-        self._text = None
-        return end + 1
-
-    def _shorten(self, text: bytearray, last: bytes) -> bytes:
-        """Return a text, or a part that no other text of the line has."""
-        if self._text_size <= MAX_TEXT:
-            return bytes(text)
-        start = _PLAIN.match(text)
-        named = f"... ({self._text_size} bytes at {self._size} left out)".encode()
-        # The end of a torn text is the start of a line that is glued to it.
-        return (start[0] if start else b"") + named + (last if last == b"{" else b"")
-
-    def _add_mark(self, mark: bytes) -> None:
-        if mark == b'"':
-            self._keep(mark)
-            self._text, self._text_size = bytearray(), 0
-        elif mark in b"{[":
-            self._keep(mark)
-            self._open()
-        elif mark in b"}]":
-            if self._depth == self._skipped:
-                self._skipped = None
-            self._depth -= 1
-            self._keep(mark)
-        elif self._is_full():
-            self._skipped = self._depth
-        else:
-            self._keep(mark)
-
-    def _open(self) -> None:
-        self._depth += 1
-        if self._depth == _DATA:
-            self._data_start = len(self._kept)
-        if self._depth == _MAX_DEPTH and self._skipped is None:
-            self._skipped = self._depth
-
-    def _is_full(self) -> bool:
-        """Return whether a comma begins a member that is left out."""
-        is_data = self._depth >= _DATA and self._skipped is None
-        return is_data and len(self._kept) - self._data_start > MAX_MEMBERS
-
-    def _keep(self, data: bytes) -> None:
-        if self._skipped is None:
-            self._kept += data
-        self._size += len(data)
+def _describe(error: Exception) -> Reason:
+    """Return the reason of an error: torn for a text that ends too early."""
+    if not isinstance(error, json.JSONDecodeError):
+        return _REASONS.get(type(error), Reason.MALFORMED)
+    text = error.doc
+    is_open = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    is_cut = is_open or not text.endswith("}")
+    is_object = text.lstrip().startswith("{") and error.msg != "Extra data"
+    return Reason.TORN if is_object and is_cut else Reason.MALFORMED

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from app_integration._internal.input_file import open_input
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
-from vault.audit.event_columns import ACTOR, JSON_COLUMNS, OUTCOME, PASSED_ON, select_lines
+from vault.audit.deduplication import EVENTS
+from vault.audit.event_columns import LINES, select_lines
 from vault.audit.extra import import_extra
-from vault.audit.names import Names
+from vault.audit.hmac_names import Names
 from vault.owned_folder import FolderKind, check
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ FOLDERS: Final = {"lines": "events", "records": "records"}
 #: Folder of the temporary files of readers.
 SPILLED: Final = "spilled"
 MEMORY: Final = "800MB"
-#: End of an error about what cannot be read. Nothing else may be in the folder, but somebody looks.
+#: End of an error about what cannot be read. The operator looks at the folder before it is removed.
 REBUILD: Final = "move the folder away, and ingest the logs again into a new one"
 _PATTERN: Final = re.compile(r"[*?\[\\]")
 
@@ -53,18 +54,6 @@ _PATTERN: Final = re.compile(r"[*?\[\\]")
 _LINE: Final = """
 (list_position((SELECT list(DISTINCT device ORDER BY device) FROM {files}), device)::BIGINT << 52)
     + (file_index::BIGINT << 34) + file_row_number
-"""
-#: Each device has a line for each request. One with no id, which is malformed, stays. Only the ids
-#: of repeated lines are kept in memory; a window function would keep whole lines.
-_EVENTS: Final = f"""
-CREATE VIEW events AS
-SELECT lines.*, {OUTCOME} AS outcome, {ACTOR} AS actor
-FROM lines ANTI JOIN (
-    SELECT request_id, min(line) AS first FROM lines
-    WHERE type = 'response' AND request_id IS NOT NULL
-    GROUP BY request_id HAVING count(*) > 1
-) AS repeated ON repeated.request_id = lines.request_id AND repeated.first <> lines.line
-WHERE type = 'response' AND NOT {PASSED_ON}
 """
 #: A database user in plain, where its HMAC is known.
 _NAMED: Final = """
@@ -94,7 +83,7 @@ def open_store(
 
     The table ``names`` has what is known of HMACs, by device.
 
-    It reads below *folder* only, and loads no extension. No file of the store is removed meanwhile.
+    It reads below *folder* only, and loads no extension. It removes no file of the store.
 
     Args:
         folder: Folder of the store, with ``events/`` and ``records/``.
@@ -206,7 +195,7 @@ def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:
     connection.execute(f"CREATE VIEW lines AS {_NAMED.format(lines) if known else lines}")
     records = _select_records(folder / FOLDERS["records"])
     connection.execute(f"CREATE VIEW records AS {records}")
-    connection.execute(_EVENTS)
+    connection.execute(EVENTS)
 
 
 def _has_files(folder: Path) -> bool:
@@ -227,7 +216,7 @@ def _has_files(folder: Path) -> bool:
 def _select_lines(folder: Path) -> str:
     """Return a query of all lines in the Parquet files of a folder, each with its number."""
     if not _has_files(folder):
-        no_line = select_lines(_empty(JSON_COLUMNS))
+        no_line = select_lines(_empty(LINES.columns))
         return f"SELECT *, '' AS device, 0::BIGINT AS line FROM ({no_line})"
     files = f"{quote(f'{folder}/*.parquet')}, union_by_name = true"
     line = _LINE.format(files=f"read_parquet({files})")

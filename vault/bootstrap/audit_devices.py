@@ -24,7 +24,7 @@ def check_audit(session: Session, *, elsewhere: bool) -> None:
         devices = session.get("sys/audit").get("data")
     except (AccessDenied, RequestRefused):
         raise ConfigurationError(
-            "the audit devices cannot be read with the given token, or in this namespace; if the "
+            "the audit devices cannot be read with this token, or in this namespace; if the "
             "server has one, pass --audit-elsewhere. Nothing was changed"
         ) from None
     if not devices:

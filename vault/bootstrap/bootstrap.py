@@ -1,14 +1,13 @@
-"""Bootstrap of a deployment on a server that somebody has initialised.
+"""Bootstrap of a deployment on a server that is initialised.
 
-The given token only prepares the apply role; all else is applied with that role's own login. Each
-step may be repeated, so that a run that was killed is ended by the next one, also if the given
-token is dead already.
+The administrator's token only prepares the apply role; all else is applied with that role's own
+login. Each step may be repeated, so that the next run completes one that was killed, also if the
+administrator's token is revoked already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -18,13 +17,14 @@ from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
 from app_integration.errors import AccessDenied, AuthenticationFailed, ConfigurationError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.bootstrap import audit_devices, break_glass, given_token, journal
-from vault.bootstrap.given_token import GivenToken
+from vault.bootstrap import administrator_token, audit_devices, break_glass, journal
+from vault.bootstrap.administrator_token import AdministratorToken
 from vault.bootstrap.journal import Journal
 from vault.declare import durations
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS
 from vault.owned_folder import claim, remove_tree
+from vault.progress import Step
 from vault.reconcile import wrapped_secret_id
 from vault.reconcile.credentials import CREDENTIALS, ensure_credential
 from vault.reconcile.resources import Resource
@@ -34,8 +34,6 @@ from vault.reconcile.resources.ownership import strip_ownership
 #: TTL of the secret-id that the bootstrap itself logs in with, in seconds.
 OWN_TTL: Final = 15 * durations.MINUTE
 
-Step = Callable[[str], AbstractContextManager[None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -44,10 +42,9 @@ class Result:
     Attributes:
         folders: Job → folder of its ``role-id``, and ``secret-id`` or ``wrapped-secret-id``;
             without those that log in by JWT.
-        alive: Accessor of the given token if it was not revoked, because it is no root token.
-        unproven: Accessor of the given token if it was revoked, and nobody here may look it up.
-        reissued: Jobs whose wrapped secret-id could not be opened any more, so that each got
-            another one.
+        alive: Accessor of the administrator's token if it was not revoked: it is no root token.
+        unproven: Accessor of that token if it was revoked, and no session here may look it up.
+        reissued: Jobs that got another wrapped secret-id, because theirs could not be opened.
         lack: That there is no way to a new root token, see :func:`.break_glass.find_lack`.
 
     """
@@ -84,7 +81,7 @@ class Bootstrap:
     wrap_ttl: int | None = None
 
     def run(self, token: Secret, *, audit_elsewhere: bool = False) -> Result:
-        """Prepare, apply, hand over, and revoke the given token if it has the policy ``root``.
+        """Prepare, apply, hand over, and revoke the token if it has the policy ``root``.
 
         Args:
             token: The administrator's token.
@@ -115,7 +112,9 @@ class Bootstrap:
                 unproven = None
                 if begun.accessors:
                     with self.step("root token revoked, and looked up by its accessor"):
-                        unproven = self._revoke(given, found, operator, begun)
+                        unproven = administrator_token.revoke_noted(
+                            begun.accessors, operator, given, found
+                        )
                 if unproven is None:
                     replace(begun, is_ended=True).save(self._journal)
                 lack = break_glass.find_lack(operator, self.declared)
@@ -125,11 +124,13 @@ class Bootstrap:
         reissued = tuple(role for role in before if before[role] and after[role] != before[role])
         return Result(self._folders, alive, unproven, reissued, lack)
 
-    def _begin(self, given: Session, *, audit_elsewhere: bool) -> tuple[GivenToken | None, Journal]:
-        """Check token and server, and note what must be ended.
+    def _begin(
+        self, given: Session, *, audit_elsewhere: bool
+    ) -> tuple[AdministratorToken | None, Journal]:
+        """Check token and server, and note the token that must be revoked.
 
         Returns:
-            The given token, or None if it is dead and an earlier run can be ended without it.
+            The token, or None if it is revoked and an earlier run can be completed without it.
 
         """
         status = given.get("sys/seal-status")
@@ -143,13 +144,13 @@ class Bootstrap:
         if begun is not None:
             begun.check_cluster(cluster, self._journal)
         try:
-            found = given_token.inspect(given)
+            found = administrator_token.inspect(given)
         except (AccessDenied, AuthenticationFailed):
             if begun is None:
                 raise ConfigurationError(
-                    "the server does not accept the given token, or the token may not look itself "
-                    f"up, and no earlier run in {self.folder} is to be ended; pass another token. "
-                    "Nothing was changed"
+                    "the server does not accept the token you passed, or it may not look itself "
+                    f"up, and no earlier run in {self.folder} is to be completed; pass another "
+                    "token. Nothing was changed"
                 ) from None
             return None, begun
         audit_devices.check_audit(given, elsewhere=audit_elsewhere)
@@ -200,7 +201,7 @@ class Bootstrap:
         wrapped = self._folder(APPLY_JOB) / wrapped_secret_id.FILE
         hint = f"open {wrapped} and run this again, or " if wrapped.exists() else ""
         return ConfigurationError(
-            f"the given token is dead, and no credential of {self._role(APPLY_JOB)} in "
+            f"the token you passed is revoked, and no credential of {self._role(APPLY_JOB)} in "
             f"{self.folder} is accepted; {hint}run this again with a new token, such as one that "
             "'operator generate-root' of bao or vault makes"
         )
@@ -211,44 +212,10 @@ class Bootstrap:
             if job != APPLY_JOB:
                 self._ensure(operator, job)
 
-    def _revoke(
-        self, given: Session, found: GivenToken | None, operator: Session, begun: Journal
-    ) -> str | None:
-        """Revoke the noted tokens and look them up.
-
-        A scoped role may not look up accessors, nor one in a namespace those of another. The given
-        token may look up all but its own, which is revoked last.
-
-        Returns:
-            The accessor of the given token, if it was revoked and nobody here may look it up.
-
-        Raises:
-            ConfigurationError: If another token may still be valid. The journal stays.
-
-        """
-        left = [each for each in begun.accessors if not given_token.try_end(operator, each)]
-        if found is not None:
-            left = [
-                each
-                for each in left
-                if each == found.accessor or not given_token.try_end(given, each)
-            ]
-        others = [each for each in left if found is None or each != found.accessor]
-        if others:
-            raise ConfigurationError(
-                f"all is applied, but nobody here may look up the tokens of earlier runs, with the "
-                f"accessors {', '.join(others)}; run this again with a new administrator's token, "
-                "which ends them"
-            )
-        if not left:
-            return None
-        given.post("auth/token/revoke-self", retry=False)
-        return left[0]
-
     def _destroy_own(self, operator: Session) -> None:
         """Destroy the secret-id that the bootstrap logged in with, and erase the journal.
 
-        A scoped apply role may not destroy it, but it ends by itself.
+        A scoped apply role may not destroy it, but it expires by itself.
         """
         secret_id = self._own / "secret-id"
         if secret_id.exists() and not self.declared.is_scoped:

@@ -1,8 +1,8 @@
 """Credential for emergencies: it may use the recovery keys, and nothing else.
 
-Whoever loses the apply role's credential needs a new root token. The server makes one from its
-recovery or unseal keys, but OpenBao asks for a token that may begin that, unless a switch of its
-listener is set.
+Without the apply role's credential, an administrator needs a new root token. The server makes it
+from its recovery or unseal keys, but OpenBao asks for a token that may begin that, unless a switch
+of its listener is set.
 """
 
 from __future__ import annotations

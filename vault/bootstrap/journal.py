@@ -1,4 +1,4 @@
-"""Journal of a bootstrap: what a run that was killed has begun, so that the next one ends it."""
+"""Journal of a bootstrap, which lets the next run complete what a killed one has begun."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Journal:
 
     Attributes:
         cluster: Id of the server's cluster.
-        accessors: Those of the given tokens with the policy ``root``, which must be dead at the
-            end: one for each run that was given another token.
-        is_ended: Whether they are dead, and all credentials were handed over.
+        accessors: Those of administrators' tokens with the policy ``root``, which must be revoked:
+            one for each run that got another token.
+        is_ended: Whether they are revoked, and all credentials were handed over.
 
     """
 
@@ -41,7 +41,7 @@ class Journal:
         """
         if cluster != self.cluster:
             raise ConfigurationError(
-                f"{file} is about another server, whose bootstrap did not end; pass its address, "
+                f"{file} is about another server, whose bootstrap is incomplete; pass its address, "
                 "or another folder. Nothing was changed"
             )
 
@@ -62,5 +62,5 @@ def load(file: Path) -> Journal | None:
     except (KeyError, TypeError, ValueError):
         raise ConfigurationError(
             f"{file} is not the journal of a bootstrap; move it away, and revoke the token that "
-            "was given to that run"
+            "that run got"
         ) from None

@@ -12,7 +12,7 @@ from app_integration.names import LONG_FORMS, Environment, Scope
 from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.policy_template import PolicyTemplate
-from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
+from vault.declare.schema.adopted_secret import ROTATE_EVERY, Adopted
 from vault.declare.schema.aws import AWS_KEY, AwsAccount
 from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.field_types import Endpoint, split_address

@@ -63,7 +63,7 @@ def render(seconds: int) -> str:
 
 
 def whole_days(seconds: int) -> int:
-    """Return *seconds* in days, of which a part counts as a whole one."""
+    """Return *seconds* in days, rounded up."""
     return -(-seconds // DAY)
 
 

@@ -15,12 +15,12 @@ from vault.declare import source_file
 from vault.declare.checks import (
     aws,
     aws_rotation,
+    database_ownership,
     database_user,
     derived_names,
     environment,
     login,
     people,
-    shared_database,
     shared_server,
 )
 from vault.declare.checks import service as service_checks
@@ -176,7 +176,7 @@ def check(
                 doc.data, stem=name, templates=templates, environments=environments
             ),
             database_user.find_service_errors(doc.data, stem=name),
-            shared_database.find_errors(doc.data, stem=name, services=known),
+            database_ownership.find_errors(doc.data, stem=name, services=known),
         )
         faults += file_errors(ServiceDeclaration, doc, errors)
     for name, doc in environments.items():
@@ -190,7 +190,7 @@ def check(
             shared_server.find_errors(doc.data, stem=name, services=known),
             shared_server.find_neighbour_errors(doc.data, stem=name, environments=environment_data),
             database_user.find_errors(doc.data, services=known),
-            shared_database.find_environment_errors(doc.data, services=known),
+            database_ownership.find_environment_errors(doc.data, services=known),
         )
         faults += file_errors(EnvironmentDeclaration, doc, errors)
     faults += _name_collisions(services, environments)

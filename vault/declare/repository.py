@@ -5,7 +5,6 @@ A team keeps its declaration in a repository of its own. Commands find it from a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,12 +22,12 @@ from vault.declare import load, policy_files
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError, FieldError, InvalidValue, format_value
 from vault.declare.load import Files
+from vault.declare.repository_root import FILE, find_own_root, find_root
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import PartName
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.declare.yaml import document
 
-FILE: Final = "strongroom.yaml"
 #: Format of the file and of the folders that it names.
 FORMAT: Final = formats.REPOSITORY
 
@@ -171,29 +170,6 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
         f"there is no {FILE} in {start} or in a folder above it; change to your deployment's "
         "repository, or make one with: strongroom init FOLDER"
     )
-
-
-def find_root(start: Path) -> Path | None:
-    """Return *start*, or the nearest folder above it, that contains ``strongroom.yaml``.
-
-    Args:
-        start: An absolute path, or one relative to the working directory.
-
-    """
-    here = start.resolve()
-    return next((each for each in (here, *here.parents) if (each / FILE).is_file()), None)
-
-
-def find_own_root(start: Path) -> Path | None:
-    """Return the result of :func:`find_root` if it belongs to this user, or to root, else None.
-
-    Anybody may write ``strongroom.yaml`` into a folder such as ``/tmp``, which is above others'.
-    """
-    root = find_root(start)
-    if root is None:
-        return None
-    owners = {path.stat().st_uid for path in (root, root / FILE)}
-    return root if owners <= {0, os.geteuid()} else None
 
 
 def read(root: Path, installed: str | None = None) -> Repository:

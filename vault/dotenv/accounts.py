@@ -10,8 +10,8 @@ from vault.declare.schema.secret_sources import Derived
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind, Verdict
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.deployment_secrets import DATABASE, Provided
 from vault.dotenv.parse import DotenvFile, Variable
-from vault.dotenv.provided import DATABASE, Provided
 from vault.dotenv.split_accounts import Server, SplitAccount, find_databases
 from vault.dotenv.variable_names import find_variable
 

@@ -146,7 +146,12 @@ def _is_never_secret(parts: Sequence[str], plain: str) -> bool:
         return True
     if words.NUMBER.fullmatch(plain) and any(map(words.SETTING.fullmatch, parts)):
         return True
-    forms = (words.BOOLEAN, words.CHOICE, words.SHORT_NUMBER, words.ADDRESS)
+    forms = (
+        words.BOOLEAN,
+        words.CHOICE,
+        words.SHORT_NUMBER,
+        words.ADDRESS,
+    )
     return any(_matches(form, plain) for form in forms)
 
 

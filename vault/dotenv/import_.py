@@ -111,10 +111,10 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
 def _declare(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> int:
     path = target.service_file
     if plan.new_secrets:
-        edit.add_secrets(path, plan.new_secrets, target.check)
+        edit.add(path, "secrets", plan.new_secrets, target.check)
         say(f"declared as secrets in {path}: {', '.join(plan.new_secrets)}")
     if plan.new_settings:
-        edit.add_settings(path, plan.new_settings, target.check)
+        edit.add(path, "settings", plan.new_settings, target.check)
         names = ", ".join(plan.new_settings)
         say(f"declared as settings in {path}, with the file's values as defaults: {names}")
     return len(plan.new_secrets) + len(plan.new_settings)

@@ -10,10 +10,10 @@ from vault.dotenv.accounts import Accounts
 from vault.dotenv.choices import Choices, check_choices
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.deployment_secrets import Provided
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
 from vault.dotenv.problems import Problems
 from vault.dotenv.proof import values_equal
-from vault.dotenv.provided import Provided
 from vault.dotenv.variable_names import check_names
 
 #: Asks the operator: variable and reason for the question → ``secret``, ``setting`` or ``skip``.

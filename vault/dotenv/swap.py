@@ -21,10 +21,10 @@ from vault.dotenv.accounts import choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.deployment_secrets import Provided
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
-from vault.dotenv.provided import Provided
 from vault.dotenv.text import assignment, remove_secrets
 from vault.dotenv.variable_names import names_in_file
 from vault.dotenv.worktree import check_ignored

@@ -14,7 +14,7 @@ from app_integration.secret import Secret
 from vault.dotenv.classify import Kind, classify
 from vault.dotenv.parse import DotenvFile, Statement
 
-#: First line of an export, by which a later one recognises what it may overwrite.
+#: First line of an export, which marks the file as one that a later export may overwrite.
 EXPORT_HEAD: Final = (
     "# Written by strongroom export-env; it holds secrets, so delete it after use.\n"
 )

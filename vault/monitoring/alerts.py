@@ -27,7 +27,7 @@ class Alert(Section):
         expr: Its expression in PromQL; ``{threshold}`` stands for the threshold.
         threshold: A number, or a duration that counts in seconds; None without one.
         pending: Seconds for which it must hold.
-        severity: Whether somebody is woken.
+        severity: Whether the alert pages the operator.
         needs: What must work for the alert to mean anything.
         summary: What happened, as a template of Prometheus.
         action: What to do first.

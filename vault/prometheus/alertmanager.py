@@ -19,7 +19,7 @@ MAX_TEXT: Final = 1000
 
 
 class AlertState(StrEnum):
-    """Whether an alert is sent to somebody, and why not."""
+    """State of an alert: sent to a receiver, or the reason why not."""
 
     FIRING = "firing"
     SILENCED = "silenced"

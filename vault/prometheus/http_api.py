@@ -9,13 +9,15 @@ import json
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import requests
 from urllib3.exceptions import HTTPError
 
 from app_integration.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import requests
 
 #: Seconds for the connection and between two parts of the response, and for all of its body.
 TIMEOUT: Final = 10.0
@@ -70,12 +72,15 @@ def get_json(url: str, query: Mapping[str, str], deadline: float = TIMEOUT) -> o
     """
     try:
         return _get(url, query, time.monotonic() + deadline)
-    except (requests.RequestException, HTTPError, ValueError, OSError, RecursionError) as error:
+    # Those of requests are OSErrors.
+    except (HTTPError, ValueError, OSError, RecursionError) as error:
         # The text of such an error may contain parts of the response.
         raise ConfigurationError(type(error).__name__) from None
 
 
 def _get(url: str, query: Mapping[str, str], end: float) -> object:
+    import requests  # noqa: PLC0415 (takes long, and most commands only check an address)
+
     timeout = max(0.1, min(TIMEOUT, end - time.monotonic()))
     with requests.get(url, query, timeout=timeout, stream=True, allow_redirects=False) as response:
         if response.status_code != HTTPStatus.OK:

@@ -9,7 +9,7 @@ from typing import Final
 from app_integration.errors import ServerFault
 from app_integration.session.session import Session
 
-#: Seconds without a lease that ends, after which the wait fails.
+#: Seconds without a revoked lease, after which the wait fails.
 STALL_TIMEOUT: Final = 30.0
 _POLL_SECONDS: Final = 0.2
 
@@ -33,8 +33,7 @@ def revoke_all(
         sleep: Sleeps for a number of seconds.
 
     Raises:
-        ServerFault: If none ended for :data:`STALL_TIMEOUT` seconds. The message says how many are
-            left.
+        ServerFault: If none was revoked for :data:`STALL_TIMEOUT` seconds. It says how many stay.
 
     """
     requested: set[str] = set()
@@ -47,7 +46,7 @@ def revoke_all(
             remaining, last_progress = len(found), clock()
         elif clock() - last_progress >= STALL_TIMEOUT:
             raise ServerFault(
-                f"{prefix}: {remaining} leases do not end; check that the database is reachable. "
-                "The server retries by itself; sys/leases/lookup lists the leases"
+                f"{prefix}: {remaining} leases are not revoked; check that the database is "
+                "reachable. The server retries by itself; sys/leases/lookup lists the leases"
             )
         sleep(_POLL_SECONDS)

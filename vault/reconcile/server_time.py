@@ -1,6 +1,6 @@
 """Times that the server writes, and those of JSON documents.
 
-The server writes up to nine decimals, of which trailing zeros are cut.
+The server writes up to nine decimals, without trailing zeros.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from app_integration.errors import RateLimited
-from app_integration.transport.http import RequestSender
+from app_integration.transport.request import RequestSender
 from app_integration.transport.wrapped_sender import WrappedSender
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,7 @@ class SharedBackoff:
 
     def __call__(self, sender: RequestSender) -> WrappedSender:
         """Return a connection that sends through *sender* and shares this backoff."""
-        return WrappedSender(sender, self._send)
-
-    def _send(self, send: Callable[[], _T], _token: str | None) -> _T:
-        return self.send_with_backoff(send)
+        return WrappedSender(sender, lambda send, _: self.send_with_backoff(send))
 
     def send_with_backoff(self, send: Callable[[], _T]) -> _T:
         """Return the response of *send*, retried after a wait if the server limits requests.

@@ -9,9 +9,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.declare import durations
 from vault.declare.schema.rollout import RolloutRules
-from vault.rollout.colour_metrics import Query, measure
 from vault.rollout.decision import Colours, Finding, State, decide
-from vault.rollout.measurement import Look
+from vault.rollout.measurement import Look, Query, measure
 from vault.rollout.queries import build_queries, find_targets
 
 

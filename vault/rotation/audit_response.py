@@ -1,7 +1,4 @@
-"""A response in the audit log: what was requested by whom, and whether it succeeded.
-
-Everything of a line may have any type, because the line comes from a file.
-"""
+"""A response in the audit log: what was requested by whom, and whether it succeeded."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from app_integration.names import HOST_KEY, ISSUED_KEY
-from vault.reconcile.server_time import parse_time
+from vault.audit.line import Event, parse_time
 
-#: Keys of a token's metadata with the name of its role or user, by auth method.
-_ROLE_KEYS: Final = ("role_name", "role", "cert_name", "username")
+#: Keys of a token's metadata with the name of its role, by auth method.
+_ROLE_KEYS: Final = ("role_name", "role", "cert_name")
 _HMAC: Final = "hmac-"
 
 
@@ -70,92 +67,67 @@ class Response:
 
 def find_role(metadata: Mapping[str, Any]) -> str | None:
     """Return the name of the role or user in the metadata of a token, None if it has none."""
-    return next(filter(None, (_name(metadata, key) for key in _ROLE_KEYS)), None)
+    role = next((found for key in _ROLE_KEYS if (found := metadata.get(key)) is not None), None)
+    return _plain(role) or _plain(metadata.get("username"))
 
 
-def parse_response(document: Mapping[str, Any]) -> Response | None:
+def parse_response(event: Event) -> Response | None:
     """Return the request of a response line, None if it did not succeed.
 
     It did not if it was denied, failed, or asked for what does not exist. The error of some engines
     is only in the data of the response.
 
     Args:
-        document: The decoded line.
+        event: What the line says.
 
     """
-    auth, request = _mapping(document, "auth"), _mapping(document, "request")
-    response = _mapping(document, "response")
-    data = response.get("data")
-    data = data if isinstance(data, Mapping) else None
-    time = parse_time(document["time"])
-    if time is None or document.get("error") or _is_denied(auth) or _has_failed(data):
+    auth, request, response = (event.get(name) or {} for name in ("auth", "request", "response"))
+    data, metadata = response.get("data") or {}, auth.get("metadata") or {}
+    is_denied = (auth.get("policy_results") or {}).get("allowed") is False
+    has_failed = data.get("error") is not None or (data.get("http_status_code") or 0) >= 400  # noqa: PLR2004
+    is_query = request.get("operation") in {"read", "list"}
+    if event.get("error") or is_denied or has_failed or (is_query and _is_empty(response)):
         return None
-    metadata = _mapping(auth, "metadata")
+    issued = auth.get("token_issue_time")
     return Response(
-        time=time,
-        operation=str(request.get("operation")),
-        path=str(request.get("path")),
-        namespace=str(_mapping(request, "namespace").get("path") or "").strip("/"),
+        time=datetime.fromisoformat(event["time"]),
+        operation=request.get("operation") or "",
+        path=request.get("path") or "",
+        namespace=((request.get("namespace") or {}).get("path") or "").rstrip("/"),
         role=find_role(metadata),
-        host=_name(metadata, HOST_KEY),
-        display_name=_name(auth, "display_name"),
-        has_data=data is not None,
-        is_wrapped=bool(response.get("wrap_info")),
-        secret_version=_whole(_mapping(data or {}, "metadata"), "version"),
-        key_version=_key_version(data or {}),
-        token=_text(auth, "accessor") or _text(auth, "client_token"),
-        token_ttl=_whole(auth, "token_ttl"),
-        token_issued=parse_time(issued) if (issued := _text(auth, "token_issue_time")) else None,
-        issued=_name(metadata, ISSUED_KEY),
-        given_accessor=_text(_mapping(request, "data"), "accessor"),
-        renewed=_text(_mapping(response, "auth"), "accessor"),
-        id=_text(request, "id") or "",
-        address=_text(request, "remote_address"),
-        policies=_texts(auth, "policies"),
-        is_batch=_text(auth, "accessor") is None,
+        host=_plain(metadata.get(HOST_KEY)),
+        display_name=_plain(auth.get("display_name")),
+        has_data=response.get("data") is not None,
+        is_wrapped=response.get("wrap_info") is not None,
+        secret_version=(data.get("metadata") or {}).get("version"),
+        key_version=_key_version(data),
+        token=auth.get("accessor") or auth.get("client_token") or None,
+        token_ttl=auth.get("token_ttl"),
+        token_issued=parse_time(issued) if issued else None,
+        issued=_plain(metadata.get(ISSUED_KEY)),
+        given_accessor=(request.get("data") or {}).get("accessor") or None,
+        renewed=(response.get("auth") or {}).get("accessor") or None,
+        id=request.get("id") or "",
+        address=request.get("remote_address") or None,
+        policies=tuple(auth.get("policies") or ()),
+        is_batch=not auth.get("accessor"),
     )
 
 
-def _is_denied(auth: Mapping[str, Any]) -> bool:
-    return _mapping(auth, "policy_results").get("allowed") is False
-
-
-def _has_failed(data: Mapping[str, Any] | None) -> bool:
-    if data is None:
-        return False
-    status = data.get("http_status_code")
-    return data.get("error") is not None or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
+def _is_empty(response: Mapping[str, Any]) -> bool:
+    """Return whether a response has nothing that was asked for."""
+    lease = (response.get("secret") or {}).get("lease_id")
+    token = (response.get("auth") or {}).get("accessor") or None
+    parts = (response.get("data"), response.get("wrap_info"), lease, token)
+    return all(each is None for each in parts)
 
 
 def _key_version(data: Mapping[str, Any]) -> int | None:
-    batch = data.get("batch_results")
-    results = batch if isinstance(batch, list) else [data]
-    found = [_whole(each, "key_version") for each in results if isinstance(each, Mapping)]
-    return max(filter(None, found), default=None)
+    items = [data] if data.get("key_version") is not None else data.get("batch_results") or ()
+    found = [(each or {}).get("key_version") for each in items]
+    return max((each for each in found if each is not None), default=None)
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _text(data: Mapping[str, Any], key: str) -> str | None:
-    found = data.get(key)
-    return found if isinstance(found, str) and found else None
-
-
-def _texts(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    found = data.get(key)
-    return tuple(map(str, found)) if isinstance(found, list) else ()
-
-
-def _whole(data: Mapping[str, Any], key: str) -> int | None:
-    found = data.get(key)
-    return found if type(found) is int else None
-
-
-def _name(data: Mapping[str, Any], key: str) -> str | None:
+def _plain(name: Any) -> str | None:
     """Return a name, None if there is none or the log has only its HMAC."""
-    found = data.get(key)
-    is_name = isinstance(found, str) and found and not found.startswith(_HMAC)
-    return str(found) if is_name else None
+    return name if name and not name.startswith(_HMAC) else None

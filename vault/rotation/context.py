@@ -41,16 +41,16 @@ class RotationContext:
     Attributes:
         session: Session of the rotator.
         folder: Working directory of hooks, the repository's folder.
-        environ: Variables of the operator, of which hooks get a few.
+        environ: Variables of the operator; hooks get a few.
         read_log: Returns what audit logs say of the reads of API paths, None without a log.
         clock: Returns the current time, in UTC.
-        generate: Returns a number of random ones of the given characters.
-        read_metrics: Returns what metrics show of the versions of secrets, given their names and
+        generate: Returns a number of random characters of an alphabet.
+        read_metrics: Returns what metrics show of the versions of secrets, for their names and
             for how long before now, None without metrics.
         handover: Places and options of new secret-ids.
         read_logins: Returns what audit logs say of the logins of AppRoles, None without a log.
-        is_retired: Whether the operator has confirmed the end of a value that is lost, so that no
-            hook could end it.
+        is_retired: Whether the operator has confirmed that a lost value is revoked, because no
+            hook could revoke it.
         lists_tokens: Whether the session may list and look up tokens, and there is one namespace.
             That of a namespace does not see tokens of the one above it, which may read there.
 

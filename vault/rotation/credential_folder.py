@@ -1,4 +1,4 @@
-"""Folder with the credential of an AppRole, of which a rotation replaces the secret-id."""
+"""Folder with the credential of an AppRole. A rotation replaces the secret-id in it."""
 
 from __future__ import annotations
 

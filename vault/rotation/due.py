@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from vault.declare import durations
-from vault.declare.schema.adopted import ROTATE_EVERY
+from vault.declare.schema.adopted_secret import ROTATE_EVERY
 
 #: Rotation period in seconds of what declares none.
 DEFAULT_EVERY: Final = 90 * durations.DAY

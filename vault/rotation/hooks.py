@@ -20,7 +20,7 @@ from app_integration.secret import Secret
 TIMEOUT: Final = 300
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
 _MAX_MESSAGE: Final = 1000  # characters of standard error in an error
-#: Name of the hook that ends a value.
+#: Name of the hook that revokes a value.
 RETIRE: Final = "retire"
 
 
@@ -39,11 +39,11 @@ class HookRunner:
 
     Attributes:
         folder: Working directory, the repository's folder.
-        environ: Variables of the operator, of which a few are passed on.
+        environ: Variables of the operator; a few are passed on.
         names: Variables that tell a hook what it is called for. They contain no secret.
         commands: Name of a declared hook → the program and its arguments.
         owner: Owner of the service, who must act if a hook cannot.
-        is_retired: Whether the operator has confirmed the end of a value that is lost.
+        is_retired: Whether the operator has confirmed that a lost value is revoked.
 
     """
 
@@ -85,7 +85,7 @@ class HookRunner:
         return output
 
     def retire(self, rotation: str, value: Secret | None, version: str) -> None:
-        """Let the hook ``retire`` end *value* where its owner keeps it.
+        """Let the hook ``retire`` revoke *value* where its owner keeps it.
 
         Args:
             rotation: The rotation's id.
@@ -93,7 +93,7 @@ class HookRunner:
             version: What the value is, for the error.
 
         Raises:
-            ConfigurationError: If the value is lost, and the operator has not confirmed its end.
+            ConfigurationError: If the value is lost, and not confirmed as revoked.
             HookFailed: If the hook fails.
 
         """
@@ -103,9 +103,9 @@ class HookRunner:
             name = self.names["STRONGROOM_NAME"]
             raise ConfigurationError(
                 f"{version} of {name} cannot be read any more, so that the hook {RETIRE} "
-                f"({self.commands[RETIRE][0]}) cannot end it, and the system that issued it may "
+                f"({self.commands[RETIRE][0]}) cannot revoke it, and the system that issued it may "
                 "accept it still: undelete it, and run the command again. If it is destroyed, "
-                f"{self.owner} must end it in that system, and then confirm that with: strongroom "
+                f"{self.owner} must revoke it in that system, and then confirm with: strongroom "
                 f"rotate {name} --service {self.names['STRONGROOM_SERVICE']} "
                 f"--env {self.names['ENVIRONMENT']} --retired"
             )

@@ -1,34 +1,22 @@
 """What a declaration says must be rotated: secrets, keys, database users and secret-ids.
 
-Leased database users are not among them, because a lease ends by itself.
+Leased database users are not among them, because a lease expires by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.database import Database
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.schema.secret_sources import Derived
 from vault.declare.server_names import JOBS
 from vault.rotation.due import DATABASE_EVERY, DEFAULT_EVERY
-
-
-class Kind(StrEnum):
-    """The kind of an item."""
-
-    SECRET = "secret"  # noqa: S105 (a kind, not a secret)
-    KEY = "key"
-    INDEX_KEY = "index-key"
-    STATIC_USER = "static-user"
-    ROOT_USER = "root-user"
-    USER_PAIR = "user-pair"
-    SECRET_ID = "secret-id"  # noqa: S105 (a kind, not a secret)
+from vault.rotation.item_kind import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Issued:
         name: Name of the secret-id in its metadata, None if it has none.
         host: Host in the metadata, None if it has none.
         created: When the server issued it.
-        expires: When it ends if it is not renewed, None if it does not end.
+        expires: When it expires if it is not renewed, None if it never does.
 
     """
 
@@ -63,7 +63,7 @@ class AppRoleCredentials:
             try:
                 self.session.post(f"{self.path}/secret-id-accessor/destroy", body, retry=False)
             except (ServerFault, RequestRefused):
-                # The server returns 500 for a secret-id that was destroyed or used up meanwhile.
+                # The server returns 500 for a secret-id that was destroyed or used up since.
                 if self._look_up_secret_id(each.accessor) is not None:
                     raise
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.session.session import Session
+from vault.reconcile.resources import ReadSession
 
 _LOOKUP: Final = "auth/token/lookup-accessor"
 #: Of a token that was revoked or removed: OpenBao returns the first one, and Vault either.
@@ -22,7 +23,7 @@ def live_tokens(session: Session) -> Iterator[dict[str, Any]]:
 
     """
     own = session.get("auth/token/lookup-self")["data"]["accessor"]
-    session.post(_LOOKUP, {"accessor": own})  # because a denial means an end below
+    session.post(_LOOKUP, {"accessor": own})  # because a denial means a revoked token below
     for accessor in session.list("auth/token/accessors"):
         found = look_up_token(session, accessor) if accessor != own else None
         if found is not None:
@@ -30,7 +31,7 @@ def live_tokens(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def look_up_token(session: Session, accessor: str) -> dict[str, Any] | None:
-    """Return what the server says of a token, None if it has ended."""
+    """Return what the server says of a token, None if it is no longer valid."""
     try:
         return look_up(session, _LOOKUP, {"accessor": accessor}, *_ENDED)
     except AccessDenied:
@@ -38,11 +39,11 @@ def look_up_token(session: Session, accessor: str) -> dict[str, Any] | None:
 
 
 def look_up(
-    session: Session, path: str, body: Mapping[str, str], *absent: HTTPStatus
+    session: ReadSession, path: str, body: Mapping[str, str], *absent: HTTPStatus
 ) -> dict[str, Any] | None:
-    """Return the data of a response, None if its status is one of *absent*."""
+    """Return the data of a response, None if its status is one of *absent*, or 204."""
     try:
-        found: dict[str, Any] = session.post(path, body)["data"]
+        found: dict[str, Any] | None = session.post(path, body).get("data")
     except RequestRefused as error:
         if error.status in absent:
             return None

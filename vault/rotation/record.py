@@ -61,7 +61,7 @@ class Record:
         moved: When a look first found no consumer of the old value, None if one waits or the
             evidence has the times.
         ended: When the rotation ended, None before.
-        is_compromised: Whether the old value ends without a wait for its consumers.
+        is_compromised: Whether the old value is retired without a wait for its consumers.
         is_undone: Whether the rotation goes back to the old value.
         is_repeated: Whether another rotation follows, because an emergency began when the new
             value may have been current.

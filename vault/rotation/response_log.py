@@ -1,4 +1,4 @@
-"""Responses in audit logs, of which the ledger and rotations ask those of some API paths."""
+"""Responses in audit logs, searched by API path for the ledger and rotations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
 
-from vault.rotation.audit_log import LogFile
+from vault.audit.event_file import EventFile
 from vault.rotation.audit_response import Response, parse_response
 
 
@@ -16,7 +16,7 @@ class ResponseLog(Protocol):
     """Audit logs, as files or in a store."""
 
     @property
-    def files(self) -> list[LogFile]:
+    def files(self) -> list[EventFile]:
         """Return what was read of each log."""
         ...
 
@@ -51,19 +51,19 @@ class FileLog:
 
     """
 
-    files: list[LogFile]
+    files: list[EventFile]
     namespace: str = ""
 
     @classmethod
     def of(cls, paths: Iterable[Path], namespace: str = "") -> Self:
-        """Return the files at *paths*, of which nothing was read yet."""
-        return cls([LogFile(path) for path in paths], namespace)
+        """Return the files at *paths*; nothing is read yet."""
+        return cls([EventFile(path) for path in paths], namespace)
 
     def responses(self, paths: Collection[str], *, by_token: bool) -> Iterator[Response]:  # noqa: ARG002 (the files have it anyway)
         """Yield what was appended since the last call; see :class:`ResponseLog`."""
         for file in self.files:
-            for document in file.responses(paths.__contains__):
-                response = parse_response(document)
+            for event in file.responses(paths.__contains__):
+                response = parse_response(event)
                 if response is not None and response.namespace == self.namespace.strip("/"):
                     yield response
 
@@ -73,7 +73,7 @@ class FileLog:
         return first is not None and last is not None and first <= start and end <= last
 
 
-def describe_skipped(files: Iterable[LogFile]) -> tuple[str, ...]:
+def describe_skipped(files: Iterable[EventFile]) -> tuple[str, ...]:
     """Return that lines could not be read, for what is concluded from the logs; else nothing."""
     skipped = [f"{each.path} {each.skipped}" for each in files if each.skipped]
     if not skipped:
@@ -82,11 +82,11 @@ def describe_skipped(files: Iterable[LogFile]) -> tuple[str, ...]:
     return (f"lines of the log could not be read, so that a request may be missing: {named}",)
 
 
-def first_time(files: Iterable[LogFile]) -> datetime | None:
+def first_time(files: Iterable[EventFile]) -> datetime | None:
     """Return the earliest time in *files*, None if they have no line."""
     return min((each.first for each in files if each.first), default=None)
 
 
-def last_time(files: Iterable[LogFile]) -> datetime | None:
+def last_time(files: Iterable[EventFile]) -> datetime | None:
     """Return the latest time in *files*, None if they have no line."""
     return max((each.last for each in files if each.last), default=None)

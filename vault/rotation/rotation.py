@@ -15,10 +15,10 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
-from vault.rotation.consumers.evidence import Evidence
-from vault.rotation.inventory import Kind
+from vault.rotation.consumers.evidence_type import Evidence
+from vault.rotation.item_kind import Kind
+from vault.rotation.kind_protocol import Announced, Steps
 from vault.rotation.record import Record, RecordStore, Step
-from vault.rotation.steps import Announced, Steps
 
 
 class OwnedElsewhere(ConfigurationError):
@@ -87,8 +87,8 @@ class Rotation:
         """Begin a rotation, or continue the one that has begun, as far as its consumers allow.
 
         Args:
-            is_compromised: Whether the value that is current now ends at once, whoever still uses
-                it. A rotation under way that may have made it current, an emergency too, is ended
+            is_compromised: Whether the current value is retired at once, even if it is still used.
+                A rotation under way that may have made it current, an emergency too, is ended
                 first, and another one replaces it.
 
         Raises:
@@ -244,6 +244,6 @@ class Rotation:
 
     def _overtaken(self) -> ConfigurationError:
         return ConfigurationError(
-            f"another run has changed the rotation of {self.steps.item.name} meanwhile, so that "
+            f"another run has changed the rotation of {self.steps.item.name}, so that "
             "this one stops; see its state with --status, and run the command again"
         )

@@ -8,7 +8,8 @@ from typing import Final
 
 from app_integration.names import AGENT_ISSUED
 from vault.rotation.due import due_date, is_overdue
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
 

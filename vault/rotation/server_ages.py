@@ -8,13 +8,15 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from app_integration.errors import AccessDenied, RequestRefused
+from app_integration.errors import AccessDenied
 from app_integration.mounts import Mounts
 from app_integration.names import ISSUED_KEY
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.kv import find_no_value, metadata_path
 from vault.reconcile.server_time import parse_time
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
+from vault.rotation.live_tokens import look_up
 from vault.rotation.server_versions import parse_creation
 
 NO_TIME: Final = (
@@ -126,12 +128,9 @@ def _secret_id_ages(reader: ReadSession, role: str, now: datetime) -> list[Age]:
 def _secret_id_age(reader: ReadSession, role: str, accessor: str, now: datetime) -> Iterator[Age]:
     """Yield the age of a secret-id, nothing if it was used up or has expired."""
     path, body = f"{role}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}
-    try:
-        data = reader.post(path, body)["data"]
-    except RequestRefused as error:
-        if error.status == HTTPStatus.NOT_FOUND:
-            return
-        raise
+    data = look_up(reader, path, body, HTTPStatus.NOT_FOUND)
+    if data is None:
+        return
     created, expires = (parse_time(data[key]) for key in ("creation_time", "expiration_time"))
     if expires is None or expires > now:
         name = (data.get("metadata") or {}).get(ISSUED_KEY)

@@ -12,7 +12,8 @@ from app_integration.mounts import Mounts
 from vault.reconcile.resources import GetSession, read_data
 from vault.reconcile.resources.kv import find_end, metadata_path
 from vault.reconcile.server_time import parse_time
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 
 #: Kinds of items that have versions on the server.
 VERSIONED: Final = frozenset({Kind.SECRET, Kind.USER_PAIR, Kind.KEY})
@@ -33,14 +34,14 @@ class Version:
     """A version.
 
     Attributes:
-        ended: When it was deleted, None if it was not or that is not known.
+        deleted: When it was deleted, None if it was not or that is not known.
 
     """
 
     number: int
     created: datetime
     state: VersionState
-    ended: datetime | None = None
+    deleted: datetime | None = None
 
 
 def read_versions(
@@ -94,9 +95,9 @@ def _kv_versions(data: Mapping[str, Any], now: datetime) -> list[Version]:
 
 def _kv_version(number: int, found: Mapping[str, Any], is_current: bool, now: datetime) -> Version:
     created = parse_time(found["created_time"])
-    ended = parse_time(found["deletion_time"]) if found["deletion_time"] else None
+    deleted = parse_time(found["deletion_time"]) if found["deletion_time"] else None
     alive = VersionState.CURRENT if is_current else VersionState.OLDER
-    return Version(number, created or now, VersionState(find_end(found, now) or alive), ended)
+    return Version(number, created or now, VersionState(find_end(found, now) or alive), deleted)
 
 
 def _key_versions(data: Mapping[str, Any]) -> list[Version]:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from vault.audit.event_columns import OUTCOME
+from vault.audit.event_file import EventFile
 from vault.audit.extra import import_extra
 from vault.audit.ingest.index import Index, LogEntry
 from vault.audit.store import REBUILD, open_store, require_lines
-from vault.rotation.audit_log import LogFile
 from vault.rotation.audit_response import Response
 from vault.rotation.response_log import last_time
 
@@ -26,7 +26,7 @@ _ROWS: Final = 10_000
 
 #: Fields of a response → SQL. A name that the log has as an HMAC only is none.
 _FIELDS: Final = {
-    "operation": "operation",
+    "operation": "coalesce(operation, '')",
     "path": "path",
     "namespace": "namespace",
     "role": "coalesce(plain(role), plain(username))",
@@ -39,7 +39,7 @@ _FIELDS: Final = {
     "issued": "plain(issued)",
     "address": "nullif(address, '')",
 }
-#: Those of tokens, by which there are many more groups.
+#: Those of tokens. With them there are many more groups.
 _TOKEN_FIELDS: Final = {
     "token": "coalesce(accessor, token)",
     "token_ttl": "token_ttl",
@@ -93,7 +93,7 @@ class StoredLog:
     logs: list[LogEntry] = field(default_factory=list)
 
     @property
-    def files(self) -> list[LogFile]:
+    def files(self) -> list[EventFile]:
         """Return what was read of each log."""
         return [_describe(each) for each in self.logs]
 
@@ -149,7 +149,7 @@ class StoredLog:
         """Return whether the store has all that a device has logged in this time.
 
         A log that has ended is whole if its end was read, which is so once its segment was. A log
-        of which no line was read is not noticed.
+        without a read line is not noticed.
         """
         return any(self._covers(device, start, end) for device in {e.device for e in self.logs})
 
@@ -165,9 +165,9 @@ class StoredLog:
         return last is not None and end <= last and any(e.first and e.first <= start for e in whole)
 
 
-def _describe(entry: LogEntry) -> LogFile:
+def _describe(entry: LogEntry) -> EventFile:
     """Return what was read of a log, which has a line. It is named by its device if it is gone."""
-    return LogFile(
+    return EventFile(
         Path(next(reversed(entry.stamps), entry.device or "")),
         lines=entry.rows,
         skipped=entry.damaged + bool(entry.pending),

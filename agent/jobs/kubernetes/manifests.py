@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from agent.file_templates import render
-from agent.jobs.job import Need
+from agent.jobs.definition import Need
 from agent.jobs.scheduled_job import ScheduledJob
+from agent.quoting.kubernetes import escape_word, quote
 from agent.targets.kubernetes.manifests import USER
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, job_login, pod_login
-from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.short_name import shorten
 from app_integration._internal.server_urls import port_of
 from app_integration.errors import ConfigurationError

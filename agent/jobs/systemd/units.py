@@ -1,7 +1,7 @@
 """Units of systemd: a service that runs once, and its timer.
 
 What the job logs in with is in files of root, which systemd copies to a folder of the unit at each
-start. Whoever deploys replaces them, and restarts nothing.
+start. The deployer replaces them, and restarts nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from agent.auto_auth import AppRoleAutoAuth, CertificateAutoAuth, auto_auth_from_declaration
 from agent.file_templates import render
-from agent.jobs.job import Need
+from agent.jobs.definition import Need
 from agent.jobs.scheduled_job import ScheduledJob
-from agent.targets.systemd.units import account, escape, quote, quote_command
+from agent.quoting.systemd import escape, quote, quote_command
+from agent.targets.systemd.system_names import account
 from app_integration.errors import ConfigurationError
 
 #: Unit that starts for each job that failed.
@@ -24,7 +25,7 @@ _CREDENTIALS: Final = Path("/etc/strongroom")
 #: Group that may write the folder of the metrics.
 _METRICS_GROUP: Final = "strongroom-metrics"
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
-#: Folders of which the unit sees none, or one of its own that is removed after each run.
+#: Folders that the unit does not see, or sees as one of its own that is removed after each run.
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 
 

@@ -3,18 +3,18 @@
 A third one, an agent that does nothing, keeps their files in memory while both restart.
 
 The first credential of an agent that logs in by AppRole is in two files of the host, which compose
-mounts as secrets. Whoever deploys replaces them, and recreates the agent's container.
+mounts as secrets. The deployer replaces them, and recreates the agent's container.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.file_templates import printable, render
+from agent.file_templates import render
+from agent.quoting.compose import Variable, quote, required_variable
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from app_integration.errors import ConfigurationError
@@ -28,20 +28,6 @@ _STAGING: Final = Path("/run/strongroom-config")
 _CREDENTIALS: Final = Path("/run/secrets")
 _RECORDS: Final = Path("/var/log/strongroom")
 MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """Variable of compose without which it starts nothing.
-
-    Attributes:
-        name: Its name.
-        meaning: What it has to be set to.
-
-    """
-
-    name: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +124,3 @@ def _secrets(settings: TargetSettings, host: Host) -> Iterator[MountedFile]:
 def _records(service: str) -> Variable:
     meaning = "a folder for encrypted access records, to which the application's user may write"
     return required_variable(service, "RECORDS", meaning)
-
-
-def required_variable(service: str, name: str, meaning: str) -> Variable:
-    """Return the variable *name* of a service, which has to be set to *meaning*."""
-    return Variable(f"{service}_AGENT_{name}".upper().replace("-", "_"), f"set it to {meaning}")
-
-
-def quote(value: object) -> str:
-    """Return *value* as YAML: a variable as a reference to it, and anything else as a string.
-
-    A ``$`` is doubled, because compose would expand it.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
-    """
-    if isinstance(value, Variable):
-        return f'"${{{value.name}:?{value.meaning}}}"'
-    return json.dumps(printable(value), ensure_ascii=False).replace("$", "$$")

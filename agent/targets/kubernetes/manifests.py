@@ -1,7 +1,7 @@
 """Manifests of Kubernetes: a component of Kustomize that adds the agent to a Deployment.
 
 The first credential is the token of the pod's service account. Kubernetes writes and renews it, so
-nobody hands over or renews anything.
+no operator hands over or renews a credential.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from agent.file_templates import render
+from agent.quoting.kubernetes import escape_word, quote
 from agent.targets.host import Host, require_command
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login
-from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
 from app_integration._internal.server_urls import port_of
-from app_integration.config.delivery_watch import FIRST_FILE_SECONDS
+from app_integration.config.watch_process import FIRST_FILE_SECONDS
 from app_integration.errors import ConfigurationError
 from vault.declare.schema.model import Config
 

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from agent.file_templates import render
+from agent.quoting.kubernetes import quote
 from agent.targets.kubernetes.pod_login import PodLogin
-from agent.targets.kubernetes.scalar import quote
 from app_integration._internal.server_urls import port_of
 from vault.declare.schema.field_types import Endpoint
 

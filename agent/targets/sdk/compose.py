@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from agent.file_templates import render
-from agent.targets.compose.services import MEMORY, quote, required_variable
+from agent.quoting.compose import quote, required_variable
+from agent.targets.compose.services import MEMORY
 from agent.targets.host import Host, require_command
 from agent.targets.sdk.settings import SdkSettings
 from agent.targets.watch_command import image_python

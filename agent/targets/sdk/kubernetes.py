@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.file_templates import render
+from agent.quoting.kubernetes import escape_word, quote
 from agent.targets.host import Host, require_command
 from agent.targets.kubernetes.manifests import USER, startup_probe
-from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.sdk.settings import SdkSettings
 from agent.targets.watch_command import image_python
 

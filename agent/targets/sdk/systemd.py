@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.file_templates import render
-from agent.targets.host import Host
+from agent.quoting.systemd import escape, quote, quote_command
+from agent.targets.host import Host, check_reach
 from agent.targets.sdk.settings import SdkSettings
-from agent.targets.systemd.system_names import check_instance
-from agent.targets.systemd.units import account, check_reach, escape, quote, quote_command
+from agent.targets.systemd.system_names import account, check_instance
 
 
 def build(settings: SdkSettings, host: Host) -> dict[str, str]:

@@ -1,26 +1,19 @@
 """Units of systemd: the agent, and the application that the delivery starts.
 
 The first credential of an agent that logs in by AppRole is in two files of root, which systemd
-copies to a folder of the unit. Whoever deploys replaces them, and restarts the unit.
+copies to a folder of the unit. The deployer replaces them, and restarts the unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from agent.file_templates import printable, render
-from agent.targets.host import Host
+from agent.file_templates import render
+from agent.quoting.systemd import escape, quote, quote_command
+from agent.targets.host import Host, check_reach
 from agent.targets.settings import Places, TargetSettings
-from agent.targets.short_name import shorten
-from agent.targets.systemd.system_names import check_instance
-from app_integration.errors import ConfigurationError
-from vault.declare.schema.model import Config
-
-_MAX_ACCOUNT: Final = 31  # characters
-#: Characters of a word that systemd takes as it is. A longer list would have to be quoted.
-_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@,+")
+from agent.targets.systemd.system_names import account, check_instance
 
 
 def build(settings: TargetSettings, host: Host) -> dict[str, str]:
@@ -94,59 +87,3 @@ def _agent_unit(settings: TargetSettings) -> str:
 
 def _staging(settings: TargetSettings) -> Path:
     return Path("/run") / f"strongroom-{settings.instance}" / settings.config.file
-
-
-def account(name: str) -> str:
-    """Return *name* as a name of a user or group, which has 31 characters at most."""
-    return shorten(name, _MAX_ACCOUNT)
-
-
-def check_reach(config: Config, service: str, host: Host) -> None:
-    """Check that the delivery can see and tell the application.
-
-    Raises:
-        ConfigurationError: If it cannot.
-
-    """
-    if host.command:
-        return
-    file = f"services/{service}.yaml"
-    if config.reload == "restart" or config.reload.startswith("SIG"):
-        raise ConfigurationError(
-            f"config.reload in {file} is {config.reload!r}, for which the delivery must start the "
-            "application; give its command after --"
-        )
-    if config.health is None:
-        raise ConfigurationError(
-            f"config.health in {file} is not declared, and without the application's command "
-            "nothing else shows how it runs; declare it, or give the command after --"
-        )
-
-
-def quote_command(words: Sequence[str]) -> str:
-    """Return *words* for ``ExecStart=``, which expands ``$`` and ``%`` otherwise."""
-    return " ".join(quote(word).replace("$", "$$") for word in words)
-
-
-def quote(value: object) -> str:
-    """Return *value* as one word of a unit file.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
-    """
-    text = escape(value)
-    if text and _PLAIN.issuperset(text):
-        return text
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{quoted}"'
-
-
-def escape(value: object) -> str:
-    """Return *value* for a key that takes the rest of the line, without quotes.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
-    """
-    return printable(value).replace("%", "%%")

@@ -181,7 +181,7 @@ class BlindIndex:
         return self._versions.rotate()
 
     def retire(self, version: int) -> None:
-        """Delete *version* for good; rows whose index values still use it are not found any more.
+        """Delete *version* for good; rows whose index values still use it are no longer found.
 
         Raises:
             ConfigurationError: If *version* is not live, or new index values use it.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from app_integration.encryption.blind_index import row_binding as binding
+from app_integration.encryption.blind_index import key_context
 from app_integration.encryption.blind_index.stores import IndexKey, IndexKeyStore
 from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.tokens import encryption_context as contexts
@@ -22,7 +22,7 @@ def rewrap_index_keys(
     """Rewrap the keys of one index, and return the rows that are stored then.
 
     It needs permission to rewrap, and not to wrap or unwrap. It may be interrupted and repeated,
-    and others may rotate the index meanwhile.
+    and other processes may rotate the index.
 
     Args:
         service: Rewraps the keys.
@@ -36,12 +36,12 @@ def rewrap_index_keys(
 
     """
     for _attempt in range(_ATTEMPTS):
-        rows = store.versions(binding.owner(scope), index)
+        rows = store.versions(key_context.owner(scope), index)
         after = [_rewrap(service, store, scope, row, rows) for row in rows]
         if after == rows or store.replace(rows, after):
             return after
     raise KeyUnavailable(
-        f"another process changed the key of index {index} {_ATTEMPTS} times meanwhile; try again"
+        f"another process changed the key of index {index} {_ATTEMPTS} times; try again"
     )
 
 
@@ -49,7 +49,7 @@ def _rewrap(
     service: KeyService, store: IndexKeyStore, scope: Scope, row: IndexKey, rows: Sequence[IndexKey]
 ) -> IndexKey:
     """Return *row* with its key wrapped under the newest version, or as it is if it has that."""
-    context = binding.bind(scope, row, binding.version_numbers(rows))
+    context = key_context.bind(scope, row, key_context.version_numbers(rows))
     (wrapped,) = service.rewrap([row.wrapped], contexts.encode(context))
     if wrapped is None:
         raise KeyUnavailable(

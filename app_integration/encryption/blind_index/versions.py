@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, NoReturn
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
-from app_integration.encryption.blind_index import row_binding as binding
-from app_integration.encryption.blind_index.row_binding import Versions
+from app_integration.encryption.blind_index import key_context
+from app_integration.encryption.blind_index.key_context import Versions
 from app_integration.encryption.blind_index.stores import MAX_VERSION, IndexKey, IndexKeyStore
 from app_integration.encryption.blind_index.version_key import MAX_BITS, SIZE, VersionKey
 from app_integration.encryption.keys.services import KeyService
@@ -143,8 +143,8 @@ class IndexVersions:
     def bind(self) -> None:
         """Bind rows from before rows were bound. See :meth:`BlindIndex.bind`."""
         rows = self._read_rows()
-        keys = [self._unwrap_row(row, binding.identify(self._scope, row)) for row in rows]
-        self._replace_rows(rows, self._wrap_rows(rows, keys, binding.version_numbers(rows)))
+        keys = [self._unwrap_row(row, key_context.identify(self._scope, row)) for row in rows]
+        self._replace_rows(rows, self._wrap_rows(rows, keys, key_context.version_numbers(rows)))
 
     def rotate(self) -> int:
         """Create a new version of the key and return its number. See :meth:`BlindIndex.rotate`."""
@@ -158,7 +158,7 @@ class IndexVersions:
         # Twice the interval, so that every process has refreshed by then, whenever it did before.
         starts = self._now() + 2 * self._limits.index_refresh
         number = rows[-1].version + 1
-        live = (*binding.version_numbers(rows), number)
+        live = (*key_context.version_numbers(rows), number)
         kept = self._wrap_rows(rows, self._unwrap_rows(rows), live)
         self._replace_rows(rows, [*kept, self._create_row(number, starts, live)])
         return number
@@ -166,15 +166,16 @@ class IndexVersions:
     def retire(self, version: int) -> None:
         """Delete *version* for good. See :meth:`BlindIndex.retire`."""
         rows = self._load().rows
-        if version not in binding.version_numbers(rows) or version == self.current().version:
+        if version not in key_context.version_numbers(rows) or version == self.current().version:
+            live = ", ".join(map(str, key_context.version_numbers(rows)))
             raise ConfigurationError(
                 f"version {version} of index {self._index} cannot be retired: new values use it, "
-                f"or it is not live; live are {', '.join(map(str, binding.version_numbers(rows)))}"
+                f"or it is not live; live are {live}"
             )
         kept = [row for row in rows if row.version != version]
         keys = self._unwrap_rows(rows)
         left = [key for row, key in zip(rows, keys, strict=True) if row.version != version]
-        self._replace_rows(rows, self._wrap_rows(kept, left, binding.version_numbers(kept)))
+        self._replace_rows(rows, self._wrap_rows(kept, left, key_context.version_numbers(kept)))
 
     def _refresh(self) -> _State:
         """Read the rows again; if that fails, keep the cached keys up to their maximum age."""
@@ -211,7 +212,7 @@ class IndexVersions:
     def _replace_rows(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> None:
         if not self._store.replace(before, after):
             raise KeyUnavailable(
-                f"another process changed the key of index {self._index} meanwhile; try again"
+                f"another process has changed the key of index {self._index}; try again"
             )
         self._load()
 
@@ -232,14 +233,14 @@ class IndexVersions:
 
     def _wrap_row(self, row: IndexKey, key: bytes, live: Versions) -> IndexKey:
         (wrapped,) = self._service.wrap(
-            [key], contexts.encode(binding.bind(self._scope, row, live))
+            [key], contexts.encode(key_context.bind(self._scope, row, live))
         )
         return replace(row, wrapped=wrapped)
 
     def _unwrap_rows(self, rows: Sequence[IndexKey]) -> list[bytes]:
         """Return the keys of *rows*, which are all rows of the index."""
-        live = binding.version_numbers(rows)
-        return [self._unwrap_row(row, binding.bind(self._scope, row, live)) for row in rows]
+        live = key_context.version_numbers(rows)
+        return [self._unwrap_row(row, key_context.bind(self._scope, row, live)) for row in rows]
 
     def _unwrap_row(self, row: IndexKey, bound: Mapping[str, str | int]) -> bytes:
         (key,) = self._service.unwrap([row.wrapped], contexts.encode(bound))
@@ -252,7 +253,7 @@ class IndexVersions:
 
     @property
     def _owner(self) -> str:
-        return binding.owner(self._scope)
+        return key_context.owner(self._scope)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("index keys cannot be pickled or copied; declare the index in each process")

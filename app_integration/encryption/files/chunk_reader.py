@@ -137,7 +137,7 @@ class SequentialReader(io.RawIOBase):
     def _read_chunk(self) -> bytes:
         if self._is_broken:
             raise_decryption_failed("file")
-        # After an error the chunks end, which a further read must not take for the end of the body.
+        # After an error no chunk follows; a further read must not take that for the body's end.
         self._is_broken = True
         chunk = next(self._chunks, b"")
         self._is_broken = False

@@ -33,7 +33,7 @@ class Output(Protocol):
 class ChunkWriter(io.RawIOBase):
     """A file object for writing, whose plaintext becomes an encrypted body.
 
-    :meth:`close` completes the file. As a context manager it does so only if the block ends
+    :meth:`close` completes the file. As a context manager it does so only if the block exits
     without an exception. A writer that is neither closed nor left leaves no file. Threads may share
     a writer, and in a forked child it is closed, because no nonce may be used twice.
     """

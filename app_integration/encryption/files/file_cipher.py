@@ -23,8 +23,8 @@ from app_integration.encryption.files.chunks import (
     encrypt_stream,
 )
 from app_integration.encryption.files.file_key import FileKey
-from app_integration.encryption.files.file_keys import FileKeys, KeyServices
 from app_integration.encryption.files.header import Header, read_header
+from app_integration.encryption.files.key_wrapping import FileKeyWrapping, KeyServices
 from app_integration.encryption.files.parallel import (
     decrypt_parallel,
     encrypt_parallel,
@@ -83,7 +83,7 @@ class FileCipher:
             random: Returns that many unpredictable bytes.
 
         """
-        self._keys = FileKeys(services, scope, key_name, random)
+        self._keys = FileKeyWrapping(services, scope, key_name, random)
         self.scope = scope
         self._random = random
 
@@ -111,7 +111,7 @@ class FileCipher:
         """Encrypt the file *source* as *target*, which appears when it is whole, with mode 0600.
 
         Args:
-            source: Must not change meanwhile, unless it is a pipe.
+            source: Must not change while it is read, unless it is a pipe.
             target: Is replaced if it exists.
             context: See the class.
             recipients: See the class.
@@ -291,7 +291,7 @@ class FileCipher:
         """
         identities = () if identity is None else read_identities(identity)
         with open_input(path, os.O_RDWR) as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # another one ends within its deadline
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # another one finishes within its deadline
             header = read_header(file, allow_damage=True)
             if recipients is None:
                 renewed = self._keys.rewrap(header)

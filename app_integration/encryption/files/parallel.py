@@ -77,13 +77,13 @@ def encrypt_parallel(
 
     Args:
         cipher: The cipher of the body.
-        source: Descriptor of a file that nobody writes to meanwhile.
+        source: Descriptor of a file that must not change before the body is written.
         target: Descriptor of a regular file.
         threads: Number of threads.
         progress: Receives the bytes of the source that are done.
 
     Raises:
-        EncryptionError: If *source* changes meanwhile, or is too large.
+        EncryptionError: If *source* changes while it is read, or is too large.
 
     """
     size = os.fstat(source).st_size

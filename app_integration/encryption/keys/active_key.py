@@ -95,7 +95,7 @@ class ActiveDataKey:
         """Drop the key and recreate the locks.
 
         The usage limits of the dropped key are closed, so code that kept the key cannot encrypt
-        with it any more.
+        with it.
         """
         current, self.current = self.current, None
         if current is not None:

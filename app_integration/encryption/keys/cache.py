@@ -109,7 +109,7 @@ class DataKeyCache:
     ) -> None:
         """Store the constants of tokens that begin with *start*, until their key is dropped.
 
-        Stores nothing if the cache dropped the key meanwhile.
+        Stores nothing if the cache has dropped the key.
 
         Args:
             name: The name of the key.

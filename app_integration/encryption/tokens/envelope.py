@@ -12,7 +12,7 @@ Integers are big-endian. AES-256-GCM authenticates this associated data::
 
 Version 3 leaves out the wrapped data key, because the key service authenticates it and the
 commitment ties it to the key. So the key can be rewrapped without changing the ciphertext. Version
-2 stays readable and is not written any more.
+2 stays readable and is no longer written.
 
 A text that does not re-encode to itself is rejected. Base64 decoders accept several encodings of
 the same bytes, and if a token had two encodings, a second, unequal token could be forged from it.

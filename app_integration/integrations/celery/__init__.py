@@ -53,7 +53,7 @@ def use_leased_redis(
     if results:
         settings["result_backend"] = leased_backend(source)
     _keep_settings(app, settings)
-    # A child of a worker ends without the exit hooks of Python.
+    # A child of a worker exits without the exit hooks of Python.
     signals.worker_process_shutdown.connect(_close)
 
 

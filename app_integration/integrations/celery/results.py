@@ -45,14 +45,14 @@ class _LeasedResultConsumer(redis.ResultConsumer):  # type: ignore[misc] # Celer
         """Unsubscribe from what is no longer awaited, if connected as the current user.
 
         Else :meth:`drain_events` or the next subscription does so, on another connection. An
-        application that is about to end, and has closed the SDK, leases no user for that.
+        application that is about to exit, and has closed the SDK, leases no user for that.
         """
         connection = self._pubsub and self._pubsub.connection
         if not self._pubsub or (connection and connection.login and not connection.is_outdated()):
             super()._flush_pending_unsubscribe()
 
     def _renew_subscription(self) -> None:
-        """Subscribe to all awaited results as the current user; read what was published meanwhile.
+        """Subscribe to all awaited results as the current user; read those published before that.
 
         An attempt that fails, as during an outage of the secrets server, leaves its results in
         ``subscribed_to``, so that Celery would never subscribe to them. redis-py replaces the

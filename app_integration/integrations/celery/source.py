@@ -63,7 +63,9 @@ class RedisSource(CredentialSource):
             if name not in _REPLACED and value is not None
         }
         client = get_default_client()
-        pool: LeasedRedisPool = client.database("redis pool", self.url, chosen, **self._user)
+        pool: LeasedRedisPool = client.databases.create(
+            "redis pool", self.url, chosen, **self._user
+        )
         if not issubclass(pool.connection_class, SSLConnection):
             _reject_tls_options(pool.connection_kwargs)
         return pool

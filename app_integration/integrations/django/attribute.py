@@ -55,7 +55,7 @@ class Assigned:
 
     Attributes:
         value: The value.
-        encrypted: The token that it was given together with other objects' values, and the context
+        encrypted: The token that it got together with other objects' values, and the context
             values that this is bound to; None if it has none.
 
     """

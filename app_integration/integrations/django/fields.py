@@ -159,8 +159,8 @@ class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # Dja
             return None
         if None in binding:
             raise EncryptionError(
-                f"{self} cannot be encrypted: it is bound to {', '.join(self.context_names)}, one "
-                "of which has no value; assign it before saving, or derive the manager from "
+                f"{self} cannot be encrypted: it is bound to {', '.join(self.context_names)}, and "
+                "not all of them have a value; assign it before saving, or derive the manager from "
                 "EncryptedQuerySet, which reserves a key of the database"
             )
         if self.reads_plaintext:

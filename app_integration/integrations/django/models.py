@@ -105,7 +105,7 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # Django has no 
             ignore_conflicts: As Django's.
             update_conflicts: As Django's.
             update_fields: The fields to update if a row exists.
-            unique_fields: The fields by which a row exists.
+            unique_fields: The fields that identify an existing row.
 
         Raises:
             EncryptionError: If no key can be reserved for an object, or a row that exists would get

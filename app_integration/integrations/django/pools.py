@@ -31,7 +31,7 @@ class PoolRegistry:
         """Return the pool *name*; build one if there is none, or only that of another client.
 
         Args:
-            name: The alias in ``DATABASES``, or what else tells the pool from others.
+            name: The alias in ``DATABASES``, or what else identifies the pool.
             client: The current client. A client closes its pools with itself.
             build: Returns a pool with the credentials of *client*.
 

@@ -75,7 +75,7 @@ class _LeasedCacheClient(RedisCacheClient):  # type: ignore[misc] # Django has n
         """
         client = default_client.get_default_client()
         url, options = self._servers[0] or None, self._pool_options
-        build = partial(client.database, "redis pool", url, options, **self._user)
+        build = partial(client.databases.create, "redis pool", url, options, **self._user)
         pool: LeasedRedisPool = _POOLS.get(self._name, client, build)
         return Redis(connection_pool=pool)
 

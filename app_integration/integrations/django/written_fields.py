@@ -107,7 +107,7 @@ def check_upsert(
         model: The model.
         rows: Its objects.
         names: The names of the fields that are updated if a row exists.
-        unique: Those by which it exists; none on a database where they cannot be named.
+        unique: Those that identify it; none on a database where they cannot be named.
 
     """
     key, updated, by = model._meta.pk, {*names}, {*(unique or ())}

@@ -136,7 +136,7 @@ class Encrypted:
         if value is None:
             known_values(row).pop(self.name, None)
             self._write(row, None, None)
-            # Another process may have given the row a token since it was loaded.
+            # Another process may have written a token since the row was loaded.
             flag_modified(row, self.token_name)
             return
         # Encoded here only so that a value of a wrong type raises now and not at the flush.

@@ -69,9 +69,9 @@ def build_column(plaintext: Plaintext, kind: type, *, nullable: bool) -> MappedC
 
 
 def _store_null(plaintext: Plaintext) -> Any:
-    """Return the declared type, by which None is the NULL of SQL.
+    """Return the declared type, which stores None as the NULL of SQL.
 
-    The null of JSON would be a value, which the database refuses once plaintext is removed.
+    The null of JSON would be a value, which the database rejects once plaintext is removed.
     """
     kind = to_instance(plaintext.type)
     if isinstance(kind, JSON):
@@ -90,7 +90,7 @@ def _store_null(plaintext: Plaintext) -> Any:
 def write(row: Any, name: str, value: Any) -> None:
     """Assign *value* to a column attribute, and have the next flush write it in any case.
 
-    An equal value would not be written. So if another process changed the row meanwhile, the row
+    An equal value would not be written. So if another process has changed the row since, the row
     would get the token of one value and the plaintext or index value of another.
 
     Args:

@@ -264,7 +264,7 @@ def _update_indexes(row: Any) -> None:
     """Set the index values of *row* to those of its current values.
 
     That of a value that is written is written too, even if it is the one that was loaded: another
-    process may have changed both meanwhile.
+    process may have changed both since.
     """
     attributes, has_no_row = encrypted_attributes(type(row)), is_new(row)
     for column in index_columns(type(row)):

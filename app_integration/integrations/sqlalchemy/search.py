@@ -43,7 +43,7 @@ class Searchable(ColumnOperators):
         """Return a query for the rows that may have *values*, and its parameters.
 
         Args:
-            values: One for each indexed attribute, none of which is None.
+            values: One for each indexed attribute; None is not allowed.
 
         """
         index = self._require_index()

@@ -14,7 +14,7 @@ def check_upsert(statement: Any, table: Table) -> None:
     """Raise EncryptionError if an upsert may write a token into a row with another key.
 
     Args:
-        statement: An ``INSERT``, of which ``on_conflict_do_update`` makes an upsert.
+        statement: An ``INSERT`` with ``on_conflict_do_update``, which makes it an upsert.
         table: Its table.
 
     """

@@ -1,4 +1,4 @@
-"""Activity of a period in memory, of which each view asks what its address says."""
+"""Activity of a period in memory. Each view queries the part that its address names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from console.audit.audit_store import Inputs, open_audit_store
+from console.target.audit_logs.audit_store import Inputs, open_audit_store
 from vault.audit.extra import import_extra
 from vault.audit.report.activity import group_activity
 from vault.audit.report.coverage import find_coverage
@@ -52,7 +52,7 @@ class Activity:
 def read_activity(inputs: Inputs) -> Activity:
     """Ingest what is new in the logs, and return the activity of a period.
 
-    The store is open meanwhile only, so that no other ingest waits for the page.
+    The store is open during the call only, so that no other ingest waits for the page.
 
     Args:
         inputs: What is read.

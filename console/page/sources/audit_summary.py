@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from console.audit.audit_store import Inputs
-from console.audit.rules_on_store import open_rules
+from console.target.audit_logs.audit_store import Inputs
+from console.target.audit_logs.rules_on_store import open_rules
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.requests import find_last_logins

@@ -27,7 +27,7 @@ class Lease:
 
     Attributes:
         issued: When it was issued.
-        expires: When it ends if it is not renewed.
+        expires: When it expires if it is not renewed.
 
     """
 
@@ -42,8 +42,8 @@ class RoleLeases:
     Attributes:
         service: Service whose role it is.
         role: Name of the role.
-        ttl: Declared seconds until a lease ends that is not renewed.
-        max_ttl: Declared seconds after which it ends in any case.
+        ttl: Declared seconds until a lease expires that is not renewed.
+        max_ttl: Declared seconds after which it expires in any case.
         count: Number of its leases.
         leases: Those that were looked up.
         failures: Why the server could not revoke a lease, once for each.

@@ -24,7 +24,7 @@ from vault.rotation.server_ages import Age, read_ages
 
 @dataclass(slots=True)
 class LedgerLogs:
-    """Audit logs of an environment, of which a further read reads only what is new.
+    """Audit logs of an environment. Each read after the first reads only new lines.
 
     Attributes:
         open: Opens the logs, None if none is known.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from console import operate
-from console.config_state import ConfigState
-from vault.runtime.runtime import Status
+from console.target.target import Target
+from local.runtime_interface import Status
+from local.services.config_state import ConfigState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,12 @@ class LocalState:
     configs: Mapping[str, ConfigState]
 
 
-def read_local_state(root: Path) -> LocalState:
-    """Return the state of the local deployment in *root*.
+def read_local_state(target: Target) -> LocalState:
+    """Return the state of the local deployment.
 
     Raises:
         StrongroomError: If there is none.
 
     """
-    local = operate.local_deployment(root)
-    return LocalState(local.status(), local.read_config_states())
+    started = target.local_deployment().started
+    return LocalState(started.status(), started.read_config_states())

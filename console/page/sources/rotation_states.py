@@ -11,7 +11,7 @@ from console.page.sources.parallel import read_all
 from vault.reconcile.resources import ReadSession
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind
-from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.evidence_type import Evidence
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, declared_items
 from vault.rotation.kinds.catalogue import build_steps

@@ -15,7 +15,7 @@ _HEALTH: Final = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200"
 
 @dataclass(frozen=True, slots=True)
 class AuditDevice:
-    """A device, by which the server logs each request.
+    """An audit device, to which the server writes each request.
 
     Attributes:
         name: Its name, such as ``audit-1``.

@@ -1,4 +1,4 @@
-"""Pool of sources that an address asks for, the least recently used of which is forgotten."""
+"""Pool of the sources that addresses ask for; it drops the least recently used one."""
 
 from __future__ import annotations
 

@@ -11,13 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from app_integration.names import Environment
 from app_integration.session.session import Session
-from console import operate
-from console.audit.audit_store import Inputs
-from console.environment_plan import build_readable_plan
-from console.evidence_sources import EvidenceSources
-from console.page.commands import Commands
+from console.page.copied_commands import Commands
 from console.page.sources.audit_activity import Activity, read_activity
 from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
@@ -30,11 +25,16 @@ from console.page.sources.server_state import ServerState, read_server_state
 from console.page.sources.service_policies import ServicePolicies, read_service_policies
 from console.page.sources.source_pool import SourcePool
 from console.page.sources.value_history import ValueHistory, read_value_history
-from console.response_log import open_response_log
-from console.rotations import build_context
+from console.target.audit_logs.audit_store import Inputs
+from console.target.audit_logs.response_log import open_response_log
+from console.target.environment_plan import build_readable_plan
+from console.target.environment_rotations import build_context
+from console.target.evidence_sources import EvidenceSources
+from console.target.local_folder import local_root
+from console.target.target import Target
 from vault.declare.declaration import Declaration
 from vault.prometheus.alertmanager import Alert, read_alerts
-from vault.reconcile.planning.partial import PartialPlan
+from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
 
@@ -54,7 +54,7 @@ _TTL: Final = {
     "plan": timedelta(minutes=2),
     "alerts": timedelta(seconds=5),
 }
-#: Periods and values that are kept, because somebody looks at them.
+#: Periods and values that are kept, because a browser shows them.
 _PERIODS: Final = 6
 _HISTORIES: Final = 200
 #: Most seconds that the end of the page waits for reads under way.
@@ -71,8 +71,7 @@ class Options:
     """What the operator has asked for.
 
     Attributes:
-        environments: The environments that the page shows.
-        root: Folder of the local deployment.
+        targets: The environments that the page shows.
         audit_logs: Files of the audit devices of the one environment.
         store: Folder of its store of audit lines, None for the default.
         open_session: Opens the operator's session on an environment's server.
@@ -80,11 +79,10 @@ class Options:
 
     """
 
-    environments: Sequence[Environment]
-    root: Path
+    targets: Sequence[Target]
     audit_logs: Sequence[Path]
     store: Path | None
-    open_session: Callable[[Environment], Session]
+    open_session: Callable[[Target], Session]
     alertmanager: str | None = None
 
 
@@ -98,20 +96,22 @@ class EnvironmentSources:
 
     """
 
-    def __init__(
-        self, environment: Environment, options: Options, clock: Clock, spawn: Spawn
-    ) -> None:
-        self.environment = environment
-        self.name = str(environment)
-        self.is_local = operate.is_local(environment, options.root)
+    def __init__(self, target: Target, options: Options, clock: Clock, spawn: Spawn) -> None:
+        self.environment = target.environment
+        self.name = str(target.environment)
+        self.is_local = target.is_local
+        # Each read is of the files as they are then, so that the page needs no restart.
+        self._reread = target.reread
+        self._root = target.root
         self._options = options
         self._clock = clock
         self._spawn = spawn
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._evidence: EvidenceSources | None = None
-        named = (environment, options.audit_logs, options.store, options.root)
-        self._ledger_logs = LedgerLogs(partial(open_response_log, *named))
+        self._ledger_logs = LedgerLogs(
+            lambda: open_response_log(target.reread(), options.audit_logs, options.store)
+        )
         self._activities = SourcePool(self._build_activity, _PERIODS)
         self._histories = SourcePool(self._build_history, _HISTORIES)
 
@@ -119,14 +119,14 @@ class EnvironmentSources:
     def commands(self) -> Commands:
         """Return the commands about the environment."""
         options = self._options
-        root = None if options.root == operate.local_root() else options.root
+        root = None if self._root == local_root() else self._root
         logs = tuple(options.audit_logs)
         return Commands(self.name, self.is_local, root, logs, options.store)
 
     @cached_property
     def declaration(self) -> CachedSource[Declaration]:
         """Return the source of the declaration."""
-        return self._source("declaration", operate.load_declaration)
+        return self._source("declaration", lambda: self._reread().declaration)
 
     @cached_property
     def server(self) -> CachedSource[ServerState]:
@@ -156,13 +156,14 @@ class EnvironmentSources:
     @cached_property
     def audit(self) -> CachedSource[AuditSummary]:
         """Return the source of what the audit log says as a whole."""
-        return self._source("audit", partial(read_audit_summary, self.audit_inputs(ANOMALIES)))
+        return self._source("audit", lambda: read_audit_summary(self.audit_inputs(ANOMALIES)))
 
     @cached_property
     def local(self) -> CachedSource[LocalState] | None:
         """Return the source of the local deployment's state, None if it is another's."""
-        read = partial(read_local_state, self._options.root)
-        return self._source("local", read) if self.is_local else None
+        if not self.is_local:
+            return None
+        return self._source("local", lambda: read_local_state(self._reread()))
 
     @cached_property
     def plan(self) -> CachedSource[PartialPlan]:
@@ -200,15 +201,7 @@ class EnvironmentSources:
 
         """
         options = self._options
-        return Inputs(
-            self.name,
-            since,
-            until,
-            options.store,
-            options.audit_logs,
-            None,
-            options.root,
-        )
+        return Inputs(self._reread(), since, until, options.store, options.audit_logs, None)
 
     def close(self) -> None:
         """Revoke the token of the session, if there is one."""
@@ -222,12 +215,12 @@ class EnvironmentSources:
         return CachedSource(label, read, _TTL[name], self._clock, self._spawn)
 
     def _build_activity(self, period: tuple[str, str]) -> CachedSource[Activity]:
-        inputs = self.audit_inputs(period[0], period[1] or None)
-        return self._source("reads", partial(read_activity, inputs))
+        since, until = period
+        return self._source("reads", lambda: read_activity(self.audit_inputs(since, until or None)))
 
     def _build_history(self, item: Item) -> CachedSource[ValueHistory]:
         def read() -> ValueHistory:
-            declared = operate.load_declaration().environment(self.environment)
+            declared = self._reread().declared
             return read_value_history(self._open(), declared, item, self._clock())
 
         return self._source("history", read)
@@ -235,37 +228,31 @@ class EnvironmentSources:
     def _open(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = self._options.open_session(self.environment)
+                self._session = self._options.open_session(self._reread())
             return self._session
 
     def _read_ledger(self) -> tuple[Row, ...]:
-        declaration = operate.load_declaration()
+        declaration = self._reread().declaration
         session, now = self._open(), self._clock()
         return read_ledger_rows(session, declaration, self.environment, self._ledger_logs, now)
 
     def _read_leases(self) -> Leases:
-        return read_leases(self._open(), operate.load_declaration(), self.environment)
+        return read_leases(self._open(), self._reread().declaration, self.environment)
 
     def _read_rotations(self) -> tuple[RotationState, ...]:
-        declaration = operate.load_declaration()
+        target, options = self._reread(), self._options
         # It stays, so that a further read goes on where the last one has ended in the logs.
-        evidence = self._evidence or EvidenceSources(
-            self.environment,
-            self._options.audit_logs,
-            self._options.store,
-            self._options.root,
-            None,
-            declaration.environment(self.environment).mounts,
-        )
+        evidence = self._evidence or EvidenceSources(target, options.audit_logs, options.store)
+        evidence.target = target
         self._evidence = evidence
-        context = build_context(declaration, self.environment, self._open(), evidence)
+        context = build_context(evidence, self._open())
         return read_rotations(replace(context, clock=self._clock))
 
     def _read_policies(self) -> ServicePolicies:
-        return read_service_policies(self._open(), operate.load_declaration(), self.environment)
+        return read_service_policies(self._open(), self._reread().declaration, self.environment)
 
     def _read_plan(self) -> PartialPlan:
-        return build_readable_plan(self._open(), self.name, self._options.root)
+        return build_readable_plan(self._reread(), self._open())
 
 
 #: Name of an environment → its sources, in the order of the command line.
@@ -284,8 +271,8 @@ def open_sources(options: Options, clock: Clock, spawn: Spawn | None = None) -> 
     """
     threads = ReadThreads()
     found = {
-        str(each): EnvironmentSources(each, options, clock, spawn or threads.spawn)
-        for each in options.environments
+        str(each.environment): EnvironmentSources(each, options, clock, spawn or threads.spawn)
+        for each in options.targets
     }
     try:
         yield found

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
 from console.page.page_request import PageRequest
-from console.page.views.badge import BAD, WARN, Badge
-from vault.prometheus.alertmanager import Alert, AlertState, Silence
+from console.views.cells import BAD, WARN, Badge, Link
+from vault.prometheus.alertmanager import Alert, AlertState
 
 #: Most alerts of a group that are shown; the filters find the others.
 MOST: Final = 100
 #: Usual severities, the worst first. This tool's alerts have page or ticket, others may have any.
 SEVERITIES: Final = ("page", "critical", "ticket", "warning", "info")
-#: Those that wake somebody.
-_WAKING: Final = ("page", "critical")
+#: Those that page the operator.
+_PAGING: Final = ("page", "critical")
 _OTHER: Final = "other"
 #: Labels that are shown elsewhere, or are those of all alerts.
 _KNOWN: Final = ("alertname", "severity", "environment")
@@ -48,74 +47,34 @@ class AlertCard:
 
     Attributes:
         severity: Its severity, None if it has none.
-        summary: What happened.
-        action: What to do.
-        runbook: Its section of the Runbook, empty if it names none.
-        href: The same as an address to follow, None if it is not one.
+        runbook: Its section of the Runbook, a link if it names an address to follow.
         labels: Its other labels.
 
     """
 
+    of: Alert
     name: str
     severity: Badge | None
-    since: datetime
-    summary: str
-    action: str
-    runbook: str
-    href: str | None
+    runbook: Link | str
     labels: tuple[tuple[str, str], ...]
-    silences: tuple[Silence, ...]
-    causes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AlertGroup:
-    """Alerts of one state.
-
-    Attributes:
-        total: Number of the alerts, of which the first ones are shown.
-
-    """
-
-    state: AlertState
-    cards: tuple[AlertCard, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Alerts:
-    """What the view shows.
-
-    Attributes:
-        filter: What was asked for.
-        groups: The states of which there are alerts.
-        severities: Severities that can be filtered by.
-        total: Number of alerts before the filter.
-
-    """
-
-    filter: AlertsFilter
-    groups: tuple[AlertGroup, ...]
-    severities: tuple[str, ...]
-    total: int
-
-
-def build_alerts(found: Sequence[Alert], asked: AlertsFilter) -> Alerts:
-    """Return what the view shows of *found*.
-
-    Args:
-        found: Alerts of one environment.
-        asked: What the address asks for.
-
-    """
+def build_groups(
+    found: Sequence[Alert], asked: AlertsFilter
+) -> list[tuple[AlertState, int, tuple[AlertCard, ...]]]:
+    """Return each state that alerts have: their number, and the first ones that fit."""
     shown = sorted((each for each in found if _fits(each, asked)), key=_order)
-    groups = ([each for each in shown if each.state is state] for state in AlertState)
-    return Alerts(
-        asked,
-        tuple(_group(group) for group in groups if group),
-        tuple(sorted({asked.severity, *map(_severity, found)} - {""}, key=_rank)),
-        len(found),
-    )
+    groups = ((state, [each for each in shown if each.state is state]) for state in AlertState)
+    return [
+        (state, len(group), tuple(map(_build_card, group[:MOST])))
+        for state, group in groups
+        if group
+    ]
+
+
+def find_severities(found: Iterable[Alert], asked: AlertsFilter) -> list[str]:
+    """Return the severities that can be filtered by, the worst first."""
+    return sorted({asked.severity, *map(_severity, found)} - {""}, key=_rank)
 
 
 def count_firing(alerts: Iterable[Alert]) -> Counter[str]:
@@ -129,8 +88,8 @@ def count_firing(alerts: Iterable[Alert]) -> Counter[str]:
 
 
 def find_tone(severity: str) -> str:
-    """Return the colour of a severity: whether somebody is woken."""
-    return BAD if severity in _WAKING else WARN
+    """Return the colour of a severity: bad if the operator is paged, else a warning."""
+    return BAD if severity in _PAGING else WARN
 
 
 def show_alerts(request: PageRequest) -> Response:
@@ -147,7 +106,10 @@ def show_alerts(request: PageRequest) -> Response:
         "alerts.html.j2",
         "Alerts",
         environment=environment,
-        alerts=build_alerts(found or (), asked),
+        asked=asked,
+        groups=build_groups(found or (), asked),
+        severities=find_severities(found or (), asked),
+        total=len(found or ()),
         command=environment.commands.show_alerts(),
         is_configured=source is not None,
         is_read=found is not None,
@@ -180,24 +142,15 @@ def _fits(alert: Alert, asked: AlertsFilter) -> bool:
     )
 
 
-def _group(alerts: Sequence[Alert]) -> AlertGroup:
-    return AlertGroup(alerts[0].state, tuple(map(_build_card, alerts[:MOST])), len(alerts))
-
-
 def _build_card(alert: Alert) -> AlertCard:
-    labels, annotations, severity = alert.labels, alert.annotations, _severity(alert)
-    runbook = annotations.get("runbook_url", "")
+    labels, severity = alert.labels, _severity(alert)
+    runbook = alert.annotations.get("runbook_url", "")
     return AlertCard(
+        alert,
         labels.get("alertname", "") or "an alert without a name",
         Badge(severity, find_tone(severity)) if severity else None,
-        alert.since,
-        annotations.get("summary", ""),
-        annotations.get("description", ""),
-        runbook,
-        runbook if _is_link(runbook) else None,
+        Link("Runbook", runbook) if _is_link(runbook) else runbook,
         tuple(sorted((name, text) for name, text in labels.items() if name not in _KNOWN)),
-        alert.silences,
-        alert.causes,
     )
 
 

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from starlette.responses import Response
 
-from console.audit.anomaly_view import damage_lines
-from console.audit.charts import Bar
 from console.page.page_request import PageRequest
 from console.page.sources.audit_summary import AuditSummary
-from console.page.times import show_date
-from console.page.urls import build_url
-from console.page.views.badge import BAD, PLAIN, WARN
-from console.page.views.ignore_entry import build_ignore_entry
-from console.page.views.paging import Page, build_page
+from console.page.urls import Filter
 from console.page.views.reads_filter import ALL, ReadsFilter
+from console.views.anomalies import damage_lines, find_about
+from console.views.cells import BAD, PLAIN, WARN, Badge, Link
+from console.views.table import Pages, Table, bar_table, columns
+from console.views.times import show_date
 from vault.audit.anomalies.detection import find_learning
-from vault.audit.anomalies.finding import Evidence, Finding
+from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.requests import Span
-from vault.audit.anomalies.rules import NAMES, rule_of
+from vault.audit.anomalies.rules_reader import NAMES, rule_of
 from vault.declare import durations
+from vault.declare.edit.yaml_text import quote
 from vault.declare.schema.anomalies import AnomalyRules, Rule, is_active
 
 #: Findings of a page.
 PAGE: Final = 30
 SEVERITIES: Final = ("high", "medium", "low")
 _TONES: Final = {"high": BAD, "medium": WARN, "low": PLAIN}
+#: Time after which an entry ends, so that it is looked at again.
+_DAYS: Final = timedelta(days=30)
+_MOST: Final = 200
+_EVIDENCE: Final = columns("time Time, text Operation, path Path, address Address, text Request")
 #: Keys of a rule that are no threshold.
 _NO_THRESHOLD: Final = frozenset({"enabled", "severity", "meaning", "action", "skip"})
 #: Keys of a rule that are a time in seconds.
@@ -40,7 +43,7 @@ _OF_ADDRESSES: Final = frozenset({"new_address"})
 
 
 @dataclass(frozen=True, slots=True)
-class AnomaliesFilter:
+class AnomaliesFilter(Filter):
     """What the address asks for; each part is empty if it does not matter.
 
     Attributes:
@@ -50,20 +53,10 @@ class AnomaliesFilter:
 
     """
 
+    path: ClassVar[str] = "/anomalies"
     rule: str = ""
     severity: str = ""
     page: int = 1
-
-    def url(self, environment: str, **changes: Any) -> str:
-        """Return the address of the view with *changes*, on its first page by default."""
-        new = replace(self, **{"page": 1, **changes})
-        return build_url(
-            "/anomalies",
-            env=environment,
-            rule=new.rule,
-            severity=new.severity,
-            page=new.page if new.page > 1 else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,93 +64,69 @@ class FindingCard:
     """A finding.
 
     Attributes:
+        first: Its first request, with its zone.
         about: The path, address or wrapping token that it is about, empty if it has no name.
-        usual: Number that the actor usually has, empty if the rule does not compare.
         evidence: The earliest requests.
         reads: Address of the requests in the view of reads.
         ignore: Entry of the rules file with which it is not found again.
 
     """
 
-    id: str
-    actor: str
-    is_person: bool
-    host: str
-    about: str
+    of: Finding
     first: datetime
-    last: datetime
-    count: int
-    usual: str
-    evidence: tuple[Evidence, ...]
+    about: str
+    evidence: Table
     reads: str
     ignore: str
 
 
 @dataclass(frozen=True, slots=True)
 class RuleGroup:
-    """The findings of one rule on this page.
-
-    Attributes:
-        meaning: What a finding means.
-        action: What to do.
-        threshold: The thresholds, as text.
-
-    """
+    """The findings of one rule on this page, and its thresholds as text."""
 
     name: str
-    severity: str
-    tone: str
-    meaning: str
-    action: str
+    rule: Rule
+    badge: Badge
     threshold: str
     cards: tuple[FindingCard, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Anomalies:
-    """What the view shows.
-
-    Attributes:
-        filter: What was asked for.
-        groups: The findings of the page, by rule.
-        page: The page, and links to the others.
-        bars: Number of findings of each rule, before the filter by rule.
-        is_quiet: Whether there is no finding at all.
-        notes: Sentences about what was looked at, and what was not.
-
-    """
-
-    filter: AnomaliesFilter
-    groups: tuple[RuleGroup, ...]
-    page: Page[Finding]
-    bars: tuple[Bar, ...]
-    is_quiet: bool
-    notes: tuple[str, ...]
-
-
 def build_anomalies(
     summary: AuditSummary, asked: AnomaliesFilter, environment: str, now: datetime
-) -> Anomalies:
-    """Return what the view shows.
+) -> tuple[Pages, list[RuleGroup]]:
+    """Return the findings of the page, by rule."""
+    fits = (each for each in summary.findings if asked.severity in {"", each.severity})
+    shown = sorted((each for each in fits if asked.rule in {"", each.rule}), key=_order)
+    pages = Pages(asked.page, len(shown), lambda number: asked.url(environment, page=number), PAGE)
+    return pages, list(_groups(pages.cut(shown), summary.rules, environment, now))
 
-    Args:
-        summary: What was found.
-        asked: What the address asks for. A page after the last one is the last one.
-        environment: Name of the environment.
-        now: The current time.
 
-    """
-    severe = [each for each in summary.findings if asked.severity in {"", each.severity}]
-    shown = sorted((each for each in severe if asked.rule in {"", each.rule}), key=_order)
-    page = build_page(shown, asked.page, lambda number: asked.url(environment, page=number), PAGE)
-    return Anomalies(
-        asked,
-        tuple(_groups(page.rows, summary.rules, environment, now)),
-        page,
-        _bars(severe, asked, environment),
-        not summary.findings,
-        tuple(_notes(summary, now)),
+def build_bars(summary: AuditSummary, asked: AnomaliesFilter, environment: str) -> Table:
+    """Return the number of findings of each rule, before the filter by rule."""
+    found = summary.findings
+    counts = Counter(each.rule for each in found if asked.severity in {"", each.severity})
+    bars = []
+    for name in NAMES:
+        is_current = asked.rule == name
+        if counts[name] or is_current:
+            href = asked.url(environment, rule="" if is_current else name)
+            bars.append((Link(name, href, is_current), counts[name], "read"))
+    return bar_table("Findings by rule", "name rule, bar share, number findings", bars)
+
+
+def build_ignore_entry(finding: Finding, now: datetime) -> str:
+    """Return the entry, in YAML, with which *finding* is not found again."""
+    paths = {each.path for each in finding.evidence if each.path}
+    path = paths.pop() if len(paths) == 1 else "*"
+    lines = (
+        "ignore:",
+        f"  - rule: {finding.rule}",
+        f"    actor: {_pattern(finding.actor)}",
+        f"    path: {_pattern(path)}",
+        '    reason: "why it is harmless"',
+        f'    until: "{now + _DAYS:%Y-%m-%d}"',
     )
+    return "\n".join(lines)
 
 
 def show_anomalies(request: PageRequest) -> Response:
@@ -170,12 +139,18 @@ def show_anomalies(request: PageRequest) -> Response:
     )
     request.use(environment.audit)
     summary, name = environment.audit.get().value, environment.name
-    built = None if summary is None else build_anomalies(summary, asked, name, request.now)
+    anomalies = summary and {
+        "is_quiet": not summary.findings,
+        "found": build_anomalies(summary, asked, name, request.now),
+        "bars": build_bars(summary, asked, name),
+        "notes": list(find_notes(summary, request.now)),
+    }
     return request.render(
         "anomalies.html.j2",
         "Anomalies",
         environment=environment,
-        anomalies=built,
+        asked=asked,
+        anomalies=anomalies,
         rules=NAMES,
         severities=SEVERITIES,
         command=environment.commands.show_anomalies(),
@@ -198,15 +173,9 @@ def _groups(
     for name in dict.fromkeys(each.rule for each in findings):
         rule = rule_of(rules, name)  # type: ignore[arg-type]
         found = [each for each in findings if each.rule == name]
-        yield RuleGroup(
-            name,
-            rule.severity,
-            _TONES[rule.severity],
-            rule.meaning,
-            rule.action,
-            _describe_threshold(rule),
-            tuple(_card(each, environment, now) for each in found),
-        )
+        cards = tuple(_card(each, environment, now) for each in found)
+        badge = Badge(rule.severity, _TONES[rule.severity])
+        yield RuleGroup(name, rule, badge, _describe_threshold(rule), cards)
 
 
 def _describe_threshold(rule: Rule) -> str:
@@ -224,19 +193,24 @@ def _describe_threshold(rule: Rule) -> str:
 
 def _card(finding: Finding, environment: str, now: datetime) -> FindingCard:
     return FindingCard(
-        finding.id,
-        finding.actor,
-        finding.is_person,
-        finding.host or "",
-        finding.subject or (finding.evidence[-1].path if finding.evidence else "") or "",
+        finding,
         _aware(finding.first),
-        _aware(finding.last),
-        finding.count,
-        "" if finding.usual is None else f"{finding.usual:g}",
-        tuple(replace(each, time=_aware(each.time)) for each in finding.evidence),
+        find_about(finding),
+        _evidence(finding),
         _reads_url(finding, environment),
         build_ignore_entry(finding, now),
     )
+
+
+def _evidence(finding: Finding) -> Table:
+    rows = [
+        (
+            f"{each.time:%Y-%m-%d %H:%M:%S}Z",
+            *(each.operation, each.path, each.address or "(socket)", each.request_id),
+        )
+        for each in finding.evidence
+    ]
+    return Table(f"Evidence of {finding.id}", _EVIDENCE, rows)
 
 
 def _reads_url(finding: Finding, environment: str) -> str:
@@ -253,23 +227,8 @@ def _reads_url(finding: Finding, environment: str) -> str:
     ).url(environment)
 
 
-def _bars(findings: Iterable[Finding], asked: AnomaliesFilter, environment: str) -> tuple[Bar, ...]:
-    counts = Counter(each.rule for each in findings)
-    top = max(counts.values(), default=1)
-    return tuple(
-        Bar(
-            name,
-            counts[name],
-            100 * counts[name] / top,
-            asked.url(environment, rule="" if asked.rule == name else name),
-            asked.rule == name,
-        )
-        for name in NAMES
-        if counts[name] or asked.rule == name
-    )
-
-
-def _notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
+def find_notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
+    """Yield sentences about what was looked at, and what was not."""
     rules, first, last = summary.rules, summary.first, summary.last
     if first is not None and last is not None:
         yield (
@@ -285,3 +244,11 @@ def _notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
         if not is_active(each, now.date()):
             ended = f"{each.rule} of {each.actor}, until {each.until}: {each.reason}"
             yield f"No longer ignored: {ended}"
+
+
+def _pattern(text: str) -> str:
+    """Return *text* as a pattern in YAML, with ``*`` for what cannot be printed."""
+    pattern = "".join(each if each.isprintable() else "*" for each in text)
+    if len(pattern) > _MOST:
+        pattern = f"{pattern[: _MOST - 1]}*"
+    return quote(pattern)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from starlette.responses import Response
 
-from console.page.page_request import Link, PageRequest
+from console.page.page_request import PageRequest
 from console.page.sources.sources import EnvironmentSources
-from console.page.urls import build_url
-from console.page.views.differences import Area, Entry, Side, Verdict, compare
-from console.page.views.paging import Page, build_page
-from console.page.views.stack import Part, build_stack
-from vault.declare.declaration import Declaration
+from console.page.urls import JOBS, Filter, build_url
+from console.page.views.differences import ABSENT, Area, Entry, Side, Verdict, compare
+from console.views.cells import GOOD, PLAIN, WARN, Badge, Cell, Link, Note, stack
+from console.views.table import Pages, Table, columns
 
 _ALL: Final = "all"
 #: Verdict → series of its bars. Those of equal entries have none, because they would hide the rest.
@@ -24,10 +23,11 @@ _SERIES: Final = {
     Verdict.RIGHT: "series-1",
     Verdict.DIFFERENT: "series-3",
 }
+_TONES: Final = {Verdict.EQUAL: GOOD, Verdict.DIFFERENT: WARN}
 
 
 @dataclass(frozen=True, slots=True)
-class CompareFilter:
+class CompareFilter(Filter):
     """What the address asks for; each part is empty if it does not matter.
 
     Attributes:
@@ -41,6 +41,7 @@ class CompareFilter:
 
     """
 
+    path: ClassVar[str] = "/compare"
     left: str
     right: str
     area: str = ""
@@ -49,85 +50,58 @@ class CompareFilter:
     text: str = ""
     page: int = 1
 
-    def url(self, **changes: Any) -> str:
-        """Return the address of the view with *changes*, on its first page by default."""
-        new = replace(self, **{"page": 1, **changes})
-        return build_url(
-            "/compare",
-            left=new.left,
-            right=new.right,
-            area=new.area,
-            service=new.service,
-            verdict=new.verdict,
-            q=new.text,
-            page=new.page if new.page > 1 else None,
-        )
+
+def build_areas(entries: Iterable[Entry], asked: CompareFilter) -> Table:
+    """Return the numbers of each area, before the filters."""
+    counts = Counter((each.area, each.verdict) for each in entries)
+    totals = Counter({area: sum(counts[area, each] for each in _SERIES) for area in Area})
+    top = max(totals.values())
+    rows: list[tuple[Cell, ...]] = []
+    for area in Area:
+        if not (totals[area] or counts[area, Verdict.EQUAL]):
+            continue
+        is_current = asked.area == area
+        href = asked.url(area="" if is_current else area.value, verdict="")
+        bars = stack(((series, counts[area, each]) for each, series in _SERIES.items()), top)
+        numbers = (_count(area, each, counts[area, each], asked) for each in _SERIES)
+        link = Link(area.value, href, is_current)
+        rows.append((link, bars, *numbers, counts[area, Verdict.EQUAL]))
+    names = ", ".join(f"number {text}" for text in name_verdicts(asked).values())
+    headings = columns(f"state Area, bar Share, {names}")
+    return Table("Number of differences", headings, rows, "shares")
 
 
-@dataclass(frozen=True, slots=True)
-class AreaLine:
-    """Numbers of an area.
-
-    Attributes:
-        counts: Those of each result but equality.
-        equal: Number of equal entries.
-
-    """
-
-    area: Area
-    href: str
-    is_current: bool
-    counts: tuple[Part, ...]
-    equal: int
+def build_entries(entries: Iterable[Entry], asked: CompareFilter) -> Table:
+    """Return the page of entries that the address asks for."""
+    shown = [each for each in entries if _fits(each, each.verdict, asked)]
+    pages = Pages(asked.page, len(shown), lambda number: asked.url(page=number))
+    headings = columns(
+        f"name Name, state Result, side {asked.left}, side {asked.right}, state Service, state Area"
+    )
+    names = name_verdicts(asked)
+    rows = [_row(each, names) for each in pages.cut(shown)]
+    return Table("Entries", headings, rows, "entries", pages)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the view shows.
-
-    Attributes:
-        areas: The numbers of each area, before the filters.
-        page: The entries.
-        services: Services that can be filtered by.
-        labels: Verdict → its text, with the environments' names.
-
-    """
-
-    filter: CompareFilter
-    areas: tuple[AreaLine, ...]
-    page: Page[Entry]
-    services: tuple[str, ...]
-    labels: Mapping[str, str]
-
-
-def build_comparison(
-    left: Side, right: Side, declaration: Declaration, asked: CompareFilter
-) -> Comparison:
-    """Return what the view shows.
-
-    Args:
-        left: One environment.
-        right: The other one.
-        declaration: The declaration of both.
-        asked: What the address asks for.
-
-    """
-    entries = compare(left, right, declaration)
-    pairs = [(each, each.verdict) for each in entries]
-    shown = [entry for entry, verdict in pairs if _fits(entry, verdict, asked)]
-    counts = Counter((entry.area, verdict) for entry, verdict in pairs)
-    labels = {
+def name_verdicts(asked: CompareFilter) -> dict[Verdict, str]:
+    """Return the name of each result, with those of the environments."""
+    return {
         Verdict.LEFT: f"only in {asked.left}",
         Verdict.RIGHT: f"only in {asked.right}",
         Verdict.DIFFERENT: "different",
         Verdict.EQUAL: "equal",
     }
-    return Comparison(
-        asked,
-        tuple(_area_lines(counts, asked)),
-        build_page(shown, asked.page, lambda number: asked.url(page=number)),
-        tuple(sorted({each.service for each in entries})),
-        {verdict.value: text for verdict, text in labels.items()},
+
+
+def _read_filter(request: PageRequest, left: str, right: str) -> CompareFilter:
+    return CompareFilter(
+        left,
+        right,
+        request.choice("area", list(Area)),
+        request.text("service"),
+        request.choice("verdict", [*Verdict, _ALL]),
+        request.text("q"),
+        request.number("page"),
     )
 
 
@@ -141,23 +115,22 @@ def show_comparison(request: PageRequest) -> Response:
         )
     request.use(left.declaration, left.ledger, right.ledger, left.policies, right.policies)
     declaration = left.declaration.get().value
-    asked = CompareFilter(
-        left.name,
-        right.name,
-        request.choice("area", list(Area)),
-        request.text("service"),
-        request.choice("verdict", [*Verdict, _ALL]),
-        request.text("q"),
-        request.number("page"),
-    )
+    asked = _read_filter(request, left.name, right.name)
     found = (_read(left), _read(right))
+    entries = None if declaration is None else compare(*found, declaration)
     return request.render(
         "compare.html.j2",
         f"{asked.left} and {asked.right}",
         environment=left,
         crumbs=(Link("Compare", build_url("/compare", env=asked.left)),),
         other=asked.right,
-        comparison=None if declaration is None else build_comparison(*found, declaration, asked),
+        asked=asked,
+        is_read=entries is not None,
+        areas=build_areas(entries or (), asked),
+        entries=build_entries(entries or (), asked),
+        labels=name_verdicts(asked),
+        legend=[(name_verdicts(asked)[each], series) for each, series in _SERIES.items()],
+        services=sorted({each.service for each in entries or ()}),
         unread=[
             name
             for each in found
@@ -165,7 +138,7 @@ def show_comparison(request: PageRequest) -> Response:
             if part is None
         ],
         environments=list(request.sources),
-        areas=list(Area),
+        area_names=list(Area),
         command=left.commands.compare_values(asked.right),
     )
 
@@ -197,17 +170,13 @@ def _fits(entry: Entry, verdict: Verdict, asked: CompareFilter) -> bool:
     )
 
 
-def _area_lines(counts: Counter[tuple[Area, Verdict]], asked: CompareFilter) -> Iterator[AreaLine]:
-    totals = Counter({area: sum(counts[area, each] for each in _SERIES) for area in Area})
-    top = max(totals.values())
-    for area in Area:
-        if not (totals[area] or counts[area, Verdict.EQUAL]):
-            continue
-        stack = build_stack(((series, counts[area, each]) for each, series in _SERIES.items()), top)
-        bars = tuple(
-            replace(part, href=asked.url(area=area.value, verdict=verdict.value))
-            for part, verdict in zip(stack, _SERIES, strict=True)
-        )
-        is_current = asked.area == area
-        href = asked.url(area="" if is_current else area.value, verdict="")
-        yield AreaLine(area, href, is_current, bars, counts[area, Verdict.EQUAL])
+def _count(area: Area, verdict: Verdict, count: int, asked: CompareFilter) -> Cell:
+    href = asked.url(area=area.value, verdict=verdict.value)
+    return Link(f"{count:,}", href) if count else Note("0")
+
+
+def _row(entry: Entry, names: Mapping[Verdict, str]) -> tuple[Cell, ...]:
+    sides = (Note(each) if each == ABSENT else each for each in (entry.left, entry.right))
+    badge = Badge(names[entry.verdict], _TONES.get(entry.verdict, PLAIN))
+    service = "a job" if entry.service == JOBS else entry.service
+    return (entry.name, badge, *sides, service, entry.area.value)

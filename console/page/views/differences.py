@@ -16,14 +16,16 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import SERVICE_METHODS
 from vault.reconcile.environment_diff import neutral
 from vault.reconcile.hcl.policy_rules import PolicyRules
-from vault.rotation.inventory import Item, Kind, declared_items
+from vault.rotation.inventory import Item, declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row, State
 
-_ABSENT: Final = "absent"
+#: What is said of what an environment does not have.
+ABSENT: Final = "absent"
 _NO_VALUE: Final = "no value"
 _NO_POLICY: Final = "does not exist or cannot be read"
 #: What is said of an environment that lacks something.
-_LACKING: Final = frozenset((_ABSENT, _NO_VALUE, _NO_POLICY))
+_LACKING: Final = frozenset((ABSENT, _NO_VALUE, _NO_POLICY))
 _STATES: Final = {
     State.OK: "has a value",
     State.OVERDUE: "has a value",
@@ -118,12 +120,6 @@ def compare(left: Side, right: Side, declaration: Declaration) -> tuple[Entry, .
     """Return an entry for each thing of both environments, area by area.
 
     They are kept until a part is read again, so that a page or a filter costs no comparison.
-
-    Args:
-        left: One environment.
-        right: The other one.
-        declaration: The declaration of both.
-
     """
     sides = ((each.environment, _Same(each.rows), _Same(each.policies)) for each in (left, right))
     return _compare_once(*sides, _Same(declaration))
@@ -164,7 +160,7 @@ _Items = Mapping[tuple[str, str, Area], tuple[Item, State | None]]
 
 def _pair(area: Area, left: _Texts, right: _Texts) -> Iterator[Entry]:
     for key in sorted(left.keys() | right.keys()):
-        yield Entry(area, *key, left.get(key, _ABSENT), right.get(key, _ABSENT))
+        yield Entry(area, *key, left.get(key, ABSENT), right.get(key, ABSENT))
 
 
 def _items(side: Side, declaration: Declaration, services: Iterable[str]) -> _Items:
@@ -237,7 +233,7 @@ def _rules(
             yield from _compare_rules(service, name, one, other)
             continue
         texts = [
-            _ABSENT if name not in each else _NO_POLICY if each[name] is None else "exists"
+            ABSENT if name not in each else _NO_POLICY if each[name] is None else "exists"
             for each in (left, right)
         ]
         yield Entry(Area.POLICY, service, name, *texts)
@@ -265,7 +261,7 @@ def _by_path(rules: PolicyRules) -> dict[str, PolicyRules]:
 def _describe(rules: PolicyRules) -> str:
     """Return the capabilities of the rules for one path, and which limits they have."""
     texts = sorted(_describe_rule(rule.capabilities, rule.constraints) for rule in rules)
-    return "; ".join(texts) or _ABSENT
+    return "; ".join(texts) or ABSENT
 
 
 @lru_cache(1000)

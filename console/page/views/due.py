@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from console.page.views.badge import BAD, GOOD, PLAIN, WARN
+from console.views.cells import BAD, GOOD, PLAIN, WARN, Badge
 from vault.rotation.ledger.ledger import Row, State
 
 SOON: Final = timedelta(days=7)
@@ -26,13 +26,13 @@ class Due(StrEnum):
 
     @property
     def label(self) -> str:
-        """Return the text of a badge."""
+        """Return its name."""
         return _LABELS[self]
 
     @property
-    def tone(self) -> str:
-        """Return the colour of a badge."""
-        return _TONES.get(self, PLAIN)
+    def badge(self) -> Badge:
+        """Return a badge of it."""
+        return Badge(self.label, _TONES.get(self, PLAIN))
 
 
 _LABELS: Final = {

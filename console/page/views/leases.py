@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,101 +10,76 @@ from starlette.responses import Response
 
 from console.page.page_request import PageRequest
 from console.page.sources.leases import Lease, Leases, RoleLeases
-from console.page.views.badge import BAD, GOOD, PLAIN, WARN
 from console.page.views.overview import Tile
-from console.page.views.stack import Part, build_stack
+from console.views.cells import BAD, GOOD, PLAIN, WARN, Cell, Note, stack
+from console.views.table import Table, columns
 from vault.declare import durations
 
 #: Most characters of a server's reason, which can be as long as the database's own error.
 _MAX_REASON: Final = 300
-#: Time until a lease ends → its name, and its series in the chart.
+#: Time until a lease expires → its name, and its series in the chart.
 _BINS: Final = (
     (timedelta(minutes=5), "within 5m", "series-3"),
     (timedelta(hours=1), "within 1h", "series-0"),
     (timedelta(days=1), "within 1d", "series-1"),
     (timedelta.max, "later", "series-2"),
 )
+#: What to run if leases could not be revoked, and why.
+_COMMANDS: Final = (
+    (
+        "bao read sys/leases type=irrevocable",
+        "List them with their ids, with the credential of apply",
+    ),
+    (
+        "bao lease revoke -sync LEASE",
+        "When the database or Redis is reachable, revoke each of them",
+    ),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class RoleLine:
-    """A role that leases users, as the view shows it.
-
-    Attributes:
-        ttl: Its declared times, such as ``1h, at most 24h``.
-        unread: Number of its leases that were not looked up.
-        bins: Its leases by the time until they end.
-        oldest: When the oldest lease was issued, None without one; so is the next one.
-        next_end: When the next one ends.
-
-    """
-
-    of: RoleLeases
-    ttl: str
-    unread: int
-    bins: tuple[Part, ...]
-    oldest: datetime | None
-    next_end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class LeasesView:
-    """What the view shows.
-
-    Attributes:
-        tiles: The numbers of the environment.
-        legend: Name and series of each time.
-        roles: The roles, those with failed leases and those with the most leases first.
-        failures: Service, role and reason of each lease that the server could not revoke.
-        commands: What to run and why.
-
-    """
-
-    tiles: tuple[Tile, ...]
-    legend: tuple[tuple[str, str], ...]
-    roles: tuple[RoleLine, ...]
-    failures: tuple[tuple[str, str, str], ...]
-    commands: tuple[tuple[str, str], ...]
-
-
-def build_leases(found: Leases, now: datetime) -> LeasesView:
-    """Return what the view shows.
-
-    Args:
-        found: The leases of an environment.
-        now: The current time.
-
-    """
-    order = sorted(found.roles, key=lambda role: (-len(role.failures), -role.count, role.role))
-    top = max((role.count for role in found.roles), default=0)
-    failures = tuple(
-        (role.service, role.role, reason[:_MAX_REASON])
-        for role in order
+def build_failures(found: Leases) -> Table:
+    """Return the leases that the server could not revoke."""
+    rows = [
+        (role.role, role.service, reason[:_MAX_REASON])
+        for role in _order(found)
         for reason in role.failures
+    ]
+    headings = columns("name Role, text Service, reason Reason")
+    return Table("Leases that could not be revoked", headings, rows)
+
+
+def build_roles(found: Leases, now: datetime) -> Table:
+    """Return the roles, those with failed leases and those with the most leases first."""
+    top = max((role.count for role in found.roles), default=0)
+    bins = ", ".join(f"number {name}" for _, name, _ in _BINS)
+    headings = columns(
+        f"name Role, number Leases, bar Share, {bins}, time Next end, time Oldest issued, "
+        "time Declared TTL, text Service"
     )
-    return LeasesView(
-        _tiles(found, now),
-        tuple((name, series) for _, name, series in _BINS),
-        tuple(_line(role, top, now) for role in order),
-        failures,
-        _commands() if failures else (),
-    )
+    rows = [row for role in _order(found) for row in _rows(role, top, now)]
+    return Table("Leases by role", headings, rows, "shares")
 
 
 def show_leases(request: PageRequest) -> Response:
     """Return the view of one environment."""
     environment = request.environment()
     request.use(environment.leases)
-    reading = environment.leases.get()
+    found = environment.leases.get().value or Leases((), 0)
     return request.render(
         "leases.html.j2",
         "Leases",
         environment=environment,
-        leases=None if reading.value is None else build_leases(reading.value, request.now),
+        is_read=environment.leases.get().value is not None,
+        tiles=build_tiles(found, request.now),
+        roles=build_roles(found, request.now),
+        legend=[(name, series) for _, name, series in _BINS],
+        failures=build_failures(found),
+        commands=_COMMANDS,
     )
 
 
-def _tiles(found: Leases, now: datetime) -> tuple[Tile, ...]:
+def build_tiles(found: Leases, now: datetime) -> tuple[Tile, ...]:
+    """Return the numbers of the environment."""
     count = sum(role.count for role in found.roles)
     failed = sum(len(role.failures) for role in found.roles)
     soon = sum(lease.expires - now <= _BINS[0][0] for role in found.roles for lease in role.leases)
@@ -118,17 +92,23 @@ def _tiles(found: Leases, now: datetime) -> tuple[Tile, ...]:
     )
 
 
-def _line(role: RoleLeases, top: int, now: datetime) -> RoleLine:
-    ttl = f"{durations.render(role.ttl)}, at most {durations.render(role.max_ttl)}"
-    series = (each for _, _, each in _BINS)
-    return RoleLine(
-        role,
-        ttl,
-        role.count - len(role.leases),
-        build_stack(zip(series, _count(role.leases, now), strict=True), top),
+def _order(found: Leases) -> list[RoleLeases]:
+    return sorted(found.roles, key=lambda role: (-len(role.failures), -role.count, role.role))
+
+
+def _rows(role: RoleLeases, top: int, now: datetime) -> Iterator[tuple[Cell, ...]]:
+    counts = _count(role.leases, now)
+    yield (
+        *(role.role, role.count),
+        stack(zip((series for *_, series in _BINS), counts, strict=True), top),
+        *(each or None for each in counts),
+        min((lease.expires for lease in role.leases), default=Note("no lease")),
         min((lease.issued for lease in role.leases), default=None),
-        min((lease.expires for lease in role.leases), default=None),
+        f"{durations.render(role.ttl)}, at most {durations.render(role.max_ttl)}",
+        role.service,
     )
+    if unread := role.count - len(role.leases):
+        yield (Note(f"Of {role.role}, {unread:,} leases are counted, but not looked up."),)
 
 
 def _count(leases: Iterable[Lease], now: datetime) -> list[int]:
@@ -137,16 +117,3 @@ def _count(leases: Iterable[Lease], now: datetime) -> list[int]:
         left = lease.expires - now
         counts[next(index for index, (most, *_) in enumerate(_BINS) if left <= most)] += 1
     return counts
-
-
-def _commands() -> tuple[tuple[str, str], ...]:
-    return (
-        (
-            "bao read sys/leases type=irrevocable",
-            "List them with their ids, with the credential of apply",
-        ),
-        (
-            "bao lease revoke -sync LEASE",
-            "When the database or Redis is reachable, revoke each of them",
-        ),
-    )

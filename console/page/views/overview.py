@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,13 +18,13 @@ from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
 from console.page.views.alerts import count_firing, find_tone
 from console.page.views.anomalies import SEVERITIES
-from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.due import Due, find_due
-from console.page.views.readings import Readings
-from console.page.views.service_lines import ServiceLine, build_service_lines
-from console.page.views.values import ValueRow, build_value_row
+from console.page.views.service_lines import Readings, build_service_table
+from console.page.views.value_list import build_value_table
+from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
+from console.views.table import Table
 from vault.prometheus.alertmanager import Alert, AlertState
-from vault.reconcile.planning.partial import PartialPlan
+from vault.reconcile.planning.partial_plan import PartialPlan
 
 #: Values of an environment that are listed because they are due first.
 _NEXT: Final = 5
@@ -67,34 +67,19 @@ class EnvironmentPanel:
     state: Badge
     facts: tuple[tuple[str, str], ...]
     tiles: tuple[Tile, ...]
-    services: tuple[ServiceLine, ...]
-    next: tuple[ValueRow, ...]
+    services: Table
+    next: Table
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What the view shows."""
-
-    totals: tuple[Tile, ...]
-    panels: tuple[EnvironmentPanel, ...]
-
-
-def build_overview(found: Mapping[str, Readings], now: datetime) -> Overview:
-    """Return what the view shows.
-
-    Args:
-        found: What was read, by the name of the environment.
-        now: The current time.
-
-    """
-    panels = tuple(build_panel(name, readings, now) for name, readings in found.items())
+def build_totals(panels: Sequence[EnvironmentPanel]) -> tuple[Tile, ...]:
+    """Return the numbers of all environments."""
     counts: Counter[str] = Counter()
     for panel in panels:
         counts.update(panel.counts)
     ready = sum(panel.state.tone == GOOD for panel in panels)
     is_ready = GOOD if ready == len(panels) else BAD
-    totals = (
+    return (
         Tile("Servers active", f"{ready} of {len(panels)}", is_ready),
         Tile("Services", f"{counts['services']:,}"),
         Tile("Values", f"{counts['values']:,}"),
@@ -102,21 +87,13 @@ def build_overview(found: Mapping[str, Readings], now: datetime) -> Overview:
         _count("Due within 7 days", counts["soon"], WARN),
         _count("Anomalies, 24 h", counts["anomalies"], WARN),
     )
-    return Overview(totals, panels)
 
 
 def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPanel:
-    """Return the panel of one environment.
-
-    Args:
-        name: Name of the environment.
-        readings: What was read of it.
-        now: The current time.
-
-    """
+    """Return the panel of one environment."""
     rows = [(row, find_due(row, now)) for row in readings.ledger.value or ()]
     dues = Counter(due for _, due in rows)
-    services = build_service_lines(name, readings, rows)
+    services = build_service_table(name, readings, rows)
     upcoming = sorted(
         (pair for pair in rows if pair[0].due is not None), key=lambda pair: pair[0].due or now
     )
@@ -128,9 +105,9 @@ def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPane
         _facts(readings.server.value),
         _tiles(name, readings, dues),
         services,
-        tuple(build_value_row(row, due, name, now) for row, due in upcoming[:_NEXT]),
+        build_value_table(upcoming[:_NEXT], name, now, f"Next due in {name}"),
         {
-            "services": len(services),
+            "services": len(services.rows),
             "values": len(rows),
             "overdue": dues[Due.OVERDUE],
             "soon": dues[Due.SOON],
@@ -144,10 +121,16 @@ def show_overview(request: PageRequest) -> Response:
     one = request.find_environment()
     shown = [one] if one else list(request.sources.values())
     request.use(*(source for each in shown for source in _sources(each)))
-    found = {each.name: _read(each) for each in shown}
-    overview = build_overview(found, request.now)
+    panels = [build_panel(each.name, _read(each), request.now) for each in shown]
     title = f"Overview of {one.name}" if one else "Overview"
-    return request.render("overview.html.j2", title, crumbs=(), environment=one, overview=overview)
+    return request.render(
+        "overview.html.j2",
+        title,
+        crumbs=(),
+        environment=one,
+        panels=panels,
+        totals=build_totals(panels),
+    )
 
 
 def _sources(of: EnvironmentSources) -> list[CachedSource[Any]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from starlette.exceptions import HTTPException
 
 from app_integration.errors import ConfigurationError
+from console.options import DEFAULT_SINCE
 from console.page.page_request import PageRequest
-from console.page.urls import build_url
-from console.store_options import DEFAULT_SINCE
+from console.page.urls import Filter
 from vault.audit.report.activity_filter import ActivityFilter
 from vault.audit.report.period import parse_period
 
@@ -29,7 +29,7 @@ OUTCOMES: Final = ("ok", "denied", "failed", "absent")
 
 
 @dataclass(frozen=True, slots=True)
-class ReadsFilter:
+class ReadsFilter(Filter):
     """What the address asks for; each part is empty if it does not matter.
 
     Attributes:
@@ -41,6 +41,7 @@ class ReadsFilter:
 
     """
 
+    path: ClassVar[str] = "/reads"
     since: str = DEFAULT_SINCE
     until: str = ""
     what: str = "read"
@@ -67,23 +68,6 @@ class ReadsFilter:
     def is_narrow(self) -> bool:
         """Return whether it asks for less than all reads of the period."""
         return replace(self, since=DEFAULT_SINCE, until="", page=1) != ReadsFilter()
-
-    def url(self, environment: str, **changes: Any) -> str:
-        """Return the address of the view with *changes*, on its first page by default."""
-        new = replace(self, **{"page": 1, **changes})
-        return build_url(
-            "/reads",
-            env=environment,
-            since=new.since if new.since != DEFAULT_SINCE else None,
-            until=new.until,
-            what=new.what if new.what != "read" else None,
-            actor=new.actor,
-            secret=new.secret,
-            service=new.service,
-            outcome=new.outcome,
-            address=new.address,
-            page=new.page if new.page > 1 else None,
-        )
 
 
 def read_filter(request: PageRequest) -> ReadsFilter:

@@ -10,19 +10,26 @@ from typing import Final
 
 from starlette.responses import Response
 
-from console.page.commands import Commands
+from console.page.copied_commands import Commands
 from console.page.page_request import PageRequest
 from console.page.sources.rotation_states import RotationState
 from console.page.urls import value_url
-from console.page.views.badge import BAD, GOOD, PLAIN, WARN, Badge
 from console.page.views.overview import Tile
-from console.rotation_view import find_skipped
-from vault.rotation.consumers.evidence import Consumer, Evidence
-from vault.rotation.inventory import Item, Kind
+from console.views.cells import BAD, GOOD, PLAIN, WARN, Badge, Link
+from console.views.rotation import find_skipped
+from console.views.table import Table, columns
+from console.views.times import show_seconds
+from vault.rotation.consumers.evidence_type import Evidence
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, Step
 
 #: Ended rotations that are shown, the latest first.
 ENDED: Final = 50
+_ENDED: Final = columns(
+    "name Name, state Result, time Ended, time Took, time Versions, text Service, text Kind"
+)
+_CONSUMERS: Final = columns("name Consumer, state State, reason Seen")
 _STEPS: Final = tuple(step for step in Step if not step.is_end)
 _GROUPS: Final = (
     ("waiting", "Waits for", WARN),
@@ -41,119 +48,77 @@ class Progress(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StepMark:
-    """A step of a rotation."""
-
-    name: str
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerLine:
-    """What is known of one consumer."""
-
-    state: Badge
-    consumer: Consumer
-
-
-@dataclass(frozen=True, slots=True)
 class Underway:
     """A rotation that is under way, as the view shows it.
 
     Attributes:
         href: Address of the item's page.
         state: What it waits for.
-        since: When it began to wait.
-        steps: Its steps.
-        proof: What the evidence rests on, empty without evidence.
+        steps: Its steps, and whether each was done.
         consumers: What is known of its consumers.
-        not_before: Time before which the old value stays valid, None if there is none.
-        notes: What cannot be proved, or why there is no evidence.
+        notes: What the evidence rests on, what cannot be proved, or why there is none.
         commands: What can be run, and why.
 
     """
 
-    item: Item
+    of: RotationState
     record: Record
     href: str
     state: Badge
-    since: datetime
-    steps: tuple[StepMark, ...]
-    proof: str
-    consumers: tuple[ConsumerLine, ...]
-    not_before: datetime | None
+    steps: tuple[tuple[Step, Progress], ...]
+    consumers: Table
     notes: tuple[str, ...]
     commands: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EndedLine:
-    """A rotation that has ended.
-
-    Attributes:
-        href: Address of the item's page.
-        result: How it has ended.
-
-    """
-
-    item: Item
-    record: Record
-    href: str
-    result: Badge
-
-
-@dataclass(frozen=True, slots=True)
-class RotationsView:
-    """What the view shows.
-
-    Attributes:
-        tiles: The numbers of the environment.
-        underway: Those under way, the one that waits the longest first.
-        ended: The last ones that have ended, the latest first.
-        unreadable: Names of items, and why their record cannot be read.
-        command: The command that runs all that are due.
-
-    """
-
-    tiles: tuple[Tile, ...]
-    underway: tuple[Underway, ...]
-    ended: tuple[EndedLine, ...]
-    unreadable: tuple[tuple[str, str], ...]
-    command: str
-
-
-def build_rotations(
-    found: Sequence[RotationState], commands: Commands, now: datetime
-) -> RotationsView:
-    """Return what the view shows.
-
-    Args:
-        found: The rotations of the environment.
-        commands: Commands about it.
-        now: The current time.
-
-    """
-    records = [(each, each.record) for each in found if each.record is not None]
-    underway = [_underway(each, record, commands, now) for each, record in records if _runs(record)]
-    ended = [
-        EndedLine(each.item, record, value_url(each.item, commands.environment), _result(record))
-        for each, record in records
-        if not _runs(record)
+def build_underway(
+    found: Iterable[RotationState], commands: Commands, now: datetime
+) -> list[Underway]:
+    """Return the rotations that are under way, the one that waits the longest first."""
+    running = [
+        _underway(each, each.record, commands, now)
+        for each in found
+        if each.record is not None and not each.record.step.is_end
     ]
-    ended.sort(key=lambda line: line.record.ended or line.record.started, reverse=True)
+    return sorted(running, key=lambda each: each.record.waits_since)
+
+
+def build_ended(found: Iterable[RotationState], environment: str) -> Table:
+    """Return the last rotations that have ended, the latest first."""
+    pairs = [
+        (each.item, each.record)
+        for each in found
+        if each.record is not None and each.record.step.is_end
+    ]
+    pairs.sort(key=lambda pair: pair[1].ended or pair[1].started, reverse=True)
+    rows = [
+        (
+            Link(item.name, value_url(item, environment)),
+            _result(record),
+            record.ended,
+            show_seconds(record.ended - record.started) if record.ended else None,
+            f"{record.old} → {record.new}" if record.new else None,
+            *(item.service or "a job", item.kind.value),
+        )
+        for item, record in pairs[:ENDED]
+    ]
+    return Table("Rotations that have ended", _ENDED, rows)
+
+
+def find_unreadable(found: Iterable[RotationState]) -> list[RotationState]:
+    """Return the rotations whose record cannot be read."""
+    return [each for each in found if each.record is None]
+
+
+def build_tiles(found: Sequence[RotationState], underway: Sequence[Underway]) -> tuple[Tile, ...]:
+    """Return the numbers of the environment."""
     ready = sum(each.state.tone == GOOD for each in underway)
-    tiles = (
+    ended = sum(each.record is not None and each.record.step.is_end for each in found)
+    return (
         Tile("Under way", f"{len(underway):,}"),
         Tile("Can be ended now", f"{ready:,}", GOOD if ready else PLAIN),
         Tile("Wait", f"{len(underway) - ready:,}", WARN if len(underway) > ready else PLAIN),
-        Tile("Ended", f"{len(ended):,}"),
-    )
-    return RotationsView(
-        tiles,
-        tuple(sorted(underway, key=lambda each: each.since)),
-        tuple(ended[:ENDED]),
-        tuple((each.item.name, each.problem) for each in found if each.record is None),
-        commands.rotate_due(),
+        Tile("Ended", f"{ended:,}"),
     )
 
 
@@ -162,30 +127,28 @@ def show_rotations(request: PageRequest) -> Response:
     environment = request.environment()
     request.use(environment.rotations)
     found, commands = environment.rotations.get().value, environment.commands
+    underway = build_underway(found or (), commands, request.now)
     return request.render(
         "rotations.html.j2",
         "Rotations",
         environment=environment,
-        rotations=None if found is None else build_rotations(found, commands, request.now),
+        is_read=found is not None,
+        tiles=build_tiles(found or (), underway),
+        underway=underway,
+        ended=build_ended(found or (), environment.name),
+        unreadable=find_unreadable(found or ()),
+        command=commands.rotate_due(),
     )
 
 
-def _runs(record: Record) -> bool:
-    return not record.step.is_end
-
-
 def _underway(each: RotationState, record: Record, commands: Commands, now: datetime) -> Underway:
-    evidence = each.evidence
     return Underway(
-        each.item,
+        each,
         record,
         value_url(each.item, commands.environment),
-        _state(record, evidence, now),
-        record.waits_since,
+        _state(record, each.evidence, now),
         _steps(each.item, record),
-        "" if evidence is None else evidence.proof.value,
-        () if evidence is None else tuple(_consumers(evidence)),
-        None if evidence is None else evidence.not_before,
+        _consumers(each),
         tuple(_notes(each, record)),
         tuple(_commands(each.item, record, commands)),
     )
@@ -207,12 +170,10 @@ def _state(record: Record, evidence: Evidence | None, now: datetime) -> Badge:
     return Badge("in its grace period", PLAIN)
 
 
-def _steps(item: Item, record: Record) -> tuple[StepMark, ...]:
+def _steps(item: Item, record: Record) -> tuple[tuple[Step, Progress], ...]:
     here, skipped = _STEPS.index(record.step), find_skipped(item)
     return tuple(
-        StepMark(step.value, _progress(index - here))
-        for index, step in enumerate(_STEPS)
-        if step not in skipped
+        (step, _progress(index - here)) for index, step in enumerate(_STEPS) if step not in skipped
     )
 
 
@@ -222,13 +183,19 @@ def _progress(distance: int) -> Progress:
     return Progress.DONE if distance < 0 else Progress.LATER
 
 
-def _consumers(evidence: Evidence) -> Iterable[ConsumerLine]:
-    for group, title, tone in _GROUPS:
-        for each in getattr(evidence, group):
-            yield ConsumerLine(Badge(title, tone), each)
+def _consumers(of: RotationState) -> Table:
+    evidence, proof = of.evidence, of.evidence and of.evidence.proof
+    rows = [
+        (each.identity, Badge(title, tone), each.detail)
+        for group, title, tone in _GROUPS
+        for each in getattr(evidence, group, ())
+    ]
+    return Table(f"Consumers of {of.item.name}, by the {proof}", _CONSUMERS, rows)
 
 
 def _notes(each: RotationState, record: Record) -> Iterable[str]:
+    if each.evidence is not None:
+        yield f"Evidence: {each.evidence.proof}."
     if each.problem:
         yield each.problem
     if each.evidence is not None:
@@ -248,7 +215,7 @@ def _commands(item: Item, record: Record, commands: Commands) -> Iterable[tuple[
     is_ending = record.step is Step.RETIRE or (record.is_compromised and is_last)
     if not (is_ending or record.is_undone):
         yield f"{command} --undo", "Go back to the old value"
-        yield f"{command} --compromised", "Retire the old value now, whoever still uses it"
+        yield f"{command} --compromised", "Retire the old value now, although it may be in use"
 
 
 def _result(record: Record) -> Badge:

@@ -5,65 +5,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from app_integration.names import Scope
-from console.config_state import ConfigState
+from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
 from console.page.sources.local_state import LocalState
+from console.page.sources.server_state import ServerState
 from console.page.urls import build_url
-from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.page.views.due import Due
-from console.page.views.readings import Readings
+from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge, Cell, Link, Note
+from console.views.table import Table, columns
+from local.processes.agent_supervisor import AGENT
+from local.services.config_state import ConfigState
 from vault.declare.declaration import Declaration
+from vault.prometheus.alertmanager import Alert
+from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.rotation.ledger.ledger import Row
-from vault.runtime.processes.agent import AGENT
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceLine:
-    """A service of an environment.
+class Readings:
+    """What was read of one environment."""
 
-    Attributes:
-        href: Address of its values.
-        values: Number of its values, a dash if that is not known; so are the next two.
-        agent: What is known of its agent.
-        config: State of its config, None if it has none or that is known on its host only.
-        config_since: Since when the config is in use, None if that is not known.
-
-    """
-
-    name: str
-    owner: str
-    href: str
-    values: int | str
-    overdue: int | str
-    soon: int | str
-    agent: Badge
-    agent_seen: datetime | None
-    config: Badge | None
-    config_since: datetime | None
+    declaration: Reading[Declaration]
+    server: Reading[ServerState]
+    ledger: Reading[tuple[Row, ...]]
+    audit: Reading[AuditSummary]
+    local: Reading[LocalState] | None
+    plan: Reading[PartialPlan]
+    alerts: Reading[tuple[Alert, ...]] | None = None
 
 
-def build_service_lines(
-    name: str, readings: Readings, rows: Sequence[tuple[Row, Due]]
-) -> tuple[ServiceLine, ...]:
-    """Return a line for each service of an environment, none if the declaration was not read.
+_COLUMNS: Final = columns(
+    "name Service, text Owner, number Values, number Overdue, number Due within 7 days, "
+    "state Agent, state Config"
+)
 
-    Args:
-        name: Name of the environment.
-        readings: What was read of it.
-        rows: Rows of its ledger, with when each is due.
 
-    """
+def build_service_table(name: str, readings: Readings, rows: Sequence[tuple[Row, Due]]) -> Table:
+    """Return a row for each service of an environment, none if the declaration was not read."""
     declaration = readings.declaration.value
-    if declaration is None:
-        return ()
-    return tuple(_service(scope, declaration, readings, rows) for scope in declaration.scopes(name))
+    scopes = () if declaration is None else declaration.scopes(name)
+    found = [_service(scope, declaration, readings, rows) for scope in scopes if declaration]
+    return Table(f"Services of {name}", _COLUMNS, found)
 
 
 def _service(
     scope: Scope, declaration: Declaration, readings: Readings, rows: Sequence[tuple[Row, Due]]
-) -> ServiceLine:
+) -> tuple[Cell, ...]:
     own = [due for row, due in rows if row.item.service == scope.service]
     is_known = readings.ledger.value is not None
     configs = readings.local.value.configs if readings.local and readings.local.value else {}
@@ -71,18 +61,25 @@ def _service(
     logins = readings.audit.value.logins if readings.audit.value else {}
     roles = (*declaration.roles(scope), scope.starter)
     seen = max((time for role in roles if (time := logins.get(role))), default=None)
-    return ServiceLine(
-        scope.service,
+    numbers = (str(len(own)), _count(own, Due.OVERDUE, BAD), _count(own, Due.SOON, WARN))
+    return (
+        Link(scope.service, build_url("/values", env=scope.environment, service=scope.service)),
         declaration.service(scope.service).owner,
-        build_url("/values", env=scope.environment, service=scope.service),
-        len(own) if is_known else UNKNOWN,
-        own.count(Due.OVERDUE) if is_known else UNKNOWN,
-        own.count(Due.SOON) if is_known else UNKNOWN,
-        _agent(readings.local, config, seen),
-        seen,
-        None if config is None else _config(config),
-        None if config is None else config.since,
+        *(numbers if is_known else (UNKNOWN,) * len(numbers)),
+        _with_time(_agent(readings.local, config, seen), "login", seen),
+        Note("see its host")
+        if config is None
+        else _with_time(_config(config), "since", config.since),
     )
+
+
+def _count(dues: Sequence[Due], due: Due, tone: str) -> Cell:
+    count = dues.count(due)
+    return Note(str(count), tone) if count else "0"
+
+
+def _with_time(badge: Badge, what: str, time: datetime | None) -> Cell:
+    return badge if time is None else (badge, Note((what, time)))
 
 
 def _agent(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,76 +11,40 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app_integration.names import Scope
-from console.audit.charts import HEIGHT, Timeline
-from console.page.commands import Commands
-from console.page.page_request import Link, PageRequest
+from console.options import DEFAULT_SINCE
+from console.page.copied_commands import FOLDER, Commands
+from console.page.page_request import PageRequest
 from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import EnvironmentSources
 from console.page.sources.value_history import ValueHistory
 from console.page.urls import JOBS, build_url
-from console.page.views.due import find_due
+from console.page.views.due import Due, find_due
 from console.page.views.reads_filter import ReadsFilter
-from console.page.views.value_actions import Action, find_actions
+from console.page.views.value_list import build_value_table
 from console.page.views.value_versions import (
-    Life,
-    Reader,
     build_life,
     build_readers,
     build_reads_chart,
+    find_newest,
 )
-from console.page.views.values import ValueRow, build_value_row
-from console.store_options import DEFAULT_SINCE
+from console.views.cells import Cell, Link
+from console.views.charts import HEIGHT
+from console.views.times import show_distance
 from vault.audit.report.timeline import find_version_timeline
 from vault.audit.report.version_reads import find_last_versions
 from vault.declare.schema.secret_sources import Given
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row
 from vault.rotation.record import Record, Step
-from vault.rotation.server_versions import VersionState
+from vault.rotation.server_versions import VERSIONED, VersionState
 
 #: Kinds whose reads the log has under their names.
 _READ: Final = frozenset({Kind.SECRET, Kind.USER_PAIR, Kind.KEY, Kind.STATIC_USER})
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What the log says of a value.
-
-    Attributes:
-        versions: Who got which version last.
-        timeline: Reads over time, by version.
-
-    """
-
-    versions: Sequence[Mapping[str, Any]]
-    timeline: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What the view shows.
-
-    Attributes:
-        rows: Its row, or one for each secret-id of an AppRole.
-        actions: What is to be done now.
-        life: Its versions, None if it has none or they are not known.
-        rotation: Names and texts of its last rotation, empty if there was none.
-        chart: Reads over time, None without one.
-        readers: Who got which version last, None if that is not known.
-        older: Number of readers with an older version than the current one.
-        reads: Address of all its requests, None if the log has none under its name.
-
-    """
-
-    item: Item
-    rows: tuple[ValueRow, ...]
-    actions: tuple[Action, ...]
-    life: Life | None
-    rotation: tuple[tuple[str, str | datetime], ...]
-    chart: Timeline | None
-    readers: tuple[Reader, ...] | None
-    older: int
-    reads: str | None
+#: A command, and why to run it.
+Action = tuple[str, str]
+#: Who got which version last, and reads over time by version.
+Reads = tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def build_value(
@@ -92,8 +55,8 @@ def build_value(
     now: datetime,
     *,
     is_given: bool = False,
-) -> Value:
-    """Return what the view shows.
+) -> dict[str, Any]:
+    """Return the tables and texts of the view.
 
     Args:
         rows: The rows of one item, at least one.
@@ -107,24 +70,32 @@ def build_value(
     item, environment = rows[0].item, commands.environment
     versions = () if history is None else history.versions
     current = next((each.number for each in versions if each.state is VersionState.CURRENT), None)
-    name = filter_name(item)
-    readers = None if reads is None else build_readers(reads.versions, current, name, environment)
+    readers, timeline = (None, None) if reads is None else reads
+    newest = find_newest(readers or (), current)
+    older = sum(row["version"] < newest for row in readers or ())
     due = min((row.due for row in rows if row.due is not None), default=None)
-    return Value(
-        item,
-        tuple(build_value_row(row, find_due(row, now), environment, now) for row in rows),
-        find_actions(rows, readers or (), commands, now, is_given=is_given),
-        build_life(versions, readers, due, now),
-        () if history is None or history.record is None else _describe(history.record),
-        None if reads is None else build_reads_chart(reads.timeline),
-        readers,
-        sum(each.is_older for each in readers or ()),
-        _reads_url(item, environment),
-    )
+    pairs = [(row, find_due(row, now)) for row in rows]
+    return {
+        "item": item,
+        "state": build_value_table(pairs, environment, now, f"State of {item.name}"),
+        "life": build_life(versions, readers, due, now),
+        "rotation": ()
+        if history is None or history.record is None
+        else _describe_last(history.record),
+        "chart": None if timeline is None else build_reads_chart(timeline),
+        "readers": None
+        if readers is None
+        else build_readers(readers, current, filter_name(item), environment),
+        "older": older,
+        "actions": find_actions(
+            rows, (older, len(readers or ())), commands, now, is_given=is_given
+        ),
+        "reads": _reads_url(item, environment),
+    }
 
 
 def filter_name(item: Item) -> str:
-    """Return the name by which the view of reads filters *item*."""
+    """Return the name of *item* in the filter of the view of reads."""
     return f"{item.service}/{item.name}"
 
 
@@ -184,7 +155,7 @@ def _find_reads(activity: Activity | None, item: Item, environment: str) -> Read
     if activity is None or item.kind not in _READ or item.service is None:
         return None
     where = (item.service, environment, item.name)
-    return Reads(
+    return (
         activity.ask(lambda connection: find_last_versions(connection, *where)).rows,
         activity.ask(lambda connection: find_version_timeline(connection, *where)),
     )
@@ -198,11 +169,11 @@ def _reads_url(item: Item, environment: str) -> str | None:
     return None
 
 
-def _describe(record: Record) -> tuple[tuple[str, str | datetime], ...]:
-    """Return names and texts of a rotation. Times are shown by the template."""
+def _describe_last(record: Record) -> tuple[tuple[str, Cell], ...]:
+    """Return names and texts of a rotation."""
     states = {Step.DONE: "done", Step.UNDONE: "undone"}
     state = states.get(record.step, f"under way, next: {record.step.value}")
-    parts: list[tuple[str, str | datetime | None]] = [
+    parts: list[tuple[str, Cell]] = [
         ("State", f"{state}{', compromised' if record.is_compromised else ''}"),
         ("From", record.old or None),
         ("To", record.new or None),
@@ -212,3 +183,74 @@ def _describe(record: Record) -> tuple[tuple[str, str | datetime], ...]:
         ("Ended", record.ended),
     ]
     return tuple((name, text) for name, text in parts if text is not None)
+
+
+def find_actions(
+    rows: Sequence[Row],
+    readers: tuple[int, int],
+    commands: Commands,
+    now: datetime,
+    *,
+    is_given: bool = False,
+) -> tuple[Action, ...]:
+    """Return what is to be done about a value, the most urgent first.
+
+    Args:
+        rows: The rows of one item, at least one.
+        readers: Number of readers with an older version, and of all.
+        commands: Commands of the environment.
+        now: The current time.
+        is_given: Whether an operator provides its value.
+
+    """
+    found = (
+        _find_first(rows, commands, now, is_given=is_given),
+        _find_readers(rows[0].item, readers, commands),
+    )
+    return tuple(each for each in found if each is not None)
+
+
+def _find_first(
+    rows: Sequence[Row], commands: Commands, now: datetime, *, is_given: bool
+) -> Action | None:
+    """Return what changes the value, None if it changes only with others."""
+    item = rows[0].item
+    if all(find_due(row, now) is not Due.NO_VALUE for row in rows):
+        return _action(_describe(rows, now), commands.rotate(item))
+    if is_given:
+        return _action("Write its first value, from standard input", commands.put(item))
+    if item.kind is Kind.SECRET_ID:
+        return _action("Issue the first one", commands.issue(item))
+    return _action("Create it, with all else that is declared", commands.apply())
+
+
+def _action(what: str, command: str | None) -> Action | None:
+    """Return the action of *command*, which may have a folder to choose."""
+    if command is None:
+        return None
+    place = "; FOLDER is one outside of the repository" if FOLDER in command.split() else ""
+    return command, f"{what}{place}"
+
+
+def _find_readers(item: Item, readers: tuple[int, int], commands: Commands) -> Action | None:
+    """Return what names the readers, None of what has no versions."""
+    if item.kind not in VERSIONED or item.service is None:
+        return None
+    older, total = readers
+    what = f"See who still has an older version: {older} of {total} readers"
+    return commands.show_versions(item), what if older else "See who reads which version"
+
+
+def _describe(rows: Sequence[Row], now: datetime) -> str:
+    """Return what a rotation is for now."""
+    record = next((row.rotation for row in rows if row.rotation is not None), None)
+    if record is not None:
+        waits = ", which waits for its consumers" if record.step is Step.CONSUMERS else ""
+        return f"Continue the rotation{waits}"
+    dues = [row.due for row in rows if row.due is not None]
+    if not dues:
+        return "Rotate it"
+    due = min(dues)
+    when = "overdue since" if due < now else "due"
+    text = show_distance(due, now).removesuffix(" ago")
+    return f"Rotate it, {when} {text}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from console.audit.charts import STEPS, Timeline, build_timeline
-from console.page.views.badge import GOOD, PLAIN, WARN
 from console.page.views.reads import LEAST
 from console.page.views.reads_filter import ReadsFilter
+from console.views.cells import GOOD, PLAIN, WARN, Badge, Bars, Cell, Link
+from console.views.charts import STEPS, Timeline, build_timeline
+from console.views.table import Table, columns
+from console.views.times import show_date
 from vault.rotation.server_versions import Version, VersionState
 
 #: Versions that are shown. Older ones are counted.
@@ -26,81 +27,23 @@ _TONES: Final = {
     VersionState.DESTROYED: PLAIN,
     VersionState.CLOSED: PLAIN,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRow:
-    """A version, as the view shows it.
-
-    Attributes:
-        tone: Colour of its state.
-        until: When the next version replaced it, None of the newest.
-        x: Where its bar begins, of 100.
-        width: Length of its bar.
-        readers: Number of readers that got it last, None if that is not known.
-
-    """
-
-    version: Version
-    tone: str
-    until: datetime | None
-    x: float
-    width: float
-    readers: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """Versions on one axis of time.
-
-    Attributes:
-        rows: The versions, the newest first.
-        left_out: Number of older ones.
-        first: Begin of the axis.
-        last: Its end.
-        now: Where the present is on it, of 100.
-        due: Where the due date is, None if there is none.
-
-    """
-
-    rows: tuple[VersionRow, ...]
-    left_out: int
-    first: datetime
-    last: datetime
-    now: float
-    due: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A reader and the version that it got last.
-
-    Attributes:
-        is_older: Whether there is a newer version.
-        tokens: Number of its tokens.
-        count: Number of its reads.
-        href: Address of its reads.
-
-    """
-
-    actor: str
-    host: str
-    address: str
-    version: int
-    is_older: bool
-    tokens: int
-    count: int
-    last: datetime
-    href: str
+_LIFE: Final = columns(
+    "number Version, state State, bar In use, time Created, time Replaced, time Deleted, "
+    "number Readers"
+)
+_READERS: Final = columns(
+    "name Reader, number Version, state State, time Last read, number Reads, number Tokens, "
+    "text Host, address Address"
+)
 
 
 def build_life(
     versions: Sequence[Version],
-    readers: Iterable[Reader] | None,
+    readers: Iterable[Mapping[str, Any]] | None,
     due: datetime | None,
     now: datetime,
-) -> Life | None:
-    """Return the versions on an axis of time that ends with the due date, None if there is none.
+) -> Table:
+    """Return the versions on an axis of time that ends with the due date.
 
     Args:
         versions: The versions, the newest first.
@@ -111,63 +54,72 @@ def build_life(
     """
     shown = versions[:MOST]
     if not shown:
-        return None
+        return Table("Versions by time", _LIFE, ())
     first, last = shown[-1].created, max(now, due or now)
     length = max(last - first, timedelta(seconds=1))
-    counts = None if readers is None else Counter(each.version for each in readers)
+    counts = None if readers is None else Counter(each["version"] for each in readers)
 
     def place(time: datetime) -> float:
         return round(100 * (time - first) / length, 2)
 
-    rows, until = [], None
+    marks = (("now", place(now)), *(() if due is None else (("due", place(due)),)))
+    rows: list[tuple[Cell, ...]] = []
+    until = None
     for each in shown:
         x, end = place(each.created), place(until or now)
-        count = None if counts is None else counts[each.number]
-        width = max(end - x, 0.5)  # so that it is seen
-        rows.append(VersionRow(each, _TONES[each.state], until, min(x, 99.5), width, count))
+        tone, count = _TONES[each.state], None if counts is None else str(counts[each.number])
+        # No version is too short to be seen.
+        parts = (("ground", 0, 100), (f"life-{tone}", min(x, 99.5), max(end - x, 0.5)))
+        badge, bars = Badge(each.state.value, tone), Bars(parts, marks)
+        rows.append((str(each.number), badge, bars, each.created, until, each.deleted, count))
         until = each.created
+    line = ", the thick one the due date" if due is not None else ""
+    note = f"{show_date(first)} to {show_date(last)}. The thin line is now{line}."
     left_out = len(versions) - len(shown)
-    return Life(tuple(rows), left_out, first, last, place(now), None if due is None else place(due))
+    return Table("Versions by time", _LIFE, rows, "life", note=note, left_out=left_out)
+
+
+def find_newest(readers: Iterable[Mapping[str, Any]], current: int | None) -> int:
+    """Return the current version, or the newest that was read if the server does not say."""
+    return max((row["version"] for row in readers), default=0) if current is None else current
 
 
 def build_readers(
-    rows: Iterable[Mapping[str, Any]], current: int | None, name: str, environment: str
-) -> tuple[Reader, ...]:
+    readers: Sequence[Mapping[str, Any]], current: int | None, name: str, environment: str
+) -> Table:
     """Return the readers, those with the oldest version first.
 
     Args:
-        rows: Rows of the question who got which version last.
-        current: The current version, None if the server does not say; the newest one counts then.
+        readers: Rows of the question who got which version last.
+        current: The current version. See :func:`find_newest`.
         name: The value, as the view of reads filters by it.
         environment: Name of the environment.
 
     """
-    found = list(rows)
-    newest = current if current is not None else max((row["version"] for row in found), default=0)
-    readers = [
-        Reader(
-            row["actor"],
-            row["host"] or "",
-            row["address"] or "",
-            row["version"],
-            row["version"] < newest,
-            row["tokens"],
-            row["count"],
-            datetime.fromisoformat(row["last"]),
-            ReadsFilter(actor=row["host"] or row["actor"], secret=name).url(environment),
+    newest = find_newest(readers, current)
+    order = sorted(readers, key=lambda row: (row["version"], -_time(row).timestamp()))
+    rows = [
+        (
+            Link(row["actor"], _reads_url(row, name, environment)),
+            str(row["version"]),
+            Badge("older", WARN) if row["version"] < newest else Badge("current", GOOD),
+            *(_time(row), row["count"], str(row["tokens"]), row["host"], row["address"]),
         )
-        for row in found
+        for row in order
     ]
-    return tuple(sorted(readers, key=lambda each: (each.version, -each.last.timestamp())))
+    return Table("Readers by version", _READERS, rows)
+
+
+def _time(row: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(row["last"])
+
+
+def _reads_url(row: Mapping[str, Any], name: str, environment: str) -> str:
+    return ReadsFilter(actor=row["host"] or row["actor"], secret=name).url(environment)
 
 
 def build_reads_chart(timeline: Mapping[str, Any]) -> Timeline | None:
-    """Return the chart of reads by version, None without a read.
-
-    Args:
-        timeline: Step, and rows with time, version and count.
-
-    """
+    """Return the chart of reads by version, None without a read."""
     rows = timeline["rows"]
     if not rows:
         return None

@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 import yaml
 
-from agent.compiler.compile import compile_text
 from agent.compiler.sdk_skeleton import build_skeleton
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from app_integration._internal.private_file import stamp
 from app_integration.config.file_access import FileAccess
 from app_integration.config.versions_line import split
@@ -28,7 +29,9 @@ again: {{ secret("first") }}
 def renderer(backend: ServerBackend) -> Renderer:
     scope = backend.client.settings.scope
     compiled = compile_text(
-        SOURCE, "app.yaml.j2", scope=scope, secrets=["first", "second"], settings={}
+        SOURCE,
+        "app.yaml.j2",
+        TemplateContext(scope=scope, secrets=["first", "second"], settings={}),
     )
     skeleton = build_skeleton(compiled, scope, "app.yaml.j2", "app.yaml")
     rule = build_policy_rule(backend.client.settings)

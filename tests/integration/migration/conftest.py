@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from app_integration.integrations.plaintext import Phase
 from app_integration.names import Environment, Scope
+from local.servers.accounts import Superuser
+from tests.support.databases.guarded_members import GuardedMembers, guarded_members
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.store_postgres import store_postgres
-from vault.runtime.servers.accounts import Superuser
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +27,21 @@ def database(superuser: Superuser) -> OwnDatabase:
     """Return an empty database."""
     found = OwnDatabase(superuser, "migrated")
     found.create()
+    return found
+
+
+@pytest.fixture
+def members(default_client_on_server: None) -> Iterator[GuardedMembers]:
+    """Yield a table whose guard refuses what a phase does not write."""
+    del default_client_on_server
+    with guarded_members() as members:
+        yield members
+
+
+@pytest.fixture(params=[*Phase])
+def phase(request: pytest.FixtureRequest, members: GuardedMembers) -> Phase:
+    """Return each phase, with the table as it is then."""
+    found: Phase = request.param
+    if found is not Phase.DUAL_WRITING:
+        members.backfill()
     return found

@@ -14,7 +14,7 @@ import pytest
 from psycopg import Connection
 
 from app_integration.errors import EncryptionError
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import PassProgress, Ranges
@@ -90,7 +90,7 @@ def test_backfill_beside_writers_leaves_no_wrong_row(site: Site, *, reads_back: 
         while worker.redo(connection) is not None:
             pass
         assert remaining(site, connection) == (0, 0)
-        found = bypasses.read_writers(connection, "guests")
+        found = recorded_writes.read_writers(connection, "guests")
     assert bypassing.keys() == {"INSERT", "UPDATE"}
     assert {each.operation: each.writes for each in found} == bypassing
 
@@ -161,13 +161,13 @@ def test_wrong_token_is_found_and_replaced(site: Site, mode: Mode, damage: Liter
         connection.execute("UPDATE guests SET " + damage + " WHERE id = 12")
         for statement in triggers.functions(GUESTS, "guests", mode):
             connection.execute(statement)
-        reports = len(bypasses.read_writers(connection, "guests"))
+        reports = len(recorded_writes.read_writers(connection, "guests"))
         first, second = Ranges("guests", "verify 1"), Ranges("guests", "verify 2")
         assert wrong_rows(site, connection, first) == [["12", "b0"]]
         assert wrong_rows(site, connection, second) == []
         assert first.read_progress(connection) == PassProgress(2, 0, ROWS, 1)
         assert second.read_progress(connection) == PassProgress(2, 0, ROWS, 0)
-        assert len(bypasses.read_writers(connection, "guests")) == reports
+        assert len(recorded_writes.read_writers(connection, "guests")) == reports
 
 
 def test_row_that_was_changed_is_not_written(site: Site) -> None:

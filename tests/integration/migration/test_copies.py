@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from psycopg import Connection
 
-from console import migration_view
+from console.views import migration as migration_view
 from migration import copies, plan
 from migration.copies import Copies
 from migration.stage import Stage

@@ -12,7 +12,7 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import migration_context, old_columns, plan, states, switch, way_back
+from migration import migration_context, old_columns, plan, state_table, switch, way_back
 from migration.course import Course
 from migration.forecast import forecast
 from migration.guard import triggers
@@ -266,7 +266,7 @@ def test_switch_is_refused_after_the_guard_was_off(hotel: Hotel) -> None:
     hotel.execute(f"ALTER TABLE guests DISABLE TRIGGER {triggers.AFTER_INSERT}")
     hotel.write_plaintext(ROWS + 1, "unseen@example.com")
     hotel.execute(f"ALTER TABLE guests ENABLE ALWAYS TRIGGER {triggers.AFTER_INSERT}")
-    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced since"):
         hotel.advance(Stage.SWITCHED)
     while hotel.undo() is not None:
         pass
@@ -334,7 +334,7 @@ def test_command_ends_if_another_undoes_its_pass(hotel: Hotel) -> None:
     with hotel.connect() as connection:
         table = plan.to_table(hotel.context().plan, hotel.context().read_table(connection))
     hotel.between = lambda _: passes.begin(hotel.context(), table, PassKind.NULL)
-    with pytest.raises(states.MigrationMoved, match="another command ended this pass"):
+    with pytest.raises(state_table.MigrationMoved, match="another command ended this pass"):
         hotel.undo()
 
 

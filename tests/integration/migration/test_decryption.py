@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import EncryptionError
 from migration import old_columns, switch
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.passes.passes import RowsStayWrong
 from migration.rows.row_statements import KeyOutOfRange, RowStatements
 from migration.rows.source_cipher import OldTokenInvalid
@@ -120,7 +120,7 @@ def test_equal_value_under_another_token_is_no_bypass(registry: Registry) -> Non
         for _ in range(2):
             registry.write_both(1, registry.values[1])
         with registry.connect() as connection:
-            assert not bypasses.read_writers(connection, "members")
+            assert not recorded_writes.read_writers(connection, "members")
     assert registry.read_old() == registry.read_new() == registry.values
 
 
@@ -137,7 +137,7 @@ def test_writer_of_tokens_alone_is_named_and_then_refused(
         registry.values[9]["email"] = value
         found = connection.execute("SELECT email, email_token_hash FROM members WHERE id = 9")
         assert found.fetchall() == [(None, None)]
-        (writer,) = bypasses.read_writers(connection, "members")
+        (writer,) = recorded_writes.read_writers(connection, "members")
     assert (writer.application, writer.operation, writer.writes) == ("old club", "UPDATE", 1)
     registry.execute(
         "UPDATE members SET email_index = %s WHERE id = 9", registry.index.value(value)
@@ -222,7 +222,7 @@ def test_nulling_is_refused_after_an_old_version_wrote_past_the_guard(registry: 
         # Of the same columns, as a token without its plaintext would stay.
         registry.write_old(7, make_values(7 + 25 * len(COLUMNS)))
     for _ in range(2):
-        with pytest.raises(switch.GuardChanged, match="was switched off or replaced meanwhile"):
+        with pytest.raises(switch.GuardChanged, match="was switched off or replaced since"):
             registry.advance(Stage.NULLED)
     assert registry.read_old() == registry.values
     # The way back brings what is read since the switch, and the guard is known as it is at its end.

@@ -12,7 +12,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from migration.guard import bypasses, definition, triggers
+from migration.guard import definition, recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.rows.row_statements import RowStatements
 from migration.table import live_table
@@ -67,7 +67,7 @@ def connection(database: OwnDatabase) -> Iterator[Connection]:
     """Return a connection in whose transaction both tables are guarded, as another user writes."""
     with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute(_SETUP)
-        connection.execute(bypasses.TABLES)
+        connection.execute(recorded_writes.TABLES)
         for table in (PEOPLE, EVENTS):
             for statement in triggers.install(table, table.name):
                 connection.execute(statement)
@@ -93,7 +93,7 @@ def refuse(connection: Connection) -> None:
 
 def reports(connection: Connection, table: MigratedTable = PEOPLE) -> int:
     connection.execute("RESET SESSION AUTHORIZATION")
-    return sum(each.writes for each in bypasses.read_writers(connection, table.name))
+    return sum(each.writes for each in recorded_writes.read_writers(connection, table.name))
 
 
 def stale(connection: Connection) -> list[Any]:
@@ -182,7 +182,7 @@ def test_write_of_a_token_alone_is_queued_and_leaves_no_stale_plaintext(
     connection.execute(statement)
     assert stale(connection) == []
     assert reports(connection) == 1
-    keys = bypasses.take(connection, "people", 10)
+    keys = recorded_writes.take(connection, "people", 10)
     statements = RowStatements(PEOPLE, live_table.read(connection, "public", "people"))
     lacking = statements.read_keys(connection, keys)
     assert len(lacking) == (0 if "email_token = NULL WHERE" in statement else 1)

@@ -8,6 +8,7 @@ from typing import Final, LiteralString
 import pytest
 from psycopg import Connection
 
+from local.servers.accounts import Superuser
 from migration import migration_context, old_columns, way_back
 from migration.forecast import forecast
 from migration.stage import Stage
@@ -20,7 +21,6 @@ from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import Meanwhile
 from tests.support.migrations.earlier_state import as_earlier_version
-from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
 

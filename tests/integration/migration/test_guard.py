@@ -10,7 +10,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from migration.guard import bypasses, definition, triggers
+from migration.guard import definition, recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.rows.row_statements import RowStatements
 from migration.table import live_table
@@ -63,7 +63,7 @@ def connection(database: OwnDatabase) -> Iterator[Connection]:
     """Return a connection in whose transaction both tables are guarded, as another user writes."""
     with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute(_SETUP)
-        connection.execute(bypasses.TABLES)
+        connection.execute(recorded_writes.TABLES)
         for table in (PEOPLE, EVENTS):
             install(connection, table)
         connection.execute(_ROWS)
@@ -87,7 +87,7 @@ def refuse(connection: Connection, table: MigratedTable) -> None:
 
 def writers(connection: Connection, table: MigratedTable) -> list[tuple[str, str, int]]:
     connection.execute("RESET SESSION AUTHORIZATION")
-    found = bypasses.read_writers(connection, table.name)
+    found = recorded_writes.read_writers(connection, table.name)
     return [(each.writer, each.application, each.writes) for each in found]
 
 
@@ -239,7 +239,7 @@ def test_each_writer_of_one_transaction_is_named(connection: Connection) -> None
     connection.execute(BYPASSES["update of the other column"])
     connection.execute(BYPASSES["insert"])
     connection.execute("RESET SESSION AUTHORIZATION")
-    found = bypasses.read_writers(connection, "people")
+    found = recorded_writes.read_writers(connection, "people")
     assert [(each.application, each.operation, each.writes) for each in found] == [
         ("console", "INSERT", 1),
         ("console", "UPDATE", 1),
@@ -333,7 +333,7 @@ def test_report_names_the_row_whatever_dates_look_like(connection: Connection) -
     connection.execute("SET LOCAL datestyle = 'SQL, DMY'")
     connection.execute("INSERT INTO visits VALUES ('3/4/2026', 1, 'Ada')")
     connection.execute("SET LOCAL datestyle = 'ISO, MDY'")
-    keys = bypasses.take(connection, "visits", 10)
+    keys = recorded_writes.take(connection, "visits", 10)
     statements = RowStatements(visits, live_table.read(connection, "public", "visits"))
     assert statements.read_keys(connection, keys).columns["guest"] == ("Ada",)
 

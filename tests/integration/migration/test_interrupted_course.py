@@ -11,7 +11,7 @@ import pytest
 from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Identifier
 
-from migration import error_text, old_columns, states, switch, way_back
+from migration import error_text, old_columns, state_table, switch, way_back
 from migration import plan as plans
 from migration.guard import triggers
 from migration.passes import passes
@@ -63,9 +63,9 @@ def test_nulling_ends_when_another_command_restores(hotel: Hotel) -> None:
             assert hotel.undo() is Stage.INDEXED
 
     hotel.between = cross
-    with pytest.raises(states.MigrationMoved, match="another command ended this pass"):
+    with pytest.raises(state_table.MigrationMoved, match="another command ended this pass"):
         hotel.advance(Stage.NULLED)
-    with pytest.raises(states.MigrationMoved, match="it is not switched any more"):
+    with pytest.raises(state_table.MigrationMoved, match="it is not switched any more"):
         passes.begin(hotel.context(), hotel_table(hotel), PassKind.NULL)
     assert hotel.plaintexts() == expected
 
@@ -158,7 +158,7 @@ def test_guard_that_was_off_is_found_by_a_session_with_another_path(hotel: Hotel
         hotel.execute(SQL(f"ALTER TABLE guests {way} TRIGGER {triggers.AFTER_INSERT}"))
     with hotel.connect() as connection:
         connection.execute("SET search_path = pg_catalog")
-    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced since"):
         hotel.advance(Stage.SWITCHED)
     with hotel.connect() as connection:
         connection.execute("RESET search_path")
@@ -186,7 +186,7 @@ def test_second_undo_does_not_go_further_than_was_confirmed(hotel: Hotel) -> Non
     hotel.advance(Stage.INDEXED)
     confirmed = way_back.next_step(Stage.INDEXED)
     assert hotel.undo() is Stage.GUARDED
-    with pytest.raises(states.MigrationMoved, match="went back meanwhile"):
+    with pytest.raises(state_table.MigrationMoved, match="went back first"):
         way_back.go_back(hotel.context(), hotel.run, confirmed)
     assert ("email_token", False) in hotel.columns()
 
@@ -199,7 +199,7 @@ def test_guard_that_was_off_while_plaintext_was_removed_is_found(hotel: Hotel) -
             hotel.execute(SQL(f"ALTER TABLE guests {way} TRIGGER {triggers.AFTER_INSERT}"))
 
     hotel.between = switch_off
-    with pytest.raises(switch.GuardChanged, match="switched off or replaced meanwhile"):
+    with pytest.raises(switch.GuardChanged, match="switched off or replaced since"):
         hotel.advance(Stage.NULLED)
 
 

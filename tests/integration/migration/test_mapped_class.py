@@ -16,7 +16,7 @@ from app_integration import database_engine, default_client, use_data_keys, use_
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
-from migration import guarding, plan
+from migration import guard_start, plan
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.passes.verification import Verification
@@ -100,7 +100,7 @@ def migrate(engine: Engine) -> None:
         connection.autocommit = True
         live = live_table.read(connection, "public", "members")
         table = plan.to_table(checked, live)
-        guarding.begin(connection, "members", {}, table, AT_ONCE)
+        guard_start.begin(connection, "members", {}, table, AT_ONCE)
         cipher = service_keys.open_cipher(client, engine, checked, table)
         writer = TokenWriter(RowStatements(table, live), cipher)
         backfill, verify = Ranges("members", "backfill"), Ranges("members", "verify")

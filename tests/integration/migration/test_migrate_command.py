@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 from app_integration import database_engine, default_client, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from console.migration_session import open_migration
+from console.commands.personal_data.migration_session import open_migration
+from console.target.target import open_target
 from migration.stage import Stage
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
@@ -232,7 +233,7 @@ def short_statements(deployment: Deployment) -> Iterator[None]:
 @pytest.mark.usefixtures("short_statements")
 def test_statements_that_read_the_whole_table_may_take_long(site: Site) -> None:
     with (
-        open_migration(site.file, "dev", site.root, None) as context,
+        open_migration(site.file, open_target(root=site.root), None) as context,
         context.connect() as connection,
     ):
         assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)

@@ -11,9 +11,8 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from app_integration.errors import EncryptionError
-from migration.passes.nulling import Nulling
 from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.renewing_pass import Renewed
+from migration.passes.renewing_pass import Nulling, Renewed
 from migration.rows.row_cipher import RowCipher
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site

@@ -10,10 +10,8 @@ from typing import Any, Final
 import pytest
 from psycopg import Connection
 
-from migration.passes.nulling import Nulling
 from migration.passes.ranges import Ranges
-from migration.passes.renewing_pass import RenewingPass
-from migration.passes.restoration import Restoration
+from migration.passes.renewing_pass import Nulling, RenewingPass, Restoration
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.model_writer import ModelWriter, Phase

@@ -6,107 +6,34 @@ The other tests of phases have keys of the application, which differ in an inser
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import date
 from typing import Any, Final
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from app_integration.integrations import sqlalchemy as mapped
 from app_integration.integrations.plaintext import Phase
-from tests.support.databases import django_project
 from tests.support.databases.guarded_members import (
     GENERATED,
     ROWS,
     GuardedMembers,
     guarded_members,
 )
-
-django_project.set_up()
-
-from django.db import models  # noqa: E402 (Django must be set up first)
-
-from app_integration.integrations.django import (  # noqa: E402 (as above)
-    BlindIndexField,
-    EncryptedField,
-    EncryptedModel,
-)
+from tests.support.orms import django_orm, sqlalchemy_orm
+from tests.support.orms.django_orm import DjangoOrm
+from tests.support.orms.members import BORN, VERSIONS
+from tests.support.orms.members import members as members_table
+from tests.support.orms.orm import Key
 
 pytestmark = pytest.mark.requires("embedded")
 
-BORN: Final = date(1815, 12, 10)
-VERSIONS: Final = (*Phase, None)
 COUNT: Final = 10
 
 
-def member_class(phase: Phase | None) -> Any:
-    """Return the mapped class of one version of the application; None for that after the last."""
-
-    class Base(DeclarativeBase):
-        pass
-
-    def plaintext(column: str) -> Any:
-        return None if phase is None else mapped.Plaintext(column, phase)
-
-    class Member(mapped.EncryptedRow, Base):
-        __tablename__ = "members"
-
-        id: Mapped[int] = mapped_column("member_id", primary_key=True)
-        club: Mapped[str]
-        visits: Mapped[int] = mapped_column(default=0)
-        email = mapped.Encrypted(
-            "members.email",
-            context=["id", "club"],
-            index=mapped.Index(100_000, normalise="email"),
-            nullable=True,
-            column="email_token",
-            plaintext=plaintext("email"),
-        )
-        born = mapped.Encrypted(
-            "members.born",
-            date,
-            context=["id", "club"],
-            nullable=True,
-            column="born_token",
-            plaintext=plaintext("born"),
-        )
-
-    return Member
-
-
-def member_model(in_phase: Phase | None) -> Any:
-    """Return the model of one version of the application; None for that after the last."""
-    bound: dict[str, Any] = {"context": ["id", "club"], "null": True}
-
-    def migrated(name: str) -> dict[str, Any]:
-        column = {"db_column": f"{name}_token"}
-        return column | ({"plaintext": f"{name}_plain", "phase": in_phase} if in_phase else {})
-
-    class Member(EncryptedModel):
-        id = models.BigAutoField(primary_key=True, db_column="member_id")
-        club = models.TextField()
-        visits = models.IntegerField(default=0)
-        if in_phase is not None:
-            email_plain = models.TextField(db_column="email", null=True)
-            born_plain = models.DateField(db_column="born", null=True)
-        email = EncryptedField("members.email", index="email_index", **bound, **migrated("email"))
-        born = EncryptedField("members.born", date, **bound, **migrated("born"))
-        email_index = BlindIndexField(
-            "members.email", of=["email"], rows=100_000, normalise="email"
-        )
-
-        class Meta:
-            app_label = f"generated_{in_phase and in_phase.name}"
-            db_table = "members"
-            managed = False
-
-    return Member
-
-
-CLASSES: Final = {phase: member_class(phase) for phase in VERSIONS}
-MODELS: Final = {phase: member_model(phase) for phase in VERSIONS}
+TABLES: Final = {phase: members_table(Key.GENERATED, phase) for phase in VERSIONS}
+CLASSES: Final = {phase: sqlalchemy_orm.build(table) for phase, table in TABLES.items()}
+MODELS: Final = {phase: django_orm.build(table) for phase, table in TABLES.items()}
 
 
 @pytest.fixture(params=GENERATED)
@@ -114,13 +41,8 @@ def members(
     request: pytest.FixtureRequest, default_client_on_server: None
 ) -> Iterator[GuardedMembers]:
     del default_client_on_server
-    with (
-        guarded_members(request.param) as members,
-        closing(members.engine.raw_connection()) as raw,
-    ):
-        connection: Any = raw.driver_connection
-        with django_project.connected(connection.info):
-            yield members
+    with guarded_members(request.param) as members, DjangoOrm.connected(members.engine):
+        yield members
 
 
 def values(number: int) -> dict[str, Any]:

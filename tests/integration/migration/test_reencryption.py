@@ -12,7 +12,7 @@ from psycopg.errors import CheckViolation
 
 from app_integration.encryption.cipher import FieldCipher
 from migration import old_columns
-from migration.guard import bypasses
+from migration.guard import recorded_writes
 from migration.passes.passes import RowsStayWrong
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.stage import Stage
@@ -208,7 +208,7 @@ def test_writer_of_old_tokens_alone_is_named_and_then_refused(clinic: Clinic) ->
         # Even the same value: nobody can see that it is.
         token, _ = clinic.old.written(row, clinic.values[9])
         connection.execute("UPDATE patients SET email = %s WHERE id = 9", (token,))
-        (writer,) = bypasses.read_writers(connection, "patients")
+        (writer,) = recorded_writes.read_writers(connection, "patients")
     assert (writer.application, writer.operation, writer.writes) == ("old clinic", "UPDATE", 1)
     clinic.advance(Stage.DUAL_WRITING)
     for stage in (Stage.DUAL_WRITING, Stage.INDEXED, Stage.SWITCHED):

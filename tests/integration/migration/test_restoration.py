@@ -11,10 +11,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from migration.passes.nulling import Nulling
 from migration.passes.ranges import PassProgress, Ranges
-from migration.passes.renewing_pass import Renewed
-from migration.passes.restoration import Restoration
+from migration.passes.renewing_pass import Nulling, Renewed, Restoration
 from migration.rows.stored_values import ValueNotStored
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site

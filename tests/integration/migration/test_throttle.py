@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 from psycopg import Connection
 
-from migration import states
+from local.servers.accounts import Superuser
+from migration import state_table
 from migration.pace import Pace
-from migration.passes import replica_lag, worker
+from migration.passes import pass_worker, throttle
 from migration.passes.ranges import Ranges
 from migration.passes.throttle import Limits, Reading, Throttle
 from migration.rows.token_writer import Written
@@ -21,7 +22,6 @@ from tests.support.databases.replica import NAME as REPLICA
 from tests.support.databases.replica import Replica, streaming_replica
 from tests.support.migrations.sized_table import NAME, Shape, SizedTable
 from tests.support.polling import wait_until
-from vault.runtime.servers.accounts import Superuser
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -79,8 +79,10 @@ class Run:
                     release()
             return reading
 
-        site = worker.Site(run_batch, self.is_done, read, self.probe, lambda: self.now, self.sleep)
-        worker.run(site, Pace([0.001], duty))
+        site = pass_worker.Site(
+            run_batch, self.is_done, read, self.probe, lambda: self.now, self.sleep
+        )
+        pass_worker.run(site, Pace([0.001], duty))
         return sum(done)
 
     def is_done(self) -> bool:
@@ -115,8 +117,8 @@ def replica(superuser: Superuser, database: OwnDatabase) -> Iterator[Replica]:
 
 
 def test_paused_worker_waits_until_it_is_resumed(run: Run) -> None:
-    states.pause(run.connection, NAME, is_paused=True)
-    resume = partial(states.pause, run.connection, NAME, is_paused=False)
+    state_table.pause(run.connection, NAME, is_paused=True)
+    resume = partial(state_table.pause, run.connection, NAME, is_paused=False)
     assert run.start(Limits(), resume) == ROWS
     assert run.held == [("the migration is paused by postgres", 0)] * HOLDS
 
@@ -129,7 +131,7 @@ def test_file_holds_the_worker_while_it_exists(run: Run, tmp_path: Path) -> None
 
 
 def test_stored_duty_replaces_that_of_the_start(run: Run) -> None:
-    states.throttle(run.connection, NAME, 0.05)
+    state_table.throttle(run.connection, NAME, 0.05)
     assert run.start(Limits(), duty=0.5) == ROWS
     assert run.sleeps == pytest.approx([1.9] * len(run.sleeps))
 
@@ -137,7 +139,7 @@ def test_stored_duty_replaces_that_of_the_start(run: Run) -> None:
 def test_throttle_is_read_once_a_second(run: Run) -> None:
     throttle = run.throttle(Limits())
     assert throttle.read(run.other) == Reading()
-    states.pause(run.connection, NAME, is_paused=True)
+    state_table.pause(run.connection, NAME, is_paused=True)
     run.now += 0.9
     assert throttle.read(run.other) == Reading()
     run.now += 0.1
@@ -158,7 +160,7 @@ def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
 
     def is_late() -> bool:
         run.connection.execute("SELECT pg_current_xact_id()")
-        (lag,) = replica_lag.read(run.connection) or []
+        (lag,) = throttle.read(run.connection) or []
         return lag.seconds > 1.0
 
     wait_until(is_late, "the replica is late")
@@ -178,7 +180,7 @@ def test_replica_that_lacks_many_bytes_holds_the_worker(run: Run, replica: Repli
 
 def test_replica_that_keeps_up_holds_nobody(run: Run, replica: Replica) -> None:
     replica.wait_until_current()
-    (lag,) = replica_lag.read(run.connection) or []
+    (lag,) = throttle.read(run.connection) or []
     assert (lag.name, lag.seconds) == (f"replica {REPLICA}", 0.0)
 
 
@@ -186,17 +188,13 @@ def test_slot_that_nobody_reads_counts_until_it_is_dropped(run: Run) -> None:
     run.connection.execute("CHECKPOINT")
     run.connection.execute("SELECT pg_create_physical_replication_slot('standby', true)")
     run.connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 200000))")
-    found = {each.name: each for each in replica_lag.read(run.connection) or []}[
-        "unused slot standby"
-    ]
+    found = {each.name: each for each in throttle.read(run.connection) or []}["unused slot standby"]
     assert 200_000 < found.size < 2_000_000
     reason = run.throttle(Limits(seconds=1e6, size=found.size - 100_000)).read(run.other).reason
     assert reason is not None
     assert " MB behind" in reason
     run.connection.execute("SELECT pg_drop_replication_slot('standby')")
-    assert "unused slot standby" not in {
-        each.name for each in replica_lag.read(run.connection) or []
-    }
+    assert "unused slot standby" not in {each.name for each in throttle.read(run.connection) or []}
 
 
 @pytest.mark.usefixtures("replica")

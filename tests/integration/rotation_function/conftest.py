@@ -9,6 +9,7 @@ import pytest
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.names import Environment, Scope
+from local.servers.accounts import DatabaseAccounts
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.rotation_site import (
@@ -18,7 +19,6 @@ from tests.support.servers.rotation_site import (
     pair_secret,
 )
 from tests.support.servers.secret_backends import PATIENT, AwsSite
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The function as ``strongroom rotation-function`` writes it, run as Lambda runs it."""
+"""The function as ``strongroom aws rotation-function`` writes it, run as Lambda runs it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 
 from aws.function_archive import build_archive, list_requirements
 from aws.rotation.rotation import Step
-from console import operate
-from console.output_files import BUILD
+from console.target.checkout import DECLARATION
+from console.views.output_files import BUILD
 from tests.support.models.aws_declared import declare_on_aws
 from tests.support.models.aws_rotated import declare_rotated
 from tests.support.processes.command import CommandLine, run_command
@@ -105,7 +105,7 @@ def test_command_writes_the_files(
     tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare_rotated(tmp_path)
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     out = tmp_path / "function"
     arguments = ("rotation-function", "--env", "cloud", "--out", str(out))
     assert run_command(monkeypatch, *arguments) == 0
@@ -128,7 +128,7 @@ def test_command_without_a_declared_function_says_so(
     tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare_on_aws(tmp_path)
-    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    monkeypatch.setenv(DECLARATION, str(tmp_path))
     arguments = ("rotation-function", "--env", "cloud", "--out", str(tmp_path / "function"))
     assert run_command(monkeypatch, *arguments) == 1
     assert "add rotation_function to 'aws'" in command_line.capsys.readouterr().err

@@ -10,10 +10,10 @@ from typing import Final
 import pytest
 from sqlalchemy import Engine, NullPool
 
+from local.servers.accounts import DatabaseAccounts
 from tests.support.servers import secret_backends
 from tests.support.servers.rotation_site import Function, pair_secret
 from tests.support.servers.secret_backends import AwsSite
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -38,7 +38,7 @@ def test_no_query_fails_during_twenty_rotations(
     """Rotate much faster than any cache expires, so that each cached password ends in use."""
     with secret_backends.aws(aws_site, tmp_path) as backend:
         secret = pair_secret(function, aws_site, accounts, backend.scope)
-        engine = backend.client.database_engine(None, None, poolclass=NullPool)
+        engine = backend.client.databases.engine(None, None, poolclass=NullPool)
         stopping = threading.Event()
         with ThreadPoolExecutor(THREADS) as pool:
             queries = [pool.submit(query, engine, stopping) for _ in range(THREADS)]

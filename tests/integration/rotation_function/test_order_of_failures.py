@@ -24,6 +24,7 @@ from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import Outcome, Step
+from local.servers.accounts import DatabaseAccounts
 from tests.support.servers.killed_rotation import Kill, Killed, refuse_second_value, run_killed
 from tests.support.servers.rotation_site import (
     USERS,
@@ -33,7 +34,6 @@ from tests.support.servers.rotation_site import (
     user_of,
     watched,
 )
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 pytestmark = pytest.mark.requires("embedded")
 

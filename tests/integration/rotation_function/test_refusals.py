@@ -14,6 +14,7 @@ from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
 from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import Outcome, Step
+from local.servers.accounts import DatabaseAccounts
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.rotation_site import (
     MIN_AGE,
@@ -22,7 +23,6 @@ from tests.support.servers.rotation_site import (
     url_of,
     watched,
 )
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -80,7 +80,7 @@ def test_value_that_another_writer_wrote_meanwhile_stays(secret: RotatedSecret) 
             )
         return secret.function.connection.call(request)
 
-    with pytest.raises(RotationRefused, match="written by somebody else"):
+    with pytest.raises(RotationRefused, match="written by another client"):
         secret.run(Step.FINISH, token, call)  # type: ignore[arg-type] # as above
     assert secret.version("AWSCURRENT") == written
 

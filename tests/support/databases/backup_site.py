@@ -18,15 +18,15 @@ from psycopg.sql import SQL, Identifier
 
 from app_integration.client import Client
 from app_integration.testing.ports import free_ports
-from console.local import LocalDeployment
+from backup.login import DatabaseLogin, read_url_file
+from local.access import Access
+from local.deployment import LocalDeployment
+from local.layout import Layout
+from local.ports import Ports
+from local.runtime_interface import no_progress
+from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.processes.command import run_command
-from vault.backup.login import DatabaseLogin, read_url_file
 from vault.declare import load
-from vault.runtime.access import Access
-from vault.runtime.embedded import EmbeddedRuntime
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.runtime import no_progress
 
 STORE: Final = "gaara-store"
 OTHER: Final = "parcel-api"
@@ -153,7 +153,7 @@ def backup_site(folder: Path) -> Iterator[BackupSite]:
             connection.execute(_OBJECTS)
         yield site
     finally:
-        local.reset()
+        local.started.reset()
 
 
 def _declare(folder: Path) -> None:

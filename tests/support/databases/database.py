@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.runtime.servers.accounts import DatabaseAccounts
+from local.servers.accounts import DatabaseAccounts
 
 ROLE = "gaara-store-dev"
 _URL = "secret/data/gaara-store/dev/database-url"

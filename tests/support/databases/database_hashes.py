@@ -8,8 +8,8 @@ from typing import Final, LiteralString
 
 from psycopg.sql import SQL, Identifier
 
+from local.processes import binaries
 from tests.support.databases.own_database import OwnDatabase
-from vault.runtime.processes import binaries
 
 #: What migrations keep, which stays in the database.
 _OWN: Final = "strongroom_migration"

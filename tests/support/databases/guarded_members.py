@@ -16,7 +16,7 @@ from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.integrations.orm_values import token_from_bytes
 from app_integration.integrations.plaintext import Phase
-from migration import error_text, guarding, plan, states
+from migration import error_text, guard_start, plan, state_table
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.passes.verification import Verification
@@ -106,10 +106,10 @@ class GuardedMembers:
             connection.execute(text(_FILL), {"rows": ROWS})
         with self._connect() as connection:
             table = self._table(connection)
-            guarding.begin(connection, "members", {}, table, _AT_ONCE)
-            state = states.read(connection, "members")
+            guard_start.begin(connection, "members", {}, table, _AT_ONCE)
+            state = state_table.read(connection, "members")
             assert state is not None
-            assert not guarding.refuse(
+            assert not guard_start.refuse(
                 connection, "members", table, quiet_for=timedelta(0), now=state.since
             )
         client = default_client.get_default_client()

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backup import inspection
+from backup.folder import BackupFolder
+from backup.login import DatabaseLogin, read_url_file
+from backup.progress import no_progress
+from local.servers.accounts import DatabaseAccounts
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
 from tests.support.processes import backup_worker as worker
-from vault.backup import inspection
-from vault.backup.folder import BackupFolder
-from vault.backup.login import DatabaseLogin, read_url_file
-from vault.backup.progress import no_progress
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 _SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'target'"
 

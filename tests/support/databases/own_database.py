@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from vault.runtime.servers.accounts import SUPERUSER, Superuser
+from local.servers.accounts import SUPERUSER, Superuser
 
 
 @dataclass(frozen=True)

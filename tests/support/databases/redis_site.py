@@ -14,13 +14,13 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from local.layout import Layout
+from local.ports import HOST, Ports
+from local.processes.processes import ProcessManager
+from local.servers.redis_accounts import RedisManager
+from local.servers.valkey import Valkey
 from tests.support.databases.database import eventually
 from tests.support.servers.dev_server import dev_server, root
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.redis_accounts import RedisManager
-from vault.runtime.servers.valkey import Valkey
 
 ROLE = "shop-dev-redis"
 #: Grants of the leased users.

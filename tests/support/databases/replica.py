@@ -16,13 +16,13 @@ from typing import Any, Final
 from psycopg import Connection
 
 from app_integration.testing.ports import free_ports
+from backup.child_process import child_process
+from backup.temporary_folder import temporary_folder
+from local.ports import HOST
+from local.processes import binaries
+from local.servers import postgres_home
+from local.servers.accounts import SUPERUSER, Superuser
 from tests.support.polling import wait_until
-from vault.backup.child_process import child_process
-from vault.backup.temporary_folder import temporary_folder
-from vault.runtime.ports import HOST
-from vault.runtime.processes import binaries
-from vault.runtime.servers import postgres_home
-from vault.runtime.servers.accounts import SUPERUSER, Superuser
 
 NAME: Final = "reporting"
 _HBA: Final = f"host replication all {HOST}/32 scram-sha-256\n"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from app_integration.names import Scope
 from app_integration.testing.ports import free_ports
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
-from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.service_roles import ServiceRoles
+from local.layout import Layout
+from local.ports import Ports
+from local.processes.processes import ProcessManager
+from local.servers.accounts import DatabaseAccounts, Superuser
+from local.servers.postgres import Postgres
+from local.servers.service_roles import ServiceRoles
 
 
 @contextmanager

@@ -10,14 +10,14 @@ from pathlib import Path
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
+from local.layout import Layout
+from local.ports import HOST, Ports
+from local.processes.processes import ProcessManager
+from local.servers.accounts import Superuser
+from local.servers.postgres import Postgres
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
 from vault.declare.schema.field_types import Endpoint
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import Superuser
-from vault.runtime.servers.postgres import Postgres
 
 #: Of the administrator, who is no superuser. In a URL it must be encoded.
 PASSWORD = "dba/p@ss:word%41"

@@ -16,7 +16,7 @@ from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.passes import ranges
 from migration.rows.row_cipher import RowCipher
 from migration.rows.row_statements import RowStatements
@@ -75,7 +75,7 @@ def create(
 
     """
     connection.execute("CREATE SCHEMA strongroom_migration")
-    connection.execute(bypasses.TABLES)
+    connection.execute(recorded_writes.TABLES)
     connection.execute(ranges.TABLE)
     create_unguarded(connection, rows)
     prepare(connection)

@@ -9,7 +9,7 @@ from typing import Final, LiteralString
 
 from psycopg import Connection
 
-from migration import states
+from migration import state_table
 from migration.stage import Stage
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
@@ -83,7 +83,9 @@ class KilledCourse:
     def read_stage(self) -> Stage | None:
         """Return the stage of the migration, None if it is not begun, or undone."""
         with self.database.connect() as connection:
-            state = states.read(connection, MIGRATION) if states.exist(connection) else None
+            state = (
+                state_table.read(connection, MIGRATION) if state_table.exist(connection) else None
+            )
         return None if state is None else state.stage
 
     def go_on(self, to: Stage, kills: int) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import psycopg
 from psycopg import Connection
 
-from migration.guard import bypasses
+from migration.guard import recorded_writes
 from migration.passes.ranges import Ranges
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
@@ -145,7 +145,7 @@ class KillSite:
             values = self.keys.opened(rows.columns)
             assert self.keys.opened_new(rows.columns) == values
             self._check_values(rows.columns["id"], values["email"], values["born"])
-            found = bypasses.read_writers(connection, MIGRATION)
+            found = recorded_writes.read_writers(connection, MIGRATION)
             assert self.ranges.read_progress(connection).left == 0
         assert {(each.application, each.operation): each.writes for each in found} == self.bypassing
 

@@ -23,10 +23,10 @@ from app_integration.integrations.sqlalchemy import EncryptedRow, Index
 from app_integration.testing.ports import free_ports
 from examples.gaara_store.database import CUSTOMERS
 from examples.gaara_store.user_phases import ENCRYPTED, PLAINTEXT, personal_column
+from local.processes import binaries
 from tests.support.migrations.store_traffic import PASSWORD, Router, Traffic, customer
 from tests.support.processes.running_store import ROOT, Person, RunningStore
 from tests.support.servers.deployment import Deployment
-from vault.runtime.processes import binaries
 
 PLAN: Final = ROOT / "examples/gaara_store/users.migration.yaml"
 _PERSON: Final = ("username", "email", "phone", "address")

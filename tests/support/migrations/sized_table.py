@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration import guarding
+from migration import guard_start
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.rows.row_cipher import RowCipher
@@ -102,7 +102,7 @@ class SizedTable:
 
     def begin(self) -> None:
         """Add the columns of tokens, and the guard."""
-        guarding.begin(self._connection, NAME, {}, self.table, AT_ONCE)
+        guard_start.begin(self._connection, NAME, {}, self.table, AT_ONCE)
 
     def live(self) -> LiveTable:
         return live_table.read(self._connection, "public", NAME)

@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
-from migration.guard import bypasses, triggers
+from migration.guard import recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.passes import ranges
 from migration.passes.backfill import Backfill
@@ -167,7 +167,7 @@ def typed_site(database: OwnDatabase) -> Iterator[TypedSite]:
     """Create the table with its rows and its guard, which queues; drop it at the end."""
     with database.connect() as connection:
         connection.execute("CREATE SCHEMA strongroom_migration")
-        connection.execute(bypasses.TABLES)
+        connection.execute(recorded_writes.TABLES)
         connection.execute(ranges.TABLE)
         connection.execute("CREATE EXTENSION IF NOT EXISTS citext")
         for statement in (*_create(), *triggers.install(TRAVELLERS, MIGRATION)):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
 from tests.support.models.cipher_parts import KeyService
-from vault.audit.archive.archiver import Archived, Archiver
+from vault.audit.archive.archive_run import Archived, Archiver
 from vault.audit.archive.live_log import LiveLog
 from vault.audit.archive.reload import Reopening
 from vault.audit.archive.segment_file import SegmentWriter

@@ -77,7 +77,7 @@ def secret(version: int) -> dict[str, Any]:
 
 def write_store(store: Path, lines: Iterable[Mapping[str, Any]], device: str = "audit-1") -> Path:
     """Write *lines* of a device to a store, and return its folder."""
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in LINES.json_columns.items())
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in LINES.grammar.columns.items())
     _write(
         store,
         "events",
@@ -97,7 +97,7 @@ def parquet_name(number: int) -> str:
 
 def write_records(store: Path, records: Iterable[Mapping[str, Any]]) -> Path:
     """Write access records of the SDK to a store, and return its folder."""
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in RECORDS.json_columns.items())
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in RECORDS.grammar.columns.items())
     _write(
         store,
         "records",

@@ -21,8 +21,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import create_engine
 
-from agent.run_settings import RunSettings
-from agent.unit_state import RunState, UnitState, write_state
+from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_state import RunState, UnitState, write_state
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.cipher import FieldCipher
@@ -30,17 +30,21 @@ from app_integration.encryption.keys.stores import DataKeyStore
 from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.names import Environment, Scope
-from console.new_repository import NewRepository
-from console.new_service import NewService
+from backup.facts import LARGE_OBJECTS, DatabaseFacts, SequenceFacts, TableFacts
+from backup.label import BackupLabel
+from backup.manifest import Entry, Manifest
+from console.scaffold.new_repository import NewRepository
+from console.scaffold.new_service import NewService
+from local import folder_format, port_file
+from local.layout import Layout
+from local.ports import Ports
+from local.processes.program import Record
 from tests.support.models.cipher_parts import KeyService
 from tests.support.processes.unit_files import CONFIG
 from vault.audit.archive.chain import Chain, ChainFile
 from vault.audit.archive.entry import NO_ENTRY, Deletion, Segment, hash_entry
 from vault.audit.archive.log_facts import LogFacts
-from vault.backup.facts import LARGE_OBJECTS, DatabaseFacts, SequenceFacts, TableFacts
-from vault.backup.label import BackupLabel
-from vault.backup.manifest import Entry, Manifest
-from vault.declare import repository
+from vault.declare import repository, repository_root
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 from vault.reconcile.resources.groups import Group
@@ -48,10 +52,6 @@ from vault.reconcile.resources.guards import PasswordPolicy
 from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import SecretMetadata
-from vault.runtime import folder_format, port_file
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.processes.program import Record
 
 COMPAT: Final = Path(__file__).parents[2] / "compat"
 SCOPE: Final = Scope("parcels", Environment.DEV)
@@ -124,7 +124,7 @@ def _write_repository(folder: Path) -> None:
         NewRepository(DEPLOYMENT, "team@example.com").write(root)
         service = NewService("parcels", "team@example.com", "Sends parcels.", ["api-key"])
         service.write(repository.read(root))
-        for name in (repository.FILE, "services/parcels.yaml", "environments/dev.yaml"):
+        for name in (repository_root.FILE, "services/parcels.yaml", "environments/dev.yaml"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, folder / name)
 

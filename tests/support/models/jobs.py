@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from agent.jobs.job import Job, JobOptions
+from agent.jobs.definition import Job, JobOptions
 from agent.jobs.registry import JOBS
 from agent.jobs.schedule import Schedule
 from agent.jobs.scheduled_job import Place, ScheduledJob

@@ -16,9 +16,9 @@ import pytest
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
+from vault.audit.event_file import EventFile
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import generate_value
-from vault.rotation.audit_log import LogFile
 from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
@@ -173,7 +173,7 @@ class LogReader:
         key = frozenset(paths)
         if key not in self._logs:
             files = [
-                LogFile(path, offset=found.st_size, inode=found.st_ino)
+                EventFile(path, offset=found.st_size, inode=found.st_ino)
                 for path, found in self._files
             ]
             self._logs[key] = ConsumerLog(FileLog(files), key)

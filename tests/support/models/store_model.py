@@ -373,7 +373,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def fork(self) -> None:
         """Reset the store as in a forked child."""
-        self.store.reset_after_fork()
+        self.store.fetcher.reset_after_fork()
 
     # Calls of the application, and their expected results.
 

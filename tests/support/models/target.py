@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent.compiler.compile import compile_text
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.targets.settings import TargetSettings
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment, Scope
@@ -30,7 +31,9 @@ def tracking_settings(
     agent = {key: value for key, value in fields.items() if key in Agent.model_fields}
     config = {key: value for key, value in fields.items() if key in Config.model_fields}
     compiled = compile_text(
-        TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["carrier-token"], settings={}
+        TEMPLATE,
+        "app.yaml.j2",
+        TemplateContext(scope=SCOPE, secrets=["carrier-token"], settings={}),
     )
     return TargetSettings(
         scope=SCOPE,

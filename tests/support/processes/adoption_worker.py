@@ -20,8 +20,11 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ServerFault
 from app_integration.session.session import Session
-from console import environment_plan, operate
-from console.env_files import EnvFiles
+from app_integration.transport.request import Request
+from console.commands.start.env_files import EnvFiles
+from console.target.checkout import Checkout
+from console.target.environment_plan import PlanOptions, build_vault_plan
+from console.target.target import open_target
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
 from vault.declare.server_names import APPLY_JOB
@@ -43,43 +46,44 @@ class FailingSession(Session):
         self._after = after
         self.failed = False
 
-    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        if method not in {"POST", "DELETE"} or "/hmac/" in path:
-            return super()._request(method, path, **options)
+    def _send(self, request: Request) -> dict[str, Any]:
+        if request.method not in {"POST", "DELETE"} or "/hmac/" in request.path:
+            return super()._send(request)
         self._left -= 1
-        answer = super()._request(method, path, **options) if self._left or self._after else {}
+        answer = super()._send(request) if self._left or self._after else {}
         if self._left == 0:
             self.failed = True
-            raise ServerFault(f"{method} {path}: status 500, by the test")
+            raise ServerFault(f"{request.method} {request.path}: status 500, by the test")
         return answer
 
 
 @contextmanager
 def adoption_context(root: Path, session: Session | None = None) -> Iterator[AdoptionContext]:
     """Open a context for the deployment in *root*, which delivers nothing."""
-    local = operate.local_deployment(root)
+    target = open_target(root=root)
+    local = target.local_deployment()
     console = Console(quiet=True)
     with (
         session or local.operator(APPLY_JOB) as operator,
-        EnvFiles(local.service("gaara-store").scope.service, "dev", root, console).reader() as read,
+        EnvFiles(target, "gaara-store", console).reader() as read,
     ):
 
         def apply_again() -> int:
-            found = environment_plan.build_environment_plan(operator, "dev", root, None)
+            found = build_vault_plan(target.reread(), operator, PlanOptions())
             apply(operator, found, lambda _: None, workers=1)
             return len(found.changes)
 
         yield AdoptionContext(
             scope=local.service("gaara-store").scope,
             owner=Owner.of(local.declaration.environment("dev")),
-            environment_file=operate.repository().declaration / "environments" / "dev.yaml",
-            declaration=lambda: operate.local_deployment(root).declaration,
+            environment_file=Checkout().repository.declaration / "environments" / "dev.yaml",
+            declaration=lambda: open_target(root=root).local_deployment().declaration,
             session=operator,
             apply=apply_again,
             read=read,
             deliver=lambda: None,
             grant=local.service("gaara-store").access.require_database().allow_password_changes,
-            check=operate.repository().check,
+            check=Checkout().repository.check,
         )
 
 

@@ -16,21 +16,25 @@ from typing import Any
 import psutil
 
 from agent.auto_auth import AppRoleAutoAuth
-from agent.compiler.compile import compile_text
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings, render_agent_config
-from agent.delivery import Delivery
-from agent.run_settings import RunSettings
-from agent.unit_state import UnitState, read_state
+from agent.supervisor.delivered_file import DeliveredFile
+from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_state import UnitState, read_state
+from app_integration.config.confirmation import Health
 from app_integration.config.delivery_status import Status, read_status
+from app_integration.config.reload import Reload
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
+from local.processes import binaries
 from policies.render import starter_policy
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer
-from vault.runtime.processes import binaries
 
 ROOT = Path(__file__).parents[3]
 WRAP_TTL = 120  # seconds
+WITHIN, SETTLE = 3.0, 0.3  # seconds of a trial
 PATIENCE = 120.0  # seconds, because twenty agents start on a busy machine
 #: A model without Pydantic, whose import would take most of the time of a delivery.
 MODELS = """
@@ -54,6 +58,8 @@ class ServiceUnit:
     source: str = TEMPLATE
     generation: str = ""
     address: str = ""
+    reload: Reload = field(default_factory=Reload)
+    health: str | None = None
 
     def __post_init__(self) -> None:
         self.address = self.address or self.server.address
@@ -67,11 +73,16 @@ class ServiceUnit:
         return self.fleet / "credentials" / self.scope.service
 
     @property
-    def delivery(self) -> Delivery:
+    def delivery(self) -> DeliveredFile:
         config = self.fleet / "config" / self.scope.service
         template = self.folder / "app.ctmpl"
-        return Delivery(
-            template, config / "staging" / "app.yaml", config / "app.yaml", "models:Config"
+        return DeliveredFile(
+            template,
+            config / "staging" / "app.yaml",
+            config / "app.yaml",
+            "models:Config",
+            self.reload,
+            Health(self.health, WITHIN, SETTLE, is_needed_before=True),
         )
 
     @property
@@ -93,7 +104,7 @@ class ServiceUnit:
         return state.pid
 
     def has_delivered(self, value: str) -> bool:
-        if self.status is None or not self.status.state.is_live:
+        if self.status is None or not self.status.state.is_live or not self.delivery.live.exists():
             return False
         return self.delivery.live.read_text(encoding="utf-8").startswith(f'key: "{value}"\n')
 
@@ -127,7 +138,9 @@ class ServiceUnit:
         """Write the unit's files, ``run.json`` last."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         compiled = compile_text(
-            self.source, "app.yaml.j2", scope=self.scope, secrets=["key"], settings={}
+            self.source,
+            "app.yaml.j2",
+            TemplateContext(scope=self.scope, secrets=["key"], settings={}),
         )
         texts = {self.delivery.template: compiled.text, self._agent_config: self._agent_hcl()}
         for path, text in texts.items():
@@ -146,8 +159,7 @@ class ServiceUnit:
             scope=self.scope,
             vault_addr=self.address,
             login=AppRoleAutoAuth(role_id, self.folder / "secret-id"),
-            python=Path(sys.executable),
-            deliveries=(self.delivery,),
+            files=(self.delivery.rendered,),
             render_interval=1,
             retries=1,
         )

@@ -21,7 +21,7 @@ from app_integration._internal.pending_file import PendingFile
 from tests.support.models.audit_archive import SCOPE, file_cipher, interrupt_at
 from vault.audit.archive import chain, segment_file
 from vault.audit.archive import reload as reloading
-from vault.audit.archive.archiver import Archived, Archiver
+from vault.audit.archive.archive_run import Archived, Archiver
 from vault.audit.archive.chain import ChainFile
 from vault.audit.archive.live_log import LiveLog
 from vault.audit.archive.reload import Reopening

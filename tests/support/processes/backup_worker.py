@@ -27,15 +27,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app_integration._internal import private_file
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
+from backup import backup, programs, scratch
+from backup.folder import BackupFolder
+from backup.inventory import Inventory
+from backup.label import read_label
+from backup.login import read_url_file
+from backup.progress import no_progress
+from backup.restore import Backup, Restored
+from backup.source import Source, autocommit
 from tests.support.models.cipher_parts import KeyService
-from vault.backup import backup, programs, scratch
-from vault.backup.folder import BackupFolder
-from vault.backup.inventory import Inventory
-from vault.backup.label import read_label
-from vault.backup.login import read_url_file
-from vault.backup.progress import no_progress
-from vault.backup.restore import Backup, Restored
-from vault.backup.source import Source, autocommit
 
 SCOPE: Final = Scope("parcel-api", Environment.DEV)
 #: Moment → the object and the attribute at whose call the process is killed, and which call it is.

@@ -29,16 +29,13 @@ from app_integration.auth import methods
 from app_integration.errors import StrongroomError
 from app_integration.observability import secret_registry
 from app_integration.transport.payloads import Auth
-from console.local import LocalDeployment
+from local.layout import Layout
+from local.started_deployment import StartedDeployment
+from tests.support.packages import PACKAGES
 from tests.support.processes.secret_search import NEEDLES, SecretSearch
-from vault.runtime.layout import Layout
 
 #: A random value. Invented values of tests are not secrets, and tracebacks show them as code.
 RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
-OWN: Final = (
-    *("app_integration", "aws", "migration", "vault", "agent"),
-    *("policies", "console", "examples"),
-)
 LOGS: Final = ("*.log", "*.jsonl")
 
 
@@ -139,7 +136,7 @@ def _watch(sweep: Sweep) -> None:
     _wrap(secret_registry.SecretRegistry, "add", _learn_live, sweep)
     _wrap(methods.Token, "from_auth", _learn_token, sweep)
     _wrap(subprocess.Popen, "__init__", _note_child, sweep)
-    _wrap(LocalDeployment, "reset", _gather_first, sweep)
+    _wrap(StartedDeployment, "reset", _gather_first, sweep)
     _wrap(StrongroomError, "__init__", _note_error, sweep)
 
 
@@ -176,8 +173,9 @@ def _note_child(before: Any, sweep: Sweep) -> Any:
 
 
 def _gather_first(before: Any, sweep: Sweep) -> Any:
-    def reset(self: LocalDeployment) -> None:
-        _gather_deployment(sweep, self.layout)
+    def reset(self: StartedDeployment) -> None:
+        if self.layout.root.exists():
+            _gather_deployment(sweep, self.layout)
         before(self)
 
     return reset
@@ -261,7 +259,7 @@ def _own_objects() -> list[Any]:
 
 
 def _is_own(kind: type) -> bool:
-    return str(kind.__module__).partition(".")[0] in OWN
+    return str(kind.__module__).partition(".")[0] in PACKAGES
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

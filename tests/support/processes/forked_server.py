@@ -18,16 +18,17 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
-from console.commands import COMMANDS
+from console.command_table import COMMANDS
+from console.commands.command_group import Commands
 
 
 def import_commands() -> None:
     """Import the commands, and what most of them import when they run."""
     # Otherwise their consoles would take over whether these streams are a terminal.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        for place in COMMANDS.values():
-            importlib.import_module(place.target.partition(":")[0])
-        for name in ("sqlalchemy", "vault.runtime.embedded"):
+        for command in Commands(COMMANDS).values():
+            [*getattr(command, "commands", {}).values()]
+        for name in ("sqlalchemy", "local.runtimes.embedded_runtime"):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that a fork copies no page for the collector's sake

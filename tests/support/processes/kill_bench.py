@@ -20,6 +20,7 @@ import psycopg
 
 from app_integration.names import Environment, Scope
 from app_integration.sources.vault import VaultSource
+from local.servers.accounts import SUPERUSER
 from tests.support.processes.kill_worker import (
     ADOPTED,
     USER_PASSWORD,
@@ -29,7 +30,6 @@ from tests.support.processes.kill_worker import (
 )
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import ROOT_TOKEN, dev_server, root
-from vault.runtime.servers.accounts import SUPERUSER
 
 ROOT: Final = Path(__file__).parents[3]
 PARALLEL_RUNS: Final = 2

@@ -23,10 +23,11 @@ from app_integration.auth.methods import StaticToken
 from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.transport.request import Request
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.adopted_secret import Adoption
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import ServiceDeclaration
 from vault.declare.schema.secret_sources import Derived, Generated
@@ -90,9 +91,9 @@ class NamespacedSession(Session):
     def writes(self) -> int:
         return self._writes
 
-    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = super()._request(method, f"{self._namespace}/{path}", **options)
-        if method in {"POST", "DELETE"} and "/hmac/" not in path:
+    def _send(self, request: Request) -> dict[str, Any]:
+        answer = super()._send(replace(request, target=f"{self._namespace}/{request.target}"))
+        if request.method in {"POST", "DELETE"} and "/hmac/" not in request.path:
             with self._counting:
                 self._writes += 1
                 if self._writes == self._kill_after:

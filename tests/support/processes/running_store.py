@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import requests
 
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.polling import wait_until
 from tests.support.servers.deployment import container
-from vault.runtime.docker.containers import ContainerRuntime
 
 __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "wait_until"]
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Final
 
 from app_integration.testing.ports import free_ports
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
+from local.layout import Layout
+from local.ports import Ports, setting
 
 ROOT: Final = Path(__file__).parents[3]
 COMPAT: Final = ROOT / "tests" / "compat"

@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
-from agent.compiler.compile import compile_text
 from agent.compiler.sdk_skeleton import build_skeleton
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from app_integration.names import Environment, Scope
 from tests.support.processes.watched_application import ROOT
 from tests.support.servers.moto_server import REGION, set_identity
@@ -55,7 +56,9 @@ def backend_of_variables(
 def write_skeleton(scope: Scope, folder: Path, file: str, source: str) -> Path:
     """Compile *source*, a template of *file*, and return the file of its skeleton."""
     names = ["value", "mood"]
-    compiled = compile_text(source, f"{file}.j2", scope=scope, secrets=names, settings={})
+    compiled = compile_text(
+        source, f"{file}.j2", TemplateContext(scope=scope, secrets=names, settings={})
+    )
     path = folder / f"{file}.skeleton.json"
     path.write_text(build_skeleton(compiled, scope, f"t/{file}.j2", file).to_json())
     return path

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from app_integration.testing.ports import free_ports
+from local.layout import Layout
+from local.ports import Ports, setting
 from tests.support.processes import forked_command
 from tests.support.processes.terminal import Terminal, open_terminal
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
 
 ROOT = Path(__file__).parents[3]
 

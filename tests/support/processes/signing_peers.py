@@ -29,7 +29,8 @@ from tests.support.models.rotations import build_rotation, change_service, dev_c
 from tests.support.processes.running_store import wait_until
 from tests.support.servers.deployment import Deployment
 from vault.declare.declaration import Declaration
-from vault.rotation.inventory import Kind, declared_items
+from vault.rotation.inventory import declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.rotation import Rotation
 
 PATH: Final = "secret/data/gaara-store/dev/jwt-secret"

@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from app_integration.testing.ports import free_ports
+from local.monitoring.stack import PROGRAMS
 from tests.support.polling import wait_until
 from vault.monitoring.routes_file import build_routes_file
-from vault.runtime.monitoring import PROGRAMS
 
 _TIMEOUT = 5.0  # seconds
 

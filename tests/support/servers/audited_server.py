@@ -17,9 +17,9 @@ from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from local.servers import audit_logs
 from tests.support.polling import wait_until
 from tests.support.servers.server_program import server_program
-from vault.runtime.servers import audit_logs
 
 ROOT_TOKEN = "root"
 PATIENCE = 20.0  # seconds

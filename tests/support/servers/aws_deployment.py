@@ -12,15 +12,15 @@ from typing import Final
 from app_integration.client import Client
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings, from_environment
-from console.local_aws import LocalAwsDeployment
+from local.aws.deployment import LocalAwsDeployment
+from local.layout import Layout
+from local.processes.processes import ProcessManager
+from local.runtime_interface import no_progress
+from local.runtimes.moto_runtime import DELIVERY
 from tests.support.polling import wait_until
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer
 from vault.declare.load import PROJECT
-from vault.runtime.layout import Layout
-from vault.runtime.moto_runtime import DELIVERY
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.runtime import no_progress
 
 SERVICE: Final = "gaara-store"
 #: Part of a deployment on Vault → the part that does the same on AWS.

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.local import LocalDeployment
+from local.deployment import LocalDeployment
+from local.docker.compose import LABEL, SERVICE
+from local.docker.engine import open_engine
+from local.ports import setting
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.processes.running_store import ROOT
-from vault.runtime.docker.compose import LABEL, SERVICE
-from vault.runtime.docker.containers import ContainerRuntime
-from vault.runtime.docker.engine import open_engine
-from vault.runtime.ports import setting
 
 
 @dataclass

@@ -15,16 +15,16 @@ from app_integration.client import Client
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
-from console.local import LocalDeployment
+from local.deployment import LocalDeployment
+from local.docker.compose import LABEL, SERVICE
+from local.docker.engine import NoEngine, open_engine, require_engine
+from local.layout import Layout
+from local.ports import Ports
+from local.processes.processes import ProcessManager
+from local.runtime_interface import no_progress
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.images import build
 from tests.support.polling import wait_until
-from vault.runtime.docker.compose import LABEL, SERVICE
-from vault.runtime.docker.containers import ContainerRuntime
-from vault.runtime.docker.engine import NoEngine, open_engine, require_engine
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.runtime import no_progress
 
 
 @contextmanager

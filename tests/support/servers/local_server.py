@@ -90,9 +90,15 @@ class Listener(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(server: Server, certificate: Path | None = None) -> Iterator[Server]:
-    """Run *server* on a free port, with TLS if *certificate* is given."""
-    handler = type("Bound", (Handler,), {"server_of": staticmethod(lambda _request: server)})
+def serve(
+    server: Server, certificate: Path | None = None, *, protocol: str = "HTTP/1.0"
+) -> Iterator[Server]:
+    """Run *server* on a free port, with TLS if *certificate* is given.
+
+    With HTTP/1.1 as *protocol*, connections stay open.
+    """
+    bound = {"server_of": staticmethod(lambda _request: server), "protocol_version": protocol}
+    handler = type("Bound", (Handler,), bound)
     with Listener(("127.0.0.1", 0), handler) as listener:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

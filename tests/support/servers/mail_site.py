@@ -20,6 +20,8 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from examples.order_messages import STREAM, seal_message
 from examples.orders_mail.order_queue import DEAD
+from local.ports import HOST
+from local.servers.accounts import DatabaseAccounts
 from policies.render import render_policies
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
@@ -30,8 +32,6 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
-from vault.runtime.ports import HOST
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 STAGING: Final = Environment("staging")
 STORE, WORKER = (Scope(name, STAGING) for name in ("gaara-store", "orders-mail"))

@@ -14,12 +14,13 @@ import uvicorn
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.operator_session import open_job_session
-from console.page.access import Access
+from console.page.admission import Access
 from console.page.application import build_application
 from console.page.gate import OPEN, Gate
 from console.page.server import HOST, listen
 from console.page.sources.sources import Options, open_sources
+from console.target.sessions import open_job_session
+from console.target.target import Target, open_target
 from tests.support.polling import wait_until
 from vault.declare.server_names import AUDITOR_JOB
 
@@ -48,12 +49,13 @@ def page_server(
     def clock() -> datetime:
         return datetime.now(UTC) + ahead
 
-    def open_session(environment: Environment) -> Session:
-        if environment in others:
-            return others[environment]()
-        return open_job_session(environment.value, root, AUDITOR_JOB)
+    def open_session(target: Target) -> Session:
+        if target.environment in others:
+            return others[target.environment]()
+        return open_job_session(target, AUDITOR_JOB)
 
-    options = Options([Environment.DEV, *others], root, (), None, open_session, alertmanager)
+    targets = [open_target(each, root) for each in (Environment.DEV, *others)]
+    options = Options(targets, (), None, open_session, alertmanager)
     with listen(0) as listener, open_sources(options, clock) as sources:
         port = listener.getsockname()[1]
         app = Gate(build_application(sources, clock), access, port)

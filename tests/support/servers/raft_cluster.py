@@ -1,4 +1,4 @@
-"""Raft cluster of three servers with auto-unseal, for tests that kill one."""
+"""Raft cluster with auto-unseal, of three servers or of one, for tests that kill one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
+from local.processes import binaries
+from local.servers import vault_state
 from tests.support.polling import wait_until
-from vault.runtime.processes import binaries
-from vault.runtime.servers import vault_state
 
 HOST = "127.0.0.1"
+AUDIT_DEVICE = "log"
 _NODES = 3
 _STOP = 20.0  # seconds
 _CONFIGURATION = """
@@ -41,17 +42,37 @@ seal "static" {{
   current_key_id = "1"
   current_key = "file://{key}"
 }}
-audit "file" "log" {{ options = {{ file_path = "audit.log" }} }}
+audit "file" "{device}" {{ options = {{ file_path = "audit.log" }} }}
 """
 
 
 @dataclass
 class Node:
-    """One server of the cluster."""
+    """One server of the cluster, with its configuration, log and data in *home*."""
 
     name: str
     address: str
-    process: subprocess.Popen[bytes]
+    home: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    @property
+    def audit_log(self) -> Path:
+        """Return the file of its audit device :data:`AUDIT_DEVICE`."""
+        return self.home / "audit.log"
+
+    def start(self) -> None:
+        """Start it, which does not wait for it; also after it was killed."""
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                (str(binaries.openbao_path()), "server", f"-config={self.home / 'server.hcl'}"),
+                env={"HOME": str(self.home)},
+                cwd=self.home,  # because the audit log has the same relative path on all nodes
+                stdout=log,
+                stderr=log,
+            )
 
     def health(self) -> dict[str, Any]:
         """Return the body of ``sys/health``, or an empty dict if the node is unreachable."""
@@ -90,20 +111,26 @@ class Cluster:
 
 
 @contextmanager
-def raft_cluster(folder: Path) -> Iterator[Cluster]:
-    """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters."""
+def raft_cluster(folder: Path, size: int = _NODES) -> Iterator[Cluster]:
+    """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters.
+
+    Args:
+        folder: An empty folder.
+        size: The number of nodes.
+
+    """
     key = folder / "seal-key"
     key.write_text(secrets.token_hex(32))
-    ports = free_ports(2 * _NODES)
-    addresses = [f"http://{HOST}:{port}" for port in ports[:_NODES]]
+    ports = free_ports(2 * size)
+    addresses = [f"http://{HOST}:{port}" for port in ports[:size]]
     nodes: list[Node] = []
     try:
         nodes.append(_start(folder, 0, addresses, ports, key))
         token = _initialise(nodes[0])
-        nodes += [_start(folder, each, addresses, ports, key) for each in range(1, _NODES)]
+        nodes += [_start(folder, each, addresses, ports, key) for each in range(1, size)]
         cluster = Cluster(nodes, token)
-        wait_until(lambda: all(_is_unsealed(node) for node in nodes), "a cluster of three", 60)
-        wait_until(lambda: _voters(cluster.root) == _NODES, "three voters", 60)
+        wait_until(lambda: all(_is_unsealed(node) for node in nodes), "an unsealed cluster", 60)
+        wait_until(lambda: _voters(cluster.root) == size, "voters", 60)
         with cluster.root:
             yield cluster
     finally:
@@ -123,22 +150,15 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
             host=HOST,
             address=addresses[position],
             port=ports[position],
-            cluster=ports[_NODES + position],
+            cluster=ports[len(addresses) + position],
             folder=home,
             name=f"node-{position}",
             key=key,
+            device=AUDIT_DEVICE,
             joins="\n  ".join(f'retry_join {{ leader_api_addr = "{each}" }}' for each in others),
         )
     )
-    with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            (str(binaries.openbao_path()), "server", f"-config={configuration}"),
-            env={"HOME": str(home)},
-            cwd=home,  # because the audit log has the same relative path on all nodes
-            stdout=log,
-            stderr=log,
-        )
-    return Node(f"node-{position}", addresses[position], process)
+    return Node(f"node-{position}", addresses[position], home)
 
 
 def _initialise(node: Node) -> Secret:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from vault.runtime.ports import HOST
+from local.ports import HOST
 
 
 class RecordingListener:

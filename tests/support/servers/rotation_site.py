@@ -34,10 +34,10 @@ from aws.rotation.instructions import (
 from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import Outcome, Step
 from aws.rotation.versions import Call
+from local.ports import HOST
+from local.servers.accounts import DatabaseAccounts
 from tests.support.servers.moto_server import MotoServer
 from tests.support.servers.secret_backends import AwsSite
-from vault.runtime.ports import HOST
-from vault.runtime.servers.accounts import DatabaseAccounts
 
 FUNCTION: Final = "strongroom-rotation"
 MIN_AGE: Final = 3900

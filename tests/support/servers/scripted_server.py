@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.errors import AccessDenied, StrongroomError
+from app_integration.transport.request import Request, RequestSender, Response
+from app_integration.transport.responses import accept
 
 LOGIN = "auth/approle/login"
 LOOKUP = "auth/token/lookup-self"
@@ -17,14 +20,14 @@ REVOKE = "auth/token/revoke-self"
 TTL = 3600  # seconds
 
 #: The result of one request: a response, an error, or a function that returns or raises one.
-Answer = dict[str, Any] | StrongroomError | Callable[[], Any]
+Answer = dict[str, Any] | Response | StrongroomError | Callable[[], Any]
 
 
 def auth(token: str, ttl: int = TTL) -> dict[str, Any]:
     return {"auth": {"client_token": token, "lease_duration": ttl, "renewable": True}}
 
 
-class Server:
+class Server(RequestSender):
     """A fake transport. Logins return the tokens t1, t2 and so on.
 
     Attributes:
@@ -45,19 +48,11 @@ class Server:
         self.clock = Clock()
         self._lock = threading.Lock()
 
-    def send(
-        self,
-        method: str,  # noqa: ARG002 (the port's parameter)
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Any = None,
-        **_: Any,
-    ) -> Any:
+    def exchange(self, request: Request, *, timeout: float, token: str | None = None) -> Response:
+        path, request.response = request.path, None
         with self._lock:
             self.timeouts.append(timeout)
-            self.bodies.append(body)
+            self.bodies.append(None if request.body is None else json.loads(request.body))
             self.seen.append((path, token))
             self.clock.now += self.took
             script = self.answers.get(path) or [self._default(path, token)]
@@ -68,7 +63,9 @@ class Server:
             raise AccessDenied("permission denied")
         if isinstance(answer, StrongroomError):
             raise answer
-        return answer
+        if isinstance(answer, Response):
+            return accept(request, answer)
+        return accept(request, Response(200, json.dumps(answer).encode()))
 
     def _default(self, path: str, token: str | None) -> Answer:
         if path == LOGIN:

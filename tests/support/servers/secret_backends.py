@@ -30,7 +30,7 @@ from app_integration.testing.application import (
 )
 from app_integration.testing.dev_server import RealServer
 from app_integration.testing.faults import Fault
-from app_integration.transport.http import RequestSender
+from app_integration.transport.request import Request, RequestSender, Response
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.aws_fault_server import AwsFaultServer, aws_fault_server
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
@@ -174,16 +174,16 @@ class RealVaultBackend(VaultBackend):
         self._proxy.conditions.reset = False
 
 
-class CountingSender:
+class CountingSender(RequestSender):
     """A sender that counts the reads of secrets."""
 
     def __init__(self, sender: RequestSender) -> None:
         self._sender = sender
         self.reads = 0
 
-    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        self.reads += path.startswith(_KV)
-        return self._sender.send(method, path, **options)
+    def exchange(self, request: Request, **options: Any) -> Response:
+        self.reads += request.path.startswith(_KV)
+        return self._sender.exchange(request, **options)
 
     def close(self) -> None:
         self._sender.close()

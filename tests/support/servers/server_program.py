@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from vault.runtime.processes import binaries
+from local.processes import binaries
 
 #: The variable.
 VARIABLE: Final = "STRONGROOM_TEST_SERVER"

@@ -36,14 +36,14 @@ from app_integration.testing.ports import free_ports
 from examples.gaara_store import keys, redis_connection, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
+from local.layout import Layout
+from local.ports import HOST, Ports
+from local.processes.processes import ProcessManager
+from local.servers.accounts import mail_password
+from local.servers.redis_accounts import RedisManager
+from local.servers.smtp import Smtp
+from local.servers.valkey import Valkey
 from tests.support.clock import Clock
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import mail_password
-from vault.runtime.servers.redis_accounts import RedisManager
-from vault.runtime.servers.smtp import Smtp
-from vault.runtime.servers.valkey import Valkey
 
 DOCUMENT: dict[str, Any] = {
     "database": {"url": "postgresql+psycopg://nobody:unused-database-password@127.0.0.1/store"},

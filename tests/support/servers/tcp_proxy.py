@@ -65,7 +65,8 @@ class TcpProxy:
         self._stopped.set()
 
     def _connect(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self.target) as server, suppress(OSError):
+        # Suppressed first, because the target may be down.
+        with suppress(OSError), client, socket.create_connection(self.target) as server:
             back = threading.Thread(
                 target=self._forward_response, args=(server, client), daemon=True
             )

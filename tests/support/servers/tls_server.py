@@ -14,10 +14,10 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
+from local.processes import binaries
+from local.servers import vault_state
 from tests.support.polling import wait_until
 from tests.support.servers.issuer import Authority
-from vault.runtime.processes import binaries
-from vault.runtime.servers import vault_state
 
 _STOP = 20.0  # seconds
 _CONFIGURATION = """

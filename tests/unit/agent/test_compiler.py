@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from agent import config_file
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler import formats
-from agent.compiler.compile import CompiledTemplate, compile_file, compile_text
+from agent.compiler.errors import TemplateRejected
 from agent.compiler.formats import Format, Scalar
+from agent.compiler.template_compiler import CompiledTemplate, compile_file, compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings
-from agent.delivery import Delivery
-from agent.errors import TemplateRejected
+from agent.supervisor.delivered_file import DeliveredFile
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import Need
-from vault.runtime.servers.hcl import quote as quoted_hcl
+from vault.reconcile.hcl.quoting import quote as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"
@@ -33,7 +34,9 @@ ALL_FORMATS = (formats.YAML, formats.JSON, formats.TOML, formats.DOTENV, formats
 
 def compile_source(source: str, name: str = "app.yaml.j2", **settings: Any) -> CompiledTemplate:
     return compile_text(
-        source, name, scope=SCOPE, secrets=["redis-url", "jwt-secret"], settings=settings
+        source,
+        name,
+        TemplateContext(scope=SCOPE, secrets=["redis-url", "jwt-secret"], settings=settings),
     )
 
 
@@ -50,10 +53,9 @@ def test_file_text_begins_with_the_versions_of_the_secrets_in_it() -> None:
     found = compile_text(
         source + 'c: {{ secret("redis-url") }}\nd: {{ secret("db") }}\n',
         "app.yaml.j2",
-        scope=SCOPE,
-        secrets=["redis-url", "jwt-secret", "db"],
-        settings={},
-        adopted=["db"],
+        TemplateContext(
+            scope=SCOPE, secrets=["redis-url", "jwt-secret", "db"], settings={}, adopted=["db"]
+        ),
     )
     line = "#strongroom-versions " + " ".join(
         f'gaara-store/dev/{name}={{{{ with secret "{PREFIX}/{name}" }}}}'
@@ -159,10 +161,10 @@ def test_value_that_yaml_cannot_convert_is_rejected(value: str) -> None:
 def test_unreadable_file_is_rejected_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "app.yaml.j2"
     with pytest.raises(TemplateRejected, match="cannot be read: No such file"):
-        compile_file(path, scope=SCOPE, secrets=[], settings={})
+        compile_file(path, TemplateContext(scope=SCOPE, secrets=[], settings={}))
     path.write_bytes(b"a: \xff\n")
     with pytest.raises(TemplateRejected, match="it is not UTF-8"):
-        compile_file(path, scope=SCOPE, secrets=[], settings={})
+        compile_file(path, TemplateContext(scope=SCOPE, secrets=[], settings={}))
 
 
 def test_template_of_the_store_compiles_and_needs_four_secrets() -> None:
@@ -172,7 +174,9 @@ def test_template_of_the_store_compiles_and_needs_four_secrets() -> None:
         "smtp-port": 25,
         "smtp-username": "store",
     }
-    result = compile_file(STORE_TEMPLATE, scope=SCOPE, secrets=secrets, settings=settings)
+    result = compile_file(
+        STORE_TEMPLATE, TemplateContext(scope=SCOPE, secrets=secrets, settings=settings)
+    )
     assert [need.path for need in result.needs] == sorted(f"{PREFIX}/{name}" for name in secrets)
     document: Any = result.format.read(result.preview)
     assert document["smtp"]["port"] == 25
@@ -235,15 +239,14 @@ def test_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
 
 
 def test_agent_configuration_contains_every_safeguard() -> None:
-    delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
+    delivery = DeliveredFile(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
     text = config_file.render_agent_config(
         AgentSettings(
             scope=SCOPE,
             vault_addr="https://vault:8200",
             vault_cacert=Path("/a/ca.pem"),
             login=AppRoleAutoAuth(Path("/a/role-id"), Path("/a/secret-id")),
-            python=Path("/usr/bin/python3"),
-            deliveries=(delivery,),
+            files=(delivery.rendered,),
             render_interval=30,
         )
     )
@@ -258,23 +261,21 @@ def test_agent_configuration_contains_every_safeguard() -> None:
         "error_on_missing_key = true",
         'perms = "0600"',
         "backup = false",
-        'timeout = "30s"',
     }
     blocks = re.findall(r"^(\w+)(?: \S+)? \{", text, re.MULTILINE)
     assert blocks == ["vault", "auto_auth", "template_config", "template"]  # no cache, no sink
     assert "sink" not in text
     assert "wrap_ttl" not in text
-    assert '"--live", "/a/t", "--model", "m:C", "--never-fail"]' in text
+    assert "exec" not in text
 
 
 def test_adopted_secret_needs_its_value_and_its_database_user() -> None:
     result = compile_text(
         'url: {{ secret("database-url") }}\n',
         "app.yaml.j2",
-        scope=SCOPE,
-        secrets=["database-url"],
-        settings={},
-        adopted=["database-url"],
+        TemplateContext(
+            scope=SCOPE, secrets=["database-url"], settings={}, adopted=["database-url"]
+        ),
     )
     creds = "database/static-creds/gaara-store-dev-database-url"
     assert result.needs == (Need(creds, "read"), Need(f"{PREFIX}/database-url", "read"))

@@ -20,7 +20,7 @@ from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
-from console.operator_session import JWT_FILE
+from console.target.sessions import JWT_FILE
 from tests.support.manifests import find_errors, pod_of
 from tests.support.models import pods
 from tests.support.models.jobs import ARCHIVE, FOLDER, RECIPIENT, ROTATE, TIDY, scheduled

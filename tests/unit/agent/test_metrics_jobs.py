@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from agent.jobs import kubernetes, systemd
-from agent.jobs.job import Job, JobOptions
+from agent.jobs.definition import Job, JobOptions
 from agent.jobs.scheduled_job import Place, ScheduledJob, schedule_job
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from console.operator_session import CREDENTIAL, JWT_FILE
+from console.target.sessions import CREDENTIAL, JWT_FILE
 from tests.support.manifests import find_errors
 from tests.support.models import pods
 from tests.support.models.jobs import ANOMALIES, DEVICES, LEDGER, METRICS, WATCHING

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from agent.jobs.job import Job, JobOptions
+from agent.jobs.definition import Job, JobOptions
 from agent.jobs.scheduled_job import Place, ScheduledJob, schedule_job
 from app_integration.errors import ConfigurationError
 from tests.support.models import pods

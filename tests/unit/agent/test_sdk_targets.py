@@ -20,7 +20,7 @@ from agent.targets.sdk.settings import SdkSettings, sdk_settings
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.rendering.skeleton import Skeleton
-from console import operate
+from console.target.checkout import DECLARATION
 from tests.support.manifests import find_errors, merge
 from tests.support.models import pods
 from tests.support.models.systemd_unit import read_unit, read_words
@@ -177,12 +177,6 @@ def test_unit_delivers_by_the_sdk_and_systemd_has_nothing_to_say(
     assert (done.stdout, done.returncode) == ("", 0)
 
 
-@pytest.mark.parametrize("build", [compose.build, kubernetes.build])
-def test_container_without_a_command_is_refused(settings: SdkSettings, build: Any) -> None:
-    with pytest.raises(ConfigurationError, match="give the application's command after --"):
-        build(settings, Host())
-
-
 def test_authority_of_a_vault_server_is_refused_on_aws(tmp_path: Path) -> None:
     folder = declared(tmp_path)
     with pytest.raises(ConfigurationError, match="prod is on AWS, where --cacert has no meaning"):
@@ -203,7 +197,7 @@ def test_command_refuses_what_a_delivery_without_an_agent_has_not(
     options: tuple[str, ...],
     message: str,
 ) -> None:
-    monkeypatch.setenv(operate.DECLARATION, str(declared(tmp_path / "declared")))
+    monkeypatch.setenv(DECLARATION, str(declared(tmp_path / "declared")))
     out = tmp_path / "out"
     command = ("agent", "build", "--service", "parcels", "--env", "prod", "--for", "systemd")
     assert run_command(monkeypatch, *command, "--out", str(out), *options, "--", "app") != 0

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import pytest
 
-from agent.jobs.job import JobOptions
+from agent.jobs.definition import JobOptions
 from agent.jobs.systemd import build
 from app_integration import settings
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AppRole, JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
-from console.operator_session import CREDENTIAL
+from console.target.sessions import CREDENTIAL
 from tests.support.models.jobs import (
     ARCHIVE,
     ARCHIVING,

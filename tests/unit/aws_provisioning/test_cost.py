@@ -10,9 +10,19 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.settings import Limits
-from aws.cost.estimate import MONTH, Estimate, Inventory, Rates, Requests, count_data_keys, estimate
+from aws.cost.estimate import (
+    MONTH,
+    Estimate,
+    Inventory,
+    Requests,
+    count_data_keys,
+    count_reads,
+    count_unwraps,
+    count_wraps,
+    estimate,
+)
 from aws.cost.prices import Prices, read_prices
-from aws.cost.requests import count_reads, count_unwraps, count_wraps
+from aws.cost.rates import Rates
 from tests.support.models.aws_declared import SCOPE, declare_on_aws
 from tests.support.models.aws_rotated import AWS, declare_rotated
 from vault.declare.load import PROJECT, load

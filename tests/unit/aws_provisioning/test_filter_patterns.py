@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aws.monitoring.filter_pattern import all_of, any_of, build_pattern, differs, equals
+from aws.monitoring.filters import all_of, any_of, build_pattern, differs, equals
 from tests.support.models.filter_patterns import UnknownPattern, matches
 
 EVENT = {"a": "one", "b": {"c": "two three"}, "n": None, "number": 1}

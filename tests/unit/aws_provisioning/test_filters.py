@@ -14,7 +14,7 @@ import pytest
 from app_integration.errors import ConfigurationError
 from aws.account import Account
 from aws.monitoring.filters import build_filters
-from aws.monitoring.watched import Watched, find_watched
+from aws.monitoring.monitored_environment import Watched, find_watched
 from tests.support.models import cloudtrail_events as events
 from tests.support.models.aws_declared import MONITORING, SCOPE, declare_watched
 from tests.support.models.aws_rotated import AWS, SERVICES, declare_rotated

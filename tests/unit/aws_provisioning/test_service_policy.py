@@ -14,7 +14,7 @@ from aws.desired import desired_resources
 from aws.iam.evaluation import ApiCall, is_granted
 from aws.iam.service_policy import KEY_TAG, VIA, service_policy
 from aws.secret_copy.secret_copy import copied_secrets
-from console.put import check_writable
+from console.commands.every_day.put import check_writable
 from tests.support.iam_coverage import find_denied, find_unneeded, needed_calls
 from tests.support.models.aws_declared import ACCOUNT, ENVIRONMENT, SCOPE, declare_on_aws
 from vault.declare.declaration import Declaration

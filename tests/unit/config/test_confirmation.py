@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from app_integration.config import application_page
 from app_integration.config.confirmation import Confirmation, Health
 
 HEALTH = Health(url=None, within=10.0, settle=2.0)
@@ -37,6 +38,28 @@ def test_application_must_be_healthy_for_a_while_in_time(
     problems: list[str | None], decision: tuple[bool | None, int]
 ) -> None:
     assert decide(problems) == decision
+
+
+@pytest.mark.parametrize(
+    ("url", "is_needed", "problem", "obstacle"),
+    [
+        ("http://h/", False, "down", None),
+        (None, False, None, None),
+        ("http://h/", True, None, None),
+        ("http://h/", True, "down", "down"),
+        (None, True, None, "there is no health page"),
+    ],
+)
+def test_health_before_a_file_is_an_obstacle_only_where_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+    url: str | None,
+    is_needed: bool,
+    problem: str | None,
+    obstacle: str | None,
+) -> None:
+    monkeypatch.setattr(application_page, "find_problem", lambda *_: problem)
+    health = Health(url, 1.0, 0.0, is_needed_before=is_needed)
+    assert health.find_obstacle() == obstacle
 
 
 def test_process_without_a_page_is_healthy() -> None:

@@ -572,21 +572,20 @@ class TestCommand:
         place.live = Path("/proc/no-such-folder/app.yaml")
         assert main(place.arguments("--never-fail")) == 0
 
-    def test_command_at_its_deadline_stops_as_waiting(
-        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    def test_command_does_not_wait_forever_for_another_one(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(module, "DEADLINE", 0.2)
+        monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
         place.render(GOOD)
-        place.model = place.model.replace(":Config", ":Slow")
-        began = time.monotonic()
-        assert main(place.arguments()) == 1
-        assert time.monotonic() - began < PATIENCE
-        assert place.status()["reason"] == "the file was not delivered within 0.2 s"
+        with module.lock_delivery(place.live):
+            assert main(place.arguments()) == 1
+        assert "app.yaml takes more than 0.2 s" in capsys.readouterr().out
+        assert not place.live.exists()
+        assert main(place.arguments()) == 0
 
     def test_command_deadline_is_shorter_than_that_of_agent(self) -> None:
-        from agent.delivery import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
-
-        assert module.DEADLINE + 5 <= EXEC_TIMEOUT
+        default = 30  # seconds, of a template's command
+        assert default >= module.LOCK_SECONDS + validation.SECONDS + 5
 
     def test_command_runs_model_with_reduced_environment(
         self, place: Place, monkeypatch: pytest.MonkeyPatch

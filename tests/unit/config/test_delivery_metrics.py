@@ -30,7 +30,7 @@ class Deliveries(Recorder):
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Deliveries:
     """Set and return the recorder of the process."""
     recorder = Deliveries()
-    monkeypatch.setattr(metrics._state, "recorder", recorder)
+    monkeypatch.setattr(metrics.state, "recorder", recorder)
     return recorder
 
 
@@ -55,7 +55,7 @@ def test_new_recorder_gets_the_status_again(
     deliveries = DeliveryMetrics(live)
     deliveries.record()
     later = Deliveries()
-    monkeypatch.setattr(metrics._state, "recorder", later)
+    monkeypatch.setattr(metrics.state, "recorder", later)
     deliveries.record()
     assert later.calls == recorder.calls == [("app.yaml", NOW.timestamp(), False)]
 

@@ -17,9 +17,10 @@ from app_integration.config.confirmation import Health
 from app_integration.config.deliver import Target, refused_file
 from app_integration.config.deliver_command import main
 from app_integration.config.delivery_status import State, read_status
-from app_integration.config.delivery_watch import FIRST_FILE_SECONDS, Clock, DeliveryWatch
+from app_integration.config.delivery_watch import Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
 from app_integration.config.reload import Reload
+from app_integration.config.watch_process import FIRST_FILE_SECONDS, WatchProcess
 from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until
 from tests.support.processes.watched_application import WatchedApplication
@@ -107,6 +108,24 @@ def test_each_way_to_reload_rolls_back(make: Make, reload: str) -> None:
     watched.wait_for("second")
     process.terminate()
     assert process.wait(20) == (7 if watched.is_child else 0)
+
+
+def test_separate_application_that_does_not_run_is_judged(make: Make) -> None:
+    """Unlike by the supervisor: beside a delivery of its own, a stopped application is a fault."""
+    watched = make(is_child=False)
+    watched.options = ("--reload", f"http://127.0.0.1:{watched.port}/reload", "--within", "2")
+    watched.options += ("--settle", "0.1")
+    watched.render("first")
+    watched.start()
+    wait_until(watched.live.exists, "the first file")
+    application = watched.run(watched.application)
+    watched.wait_for("first")
+    watched.outcome()
+    application.terminate()
+    application.wait(20)
+    watched.render("second")
+    assert watched.outcome().state is State.ROLLED_BACK
+    assert "first" in watched.live.read_text()
 
 
 def test_trial_cut_by_a_kill_ends_on_the_last_good_file(make: Make) -> None:
@@ -281,11 +300,11 @@ def test_without_any_file_the_command_gives_up(
         lambda: datetime(2026, 1, 2, tzinfo=UTC),
         lambda: 0.0,
     )
-    target = Target(tmp_path / "app.json", "models:Config", FileAccess(), is_on_trial=True)
+    target = Target(tmp_path / "app.json", "models:Config", FileAccess())
     application = ChildApplication(["no-such-program"])
     health = Health(None, 1.0, 0.0)
     watch = DeliveryWatch(tmp_path / "staged", target, application, Reload(), health, clock)
-    assert watch.run() == 1
+    assert WatchProcess(watch).run() == 1
     assert time[0] == pytest.approx(FIRST_FILE_SECONDS, abs=1)
     assert "no usable file within 120 s" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from app_integration._internal.reader_group import read_reader_group
+from app_integration._internal.variables import read_reader_group
 from app_integration.config import file_reader
 from app_integration.config.deliver import Target, deliver
 from app_integration.config.delivery_status import State, status_file

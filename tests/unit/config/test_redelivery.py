@@ -10,7 +10,6 @@ from app_integration._internal.private_file import Stamp
 from app_integration.config.delivery_status import State, Status
 from app_integration.config.redelivery import Redelivery
 
-COMMAND_TIMEOUT = 31.0
 ONE: Stamp = (1, 2, 3, 4, 5)
 OTHER: Stamp = (1, 9, 3, 4, 5)
 
@@ -31,11 +30,11 @@ def attempts(redelivery: Redelivery, status: Status | None, seconds: int) -> lis
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.UNCHANGED, State.REFUSED])
 def test_file_that_is_live_or_rejected_is_not_delivered_again(state: State) -> None:
-    assert attempts(Redelivery(COMMAND_TIMEOUT), status(state), 500) == []
+    assert attempts(Redelivery(), status(state), 500) == []
 
 
 def test_waiting_file_is_delivered_again_with_growing_backoff() -> None:
-    found = attempts(Redelivery(COMMAND_TIMEOUT), status(State.WAITING), 300)
+    found = attempts(Redelivery(), status(State.WAITING), 300)
     pauses = [later - earlier for earlier, later in itertools.pairwise(found)]
     assert found[0] == 1
     assert pauses == sorted(pauses)
@@ -45,16 +44,27 @@ def test_waiting_file_is_delivered_again_with_growing_backoff() -> None:
 @pytest.mark.parametrize(
     "last", [None, status(State.DELIVERED, OTHER), status(State.WAITING, OTHER)]
 )
-def test_new_file_is_left_to_the_command_of_the_agent_first(last: Status | None) -> None:
-    assert attempts(Redelivery(COMMAND_TIMEOUT), last, 40)[0] == COMMAND_TIMEOUT
+def test_new_file_is_delivered_at_once(last: Status | None) -> None:
+    assert attempts(Redelivery(), last, 40)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "is_due"),
+    [(State.DELIVERED, True), (State.WAITING, True), (State.ROLLED_BACK, False)],
+)
+def test_first_file_is_checked_unless_it_was_rolled_back(state: State, is_due: bool) -> None:
+    redelivery = Redelivery(is_checked_first=True)
+    assert redelivery.is_due(ONE, status(state), 0.0) is is_due
+    redelivery.record_attempt(0.0, 0.0)
+    assert not redelivery.is_due(ONE, status(State.UNCHANGED), 100.0)
 
 
 def test_new_rendering_resets_the_backoff() -> None:
-    redelivery = Redelivery(COMMAND_TIMEOUT)
+    redelivery = Redelivery()
     attempts(redelivery, status(State.WAITING), 200)
     assert not redelivery.is_due(OTHER, status(State.WAITING, OTHER), 200.0)
     assert redelivery.is_due(OTHER, status(State.WAITING, OTHER), 201.0)
 
 
 def test_missing_staging_file_is_not_due() -> None:
-    assert not Redelivery(COMMAND_TIMEOUT).is_due(None, status(State.WAITING), 1000.0)
+    assert not Redelivery().is_due(None, status(State.WAITING), 1000.0)

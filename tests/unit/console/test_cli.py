@@ -13,13 +13,16 @@ from typing import NoReturn
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console import adoption, cli, compose_init, env_files, operate, plan_session, put
-from console.new_repository import NewRepository
+from console import cli, compose_init
+from console.commands.start import adoption, env_files
 from console.program_version import describe_version
+from console.scaffold.new_repository import NewRepository
+from console.target import sessions
+from console.target.target import Target
+from local.runtimes.container_runtime import ContainerRuntime
 from tests.support.processes.command import run_command
 from vault.declare import load
 from vault.rotation.hooks import HookFailed
-from vault.runtime.docker.containers import ContainerRuntime
 
 
 def test_version_is_that_of_the_tool(
@@ -55,7 +58,7 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     def full(*_: object) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/lock")
 
-    monkeypatch.setattr(operate, "local_deployment", full)
+    monkeypatch.setattr(Target, "local_deployment", full)
     assert run_command(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
 
@@ -66,7 +69,7 @@ def test_interrupted_command_says_that_it_can_be_repeated(
     def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(operate, "local_deployment", interrupt)
+    monkeypatch.setattr(Target, "local_deployment", interrupt)
     assert run_command(monkeypatch, "up") == cli.INTERRUPTED
     assert capsys.readouterr().err == (
         "\nInterrupted; what was finished stays. To continue, run the same command again.\n"
@@ -79,7 +82,7 @@ def test_error_with_the_text_of_a_hook_does_not_control_the_terminal(
     def fail(*_: object, **__: object) -> NoReturn:
         raise HookFailed("the hook set: \x1b]0;title\x07\x1b[2K\rrotated.\nsecond line")
 
-    monkeypatch.setattr(operate, "local_deployment", fail)
+    monkeypatch.setattr(Target, "local_deployment", fail)
     assert run_command(monkeypatch, "up") == 1
     printed = capsys.readouterr().err
     assert r"\x1b]0;title\x07\x1b[2K\rrotated." in printed
@@ -180,7 +183,7 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (put, env_files, adoption, plan_session):
+    for module in (sessions, env_files, adoption):
         monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
     assert run_command(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
     expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
@@ -190,11 +193,11 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
 def test_command_accepts_the_long_form_of_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def note(env: str, *_: object) -> NoReturn:
-        asked.append(env)
+    def note(target: Target, *_: object) -> NoReturn:
+        asked.append(target.environment)
         raise ConfigurationError("no credential")
 
-    monkeypatch.setattr(plan_session, "open_operator_session", note)
+    monkeypatch.setattr(sessions, "open_operator_session", note)
     assert run_command(monkeypatch, "plan", "--env", "production") == 1
     assert asked == ["prod"]
 
@@ -243,3 +246,17 @@ def test_schema_of_an_unknown_kind_of_file_is_a_usage_error(
 ) -> None:
     assert run_command(monkeypatch, "schema", "policy") == cli.USAGE_ERROR
     assert "'service', 'environment'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("plan --help", True),
+        ("--help", True),
+        ("run -- prog --help", False),
+        ("run --help -- prog", True),
+        ("plan", False),
+    ],
+)
+def test_help_of_a_program_that_is_run_is_its_own(words: str, expected: bool) -> None:
+    assert cli._asks_for_help(["strongroom", *words.split()]) is expected

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from console.commands import COMMANDS
+from console.command_table import COMMANDS
 
 SCRIPT: Final = Path(sys.executable).with_name("strongroom")
 
@@ -43,6 +43,8 @@ def test_script_for_bash_is_printed_and_completes_a_command() -> None:
     [
         ("strongroom ", [*COMMANDS]),
         ("strongroom environments d", ["diff"]),
+        ("strongroom file ", ["encrypt", "decrypt", "inspect", "rewrap"]),
+        ("strongroom inspect-file --", ["--help"]),
         (
             "strongroom schema ",
             [

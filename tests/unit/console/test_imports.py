@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from local import port_file
+from local.layout import Layout
+from local.ports import Ports
+from local.status_record import StatusRecord
 
 #: Packages that take long to import, and that not every command needs.
 SLOW = {
@@ -18,22 +24,25 @@ SLOW = {
         "jinja2",
         "moto",
         "prometheus_client",
+        "psutil",
+        "psycopg",
     ),
-    *("psutil", "psycopg", "redis", "rich.progress", "sqlalchemy", "watchfiles", "zstandard"),
+    *("redis", "requests", "rich.progress", "sqlalchemy", "watchfiles", "zstandard"),
 }
-#: Prints a line for each argument, a command: the names of the modules that it loads. What the
-#: first one loads is loaded for all.
+#: Prints a line for each argument, a command: the names of the modules that its own one loads. What
+#: the first one loads is loaded for all.
 SHOW = """
-import contextlib, io, os, sys
+import os, sys
 
 def show(command):
-    from console.cli import main
-    sys.argv = ["strongroom", *command.split(), "--help"]
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            main()
-    except SystemExit as ended:
-        print(*sys.modules if not ended.code else [], flush=True)
+    import console.cli
+    from console.command_table import COMMANDS
+    from console.commands.command_group import Commands
+    first, *rest = command.split()
+    found = Commands(COMMANDS)[first]
+    for name in rest:
+        found = found.commands[name]
+    print(*sys.modules, flush=True)
 
 commands = sys.argv[1:]
 show(commands[0])
@@ -43,6 +52,26 @@ for command in commands[1:]:
         os._exit(0)
     os.wait()
 """
+#: Prints a line for each argument, a command: the names of the modules that its help loads.
+HELP = """
+import contextlib, io, os, sys
+from console.cli import main
+
+for command in sys.argv[1:]:
+    if not os.fork():
+        sys.argv = ["strongroom", *command.split(), "--help"]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                main()
+        except SystemExit as ended:
+            print(*sys.modules if not ended.code else [], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+#: Prints a line for each argument, a command: the names of the modules that its run loads.
+RUN = HELP.replace(', "--help"]', "]").replace(
+    "if not ended.code else []", "if ended.code in (0, 2) else []"
+)
 #: Command → the slow packages that it loads.
 COMMANDS: dict[str, set[str]] = {
     "check": set(),
@@ -61,8 +90,8 @@ COMMANDS: dict[str, set[str]] = {
     "import-env": {"jinja2"},
     "export-env": set(),
     "ci-env": set(),
-    "cost": set(),
-    "copy-secrets": set(),
+    "aws cost": set(),
+    "aws copy-secrets": set(),
     "console": set(),
     "environments diff": set(),
     "rollout watch": set(),
@@ -71,7 +100,7 @@ COMMANDS: dict[str, set[str]] = {
     "down": set(),
     "policies test": {"jinja2"},
     "units": {"cryptography", "jinja2"},
-    "encrypt-file": {"cryptography"},
+    "file encrypt": {"cryptography"},
     "ledger": {"cryptography"},
     "rotate": {"cryptography"},
     "audit report": {"cryptography"},
@@ -93,6 +122,43 @@ def loaded() -> dict[str, set[str]]:
     )
     lines = done.stdout.splitlines()
     return {command: set(line.split()) for command, line in zip(COMMANDS, lines, strict=True)}
+
+
+def test_help_of_no_command_loads_what_only_its_work_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *COMMANDS],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    lines = done.stdout.splitlines()
+    loaded = {each: {*line.split()} for each, line in zip(COMMANDS, lines, strict=True)}
+    unneeded = {*SLOW, "pydantic", "ruamel", "vault.declare.declaration"}
+    found = {command: unneeded & modules for command, modules in loaded.items()}
+    assert not any(found.values()), found
+
+
+def test_status_and_down_of_what_was_started_load_no_declaration(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / ".strongroom")
+    layout.create()
+    layout.runtime.write_text("embedded")
+    port_file.write(layout, Ports())
+    StatusRecord(configs={"shop": "app.yaml"}).write(layout)
+    commands = [f"{each} --root {layout.root}" for each in ("status", "down")]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *commands],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    loaded = [{*line.split()} for line in done.stdout.splitlines()]
+    assert [each & {"console.cli", "local.runtimes.embedded_runtime"} for each in loaded] == (
+        [{"console.cli", "local.runtimes.embedded_runtime"}] * 2
+    )
+    unneeded = {*SLOW, "pydantic", "ruamel", "vault.declare.declaration"} - {"psutil"}
+    assert [each & unneeded for each in loaded] == [set(), set()]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

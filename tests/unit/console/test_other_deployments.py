@@ -15,12 +15,12 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
-from console import put
+from console.commands.every_day import put
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.adopted_secret import Adoption
 from vault.dotenv import import_, swap
 from vault.dotenv.parse import DotenvFile
 from vault.dotenv.plan import ImportPlan

@@ -19,24 +19,24 @@ from app_integration.host_commands.options import offline_cipher, open_source
 from app_integration.names import Environment, Scope
 from app_integration.observability.log_reader import LogReader
 from aws.cost.prices import read_prices
+from backup.label import read_label
+from backup.login import read_url_file
 from console import cli
-from console.adoption import read_admin_url
+from console.commands.start.adoption import read_admin_url
 from migration import plan as migration_plan
 from tests.support.models.jobs import RECIPIENT
 from tests.support.processes.command import run_command
-from vault.audit.anomalies import rules as anomaly_rules
+from vault.audit.anomalies import rules_reader
 from vault.audit.archive.chain import ChainFile
 from vault.audit.archive.log_facts import scan_file
 from vault.audit.archive.segment_file import read_segment_file
+from vault.audit.event_file import EventFile
 from vault.audit.ingest.log_file import open_log
-from vault.backup.label import read_label
-from vault.backup.login import read_url_file
 from vault.dotenv import parse as dotenv
 from vault.reconcile import wrapped_secret_id
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file
 from vault.rollout import rules as rollout_rules
-from vault.rotation.audit_log import LogFile
 
 SCOPE = Scope("shop", Environment("prod"))
 
@@ -111,7 +111,7 @@ def _read_source(path: Path) -> object:
 
 
 def _read_responses(path: Path) -> object:
-    return list(LogFile(path).responses(lambda _: True))
+    return list(EventFile(path).responses(lambda _: True))
 
 
 def _read_records(path: Path) -> object:
@@ -140,7 +140,7 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
     "--into": (read_url_file,),
     "--prices": (read_prices,),
     "--records": (lambda path: open_log(path, None), _read_records),
-    "--rules": (anomaly_rules.read_rules, lambda path: rollout_rules.read_rules(path, "shop", ())),
+    "--rules": (rules_reader.read_rules, lambda path: rollout_rules.read_rules(path, "shop", ())),
     "--token-file": (lambda path: read_credential(path, "--token-file"),),
     "file": (dotenv.read, inspect, read_label, plan_file.load, _read_source, _encrypt),
     "files": (offline_cipher(SCOPE).rewrap, lambda path: list(read_segment_file(path, _no_key))),

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from console import cli
-from console.columns import print_columns
-from console.escapes import say, show_finding
+from console.views.columns import print_columns
+from console.views.escapes import say, show_finding
 from tests.support.processes.command import run_command
 
 ARN: Final = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/prod/url"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from console.new_repository import NewRepository, compose_file_of_this_clone
-from vault.declare import repository
-from vault.runtime.docker.compose_file import ComposeFile
+from console.scaffold.new_repository import NewRepository, compose_file_of_this_clone
+from local.docker.compose_file import ComposeFile
+from vault.declare import repository, repository_root
 
 ROOT = Path(__file__).parents[3]
 
@@ -78,7 +78,7 @@ def test_image_of_a_team_has_the_declaration_and_no_server_waits_for_it(
     found = repository.read(folder)
     own = found.declaration
     parts = (own / "services", own / "environments", found.templates, found.policies)
-    assert copied[0] == repository.FILE
+    assert copied[0] == repository_root.FILE
     assert {folder / name for name in copied[1:]} == {*parts}
     ignored = (folder / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -38,6 +37,7 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
+from app_integration.transport.request import RequestSender, Response
 from tests.support.servers.scripted_server import Pauses
 
 LEASE = Lease(
@@ -210,8 +210,8 @@ def test_worker_after_an_error_calls_maintain_again(caplog: pytest.LogCaptureFix
 def test_engine_waiting_for_its_url_blocks_no_other_thread() -> None:
     requested, response = threading.Event(), threading.Event()
 
-    class Unavailable:
-        def send(self, *_: object, **__: object) -> dict[str, Any]:
+    class Unavailable(RequestSender):
+        def exchange(self, *_: object, **__: object) -> Response:
             requested.set()
             assert response.wait(10)
             raise Unreachable("unreachable", not_sent=True)
@@ -230,7 +230,7 @@ def test_engine_waiting_for_its_url_blocks_no_other_thread() -> None:
         Settings(scope, "https://vault", limits=Limits(retry_window=0.0)), session=session
     )
     with ThreadPoolExecutor(2) as threads:
-        engine = threads.submit(client.database_engine, None, None)
+        engine = threads.submit(client.databases.engine, None, None)
         assert requested.wait(10)
         cipher = threads.submit(client.cipher, "pii").result(10)
         assert client.cipher("pii") is cipher

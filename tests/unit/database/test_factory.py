@@ -29,6 +29,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
+from app_integration.transport.request import Request, RequestSender, Response
 from tests.support.processes.loaded_modules import loaded_by
 
 URL = "postgresql+psycopg://127.0.0.1/shop"
@@ -48,7 +49,7 @@ def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     for path in (first, second):
         write_private(path, '{"username": "ada", "password": "invented-password"}')
     client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
-    client.database("engine", URL, {}, credentials=first)
+    client.databases.create("engine", URL, {}, credentials=first)
     acquired, done = threading.Event(), threading.Event()
 
     def hold(lock: AbstractContextManager[object]) -> None:
@@ -62,7 +63,7 @@ def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     opened = threading.Event()
 
     def open_another() -> None:
-        client.database("engine", URL, {}, credentials=second)
+        client.databases.create("engine", URL, {}, credentials=second)
         opened.set()
 
     threading.Thread(target=open_another, daemon=True).start()
@@ -152,14 +153,14 @@ def test_socket_with_an_abstract_name_is_a_host() -> None:
     assert databases_with(url).find_parameters()["host"] == "@/run/postgresql"
 
 
-class RecordedPaths:
+class RecordedPaths(RequestSender):
     """A transport that records the paths of requests, and sends none."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def send(self, method: str, path: str, **_: object) -> dict[str, Any]:
-        self.paths.append(f"{method} {path}")
+    def exchange(self, request: Request, **_: object) -> Response:
+        self.paths.append(str(request))
         raise Unreachable("unreachable", not_sent=True)
 
     def close(self) -> None:
@@ -189,7 +190,7 @@ def test_redis_client_leases_users_of_the_redis_role(role: str | None, path: str
         connect=lambda: transport,
     )
     client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"), session=session)
-    leased = client.database("redis", "redis://127.0.0.1:1", {}, role=role)
+    leased = client.databases.create("redis", "redis://127.0.0.1:1", {}, role=role)
     with pytest.raises(Unreachable):
         leased.ping()
     assert transport.paths[-1] == path
@@ -221,7 +222,7 @@ def test_redis_client_on_aws_with_a_role_names_the_secret_to_use() -> None:
     settings = Settings(Scope("shop", Environment.PROD), "https://vault", backend="aws")
     client = Client(settings)
     with pytest.raises(ConfigurationError, match="AWS leases no users; name a secret"):
-        client.database("redis", "redis://127.0.0.1:1", {}, role="reports")
+        client.databases.create("redis", "redis://127.0.0.1:1", {}, role="reports")
     client.close()
 
 

@@ -367,7 +367,7 @@ def test_concurrent_rotations_create_one_version(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         seen = iter([before])  # the rows before the first rotation
         patch.setattr(world.rows, "versions", lambda *of: next(seen, None) or versions(*of))
-        with pytest.raises(KeyUnavailable, match="another process changed the key"):
+        with pytest.raises(KeyUnavailable, match="another process has changed the key"):
             other.rotate()
     assert world.rows.keys == after
 

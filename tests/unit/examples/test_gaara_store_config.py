@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.compiler.compile import compile_file
+from agent.compiler.template_compiler import compile_file
+from agent.compiler.template_context import TemplateContext
 from app_integration.config.loader import load_config
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
@@ -85,9 +86,9 @@ def test_repository_template_renders_a_valid_config(
     declaration, scope = load(), Scope("gaara-store", environment)
     compiled = compile_file(
         TEMPLATES / "gaara-store" / "app.yaml.j2",
-        scope=scope,
-        secrets=declaration.secrets(scope),
-        settings=declaration.settings(scope),
+        TemplateContext(
+            scope=scope, secrets=declaration.secrets(scope), settings=declaration.settings(scope)
+        ),
     )
     path = tmp_path / "app.yaml"
     path.touch(mode=0o600)

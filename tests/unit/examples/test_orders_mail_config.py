@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.compiler.compile import compile_file
+from agent.compiler.template_compiler import compile_file
+from agent.compiler.template_context import TemplateContext
 from app_integration import redaction
 from app_integration.config.loader import load_config
 from app_integration.names import Environment, Scope
@@ -54,9 +55,11 @@ def test_repository_template_renders_a_valid_config(tmp_path: Path) -> None:
     assert service.config is not None
     compiled = compile_file(
         TEMPLATES / "orders-mail" / service.config.template,
-        scope=Scope("orders-mail", Environment.DEV),
-        secrets=service.secrets,
-        settings={"smtp-host": "mail.example.com", "smtp-port": 587, "smtp-username": "shop"},
+        TemplateContext(
+            scope=Scope("orders-mail", Environment.DEV),
+            secrets=service.secrets,
+            settings={"smtp-host": "mail.example.com", "smtp-port": 587, "smtp-username": "shop"},
+        ),
     )
     path = tmp_path / service.config.file
     path.touch(mode=0o600)

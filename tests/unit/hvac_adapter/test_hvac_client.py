@@ -25,7 +25,6 @@ from app_integration.session.session import Session
 from app_integration.testing import Fault
 from app_integration.testing.application import MemoryApplication
 from app_integration.testing.http import UnsupportedCall
-from app_integration.testing.memory_vault import ADDRESS
 from app_integration.transport.responses import HIDDEN_ERROR
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "Hvac.md"
@@ -305,21 +304,6 @@ class TestErrors:
         client.url = "http://127.0.0.1:1"
         with pytest.raises(ConfigurationError, match="for another"):
             read(client)
-
-    def test_sender_without_raw_calls_is_refused(self) -> None:
-        class Sender:
-            def send(self, *_: object, **__: object) -> dict[str, Any]:
-                return {}
-
-            def close(self) -> None:
-                pass
-
-        login = StaticToken(Secret("token"))
-        with (
-            Session(ADDRESS, login, connect=Sender) as session,
-            pytest.raises(ConfigurationError, match="Sender cannot send"),
-        ):
-            build_hvac_client(session).read(DATA)
 
 
 class TestRedaction:

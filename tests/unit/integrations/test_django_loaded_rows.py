@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
 import weakref
 from collections.abc import Callable, Iterator
@@ -13,12 +12,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from app_integration import use_data_keys
-from app_integration.encryption.keys.stores.table import TableDataKeys
-from app_integration.errors import DecryptionFailed, KeyUnavailable
-from app_integration.testing import Fault, MemoryApplication
+from app_integration.errors import DecryptionFailed
+from app_integration.testing import MemoryApplication
 from tests.support.databases import django_project
-from tests.support.databases.loaded_rows import assert_ends_with
 from tests.support.databases.memory_keys import memory_key_tables
 
 django_project.set_up()
@@ -142,38 +138,6 @@ def run(statement: str, *parameters: object) -> None:
         cursor.execute(statement, parameters)
 
 
-def test_first_read_decrypts_its_own_row_only() -> None:
-    rows = load()
-    assert rows[2].email == email(2)
-    assert decrypted(rows, "email") == [2]
-
-
-def test_second_read_decrypts_the_attribute_of_all_rows() -> None:
-    rows = load()
-    assert [rows[0].email, rows[3].email] == [email(0), email(3)]
-    assert decrypted(rows, "email") == list(range(ROWS))
-    assert decrypted(rows, "name") == []
-    assert [row.email for row in rows] == emails()
-    assert [row.name for row in rows] == [None, "Guest 1", None, "Guest 3", None]
-
-
-def test_values_of_an_outage_are_those_that_were_decrypted(vault: MemoryApplication) -> None:
-    with vault.fault(Fault.UNREACHABLE):
-        rows = load()
-        assert [row.seat for row in rows] == list(range(ROWS))
-    assert [rows[0].email, rows[1].email] == [email(0), email(1)]
-
-
-def test_unavailable_key_raises_at_each_attribute(vault: MemoryApplication, tables: Engine) -> None:
-    rows = load()
-    use_data_keys(TableDataKeys(tables))  # of which none is cached
-    with vault.fault(Fault.UNREACHABLE):
-        for row in rows:
-            with pytest.raises(KeyUnavailable):
-                assert row.email
-    assert [row.email for row in rows] == emails()
-
-
 def test_contexts_of_several_attributes_are_bound_together() -> None:
     made = [
         Booking(night=night, room=f"r{night}", guest=f"g{night}", note=f"n{night}", bill="9")
@@ -191,40 +155,6 @@ def test_contexts_of_several_attributes_are_bound_together() -> None:
     one.guest = "another"
     with pytest.raises(DecryptionFailed):
         assert one.bill
-
-
-def test_token_of_another_row_fails_at_its_own_attribute_only() -> None:
-    run(
-        "UPDATE guests_guest SET email = (SELECT email FROM guests_guest WHERE seat = 0) "
-        "WHERE seat = 3"
-    )
-    rows = load()
-    for seat in (0, 1, 2, 4):
-        assert rows[seat].email == email(seat)
-    for _ in range(2):
-        with pytest.raises(DecryptionFailed):
-            assert rows[3].email
-    assert decrypted(rows, "email") == [0, 1, 2, 4]
-
-
-def test_token_that_fails_first_does_not_fail_for_the_others() -> None:
-    run("UPDATE guests_guest SET email = x'01' WHERE seat < 2")
-    rows = load()
-    for seat in (0, 1):
-        with pytest.raises(DecryptionFailed):
-            assert rows[seat].email
-    assert [row.email for row in rows[2:]] == [email(2), email(3), email(4)]
-
-
-def test_assigned_value_is_not_replaced_by_the_decrypted_one() -> None:
-    rows = load()
-    rows[4].email, rows[3].name = "new@example.com", None
-    assert [row.email for row in rows] == [*emails()[:4], "new@example.com"]
-    assert (rows[1].name, rows[3].name) == ("Guest 1", None)
-    for row in rows:
-        row.save()
-    assert [row.email for row in load()] == [*emails()[:4], "new@example.com"]
-    assert load()[3].name is None
 
 
 def test_changed_key_does_not_return_the_value_of_the_former_one() -> None:
@@ -282,30 +212,6 @@ def test_deferred_field_is_read_from_the_database() -> None:
     assert rows[2].email == email(2)
 
 
-def test_one_object_keeps_none_of_those_that_were_loaded_with_it() -> None:
-    rows = load()
-    assert [row.email for row in rows] == emails()
-    kept, others = rows[0], [weakref.ref(row) for row in rows[1:]]
-    rows.clear()
-    gc.collect()
-    assert kept.name is None
-    assert [other() for other in others] == [None] * (ROWS - 1)
-
-
-def test_list_of_loaded_objects_ends_with_the_last_of_them() -> None:
-    rows = load()
-    assert [row.email for row in rows] == emails()
-    assert_ends_with(LoadedRows, rows)
-
-
-def test_pickle_of_loaded_objects_holds_no_value_and_none_of_the_others() -> None:
-    rows = load()
-    assert [row.email for row in rows] == emails()
-    pickled = pickle.dumps(rows[0])
-    assert b"@example" not in pickled
-    assert b"Loaded" not in pickled
-
-
 @pytest.mark.parametrize("through", [copy.deepcopy, lambda row: pickle.loads(pickle.dumps(row))])  # noqa: S301 (pickled here)
 def test_state_of_a_pickle_or_deep_copy_has_tokens_without_values(
     through: Callable[[Any], Any],
@@ -342,14 +248,6 @@ def test_copy_of_a_loaded_object_has_values_of_its_own() -> None:
     rows[0].email, changed.email = "new@example.com", "other@example.com"
     assert [rows[0].email, copied.email] == ["new@example.com", email(0)]
     assert [rows[1].email, changed.email] == [email(1), "other@example.com"]
-
-
-def test_more_rows_than_are_decrypted_together_are_decrypted_in_parts() -> None:
-    Guest.objects.bulk_create(guest(seat) for seat in range(ROWS, LoadedRows.SIZE + 3))
-    rows = load()
-    assert [rows[0].email, rows[1].email] == [email(0), email(1)]
-    assert decrypted(rows, "email") == list(range(LoadedRows.SIZE))
-    assert [row.email for row in rows] == [email(seat) for seat in range(len(rows))]
 
 
 def test_rows_that_stream_are_decrypted_in_their_chunks() -> None:

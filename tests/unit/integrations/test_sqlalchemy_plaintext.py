@@ -19,7 +19,6 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -33,19 +32,15 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from app_integration import use_data_keys
-from app_integration.encryption.keys.stores.table import TableDataKeys
-from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.errors import ConfigurationError
 from app_integration.integrations.plaintext import Phase
 from app_integration.integrations.sqlalchemy import (
     Encrypted,
     EncryptedRow,
     Plaintext,
-    exactly,
-    find,
     plaintext_column,
 )
-from app_integration.testing import Fault, MemoryApplication
+from app_integration.testing import MemoryApplication
 from tests.support.models.migrated_user import CLASSES, user_tables
 
 DUAL: Final = CLASSES[Phase.DUAL_WRITING]
@@ -226,26 +221,6 @@ def test_row_of_a_selected_attribute_has_its_name(session: Session) -> None:
     assert session.scalars(select(DUAL).options(load_only(DUAL.email))).one().email == "a@x.com"
 
 
-def test_find_compares_the_plaintext_column_while_it_is_read(session: Session) -> None:
-    row = add(session, DUAL, email="Ada@x.com", phone="7")
-    assert find(session, DUAL.email, "Ada@x.com") == [row]
-    assert find(session, DUAL.email, "ada@x.com") == []
-    assert exactly([row], DUAL.email, "ada@x.com") == [row]
-    with pytest.raises(EncryptionError, match="has no index"):
-        find(session, DUAL.phone, "7")  # else it would fail only in the phase after this one
-
-
-def test_reading_the_plaintext_needs_no_key(vault: MemoryApplication, session: Session) -> None:
-    add(session, DUAL, email="a@x.com")
-    session.expunge_all()
-    use_data_keys(TableDataKeys(session.get_bind()))  # type: ignore[arg-type] # an engine here
-    with vault.fault(Fault.UNREACHABLE):
-        row = session.scalars(select(DUAL)).one()
-        assert row.email == "a@x.com"
-        row.visits += 1
-        session.commit()
-
-
 def test_assignment_before_the_context_is_written_at_the_flush(session: Session, user: Any) -> None:
     owner = user.owner_class()
     row = user(email="Ada@x.com", city="London")
@@ -308,25 +283,6 @@ def test_compound_index_follows_each_of_its_attributes(session: Session, user: A
     row.city = None
     session.commit()
     assert stored(session).place_index is None
-
-
-def test_row_that_was_not_backfilled_is_no_empty_value(session: Session) -> None:
-    add(session, DUAL, email="a@x.com")
-    session.execute(update(DUAL).values(email_token=None, email_index=None))
-    session.commit()
-    for phase in (Phase.SWITCHED, Phase.NULLING):
-        row = session.scalars(select(CLASSES[phase])).one()
-        with pytest.raises(EncryptionError, match="a plaintext and no token"):
-            assert row.email
-        row.visits += 1
-        session.commit()
-    assert stored(session).email == "a@x.com"
-
-
-def test_nulling_object_shows_no_plain_value(session: Session) -> None:
-    row = add(session, CLASSES[Phase.NULLING], email="a@x.com")
-    assert row.email == "a@x.com"
-    assert "a@x" not in repr(vars(row))
 
 
 def test_wrong_declaration_raises() -> None:

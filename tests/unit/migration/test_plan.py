@@ -202,7 +202,7 @@ def test_name_that_the_driver_misreads_is_a_problem() -> None:
         (
             {"columns": old(context=["id"], text=True, data_keys="data_keys")},
             16,
-            "columns.email.encrypted.data_keys is given for a column of text (expected no table",
+            "columns.email.encrypted.data_keys is set for a column of text (expected no table",
         ),
     ],
 )

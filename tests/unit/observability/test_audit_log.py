@@ -22,9 +22,8 @@ from app_integration.observability.audit_log import (
     AGGREGATE_WINDOW,
     MAX_WINDOWS,
     AuditLog,
-    open_audit_log,
 )
-from app_integration.observability.audit_sinks import CHECK_INTERVAL, FileSink
+from app_integration.observability.audit_sinks import CHECK_INTERVAL, FileSink, open_sink
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
@@ -171,8 +170,8 @@ def test_record_with_a_hostile_name_writes_one_line(tmp_path: Path, mode: str) -
     assert (record["service"], record["environment"]) == ("shop", "prod")
 
 
-def test_open_audit_without_a_file_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    audit = open_audit_log(Settings(SCOPE, "https://vault"))
+def test_open_sink_without_a_file_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    audit = AuditLog(SCOPE, open_sink(None))
     audit.record("get_secret", "x", "hit")
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -240,7 +239,7 @@ def test_record_to_a_closed_stream_raises_audit_failed(monkeypatch: pytest.Monke
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
-    audit = open_audit_log(Settings(SCOPE, "https://vault"))
+    audit = AuditLog(SCOPE, open_sink(None))
     with pytest.raises(AuditFailed, match="closed"):
         audit.record("get_secret", "x", "hit")
 

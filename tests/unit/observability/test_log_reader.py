@@ -14,9 +14,8 @@ import zstandard
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
-from app_integration.observability.log_reader import LogReader, find_files
+from app_integration.observability.log_reader import LogReader, find_files, find_time
 from app_integration.observability.log_writer import LogPlace, LogWriter, Rotation
-from app_integration.observability.record_time import find_time
 from app_integration.testing.application import MemoryApplication
 from app_integration.testing.faults import Fault
 from tests.support.models.encrypted_logs import HEADER_SIZE, read_log

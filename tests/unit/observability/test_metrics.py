@@ -164,13 +164,13 @@ def test_version_in_a_file_is_shown_beside_that_in_the_cache(recorder: Prometheu
 
 
 def test_default_environment_is_used_until_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_state", metrics._State())
+    monkeypatch.setattr(metrics, "state", metrics._State())
     metrics.set_default_environment("prod")
     metrics.set_default_environment("dev")
-    assert metrics._state.environment == "prod"
+    assert metrics.state.environment == "prod"
     metrics.set_environment("staging")
     metrics.set_default_environment("dev")
-    assert metrics._state.environment == "staging"
+    assert metrics.state.environment == "staging"
 
 
 @pytest.mark.usefixtures("recorder")

@@ -11,7 +11,7 @@ from app_integration.names import Environment
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.transit_keys import TransitKey
+from vault.declare.schema.keys import TransitKey
 
 
 def with_keys(**allow: list[str]) -> Declaration:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import Environment
-from console.check import find_errors
-from console.policy_check import find_policy_errors, find_warnings
+from console.commands.every_day.declaration_check import check_repository
+from console.commands.every_day.policy_check import find_policy_errors
 from policies import templates
 from policies.render import render_policies, scoped_apply_policy
 from tests.support.processes.command import run_command
@@ -45,7 +45,7 @@ def error_of(team: Repository) -> str:
     """Return the one error of rendering the policies of dev."""
     with pytest.raises(DeclarationError) as raised:
         render_policies(team.load(), DEV)
-    assert str(raised.value) in find_policy_errors(team)
+    assert str(raised.value) in find_policy_errors(team.load())
     return str(raised.value)
 
 
@@ -68,7 +68,7 @@ def test_copy_of_each_template_renders_what_the_tools_does(team: Repository) -> 
         assert render_policies(after, environment) == render_policies(before, environment)
     scoped = Environment.PROD
     assert scoped_apply_policy(after, scoped) == scoped_apply_policy(before, scoped)
-    assert (find_policy_errors(team), find_warnings(team)) == ((), ())
+    assert check_repository(team) == ((), ())
 
 
 def test_own_template_replaces_the_policy_of_every_service_and_no_other(team: Repository) -> None:
@@ -203,13 +203,13 @@ def test_policy_that_lacks_what_is_declared_is_refused(
         f"needs; grant it, or compare with: strongroom policies diff {name}"
     )
     assert expected in map(str, raised.value.errors)
-    assert expected in find_policy_errors(team)
+    assert expected in find_policy_errors(team.load())
 
 
 @pytest.mark.parametrize("kept", ["revoke-self", "leases/renew", "lookup-self"])
 def test_policy_may_lack_what_the_tool_adds(team: Repository, kept: str) -> None:
     write(team, templates.base("service").replace(kept, "left-out"))
-    assert find_policy_errors(team) == ()
+    assert find_policy_errors(team.load()) == ()
 
 
 def test_path_that_covers_other_services_is_a_warning_of_check(
@@ -231,7 +231,7 @@ def test_template_that_no_environment_uses_is_checked_too(
 ) -> None:
     write(team, "{% if %}", "apply-scoped")
     render_policies(team.load(), DEV)
-    (error,) = find_policy_errors(team)
+    (error,) = find_policy_errors(team.load())
     assert error.startswith("policies/apply-scoped.hcl.j2:2: cannot be rendered: ")
     assert run_command(monkeypatch, "check") == 2
     assert capsys.readouterr().out == f"{error}\n"
@@ -253,7 +253,7 @@ def test_template_without_its_digest_is_an_error_wherever_it_is_loaded(
     with pytest.raises(DeclarationError) as raised:
         team.load()
     assert str(raised.value) == expected
-    assert find_errors(team) == (expected,)
+    assert check_repository(team).errors == (expected,)
     for command in ("plan --env dev", "apply --env dev", "status", "policies test --env dev"):
         assert run_command(monkeypatch, *command.split()) == 1
         assert expected in " ".join(capsys.readouterr().err.split())

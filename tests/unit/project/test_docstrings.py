@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.support.packages import PACKAGES
+
 ROOT: Final = Path(__file__).parents[3]
-FOLDERS: Final = (
-    *("agent", "app_integration", "aws", "benchmarks", "console"),
-    *("examples", "migration", "policies", "tests", "vault"),
-)
+FOLDERS: Final = (*PACKAGES, "benchmarks", "tests")
 #: A docstring that opens with one of these is a clause without its sentence.
 CLAUSES: Final = frozenset({"What", "Who", "Whom", "Whether", "As", "Of", "Where"})
 #: Of all docstrings of functions.

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.packages import PRODUCT
+
 ROOT = Path(__file__).parents[3]
-PRODUCT = ("agent", "app_integration", "aws", "console", "migration", "policies", "vault")
 #: Modules that call it, each on a path that no option names, or that was checked.
 CALLERS = {
     r"\brmtree\(": {
-        "vault/backup/temporary_folder.py",  # a folder that it made, with a random name
+        "backup/temporary_folder.py",  # a folder that it made, with a random name
         "vault/owned_folder.py",
-        "vault/runtime/servers/postgres.py",  # that of the next one
-        "vault/runtime/servers/postgres_home.py",  # root's folder in /var/lib
+        "local/servers/postgres.py",  # that of the next one
+        "local/servers/postgres_home.py",  # root's folder in /var/lib
     },
     r"\.chmod\(": {
         "vault/dotenv/swap.py",  # a file that it made
         "vault/owned_folder.py",
-        "vault/runtime/files.py",  # a folder in a local deployment
-        "vault/runtime/servers/postgres_home.py",
+        "local/files.py",  # a folder in a local deployment
+        "local/servers/postgres_home.py",
     },
 }
 

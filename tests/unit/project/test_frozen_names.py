@@ -2,7 +2,7 @@
 
 A name here changes only by an ADR. Each list is compared with the code in both directions: a
 missing name fails, and so does an added one. To add a name, add it to its list here in the same
-commit.
+commit. A command, or a kind that ``--prune`` may delete, is added by the release that has it first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
@@ -31,16 +31,16 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 import app_integration
-from agent import unit_file, unit_state
-from agent.delivery import Delivery
-from agent.run_settings import RunSettings
+from agent.supervisor import unit_file, unit_state
+from agent.supervisor.delivered_file import DeliveredFile
+from agent.supervisor.run_settings import RunSettings
 from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
-from app_integration._internal import source_variables
+from app_integration._internal import variables
 from app_integration.config import delivery_status, file_versions, versions_line
 from app_integration.diagnosis import command as diagnosis
-from app_integration.encryption.blind_index import row_binding
+from app_integration.encryption.blind_index import key_context
 from app_integration.encryption.blind_index.index import hash_label
 from app_integration.encryption.blind_index.normalise import NORMALISERS
 from app_integration.encryption.blind_index.stores import IndexKey
@@ -59,26 +59,23 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
-from app_integration.secret_store.cache_entry import build_entry
+from app_integration.secret_store.cache_entry import FetchResult, build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.sources.aws import NEXT
 from app_integration.testing import plugin
 from aws.rotation.instructions import ANNOUNCED_TAG
-from console import (
-    backup,
-    cli,
-    environment_plan,
-    environments,
-    iam_policies,
-    ledger,
-    local_commands,
-    logs,
-    migrate,
-    plan_commands,
-    policies,
-    rollout,
-)
-from console.audit import anomalies, devices, verify
+from console import cli
+from console.command_table import ALIASES
+from console.commands.audit import anomalies, devices, logs, verify
+from console.commands.aws import iam_policies
+from console.commands.deploy import backup, environments, policies, rollout
+from console.commands.every_day import plan as plan_commands
+from console.commands.every_day import status
+from console.commands.personal_data import migrate
+from console.commands.rotate import ledger
+from console.target.environment_plan import OpenPlan
+from local import ports
+from local.layout import Layout
 from policies.render import render_policies
 from vault import owned_folder
 from vault.audit.archive.device_metrics import render_device_metrics
@@ -96,8 +93,6 @@ from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 from vault.reconcile.resources import database, jwt, kubernetes, marks, ownership, secrets
 from vault.reconcile.resources.write_only import WriteOnly
-from vault.runtime import ports
-from vault.runtime.layout import Layout
 
 ROOT: Final = Path(__file__).parents[3]
 SCOPE: Final = Scope("shop-api", Environment.DEV)
@@ -140,11 +135,11 @@ VARIABLES: Final = {
     | words("AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION")
     | words("BAO_DEV_ROOT_TOKEN_ID SKIP_SETCAP VAULT_DEV_ROOT_TOKEN_ID"),
     "vault": words(
-        "DOCKER_HOST MOTO_ACCOUNT_ID MOTO_DISABLE_GLOBAL_CORS STRONGROOM_SITE"
-        " STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"
-    )
-    | words("ENVIRONMENT STRONGROOM_NAME STRONGROOM_ROTATION_ID STRONGROOM_SERVICE")
-    | words("STRONGROOM_IDENTITY"),
+        """
+        ENVIRONMENT STRONGROOM_IDENTITY STRONGROOM_NAME STRONGROOM_ROTATION_ID
+        STRONGROOM_SERVICE
+        """
+    ),
     "agent": words(
         """
         AWS_REGION SECRETS_BACKEND STRONGROOM_AUDIT_FILE STRONGROOM_AUDIT_KEY
@@ -156,17 +151,22 @@ VARIABLES: Final = {
         """
     ),
     "policies": set[str](),
+    "local": words(
+        """
+        AWS_ACCESS_KEY_ID AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY DOCKER_HOST
+        MOTO_ACCOUNT_ID MOTO_DISABLE_GLOBAL_CORS SECRETS_BACKEND STRONGROOM_AUDIT
+        STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE STRONGROOM_CONFIG STRONGROOM_ROLE_ID_FILE
+        STRONGROOM_RUNTIME STRONGROOM_SECRET_ID_FILE STRONGROOM_SITE STRONGROOM_STORE_PORT
+        STRONGROOM_TOOL_IMAGE VAULT_ADDR VAULT_BINARY VAULT_IMAGE
+        """
+    ),
+    "backup": set[str](),
     "console": words(
         """
-        AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY
-        STRONGROOM_KMS_KEYS
-        REDIS_URL SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE
-        STRONGROOM_AUDIT_FILE
-        STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DECLARATION
-        STRONGROOM_OPERATOR_JWT_FILE STRONGROOM_TOKEN_FILE
+        AWS_DEFAULT_REGION AWS_REGION REDIS_URL STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT
+        STRONGROOM_DECLARATION STRONGROOM_KMS_KEYS STRONGROOM_OPERATOR_JWT_FILE
         STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE
-        STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
-        STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_STORE_PORT VAULT_ADDR VAULT_CACERT
+        STRONGROOM_ROLE_ID_FILE STRONGROOM_SERVICE STRONGROOM_TOKEN_FILE VAULT_CACERT
         """
     ),
     "examples": words("DJANGO_SETTINGS_MODULE SECRETS_BACKEND")
@@ -176,6 +176,7 @@ VARIABLES: Final = {
 #: Django's settings.
 NO_VARIABLES: Final = words(
     "LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH SSL_CERT_FILE CONN_MAX_AGE"
+    " PYTEST_XDIST_WORKER PYTEST_XDIST_WORKER_COUNT"
 )
 PORT_VARIABLES: Final = words(
     """
@@ -198,7 +199,7 @@ CHOICES: Final = {
         "approle approle-wrapped jwt kubernetes cert token proxy",
     ),
     "STRONGROOM_DATA_KEYS": ((settings.DATABASE,), "database"),
-    "STRONGROOM_SOURCES": (source_variables.SOURCES, "vault aws rendered dotenv"),
+    "STRONGROOM_SOURCES": (variables.SOURCES, "vault aws rendered dotenv"),
     "SECRETS_BACKEND": (settings.BACKENDS, "vault aws memory"),
     # And every other well-formed name.
     "ENVIRONMENT": (
@@ -246,7 +247,7 @@ def test_variables_of_ports_are_listed() -> None:
 
 
 def test_variables_of_compose_are_listed() -> None:
-    template = ROOT / "console" / "repository_files" / "docker-compose.yml.j2"
+    template = ROOT / "console" / "scaffold" / "repository_files" / "docker-compose.yml.j2"
     text = template.read_text(encoding="utf-8")
     assert set(re.findall(r"\$\{([A-Z_]+)", text)) == COMPOSE_VARIABLES
 
@@ -298,24 +299,24 @@ COMMANDS: Final = {
     "audit what": "ACTOR --env --since --until --audit-log --records --store --json --root",
     "audit who": "SECRET --env --service --since --until --audit-log --records --store --json "
     "--root",
-    "backup-database": "--service --env --folder --recipient --keep --key --root",
-    "backups": "--folder --max-age",
+    "backup create": "--service --env --folder --recipient --keep --key --root",
+    "backup list": "--folder --max-age",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
     "break-glass": "--env --out --root",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
-    "cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
+    "aws cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
     "--data-key-cache --prices --json",
     "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
     "--root",
-    "copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
+    "aws copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
     "dev-values key": "",
     "dev-values open": "--env --root",
     "dev-values share": "NAMES --service --env --root",
     "down": "--root",
-    "decrypt-file": "SOURCE TARGET --service --env --force --context --identity --root",
+    "file decrypt": "SOURCE TARGET --service --env --force --context --identity --root",
     "doctor": "--service --env --root",
-    "encrypt-file": "SOURCE TARGET --service --env --force --context --recipient --key --no-key "
+    "file encrypt": "SOURCE TARGET --service --env --force --context --recipient --key --no-key "
     "--root",
     "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
@@ -325,12 +326,12 @@ COMMANDS: Final = {
     "image": "--tag",
     "import-env": "FILE --service --env --root --secret --setting --skip --finish "
     "--dry-run --create --owner --description --key --config",
-    "inspect-file": "FILE",
+    "file inspect": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --host --wrap-ttl --colour",
     "ledger": "--env --service --audit-log --store --metrics --cloudwatch --json --root",
     "logs read": "PATHS --follow --service --env --identity --root",
-    "migrate-keys": "--service --env --from --to --key --data-keys --index-keys --role --count "
+    "keys migrate": "--service --env --from --to --key --data-keys --index-keys --role --count "
     "--root",
     "migrate pause": "PLAN --env --role --root",
     "migrate plan": "PLAN --env --role --duty --free --json --root",
@@ -354,13 +355,13 @@ COMMANDS: Final = {
     "put": "NAME --service --env --root",
     "redis-rules record": "COMMAND --service --root",
     "reset": "--root --yes",
-    "rewrap-file": "FILES --service --env --recipient --identity --key --root",
-    "rewrap-keys": "--service --env --key --data-keys --index-keys --role --count --below --root",
-    "restore-database": "FILE --service --env --into --drill --identity --root",
+    "file rewrap": "FILES --service --env --recipient --identity --key --root",
+    "keys rewrap": "--service --env --key --data-keys --index-keys --role --count --below --root",
+    "backup restore": "FILE --service --env --into --drill --identity --root",
     "rollout watch": "--service --env --new --old --prometheus --for --interval --rules",
     "rotate": "NAME --env --service --kind --due --status --dry-run --undo --compromised --retired "
     "--wait --audit-log --store --prometheus --out --host --wrap-ttl --root",
-    "rotation-function": "--env --out",
+    "aws rotation-function": "--env --out",
     "rotate-password": "NAME --service --env --root",
     "run": "COMMAND --service --env --name --file --restart-on-change --root",
     "schema": "KIND --out",
@@ -372,13 +373,28 @@ COMMANDS: Final = {
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }
+#: Former name of a command, which stays → its name.
+FORMER_COMMANDS: Final = {
+    "backup-database": "backup create",
+    "backups": "backup list",
+    "copy-secrets": "aws copy-secrets",
+    "cost": "aws cost",
+    "decrypt-file": "file decrypt",
+    "encrypt-file": "file encrypt",
+    "inspect-file": "file inspect",
+    "migrate-keys": "keys migrate",
+    "restore-database": "backup restore",
+    "rewrap-file": "file rewrap",
+    "rewrap-keys": "keys rewrap",
+    "rotation-function": "aws rotation-function",
+}
 #: Marks of folders that a command owns.
 FOLDER_MARKS: Final = words("archive backups build credentials deployment store")
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test test-unit coverage coverage-table bench bench-quick fuzz lint site format nightly floors
-    mutants wheel lock clean
+    test test-unit coverage coverage-table histories bench bench-quick fuzz lint site format nightly
+    floors mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS MEASURE")
@@ -402,11 +418,30 @@ def arguments_and_options(text: str) -> tuple[list[str], set[str]]:
     return arguments, words(text) - {*arguments}
 
 
+def unlisted(found: Iterable[str], listed: Iterable[str]) -> set[str]:
+    """Return names that are missing, and in a release those that are not listed, too."""
+    is_release = "## [Unreleased]" not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return {*found} ^ {*listed} if is_release else {*listed} - {*found}
+
+
 def test_commands_of_the_operator_are_listed() -> None:
     found = dict(commands(typer.main.get_command(cli.app)))
-    assert found.keys() == COMMANDS.keys()
+    assert unlisted(found, COMMANDS) == set()
     for name, text in COMMANDS.items():
         assert arguments_and_options(found[name]) == arguments_and_options(text), name
+
+
+def test_former_names_of_commands_are_listed() -> None:
+    assert ALIASES == FORMER_COMMANDS
+    assert {*FORMER_COMMANDS.values()} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("former", FORMER_COMMANDS)
+def test_former_name_runs_the_command(
+    former: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(f"{former} --help", monkeypatch) == 0
+    assert f" {FORMER_COMMANDS[former]} [OPTIONS] " in capsys.readouterr().out
 
 
 def test_commands_of_the_host_are_listed() -> None:
@@ -439,7 +474,7 @@ def test_exit_codes_are_listed() -> None:
     assert {
         anomalies.FOUND,
         backup.FAULTY,
-        local_commands.NOT_RUNNING,
+        status.NOT_RUNNING,
         plan_commands.CHANGES,
         devices.FAULTY,
         verify.FAULTY,
@@ -455,7 +490,7 @@ def test_exit_codes_are_listed() -> None:
     assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
 
 
-@pytest.mark.parametrize("command", ["plan --wrong", "plan", "environments wrong", "wrong"])
+@pytest.mark.parametrize("command", ["plan --wrong", "rotate", "environments wrong", "wrong"])
 def test_operator_with_a_wrong_option_exits_64(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,10 +508,8 @@ def test_host_with_a_wrong_option_exits_64() -> None:
 def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_commands, "open_plan_session", lambda *_: nullcontext())
-    monkeypatch.setattr(
-        environment_plan, "build_environment_plan", lambda *_, **__: a_plan(changes)
-    )
+    opened = OpenPlan(a_plan(changes), cast("Any", None))
+    monkeypatch.setattr(plan_commands, "open_plan", lambda *_: nullcontext(opened))
     assert exit_code("plan --env dev", monkeypatch) == code
 
 
@@ -540,7 +573,7 @@ AUDIT_RECORDS: Final = {
     "rest": f"{PROCESS_FIELDS} operation secret outcome count",
 }
 #: Fields that callers of the audit log add by name. Only `export-env` adds the last three.
-AUDIT_DETAILS: Final = words("source version request_id reason file secrets uid kept_in")
+AUDIT_DETAILS: Final = words("source version request_id field reason file secrets uid kept_in")
 PLAN: Final = words(
     "format environment prune digest changes missing kept absent not_compared summary"
 )
@@ -560,7 +593,7 @@ RUN: Final = words(
     generation
     """
 )
-RUN_DELIVERY: Final = words("template staging live model")
+RUN_DELIVERY: Final = words("template staging live model reload health settle within")
 
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -607,13 +640,13 @@ def test_entries_of_an_archive_have_the_listed_keys() -> None:
 
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
 def test_audit_record_has_the_listed_fields(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics._state, "recorder", NullRecorder())
+    monkeypatch.setattr(metrics.state, "recorder", NullRecorder())
     lines: list[str] = []
     log = AuditLog(SCOPE, lines.append, mode=mode, accessor=lambda: "hmac-sha256:0")
     fetched = FetchedSecret(Secret("invented"), "vault", version=3, request_id="1", created_at=1.0)
     entry = build_entry(fetched, 0.0, 1.0, settings.Limits(), jitter=0.5)
     for _ in range(2):
-        AccessRecorder(log).record_release(("smtp-password", 3, "old"), entry, "miss")
+        AccessRecorder(log).release(("smtp-password", 3, "old"), FetchResult(entry, "miss"), None)
     log.close()
     found = [" ".join(json.loads(line)) for line in lines]
     assert found == [AUDIT_RECORDS[mode], AUDIT_RECORDS["each" if mode == "each" else "rest"]]
@@ -673,7 +706,7 @@ def test_state_of_a_unit_has_the_listed_keys() -> None:
 
 def test_configuration_of_a_unit_has_the_listed_keys() -> None:
     path, starter = Path("p"), settings.Settings(SCOPE, "http://127.0.0.1:1")
-    delivery = Delivery(path, path, path, "m:C")
+    delivery = DeliveredFile(path, path, path, "m:C")
     run = RunSettings(starter, 1, path, path, path, path, path, (delivery,))
     document = json.loads(run.to_json())
     assert set(document) == RUN
@@ -729,6 +762,7 @@ LAYOUT: Final = {
     "runtime": "runtime",
     "format": "format",
     "ports": "ports.json",
+    "status_record": "status.json",
     "logs": "logs",
     "run": "run",
     "passwords": "passwords",
@@ -790,7 +824,7 @@ def test_other_metadata_is_listed() -> None:
     found = {secrets._DERIVED_FROM, names.COMPOSED_KEY, database._ROOT, marks.FORMAT_KEY}
     found |= fingerprints
     assert found == OTHER_METADATA
-    assert set(PRUNABLE) == RECORDED_KINDS
+    assert unlisted(PRUNABLE, RECORDED_KINDS) == set()
 
 
 def test_names_on_the_server_are_listed() -> None:
@@ -902,11 +936,11 @@ def test_scopes_of_wrapped_keys_are_listed() -> None:
     bound = {"service": "shop-api", "environment": "dev"}
     expected = encryption_context.encode({**bound, "use": "data key", "key": "pii"})
     assert (found.bound, found.text) == (expected, "shop-api/dev/pii")
-    assert row_binding.owner(SCOPE) == "shop-api/dev"
+    assert key_context.owner(SCOPE) == "shop-api/dev"
     row = IndexKey("shop-api/dev", "users.email", 2, 19, b"", datetime(2026, 1, 2, tzinfo=UTC))
     first = {**bound, "use": "index key", "index": "users.email", "version": 2}
-    assert row_binding.identify(SCOPE, row) == first
-    assert row_binding.bind(SCOPE, row, (1, 2)) == {
+    assert key_context.identify(SCOPE, row) == first
+    assert key_context.bind(SCOPE, row, (1, 2)) == {
         **first,
         "bits": 19,
         "writes_from": 1_767_312_000,

@@ -13,9 +13,9 @@ import pytest
 import typer
 
 from console import cli
+from tests.support.packages import PRODUCT
 
 ROOT: Final = Path(__file__).parents[3]
-FLOORS: Final = ("app_integration", "vault", "agent", "policies", "console", "aws", "migration")
 #: The names under the default id, which :mod:`vault.declare.server_names` makes a deployment's own.
 LITERAL: Final = re.compile(r"strongroom-(?:plan|apply|rotator|auditor|fingerprint)\b")
 #: Where the names are, and descriptions with an example of an entry.
@@ -35,7 +35,7 @@ def strings(tree: ast.Module) -> Iterator[str]:
             yield str(node.value)
 
 
-@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("floor", PRODUCT)
 def test_no_text_has_the_name_of_a_job_under_the_default_id(floor: str) -> None:
     found = {
         str(file.relative_to(ROOT))

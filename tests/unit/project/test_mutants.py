@@ -35,8 +35,8 @@ def test_share_counts_an_untested_mutant_as_survived() -> None:
 
 def test_find_failures_lists_modules_below_or_without_a_floor() -> None:
     found = tally(LINES)
-    assert find_failures(found, {"app_integration.names": 90, "agent.health": 90}) == [
-        "agent.health: no mutants; list the module in pyproject.toml",
+    assert find_failures(found, {"app_integration.names": 90, "agent.supervisor.health": 90}) == [
+        "agent.supervisor.health: no mutants; list the module in pyproject.toml",
         "vault.reconcile.planning.plan: no floor; add one to mutants.json",
     ]
     floors = {"app_integration.names": 100, "vault.reconcile.planning.plan": 40}

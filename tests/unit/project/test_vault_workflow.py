@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from local.docker.compose_project import server_binary
 from tests.images.build import SERVERS, used_servers
 from tests.support.servers.server_program import VARIABLE, server_program
-from vault.runtime.docker.compose_project import server_binary
 
 ROOT: Final = Path(__file__).parents[3]
 FILE: Final = ROOT / ".github/workflows/vault.yml"

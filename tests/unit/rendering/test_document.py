@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from packaging.version import Version
 
-from agent.compiler.compile import compile_text
+from agent.compiler.errors import TemplateRejected
 from agent.compiler.sdk_skeleton import build_skeleton
-from agent.errors import TemplateRejected
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.rendering.document import Document, agrees
@@ -29,6 +32,8 @@ TEMPLATES: Final = {
     "app.env": '# note\na={{ secret("first") }}\nb={{ secret("second") }}\n',
     "app.sh": 'export a={{ secret("first") }}\nb={{ secret("second") }}\n',
 }
+#: Before, a backslash escaped the closing quote when a later value was quoted too.
+READS_LAST_BACKSLASH: Final = Version(version("python-dotenv")) >= Version("1.2.3")
 TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]))
 HOSTILE: Final = (
     'a"\'\\\n\r\t# {{ secret("x") }} ${HOME} $(id) <no value> \u2028\u2029\x85\ufeff: &a *a'
@@ -36,7 +41,9 @@ HOSTILE: Final = (
 
 
 def skeleton(file: str, source: str) -> Skeleton:
-    compiled = compile_text(source, f"{file}.j2", scope=SCOPE, secrets=SECRETS, settings={})
+    compiled = compile_text(
+        source, f"{file}.j2", TemplateContext(scope=SCOPE, secrets=SECRETS, settings={})
+    )
     built = build_skeleton(compiled, SCOPE, f"templates/parcels/{file}.j2", file)
     read = Skeleton.parse(built.to_json().encode(), "skeleton")
     assert read == built
@@ -60,6 +67,7 @@ def expected(file: str, first: str, second: str) -> Any:
 @given(TEXT, TEXT)
 @example(HOSTILE, HOSTILE)
 @example("\0", "plain")
+@example("ends in a \\", "plain")
 @example("strongroom-place-000001-of-a-value", "strongroom-place-000000-of-a-value")
 def test_value_comes_back_in_its_place_and_nothing_else_changes(
     file: str, first: str, second: str
@@ -67,6 +75,10 @@ def test_value_comes_back_in_its_place_and_nothing_else_changes(
     document, values = DOCUMENTS[file], {"first": first, "second": second}
     if "\0" in first + second and not format_of(file).allows_nul:
         with pytest.raises(ConfigRejected, match="contains NUL"):
+            document.fill(values)
+        return
+    if file == "app.env" and first.endswith("\\") and not READS_LAST_BACKSLASH:
+        with pytest.raises(ConfigRejected, match="'first' cannot be written"):
             document.fill(values)
         return
     text = document.fill(values)
@@ -151,7 +163,9 @@ def test_documents_that_differ_in_values_of_markers_agree() -> None:
 def test_template_with_a_rotated_database_user_is_refused_with_its_line() -> None:
     source = 'a: {{ secret("first") }}\nurl: {{ secret("second") }}\n'
     compiled = compile_text(
-        source, "app.yaml.j2", scope=SCOPE, secrets=SECRETS, settings={}, adopted=["second"]
+        source,
+        "app.yaml.j2",
+        TemplateContext(scope=SCOPE, secrets=SECRETS, settings={}, adopted=["second"]),
     )
     with pytest.raises(TemplateRejected, match=r"app\.yaml\.j2:2: secret 'second' has a database"):
         build_skeleton(compiled, SCOPE, "app.yaml.j2", "app.yaml")

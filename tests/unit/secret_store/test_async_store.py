@@ -37,6 +37,7 @@ from app_integration.session.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
 from app_integration.sources import FetchedSecret
 from app_integration.testing.application import MemoryApplication, in_memory
+from app_integration.transport.request import RequestSender, Response
 from tests.unit.secret_store.test_store import SCOPE
 
 TURNS = 1000  # iterations of the event loop while the server does not answer
@@ -128,7 +129,7 @@ def test_tasks_and_threads_share_one_request(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
     values: list[str] = []
-    thread = threading.Thread(target=lambda: values.append(secrets._store.get("jwt-secret")))
+    thread = threading.Thread(target=lambda: values.append(secrets.store.get("jwt-secret")))
     thread.start()
     assert server.requested.acquire(timeout=10)
 
@@ -220,7 +221,7 @@ def test_queued_fetch_still_ends_after_close(server: BlockingServer) -> None:
     async def scenario() -> str:
         first, second = (asyncio.create_task(secrets.get(name)) for name in ("first", "second"))
         await wait_for_request(server)
-        thread = threading.Thread(target=lambda: values.append(secrets._store.get("second")))
+        thread = threading.Thread(target=lambda: values.append(secrets.store.get("second")))
         thread.start()
         secrets.close()
         server.answer.set()
@@ -255,7 +256,7 @@ def test_thread_that_waits_for_a_queued_fetch_times_out(server: BlockingServer) 
         tasks = [asyncio.create_task(secrets.get(name)) for name in ("first", "second")]
         await wait_for_request(server)
         with pytest.raises(DeadlineExceeded, match="no thread was free"):
-            await asyncio.to_thread(secrets._store.get, "second")
+            await asyncio.to_thread(secrets.store.get, "second")
         server.answer.set()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -267,8 +268,8 @@ def test_event_loop_runs_while_the_first_cipher_is_built() -> None:
     """Building the cipher requests the address of the database with the data keys."""
     requested, answer = threading.Event(), threading.Event()
 
-    class Unavailable:
-        def send(self, *_: object, **__: object) -> dict[str, Any]:
+    class Unavailable(RequestSender):
+        def exchange(self, *_: object, **__: object) -> Response:
             requested.set()
             assert answer.wait(10)
             raise Unreachable("unavailable")

@@ -7,10 +7,17 @@ from collections.abc import Iterable
 
 import pytest
 
-from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    SecretNotFound,
+    StrongroomError,
+    Unreachable,
+)
 from app_integration.secret import Secret
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
+    FAILED_RETRY,
     READ,
     REQUESTED,
     Entry,
@@ -67,6 +74,26 @@ class TestPut:
         assert ("a" in cache.entries) is stored
         assert (cache.get_missing_error("a", NOW) is None) is stored
 
+    @pytest.mark.parametrize(("ticket", "is_later"), [(4, False), (5, False), (6, True)])
+    def test_latest_entry_is_that_of_the_later_request(self, ticket: int, is_later: bool) -> None:
+        cache, own, other = SecretCache(LIMITS), entry(ticket=5), entry(ticket=ticket)
+        assert cache.get_latest("a", own) is own
+        cache.put("a", other)
+        assert cache.get_latest("a", own) is (other if is_later else own)
+
+    def test_error_of_a_later_request_is_raised_in_place_of_an_entry(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
+        with pytest.raises(SecretNotFound) as raised:
+            cache.get_latest("a", entry(ticket=4))
+        assert raised.value is not ERROR
+
+    @pytest.mark.parametrize("ticket", [5, 6])
+    def test_error_of_an_earlier_request_is_not_raised(self, ticket: int) -> None:
+        cache, own = SecretCache(LIMITS), entry(ticket=ticket)
+        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
+        assert cache.get_latest("a", own) is own
+
     def test_entry_replaces_a_negative_entry_of_unknown_age(self) -> None:
         cache = SecretCache(LIMITS)
         cache.remember_missing("a", ERROR, NOW, 5.0)
@@ -112,6 +139,90 @@ class TestEviction:
     def test_small_limit_keeps_the_latest(self, size: int) -> None:
         cache = cache_of("abc", Limits(cache_entries=size))
         assert list(cache.entries) == ["a", "b", "c"][3 - size :]
+
+
+class TestFailure:
+    """Entries of a key whose request failed."""
+
+    KEYS: tuple[Key, ...] = ("a", ("a", 1, None), "b")
+    OUTAGE = Unreachable("unavailable")
+    DENIED = AccessDenied("denied")
+
+    def test_entry_stays_in_a_known_outage_until_its_next_attempt(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
+        assert list(cache.entries) == list(self.KEYS)
+        assert (cache.entries["a"].refresh_at, cache.entries["a"].failed_at) == (NOW + 7, -math.inf)
+        assert cache.get_missing_error("a", NOW) is None
+
+    def test_entry_that_fails_alone_stays_and_is_requested_again_soon(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop("a", self.OUTAGE, NOW, None, 1)
+        assert cache.entries["a"].refresh_at == NOW + FAILED_RETRY
+        assert cache.entries["a"].failed_at == NOW
+        assert cache.get_missing_error("a", NOW) is None
+
+    def test_entry_past_its_stale_limit_is_dropped_in_an_outage(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.put("a", entry(expires_at=NOW))
+        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
+        assert cache.entries == {}
+        assert cache.get_missing_error("a", NOW) is None
+
+    def test_denial_drops_every_version_at_once(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop("a", self.DENIED, NOW, None, 5)
+        assert list(cache.entries) == ["b"]
+        assert isinstance(cache.get_missing_error("a", NOW + LIMITS.negative_ttl - 1), AccessDenied)
+        assert cache.get_missing_error("a", NOW + LIMITS.negative_ttl) is None
+        assert not cache.put("a", entry(ticket=4))
+
+    def test_denial_of_a_version_drops_the_current_one_too(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 1)
+        assert list(cache.entries) == ["b"]
+
+    @pytest.mark.parametrize(("denied", "key"), [("a", ("a", 1, None)), (("a", 1, None), "a")])
+    def test_denial_of_a_name_rejects_earlier_responses_of_every_version(
+        self, denied: Key, key: Key
+    ) -> None:
+        cache, own = SecretCache(LIMITS), entry(ticket=4)
+        cache.keep_or_drop(denied, self.DENIED, NOW, None, 5)
+        assert not cache.put(key, own)
+        with pytest.raises(AccessDenied):
+            cache.get_latest(key, own)
+        assert cache.put(key, entry(ticket=6))
+        assert cache.get_missing_error(key, NOW) is None
+
+    def test_denial_of_a_version_leaves_the_answer_for_the_name(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.keep_or_drop("a", self.DENIED, NOW, None, 1)
+        cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 2)
+        assert isinstance(cache.get_missing_error("a", NOW + LIMITS.negative_ttl - 1), AccessDenied)
+
+    def test_absent_current_version_rejects_no_past_one(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.keep_or_drop("a", ERROR, NOW, None, 5)
+        assert cache.put(("a", 1, None), entry(ticket=4))
+
+    def test_absent_version_drops_itself_alone_and_is_remembered(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop(("a", 1, None), ERROR, NOW, None, 1)
+        assert list(cache.entries) == ["a", "b"]
+        assert cache.get_missing_error(("a", 1, None), NOW + LIMITS.cache_ttl - 1) is not None
+
+    def test_name_that_is_not_cached_gets_no_negative_entry_in_a_known_outage(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
+        assert cache.get_missing_error("a", NOW) is None
+        cache.keep_or_drop("a", self.OUTAGE, NOW, None, 1)
+        assert isinstance(cache.get_missing_error("a", NOW), Unreachable)
+
+    def test_error_that_says_nothing_of_the_name_drops_it_without_a_negative_entry(self) -> None:
+        cache = cache_of(self.KEYS)
+        cache.keep_or_drop("a", AuthenticationFailed("no login"), NOW, None, 1)
+        assert list(cache.entries) == list(self.KEYS[1:])
+        assert cache.get_missing_error("a", NOW) is None
 
 
 class TestDrop:

@@ -508,7 +508,7 @@ def test_further_source_answers_without_waiting_for_the_first() -> None:
 
 def test_forked_child_knows_of_the_outage() -> None:
     shop, server, _ = shop_in_an_outage()
-    shop.store.reset_after_fork()
+    shop.store.fetcher.reset_after_fork()
     assert shop.store.get("a") == "one"
     assert shop.outcomes()[-1] == "stale"
     assert server.requests == []
@@ -564,7 +564,7 @@ def test_name_that_fails_for_ever_fails_no_other_name_however_it_is_read(kind: s
     for number in range(READS):
         refresh_due()
         if kind == "forked":
-            shop.store.reset_after_fork()
+            shop.store.fetcher.reset_after_fork()
         with suppress(ServerFault):
             shop.store.get("x", force_refresh=kind == "forced")
         name = f"n{number}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -253,7 +254,7 @@ def test_negative_entries_are_bounded() -> None:
     for number in range(LIMITS.negative_entries + 10):
         with pytest.raises(AccessDenied):
             shop.store.get(f"n{number}")
-    assert len(shop.store.fetcher.cache._negative) == LIMITS.negative_entries
+    assert len(shop.store.fetcher.cache.negative) == LIMITS.negative_entries
 
 
 def test_value_that_is_read_stays_when_the_cache_is_full() -> None:
@@ -266,25 +267,64 @@ def test_value_that_is_read_stays_when_the_cache_is_full() -> None:
     assert source.calls == 21
 
 
+class Slow(Script):
+    """Source whose response "old" arrives only when *finish* is set."""
+
+    def __init__(self, *answers: str | StrongroomError) -> None:
+        super().__init__(*answers)
+        self.started, self.finish = threading.Event(), threading.Event()
+
+    def fetch(self, name: str, *arguments: object) -> FetchedSecret:
+        found = super().fetch(name, *arguments)
+        if found.value == "old":
+            self.started.set()
+            self.finish.wait(20)
+        return found
+
+
 def test_slow_response_does_not_replace_a_later_one() -> None:
-    started, finish = threading.Event(), threading.Event()
-
-    class Slow(Script):
-        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
-            found = super().fetch(name, *arguments)
-            if found.value == "old":
-                started.set()
-                finish.wait(20)
-            return found
-
-    shop = Shop(Slow("old", "new"))
+    source = Slow("old", "new")
+    shop = Shop(source)
     slow = threading.Thread(target=shop.store.get, args=("jwt-secret",))
     slow.start()
-    assert started.wait(20)
+    assert source.started.wait(20)
     assert shop.store.get("jwt-secret", force_refresh=True) == "new"
-    finish.set()
+    source.finish.set()
     slow.join()
     assert shop.store.get("jwt-secret") == "new"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_call_that_joins_a_slow_request_gets_the_later_response(force: bool) -> None:
+    source = Slow("old", "new")
+    shop = Shop(source)
+    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=force)
+    slow = threading.Thread(target=fetch)
+    slow.start()
+    assert source.started.wait(20)
+    assert shop.store.get("jwt-secret", force_refresh=not force) == "new"
+    shop.clock.now += TTL  # so that the cache alone answers no more
+    joined = fetch()
+    source.finish.set()
+    slow.join()
+    assert joined.result(20).entry.fetched.value == "new"
+
+
+def test_call_that_joins_a_slow_request_gets_the_later_denial() -> None:
+    source = Slow("old", AccessDenied("denied"))
+    shop = Shop(source, development=False)
+    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=False)
+    slow = threading.Thread(target=fetch)
+    slow.start()
+    assert source.started.wait(20)
+    with pytest.raises(AccessDenied):
+        shop.store.get("jwt-secret", force_refresh=True)
+    shop.clock.now += LIMITS.negative_ttl  # so that the cache alone answers no more
+    joined = fetch()
+    source.finish.set()
+    slow.join()
+    with pytest.raises(AccessDenied):
+        joined.result(20)
 
 
 class Changing:

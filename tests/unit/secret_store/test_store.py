@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,11 @@ def test_default_for_a_denied_name_is_returned_after_the_fallback_in_development
     assert [shop.store.get("smtp-password", default="spare") for _ in range(2)] == ["spare"] * 2
     assert vault.calls == 1
     assert shop.outcomes() == ["default"] * 2
-    assert caplog.messages == [
-        "smtp-password is denied or not declared, so its default is used: the rule"
-    ]
+    (warning,) = caplog.messages
+    assert warning == (
+        "smtp-password is denied or not declared, so its default is used; outside dev that is an "
+        "error, so declare it for the service: the rule"
+    )
     with pytest.raises(AccessDenied, match="the rule"):
         shop.store.get("smtp-password")
     shop.clock.now += LIMITS.negative_ttl
@@ -281,7 +284,8 @@ def test_response_of_an_earlier_request_is_not_cached_after_a_denial() -> None:
             return fetched
 
     shop = Shop(Crossing("one", AccessDenied("denied")), development=False)
-    first = threading.Thread(target=shop.store.get, args=("jwt-secret",))
+    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=False)
+    first = threading.Thread(target=fetch)
     first.start()
     assert requested.wait(10)
     with pytest.raises(AccessDenied):

@@ -336,7 +336,7 @@ def test_source_without_versions_has_one_verification_key(tmp_path: Path) -> Non
 def test_announced_value_is_redacted() -> None:
     store = Shop(Announced("one -> the next signing key")).store
     store.get("jwt-secret")
-    assert "the next" not in store.fetcher._config.registry.scrub("it is the next signing key")
+    assert "the next" not in store.fetcher._registry.scrub("it is the next signing key")
 
 
 def test_password_rotated_by_the_server_has_no_previous_value() -> None:

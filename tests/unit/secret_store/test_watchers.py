@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import threading
 
@@ -187,3 +188,13 @@ def test_callback_is_not_called_if_the_record_cannot_be_written(
     thread.join(PATIENCE)
     assert inbox.values.empty()
     assert "a callback on jwt-secret failed: AuditFailed" in caplog.text
+
+
+def test_watched_names_are_refreshed_in_a_forked_child_before_its_first_request() -> None:
+    audit = AuditLog(SCOPE, lambda _line: None)
+    store = SecretStore([Script("one")], audit, registry=redaction.SecretRegistry())
+    store.on_change("jwt-secret", print)
+    if (child := os.fork()) == 0:
+        os._exit(0 if store.fetcher.refresher.worker.is_running else 1)
+    store.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -37,7 +37,7 @@ class Requests(Recorder):
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Requests:
     """Set and return the recorder of the process."""
     recorder = Requests()
-    monkeypatch.setattr(metrics._state, "recorder", recorder)
+    monkeypatch.setattr(metrics.state, "recorder", recorder)
     return recorder
 
 

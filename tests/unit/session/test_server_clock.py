@@ -10,16 +10,15 @@ import pytest
 
 from app_integration.session.server_clock import read_server_clock
 from app_integration.session.session import Session
-from app_integration.transport.raw_call import RawCall
-from app_integration.transport.responses import Response
+from app_integration.transport.request import Request, Response
 
 
 def session(**headers: str) -> Session:
-    def send(call: RawCall) -> Response:
+    def send(call: Request) -> Response:
         assert str(call) == "GET sys/seal-status"
         return Response(200, b"{}", headers=headers)
 
-    return cast("Session", SimpleNamespace(raw=SimpleNamespace(send=send)))
+    return cast("Session", SimpleNamespace(requests=SimpleNamespace(answer=send)))
 
 
 def test_clock_goes_on_from_the_time_of_the_server() -> None:

@@ -473,7 +473,7 @@ def test_session_ignores_wall_clock(
         raise AssertionError
 
     # A Prometheus counter stores when it was created.
-    monkeypatch.setattr(metrics._state, "recorder", NullRecorder())
+    monkeypatch.setattr(metrics.state, "recorder", NullRecorder())
     monkeypatch.setattr("time.time", none)
     session.get(PATH)
     session._renewer.renew_once()
@@ -567,7 +567,7 @@ def test_forked_child_drops_token_even_without_certificate(
     authority = tmp_path / "ca.pem"
     authority.write_bytes(Path(certifi.where()).read_bytes())
     session = Session("https://127.0.0.1:1", approle, cacert=authority)
-    session._tokens._token = Token(Secret("t1"), TTL, renewable=True)
+    session._tokens.cached_token = Token(Secret("t1"), TTL, renewable=True)
     authority.unlink()
     session.reset_after_fork()
     assert session._tokens.cached_token is None

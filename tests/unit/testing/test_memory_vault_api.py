@@ -11,7 +11,7 @@ import pytest
 from app_integration.errors import RequestRefused
 from app_integration.testing import Fault, MemoryApplication, MemoryVault
 from app_integration.testing.leases import DatabaseRole
-from app_integration.transport.responses import Response
+from app_integration.transport.request import Response
 from tests.support.servers.api_calls import memory_exchange
 
 PLAIN = base64.b64encode(b"sand").decode()

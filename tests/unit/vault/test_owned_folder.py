@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console.output_files import BUILD
+from backup.folder import BACKUPS
+from console.views.output_files import BUILD
+from local.layout import DEPLOYMENT
 from vault import owned_folder
 from vault.audit.archive.chain import ARCHIVE
 from vault.audit.store import STORE
-from vault.backup.folder import BACKUPS
 from vault.owned_folder import FolderKind
 from vault.reconcile.credentials import CREDENTIALS
-from vault.runtime.layout import DEPLOYMENT
 
 KINDS = (ARCHIVE, BACKUPS, BUILD, CREDENTIALS, DEPLOYMENT, STORE)
 BACKUP = "shop-prod-20261127T201500Z.dump.encrypted"

@@ -15,7 +15,7 @@ from vault.audit.anomalies.detection import find_by_rule
 from vault.audit.anomalies.finding import Finding
 from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import Span
-from vault.audit.anomalies.rules import NAMES, rule_of, with_threshold
+from vault.audit.anomalies.rules_reader import NAMES, rule_of, with_threshold
 from vault.declare.schema.anomalies import RuleName
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from vault.audit.anomalies.backtest import Trial
 from vault.audit.anomalies.detection import find_learning
 from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.requests import Span
-from vault.audit.anomalies.rules import NAMES, rule_of
+from vault.audit.anomalies.rules_reader import NAMES, rule_of
 from vault.declare.schema.anomalies import AnomalyRules, Ignored
 from vault.reconcile.server_time import format_time
 

@@ -41,7 +41,7 @@ class Finding:
         is_person: Whether the actor is a person.
         host: Host in the metadata of the secret-id, None if it has none.
         subject: The path, address or wrapping token that it is about, empty for none.
-        slot: Start of the hour or day that it belongs to, by which a repetition has the same id.
+        slot: Start of the hour or day that it belongs to, so that a repetition has the same id.
         first: Time of the first request.
         last: Time of the last request.
         count: Number of requests, or of what the rule counts.

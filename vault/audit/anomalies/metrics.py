@@ -14,7 +14,7 @@ from prometheus_client.exposition import generate_latest
 
 from app_integration.names import Environment
 from vault.audit.anomalies.finding import Finding
-from vault.audit.anomalies.rules import NAMES, rule_of
+from vault.audit.anomalies.rules_reader import NAMES, rule_of
 from vault.declare.schema.anomalies import AnomalyRules
 
 

@@ -1,7 +1,7 @@
 """Chain of an archive: a file of JSON lines, each with the hash of the line before it.
 
-Whoever can write the folder can write another chain. The hash of the newest entry, kept elsewhere,
-shows that.
+A process that can write the folder can write another chain. The hash of the newest entry, kept
+elsewhere, shows that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Chain:
 
     Attributes:
         entries: Those that could be read.
-        findings: What is wrong with the lines.
+        findings: Errors of the lines.
 
     """
 
@@ -79,7 +79,7 @@ class Chain:
 
 
 def parse_chain(data: bytes) -> Chain:
-    """Return the chain that is in *data*, with what is wrong with its lines."""
+    """Return the chain that is in *data*, with the errors of its lines."""
     entries: list[Entry] = []
     findings: list[str] = []
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -91,7 +91,7 @@ def parse_chain(data: bytes) -> Chain:
 
 
 def _add(entries: list[Entry], line: bytes, number: int) -> Iterator[str]:
-    """Add the entry in *line* to *entries*, and yield what is wrong with it."""
+    """Add the entry in *line* to *entries*, and yield its errors."""
     before = Chain(tuple(entries[-1:]))
     try:
         entry = parse_entry(line)
@@ -183,7 +183,7 @@ class ChainFile:
         return Chain((*chain.entries, entry))
 
     def _write(self, offset: int, data: bytes) -> None:
-        """Let *data* be the end of the file from *offset* on."""
+        """Truncate the file at *offset* and append *data*."""
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(descriptor, offset)

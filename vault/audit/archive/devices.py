@@ -52,7 +52,7 @@ class DeviceState:
         return self.exists and self.has_request is not False
 
     def findings(self, min_free: int) -> Iterator[str]:
-        """Yield what is wrong with it.
+        """Yield the faults of the device.
 
         Args:
             min_free: Bytes that must be free on its disk.
@@ -97,7 +97,7 @@ class DeviceWatch:
         self._file.seek(0, os.SEEK_END)
 
     def has(self, text: bytes) -> bool:
-        """Return whether *text* was written since, also if the log was renamed meanwhile."""
+        """Return whether *text* was written since, also if the log was renamed."""
         if self._file is not None and not self._is_found:
             self._is_found = self._read_new(self._file, text) or self._is_in_other(self._file, text)
         return self._is_found

@@ -22,7 +22,8 @@ from vault.reconcile.server_time import parse_time
 _CHUNK: Final = 1024 * 1024
 # json.loads recurses, and how deep it may depends on its caller: the facts must not.
 _MAX_BRACKETS: Final = 500
-# OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole.
+# OpenBao begins each line with the time. A line that begins otherwise is decoded as a whole. It is
+# not read by its grammar, because verification compares the times that archives have.
 _TIME: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\]{1,40})"')
 
 

@@ -60,7 +60,7 @@ class Verification:
         chain: The chain.
         kept: The segments that should be there.
         decrypted: Number of segments whose content was compared.
-        findings: What is wrong, each as a sentence.
+        findings: The faults, each as a sentence.
 
     """
 
@@ -79,7 +79,7 @@ def verify(
     scope: Scope | None = None,
     unwrap: Unwrap | None = None,
 ) -> Verification:
-    """Check the archive in *folder*, which another process may extend meanwhile.
+    """Check the archive in *folder*, which another process may extend at the same time.
 
     Args:
         folder: The folder.
@@ -114,7 +114,7 @@ def verify(
 
 
 def judge_chain(chain: Chain, now: datetime, head: str | None, keep: int) -> Iterator[str]:
-    """Yield what is wrong with the entries of a chain.
+    """Yield the faults of a chain's entries.
 
     Args:
         chain: The chain.
@@ -151,7 +151,7 @@ def _judge_deletion(deletion: Deletion, now: datetime, keep: int) -> Iterator[st
 def _judge_deleted(
     deletion: Deletion, segments: Mapping[int, Segment], newest: Mapping[str, int]
 ) -> Iterator[str]:
-    """Yield what is wrong with the segments that *deletion* names.
+    """Yield the faults of the segments that *deletion* names.
 
     Args:
         deletion: The deletion.
@@ -176,7 +176,7 @@ def judge_files(
     observed: Mapping[str, Observation],
     scope: Scope | None,
 ) -> dict[str, list[str]]:
-    """Return what is wrong with each file, by its name. A file that is well has no entry, or none.
+    """Return the faults of each file, by its name. An intact file is absent, or has none.
 
     Args:
         kept: The segments that should be there.
@@ -212,7 +212,7 @@ def _judge_missing(segment: Segment, strays: Mapping[str, Observation]) -> list[
 
 
 def _judge(segment: Segment, seen: Observation, chain: Chain) -> list[str]:
-    """Return what is wrong with the file of a segment."""
+    """Return the faults of a segment's file."""
     is_own = seen.context == segment.context()
     if seen.digest == segment.digest:
         return [] if is_own else [f"its header differs from its line in {FILE}"]
@@ -241,7 +241,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _observe(path: Path) -> Observation | None:
-    """Return the state of a file, None if another process has deleted it meanwhile."""
+    """Return the state of a file, None if another process has deleted it."""
     try:
         with open_input(path) as file:
             header, size = read_segment_header(file), os.fstat(file.fileno()).st_size
@@ -255,7 +255,7 @@ def _observe(path: Path) -> Observation | None:
 
 
 def _compare(folder: Path, segment: Segment, unwrap: Unwrap) -> list[str] | None:
-    """Return what is wrong with the content of a segment's file, None if a run has deleted it."""
+    """Return the faults of the content of a segment's file, None if a run has deleted it."""
     scanner = LogScanner()
     try:
         for piece in read_segment_file(folder / segment.file, unwrap):

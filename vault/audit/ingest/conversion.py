@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from app_integration.errors import ConfigurationError
 from vault.audit.extra import import_extra
-from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.kind import Kind
-from vault.audit.ingest.line_check import Line
 from vault.audit.line import MAX_LINE
 from vault.audit.store import configure, quote
 
@@ -84,7 +82,9 @@ class Converter:
         refusals = (duckdb.InvalidInputException, duckdb.ConversionException)
         refusals += () if is_cleaned else (duckdb.OutOfMemoryException,)
         column = f", {quote(device)} AS device" if device is not None else ""
-        query = f"SELECT *{column} FROM ({kind.select(_read_json(source, kind.json_columns))})"
+        # A text of an object's JSON has up to twice its bytes.
+        json = _read_json(source, kind.grammar.columns, MAX_LINE * (2 if is_cleaned else 1))
+        query = f"SELECT *{column} FROM ({kind.select(json)})"
         with _named_errors(to):
             try:
                 self._copy(query, to)
@@ -93,50 +93,24 @@ class Converter:
                 return None  # its message has a part of the line
 
     def convert_lines(
-        self, lines: Sequence[Line], kind: Kind, device: str | None, to: Path
-    ) -> tuple[Converted, list[Damage]]:
-        """Convert cleaned lines, and return the damage that only DuckDB finds, too.
+        self, lines: Sequence[bytes], kind: Kind, device: str | None, to: Path
+    ) -> Converted:
+        """Convert cleaned lines, which have no newlines; see :meth:`convert`.
 
-        Args:
-            lines: The lines.
-            kind: Their kind.
-            device: The audit device, None for access records.
-            to: The Parquet file.
+        Raises:
+            ConfigurationError: If the file cannot be written, or has not each line.
 
         """
-        refused: list[Line] = []
-        while (found := self._convert_once(lines, kind, device, to)) is None:
-            more = self._find_refused(lines, kind, to)
-            if not more:
-                raise ConfigurationError(f"{to.parent}: a log cannot be converted; try again")
-            refused += more
-            found_refused = {id(line) for line in more}
-            lines = [line for line in lines if id(line) not in found_refused]
-        return found, [Damage(each.number, each.offset, Reason.WRONG_TYPE) for each in refused]
-
-    def _convert_once(
-        self, lines: Sequence[Line], kind: Kind, device: str | None, to: Path
-    ) -> Converted | None:
         cleaned = self._folder / "cleaned.json"
         with cleaned.open("wb") as file:
-            file.writelines(line.data + b"\n" for line in lines)
+            file.writelines(line + b"\n" for line in lines)
         try:
             found = self.convert(cleaned, kind, device, to, is_cleaned=True)
         finally:
             cleaned.unlink()
-        return found if found and found.rows == len(lines) else None
-
-    def _find_refused(self, lines: Sequence[Line], kind: Kind, to: Path) -> list[Line]:
-        """Return the lines that DuckDB refuses, found by halves."""
-        if self._convert_once(lines, kind, None, to) is not None:
-            return []
-        if len(lines) == 1:
-            return list(lines)
-        half = len(lines) // 2
-        return [
-            *self._find_refused(lines[:half], kind, to),
-            *self._find_refused(lines[half:], kind, to),
-        ]
+        if found is None or found.rows != len(lines):
+            raise ConfigurationError(f"{to.parent}: a log cannot be converted; try again")
+        return found
 
     def merge(self, files: Sequence[Path], to: Path) -> None:
         """Write the rows of Parquet *files* into one.
@@ -154,7 +128,7 @@ class Converter:
 
     def _check(self, kind: Kind, to: Path) -> Converted | None:
         """Return what a file has, None if a line lacks a field that it must have."""
-        lacks = " OR ".join(f"{name} IS NULL" for name in kind.texts)
+        lacks = " OR ".join(f"{name} IS NULL" for name in kind.grammar.required)
         found = self._connection.execute(
             f"SELECT count(*), min(time)::VARCHAR, max(time)::VARCHAR,"
             f" coalesce(bool_or({lacks}), false) FROM read_parquet({quote(str(to))})"
@@ -199,9 +173,9 @@ def open_path(descriptor: int) -> Path | None:
     return path if os.path.lexists(path) else None
 
 
-def _read_json(source: Path, columns: Mapping[str, str]) -> str:
+def _read_json(source: Path, columns: Mapping[str, str], size: int) -> str:
     fields = ", ".join(f"{quote(name)}: {quote(kind)}" for name, kind in columns.items())
     return (
         f"read_json({quote(str(source))}, format = 'newline_delimited', compression = 'none',"
-        f" maximum_object_size = {MAX_LINE}, columns = {{{fields}}})"
+        f" maximum_object_size = {size}, columns = {{{fields}}})"
     )

@@ -9,7 +9,7 @@ from io import FileIO
 from typing import Any, Final, TypeAlias
 
 from vault.audit.archive.compression import import_zstandard
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 
 # Small, because a few bytes may stand for very many.
 _BLOCK: Final = 8192

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app_integration.observability.log_file_reader import LogFileReader, Unwrap
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 from vault.audit.ingest.log_file import read_stamp
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from app_integration._internal import formats
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from vault.audit.ingest.damage import Damage, Reason
+from vault.audit.damage import Damage, Reason
 from vault.audit.ingest.log_file import Stamp, read_stamp
 from vault.audit.store import FOLDERS, INDEX, PARQUET, REBUILD
 

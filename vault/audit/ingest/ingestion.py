@@ -1,4 +1,4 @@
-"""Ingest of logs into the store: each line once, whatever its file is called by now."""
+"""Ingest of logs into the store: each line once, also if its file was renamed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 from app_integration.observability.log_file_reader import Unwrap
 from app_integration.session.session import Session
+from vault.audit.damage import Damage, NamedDamage
+from vault.audit.hmac_names import Names
 from vault.audit.ingest.conversion import Converter, open_converter, open_path
-from vault.audit.ingest.damage import Damage, NamedDamage
 from vault.audit.ingest.encrypted_log import EncryptedLog
 from vault.audit.ingest.index import LogEntry
 from vault.audit.ingest.kind import RECORDS
@@ -22,7 +23,6 @@ from vault.audit.ingest.piece import PIECE, Piece, write_pieces
 from vault.audit.ingest.segment_log import open_segment
 from vault.audit.ingest.source import Source
 from vault.audit.ingest.store_writer import StoreWriter
-from vault.audit.names import Names
 from vault.audit.store import STORE, check_folder
 from vault.owned_folder import create
 
@@ -166,7 +166,7 @@ class _Ingest:
         """
         if not isinstance(log, PlainLog) or entry.offset or log.size != log.stamp[2]:
             return False
-        # The file that was opened, even if it is renamed meanwhile.
+        # The file that was opened, even if another process renames it.
         path = open_path(log.file.fileno())
         if path is None:
             return False
@@ -192,11 +192,11 @@ class _Ingest:
         damage: list[Damage] = []
         if converted is None or converted.rows != piece.lines:
             with piece.path.open("rb") as file:
-                found = clean(file, source.kind, entry.lines + 1, entry.offset)
-            converted, refused = self._converter.convert_lines(
+                found = clean(file, source.kind.grammar, entry.lines + 1, entry.offset)
+            converted = self._converter.convert_lines(
                 found.good, source.kind, source.device, pending
             )
-            damage = sorted([*found.damage, *refused], key=lambda each: each.line)
+            damage = found.damage
             entry.blank += found.blank
             entry.rescued += found.rescued
         entry.lines += piece.lines

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from app_integration._internal.input_file import open_input
 from app_integration.errors import ConfigurationError
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 from vault.audit.ingest.decompression import LogFault, Reader, read_gzip, zstd_reader
 from vault.audit.line import MAX_LINE
 
@@ -40,7 +40,7 @@ class LogFile(Protocol):
             renamed, compressed or copied file is the same log; with the device, if the line has
             nothing of it. None if no line is complete yet.
         is_ended: Whether nothing is appended any more. Known after the content was read.
-        fault: What is wrong with the file as a whole, or None. Known after the content was read.
+        fault: The error of the file as a whole, or None. Known after the content was read.
 
     """
 

@@ -11,7 +11,7 @@ from app_integration.errors import DecryptionFailed
 from app_integration.observability.log_file_reader import Unwrap
 from vault.audit.archive.errors import SegmentDamaged
 from vault.audit.archive.segment_file import read_segment
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 from vault.audit.ingest.decompression import LogFault
 from vault.audit.ingest.log_file import EndedLog
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from app_integration._internal.private_file import fsync_folder, lock
+from vault.audit.damage import Damage, NamedDamage, Reason
 from vault.audit.ingest.conversion import Converted, Converter
-from vault.audit.ingest.damage import Damage, NamedDamage, Reason
 from vault.audit.ingest.index import Index, LogEntry, Part
 from vault.audit.store import FOLDERS, PARQUET, SPILLED
 from vault.owned_folder import remove_tree, subfolder

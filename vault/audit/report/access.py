@@ -25,7 +25,7 @@ CAST(sum(count) AS BIGINT) AS count, utc(min(first)) AS first, utc(max(last)) AS
 VERSIONS: Final = f"{list_distinct('coalesce(version, key_version)')} AS versions"
 _WHERE: Final = "environment, service, kind, name, path"
 _WHO: Final = "actor, host, address"
-#: Methods by which people log in. The name of a token begins with that of its method.
+#: Auth methods of people. The name of a token begins with that of its method.
 _PEOPLE: Final = ("userpass", "oidc", "ldap", "github", "okta", "radius", "kerberos")
 
 

@@ -21,12 +21,12 @@ class ActivityFilter:
 
     Attributes:
         category: ``read``, ``change``, ``login``, ``token`` or ``other``.
-        actor: Name by which an actor is known; ``*`` stands for any characters. So it does in the
+        actor: Name of an actor; ``*`` stands for any characters. So it does in the
             next two.
         secret: A declared name, that with its service such as ``shop/jwt``, or an API path.
         address: Address of the client.
         service: Service that the path belongs to, ``-`` for none.
-        outcome: What became of the requests: ``ok``, ``denied``, ``failed`` or ``absent``.
+        outcome: Outcome of the requests: ``ok``, ``denied``, ``failed`` or ``absent``.
 
     """
 

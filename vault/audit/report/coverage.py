@@ -52,7 +52,7 @@ def _find_silences(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def _count_other_namespaces(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Return the requests of other namespaces, of which a report has nothing else."""
+    """Return the requests of other namespaces. A report has only their number."""
     return ask(
         connection,
         f"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.model import role_suffix
 
 

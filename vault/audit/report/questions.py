@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HMAC: Final = "hmac-"
 _NAMES: Final = ", ".join(ACTOR_NAMES)
-#: Names of which a similar one is suggested.
+#: Most names that are searched for a similar one.
 _MAX_NAMES: Final = 10_000
 #: Reads of one declared name.
 _READS_OF_ONE: Final = f"""

@@ -25,7 +25,6 @@ from vault.audit.report.client_records import (
 )
 from vault.audit.report.coverage import describe_logs, find_coverage
 from vault.audit.report.declared_objects import Declared
-from vault.audit.report.limits import LIMITS
 from vault.audit.report.period import Period
 from vault.audit.report.timeline import COUNTS, find_timeline
 from vault.audit.report.tokens import find_churn, find_database_users, find_token_use
@@ -33,6 +32,36 @@ from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+LIMITS: Final = tuple(
+    sentence.strip().replace("\n", " ")
+    for sentence in """
+A read proves that the server sent the value, not that it was used. A client that has it may
+keep it and pass it on.
+
+A decryption by Transit has no key version in the log, so that no log proves that an old version is
+out of use. Count the stored ciphertexts instead.
+
+What the SDK serves from its cache is in its access records only. What an agent delivers to a file,
+and who reads that, is in no log.
+
+The response of a wrapped request has no version, and the one who unwraps it is known by the
+wrapping token only.
+
+The name of a database user is an HMAC unless the mount shows it:
+audit_non_hmac_response_keys=username.
+
+Hosts of one AppRole are told apart by the metadata of their secret-ids, else by address. A proxy
+has one address for all behind it, a Unix socket none.
+
+The server logs no automatic rotation, no expiry of a lease or token, no request to sys/health, and
+none before it is unsealed.
+
+A missing line leaves no trace in a log. A time without a line may be one without a request.
+""".strip().split("\n\n")
+)
+
 
 _OTHER_SERVICES: Final = """
 DELETE FROM activity

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Longest time that a timeline shows by the hour.
 _HOURLY: Final = timedelta(days=3)
-#: Numbers of requests, by what became of them and what they were.
+#: Numbers of requests, by their outcome and category.
 COUNTS: Final = f"""
 {count_where("outcome = 'ok'")} AS ok, {count_where("outcome = 'denied'")} AS denied,
 {count_where("outcome = 'failed'")} AS failed, {count_where("outcome = 'absent'")} AS absent,

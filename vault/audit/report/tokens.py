@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def find_churn(connection: DuckDBPyConnection) -> Answer:
-    """Return for each day and actor how often it logged in, and what became of its tokens."""
+    """Return for each day and actor how often it logged in, and how its tokens were used."""
     return ask(
         connection,
         f"""

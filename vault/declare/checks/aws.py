@@ -10,21 +10,13 @@ from app_integration.names import Environment
 from vault.declare import durations
 from vault.declare.checks.service import Data, derived_uses, section
 from vault.declare.errors import FieldError, Loc
-from vault.declare.schema.adopted import find_given, not_given_error
+from vault.declare.schema.adopted_secret import find_given, not_given_error
+from vault.declare.schema.model import EnvironmentDeclaration
 
+#: Keys of an environment's file that one on AWS has, too.
+_ON_AWS: Final = ("aws", "environment", "like", "owner", "deployment", "tags", "services")
 #: Keys of an environment's file that are about a Vault server.
-OF_VAULT: Final = (
-    "vault",
-    "tokens",
-    "agent",
-    "people",
-    "lockout",
-    "quotas",
-    "password_policies",
-    "auth",
-    "groups",
-    "jobs",
-)
+OF_VAULT: Final = tuple(key for key in EnvironmentDeclaration.model_fields if key not in _ON_AWS)
 #: Keys of a service in such a file that are.
 OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted")
 #: Keys of a service in such a file that are about AWS.

@@ -8,7 +8,7 @@ from typing import Final
 from vault.declare import durations
 from vault.declare.checks.service import Data, derived_uses, section
 from vault.declare.errors import FieldError, Loc
-from vault.declare.schema.adopted import ROTATE_EVERY
+from vault.declare.schema.adopted_secret import ROTATE_EVERY
 from vault.declare.schema.aws import min_rotation_age
 
 _MAX_DAYS: Final = 1000  # between two rotations, as Secrets Manager allows

@@ -20,7 +20,7 @@ from vault.declare.errors import (
     join_names,
     suggest,
 )
-from vault.declare.schema import adopted, paired
+from vault.declare.schema import adopted_secret, paired_secret
 from vault.declare.schema.field_types import is_loopback, split_address
 from vault.declare.schema.setting import find_type_error
 from vault.declare.server_names import AUDITOR_JOB, DEVELOPER, PLAN_JOB, server_name
@@ -60,8 +60,8 @@ def find_errors(
         if service is not None:
             deployment = section(data, "services", name)
             yield from _deployment(name, deployment, service, needs_database="aws" not in data)
-            yield from adopted.find_errors(name, deployment, service, stem)
-            yield from paired.find_errors(name, deployment, service, stem)
+            yield from adopted_secret.find_errors(name, deployment, service, stem)
+            yield from paired_secret.find_errors(name, deployment, service, stem)
 
 
 def find_like_errors(

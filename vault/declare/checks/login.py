@@ -183,7 +183,7 @@ def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
 
 
 def _colours(data: Data, name: str) -> Iterator[FieldError]:
-    """Report colours of a service that has no AppRole, of which each colour has one."""
+    """Report colours of a service that has no AppRole, because each colour has one."""
     service = section(data, "services", name)
     if "colours" in service and "login" in service and "approle" not in section(service, "login"):
         expected = "'approle: {}' under login, as each colour logs in by an AppRole"

@@ -11,7 +11,7 @@ from typing import Any
 
 from app_integration.errors import InvalidName
 from app_integration.names import DEFAULT_ROLE, LONG_FORMS, variable_name
-from vault.declare import derived
+from vault.declare import derived_secret
 from vault.declare.errors import FieldError, InvalidValue, format_value, join_names, suggest
 
 Data = Mapping[str, Any]
@@ -84,7 +84,7 @@ def derived_uses(secrets: Data) -> dict[str, tuple[str, ...]]:
         text = spec.get("format")
         if spec.get("source") == "derived" and isinstance(text, str):
             try:
-                uses[name] = derived.references(text)
+                uses[name] = derived_secret.references(text)
             except InvalidValue:
                 continue
     return uses
@@ -102,7 +102,7 @@ def _unknown_references(secrets: Data) -> Iterator[FieldError]:
 
 
 def _cycle(secrets: Data) -> Iterator[FieldError]:
-    cycle = derived.find_cycle(derived_uses(secrets))
+    cycle = derived_secret.find_cycle(derived_uses(secrets))
     if cycle:
         what = f"is derived from itself: {' → '.join(cycle)}"
         expected = "a chain that ends in given or generated secrets"

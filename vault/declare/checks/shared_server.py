@@ -14,14 +14,15 @@ from app_integration._internal.server_urls import DEFAULT_PORTS
 from app_integration.errors import InvalidName
 from app_integration.mounts import DEFAULT_MOUNTS, find_overlap
 from app_integration.names import Environment, Scope, check_service_name
+from vault.declare.checks.aws import OF_VAULT
 from vault.declare.checks.service import Data, section
 from vault.declare.errors import FieldError, format_value
 from vault.declare.schema.field_types import split_address
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
 
-#: Sections whose objects belong to the whole server, so that a scoped apply role has no right to
-#: them.
-_SERVER_WIDE: Final = ("people", "lockout", "quotas", "auth", "groups")
+#: Sections about Vault that are the deployment's own. The objects of the others belong to the whole
+#: server, so that a scoped apply role has no right to them.
+_OWN: Final = frozenset({"vault", "tokens", "agent", "password_policies", "jobs"})
 
 #: Mounts below ``auth/`` of the other methods, which have the names of their types.
 _AUTH_METHODS: Final = frozenset({"token", "userpass", "jwt", "kubernetes", "cert", "oidc"})
@@ -59,8 +60,8 @@ def _server_wide(data: Data) -> Iterator[FieldError]:
         what = "is set together with 'apply_role: scoped'"
         expected = "none, as it belongs to the whole server; the platform team declares it"
         yield FieldError(("vault", "audit_trace_ids"), what, expected)
-    for name in _SERVER_WIDE:
-        if section(data, name):
+    for name in OF_VAULT:
+        if name not in _OWN and section(data, name):
             what = f"has the key {name!r} together with 'apply_role: scoped'"
             expected = "none, as it belongs to the whole server; the platform team declares it"
             yield FieldError((name,), what, expected, subject=())

@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
@@ -24,12 +25,18 @@ from vault.declare.load import Check
 Spec = Mapping[str, str | int | bool]
 
 
-def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check) -> None:
-    """Add *secrets* to a service file.
+def add(
+    path: Path,
+    section: Literal["secrets", "settings"],
+    entries: Mapping[str, Spec],
+    check: Check,
+) -> None:
+    """Add *entries* to a section of a service file.
 
     Args:
         path: Service file.
-        secrets: Name → content of the entry.
+        section: Key of the section.
+        entries: Name → content of the entry.
         check: Checks the declaration with the new text.
 
     Raises:
@@ -39,40 +46,18 @@ def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check) -> None:
             unchanged.
 
     """
-    with lock(path.absolute().parents[1], folder=True):
-        _add(path, "secrets", secrets, check)
-
-
-def add_settings(path: Path, settings: Mapping[str, Spec], check: Check) -> None:
-    """Add *settings* to a service file.
-
-    Args:
-        path: Service file.
-        settings: Name → content of the entry, with type and default.
-        check: Checks the declaration with the new text.
-
-    Raises:
-        ConfigurationError: If a name is already declared, or the section is written in braces. The
-            file is unchanged.
-        DeclarationError: If the declaration would be invalid with the entries. The file is
-            unchanged.
-
-    """
-    with lock(path.absolute().parents[1], folder=True):
-        _add(path, "settings", settings, check)
-
-
-def _add(path: Path, section: str, entries: Mapping[str, Spec], check: Check) -> None:
     path = path.absolute()
-    files = load.read(path.parent.parent)
-    if path not in files.services:
-        raise ConfigurationError(f"{path} is not a service file (expected services/<name>.yaml)")
-    check(files)
-    if not entries:
-        return
-    content = _with_entries(path, files.services[path], section, entries)
-    check(replace(files, services={**files.services, path: content}))
-    replace_file(path, content, mode=path.stat().st_mode & 0o777)
+    with lock(path.parents[1], folder=True):
+        files = load.read(path.parent.parent)
+        if path not in files.services:
+            raise ConfigurationError(
+                f"{path} is not a service file (expected services/<name>.yaml)"
+            )
+        check(files)
+        if entries:
+            content = _with_entries(path, files.services[path], section, entries)
+            check(replace(files, services={**files.services, path: content}))
+            replace_file(path, content, mode=path.stat().st_mode & 0o777)
 
 
 def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:

@@ -5,6 +5,7 @@ An editor changes the text instead of dumping the data, so that comments and lay
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -82,6 +83,11 @@ def remove_in_braces(text: str, node: Node, name: str) -> str:
     elif len(names) > 1:
         after = node.value[1][0].start_mark.index
     return text[:begin] + text[after:]
+
+
+def quote(text: str) -> str:
+    """Return *text* as a JSON string, which is YAML unless it has escapes of surrogates."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def is_in_braces(node: Node) -> bool:

@@ -212,7 +212,7 @@ class Rules(Section):
 
 
 class Ignored(Section):
-    """Requests that a rule does not see until a date, because somebody has looked at them."""
+    """Requests that a rule does not see until a date, because the operator has looked at them."""
 
     rule: RuleName = Field(description="a rule such as first_time")
     actor: Pattern = Field(description="the actor as findings name it, with '*' for any characters")

@@ -41,7 +41,7 @@ SecretArn = Annotated[
 ReplicaKey = Annotated[
     str, Matching(f"{AWS_KEY}|{KEY_ARN}", f"the ARN of a KMS key, or {AWS_KEY} for that of AWS")
 ]
-#: Keys of a statement, of each row of which it has one.
+#: Keys of a statement. It has exactly one of each row.
 _STATEMENT: Final = (
     ("Effect",),
     ("Principal", "NotPrincipal"),
@@ -53,7 +53,7 @@ _STATEMENT: Final = (
 def min_rotation_age(retire_after: int | None) -> int:
     """Return the seconds that a version must have been current before the next rotation.
 
-    The rotation ends the version before it, which a process may use from its cache for that long.
+    The rotation retires the version before it, which a process may use from its cache until then.
 
     Args:
         retire_after: The declared seconds for which the old value stays valid besides, or None.

@@ -81,7 +81,7 @@ class AlarmOverrides(Section):
 class AwsMonitoring(Section):
     """What watches an environment on AWS."""
 
-    page: TopicArn = Field(description="the SNS topic for alarms that wake somebody")
+    page: TopicArn = Field(description="the SNS topic for alarms that page the operator")
     ticket: TopicArn = Field(description="the SNS topic for all other alarms")
     log_group: LogGroupName | None = Field(
         None, description="a log group of yours that CloudTrail writes to"

@@ -175,9 +175,13 @@ def split_address(value: str) -> SplitResult | None:
 def is_loopback(address: str) -> bool:
     """Return whether the host of *address* is ``localhost`` or a loopback IP address."""
     parts = split_address(address)
-    host = parts.hostname if parts else None
+    return is_loopback_host((parts.hostname if parts else None) or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether *host* is ``localhost`` or a loopback IP address."""
     try:
-        return host == "localhost" or ip_address(host or "").is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -16,25 +15,13 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from vault.declare import durations
+from vault.declare.file_kind import Kind
 from vault.declare.schema.anomalies import AnomalyRules
 from vault.declare.schema.migration import MigrationPlan
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 from vault.declare.schema.monitoring import Monitoring
 from vault.declare.schema.policy_tests import PolicyTests
 from vault.declare.schema.rollout import RolloutFile
-
-
-class Kind(StrEnum):
-    """A kind of declaration file."""
-
-    SERVICE = "service"
-    ENVIRONMENT = "environment"
-    POLICY_TESTS = "policy-tests"
-    ANOMALIES = "anomalies"
-    MONITORING = "monitoring"
-    ROLLOUT = "rollout"
-    MIGRATION = "migration"
-
 
 #: Kind of file → its model.
 MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
@@ -54,7 +41,7 @@ def file_name(kind: Kind) -> str:
 
 
 def editor_comment(kind: Kind, folder: str = "../schema") -> str:
-    """Return the first line of a file, by which an editor finds its schema.
+    """Return the first line of a file, which tells an editor where its schema is.
 
     Args:
         kind: Kind of the file.

@@ -67,7 +67,7 @@ def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-#: A text, or a list of texts of which a token has one. In both forms a tuple.
+#: A text, or a list of texts; a token has one of them. In both forms a tuple.
 ClaimValues = Annotated[
     Distinct[Exact],
     BeforeValidator(_as_list, json_schema_input_type=Exact | Distinct[Exact]),

@@ -13,7 +13,7 @@ from vault.declare.schema.field_types import (
     PartName,
     SettingValue,
 )
-from vault.declare.schema.index_keys import IndexName
+from vault.declare.schema.keys import IndexName
 from vault.declare.schema.list_types import EachOnce
 from vault.declare.schema.text_types import Matching
 
@@ -135,7 +135,7 @@ class OldEncryption(Section):
     def _stores_bytes_as_bytes(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("text"):
             raise InvalidValue(
-                "is given for a column of text", "no table, because its tokens would be bytes"
+                "is set for a column of text", "no table, because its tokens would be bytes"
             )
         return value
 

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app_integration._internal.server_urls import address_variables
 from app_integration.mounts import Mounts
 from app_integration.names import DEFAULT_ROLE
 from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue
-from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.adopted_secret import Adoption
 from vault.declare.schema.aws import KmsKeyArn, OnVaultOrAws, SecretArn
 from vault.declare.schema.aws_monitoring import RoleName
 from vault.declare.schema.base import Section
 from vault.declare.schema.database import ServiceDatabase
 from vault.declare.schema.field_types import (
     FORMATS,
-    Address,
     AnyPath,
-    AuditKeepTime,
     DatabaseEndpoint,
     EnvironmentName,
     HealthTime,
@@ -45,7 +41,7 @@ from vault.declare.schema.field_types import (
     WrapTime,
     not_below,
 )
-from vault.declare.schema.index_keys import IndexDeclaration, IndexName
+from vault.declare.schema.keys import IndexDeclaration, IndexName, TransitKey
 from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.logins import (
     AbsolutePath,
@@ -56,13 +52,12 @@ from vault.declare.schema.logins import (
     Jobs,
     ServiceLogin,
 )
-from vault.declare.schema.mounts import MountPaths
-from vault.declare.schema.paired import Pairing
+from vault.declare.schema.paired_secret import Pairing
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.redis import Redis, RedisServer
 from vault.declare.schema.secret_sources import SecretSource
+from vault.declare.schema.server import Server
 from vault.declare.schema.setting import Setting
-from vault.declare.schema.transit_keys import TransitKey
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
 #: Interpreter of an application that declares none, relative to its folder.
@@ -137,43 +132,6 @@ class ServiceDeclaration(Section):
     settings: Mapping[SecretName, Setting] = Field(
         {}, description="entries like 'smtp-port: {type: integer, default: 25}'"
     )
-
-
-class Server(Section):
-    """Vault server of an environment.
-
-    If *address* is None, the local runtime sets it.
-    """
-
-    address: Address | None = Field(None, description="https://host:port")
-    extra_addresses: tuple[Address, ...] = Field(
-        (), description="a list of https://host:port, further addresses of the same cluster"
-    )
-    audit_device: PartName | None = Field(
-        None, description="an audit device such as file, from which services may request HMACs"
-    )
-    audit_trace_ids: bool = Field(
-        False, description="true or false: the audit log has the trace ids that applications send"
-    )
-    audit_keep: AuditKeepTime = Field(
-        90 * durations.DAY,
-        description="a duration such as 90d: archived audit logs are kept for it",
-    )
-    mounts: MountPaths = Field(
-        MountPaths(), description="a mapping with kv, transit, database and approle"
-    )
-    apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Return the addresses of the cluster, the preferred one first; none if none is set."""
-        first = () if self.address is None else (self.address,)
-        return tuple(dict.fromkeys((*first, *self.extra_addresses)))
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """Return the variables with which an application reaches the cluster."""
-        return address_variables(self.addresses or ("",))
 
 
 class Tokens(Section):

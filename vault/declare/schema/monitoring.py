@@ -25,7 +25,7 @@ from vault.declare.schema.logins import AbsolutePath
 from vault.declare.schema.text_types import Matching
 
 _PATH: Final = r"/[^\x00-\x20\x7f\"'\\]{0,200}"
-#: Labels of each target of an application, by which the alerts select.
+#: Labels of each target of an application, which the alerts select on.
 OWN_LABELS: Final = ("environment", "service", "component")
 #: Default of a key that a team's file leaves out.
 _LEFT_OUT: Final[Any] = None
@@ -128,7 +128,7 @@ class Mail(Section):
 
     smarthost: HostPort = Field(description="host:port of the mail server")
     sender: Email = Field(description="an e-mail address")
-    page: Email = Field(description="the address for alerts that wake somebody")
+    page: Email = Field(description="the address for alerts that page the operator")
     ticket: Email = Field(description="the address for all other alerts")
     username: Text | None = Field(None, description="the account at the mail server")
     password_file: AbsolutePath | None = Field(

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, field_validator
 
 from app_integration.names import Environment
-from vault.declare import derived, durations
+from vault.declare import derived_secret, durations
 from vault.declare.errors import InvalidValue
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.base import HookSection, Section
 from vault.declare.schema.field_types import (
     AnnouncementTime,
@@ -58,7 +58,7 @@ class Hooks(HookSection):
     create: Command | None = Field(None, description="a list: prints a new value that works")
     set: Command | None = Field(None, description="a list: makes the value on its input work")
     test: Command | None = Field(None, description="a list: uses the value on its input")
-    retire: Command | None = Field(None, description="a list: ends the value on its input")
+    retire: Command | None = Field(None, description="a list: revokes the value on its input")
 
 
 class Given(_Source):
@@ -104,18 +104,18 @@ class Derived(_Source):
     rotate_every: ClassVar[None] = None
 
     source: Literal["derived"] = Field(description="given, generated or derived")
-    format: Annotated[str, json_text(derived.PATTERN, _FORMAT)] = Field(description=_FORMAT)
+    format: Annotated[str, json_text(derived_secret.PATTERN, _FORMAT)] = Field(description=_FORMAT)
 
     @field_validator("format")
     @classmethod
     def _well_formed(cls, value: str) -> str:
-        derived.references(value)
+        derived_secret.references(value)
         return value
 
     @property
     def references(self) -> tuple[str, ...]:
         """Return the names of the secrets in the format."""
-        return derived.references(self.format)
+        return derived_secret.references(self.format)
 
 
 SecretSource = Annotated[Given | Generated | Derived, Field(discriminator="source")]

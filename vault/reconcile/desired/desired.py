@@ -9,9 +9,9 @@ from typing import Final
 
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
-from vault.declare import derived, durations
+from vault.declare import derived_secret, durations
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.model import (
     EnvironmentDeclaration,
     ServiceDeclaration,
@@ -186,7 +186,7 @@ def order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source
     """Return the secrets with the derived ones last, each after those it is composed of."""
     uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
     first = [(name, source) for name, source in secrets.items() if name not in uses]
-    return first + [(name, secrets[name]) for name in derived.sort_by_dependency(uses)]
+    return first + [(name, secrets[name]) for name in derived_secret.sort_by_dependency(uses)]
 
 
 def _metadata(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str, str | None]:

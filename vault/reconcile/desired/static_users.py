@@ -12,7 +12,7 @@ from typing import Final
 from app_integration.names import Scope
 from vault.declare import durations
 from vault.declare.declaration import Declaration
-from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.adopted_secret import Adopted
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.static_roles import AdoptedSecret, PairRole, StaticRole

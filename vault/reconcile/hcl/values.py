@@ -67,7 +67,7 @@ def parse_texts(node: Node) -> frozenset[str]:
 
 
 def parse_names(node: Node, known: Collection[str]) -> frozenset[str]:
-    """Return the items of a list of names, each of which is *known*."""
+    """Return the items of a list of names, all *known*."""
     found = frozenset(map(parse_text, parse_nodes(node)))
     for unknown in sorted(found.difference(known)):
         raise InvalidValue(

@@ -1,4 +1,4 @@
-"""Building of a plan: read the server, compare it with the declaration, find orphans."""
+"""Building of a plan: read the server, compare it with the declaration, find what is lost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
 from vault.reconcile.planning.former_roles import FormerRole, find_former_roles
-from vault.reconcile.planning.lost_keys import find_lost_keys
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.planning.prune import Orphan, add_deletions, find_deleted, find_orphans
 from vault.reconcile.planning.snapshot import Snapshot
-from vault.reconcile.resources import ReadSession, Resource
-from vault.reconcile.resources.ownership import Owner, owner_of
+from vault.reconcile.resources import Fields, ReadSession, Resource
+from vault.reconcile.resources.ownership import ManagedResource, Owner, owner_of
+from vault.reconcile.resources.transit import TransitKey
+
+
+def find_lost_keys(
+    reader: ReadSession, resources: Sequence[Resource], actual: Sequence[Fields | None]
+) -> tuple[str, ...]:
+    """Return the names of Transit keys that have ownership metadata, but do not exist.
+
+    An apply that was killed between the two leaves the same.
+
+    Args:
+        reader: Must be allowed to read the ownership metadata.
+        resources: The declared resources.
+        actual: Their fields on the server, None for one it lacks.
+
+    """
+    return tuple(
+        each.name
+        for each, fields in zip(resources, actual, strict=True)
+        if fields is None and each.kind == TransitKey.kind and isinstance(each, ManagedResource)
+        if all(each.read_notes(reader).values())
+    )
 
 
 @dataclass(frozen=True, slots=True)

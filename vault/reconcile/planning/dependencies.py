@@ -1,42 +1,35 @@
-"""Dependencies between kinds of resource, and the API path of each prunable kind."""
+"""Dependencies between kinds of resource, and the API path of each prunable kind.
+
+Each kind of a Vault server says both on its class, and is found by them: ``depends_on``, and
+``listed_at`` if ``--prune`` may delete it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Final, Protocol, TypeVar
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Final, Protocol, TypeVar
 
 from app_integration.mounts import Mounts
+from vault.reconcile import resources
 
+
+def _kinds() -> Iterator[Any]:
+    """Yield the class of each kind of resource of a Vault server."""
+    for module in iter_modules(resources.__path__, f"{resources.__name__}."):
+        for found in vars(import_module(module.name)).values():
+            if isinstance(found, type) and "depends_on" in vars(found):
+                yield found
+
+
+_KINDS: Final = {each.kind: each for each in _kinds()}
 #: Kind → the kinds that must be written before it. Ownership metadata is in KV, so that most kinds
 #: depend on ``kv-config``.
 DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "mount": (),
-    "kv-config": ("mount",),
-    "policy": ("kv-config",),
-    "transit-key": ("kv-config",),
-    "secret-metadata": ("kv-config",),
-    "approle": ("policy",),
-    "userpass": ("policy", "transit-key"),
-    "jwt-config": ("mount",),
-    "jwt-role": ("policy", "jwt-config"),
-    "kubernetes-config": ("transit-key",),
-    "kubernetes-role": ("policy", "kubernetes-config"),
-    "cert-role": ("policy",),
-    "oidc-config": ("transit-key",),
-    "oidc-role": ("oidc-config",),
-    "group": ("policy",),
-    "user-lockout": ("mount",),
-    "audited-header": (),
-    "rate-limit": ("kv-config",),
-    "password-policy": ("kv-config",),
-    "database-connection": ("transit-key", "password-policy"),
-    "database-role": ("database-connection",),
-    "static-role": ("database-connection", "secret-metadata"),
-    "adopted-secret": ("secret-metadata", "static-role"),
-    "secret-value": ("secret-metadata",),
-    "derived-secret": ("secret-value", "adopted-secret"),
+    **{kind: each.depends_on for kind, each in _KINDS.items()},
     "secret-rotation": ("secret-value",),
     "kms-key": (),
     "iam-policy": (),
@@ -49,23 +42,10 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
 #: Kinds that ``--prune`` may delete → the API path that lists them, with the mounts as fields; each
 #: object is at <path>/<name>.
 PRUNABLE: Final[Mapping[str, str]] = {
-    "approle": "{auth}/role",
-    "userpass": "auth/userpass/users",
-    "jwt-role": "auth/jwt/role",
-    "kubernetes-role": "auth/kubernetes/role",
-    "cert-role": "auth/cert/certs",
-    "oidc-role": "auth/oidc/role",
-    "group": "identity/group/name",
-    "database-role": "{database}/roles",
-    "static-role": "{database}/static-roles",
-    "database-connection": "{database}/config",
-    "rate-limit": "sys/quotas/rate-limit",
-    "password-policy": "sys/policies/password",
-    "policy": "sys/policies/acl",
-    "transit-key": "{transit}/keys",
+    kind: each.listed_at for kind, each in _KINDS.items() if hasattr(each, "listed_at")
 }
 
-#: Kinds whose members depend on each other, so that they are written one by one in the given order.
+#: Kinds whose members depend on each other, so that they are written one by one in order.
 SEQUENTIAL: Final = frozenset(("derived-secret",))
 
 

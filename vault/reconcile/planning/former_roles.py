@@ -73,7 +73,7 @@ def find_former_roles(
 ) -> Iterator[FormerRole]:
     """Yield the AppRoles that *owner* has left on other mounts, without those of its jobs.
 
-    Whoever applies is logged in with one of these, and needs a credential on the new mount first.
+    The operator is logged in with one of these, and needs a credential on the new mount first.
 
     Args:
         reader: Reads what the plan's digest covers.

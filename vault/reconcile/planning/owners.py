@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from app_integration.errors import AccessDenied
-from vault.reconcile.planning.unmarked import find_unmarked
+from vault.reconcile.planning.unmarked_objects import find_unmarked
 from vault.reconcile.resources import Fields, ReadSession, Resource
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.marks import MARKED_BY

@@ -255,7 +255,7 @@ def _lacks_value(resource: AnyResource, before: Fields | None, missing: Sequence
 
 
 def _with_outdated_value(resource: AnyResource, found: Fields, written_secrets: set[str]) -> Fields:
-    """Return *found*, as outdated if it is of a value of which a part changes in this plan."""
+    """Return *found*, as outdated if this plan changes a part of the value."""
     if not isinstance(resource, ComposedValue):
         return found
     changes = written_secrets & set(resource.parts.values())

@@ -80,7 +80,7 @@ class Orphan:
         In this order, a run that is killed in between finds the object again.
 
         Raises:
-            ServerFault: If the leases of a database role do not end. The role was not deleted.
+            ServerFault: If the leases of a database role stay. The role was not deleted.
 
         """
         if self.kind == SecretMetadata.kind:
@@ -211,7 +211,7 @@ def _from_ownership_metadata(reader: ReadSession, owner: Owner) -> Iterator[Orph
 
 
 def _from_secret_metadata(reader: ReadSession, owner: Owner) -> Iterator[Orphan]:
-    """Yield the secrets in the owner's environment, whoever manages them."""
+    """Yield the secrets in the owner's environment, also those that others manage."""
     for service in reader.list(metadata_path("", owner.mounts.kv)):
         if service.rstrip("/") != FOLDER:
             yield from _secrets_below(reader, f"{service}{owner.environment}/", owner)

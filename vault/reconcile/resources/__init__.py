@@ -18,7 +18,7 @@ from vault.declare import durations
 
 #: Managed fields and their normalised values. Only these are compared.
 Fields = Mapping[str, Any]
-#: State of a composed value of which a part has changed since.
+#: State of a composed value if a part of it has changed since.
 OUTDATED: Final = "outdated"
 #: Value of a field that the server does not return, so that it cannot be compared.
 UNREPORTED: Final = object()

@@ -21,6 +21,7 @@ class AuditedHeader:
     """A header whose values the audit log has in plain: by default, that with the trace id."""
 
     kind: ClassVar[str] = "audited-header"
+    depends_on: ClassVar[tuple[str, ...]] = ()
 
     name: str = HEADER
 

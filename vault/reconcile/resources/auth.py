@@ -32,6 +32,8 @@ class AppRole:
     """
 
     kind: ClassVar[str] = "approle"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy",)
+    listed_at: ClassVar[str] = "{auth}/role"
 
     name: str
     policies: tuple[str, ...]
@@ -102,6 +104,8 @@ class UserpassLogin:
     """
 
     kind: ClassVar[str] = "userpass"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy", "transit-key")
+    listed_at: ClassVar[str] = "auth/userpass/users"
 
     name: str
     policies: tuple[str, ...]

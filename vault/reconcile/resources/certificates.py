@@ -21,6 +21,8 @@ class CertRole:
     """
 
     kind: ClassVar[str] = "cert-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy",)
+    listed_at: ClassVar[str] = "auth/cert/certs"
 
     name: str
     mount: str

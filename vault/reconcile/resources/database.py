@@ -15,10 +15,10 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.connection_fields import read_connection
+from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.reviewed import explain_denial
 from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
@@ -45,6 +45,8 @@ class DatabaseConnection:
     """
 
     kind: ClassVar[str] = "database-connection"
+    depends_on: ClassVar[tuple[str, ...]] = ("transit-key", "password-policy")
+    listed_at: ClassVar[str] = "{database}/config"
 
     name: str
     endpoint: Endpoint
@@ -189,6 +191,8 @@ class DatabaseRole:
     """
 
     kind: ClassVar[str] = "database-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("database-connection",)
+    listed_at: ClassVar[str] = "{database}/roles"
 
     name: str
     connection: str

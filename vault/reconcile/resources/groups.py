@@ -24,6 +24,8 @@ class Group:
     """
 
     kind: ClassVar[str] = "group"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy",)
+    listed_at: ClassVar[str] = "identity/group/name"
 
     name: str
     policies: tuple[str, ...]

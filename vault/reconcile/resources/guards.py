@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
-from vault.reconcile.resources.reviewed import explain_denial
 
 #: Characters that need no escape in a URL.
 _SYMBOLS: Final = "-_.~"
@@ -30,6 +30,8 @@ class RateLimit:
     """
 
     kind: ClassVar[str] = "rate-limit"
+    depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
+    listed_at: ClassVar[str] = "sys/quotas/rate-limit"
 
     name: str
     path: str
@@ -74,6 +76,8 @@ class PasswordPolicy:
     """
 
     kind: ClassVar[str] = "password-policy"
+    depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
+    listed_at: ClassVar[str] = "sys/policies/password"
 
     name: str
     length: int
@@ -132,6 +136,7 @@ class UserLockout:
     """
 
     kind: ClassVar[str] = "user-lockout"
+    depends_on: ClassVar[tuple[str, ...]] = ("mount",)
 
     name: str
     threshold: int

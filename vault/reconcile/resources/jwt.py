@@ -33,6 +33,7 @@ class JwtConfig:
     """
 
     kind: ClassVar[str] = "jwt-config"
+    depends_on: ClassVar[tuple[str, ...]] = ("mount",)
 
     name: str
     issuer: str
@@ -71,11 +72,13 @@ class JwtRole:
         mount: Path of the auth method, without ``auth/``.
         audience: Must be among a token's audiences.
         subject: Must equal a token's subject; empty for any.
-        claims: Claim → the values of which it must have one.
+        claims: Claim → its allowed values.
 
     """
 
     kind: ClassVar[str] = "jwt-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy", "jwt-config")
+    listed_at: ClassVar[str] = "auth/jwt/role"
 
     name: str
     mount: str
@@ -131,6 +134,7 @@ class OidcConfig:
     """
 
     kind: ClassVar[str] = "oidc-config"
+    depends_on: ClassVar[tuple[str, ...]] = ("transit-key",)
 
     name: str
     discovery: str
@@ -208,6 +212,8 @@ class OidcRole:
     """
 
     kind: ClassVar[str] = "oidc-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("oidc-config",)
+    listed_at: ClassVar[str] = "auth/oidc/role"
 
     name: str
     mount: str

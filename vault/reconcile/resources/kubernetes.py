@@ -31,6 +31,7 @@ class KubernetesConfig:
     """
 
     kind: ClassVar[str] = "kubernetes-config"
+    depends_on: ClassVar[tuple[str, ...]] = ("transit-key",)
 
     name: str
     host: str
@@ -109,6 +110,8 @@ class KubernetesRole:
     """
 
     kind: ClassVar[str] = "kubernetes-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("policy", "kubernetes-config")
+    listed_at: ClassVar[str] = "auth/kubernetes/role"
 
     name: str
     mount: str

@@ -141,7 +141,7 @@ def merge_metadata(
     raise an error.
 
     Raises:
-        RequestRefused: If another client changed the metadata meanwhile, or the server rejects it.
+        RequestRefused: If another client has changed the metadata, or the server rejects it.
 
     """
     path = metadata_path(name, mount)
@@ -161,6 +161,6 @@ def merge_metadata(
         if (read_data(session, path) or {}).get("current_metadata_version") == version:
             raise
         raise RequestRefused(
-            f"POST {path}: another client has changed it meanwhile; run the command again",
+            f"POST {path}: another client has changed it; run the command again",
             status=error.status,
         ) from None

@@ -77,6 +77,7 @@ class Mount:
     """
 
     kind: ClassVar[str] = "mount"
+    depends_on: ClassVar[tuple[str, ...]] = ()
 
     api: str
     path: str
@@ -95,7 +96,7 @@ class Mount:
         return f"auth/{self.path}" if self.api == "auth" else self.path
 
     def desired(self) -> Fields:
-        """Return the type, the description unless it is given, the tuning and the KV version."""
+        """Return the type, the description of an own mount, the tuning and the KV version."""
         fields: dict[str, Any] = {"type": self.type}
         if not self.is_given:
             fields["description"] = describe(self.description, self.deployment)
@@ -203,6 +204,7 @@ class KvConfig:
     """
 
     kind: ClassVar[str] = "kv-config"
+    depends_on: ClassVar[tuple[str, ...]] = ("mount",)
 
     mount: str
     max_versions: int

@@ -9,8 +9,8 @@ from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.hcl.policy_rules import policies_equal
 from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
-from vault.reconcile.resources.reviewed import explain_denial
 
 #: The last line of a policy, a comment.
 _END: Final = "\n# end"
@@ -42,6 +42,8 @@ class Policy:
     """
 
     kind: ClassVar[str] = "policy"
+    depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
+    listed_at: ClassVar[str] = "sys/policies/acl"
 
     name: str
     text: str
@@ -49,7 +51,7 @@ class Policy:
     is_fixed: bool = False
 
     def desired(self) -> Fields:
-        """Return the text, of which only the rules are compared, and the owner."""
+        """Return the text, compared by its rules only, and the owner."""
         return {"policy": PolicyText(self.text.strip()), MARKED_BY: self.deployment}
 
     def read(self, reader: ReadSession) -> Fields | None:

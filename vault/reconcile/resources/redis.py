@@ -11,8 +11,8 @@ from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.connection_fields import read_connection
+from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.reviewed import explain_denial
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 PLUGIN = "redis-database-plugin"
@@ -38,6 +38,8 @@ class RedisConnection:
     """
 
     kind: ClassVar[str] = "database-connection"
+    depends_on: ClassVar[tuple[str, ...]] = ("transit-key", "password-policy")
+    listed_at: ClassVar[str] = "{database}/config"
 
     name: str
     endpoint: Endpoint

@@ -12,7 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import COMPOSED_KEY, KV_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.declare import derived, durations
+from vault.declare import derived_secret, durations
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import (
@@ -53,6 +53,7 @@ class SecretMetadata:
     """
 
     kind: ClassVar[str] = "secret-metadata"
+    depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
 
     name: str
     tags: Mapping[str, str | None]
@@ -95,6 +96,7 @@ class SecretValue(SuppliedValue):
     """
 
     kind: ClassVar[str] = "secret-value"
+    depends_on: ClassVar[tuple[str, ...]] = ("secret-metadata",)
 
     name: str
     available: bool
@@ -106,7 +108,7 @@ class SecretValue(SuppliedValue):
         return {"value": "present"}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return ``present``, how its current version ended, or None without any version.
+        """Return ``present``, ``deleted``, ``destroyed``, or None without any version.
 
         Raises:
             ConfigurationError: If the secret is adopted on the server. Its value is then composed
@@ -134,13 +136,14 @@ class DerivedValue(ComposedValue):
     """A value composed of other secrets, and written again when one of them has a new version.
 
     Attributes:
-        template: See :mod:`vault.declare.derived`.
+        template: See :mod:`vault.declare.derived_secret`.
         parts: Each name that *template* uses → its path below the mount.
         mount: Path of the KV mount.
 
     """
 
     kind: ClassVar[str] = "derived-secret"
+    depends_on: ClassVar[tuple[str, ...]] = ("secret-value", "adopted-secret")
 
     name: str
     template: str
@@ -154,7 +157,7 @@ class DerivedValue(ComposedValue):
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the value's state, None if the secret has never had one.
 
-        It is ``current``, ``outdated``, or how the current version ended. This compares version
+        It is ``current``, ``outdated``, ``deleted`` or ``destroyed``. This compares version
         numbers only, because a plan must not read secret values.
         """
         data = read_data(reader, metadata_path(self.name, self.mount))
@@ -174,7 +177,7 @@ class DerivedValue(ComposedValue):
         data = read_data(session, metadata_path(self.name, self.mount)) or {}
         versions = self._part_versions(session)
         values = {part: read_value(session, path, self.mount) for part, path in self.parts.items()}
-        value = derived.compose(self.template, values)
+        value = derived_secret.compose(self.template, values)
         current = (before or {}).get("version", data.get("current_version", 0))
         write_value(session, self.name, value, cas=current, mount=self.mount)
         merge_metadata(session, self.name, {_DERIVED_FROM: versions}, self.mount)

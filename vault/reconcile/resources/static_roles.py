@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from app_integration._internal.url_schemes import is_postgresql
+from app_integration._internal.server_urls import is_postgresql
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import (
@@ -82,6 +82,8 @@ class StaticRole:
     """
 
     kind: ClassVar[str] = "static-role"
+    depends_on: ClassVar[tuple[str, ...]] = ("database-connection", "secret-metadata")
+    listed_at: ClassVar[str] = "{database}/static-roles"
 
     name: str
     connection: str
@@ -173,6 +175,7 @@ class AdoptedSecret:
     """
 
     kind: ClassVar[str] = "adopted-secret"
+    depends_on: ClassVar[tuple[str, ...]] = ("secret-metadata", "static-role")
 
     name: str
     username: str
@@ -186,7 +189,7 @@ class AdoptedSecret:
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the value's state, None if the secret has never had one.
 
-        It is ``composed``, ``given``, or how the current version ended. This compares version
+        It is ``composed``, ``given``, ``deleted`` or ``destroyed``. This compares version
         numbers only, because a plan must not read secret values.
         """
         data = read_data(reader, metadata_path(self.name, self.mount))
@@ -236,12 +239,7 @@ def ensure_template(
 
 
 def check_no_other_fields(current: SecretEntry, secret: str) -> None:
-    """Check that the entry has no field besides the value, because a template replaces all fields.
-
-    Raises:
-        NotAdoptable: If there is another field.
-
-    """
+    """Raise NotAdoptable if the entry has another field, because a template replaces all."""
     if others := sorted(current.fields.keys() - {VALUE_KEY}):
         raise NotAdoptable(
             f"{secret} has other fields ({', '.join(others)}), which an adopted secret cannot "

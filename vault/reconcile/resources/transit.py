@@ -23,6 +23,8 @@ class TransitKey:
     """
 
     kind: ClassVar[str] = "transit-key"
+    depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
+    listed_at: ClassVar[str] = "{transit}/keys"
 
     name: str
     rotate_every: int = 0

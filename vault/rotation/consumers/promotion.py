@@ -59,18 +59,18 @@ class Promotion:
 
     @property
     def time_bound(self) -> datetime:
-        """Return when the old value may end if not all of its consumers are known.
+        """Return when the old value may be retired if not all of its consumers are known.
 
         Until the end of the window one of them may sign with it, and the grace period follows.
         """
         return self.end_of_grace(self.time + self.window)
 
     def end_of_grace(self, last_use: datetime) -> datetime:
-        """Return when the old value may end if it was last used at *last_use*."""
+        """Return when the old value may be retired if it was last used at *last_use*."""
         return last_use + self.lead + self.grace
 
     def is_old(self, path: str, version: int) -> bool:
-        """Return whether *version* of *path* is one that the rotation ends."""
+        """Return whether *version* of *path* is one that the rotation retires."""
         return version < self.versions[path] and version in self.kept.get(path, {version})
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from vault.rotation.consumers.evidence import (
+from vault.rotation.consumers.evidence_type import (
     Consumer,
     Evidence,
     Proof,

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from vault.rotation.context import RotationContext
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
+from vault.rotation.kind_protocol import Steps
 from vault.rotation.kinds import (
     declared_secret,
     index_key,
@@ -15,7 +17,6 @@ from vault.rotation.kinds import (
     transit_key,
     user_pair,
 )
-from vault.rotation.steps import Steps
 
 Builder = Callable[[RotationContext, Item], Steps]
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from vault.declare import derived
-from vault.declare.schema.adopted import Adopted
+from vault.declare import derived_secret
+from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.secret_sources import (
     ALPHABETS,
     DEFAULT_RETIRE_AFTER,
@@ -22,10 +22,10 @@ from vault.declare.schema.secret_sources import (
 from vault.reconcile.resources.secrets import DerivedValue
 from vault.rotation.consumers.promotion import longest_use
 from vault.rotation.context import RotationContext
+from vault.rotation.evidence_choice import observe
 from vault.rotation.hooks import NO_HOOKS, Commands
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.secret import SecretRotation
-from vault.rotation.kinds.secret_evidence import observe
 from vault.rotation.rotation import OwnedElsewhere
 
 #: Length and alphabet of the value for a hook ``set``.
@@ -110,7 +110,7 @@ def find_derived(context: RotationContext, scope: Scope, name: str) -> list[Deri
     declared = context.declaration.secrets(scope)
     uses = {key: each.references for key, each in declared.items() if isinstance(each, Derived)}
     affected, found = {name}, []
-    for key in derived.sort_by_dependency(uses):
+    for key in derived_secret.sort_by_dependency(uses):
         source = declared[key]
         if isinstance(source, Derived) and affected & {*source.references}:
             affected.add(key)

@@ -9,7 +9,7 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Limits
-from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.evidence_type import Evidence
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.stored_values import StoredValues
@@ -21,7 +21,7 @@ WRITE_WINDOW: Final = 3 * int(Limits().index_refresh)
 _UNKNOWN: Final = "the version in use"
 _NOTE: Final = (
     "the count is the application's own; a row that it has missed is not found after the old "
-    "version has ended, and must be written again"
+    "version is retired, and must be written again"
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from app_integration.session.session import Session
-from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.evidence_type import Evidence, Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.record import Record
@@ -65,7 +65,7 @@ class RootUserRotation:
         return Evidence(Proof.NO_CONSUMER, notes=(note,))
 
     def retire(self, record: Record) -> Record:
-        """Return the record, because the old password has ended."""
+        """Return the record, because the old password is invalid already."""
         return record
 
     def undo(self, record: Record) -> None:  # noqa: ARG002 (protocol)

@@ -18,7 +18,7 @@ from vault.reconcile.resources.kv import data_path, destroy_versions, metadata_p
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
 from vault.reconcile.resources.secrets import DerivedValue
-from vault.rotation.consumers.evidence import Evidence
+from vault.rotation.consumers.evidence_type import Evidence
 from vault.rotation.hooks import HookRunner
 from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue
@@ -39,7 +39,7 @@ class SecretRotation:
         owner: The deployment, whose secret this must be.
         pending: The place of the new value.
         generate: Returns a new random value.
-        hooks: Runs ``create``, ``set``, ``test`` and ``retire``, each of which is optional.
+        hooks: Runs ``create``, ``set``, ``test`` and ``retire``, each optional.
         derived: The secrets that are composed of this one.
         observe: Returns what is known of the consumers of API paths, given the version that each
             of them must have read.
@@ -156,7 +156,7 @@ class SecretRotation:
         )
 
     def retire(self, record: Record) -> Record:
-        """Let the hook ``retire`` end the old value at its owner, then destroy its versions."""
+        """Let the hook ``retire`` revoke the old value at its owner, then destroy its versions."""
         version, fields = self._current()
         self._check_replaced(record, version, fields)
         was_created_again = version < int(record.new)
@@ -176,7 +176,7 @@ class SecretRotation:
         version that someone else wrote stays current.
 
         Raises:
-            ConfigurationError: If the hook ``retire`` must end the new value, and that is lost.
+            ConfigurationError: If the hook ``retire`` must revoke the new value, and that is lost.
             UndoImpossible: If the new value is current, and the old one cannot be read.
 
         """
@@ -218,7 +218,7 @@ class SecretRotation:
             )
 
     def _check_replaced(self, record: Record, version: int, fields: Mapping[str, str]) -> None:
-        """Check that no one has made the old value current again, because it would be ended."""
+        """Check that no one has made the old value current again, because it would be retired."""
         if version <= int(record.new):
             return
         old = self.read(int(record.old)).get(VALUE_KEY)

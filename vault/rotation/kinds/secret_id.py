@@ -14,7 +14,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.credentials import issue_credential, secret_id_body
-from vault.rotation.consumers.evidence import Evidence, Proof
+from vault.rotation.consumers.evidence_type import Evidence, Proof
 from vault.rotation.consumers.login_log import LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
     Generation,
@@ -123,7 +123,7 @@ class SecretIdRotation:
         return replace(record, new=new.accessor)
 
     def find_consumers(self, record: Record) -> Evidence:
-        """Return which tokens came from older secret-ids. If these are compromised, end both."""
+        """Return which tokens came from older secret-ids. If these are compromised, revoke both."""
         secret_ids = self.credentials.secret_ids()
         if self._is_lost(record, secret_ids):
             return Evidence(Proof.NONE, notes=(_LOST,))
@@ -135,7 +135,7 @@ class SecretIdRotation:
         ended = {self.item.server_name: old}
         if record.is_compromised:
             self.credentials.revoke(old)
-            ended |= self._end_agents()
+            ended |= self._revoke_agents()
         now = self.context.clock()
         seen = Observation(
             tokens,
@@ -166,7 +166,7 @@ class SecretIdRotation:
         return record
 
     def undo(self, record: Record) -> None:
-        """Put the old secret-id back where this machine has it, and end the new one.
+        """Put the old secret-id back where this machine has it, and destroy the new one.
 
         If no older one exists any more, the new one is left in use.
         """
@@ -181,8 +181,8 @@ class SecretIdRotation:
             self.credentials.revoke(self._tokens_of(record))
         self.pending.destroy()
 
-    def _end_agents(self) -> dict[str, list[Issued]]:
-        """End what a starter has issued, because a thief of its secret-id could do that too.
+    def _revoke_agents(self) -> dict[str, list[Issued]]:
+        """Revoke what a starter has issued, because a thief of its secret-id could do that too.
 
         The supervisor starts each agent again. Return the agents' role, and their tokens.
         """

@@ -11,7 +11,7 @@ from app_integration.names import KEY_VERSION_VARIABLE
 from app_integration.secret import Secret
 from vault.declare import counts
 from vault.rotation.consumers.ciphertext_count import PlaceCount, parse_counts
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence_type import Consumer, Evidence, Proof
 from vault.rotation.hooks import HookRunner
 from vault.rotation.record import Record
 
@@ -25,7 +25,7 @@ class StoredValues:
     Attributes:
         noun: What one of them is called, for people.
         mover: Name of the hook that moves them to a version.
-        runner: Runs the hooks, each of which is optional.
+        runner: Runs the hooks, each optional.
         clock: Returns the current time, in UTC.
 
     """
@@ -78,7 +78,7 @@ class StoredValues:
             self.move(record)
             began, counts = self._count(record)
         if bound is not None and began < bound <= self.clock():
-            _, counts = self._count(record)  # because values may have been added meanwhile
+            _, counts = self._count(record)  # because the application may have added values
         return Evidence(
             Proof.COUNT,
             moved=tuple(self._describe(record, each) for each in counts if not each.number),

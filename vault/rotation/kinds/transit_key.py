@@ -1,4 +1,4 @@
-"""Rotation of a Transit key: a new version, a rewrap of what is stored, the end of old versions."""
+"""Rotation of a Transit key: a new version, a rewrap, and old versions retired."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from vault.declare import durations
 from vault.reconcile.resources import read_data
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
+from vault.rotation.consumers.evidence_type import Consumer, Evidence, Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.due import due_date, is_overdue
 from vault.rotation.hooks import NO_HOOKS
@@ -137,7 +137,7 @@ class KeyRotation:
         return is_overdue(due_date(created, self.item.every, None), self.clock())
 
     def _bound(self, record: Record) -> datetime | None:
-        """Return when old versions may end, None if they never do."""
+        """Return when old versions may be retired, None if never."""
         if self.retire_after is None:
             return None
         seconds = max(self.retire_after, WRITE_WINDOW)

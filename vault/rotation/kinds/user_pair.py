@@ -1,4 +1,4 @@
-"""Rotation of a database URL between two users, so that no password ends while it is in use.
+"""Rotation of a database URL between two users, so that no password is changed while it is in use.
 
 The server sets a new password of the user that is not in use, and the secret becomes its URL. When
 no consumer uses the other user any more, the server sets another password of that one, too.
@@ -22,7 +22,7 @@ from vault.adoption import database_user
 from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER, Given
 from vault.reconcile.desired.static_users import pair_role_names
 from vault.reconcile.resources.static_roles import parse_database_url
-from vault.rotation.consumers.evidence import Consumer, Evidence, describe_time
+from vault.rotation.consumers.evidence_type import Consumer, Evidence, describe_time
 from vault.rotation.consumers.promotion import longest_use
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
@@ -33,7 +33,7 @@ from vault.rotation.record import Record, RecordStore, Step
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-#: Number by which the server returns the latest version.
+#: Number that stands for the latest version.
 _LATEST: Final = "0"
 
 
@@ -120,7 +120,7 @@ class UserPairRotation:
         )
 
     def retire(self, record: Record) -> Record:
-        """End the old user's password, then destroy the versions that have it.
+        """Replace the old user's password, then destroy the versions that have it.
 
         The server sets one that only it knows. A repeated step sets one more, which does no harm.
 
@@ -177,7 +177,7 @@ class UserPairRotation:
                 return
         raise ConfigurationError(
             f"the last rotation of {self.item.name} was undone, and the password of {user} {why}; "
-            "run it later, or end that password at once with --compromised"
+            "run it later, or revoke that password at once with --compromised"
         )
 
     def _other_user(self, url: URL) -> str:
@@ -242,7 +242,7 @@ class UserPairRotation:
     def _notes(self, old: str, record: Record, *, has_sessions: bool) -> Iterator[str]:
         if old not in self.roles:
             yield (
-                f"{old} is not one of the pair, so that its password stays valid; end it as an "
+                f"{old} is not one of the pair, so that its password stays valid; revoke it as an "
                 f'administrator of the database: ALTER ROLE "{old}" NOLOGIN'
             )
         if has_sessions and record.is_compromised:

@@ -9,10 +9,11 @@ from typing import Final, TypeVar
 
 from app_integration.mounts import Mounts
 from app_integration.permissions import need
+from vault.audit.event_file import EventFile
 from vault.reconcile.resources.kv import data_path
-from vault.rotation.audit_log import LogFile
 from vault.rotation.audit_response import Response
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.response_log import ResponseLog, first_time, last_time
 
 #: Operations of the Transit engine that use a key.
@@ -69,7 +70,7 @@ class AuditLogs:
 
     """
 
-    files: list[LogFile] = field(default_factory=list)
+    files: list[EventFile] = field(default_factory=list)
     reads: dict[Item, Read] = field(default_factory=dict)
     rotations: dict[Item, datetime] = field(default_factory=dict)
     logins: dict[tuple[str, str | None], Read] = field(default_factory=dict)

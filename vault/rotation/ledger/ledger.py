@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from vault.rotation.due import age_seconds, due_date, is_overdue
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.record import Record
 from vault.rotation.server_ages import OTHER_STORE, Age

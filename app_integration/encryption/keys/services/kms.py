@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from app_integration._internal.kms_keys import VARIABLE
+from app_integration._internal.arns import KMS_KEYS
 from app_integration._internal.tracing import span
 from app_integration.encryption import kms_ciphertext
 from app_integration.encryption.kms_ciphertext import KmsCiphertext
@@ -142,7 +142,7 @@ class KmsKeyService:
                 "a data key names the KMS key %s, which %s does not list, so what it encrypted "
                 "counts as not authentic",
                 found.key,
-                VARIABLE,
+                KMS_KEYS,
             )
             return None
         return found
@@ -151,7 +151,7 @@ class KmsKeyService:
         key = response["KeyId"]
         if key not in self._versions:
             raise KeyUnavailable(
-                f"{self._alias} stands for {key}, which {VARIABLE} does not list; add it there in "
+                f"{self._alias} stands for {key}, which {KMS_KEYS} does not list; add it there in "
                 "every process, and move the alias afterwards"
             )
         return KmsCiphertext(key, response["CiphertextBlob"]).encode()

@@ -1,4 +1,4 @@
-"""Data keys wrapped without a server, for development: anybody can derive the key that wraps them.
+"""Data keys wrapped without a server, for development: the key that wraps them is no secret.
 
 Each process derives the same key from its name, so that rows which one wrote are read by the next.
 It protects nothing. A wrapped key looks like one of Transit, which rejects it as not authentic.
@@ -31,7 +31,7 @@ class MemoryKeyService:
 
         Args:
             name: The name of the key, as ``Scope.key`` returns it.
-            random: Returns as many random bytes as it is asked for.
+            random: Returns that many random bytes.
 
         """
         log.warning("SECRETS_BACKEND=memory: anybody can derive the key %s", name)

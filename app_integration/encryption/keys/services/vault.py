@@ -36,8 +36,7 @@ class VaultKeyService:
         Args:
             post: The ``post`` method of a session.
             name: The Transit key's full name, as ``Scope.key`` returns it.
-            limits: The limits, of which ``batch_items`` bounds each request; None uses the
-                defaults.
+            limits: ``batch_items`` bounds each request; None uses the defaults.
             mounts: The deployment's mounts.
 
         Raises:

@@ -68,7 +68,7 @@ class FileDataKeys:
     def _edit_keys(self) -> Iterator[dict[int, WrappedKey]]:
         """Yield all keys, to be changed in place, and write them back.
 
-        It holds the lock, so that no other process changes the file meanwhile.
+        It holds the lock, so that no other process changes the file.
         """
         with (
             self._translate_errors(),

@@ -30,7 +30,7 @@ from app_integration.integrations.django.postgresql.creation import LeasedDataba
 
 #: A URL without parameters, for settings that need none of the deployment's.
 _NO_PARAMETERS: Final = "postgresql://"
-#: States of a connection that nothing is lost with: no transaction is open, or the server ended it.
+#: States of a connection that can be closed without loss: it is idle, or broken.
 _REPLACEABLE: Final = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 
@@ -118,7 +118,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             connection = provider.connect(open_)
         self._provider, self._user = provider, connection.info.user
         self._cursors.clear()
-        # Whatever the settings say, because the sessions of a revoked user end at any time.
+        # Whatever the settings say, because the server drops a revoked user's sessions at any time.
         self.health_check_enabled = True
         return connection
 
@@ -186,4 +186,4 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             **({} if options is True else options),
         )
         source = credential_source(self.settings_dict["OPTIONS"])
-        return client.database("pool", _NO_PARAMETERS, own, **source)
+        return client.databases.create("pool", _NO_PARAMETERS, own, **source)

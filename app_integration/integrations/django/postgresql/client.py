@@ -22,7 +22,7 @@ class LeasedDatabaseClient(DatabaseClient):  # type: ignore[misc] # Django has n
     """
 
     def runshell(self, parameters: Iterable[str]) -> None:
-        """Run ``psql`` until it ends. The password is in a private file, not in a variable.
+        """Run ``psql`` until it exits. The password is in a private file, not in a variable.
 
         Args:
             parameters: Further arguments of ``psql``.

@@ -1,4 +1,4 @@
-"""Settings of one database in ``DATABASES``: what is refused, and what the deployment adds."""
+"""Settings of one database in ``DATABASES``: what is rejected, and what the deployment adds."""
 
 from __future__ import annotations
 

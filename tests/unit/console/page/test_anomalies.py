@@ -10,10 +10,18 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from console.page.sources.audit_summary import AuditSummary
-from console.page.views.anomalies import PAGE, AnomaliesFilter, build_anomalies
-from console.page.views.ignore_entry import build_ignore_entry
+from console.page.views.anomalies import (
+    PAGE,
+    AnomaliesFilter,
+    build_anomalies,
+    build_bars,
+    build_ignore_entry,
+    find_notes,
+)
+from console.views.cells import Link
+from tests.support.table_cells import column
 from vault.audit.anomalies.finding import Evidence, Finding
-from vault.audit.anomalies.rules import built_in, read_rules
+from vault.audit.anomalies.rules_reader import built_in, read_rules
 from vault.declare.schema.anomalies import Ignored
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -41,29 +49,32 @@ ALL = summary(
 
 
 def test_findings_are_grouped_by_rule_the_most_severe_and_latest_first() -> None:
-    found = build_anomalies(ALL, AnomaliesFilter(), "dev", NOW)
-    groups = [(each.name, each.tone, len(each.cards)) for each in found.groups]
-    assert groups == [
+    _, groups = build_anomalies(ALL, AnomaliesFilter(), "dev", NOW)
+    assert [(each.name, each.badge.tone, len(each.cards)) for each in groups] == [
         ("root_token", "bad", 1),
         ("denied_spike", "warn", 2),
         ("first_time", "plain", 1),
     ]
-    spike = found.groups[1]
-    assert spike.cards[0].last > spike.cards[1].last
+    spike = groups[1]
+    assert spike.cards[0].of.last > spike.cards[1].of.last
     assert spike.threshold == "count: 10, within: 10m"
-    assert (spike.meaning, spike.action) != ("", "")
+    assert (spike.rule.meaning, spike.rule.action) != ("", "")
+    seen = ("2026-05-01 11:30:05Z", "read", JWT, "10.0.0.1", "1")
+    assert spike.cards[0].evidence.rows == [seen]
 
 
 def test_filter_by_rule_keeps_the_bars_of_the_others() -> None:
-    found = build_anomalies(ALL, AnomaliesFilter("first_time"), "dev", NOW)
-    assert [each.name for each in found.groups] == ["first_time"]
-    assert {bar.name: (bar.count, bar.is_current) for bar in found.bars} == {
-        "first_time": (1, True),
-        "denied_spike": (2, False),
-        "root_token": (1, False),
+    _, groups = build_anomalies(ALL, AnomaliesFilter("first_time"), "dev", NOW)
+    assert [each.name for each in groups] == ["first_time"]
+    bars = build_bars(ALL, AnomaliesFilter("first_time"), "dev")
+    counts = dict(zip(column(bars, "rule"), column(bars, "findings"), strict=True))
+    assert counts == {
+        Link("first_time", "/anomalies?env=dev", is_current=True): 1,
+        Link("denied_spike", "/anomalies?env=dev&rule=denied_spike"): 2,
+        Link("root_token", "/anomalies?env=dev&rule=root_token"): 1,
     }
-    none = build_anomalies(ALL, AnomaliesFilter("burst", "high"), "dev", NOW)
-    assert (none.page.total, none.is_quiet, none.page.first) == (0, False, 0)
+    pages, none = build_anomalies(ALL, AnomaliesFilter("burst", "high"), "dev", NOW)
+    assert (pages.total, none, pages.first) == (0, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +86,7 @@ def test_filter_by_rule_keeps_the_bars_of_the_others() -> None:
     ],
 )
 def test_link_shows_the_requests_of_the_finding(of: Finding, extra: dict[str, str]) -> None:
-    (group,) = build_anomalies(summary(of), AnomaliesFilter(), "dev", NOW).groups
+    _, (group,) = build_anomalies(summary(of), AnomaliesFilter(), "dev", NOW)
     assert dict(parse_qsl(urlsplit(group.cards[0].reads).query)) == {
         "env": "dev",
         "what": "all",
@@ -88,13 +99,8 @@ def test_link_shows_the_requests_of_the_finding(of: Finding, extra: dict[str, st
 
 def test_pages_are_counted_and_the_last_one_is_the_last() -> None:
     many = summary(*(replace(finding(), host=str(each)) for each in range(PAGE + 1)))
-    found = build_anomalies(many, AnomaliesFilter(page=9), "dev", NOW)
-    assert (found.page.number, found.page.count, found.page.total, found.page.first) == (
-        2,
-        2,
-        PAGE + 1,
-        PAGE + 1,
-    )
+    pages, _ = build_anomalies(many, AnomaliesFilter(page=9), "dev", NOW)
+    assert (pages.number, pages.count, pages.total, pages.first) == (2, 2, PAGE + 1, PAGE + 1)
 
 
 def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:
@@ -102,9 +108,7 @@ def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:
     ended = Ignored(rule="burst", actor="a", reason="load test", until="2026-04-30")
     changed = rules.model_copy(update={"ignore": (ended,)})
     quiet = replace(summary(), rules=changed, damaged=2)
-    found = build_anomalies(quiet, AnomaliesFilter(), "dev", NOW)
-    assert found.is_quiet
-    assert found.notes == (
+    assert tuple(find_notes(quiet, NOW)) == (
         (
             "Looked for since 2026-04-30 12:00Z. The log reaches from 2026-05-01 09:00Z to "
             "2026-05-01 12:00Z; what is older is history."

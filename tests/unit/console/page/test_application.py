@@ -16,15 +16,16 @@ from app_integration.session.session import Session
 from console.page.application import VIEWS, build_application
 from console.page.page_request import NAVIGATION
 from console.page.sources.sources import Options, open_sources
+from console.target.target import Target, open_target
 from tests.support.models.audit_lines import line
 from tests.support.page_client import PageClient
-from vault.rotation.inventory import Kind
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row
 
 ENVIRONMENT = Environment("staging")
 
 
-def refuse(_environment: Environment) -> Session:
+def refuse(_target: Target) -> Session:
     raise Unreachable("https://vault cannot be reached\x1b; <check> it")
 
 
@@ -34,7 +35,7 @@ def run_now(run: Callable[[], None]) -> None:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[PageClient]:
-    options = Options([ENVIRONMENT], tmp_path, (), None, refuse)
+    options = Options([open_target(ENVIRONMENT, tmp_path)], (), None, refuse)
 
     def clock() -> datetime:
         return datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -130,7 +131,8 @@ def test_page_has_its_own_style_and_icon(client: PageClient, path: str, kind: st
 def test_ledger_has_the_rotation_of_a_root_user_that_the_audit_log_has(tmp_path: Path) -> None:
     log, now = tmp_path / "audit.log", [datetime(2026, 5, 1, 13, tzinfo=UTC)]
     server = EmptyServer()
-    options = Options([ENVIRONMENT], tmp_path, (log,), None, lambda _: server)  # type: ignore[arg-type,return-value] # reads only
+    targets = [open_target(ENVIRONMENT, tmp_path)]
+    options = Options(targets, (log,), None, lambda _: server)  # type: ignore[arg-type,return-value] # reads only
 
     def rotate(time: str) -> None:
         path = "database/rotate-root/gaara-store-staging"

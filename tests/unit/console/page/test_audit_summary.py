@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from console.audit.audit_store import Inputs
 from console.page.sources.audit_summary import read_audit_summary
+from console.target.audit_logs.audit_store import Inputs
+from console.target.target import open_target
 from tests.support.models.audit_lines import line, program, write_store
 
 LOGIN = "auth/approle/login"
@@ -28,7 +29,8 @@ def test_summary_has_the_last_login_of_each_role_of_its_namespace(tmp_path: Path
         login("late-staging", 9, "auth/approle/role/login-service/secret-id"),
     ]
     store = write_store(tmp_path / "store", lines)
-    found = read_audit_summary(Inputs("staging", "1d", None, store, (), None, tmp_path / "root"))
+    target = open_target("staging", tmp_path / "root")
+    found = read_audit_summary(Inputs(target, "1d", None, store, (), None))
     assert found.logins == {
         "shop-staging": datetime(2026, 5, 1, 8, tzinfo=UTC),
         "mail-staging": datetime(2026, 5, 1, 9, tzinfo=UTC),

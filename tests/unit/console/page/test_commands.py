@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from console.page.commands import Commands
-from vault.rotation.inventory import Item, Kind
+from console.page.copied_commands import Commands
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 
 DEV = Commands("dev", is_local=True)
 ELSEWHERE = Commands(

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from app_integration.names import Environment
-from console.page.views.compare import CompareFilter, Comparison, build_comparison
-from console.page.views.differences import Area, Entry, Side, Verdict
+from console.page.views.compare import CompareFilter, build_areas, build_entries
+from console.page.views.differences import Area, Entry, Side, Verdict, compare
+from console.views.cells import Link, Note
+from console.views.table import Table
+from tests.support.table_cells import column, texts
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.hcl.policy_rules import PolicyRules, Rule
@@ -44,16 +47,14 @@ def side(environment: Environment, *without: str, policies: PolicyRules | None =
 
 def build(
     left: Side, right: Side, asked: CompareFilter = ALL, declaration: Declaration | None = None
-) -> Comparison:
-    return build_comparison(left, right, declaration or load(), asked)
+) -> Table:
+    return build_entries(compare(left, right, declaration or load()), asked)
 
 
-def find(comparison: Comparison, area: Area, name: str) -> Entry:
-    return next(
-        each
-        for each in comparison.page.rows
-        if each.area is area and each.name == name and each.service == "gaara-store"
-    )
+def find(table: Table, area: Area, name: str) -> tuple[str, ...]:
+    """Return result, and what each environment has, of an entry of the store."""
+    rows = texts(table, "Area", "Name", "Service", "Result", "staging", "prod")
+    return next(row[3:] for row in rows if row[:3] == (area, name, "gaara-store"))
 
 
 @pytest.mark.parametrize(
@@ -74,20 +75,21 @@ def test_verdict_is_that_of_the_two_texts(left: str, right: str, verdict: Verdic
 def test_secret_without_a_value_differs_and_others_are_equal() -> None:
     found = build(side(STAGING), side(PROD, "jwt-secret"), replace(ALL, area="secret"))
     jwt = find(found, Area.SECRET, "jwt-secret")
-    assert (jwt.left, jwt.right, jwt.verdict) == ("has a value", "no value", Verdict.LEFT)
-    assert find(found, Area.SECRET, "redis-url").verdict is Verdict.EQUAL
+    assert jwt == ("only in staging", "has a value", "no value")
+    assert find(found, Area.SECRET, "redis-url")[0] == "equal"
 
 
 def test_credentials_of_a_service_have_one_name_in_both() -> None:
     found = build(side(STAGING), side(PROD), replace(ALL, area="credential"))
-    assert find(found, Area.CREDENTIAL, "gaara-store-ENV-starter").verdict is Verdict.EQUAL
+    assert find(found, Area.CREDENTIAL, "gaara-store-ENV-starter")[0] == "equal"
 
 
 def test_environments_without_a_ledger_are_compared_by_the_declaration() -> None:
     sides = [Side(each, None, None) for each in (STAGING, PROD)]
     found = build(sides[0], sides[1], replace(ALL, area="secret"))
-    assert find(found, Area.SECRET, "jwt-secret").left == "declared"
-    assert Area.POLICY not in {line.area for line in found.areas}
+    assert find(found, Area.SECRET, "jwt-secret")[1] == "declared"
+    areas = build_areas(compare(sides[0], sides[1], load()), ALL)
+    assert (Area.POLICY,) not in texts(areas, "Area")
 
 
 def test_service_of_one_environment_is_named_once() -> None:
@@ -101,9 +103,7 @@ def test_service_of_one_environment_is_named_once() -> None:
     changed = replace(declaration, environments=environments)
     asked = CompareFilter("staging", "prod", service="orders-mail")
     found = build(side(STAGING), side(PROD), asked, changed)
-    assert [(each.area, each.left, each.right) for each in found.page.rows] == [
-        (Area.SERVICE, "runs", "absent")
-    ]
+    assert texts(found, "Area", "staging", "prod") == [("service", "runs", "absent")]
 
 
 def test_rules_of_policies_are_compared_path_by_path() -> None:
@@ -112,18 +112,17 @@ def test_rules_of_policies_are_compared_path_by_path() -> None:
     left = side(STAGING, policies=frozenset({Rule("a", read), Rule("b", read, limits[0])}))
     right = side(PROD, policies=frozenset({Rule("a", write), Rule("b", read, limits[1])}))
     found = build(left, right, replace(ALL, area="policy rule"))
-    one, other = (find(found, Area.POLICY, f"shop-ENV: {path}") for path in "ab")
-    assert (one.left, one.right) == ("read", "read, update")
-    assert other.left == "read, with limits by allowed_parameters"
-    assert other.right == f"{other.left} that are others"
+    one, other = (find(found, Area.POLICY, f"shop-ENV: {path}")[1:] for path in "ab")
+    assert one == ("read", "read, update")
+    limited = "read, with limits by allowed_parameters"
+    assert other == (limited, f"{limited} that are others")
 
 
 def test_policy_of_one_environment_is_named_once() -> None:
     rule = Rule("a", frozenset({"read"}))
     found = build(side(STAGING, policies=frozenset({rule})), side(PROD))
     entry = find(found, Area.POLICY, "shop-ENV")
-    assert (entry.left, entry.right) == ("exists", "does not exist or cannot be read")
-    assert entry.verdict is Verdict.LEFT
+    assert entry == ("only in staging", "exists", "does not exist or cannot be read")
 
 
 def test_policies_that_were_read_before_a_service_was_declared_are_left_out() -> None:
@@ -131,17 +130,18 @@ def test_policies_that_were_read_before_a_service_was_declared_are_left_out() ->
     assert right.policies is not None
     earlier = {name: each for name, each in right.policies.items() if name != "gaara-store"}
     found = build(side(STAGING), replace(right, policies=earlier), replace(ALL, area="policy rule"))
-    assert {each.service for each in found.page.rows} == {"orders-mail"}
+    assert {*column(found, "Service")} == {"orders-mail"}
 
 
 def test_areas_count_differences_and_link_to_them() -> None:
-    found = build(side(STAGING), side(PROD, "jwt-secret"), CompareFilter("staging", "prod"))
-    line = next(each for each in found.areas if each.area is Area.SECRET)
-    assert [each.count for each in line.counts] == [1, 0, 0]
-    assert line.counts[0].href == "/compare?left=staging&right=prod&area=secret&verdict=only-left"
-    assert line.equal == 6
+    entries = compare(side(STAGING), side(PROD, "jwt-secret"), load())
+    areas = build_areas(entries, CompareFilter("staging", "prod"))
+    (row,) = [row for row in areas.rows if str(row[0]) == Area.SECRET]
+    here, lead = "/compare?left=staging&right=prod&area=secret", "&verdict=only-left"
+    assert row[0] == Link("secret", here)
+    assert row[2:] == (Link("1", f"{here}{lead}"), Note("0"), Note("0"), 6)
 
 
 def test_periods_differ_where_the_environments_declare_others() -> None:
     found = build(side(STAGING), side(PROD), replace(ALL, area="rotation period"))
-    assert find(found, Area.PERIOD, "jwt-secret (secret)").verdict is Verdict.EQUAL
+    assert find(found, Area.PERIOD, "jwt-secret (secret)")[0] == "equal"

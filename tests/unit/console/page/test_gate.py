@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from console.page.access import Access
+from console.page.admission import Access
 from console.page.gate import HEADERS, Gate
 from tests.support.page_client import PageClient
 

@@ -9,8 +9,9 @@ from typing import Any
 from app_integration.errors import RequestRefused
 from app_integration.names import Environment
 from console.page.sources.leases import MOST, Lease, Leases, RoleLeases, read_leases
-from console.page.views.badge import BAD, GOOD, WARN
-from console.page.views.leases import build_leases
+from console.page.views.leases import build_failures, build_roles, build_tiles
+from console.views.cells import BAD, GOOD, WARN, stack
+from tests.support.table_cells import column
 from vault.declare.load import load
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -26,30 +27,27 @@ def role(
 
 def test_leases_are_counted_by_the_time_until_they_end() -> None:
     shop = role("shop", timedelta(), timedelta(minutes=5), HOUR, 2 * HOUR, 48 * HOUR)
-    line = build_leases(Leases((shop,), 0), NOW).roles[0]
-    assert [each.count for each in line.bins] == [2, 1, 1, 1]
-    assert [(each.start, each.length) for each in line.bins] == [
-        (0, 40),
-        (40, 20),
-        (60, 20),
-        (80, 20),
-    ]
-    assert (line.next_end, line.oldest, line.ttl) == (NOW, NOW - HOUR, "1h, at most 1d")
+    table = build_roles(Leases((shop,), 0), NOW)
+    counts = [column(table, each)[0] for each in ("within 5m", "within 1h", "within 1d", "later")]
+    assert counts == [2, 1, 1, 1]
+    series = ("series-3", "series-0", "series-1", "series-2")
+    assert column(table, "Share") == [stack(zip(series, (2, 1, 1, 1), strict=True), 5)]
+    assert column(table, "Next end") == [NOW]
+    assert column(table, "Oldest issued") == [NOW - HOUR]
+    assert column(table, "Declared TTL") == ["1h, at most 1d"]
 
 
 def test_roles_with_failures_and_with_most_leases_are_first() -> None:
     found = Leases((role("few", HOUR), role("many", HOUR, HOUR), role("bad", failures=("x",))), 0)
-    view = build_leases(found, NOW)
-    assert [line.of.role for line in view.roles] == ["bad", "many", "few"]
-    assert view.failures == (("shop", "bad", "x"),)
-    assert view.commands
+    assert column(build_roles(found, NOW), "Role") == ["bad", "many", "few"]
+    assert build_failures(found).rows == [("bad", "shop", "x")]
 
 
 def test_tiles_tell_own_failures_from_those_of_others() -> None:
     tones = {
-        (failures, others): build_leases(Leases((role("r", failures=failures),), others), NOW)
-        .tiles[-1]
-        .tone
+        (failures, others): build_tiles(Leases((role("r", failures=failures),), others), NOW)[
+            -1
+        ].tone
         for failures in ((), ("x",))
         for others in (0, 2)
     }
@@ -57,11 +55,12 @@ def test_tiles_tell_own_failures_from_those_of_others() -> None:
 
 
 def test_leases_that_are_not_looked_up_are_said_to_be_so() -> None:
-    assert build_leases(Leases((role("r", HOUR, unread=7),), 0), NOW).roles[0].unread == 7
+    _, (note,) = build_roles(Leases((role("r", HOUR, unread=7),), 0), NOW).rows
+    assert str(note) == "Of r, 7 leases are counted, but not looked up."
 
 
 def test_environment_without_a_role_has_no_lease() -> None:
-    assert build_leases(Leases((), 0), NOW).roles == ()
+    assert build_roles(Leases((), 0), NOW).rows == []
 
 
 class Server:

@@ -8,26 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from console.config_state import ConfigState
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
 from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import AuditDevice, ServerState
-from console.page.views.badge import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
-from console.page.views.overview import build_overview, build_panel
-from console.page.views.readings import Readings
+from console.page.views.overview import build_panel, build_totals
+from console.page.views.service_lines import Readings
+from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge, Note
+from local.processes.agent_supervisor import AGENT
+from local.runtime_interface import Status
+from local.services.config_state import ConfigState
+from tests.support.table_cells import column, texts
 from vault.audit.anomalies.finding import Finding
-from vault.audit.anomalies.rules import built_in
+from vault.audit.anomalies.rules_reader import built_in
 from vault.declare.load import load
 from vault.prometheus.alertmanager import Alert, AlertState
-from vault.reconcile.planning.partial import PartialPlan
+from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.policies import Policy
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.server_ages import Age
-from vault.runtime.processes.agent import AGENT
-from vault.runtime.runtime import Status
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -56,6 +58,8 @@ def finding(severity: str) -> Finding:
     )
 
 
+#: Cell of an agent whose last login is in the log.
+LOGGED_IN = (Badge("logged in", PLAIN), Note(("login", NOW - DAY)))
 AUDIT = AuditSummary(
     (finding("high"), finding("low")),
     {"gaara-store-dev": NOW - DAY, "gaara-store-dev-starter": NOW - 2 * DAY},
@@ -86,15 +90,16 @@ def test_panel_counts_what_is_due_and_names_what_is_next() -> None:
         "Drift": ("compare", PLAIN, ""),
     }
     assert panel.tiles[0].href == "/values?env=dev&state=overdue"
-    assert [each.row.item.name for each in panel.next] == ["late", "near", "fresh"]
+    assert texts(panel.next, "Name") == [("late",), ("near",), ("fresh",)]
     assert panel.facts == (("version", "2.7.2"), ("audit devices", "audit-1 (file)"))
 
 
 def test_service_shows_the_last_login_of_its_agent_where_the_host_is_not_known() -> None:
-    store, mail = build_panel("dev", READ, NOW).services
-    assert (store.values, store.overdue, store.soon) == (3, 1, 1)
-    assert (store.agent, store.agent_seen) == (Badge("logged in", PLAIN), NOW - DAY)
-    assert (store.config, mail.agent) == (None, Badge("no login in the log", PLAIN))
+    services = build_panel("dev", READ, NOW).services
+    assert texts(services, "Values", "Overdue", "Due within 7 days")[0] == ("3", "1", "1")
+    assert column(services, "Overdue") == [Note("1", BAD), "0"]
+    assert column(services, "Agent") == [LOGGED_IN, Badge("no login in the log", PLAIN)]
+    assert column(services, "Config")[0] == Note("see its host")
 
 
 @pytest.mark.parametrize(
@@ -111,8 +116,9 @@ def test_service_of_the_local_deployment_shows_its_own_agent(
     parts = (Status(AGENT, "Agents", 0, supervisor, None, None),)
     config = ConfigState(Path("/c/app.yaml"), NOW, None, problem)
     local = Reading("local", LocalState(parts, {"gaara-store": config}), NOW)
-    store, mail = build_panel("dev", replace(READ, local=local), NOW).services
-    assert (store.agent, mail.agent) == (agent, Badge("none, without a config", PLAIN))
+    services = build_panel("dev", replace(READ, local=local), NOW).services
+    login = LOGGED_IN[1]
+    assert column(services, "Agent") == [(agent, login), Badge("none, without a config", PLAIN)]
 
 
 def test_service_shows_the_last_login_of_one_of_its_colours() -> None:
@@ -127,8 +133,7 @@ def test_service_shows_the_last_login_of_one_of_its_colours() -> None:
         declaration=Reading("declaration", coloured, NOW),
         audit=Reading("audit", audit, NOW),
     )
-    line = build_panel("dev", readings, NOW).services[1]
-    assert (line.agent, line.agent_seen) == (Badge("logged in", PLAIN), NOW - DAY)
+    assert column(build_panel("dev", readings, NOW).services, "Agent")[1] == LOGGED_IN
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_what_is_not_read_is_unknown_and_not_zero() -> None:
     nothing: Reading[tuple[Row, ...]] = Reading("ledger", problem="denied")
     panel = build_panel("dev", replace(READ, ledger=nothing, audit=Reading("audit")), NOW)
     assert {tile.text for tile in panel.tiles} == {UNKNOWN, "compare"}
-    assert {each.values for each in panel.services} == {UNKNOWN}
+    assert {*column(panel.services, "Values")} == {UNKNOWN}
 
 
 def test_drift_is_that_of_the_last_comparison() -> None:
@@ -188,7 +193,9 @@ def test_totals_are_those_of_all_environments() -> None:
     sealed = replace(READ, server=Reading("server", ServerState(is_sealed=True)))
     totals = {
         tile.name: (tile.text, tile.tone)
-        for tile in build_overview({"dev": READ, "staging": sealed}, NOW).totals
+        for tile in build_totals(
+            [build_panel("dev", READ, NOW), build_panel("staging", sealed, NOW)]
+        )
     }
     assert totals == {
         "Servers active": ("1 of 2", BAD),

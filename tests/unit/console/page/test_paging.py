@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.page.views.paging import SIZE, build_page
+from console.views.table import SIZE, Pages
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,11 @@ from console.page.views.paging import SIZE, build_page
     ],
 )
 def test_page_has_its_rows_and_links(rows: int, number: int, expected: tuple[object, ...]) -> None:
-    page = build_page(range(rows), number, str)
-    links = [[link.href for link in links] for links in (page.back, page.forth)]
-    assert (page.first, len(page.rows), page.number, page.count, *links) == expected
-
-
-def test_map_keeps_the_place_of_the_page() -> None:
-    page = build_page(range(3 * SIZE), 2, str)
-    shown = page.map(str)
-    assert (shown.rows[0], shown.first, shown.total) == ("100", 101, 300)
+    pages = Pages(number, rows, str)
+    shown = pages.cut(range(rows))
+    links = [[link.href for link in links] for links in (pages.back, pages.forth)]
+    assert (pages.first, len(shown), pages.number, pages.count, *links) == expected
+    assert (shown[:1], pages.last) == (
+        range(pages.first - 1, pages.first) if rows else range(0),
+        pages.first + len(shown) - 1 if rows else 0,
+    )

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from console.page.views.plan import PlanFilter, PlanView, build_plan_view
+from console.page.views.plan import (
+    PlanFilter,
+    build_changes,
+    build_plan,
+    build_services,
+)
+from console.views.cells import Link, stack
+from console.views.table import Table
+from tests.support.table_cells import column, texts
 from vault.declare.load import load
-from vault.reconcile.planning.partial import PartialPlan
+from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.transit import TransitKey
@@ -25,24 +33,17 @@ CHANGES = (
 )
 
 
-def build(
-    asked: PlanFilter | None = None, *denied: Policy, missing: tuple[str, ...] = ()
-) -> PlanView:
-    found = PartialPlan(Plan(CHANGES, 30, missing), denied)
-    return build_plan_view(found, load(), "staging", asked or PlanFilter())
+def found(*denied: Policy, missing: tuple[str, ...] = ()) -> PartialPlan:
+    return PartialPlan(Plan(CHANGES, 30, missing), denied)
 
 
-def names(view: PlanView) -> list[str]:
-    return [each.name for each in view.page.rows]
+def changes(asked: PlanFilter | None = None) -> Table:
+    return build_changes(found(), load(), "staging", asked or PlanFilter())
 
 
 def test_changes_have_their_fields_as_the_terminal_shows_them() -> None:
-    line = build().page.rows[0]
-    assert (line.service, line.badge.text, line.lines) == (
-        "gaara-store",
-        "change",
-        ("ttl: 1m → 1h",),
-    )
+    first, *_ = texts(changes(), "Service", "Action", "Fields")
+    assert first == ("gaara-store", "change", "ttl: 1m → 1h")
 
 
 @pytest.mark.parametrize(
@@ -57,31 +58,31 @@ def test_changes_have_their_fields_as_the_terminal_shows_them() -> None:
     ],
 )
 def test_filter_selects_changes(asked: PlanFilter, expected: list[str]) -> None:
-    assert names(build(asked)) == expected
+    assert column(changes(asked), "Name") == expected
 
 
 def test_services_are_counted_before_the_filter_by_them_and_lead_back() -> None:
-    services = build(PlanFilter(service="gaara-store")).services
-    assert [(each.name, each.total, each.is_current) for each in services] == [
-        ("gaara-store", 2, True),
-        ("orders-mail", 1, False),
-        ("-", 1, False),
+    table = build_services(found(), load(), "staging", PlanFilter(service="gaara-store"))
+    first, *others = column(table, "service")
+    assert first == Link("gaara-store", "/plan?env=staging", is_current=True)
+    assert others == [
+        Link("orders-mail", "/plan?env=staging&service=orders-mail"),
+        Link("shared", "/plan?env=staging&service=-"),
     ]
-    assert services[0].href == "/plan?env=staging"
-    assert [(bar.count, bar.start, bar.length) for bar in services[0].bars] == [
-        (1, 0, 50),
-        (1, 50, 50),
-        (0, 100, 0),
-    ]
+    assert column(table, "changes") == [2, 1, 1]
+    assert texts(table, "create, change, delete")[0] == ("1 / 1 / 0",)
+    series = ("series-2", "series-0", "series-3")
+    assert column(table, "share")[0] == stack(zip(series, (1, 1, 0), strict=True), 2)
 
 
 def test_resources_that_must_not_be_read_are_counted_by_kind() -> None:
-    view = build(None, Policy("a", ""), Policy("b", ""))
-    assert (view.denied, view.fuller_role) == ((("policy", 2),), "strongroom-plan")
+    plan = build_plan(found(Policy("a", ""), Policy("b", "")), load(), "staging", PlanFilter())
+    assert (plan["denied"], plan["fuller_role"]) == ([("policy", 2)], "strongroom-plan")
 
 
 def test_tiles_count_all_changes_and_what_is_missing() -> None:
-    tiles = {tile.name: tile.text for tile in build(missing=("shop/staging/token",)).tiles}
+    plan = build_plan(found(missing=("shop/staging/token",)), load(), "staging", PlanFilter())
+    tiles = {tile.name: tile.text for tile in plan["tiles"]}
     assert tiles == {
         "To create": "1",
         "To change": "2",

@@ -11,15 +11,18 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from app_integration.errors import Unreachable
-from app_integration.names import Environment
 from app_integration.session.session import Session
 from console.page.application import build_application
 from console.page.sources.sources import Options, open_sources
-from console.page.views.paging import SIZE
-from console.page.views.reads import Found, build_reads
+from console.page.views.reads import build_accesses, build_bars, find_slots
 from console.page.views.reads_filter import ReadsFilter
+from console.target.target import Target, open_target
+from console.views.cells import Link
+from console.views.charts import build_request_chart
+from console.views.table import SIZE
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.page_client import PageClient
+from tests.support.table_cells import column, texts
 from vault.audit.report.activity import Answer
 
 HOSTILE = "<script>\x1b]0;\N{RIGHT-TO-LEFT OVERRIDE}\"'&"
@@ -40,10 +43,6 @@ ROW: dict[str, Any] = {
 }
 NONE = {"ok": 0, "denied": 0, "failed": 0, "absent": 0, "reads": 0, "logins": 0}
 TIMELINE = {"step": "day", "rows": [{**NONE, "time": "2026-05-02T00:00:00.000Z", "ok": 5}]}
-
-
-def found(rows: list[dict[str, Any]], left_out: int = 0) -> Found:
-    return Found(TIMELINE, Answer([ROW], 0), Answer([ROW], 0), Answer(rows, left_out), ())
 
 
 def query(url: str) -> dict[str, str]:
@@ -70,25 +69,27 @@ def test_address_has_all_filters_and_leaves_defaults_out() -> None:
 
 
 def test_row_links_to_what_narrows_the_view() -> None:
-    reads = build_reads(found([ROW]), ReadsFilter(), "dev")
-    (row,) = reads.page.rows
-    assert (row.what.label, row.use, row.versions) == ("shop/jwt", "read", "1\N{EN DASH}3")
-    assert query(row.what.href) == {"env": "dev", "secret": "shop/jwt"}
-    assert query(row.actor.href) == {"env": "dev", "actor": "shop-dev"}
-    assert row.address is not None
-    assert query(row.address.href) == {"env": "dev", "address": "10.0.0.1"}
-    assert reads.requests == 5
+    table = build_accesses(Answer([ROW], 0), ReadsFilter(), "dev", 5)
+    assert texts(table, "What", "Use", "Versions") == [("shop/jwt", "read", "1\N{EN DASH}3")]
+    links = [column(table, each)[0] for each in ("What", "Actor", "Address")]
+    assert links == [
+        Link("shop/jwt", "/reads?env=dev&secret=shop%2Fjwt"),
+        Link("shop-dev", "/reads?env=dev&actor=shop-dev"),
+        Link("10.0.0.1", "/reads?env=dev&address=10.0.0.1"),
+    ]
+    assert table.pages is not None
+    assert table.pages.note == "5 requests"
 
 
 def test_row_of_what_is_not_declared_links_to_its_path() -> None:
     other = {**ROW, "name": None, "service": None, "operation": None, "address": None}
-    (row,) = build_reads(found([other]), ReadsFilter(), "dev").page.rows
-    assert (row.what.label, row.address) == (ROW["path"], None)
+    table = build_accesses(Answer([other], 0), ReadsFilter(), "dev")
+    assert texts(table, "What", "Address") == [(ROW["path"], "")]
 
 
 def test_column_of_the_chart_links_to_its_time() -> None:
-    reads = build_reads(found([ROW]), ReadsFilter(actor="a"), "dev")
-    assert query(reads.slots["2026-05-02"]) == {
+    slots = find_slots(build_request_chart(TIMELINE), "day", ReadsFilter(actor="a"), "dev")
+    assert query(slots["2026-05-02"]) == {
         "env": "dev",
         "actor": "a",
         "since": "2026-05-02T00:00Z",
@@ -97,23 +98,21 @@ def test_column_of_the_chart_links_to_its_time() -> None:
 
 
 def test_bar_of_what_is_filtered_by_ends_the_filter() -> None:
-    reads = build_reads(found([ROW]), ReadsFilter(actor="shop-dev"), "dev")
-    assert [(bar.is_current, query(bar.href)) for bar in reads.actors] == [(True, {"env": "dev"})]
-    assert [bar.is_current for bar in reads.values] == [False]
+    asked, rows = ReadsFilter(actor="shop-dev"), Answer([ROW], 0)
+    (actor,) = column(build_bars(rows, "actor", asked, "dev"), "actor")
+    assert actor == Link("shop-dev", "/reads?env=dev", is_current=True)
+    (what,) = column(build_bars(rows, "secret", asked, "dev"), "what")
+    assert what == Link("shop/jwt", "/reads?env=dev&actor=shop-dev&secret=shop%2Fjwt")
 
 
 @pytest.mark.parametrize(("page", "number", "first"), [(1, 1, 1), (2, 2, 101), (9, 2, 101)])
 def test_pages_are_counted_and_the_last_one_is_the_last(page: int, number: int, first: int) -> None:
-    reads = build_reads(found([ROW], SIZE), ReadsFilter(page=page), "dev")
-    assert (reads.page.number, reads.page.count, reads.page.total, reads.page.first) == (
-        number,
-        2,
-        101,
-        first,
-    )
+    pages = build_accesses(Answer([ROW], SIZE), ReadsFilter(page=page), "dev").pages
+    assert pages is not None
+    assert (pages.number, pages.count, pages.total, pages.first) == (number, 2, 101, first)
 
 
-def refuse(_environment: Environment) -> Session:
+def refuse(_target: Target) -> Session:
     raise Unreachable("https://vault cannot be reached; check it")
 
 
@@ -130,7 +129,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageClient]:
     fields: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/", "time": time}
     read = line(f"secret/data/{HOSTILE}", auth=auth, response=secret(1), **fields)
     write_store(store, [read, line("sys/mounts", auth=auth, error=HOSTILE, time=time)])
-    options = Options([Environment("staging")], store, (), store, refuse)
+    options = Options([open_target("staging", store)], (), store, refuse)
     clock = partial(datetime.now, UTC)
     with open_sources(options, clock, run_now) as sources:
         yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")

@@ -9,7 +9,7 @@ from app_integration.errors import RequestRefused
 from console.page.sources.rotation_states import read_rotations
 from tests.support.models.rotations import dev_context
 from vault.declare.load import load
-from vault.rotation.consumers.evidence import Proof
+from vault.rotation.consumers.evidence_type import Proof
 from vault.rotation.record import Record, Step
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

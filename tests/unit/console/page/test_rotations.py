@@ -7,11 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.page.commands import Commands
+from console.page.copied_commands import Commands
 from console.page.sources.rotation_states import RotationState
-from console.page.views.rotations import RotationsView, build_rotations
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
-from vault.rotation.inventory import Item, Kind
+from console.page.views.rotations import (
+    Underway,
+    build_ended,
+    build_tiles,
+    build_underway,
+    find_unreadable,
+)
+from tests.support.table_cells import texts
+from vault.rotation.consumers.evidence_type import Consumer, Evidence, Proof
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, Step
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -22,8 +30,8 @@ WORKER = Consumer("shop-dev on web-1", "read version 1")
 COMMAND = "strongroom rotate token --env dev --service shop --kind secret"
 
 
-def build(*states: RotationState) -> RotationsView:
-    return build_rotations(states, Commands("dev", is_local=True), NOW)
+def build(*states: RotationState) -> list[Underway]:
+    return build_underway(states, Commands("dev", is_local=True), NOW)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +45,14 @@ def build(*states: RotationState) -> RotationsView:
     ],
 )
 def test_state_says_what_the_rotation_waits_for(evidence: Evidence | None, text: str) -> None:
-    assert build(RotationState(ITEM, WAITING, evidence)).underway[0].state.text == text
+    assert build(RotationState(ITEM, WAITING, evidence))[0].state.text == text
 
 
 def test_consumers_have_what_was_seen_and_those_that_wait_are_first() -> None:
     evidence = Evidence(Proof.AUDIT_LOG, moved=(WORKER,), waiting=(replace(WORKER, detail="x"),))
-    lines = build(RotationState(ITEM, WAITING, evidence)).underway[0].consumers
-    assert [(each.state.text, each.consumer.detail) for each in lines] == [
-        ("Waits for", "x"),
-        ("Has moved", "read version 1"),
-    ]
+    table = build(RotationState(ITEM, WAITING, evidence))[0].consumers
+    rows = [("Waits for", "x"), ("Has moved", "read version 1")]
+    assert texts(table, "State", "Seen") == rows
 
 
 @pytest.mark.parametrize(
@@ -60,8 +66,7 @@ def test_consumers_have_what_was_seen_and_those_that_wait_are_first() -> None:
 )
 def test_steps_are_done_current_or_later(kind: Kind, step: Step, marks: str) -> None:
     state = RotationState(replace(ITEM, kind=kind), replace(WAITING, step=step))
-    steps = build(state).underway[0].steps
-    assert [each.progress.value for each in steps] == marks.split()
+    assert [progress for _, progress in build(state)[0].steps] == marks.split()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,7 @@ def test_steps_are_done_current_or_later(kind: Kind, step: Step, marks: str) -> 
     ],
 )
 def test_commands_are_those_that_the_step_allows(record: Record, commands: list[str]) -> None:
-    underway = build(RotationState(ITEM, record)).underway[0]
+    (underway,) = build(RotationState(ITEM, record))
     assert [command for command, _ in underway.commands] == commands
 
 
@@ -82,26 +87,23 @@ def test_ended_rotations_are_in_the_order_of_their_end() -> None:
     done = replace(WAITING, step=Step.DONE, ended=NOW - HOUR)
     undone = replace(WAITING, step=Step.UNDONE, ended=NOW)
     fast = replace(done, is_compromised=True, ended=NOW - 2 * HOUR)
-    view = build(*(RotationState(ITEM, each) for each in (done, undone, fast)))
-    assert [each.result.text for each in view.ended] == [
-        "undone",
-        "rotated",
-        "compromised, rotated",
-    ]
-    assert view.underway == ()
+    states = [RotationState(ITEM, each) for each in (done, undone, fast)]
+    rows = [("undone", "1h"), ("rotated", "0 s"), ("compromised, rotated", "0 s")]
+    assert texts(build_ended(states, "dev"), "Result", "Took") == rows
+    assert build(*states) == []
 
 
 def test_record_or_evidence_that_cannot_be_read_says_why() -> None:
-    view = build(
-        RotationState(ITEM, None, problem="of another version"),
-        RotationState(ITEM, WAITING, problem="no log"),
-    )
-    assert view.unreadable == (("token", "of another version"),)
-    assert view.underway[0].notes == ("no log",)
+    damaged = RotationState(ITEM, None, problem="of another version")
+    waiting = RotationState(ITEM, WAITING, problem="no log")
+    (underway,) = build(damaged, waiting)
+    assert find_unreadable([damaged, waiting]) == [damaged]
+    assert underway.notes == ("no log",)
 
 
 def test_rotation_that_waits_the_longest_is_first() -> None:
     later = replace(WAITING, promoted=None, started=NOW)
-    view = build(RotationState(ITEM, later), RotationState(ITEM, WAITING))
-    assert [each.record for each in view.underway] == [WAITING, later]
-    assert [tile.text for tile in view.tiles] == ["2", "0", "2", "0"]
+    states = [RotationState(ITEM, later), RotationState(ITEM, WAITING)]
+    underway = build(*states)
+    assert [each.record for each in underway] == [WAITING, later]
+    assert [tile.text for tile in build_tiles(states, underway)] == ["2", "0", "2", "0"]

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from console.page.commands import Commands
+from console.page.copied_commands import Commands
 from console.page.sources.value_history import ValueHistory
 from console.page.views.reads import LEAST
-from console.page.views.value import Reads, Value, build_value
+from console.page.views.value import Reads, build_value
 from console.page.views.value_versions import MOST, build_life, build_reads_chart
-from vault.rotation.inventory import Item, Kind
+from console.views.cells import Bars, Link
+from tests.support.table_cells import column, texts
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import Age
@@ -44,29 +47,33 @@ def reader(version: int, host: str, hour: int) -> dict[str, Any]:
     return {**names, "version": version, "tokens": 1, "count": 3, "last": last}
 
 
-READS = Reads(
+READS = (
     [reader(2, "web-2", 9), reader(1, "web-1", 8), reader(1, "web-3", 9)],
     {"step": "day", "rows": [{"time": "2026-04-30T00:00:00Z", "version": 1, "count": 6}]},
 )
 
 
-def build(of: Row, history: ValueHistory | None = None, reads: Reads | None = None) -> Value:
+def build(
+    of: Row, history: ValueHistory | None = None, reads: Reads | None = None
+) -> dict[str, Any]:
     return build_value([of], history, reads, COMMANDS, NOW)
 
 
 def test_value_names_who_still_has_an_older_version_first() -> None:
     value = build(row(10), ValueHistory(VERSIONS, None), READS)
-    assert value.readers is not None
-    found = [(each.host, each.version, each.is_older) for each in value.readers]
-    assert found == [("web-3", 1, True), ("web-1", 1, True), ("web-2", 2, False)]
-    assert value.older == 2
-    assert value.readers[0].href == "/reads?env=dev&actor=web-3&secret=shop%2Fjwt"
-    assert value.life is not None
-    assert [each.readers for each in value.life.rows] == [1, 2]
-    assert [(each.what, each.command) for each in value.actions] == [
-        ("Rotate it, due in 80d", ROTATE),
-        ("See who still has an older version: 2 of 3 readers", ASK),
+    assert texts(value["readers"], "Host", "Version", "State") == [
+        ("web-3", "1", "older"),
+        ("web-1", "1", "older"),
+        ("web-2", "2", "current"),
     ]
+    assert value["older"] == 2
+    first = "/reads?env=dev&actor=web-3&secret=shop%2Fjwt"
+    assert column(value["readers"], "Reader")[0] == Link("shop-dev", first)
+    assert column(value["life"], "Readers") == ["1", "2"]
+    assert value["actions"] == (
+        (ROTATE, "Rotate it, due in 80d"),
+        (ASK, "See who still has an older version: 2 of 3 readers"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,7 @@ def test_value_names_who_still_has_an_older_version_first() -> None:
     ],
 )
 def test_first_action_is_the_most_urgent(of: Row, what: str) -> None:
-    assert build(of).actions[0].what == what
+    assert build(of)["actions"][0][1] == what
 
 
 @pytest.mark.parametrize(
@@ -94,36 +101,38 @@ def test_first_action_is_the_most_urgent(of: Row, what: str) -> None:
 def test_action_for_a_secret_without_a_value_creates_one(is_given: bool, command: str) -> None:
     empty = replace(row(1), age=Age(reason="no version"), state=State.NO_VALUE, due=None)
     value = build_value([empty], None, None, COMMANDS, NOW, is_given=is_given)
-    assert value.actions[0].command == command
+    assert value["actions"][0][0] == command
 
 
 def test_action_for_a_credential_elsewhere_says_what_the_folder_is() -> None:
     of = row(1, replace(ITEM, kind=Kind.SECRET_ID, name="shop-staging"))
     empty = replace(of, age=Age(reason="none"), state=State.NO_VALUE, due=None)
     for each, what in ((of, "Rotate it, due in 89d"), (empty, "Issue the first one")):
-        (action,) = build_value([each], None, None, Commands("staging"), NOW).actions
-        assert action.what == f"{what}; FOLDER is one outside of the repository"
+        value = build_value([each], None, None, Commands("staging"), NOW)
+        ((_, text),) = value["actions"]
+        assert text == f"{what}; FOLDER is one outside of the repository"
 
 
 def test_value_that_changes_with_others_has_no_command_to_rotate_it() -> None:
     of = row(1, replace(ITEM, every=None, derived_from=("user",)))
-    assert [each.command for each in build(of).actions] == [ASK]
+    assert [command for command, _ in build(of)["actions"]] == [ASK]
 
 
 @pytest.mark.parametrize("history", [None, ValueHistory((), None)])
 def test_unknown_past_is_no_version_and_no_reader(history: ValueHistory | None) -> None:
     value = build(row(1), history)
-    assert (value.life, value.readers, value.rotation, value.chart) == (None, None, (), None)
+    assert (value["life"].rows, value["readers"]) == ((), None)
+    assert (value["rotation"], value["chart"]) == ((), None)
 
 
 def test_newest_version_in_the_log_counts_if_the_server_does_not_say() -> None:
-    assert build(row(1), None, READS).older == 2
+    assert build(row(1), None, READS)["older"] == 2
 
 
 def test_rotation_is_described_by_its_times_and_versions() -> None:
     record = Record("1", Step.DONE, NOW, "1", "2", promoted=NOW, is_compromised=True)
     value = build(row(1), ValueHistory(VERSIONS, record))
-    assert value.rotation == (
+    assert value["rotation"] == (
         ("State", "done, compromised"),
         ("From", "1"),
         ("To", "2"),
@@ -134,24 +143,22 @@ def test_rotation_is_described_by_its_times_and_versions() -> None:
 
 def test_life_is_on_one_axis_that_ends_with_the_due_date() -> None:
     life = build_life(VERSIONS, None, NOW + 10 * DAY, NOW)
-    assert life is not None
-    assert (life.first, life.last, life.now, life.due) == (
-        NOW - 90 * DAY,
-        NOW + 10 * DAY,
-        90.0,
-        100.0,
+    assert life.note == (
+        "2026-01-31 12:00Z to 2026-05-11 12:00Z. The thin line is now, the thick one the due date."
     )
-    assert [(each.x, each.width, each.until) for each in life.rows] == [
-        (80.0, 10.0, None),
-        (0.0, 80.0, NOW - 10 * DAY),
+    marks = (("now", 90.0), ("due", 100.0))
+    assert column(life, "In use") == [
+        Bars((("ground", 0, 100), ("life-good", 80.0, 10.0)), marks),
+        Bars((("ground", 0, 100), ("life-warn", 0.0, 80.0)), marks),
     ]
+    assert column(life, "Replaced") == [None, NOW - 10 * DAY]
 
 
 def test_life_of_many_versions_shows_the_newest_and_counts_the_rest() -> None:
     many = [Version(each, NOW, VersionState.OLDER) for each in range(MOST + 3, 0, -1)]
     life = build_life(many, (), None, NOW)
-    assert life is not None
-    assert (len(life.rows), life.left_out, life.due) == (MOST, 3, None)
+    assert (len(life.rows), life.left_out) == (MOST, 3)
+    assert "due date" not in life.note
 
 
 def test_chart_of_reads_has_the_newest_versions_and_the_others_together() -> None:

@@ -77,5 +77,5 @@ def test_rows_that_change_at_each_attempt_are_left_as_they_are(
         return False
 
     monkeypatch.setattr(world.rows, "replace", lose)
-    with pytest.raises(KeyUnavailable, match="3 times meanwhile; try again"):
+    with pytest.raises(KeyUnavailable, match="3 times; try again"):
         rewrap_index_keys(service, world.rows, SHOP, INDEX)

@@ -17,7 +17,7 @@ from vault.audit.anomalies.document import findings_document
 from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.metrics import render_metrics
 from vault.audit.anomalies.requests import Span
-from vault.audit.anomalies.rules import NAMES, built_in, rule_of, with_threshold
+from vault.audit.anomalies.rules_reader import NAMES, built_in, rule_of, with_threshold
 
 TIME: Final = datetime(2026, 5, 1, 12, 30)  # noqa: DTZ001 (the table has UTC without a zone)
 NOW: Final = datetime(2026, 5, 1, 13, tzinfo=UTC)

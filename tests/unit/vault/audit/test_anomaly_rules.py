@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from app_integration.mounts import Mounts
+from vault.audit.anomalies.detection import is_outside
 from vault.audit.anomalies.patterns import build_expression, build_names
 from vault.audit.anomalies.queries import QUERIES
-from vault.audit.anomalies.rules import BUILT_IN, NAMES, built_in, read_rules
-from vault.audit.anomalies.working_hours import is_outside
+from vault.audit.anomalies.rules_reader import BUILT_IN, NAMES, built_in, read_rules
 from vault.audit.store import quote
 from vault.declare import load
 from vault.declare.errors import DeclarationError

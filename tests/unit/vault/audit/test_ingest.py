@@ -20,9 +20,9 @@ import zstandard
 
 from app_integration.errors import ConfigurationError
 from tests.unit.vault.audit.conftest import LineMaker
+from vault.audit.damage import Damage, Reason
 from vault.audit.ingest import ingestion, piece, store_writer
 from vault.audit.ingest.conversion import Converted, Converter, open_converter
-from vault.audit.ingest.damage import Damage, Reason
 from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source, device_name

@@ -12,7 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.observability.encrypted_sink import EncryptedSink
 from app_integration.testing.application import MemoryApplication
 from tests.unit.vault.audit.conftest import LineMaker
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source, find_records
 from vault.audit.store import open_store

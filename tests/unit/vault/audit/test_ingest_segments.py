@@ -11,7 +11,7 @@ import pytest
 from app_integration.errors import ConfigurationError
 from tests.support.models.audit_archive import Site, archive_site, file_cipher
 from tests.unit.vault.audit.conftest import LineMaker
-from vault.audit.ingest.damage import Reason
+from vault.audit.damage import Reason
 from vault.audit.ingest.ingestion import Ingested, ingest
 from vault.audit.ingest.source import Source, find_server_logs
 from vault.audit.store import open_store

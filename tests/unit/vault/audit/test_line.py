@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vault.audit import line as lines
+from vault.audit import line_cutter
 from vault.audit.line import decode, read_lines, split_glued
 
 TIME = "2026-05-01T12:00:00Z"
@@ -18,8 +19,10 @@ LONG = 2000  # bytes of a line that is not cut in these tests
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("MAX_LINE", LONG), ("MAX_TEXT", 100), ("MAX_MEMBERS", 300), ("_CHUNK", 7)):
-        monkeypatch.setattr(lines, name, value)
+    monkeypatch.setattr(lines, "MAX_LINE", LONG)
+    monkeypatch.setattr(lines, "CHUNK", 7)
+    for name, value in (("MAX_TEXT", 100), ("MAX_MEMBERS", 300), ("CHUNK", 7)):
+        monkeypatch.setattr(line_cutter, name, value)
 
 
 def nested(depth: int) -> Any:
@@ -87,7 +90,11 @@ def test_deep_line_is_decoded_whatever_its_depth(depth: int) -> None:
 
 
 def test_number_of_many_digits_is_decoded() -> None:
-    assert decode('{"a":%s,"b":17}' % ("9" * 5000)) == {"a": float("inf"), "b": 17}
+    assert decode('{"a":%s,"b":17,"c":1e999}' % ("9" * 5000)) == {
+        "a": "9" * 5000,
+        "b": 17,
+        "c": "1e999",
+    }
 
 
 def test_line_that_is_glued_to_a_long_torn_one_is_kept() -> None:

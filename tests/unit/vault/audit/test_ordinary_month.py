@@ -21,7 +21,7 @@ from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.patterns import build_names
 from vault.audit.anomalies.queries import RuleContext
 from vault.audit.anomalies.requests import create_requests
-from vault.audit.anomalies.rules import built_in
+from vault.audit.anomalies.rules_reader import built_in
 from vault.audit.store import open_store
 
 START: Final = datetime(2026, 5, 1, tzinfo=UTC)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from vault.audit.anomalies.detection import merge_outside
 from vault.audit.anomalies.finding import Evidence, Finding
-from vault.audit.anomalies.rules import built_in
-from vault.audit.anomalies.working_hours import merge_outside
+from vault.audit.anomalies.rules_reader import built_in
 from vault.declare.schema.anomalies import OutOfHours
 
 SHOWN: Final = 2

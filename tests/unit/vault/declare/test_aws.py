@@ -178,7 +178,7 @@ def test_monitoring_has_defaults_but_for_its_topics(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitoring", "message"),
     [
-        ({"page": None}, "lacks the key 'page' (expected the SNS topic for alarms that wake"),
+        ({"page": None}, "lacks the key 'page' (expected the SNS topic for alarms that page"),
         ({"page": "on-call"}, "expected the ARN of an SNS topic"),
         (
             {"ticket": "arn:aws:sns:us-east-1:123456789012:team"},

@@ -9,12 +9,12 @@ from typing import Final
 import pytest
 
 from app_integration.names import Environment
-from console.new_repository import NewRepository
-from console.new_service import NewService
+from console.scaffold.new_repository import NewRepository
+from console.scaffold.new_service import NewService
 from vault.declare import load, repository
 from vault.declare.edit import environment_file, service_file
+from vault.declare.file_kind import Kind
 from vault.declare.schema import json_schema
-from vault.declare.schema.json_schema import Kind
 
 FILES: Final = sorted([*load.ROOT.glob("*s/*.yaml"), *load.PROJECT.glob("policies/*.yaml")])
 PREFIX: Final = "# yaml-language-server: $schema="
@@ -58,13 +58,6 @@ def test_new_service_names_no_schema_where_there_is_none(tmp_path: Path) -> None
     assert first_line(tmp_path / "policies/labels.tests.yaml").startswith("# What the policy of")
 
 
-@pytest.mark.parametrize("kind", json_schema.MODELS)
-def test_committed_schema_is_what_the_command_prints(kind: Kind) -> None:
-    path = load.ROOT / "schema" / f"{kind}.schema.json"
-    hint = f"run .venv/bin/strongroom schema {kind} --out {path.relative_to(load.ROOT.parents[1])}"
-    assert path.read_text(encoding="utf-8") == json_schema.render(kind), hint
-
-
 def test_editors_of_the_files_keep_the_first_line(tmp_path: Path) -> None:
     for folder in ("services", "environments"):
         shutil.copytree(load.ROOT / folder, tmp_path / folder)
@@ -75,8 +68,10 @@ def test_editors_of_the_files_keep_the_first_line(tmp_path: Path) -> None:
     before = {path: first_line(path) for path in (service, environment)}
     sizes = {path: path.stat().st_size for path in before}
 
-    service_file.add_secrets(service, {"token": {"source": "given"}}, load.check)
-    service_file.add_settings(service, {"colour": {"type": "text", "default": "red"}}, load.check)
+    service_file.add(service, "secrets", {"token": {"source": "given"}}, load.check)
+    service_file.add(
+        service, "settings", {"colour": {"type": "text", "default": "red"}}, load.check
+    )
     assert environment_file.add(environment, "gaara-store", "token", "shop_app", load.check)
     assert all(path.stat().st_size > sizes[path] for path in before)
     assert {path: first_line(path) for path in before} == before

@@ -12,7 +12,7 @@ from app_integration.names import Environment, Scope
 from vault.declare import load
 from vault.declare.edit import environment_file
 from vault.declare.errors import DeclarationError
-from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
+from vault.declare.schema.adopted_secret import ROTATE_EVERY, Adopted
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 SHOP = Scope("shop", Environment.DEV)

@@ -16,8 +16,9 @@ from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 
 from vault.declare import durations
+from vault.declare.file_kind import Kind
 from vault.declare.schema import (
-    adopted,
+    adopted_secret,
     anomalies,
     aws_monitoring,
     database,
@@ -26,17 +27,17 @@ from vault.declare.schema import (
     list_types,
     logins,
     monitoring,
-    mounts,
     policy_tests,
     rollout,
+    server,
 )
 from vault.declare.schema.base import Section
-from vault.declare.schema.json_schema import Kind
 from vault.declare.schema.secret_sources import Derived
 
 PARSER: Final = YAML(typ="safe", pure=True)
-#: Files in which every key of every model occurs.
-FULL: Final[Mapping[Kind, Any]] = {
+#: Files in which every key of every model occurs, but for keys of the file itself that have their
+#: entries in an example of the description.
+WRITTEN: Final[Mapping[Kind, Any]] = {
     Kind.SERVICE: PARSER.load("""
         service: shop
         owner: shop-team
@@ -85,7 +86,6 @@ FULL: Final[Mapping[Kind, Any]] = {
         like: prod
         owner: platform@example.com
         deployment: shop-team
-        tags: {stage: testing}
         aws:
           account: "123456789012"
           region: eu-central-1
@@ -147,8 +147,6 @@ FULL: Final[Mapping[Kind, Any]] = {
             roles:
               default:
                 {redirect_uris: ["http://localhost:8250/oidc/callback"], claims: {hd: example.com}}
-        groups:
-          operators: {claim: platform team, policies: [strongroom-plan]}
         jobs:
           plan: {jwt: {audience: vault, claims: {event_name: [pull_request, push]}}}
           apply: {jwt: {audience: vault, subject: "repo:shop:environment:qa"}}
@@ -263,6 +261,18 @@ FULL: Final[Mapping[Kind, Any]] = {
         backups_kept_for: 35d
     """),
 }
+
+
+def with_examples(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *written* with each key that it lacks, as the description of the key has it."""
+    fields = json_schema.MODELS[kind].model_fields.items()
+    pattern = r"entries like '(.+?)'(?:[,;]|$)"
+    found = {name: re.search(pattern, str(field.description)) for name, field in fields}
+    examples = {name: PARSER.load(f"{{{each[1]}}}") for name, each in found.items() if each}
+    return {**examples, **written}
+
+
+FULL: Final = {kind: with_examples(kind, written) for kind, written in WRITTEN.items()}
 SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
 DECRYPTED: Final = {"plaintext": "phone", "column_type": "varchar(20)"}
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
@@ -418,16 +428,16 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "WrapTime": (["1s", "1h"], ["2d", "90"], ["0s", "2h"]),
 }
 MODULES: Final = (
-    adopted,
+    adopted_secret,
     anomalies,
     aws_monitoring,
     database,
     field_types,
     logins,
     monitoring,
-    mounts,
     policy_tests,
     rollout,
+    server,
 )
 TYPES: Final = {
     name: value

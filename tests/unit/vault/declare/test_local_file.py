@@ -8,8 +8,8 @@ from unittest.mock import Mock
 import pytest
 from ruamel.yaml import YAML
 
-from console.new_repository import NewRepository, ignored_names
-from console.new_service import NewService
+from console.scaffold.new_repository import NewRepository, ignored_names
+from console.scaffold.new_service import NewService
 from vault.declare import repository
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError

@@ -86,7 +86,7 @@ def test_editors_of_one_declaration_wait_for_each_other(root: Path) -> None:
     check = Repository(root, root, root / "templates", root / "policies").check
     edits: list[Callable[[], object]] = [
         lambda: add(root),
-        lambda: service_file.add_settings(service, {}, check),
+        lambda: service_file.add(service, "settings", {}, check),
         lambda: environment_file.remove(environment, "shop", "token", check),
     ]
     for edit in edits:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from vault.declare import repository
+from vault.declare import repository, repository_root
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import open_repository, read
 
@@ -143,7 +143,7 @@ def test_repository_of_another_user_is_refused(root: Path, planted: str) -> None
     os.chown(root / planted, 65534, -1)
     with pytest.raises(ConfigurationError, match=r"belongs to another user, who would decide"):
         open_repository(root / "templates")
-    assert repository.find_own_root(root) is None
+    assert repository_root.find_own_root(root) is None
     # A declaration that is named is used, and the file is not read.
     (root / "strongroom.yaml").write_text("format: 2\n")
     assert open_repository(root, root).deployment == "strongroom"
@@ -151,6 +151,6 @@ def test_repository_of_another_user_is_refused(root: Path, planted: str) -> None
 
 def test_folder_is_searched_by_its_real_path(root: Path, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
-    assert repository.find_root(root / ".." / "outside") is None
+    assert repository_root.find_root(root / ".." / "outside") is None
     (tmp_path / "link").symlink_to(root / "templates")
-    assert repository.find_root(tmp_path / "link") == root
+    assert repository_root.find_root(tmp_path / "link") == root

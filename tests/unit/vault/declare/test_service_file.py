@@ -61,15 +61,15 @@ def check(path: Path) -> Check:
 
 
 def test_added_secret_follows_the_last_one_and_other_bytes_stay(path: Path) -> None:
-    service_file.add_secrets(
-        path, {"api-key": {"source": "given", "rotate_every": "90d"}}, check(path)
+    service_file.add(
+        path, "secrets", {"api-key": {"source": "given", "rotate_every": "90d"}}, check(path)
     )
     added = "    api-key:\n      source: given\n      rotate_every: 90d\n"
     assert path.read_text() == COMMENTED.replace("in all.\n", f"in all.\n{added}")
 
 
 def test_added_setting_precedes_the_next_section(path: Path) -> None:
-    service_file.add_settings(path, {"tls": {"type": "boolean", "default": True}}, check(path))
+    service_file.add(path, "settings", {"tls": {"type": "boolean", "default": True}}, check(path))
     added = "    tls:\n      type: boolean\n      default: true\n"
     assert path.read_text() == COMMENTED.replace("database:\n", f"{added}database:\n")
 
@@ -81,28 +81,28 @@ def test_missing_section_is_added_at_the_end(path: Path) -> None:
     for environment in (path.parents[1] / "environments").glob("*.yaml"):
         text = environment.read_text()
         environment.write_text(text[: text.index("    settings:")])
-    service_file.add_settings(path, {"tls": {"type": "boolean", "default": True}}, check(path))
+    service_file.add(path, "settings", {"tls": {"type": "boolean", "default": True}}, check(path))
     added = "\nsettings:\n  tls:\n    type: boolean\n    default: true\n"
     assert path.read_text() == f"{without}\n{added}"
 
 
 def test_crlf_line_endings_are_preserved(path: Path) -> None:
     path.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
-    service_file.add_secrets(path, {"api-key": GIVEN}, check(path))
+    service_file.add(path, "secrets", {"api-key": GIVEN}, check(path))
     content = path.read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") == COMMENTED.count("\n") + 2
 
 
 def test_file_mode_is_preserved_and_no_temporary_file_remains(path: Path) -> None:
     path.chmod(0o640)
-    service_file.add_secrets(path, {"api-key": GIVEN}, check(path))
+    service_file.add(path, "secrets", {"api-key": GIVEN}, check(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [entry.name for entry in path.parent.iterdir()] == ["shop.yaml"]
 
 
 def test_add_secrets_without_entries_does_not_write_the_file(path: Path) -> None:
     before = stamp(path)
-    service_file.add_secrets(path, {}, check(path))
+    service_file.add(path, "secrets", {}, check(path))
     assert stamp(path) == before is not None
 
 
@@ -119,14 +119,14 @@ def test_invalid_entry_is_rejected_and_the_file_is_unchanged(
     path: Path, name: str, spec: service_file.Spec, message: str
 ) -> None:
     with pytest.raises(DeclarationError, match=message) as caught:
-        service_file.add_secrets(path, {name: spec}, check(path))
+        service_file.add(path, "secrets", {name: spec}, check(path))
     assert "hunter2" not in str(caught.value)
     assert path.read_text() == COMMENTED
 
 
 def test_setting_without_a_value_in_some_environment_is_rejected(path: Path) -> None:
     with pytest.raises(DeclarationError, match="lacks a value for 'region'"):
-        service_file.add_settings(path, {"region": {"type": "text"}}, check(path))
+        service_file.add(path, "settings", {"region": {"type": "text"}}, check(path))
     assert path.read_text() == COMMENTED
 
 
@@ -134,19 +134,19 @@ def test_declared_name_is_rejected_with_its_line(path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"shop\.yaml:8: secrets\.token is already declared"
     ):
-        service_file.add_secrets(path, {"token": GIVEN}, check(path))
+        service_file.add(path, "secrets", {"token": GIVEN}, check(path))
 
 
 def test_section_in_braces_is_rejected_with_its_line(path: Path) -> None:
     text = COMMENTED[: COMMENTED.index("settings:")] + "settings: {mail-host: {type: text}}\n"
     path.write_text(text + COMMENTED[COMMENTED.index("database:") :])
     with pytest.raises(ConfigurationError, match=r"shop\.yaml:17: settings is written in braces"):
-        service_file.add_settings(path, {"tls": {"type": "boolean"}}, check(path))
+        service_file.add(path, "settings", {"tls": {"type": "boolean"}}, check(path))
 
 
 def test_file_that_is_not_a_service_file_is_rejected(path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"expected services/<name>\.yaml"):
-        service_file.add_secrets(path.with_name("shpo.yaml"), {"api-key": GIVEN}, check(path))
+        service_file.add(path.with_name("shpo.yaml"), "secrets", {"api-key": GIVEN}, check(path))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -155,7 +155,7 @@ def test_added_text_reads_back_unchanged(path: Path, text: str) -> None:
     path.write_text(COMMENTED)
     spec = {"type": "text", "default": text}
     try:
-        service_file.add_settings(path, {"motto": spec}, check(path))
+        service_file.add(path, "settings", {"motto": spec}, check(path))
     except DeclarationError:
         assert path.read_text() == COMMENTED
     else:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.field_errors import Expected, assert_errors
+from vault.declare.checks.database_ownership import find_environment_errors, find_errors
 from vault.declare.checks.service import owns_database
-from vault.declare.checks.shared_database import find_environment_errors, find_errors
 
 OWN = {"engine": "postgresql", "name": "shop", "roles": {"default": {}}}
 SHOP: dict[str, Any] = {"database": {**OWN, "share": {"mail": ("readonly",)}}}

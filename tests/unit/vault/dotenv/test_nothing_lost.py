@@ -15,9 +15,9 @@ from vault.declare.schema.secret_sources import Given
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.deployment_secrets import Provided, provided_to_new
 from vault.dotenv.parse import parse
 from vault.dotenv.plan import ImportPlan, build_import_plan
-from vault.dotenv.provided import Provided, provided_to_new
 from vault.dotenv.variable_names import secret_name
 
 SCOPE = Scope("shop", Environment.DEV)

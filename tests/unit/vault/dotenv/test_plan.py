@@ -13,10 +13,10 @@ from vault.declare.schema.secret_sources import Derived, Given
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
+from vault.dotenv.deployment_secrets import Provided
 from vault.dotenv.kinds import Ask
 from vault.dotenv.parse import InvalidDotenv, parse
 from vault.dotenv.plan import ImportPlan, build_import_plan
-from vault.dotenv.provided import Provided
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)

@@ -16,9 +16,9 @@ from vault.declare.schema.secret_sources import Given
 from vault.dotenv import parse, swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
+from vault.dotenv.deployment_secrets import Provided
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
-from vault.dotenv.provided import Provided
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)

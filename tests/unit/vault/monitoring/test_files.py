@@ -17,8 +17,8 @@ from app_integration.names import Environment
 from tests.support.models.aws_declared import declare_on_aws
 from tests.support.models.declared import declare
 from tests.support.processes.command import run_command
-from vault.declare.schema.model import Server
 from vault.declare.schema.monitoring import Application, Mail, Monitoring, Scraped
+from vault.declare.schema.server import Server
 from vault.monitoring.dashboard import build_dashboard, read_rows, select_labels
 from vault.monitoring.files import DASHBOARD, ROUTES, RULES, SCRAPE, render_files
 from vault.monitoring.targets import declared_targets, server_targets

@@ -13,7 +13,8 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
-from vault.rotation.inventory import Kind, declared_items
+from vault.rotation.inventory import declared_items
+from vault.rotation.item_kind import Kind
 
 
 def with_green() -> Declaration:

@@ -13,7 +13,7 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.load import load
-from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.server import MountPaths
 from vault.reconcile.environment_diff import (
     Differences,
     EnvironmentState,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent.auto_auth import AppRoleAutoAuth
-from agent.compiler.compile import compile_text
+from agent.compiler.template_compiler import compile_text
+from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings, render_agent_config
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
@@ -17,8 +18,8 @@ from app_integration.names import Environment, Scope
 from policies.render import render_policies, scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
-from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.adopted_secret import Adoption
+from vault.declare.schema.server import MountPaths
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.hcl.policy_rules import parse_rules
 from vault.reconcile.inputs import Inputs
@@ -120,11 +121,9 @@ def test_agent_logs_in_and_reads_at_the_own_mounts() -> None:
     template = compile_text(
         "url: {{ secret('url') }}\ntoken: {{ secret('token') }}\n",
         "app.yaml.j2",
-        scope=SCOPE,
-        secrets=("url", "token"),
-        settings={},
-        adopted=("url",),
-        mounts=OWN,
+        TemplateContext(
+            scope=SCOPE, secrets=("url", "token"), settings={}, adopted=("url",), mounts=OWN
+        ),
     )
     paths = {need.path for need in template.needs}
     assert paths == {
@@ -134,7 +133,7 @@ def test_agent_logs_in_and_reads_at_the_own_mounts() -> None:
     }
     assert all(path in template.text for path in paths)
     login = AppRoleAutoAuth(Path("role-id"), Path("secret-id"), OWN)
-    config = render_agent_config(AgentSettings(SCOPE, "http://v", login, Path("python"), ()))
+    config = render_agent_config(AgentSettings(SCOPE, "http://v", login, ()))
     assert 'mount_path  = "auth/team/roles"' in config
     assert '"auth/team/roles/role/gaara-store-dev/secret-id"' in config
     assert DEFAULT_MOUNTS.auth not in config

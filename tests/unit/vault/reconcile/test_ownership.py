@@ -14,7 +14,7 @@ from app_integration.session.session import Session
 from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.declare.load import load
-from vault.declare.schema.mounts import MountPaths
+from vault.declare.schema.server import MountPaths
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.ownership import (
     ManagedResource,

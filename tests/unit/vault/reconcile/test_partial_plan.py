@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import AccessDenied, Unreachable
-from vault.reconcile.planning.partial import build_partial_plan
+from vault.reconcile.planning.partial_plan import build_partial_plan
 from vault.reconcile.planning.plan import Action
 from vault.reconcile.resources.policies import Policy
 

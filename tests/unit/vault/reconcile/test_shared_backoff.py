@@ -9,6 +9,7 @@ import pytest
 
 from app_integration.errors import RateLimited
 from app_integration.session.connection import Connection
+from app_integration.transport.request import Request, RequestSender, Response
 from app_integration.transport.wrapped_sender import WrappedSender
 from vault.reconcile.shared_backoff import SharedBackoff
 
@@ -28,7 +29,7 @@ class Clock:
         self.now += seconds
 
 
-class LimitedServer:
+class LimitedServer(RequestSender):
     """A server that rejects requests before *opens_at*, optionally with a Retry-After."""
 
     def __init__(self, clock: Clock, opens_at: float, retry_after: float | None = None) -> None:
@@ -37,11 +38,11 @@ class LimitedServer:
         self.retry_after = retry_after
         self.request_count = 0
 
-    def send(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+    def exchange(self, request: Request, **_: Any) -> Response:
         self.request_count += 1
         if self.clock() < self.opens_at:
             raise RateLimited("429", retry_after=self.retry_after)
-        return {"data": f"{method} {path}"}
+        return Response(200, str(request).encode())
 
     def close(self) -> None:
         """Do nothing, because no connection is open."""
@@ -56,9 +57,13 @@ def backoff_sender(server: LimitedServer, clock: Clock, max_wait: float = 60.0) 
     return SharedBackoff(max_wait, clock, clock.sleep)(server)
 
 
+def send(sender: WrappedSender) -> bytes:
+    return sender.exchange(Request("GET", "a"), timeout=1, token="t").content
+
+
 def test_rate_limited_request_waits_for_retry_after(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=7, retry_after=7)
-    assert backoff_sender(server, clock).send("GET", "a", timeout=1) == {"data": "GET a"}
+    assert send(backoff_sender(server, clock)) == b"GET a"
     assert (clock.slept, server.request_count) == ([7], 2)
 
 
@@ -66,32 +71,32 @@ def test_other_connection_waits_too(clock: Clock) -> None:
     backoff = SharedBackoff(60.0, clock, clock.sleep)
     server = LimitedServer(clock, opens_at=0, retry_after=7)
     backoff._back_off(7)
-    backoff(server).send("GET", "a", timeout=1)
+    send(backoff(server))
     assert (clock.slept, server.request_count) == ([7], 1)
 
 
 def test_rate_limited_is_raised_after_max_wait(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=1000, retry_after=7)
     with pytest.raises(RateLimited):
-        backoff_sender(server, clock, max_wait=20.0).send("GET", "a", timeout=1)
+        send(backoff_sender(server, clock, max_wait=20.0))
     assert (clock.now, server.request_count) == (14, 3)
 
 
 def test_backoff_without_retry_after_grows_to_the_maximum(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=40)
-    backoff_sender(server, clock).send("GET", "a", timeout=1)
+    send(backoff_sender(server, clock))
     assert clock.slept == [0.5, 1, 2, 4, 8, 15, 15]
 
 
 def test_rate_limit_of_a_standby_is_raised_at_once(clock: Clock) -> None:
     class Standby(LimitedServer):
-        def send(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+        def exchange(self, request: Request, **_: Any) -> Response:
             self.request_count += 1
-            raise RateLimited(f"{method} {path}", not_sent=True)
+            raise RateLimited(str(request), not_sent=True)
 
     server = Standby(clock, opens_at=0)
     with pytest.raises(RateLimited):
-        backoff_sender(server, clock).send("GET", "a", timeout=1)
+        send(backoff_sender(server, clock))
     assert (clock.slept, server.request_count) == ([], 1)
 
 
@@ -99,7 +104,7 @@ def test_clock_of_sessions_stands_still_while_requests_wait(clock: Clock) -> Non
     backoff = SharedBackoff(60.0, clock, clock.sleep)
     server = LimitedServer(clock, opens_at=10, retry_after=4)
     clock.now = 2
-    backoff(server).send("GET", "a", timeout=1)
+    send(backoff(server))
     assert (clock.now, backoff.clock()) == (10, 2)
     clock.now += 3
     assert backoff.clock() == 5
@@ -120,9 +125,9 @@ def test_request_whose_login_waits_keeps_its_deadline(clock: Clock) -> None:
     timeouts: list[float] = []
 
     class TimedServer(LimitedServer):
-        def send(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
-            timeouts.append(sent["timeout"])
-            return super().send(method, path)
+        def exchange(self, request: Request, **options: Any) -> Response:
+            timeouts.append(options["timeout"])
+            return super().exchange(request)
 
     connection = Connection(lambda: backoff(TimedServer(clock, 40, 20)), backoff.clock)
     end = backoff.clock() + 10

@@ -14,8 +14,9 @@ from app_integration.session.session import Session
 from tests.support.models.rotations import dev_context
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
-from vault.rotation.inventory import Kind, declared_items
+from vault.declare.schema.adopted_secret import Adoption
+from vault.rotation.inventory import declared_items
+from vault.rotation.item_kind import Kind
 from vault.rotation.kinds.catalogue import BUILDERS, build_steps
 
 NAME = "database-url"

@@ -86,7 +86,7 @@ def test_revocation_in_the_second_log_ends_the_token_of_both(tmp_path: Path) -> 
 
 def test_read_of_no_whole_version_is_no_read(tmp_path: Path) -> None:
     lines = [line("a") for _ in range(4)]
-    lines[0]["response"] = {"data": {"metadata": {"version": True}}}
+    lines[0]["response"] = {"data": {"metadata": {"version": "one"}}}
     lines[1]["response"] = {"data": {"metadata": ["version"]}}
     lines[2]["response"] = None
     lines[3]["request"]["operation"] = "update"

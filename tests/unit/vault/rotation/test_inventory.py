@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.load import load
-from vault.declare.schema.adopted import Adoption
-from vault.declare.schema.index_keys import IndexDeclaration
-from vault.declare.schema.paired import Pairing
+from vault.declare.schema.adopted_secret import Adoption
+from vault.declare.schema.keys import IndexDeclaration
+from vault.declare.schema.paired_secret import Pairing
 from vault.declare.schema.secret_sources import Derived
 from vault.rotation.inventory import Item, declared_items
 

@@ -13,7 +13,8 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from vault.audit import line
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.last_reads import AuditLogs, Read, read_audit_logs
 from vault.rotation.response_log import FileLog
 
@@ -120,8 +121,8 @@ def test_wrapped_read_counts_without_a_version(tmp_path: Path) -> None:
         ({"metadata": {"username": "ada"}}, ("ada", None, None)),
         ({"metadata": {"cert_name": "shop-dev"}}, ("shop-dev", None, None)),
         ({"metadata": None, "display_name": "root"}, (None, None, "root")),
-        ({"metadata": {"role_name": 7, "host": ["x"]}}, (None, None, None)),
-        ("?", (None, None, None)),
+        ({"metadata": {"role_name": 7, "host": ["x"]}}, ("7", '["x"]', None)),
+        (None, (None, None, None)),
     ],
 )
 def test_reader_is_a_name_and_never_an_hmac(
@@ -224,7 +225,11 @@ class TestDamagedLog:
         assert found.first == at(5)
 
     @pytest.mark.parametrize(
-        "line", [b"\n", b"null\n", b"[]\n", b"garbage\n", b'{"time":5}\n', b"\xff\n", b"{}\n"]
+        "line",
+        [
+            *(b"\n", b"null\n", b"[]\n", b"garbage\n", b'{"time":5}\n', b"\xff\n", b"{}\n"),
+            encode({**response(), "auth": "?"}),
+        ],
     )
     def test_other_lines_are_skipped(self, tmp_path: Path, line: bytes) -> None:
         found = read(tmp_path, line + self.whole)

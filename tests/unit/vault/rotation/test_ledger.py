@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from app_integration.names import Environment
-from vault.rotation.audit_log import LogFile
-from vault.rotation.inventory import Item, Kind
+from vault.audit.event_file import EventFile
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.document import document
 from vault.rotation.ledger.last_reads import AuditLogs, Read
 from vault.rotation.ledger.ledger import LastRead, ReadState, Row, State, build_ledger
@@ -34,7 +35,7 @@ def item(kind: Kind, name: str = "x", every: int | None = 86_400) -> Item:
 
 def logs(**found: Any) -> AuditLogs:
     """Return logs that cover May 2026."""
-    log = LogFile(
+    log = EventFile(
         path=Path("audit.log"),
         lines=2,
         first=datetime(2026, 5, 1, tzinfo=UTC),

@@ -12,7 +12,8 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from vault.reconcile.resources.ownership import OwnedByOther, Owner, rotation_paths
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, RecordStore, Step
 
 TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)

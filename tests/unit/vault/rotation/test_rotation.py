@@ -11,8 +11,9 @@ import pytest
 
 from app_integration.errors import ConfigurationError, Unreachable
 from app_integration.session.session import Session
-from vault.rotation.consumers.evidence import Consumer, Evidence, Proof
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.consumers.evidence_type import Consumer, Evidence, Proof
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, RecordStore, Step
 from vault.rotation.rotation import Rotation
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app_integration.names import AGENT_ISSUED
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, Step
 from vault.rotation.schedule import needs_run
 from vault.rotation.server_ages import Age

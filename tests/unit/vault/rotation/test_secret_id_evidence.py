@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import AGENT_ISSUED
-from vault.rotation.audit_log import LogFile
-from vault.rotation.consumers.evidence import Evidence
+from vault.audit.event_file import EventFile
+from vault.rotation.consumers.evidence_type import Evidence
 from vault.rotation.consumers.login_log import Client, LoginLog
 from vault.rotation.consumers.secret_id_evidence import (
     Generation,
@@ -89,7 +89,7 @@ def test_login_with_the_new_one_counts_after_its_promotion(
 
 def test_compromise_lists_the_logins_of_the_role_with_older_secret_ids() -> None:
     log = LoginLog(
-        FileLog([LogFile(Path("audit.log"), skipped=2, first=NOW - 2 * HOUR)]),
+        FileLog([EventFile(Path("audit.log"), skipped=2, first=NOW - 2 * HOUR)]),
         "auth/approle/login",
         times={
             Client("shop-dev", "old", "", "10.0.0.1"): (NOW - HOUR, NOW),

@@ -10,7 +10,8 @@ import pytest
 
 from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.server_ages import Age, read_ages
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -21,6 +22,10 @@ NEVER = "0001-01-01T00:00:00Z"
 
 def item(kind: Kind) -> Item:
     return Item(kind, "shop", "x", "x", 86_400, is_declared=True)
+
+
+#: Response of a server that has begun to delete what is looked up.
+NO_CONTENT = object()
 
 
 class Reader:
@@ -35,7 +40,7 @@ class Reader:
             raise found
         if found is None:
             raise RequestRefused(path, status=404)
-        return {"data": found}
+        return {} if found is NO_CONTENT else {"data": found}
 
     def list(self, path: str) -> list[str]:
         found = self.responses[path]
@@ -134,6 +139,7 @@ class TestSecretIds:
             b={"creation_time": "2026-05-02T00:00:00Z", "expiration_time": NEVER},
             a={"creation_time": TIME, "expiration_time": expires},
             used_up=None,
+            being_deleted=NO_CONTENT,
             expired={"creation_time": TIME, "expiration_time": "2026-05-31T00:00:00Z"},
         )
         assert [age.accessor for age in found] == ["a", "b"]

@@ -9,7 +9,8 @@ import pytest
 
 from app_integration.errors import RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.server_versions import Version, VersionState, read_versions
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

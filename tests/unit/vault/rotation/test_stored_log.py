@@ -20,7 +20,8 @@ from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
 from vault.rotation.consumers.consumer_log import TokenReads, read_consumer_log
 from vault.rotation.consumers.login_log import read_login_log
-from vault.rotation.inventory import Item, Kind
+from vault.rotation.inventory import Item
+from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.last_reads import read_audit_logs
 from vault.rotation.response_log import FileLog, ResponseLog
 from vault.rotation.stored_log import StoredLog

@@ -12,8 +12,8 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.prometheus import vector
-from vault.rotation.consumers.evidence import Evidence, Proof
-from vault.rotation.consumers.kv_metric import evidence_by_metric, observation_time
+from vault.rotation.consumers.evidence_type import Evidence, Proof
+from vault.rotation.consumers.kv_metric_evidence import evidence_by_metric, observation_time
 from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.consumers.version_metrics import (

@@ -56,7 +56,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     records = [
         {
-            "time": f"2026-05-0{day}T00:00:00",
+            "time": f"2026-05-0{day}T00:00:00Z",
             "service": "shop",
             "environment": "dev",
             "operation": "get_secret",

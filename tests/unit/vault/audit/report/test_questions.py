@@ -17,7 +17,7 @@ from tests.support.models.audit_lines import (
     write_store,
 )
 from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, SHOP, opened
-from vault.audit.names import Name, Names
+from vault.audit.hmac_names import Name, Names
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_version, answer_what, answer_who
 
@@ -59,7 +59,7 @@ def test_who_has_refused_readers_and_processes(tmp_path: Path) -> None:
             line("secret/data/mail/dev/smtp", auth=program("mail-dev"), response=secret(1), **KV),
         ],
     )
-    records = {"time": "2026-05-02T00:00:00", "service": "shop", "environment": "dev"}
+    records = {"time": "2026-05-02T00:00:00Z", "service": "shop", "environment": "dev"}
     both = {**records, "host": "web-1", "pid": 7, "outcome": "hit", "version": 2, "count": 3}
     write_records(store, [{**both, "secret": "jwt"}, {**both, "secret": "other"}])
     found = who(store, "jwt")

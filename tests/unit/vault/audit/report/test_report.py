@@ -374,9 +374,9 @@ def test_records_are_compared_over_the_time_that_both_cover(tmp_path: Path) -> N
     ]
     records = [
         record(ids[1]),
-        record(ids[1], "2026-05-02T01:00:00.0", outcome="hit", count=5),
-        record(ids[5], "2026-05-03T00:00:00.0"),
-        record(ids[1], "2026-05-04T00:00:00.0", outcome="hit"),
+        record(ids[1], "2026-05-02T01:00:00.0Z", outcome="hit", count=5),
+        record(ids[5], "2026-05-03T00:00:00.0Z"),
+        record(ids[1], "2026-05-04T00:00:00.0Z", outcome="hit"),
     ]
     found = report(write_records(write_store(tmp_path, lines), records))["records"]
     assert rows(found["releases"], "outcome", "host", "pid", "count", "versions") == [

@@ -14,8 +14,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.host_commands.options import offline_cipher
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from console.new_repository import NewRepository
-from console.new_service import NewService
+from console.scaffold.new_repository import NewRepository
+from console.scaffold.new_service import NewService
 from vault.declare import repository
 from vault.declare.dev_values.identity import create_identity, identity_path, read_public_keys
 from vault.declare.dev_values.shared_values import SharedFiles, SharedValues

@@ -1,0 +1,1 @@
+"""Supervisor that keeps the agents of this machine running: ``python -m agent.supervisor``."""

@@ -1,0 +1,85 @@
+"""File that an agent renders, and that its supervisor delivers to an application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from agent.rendered_file import RenderedFile
+from app_integration._internal.private_file import stamp
+from app_integration.config.confirmation import SETTLE, WITHIN, Health
+from app_integration.config.delivery_status import Status, read_status
+from app_integration.config.reload import Reload
+
+#: What the application must show if its service declares nothing else.
+_HEALTH: Final = Health(None, WITHIN, SETTLE, is_needed_before=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """File that an agent renders, and that its supervisor delivers to an application.
+
+    Attributes:
+        template: The compiled template.
+        staging: The path that the agent renders to.
+        live: The path that the application reads.
+        model: The model ``package.module:Class`` that validates the file before it goes live.
+        reload: How the application is told of a new file.
+        health: What it must show on one.
+
+    """
+
+    template: Path
+    staging: Path
+    live: Path
+    model: str
+    reload: Reload = field(default_factory=Reload)
+    health: Health = _HEALTH
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the file in parsed JSON, see :meth:`to_json`.
+
+        Raises:
+            KeyError: If a key is missing. It names the key.
+            ConfigurationError: If the way to reload is none.
+
+        """
+        return cls(
+            template=Path(data["template"]),
+            staging=Path(data["staging"]),
+            live=Path(data["live"]),
+            model=data["model"],
+            reload=Reload.parse(data.get("reload", Reload().text)),
+            health=replace(
+                _HEALTH,
+                url=data.get("health"),
+                within=float(data.get("within", _HEALTH.within)),
+                settle=float(data.get("settle", _HEALTH.settle)),
+            ),
+        )
+
+    def to_json(self) -> dict[str, str | float | None]:
+        """Return a JSON object that :meth:`from_json` reads."""
+        return {
+            "template": str(self.template),
+            "staging": str(self.staging),
+            "live": str(self.live),
+            "model": self.model,
+            "reload": self.reload.text,
+            "health": self.health.url,
+            "within": self.health.within,
+            "settle": self.health.settle,
+        }
+
+    @property
+    def rendered(self) -> RenderedFile:
+        """Return what the agent renders."""
+        return RenderedFile(self.template, self.staging)
+
+    def read_outcome(self) -> Status | None:
+        """Return the status of the file that is staged now; None if it was not delivered yet."""
+        status, staged = read_status(self.live), stamp(self.staging)
+        return status if status and staged and status.staged == staged else None

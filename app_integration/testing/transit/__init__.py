@@ -1,0 +1,1 @@
+"""Transit engine in memory: keys, items of requests, signatures and the operations on them."""

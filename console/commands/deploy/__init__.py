@@ -1,0 +1,1 @@
+"""Commands that deploy and operate environments outside dev."""

@@ -1,0 +1,127 @@
+"""Commands ``strongroom policies``: what services may do, and policies of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.session.session import Session
+from console.commands.aws.iam_policies import explain, run_rows
+from console.options import Env, Root, ServiceFilter
+from console.target.checkout import current_checkout
+from console.target.local_folder import DEFAULT_ROOT
+from console.target.sessions import open_operator_session
+from console.target.target import open_target
+from policies import override
+from policies.capabilities import find_failures, read_capabilities
+from vault.declare.declaration import Declaration
+from vault.declare.load import display_path
+from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
+from vault.declare.server_names import APPLY_JOB
+
+FAILS: Final = 2
+
+app = typer.Typer(no_args_is_help=True, help="Test what services may do; replace a policy.")
+app.command()(explain)
+Name = Annotated[str, typer.Argument(help="a policy of the tool, such as service or developer")]
+
+
+@app.callback()
+def policies() -> None:
+    """Test what services may do; replace a policy."""
+
+
+@app.command("test")
+def run_tests(
+    env: Env,
+    service: ServiceFilter = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Ask the server for what each row of policies/<service>.tests.yaml expects.
+
+    For an environment on AWS, the declared IAM policy is evaluated, and nothing is requested. Exit
+    code 2 if a row does not hold.
+    """
+    target = open_target(env, root)
+    declared = target.declaration
+    tests = read_tests(target.checkout.repository.policies, declared)
+    scopes = _select(declared, target.environment, tests, service)
+    if target.is_on_aws:
+        held = [run_rows(declared, scope, tests[scope.service]) for scope in scopes]
+        if not all(held):
+            raise typer.Exit(FAILS)
+        return
+    with open_operator_session(target, APPLY_JOB) as session:
+        results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
+    if not all(results):
+        raise typer.Exit(FAILS)
+
+
+@app.command("override")
+def write_override(
+    name: Name,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="record that your file is up to date with the tool's")
+    ] = False,
+) -> None:
+    """Copy a policy of the tool into your repository, which is used instead from then on."""
+    folder = current_checkout().repository.policies
+    if accept:
+        path = override.accept(folder, name)
+        typer.echo(f"{display_path(path)} is now based on today's template of strongroom")
+        return
+    path = override.create(folder, name)
+    typer.echo(f"wrote {display_path(path)}; edit it, then: strongroom plan --env dev")
+
+
+@app.command()
+def diff(name: Name) -> None:
+    """Show how your policy differs from the one of the tool that it replaces."""
+    typer.echo(override.diff(current_checkout().repository.policies, name), nl=False)
+
+
+def _select(
+    declared: Declaration,
+    environment: Environment,
+    tests: Mapping[str, tuple[TestRow, ...]],
+    service: str | None,
+) -> list[Scope]:
+    """Return the services to test, and print which others of *environment* have no tests.
+
+    Raises:
+        ConfigurationError: If *service* does not run in *environment*, or there are no tests.
+
+    """
+    scopes = declared.scopes(environment)
+    if service is not None:
+        scopes = (Scope(service, environment),)
+        declared.deployment(scopes[0])
+    if not scopes:
+        raise ConfigurationError(f"no service runs in {environment}; declare one first")
+    without = [scope for scope in scopes if scope.service not in tests]
+    if len(without) == len(scopes):
+        names = ", ".join(f"{scope.service}{TESTS_SUFFIX}" for scope in scopes)
+        raise ConfigurationError(
+            f"there are no tests of {service or 'any service'} in {environment}; write {names} in "
+            "the repository's folder of policies"
+        )
+    for scope in without:
+        typer.echo(f"{scope}: no tests ({scope.service}{TESTS_SUFFIX} does not exist)")
+    return [scope for scope in scopes if scope.service in tests]
+
+
+def _run(session: Session, declared: Declaration, scope: Scope, rows: tuple[TestRow, ...]) -> bool:
+    """Print each row that does not hold, and a summary; return whether all of them hold."""
+    environment, mounts = scope.environment, declared.environment(scope.environment).mounts
+    tested = [row for row in rows if row.test.is_for(environment)]
+    paths = sorted({row.test.path_in(environment, mounts) for row in tested})
+    granted = read_capabilities(session, str(scope), paths)
+    failures = find_failures(tested, environment, mounts, granted)
+    for failure in failures:
+        typer.echo(failure)
+    typer.echo(f"{scope}: {len(tested) - len(failures)} of {len(tested)} rows hold")
+    return not failures

@@ -1,0 +1,1 @@
+"""Commands of every day, on the local deployment and on each environment."""

@@ -1,0 +1,103 @@
+"""Check of a declaration, its templates, its policies and their tests, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from agent.compiler.declared_template import compile_declared
+from agent.compiler.errors import TemplateRejected
+from app_integration.names import Scope
+from console.commands.every_day.policy_check import find_policy_errors, find_warnings
+from vault.audit.anomalies import rules_reader
+from vault.declare import source_file
+from vault.declare.declaration import Declaration
+from vault.declare.errors import DeclarationError
+from vault.declare.policy_files import read_tests
+from vault.declare.repository import Repository
+from vault.declare.schema.model import Config
+from vault.monitoring.alerts import read_monitoring
+from vault.rollout import rules as rollout_rules
+
+
+class Findings(NamedTuple):
+    """What a check found, as text: errors with file and line, and risks of policies."""
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def check_repository(repository: Repository) -> Findings:
+    """Return the errors of the declaration, or else of what needs it, and the warnings.
+
+    That is the tests of policies, the rules of anomalies and rollouts, the monitoring, the
+    templates, and the policies. The compiler stops at the first error of a template. Templates are
+    compiled for each environment in which their service runs.
+    """
+    try:
+        declared = repository.load()
+    except DeclarationError as error:
+        return Findings(tuple(map(str, error.errors)), find_warnings(repository, None))
+    return Findings((*_find_errors(repository, declared),), find_warnings(repository, declared))
+
+
+def _find_errors(repository: Repository, declared: Declaration) -> list[str]:
+    errors = [
+        *_policy_test_errors(repository, declared),
+        *_anomaly_rule_errors(repository),
+        *_monitoring_errors(repository, declared),
+        *_rollout_rule_errors(repository, declared),
+    ]
+    for name, service in declared.services.items():
+        if service.config is not None:
+            errors += _template_errors(declared, name, service.config)
+    return [*errors, *find_policy_errors(declared)]
+
+
+def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    try:
+        read_tests(repository.policies, declared)
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
+    try:
+        rules_reader.read_rules(source_file.find(repository.declaration, rules_reader.FILE))
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _rollout_rule_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    file = source_file.find(repository.declaration, rollout_rules.FILE)
+    try:
+        if file is not None:
+            rollout_rules.read_file(file, declared.services)
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _monitoring_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    try:
+        read_monitoring(repository.declaration, declared)
+    except DeclarationError as error:
+        yield from map(str, error.errors)
+
+
+def _template_errors(declared: Declaration, service: str, config: Config) -> Iterator[str]:
+    """Yield each error of the template, with its environments if it has none in the others."""
+    scopes = [
+        Scope(service, environment)
+        for environment in declared.environments
+        if Scope(service, environment) in declared.scopes(environment)
+    ]
+    # By line, because the message of one error may differ in the name of the environment.
+    found: dict[int, tuple[str, list[str]]] = {}
+    for scope in scopes:
+        try:
+            compile_declared(declared, scope, config)
+        except TemplateRejected as error:
+            found.setdefault(error.line, (str(error), []))[1].append(scope.environment)
+    for text, environments in found.values():
+        is_everywhere = len(environments) == len(scopes)
+        yield text if is_everywhere else f"{text} (in {', '.join(environments)})"

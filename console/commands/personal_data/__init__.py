@@ -1,0 +1,1 @@
+"""Commands about encrypted columns, files and stored keys."""

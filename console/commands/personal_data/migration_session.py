@@ -1,0 +1,112 @@
+"""Access of the command ``migrate`` to the database and the keys of a service."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, LiteralString
+
+import psycopg
+from sqlalchemy import event
+
+from app_integration.errors import StrongroomError
+from console.target.service_client import open_service_client
+from console.target.service_database import driver_connection, read_url
+from console.target.target import Target
+from migration import error_text
+from migration import plan as plans
+from migration.migration_context import MigrationContext
+from migration.pace import DEFAULT_DUTY
+from migration.rows import service_keys
+from migration.table.table_lock import Pacing
+from vault.declare.schema.migration import MigrationPlan
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+_MEGABYTE: Final = 1_000_000
+#: A role's or database's limit is for queries of the application. Constraints and indexes read the
+#: whole table.
+_PATIENT: Final[LiteralString] = "SET statement_timeout = 0"
+
+
+class MigrationFailed(StrongroomError):
+    """The database rejected a statement, or is not reachable. Repeat the command."""
+
+
+@contextmanager
+def open_migration(
+    file: Path,
+    target: Target,
+    role: str | None,
+    free: int | None = None,
+    duty: float = DEFAULT_DUTY,
+) -> Iterator[MigrationContext]:
+    """Yield what each step of the migration in *file* needs.
+
+    Errors of the database become errors of the migration, without values of rows.
+
+    Args:
+        file: The plan.
+        target: The environment.
+        role: Database role of the service; None for its default role.
+        free: Megabytes that are free where the database keeps its files; None to measure them.
+        duty: Part of its time that each worker works, for estimates.
+
+    Raises:
+        DeclarationError: If the plan is invalid. No request was sent.
+        ConfigurationError: If a variable is missing, or the secret is not a URL.
+        MigrationFailed: If the database rejects a statement, or is not reachable.
+
+    """
+    plan = plans.read(file, target.checkout.find_declaration())
+    with open_service_client(target, plan.service) as client, _database_errors(plan):
+        url = read_url(client).render_as_string()
+        engine = client.databases.engine(role, url)
+        event.listen(engine, "connect", _set_patience)
+        # Keys are stored in transactions of SQLAlchemy, and the rest commits each statement.
+        keys = client.databases.engine(role, url)
+        yield MigrationContext(
+            plan,
+            partial(_connect, engine),
+            lambda table: service_keys.open_cipher(client, keys, plan, table),
+            Pacing(time.monotonic, time.sleep, random.random),
+            duty,
+            None if free is None else free * _MEGABYTE,
+        )
+
+
+@contextmanager
+def _database_errors(plan: MigrationPlan) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.UndefinedTable:
+        raise MigrationFailed(
+            f"migration {plan.migration}: its database has no table {plan.table}, or this user may"
+            " not see it"
+        ) from None
+    except psycopg.Error as error:
+        reason = error_text.describe(error)
+        raise MigrationFailed(f"migration {plan.migration}: the database: {reason}") from None
+
+
+def _set_patience(connection: psycopg.Connection, _record: object) -> None:
+    connection.execute(_PATIENT)
+    connection.commit()
+
+
+@contextmanager
+def _connect(engine: Engine) -> Iterator[psycopg.Connection]:
+    try:
+        with driver_connection(engine) as connection:
+            connection.autocommit = True
+            yield connection
+    except psycopg.OperationalError:
+        # Else the next one might be another broken one of the pool.
+        engine.dispose()
+        raise

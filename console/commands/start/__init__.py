@@ -1,0 +1,1 @@
+"""Commands with which a service comes onto the server."""

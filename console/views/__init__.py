@@ -1,0 +1,1 @@
+"""Text that commands print and ask, on a terminal, in files and on pages."""

@@ -1,0 +1,88 @@
+"""Files that a command writes where an operator says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from app_integration._internal.input_file import open_input
+from app_integration._internal.private_file import replace_file
+from vault import owned_folder
+from vault.owned_folder import FolderKind
+from vault.reconcile.credentials import CREDENTIALS
+
+_HEAD: Final = b"# Written by strongroom"
+
+
+def _is_earlier(folder: Path, names: Collection[str]) -> bool:
+    """Return whether a file in *folder* says so, or its files are those of a rotation function."""
+    if {*names} == {"policy.json", "requirements.txt", "rotation.zip"}:
+        return True
+    return any(_is_written(folder / name) for name in names)
+
+
+def _is_written(path: Path) -> bool:
+    try:
+        with open_input(path) as file:
+            return file.read(len(_HEAD)) == _HEAD
+    except OSError:
+        return False
+
+
+def check_credential_folder(folder: Path | None) -> Path | None:
+    """Return the value of ``--out``, a folder that credentials may be written to."""
+    return CREDENTIALS.check_option(folder)
+
+
+BUILD: Final = FolderKind("build", "folder of built files", "--out", _is_earlier)
+BuildFolder = Annotated[
+    Path, typer.Option("--out", help="folder for the files", callback=BUILD.check_option)
+]
+CredentialFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="folder for credentials, outside of the repository",
+        callback=check_credential_folder,
+    ),
+]
+
+
+def check_output_file(option: str, path: Path) -> None:
+    """Check that a file can be written, before any request.
+
+    Args:
+        option: The option that names it.
+        path: The file.
+
+    Raises:
+        BadParameter: If it is a folder, or its folder does not exist.
+
+    """
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"{option} {path}: {path.parent} is not a folder; create it first")
+    if path.is_dir():
+        raise typer.BadParameter(f"{option} {path} is a folder; name a file in it")
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write *files*, and print the path of each. Anybody may read them: they have no secret.
+
+    Args:
+        folder: Their folder, which is created if it does not exist.
+        files: Path below the folder → text or bytes.
+
+    Raises:
+        ConfigurationError: If it is a folder of something else. Nothing was changed.
+
+    """
+    owned = owned_folder.create(folder, BUILD, mode=0o777)
+    for name, content in files.items():
+        path = Path(name)
+        data = content.encode() if isinstance(content, str) else content
+        place = owned_folder.subfolder(owned, path.parent, mode=0o777)
+        replace_file(place / path.name, data, mode=0o644)
+        typer.echo(f"wrote {folder / name}")

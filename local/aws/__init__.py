@@ -1,0 +1,1 @@
+"""Local deployment on AWS, which is moto in its place."""

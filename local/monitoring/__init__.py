@@ -1,0 +1,1 @@
+"""Prometheus, Alertmanager and their checks beside the local deployment."""

@@ -1,0 +1,1 @@
+"""Runtimes of the local deployment, which differ in how its servers run."""

@@ -1,0 +1,72 @@
+"""Programs that run side by side in the foreground until one exits or the user interrupts them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.supervisor.child_process import terminate
+from app_integration._internal.parent_death import parent_death_hook
+
+STOP_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class ForegroundProgram:
+    """A program and its environment variables."""
+
+    command: Sequence[str]
+    variables: Mapping[str, str]
+
+
+def run_together(programs: Sequence[ForegroundProgram]) -> int:
+    """Run *programs* until one of them exits, or until SIGINT, SIGTERM or SIGHUP.
+
+    The others get SIGTERM, and SIGKILL if they are running after 10 s.
+
+    Returns:
+        The exit code of the program that exited first, or 0 after a signal.
+
+    """
+    return asyncio.run(_run(programs))
+
+
+async def _run(programs: Sequence[ForegroundProgram]) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # SIGHUP too, because the terminal's end must not leave the programs running.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    children: list[asyncio.subprocess.Process] = []
+    try:
+        for program in programs:
+            children.append(await _start(program))  # noqa: PERF401 (all that started are ended)
+        return await _wait_for_first(children, stopped)
+    finally:
+        await asyncio.gather(*(terminate(child, STOP_SECONDS) for child in children))
+
+
+async def _start(program: ForegroundProgram) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *program.command,
+        env=dict(program.variables),
+        stdin=subprocess.DEVNULL,
+        # Ctrl-C must reach this process only, which passes it on as SIGTERM.
+        start_new_session=True,
+        preexec_fn=parent_death_hook(signal.SIGKILL),
+    )
+
+
+async def _wait_for_first(
+    children: Sequence[asyncio.subprocess.Process], stopped: asyncio.Event
+) -> int:
+    waits = [asyncio.ensure_future(child.wait()) for child in children]
+    stop = asyncio.ensure_future(stopped.wait())
+    done, pending = await asyncio.wait([*waits, stop], return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return next((wait.result() for wait in waits if wait in done), 0)

@@ -1,0 +1,154 @@
+"""Room for what a pass writes, where the database keeps its files.
+
+PostgreSQL does not say how much space is free. So a person does, or it is measured on the machine
+that has the server's folders, if that is this one. Quotas, volumes that promise more than there is,
+and a place of their own for temporary files are not seen.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, LiteralString
+
+from psycopg import Connection
+
+from migration.forecast.estimate import Estimate
+from migration.table.migrated_table import MigratedTable
+from vault.declare import sizes
+
+#: Rows that the application writes during a pass are written again, too.
+_MARGIN: Final = 1.2
+#: Bytes that stay free, because a server without space for its WAL stops: as much as the WAL of a
+#: server takes by default, so that live traffic does not fill them before a person looks.
+_RESERVE: Final = 1 << 30
+#: Times the largest WAL that is set, which a server exceeds while a checkpoint is under way.
+_KEPT: Final = 2
+_FILES: Final = "tables and indexes"
+_ALL: Final = "tables, indexes and WAL"
+_HINT: Final = (
+    " where the database keeps them; nothing was changed. Add space there, or remove what is not"
+    " needed"
+)
+#: The first bytes of the control file: the identifier of the server.
+_IDENTIFIER: Final = struct.Struct("=q")
+
+_DATA_FOLDER: Final[LiteralString] = (
+    "SELECT setting FROM pg_settings WHERE name = 'data_directory'"  # no row without the right
+)
+_SYSTEM: Final[LiteralString] = "SELECT system_identifier FROM pg_control_system()"
+#: Folders of the table, its indexes and what is created next; empty for the data folder.
+_TABLESPACES: Final[LiteralString] = """
+    WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS oid), tables AS (
+        SELECT oid FROM named UNION SELECT relid FROM pg_partition_tree((SELECT oid FROM named))
+    ), used AS (
+        SELECT reltablespace AS oid FROM pg_class WHERE oid IN (SELECT oid FROM tables)
+            OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM tables))
+        UNION SELECT oid FROM pg_tablespace WHERE spcname = current_setting('default_tablespace')
+    )
+    SELECT DISTINCT pg_tablespace_location(coalesce(nullif(used.oid, 0), d.dattablespace))
+    FROM pg_database AS d CROSS JOIN (TABLE used UNION SELECT 0) AS used
+    WHERE d.datname = current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Free space.
+
+    Attributes:
+        files: Bytes that are free for tables and indexes; None if unknown. Of several filesystems,
+            the one with the least counts.
+        wal: Bytes that are free for WAL; None if unknown.
+        is_shared: Whether both are on one filesystem.
+
+    """
+
+    files: int | None
+    wal: int | None
+    is_shared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Decision on whether there is room.
+
+    Attributes:
+        is_enough: Whether there is; None if it is unknown.
+        text: What is needed and what is free, and what to do if that is not enough.
+
+    """
+
+    is_enough: bool | None
+    text: str
+
+
+def read(connection: Connection, table: MigratedTable) -> Room:
+    """Return the room of the server of *connection*, which is unknown if it is not measurable.
+
+    Raises:
+        psycopg.Error: If the server rejects a query.
+
+    """
+    (found,) = connection.execute(_DATA_FOLDER).fetchone() or (None,)
+    if found is None or not is_data_folder(connection, Path(found)):
+        return Room(None, None)
+    data = Path(found)
+    named = table.schema, table.name
+    folders = [Path(each or data) for (each,) in connection.execute(_TABLESPACES, named)]
+    log = data / "pg_wal"
+    free = min(shutil.disk_usage(each).free for each in folders)
+    is_shared = log.stat().st_dev in {each.stat().st_dev for each in folders}
+    return Room(free, shutil.disk_usage(log).free, is_shared)
+
+
+def is_data_folder(connection: Connection, folder: Path) -> bool:
+    """Return whether *folder* on this machine is that of the server.
+
+    Another machine's server may name a folder that exists here too. Who may not read the server's
+    files cannot tell.
+    """
+    (identifier,) = connection.execute(_SYSTEM).fetchone() or (None,)
+    try:
+        with (folder / "global" / "pg_control").open("rb") as control:
+            start = control.read(_IDENTIFIER.size)
+    except OSError:
+        return False
+    return len(start) == _IDENTIFIER.size and _IDENTIFIER.unpack(start) == (identifier,)
+
+
+def decide(what: str, need: Estimate, kept: int, room: Room) -> Verdict:
+    """Return whether *room* is enough for *need*.
+
+    Args:
+        what: What needs it: ``the backfill``.
+        need: What it takes.
+        kept: Bytes of WAL within which the server is set to keep.
+        room: The room.
+
+    """
+    log = min(need.wal, _KEPT * kept)
+    if room.is_shared:
+        compared = [(_ALL, need.files + log, _least(room.files, room.wal))]
+    else:
+        compared = [(_FILES, need.files, room.files), ("WAL", log, room.wal)]
+    texts, is_unknown = [], False
+    for content, size, free in compared:
+        needed = round(size * _MARGIN) + _RESERVE
+        text = f"{what} needs {sizes.render(needed)} for {content}"
+        if free is None:
+            is_unknown = True
+            texts.append(f"{text}, and what is free there is unknown; pass --free")
+        elif free < needed:
+            return Verdict(
+                is_enough=False, text=f"{text}, and {sizes.render(free)} are free{_HINT}"
+            )
+        else:
+            texts.append(f"{text}, and {sizes.render(free)} are free")
+    return Verdict(is_enough=None if is_unknown else True, text="; ".join(texts))
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(one, other)

@@ -1,0 +1,15 @@
+"""The ORMs whose encrypted attributes are held to one contract.
+
+A further one is a class with the methods of these, in a module beside this one. What only it can do
+has a test file of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from tests.support.orms.django_orm import DjangoOrm
+from tests.support.orms.sqlalchemy_orm import SqlAlchemyOrm
+
+Orm: TypeAlias = SqlAlchemyOrm | DjangoOrm
+ORMS: dict[str, type[Orm]] = {"sqlalchemy": SqlAlchemyOrm, "django": DjangoOrm}

@@ -1,0 +1,65 @@
+"""Progress of a pass, as a terminal and a log show it, and the command of a further worker."""
+
+from __future__ import annotations
+
+import subprocess
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.console import Console
+
+from console.commands.personal_data.migration_workers import show_progress, worker_command
+from migration.passes.passes import PassKind
+from migration.passes.throttle import Limits
+
+REASONS: Final = (
+    None,
+    "the migration is paused by clerk",
+    "replica one is 12 s and 1.0 MB behind",
+    "replica one is 13 s and 1.1 MB behind",
+    None,
+    None,
+    "the file /tmp/[hold] exists",
+    "the file /tmp/[hold] exists",
+)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "lines"),
+    [
+        (
+            False,
+            [
+                "backfill is held: the migration is paused by clerk.",
+                "backfill goes on.",
+                "backfill is held: the file /tmp/[hold] exists.",
+            ],
+        ),
+        (True, []),
+    ],
+)
+def test_log_has_a_line_for_each_hold_and_none_for_its_repetitions(
+    is_terminal: bool, lines: list[str]
+) -> None:
+    file = StringIO()
+    out = Console(file=file, force_terminal=is_terminal, soft_wrap=True, width=200)
+    with show_progress(out, PassKind.BACKFILL) as bar:
+        for reason in REASONS:
+            bar.show_hold(reason)
+    printed = [line for line in file.getvalue().splitlines() if "backfill" in line]
+    assert [line for line in printed if line.endswith(".")] == lines
+
+
+@pytest.mark.parametrize("name", ["console/__init__.py", "typer.py"])
+def test_further_worker_imports_nothing_of_the_current_folder(tmp_path: Path, name: str) -> None:
+    other = tmp_path / name
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("raise SystemExit('a module of the application')\n")
+    command = worker_command(Path("users.yaml"), "dev", None, 0.1, Limits(), tmp_path)
+    ended = subprocess.run(
+        [*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "migrate work" in ended.stdout

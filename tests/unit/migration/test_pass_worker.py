@@ -1,0 +1,76 @@
+"""Loop of a pass_worker, with a clock of the test's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from migration.pace import Pace
+from migration.passes import pass_worker
+from migration.passes.throttle import Reading
+
+
+@dataclass
+class Machine:
+    """A machine on which a batch takes 0.1 s and a probe 1 ms; its lists are used from the end."""
+
+    free: list[bool]
+    readings: list[Reading] = field(default_factory=list)
+    probe_seconds: float = 0.001
+    now: float = 0.0
+    sleeps: list[float] = field(default_factory=list)
+
+    def site(self) -> pass_worker.Site:
+        return pass_worker.Site(
+            run_batch=lambda: self.pass_time(0.1) if self.free.pop() else None,
+            is_done=lambda: not self.free,
+            throttle=lambda: self.readings.pop() if self.readings else Reading(),
+            probe=lambda: self.pass_time(self.probe_seconds),
+            clock=lambda: self.now,
+            sleep=self.sleep,
+        )
+
+    def pass_time(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+def test_worker_pauses_after_each_batch() -> None:
+    machine = Machine([True] * 3)
+    assert pass_worker.run(machine.site(), Pace([0.001], 0.5)) == 3
+    assert machine.sleeps == pytest.approx([0.1] * 3)
+
+
+def test_worker_slows_down_while_probes_are_slow() -> None:
+    machine = Machine([True] * 4)
+    pace = Pace(pass_worker.measure_probes(machine.site(), 5), 0.5)
+    machine.probe_seconds = 0.01
+    pass_worker.run(machine.site(), pace)
+    assert sorted(machine.sleeps) == machine.sleeps
+    assert machine.sleeps[-1] > 0.3
+
+
+def test_held_worker_runs_no_batch() -> None:
+    machine = Machine([True], readings=[Reading("paused")] * 2)
+    assert pass_worker.run(machine.site(), Pace([0.001], 1.0)) == 1
+    assert machine.sleeps[:2] == [1.0, 1.0]
+
+
+def test_worker_keeps_to_the_duty_of_the_throttle() -> None:
+    slow = Reading(duty=0.1)
+    machine = Machine([True] * 4, readings=[Reading(), slow, slow, Reading()])
+    assert pass_worker.run(machine.site(), Pace([0.001], 0.5)) == 4
+    first, *others = machine.sleeps
+    assert (first, *others[:2]) == pytest.approx((0.1, 0.9, 0.9))
+    assert others[2] < 0.9
+
+
+def test_worker_waits_for_the_ranges_of_others() -> None:
+    machine = Machine([True, False])
+    assert pass_worker.run(machine.site(), Pace([0.001], 1.0)) == 1
+    assert machine.sleeps[0] == 1.0
