@@ -29,4 +29,6 @@ class EventLog:
         unit = {} if self.unit is None else {"unit": self.unit}
         line = json.dumps({"time": when, "event": event, **unit, **fields}, default=str)
         with suppress(OSError):  # because a full log must not stop what the process runs
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 (the process's log)
+            # In one call, because threads write at the same time.
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,21 @@ def test_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_event_of_a_unit_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     EventLog("store").write("stopped")
     assert json.loads(capsys.readouterr().err)["unit"] == "store"
+
+
+def test_events_of_threads_are_whole_lines() -> None:
+    source = """
+import threading
+from app_integration._internal.event_log import EventLog
+start = threading.Barrier(8)
+def write(unit):
+    start.wait()
+    for _ in range(200):
+        EventLog(unit).write("stopped")
+threads = [threading.Thread(target=write, args=[str(number)]) for number in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+    ended = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True)
+    lines = ended.stderr.decode().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["stopped"] * 1600
