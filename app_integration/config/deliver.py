@@ -144,6 +144,8 @@ def roll_back(
 
     """
     live = target.live
+    if not trial.is_open(live):
+        return False  # without the lock, whose folder the first delivery creates
     with lock_delivery(live):
         if not trial.is_open(live):
             return False

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -393,6 +393,11 @@ def test_trial_rolled_back_restores_the_file_before_it(place: Place) -> None:
         "database": {"url": "text"}
     }
     assert not roll_back(place.target, "is not healthy", now=NOW)
+
+
+def test_trial_is_not_open_before_the_first_delivery(place: Place) -> None:
+    target = replace(place.target, live=place.live.parent / "later" / "app.yaml")
+    assert not roll_back(target, "is not healthy", now=NOW)
 
 
 def test_trial_after_an_unusable_file_keeps_none(place: Place) -> None:
