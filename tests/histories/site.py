@@ -23,6 +23,7 @@ from tests.histories import history
 from tests.histories.history import Fault
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
+from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.raft_cluster import Cluster, Node, raft_cluster
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 from vault.reconcile.resources.lease_statements import OwnerGrant
@@ -204,7 +205,7 @@ def _log_logins(accounts: DatabaseAccounts) -> None:
 
 def _set_up_server(running: Site) -> None:
     operator, manager = running.operator, running.accounts.manager
-    operator.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+    create_kv_mount(operator, "secret")
     operator.post("sys/mounts/transit", {"type": "transit"})
     operator.post(f"transit/keys/{SCOPE.key('pii')}")
     operator.post("sys/mounts/database", {"type": "database"})

@@ -25,6 +25,7 @@ from app_integration.transport.request import Request, RequestSender, Response
 from policies.render import render_policies, scoped_apply_policy
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.local_server import Server, serve
 from tests.support.servers.server_program import openbao_only
 from vault.bootstrap.bootstrap import Bootstrap
@@ -490,22 +491,13 @@ def test_scoped_bootstrap_leaves_the_mounts_of_the_platform_team(
     server: AuditedServer, tmp_path: Path
 ) -> None:
     staging = Staging(server, tmp_path, "given-mounts", scoped=True)
-    kv = "sys/mounts/given-mounts/kv"
-    server.root.post(kv, {"type": "kv", "options": {"version": "2"}, "description": "ours"})
-    wait_until(lambda: is_upgraded(server), "the new KV mount")
+    create_kv_mount(server.root, "given-mounts/kv", description="ours")
     server.root.post("given-mounts/kv/config", {"max_versions": 50})
     token, _ = new_token(server)
     staging.bootstrap().run(token)
     assert server.root.get("given-mounts/kv/config")["data"]["max_versions"] == 50
     mounts = server.root.get("sys/mounts")["data"]
     assert mounts["given-mounts/kv/"]["description"] == "ours"
-
-
-def is_upgraded(server: AuditedServer) -> bool:
-    try:
-        return bool(server.root.get("given-mounts/kv/config"))
-    except RequestRefused:
-        return False
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from policies.render import scoped_apply_policy
 from tests.support.models.tenants import DEV, MANAGER_PASSWORD, Tenant, dump, sections
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import dev_server, root
+from tests.support.servers.kv_mount import create_kv_mount
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.hcl.policy_rules import parse_rules
 from vault.reconcile.planning.apply import ApplyFailed, apply
@@ -259,8 +260,8 @@ def test_group_of_another_deployment_is_refused(platform: Session, tmp_path: Pat
     alpha = tenant(tmp_path, "alpha", "shop", None, OWN["alpha"], scoped=False)
     beta = tenant(tmp_path, "beta", "mail", None, OWN["beta"], scoped=False)
     Mount("auth", "oidc", "jwt", "people, at the provider").write(platform, None)
-    platform.post("sys/mounts/alpha/kv", {"type": "kv", "options": {"version": "2"}})
-    platform.post("sys/mounts/beta-kv", {"type": "kv", "options": {"version": "2"}})
+    create_kv_mount(platform, "alpha/kv")
+    create_kv_mount(platform, "beta-kv")
     groups = [
         ManagedResource(Group("operators", (name,), "oidc", "platform", name), each.owner)
         for name, each in (("alpha", alpha), ("beta", beta))
@@ -276,7 +277,7 @@ def test_claim_of_another_deployments_group_is_refused_and_ones_own_moves(
 ) -> None:
     alpha = tenant(tmp_path, "alpha", "shop", None, OWN["alpha"], scoped=False)
     Mount("auth", "oidc", "jwt", "people, at the provider").write(platform, None)
-    platform.post("sys/mounts/alpha/kv", {"type": "kv", "options": {"version": "2"}})
+    create_kv_mount(platform, "alpha/kv")
     platform.post("identity/group/name/by-hand", {"type": "external"})
 
     def group(name: str, deployment: str, claim: str = "platform") -> ManagedResource:

@@ -16,6 +16,7 @@ from redis.exceptions import NoPermissionError
 from ruamel.yaml import YAML
 
 from tests.support.databases import django_project
+from tests.support.servers.kv_mount import create_kv_mount
 
 django_project.set_up()
 
@@ -47,7 +48,7 @@ ROTATIONS = 5
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSite]:
     with redis_site(tmp_path_factory.mktemp("cache")) as running:
-        running.session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        create_kv_mount(running.session, "secret")
         running.configure_role(json.dumps(documented_rules()))
         url = {"value": running.url.reveal()}
         running.session.post("secret/data/shop/dev/redis-url", {"data": url})

@@ -15,6 +15,7 @@ from app_integration.settings import Limits
 from local.servers.accounts import SUPERUSER
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import dev_server, root
+from tests.support.servers.kv_mount import create_kv_mount
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import DatabaseRole
 from vault.declare.schema.keys import TransitKey
@@ -239,7 +240,7 @@ def test_revoke_all_reports_the_leases_that_do_not_end(pruned: Deployment) -> No
 def test_prune_of_a_role_without_its_mount_deletes_the_metadata() -> None:
     note = f"secret/metadata/_strongroom/dev/database-role/{ROLE}"
     with dev_server() as address, root(address) as session:
-        session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        create_kv_mount(session, "secret")
         session.post(note, {"custom_metadata": {"managed_by": "strongroom"}})
         found = build_plan(session, [], Prune(Environment.DEV))
         assert removed(found) == {f"database-role {ROLE}"}

@@ -25,6 +25,7 @@ from app_integration.settings import Settings
 from tests.support.databases.database import eventually
 from tests.support.databases.redis_site import RedisSite, redis_site
 from tests.support.servers.dev_server import root
+from tests.support.servers.kv_mount import create_kv_mount
 
 pytestmark = [
     pytest.mark.requires("embedded"),
@@ -47,7 +48,7 @@ def recipe(title: str) -> tuple[str, list[str]]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSite]:
     with redis_site(tmp_path_factory.mktemp("recipes")) as running:
-        running.session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        create_kv_mount(running.session, "secret")
         url = {"value": running.url.reveal()}
         running.session.post("secret/data/shop/dev/redis-url", {"data": url})
         yield running

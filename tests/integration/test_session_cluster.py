@@ -16,6 +16,7 @@ from app_integration.errors import ServerError
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.polling import wait_until
+from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 from tests.support.servers.tcp_proxy import seconds_since
 
@@ -40,7 +41,7 @@ class Read:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with raft_cluster(tmp_path) as running:
-        running.root.post("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+        create_kv_mount(running.root, "kv")
         wait_until(lambda: _written(running), "a first value")
         yield running
 

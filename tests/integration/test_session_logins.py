@@ -27,6 +27,7 @@ from app_integration.testing.ports import free_ports
 from local.processes import binaries
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.local_server import Server, serve, write_certificate
 from tests.support.servers.server_program import openbao_only
 
@@ -274,7 +275,7 @@ class TestNamespace:
         server.root.post("sys/namespaces/east", {})
         with Session(server.address, server.root._auth_method, namespace="east") as east:
             east.post("sys/auth/approle", {"type": "approle"})
-            east.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+            create_kv_mount(east, "secret")
             rule = 'path "secret/data/shop/dev/x" { capabilities = ["read"] }'
             east.post("sys/policies/acl/shop-dev", {"policy": rule})
             east.post(f"auth/approle/role/{ROLE}", {"token_policies": [ROLE]})

@@ -16,6 +16,7 @@ from console.commands.audit import devices
 from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.servers.issuer import Signer, public
+from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source
@@ -54,7 +55,7 @@ class Standby:
 def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
     folder = tmp_path_factory.mktemp("cluster")
     with raft_cluster(folder) as cluster:
-        cluster.root.post("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+        create_kv_mount(cluster.root, "kv")
         cluster.root.post("sys/auth/approle", {"type": "approle"})
         leader = cluster.leader()
         assert leader is not None
