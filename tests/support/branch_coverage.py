@@ -39,6 +39,11 @@ class UnitTestsOnly:
         self._let_run(runs_product and not item.get_closest_marker("untraced"))
         return (yield)
 
+    def pytest_sessionfinish(self) -> None:
+        """Save what was measured, because pytest-xdist kills a process that takes 10 s to end."""
+        self._let_run(False)
+        self._coverage.save()
+
     def _let_run(self, runs: bool) -> None:
         if runs != self._runs:
             (self._coverage.start if runs else self._coverage.stop)()

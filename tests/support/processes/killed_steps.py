@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -48,9 +49,10 @@ def run_killed(run: Callable[[], object]) -> bool:
     if not child:
         try:
             run()
-            os._exit(0)
-        finally:
+        except BaseException:  # noqa: BLE001 (its parent sees only the status)
+            traceback.print_exc()
             os._exit(1)
+        os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFEXITED(status)
