@@ -25,14 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def get(url: str, path: str | None = None, **headers: str) -> tuple[int, str]:
-    """Return status and text of the response to a request without a cookie.
-
-    Args:
-        url: Address of the server, and the path.
-        path: Another target, as it is sent.
-        headers: Headers.
-
-    """
+    """Return status and text of the response to a request without a cookie."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     connection.request("GET", path or parts.path, headers=headers)

@@ -165,13 +165,7 @@ class Machine:
 
 @dataclass
 class Load:
-    """Customers who register, log in, order and read their data.
-
-    Attributes:
-        failed: Requests without the expected status.
-        succeeded: Number of the others.
-
-    """
+    """Customers who register, log in, order and read their data."""
 
     store: RunningStore
     failed: list[str] = field(default_factory=list)

@@ -32,18 +32,7 @@ LOST: Final = (CUT, BLACKHOLE)
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the SDK.
-
-    Attributes:
-        path: The API path that it is about; of a query, the path of the lease.
-        outcome: :data:`VALUE`, or the class of the error.
-        served: :data:`HIT`, :data:`MISS` or :data:`STALE`, by the access record.
-        version: The version that was read or written, by the access record or the response.
-        value: The number in the value of the secret.
-        request_id: The request that fetched the value, by the access record.
-        lease_id: The lease that the caller got.
-
-    """
+    """One call of the SDK."""
 
     number: int
     thread: int
@@ -61,18 +50,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, by the audit log of the server.
-
-    Attributes:
-        at: When the server took it.
-        has_parameters: Whether it has a query or a body.
-        ended: When the server had a response; None if it was killed before.
-        error: The error of the server; "" for none.
-        lease_id: The lease that the response issued.
-        username: The user of that lease, if it logged in to the database.
-        named_lease: The lease that the request renews or revokes.
-
-    """
+    """One request, by the audit log of the server."""
 
     at: float
     request_id: str
@@ -105,12 +83,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Write:
-    """One write of a secret by an operator.
-
-    Attributes:
-        ended: When it was acknowledged.
-
-    """
+    """One write of a secret by an operator."""
 
     path: str
     version: int
@@ -129,15 +102,7 @@ class OrphanReport:
 
 @dataclass(frozen=True)
 class History:
-    """All events of one run.
-
-    Attributes:
-        seed: The seed of its random numbers.
-        cache_ttl: Seconds for which a cached value is fresh.
-        stale_limit: Seconds for which it is served at all.
-        deadline: Seconds that a request may take.
-
-    """
+    """All events of one run."""
 
     seed: int
     cache_ttl: float

@@ -58,14 +58,7 @@ path "sys/leases/revoke" {{ capabilities = ["update"] }}
 
 @dataclass
 class Site:
-    """The running parts.
-
-    Attributes:
-        operator: A session with all rights, past the network that fails.
-        settings: Settings of the SDK, whose network is *proxy*.
-        numbers: Numbers of names that are used once.
-
-    """
+    """The running parts."""
 
     cluster: Cluster
     accounts: DatabaseAccounts

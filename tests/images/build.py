@@ -37,17 +37,7 @@ REQUIREMENTS: Final = PROJECT / "local" / "docker" / "requirements.txt"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Recipe of a substitute for an image.
-
-    Attributes:
-        name: The name of the image.
-        variable: The variable of ``docker-compose.yml`` that can name another image, "" if none.
-        folder: The folder of its Dockerfile.
-        fill: A function that adds files to the build context.
-        source: A function that returns the version of these files. If it changes, the image must
-            be built again.
-
-    """
+    """Recipe of a substitute for an image."""
 
     name: str
     variable: str
@@ -74,12 +64,7 @@ def main() -> None:
 
 
 def ensure(engine: docker.DockerClient) -> dict[str, str]:
-    """Provide each image.
-
-    Returns:
-        The variables that ``docker compose build`` needs.
-
-    """
+    """Provide each image."""
     base = _provide_base(engine)
     if base is None:
         # The project's Dockerfile installs its dependencies itself if there is a registry.
@@ -97,12 +82,7 @@ def used_servers(variables: Mapping[str, str]) -> tuple[Recipe, ...]:
 
 
 def _provide_base(engine: docker.DockerClient) -> str | None:
-    """Provide the base image.
-
-    Returns:
-        The digest of the substitute, or None if it is the real image.
-
-    """
+    """Provide the base image."""
     digest = hashlib.sha256(DEBIAN_PACKAGES.encode()).hexdigest()
     if not _exists(engine, PYTHON) and not _pull(engine, PYTHON):
         print(f"{PYTHON}: built by debootstrap", flush=True)  # noqa: T201 (a command's output)

@@ -50,14 +50,7 @@ SOURCE = Generated.model_validate({"source": "generated", "length": 32, "retire_
 
 @dataclass
 class Site:
-    """A secret that a role on a host reads, and an archive of the logs.
-
-    Attributes:
-        consumer: A session of the role.
-        archive: Runs the archive, whose folder it returns.
-        now: The time of the rotations.
-
-    """
+    """A secret that a role on a host reads, and an archive of the logs."""
 
     deployment: Deployment
     folder: Path

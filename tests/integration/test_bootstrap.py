@@ -59,12 +59,7 @@ class Killed(BaseException):
 
 @dataclass
 class Kill:
-    """A kill after a number of requests that write; no request is sent any more then.
-
-    Attributes:
-        last: A path whose request is the last one, whatever the number.
-
-    """
+    """A kill after a number of requests that write; no request is sent any more then."""
 
     after: int
     sent: int = 0

@@ -77,13 +77,7 @@ GITHUB_LOGIN, GITLAB_LOGIN, GITHUB_JOB, GITLAB_JOB = yaml_blocks()
 
 @dataclass
 class Job:
-    """A job of the repository ``parcels/shop``, with a checkout of the deployment's repository.
-
-    Attributes:
-        folder: The only folder that the job may write to.
-        environment: The file that declares its login.
-
-    """
+    """A job of the repository ``parcels/shop``, with a checkout of the deployment's repository."""
 
     folder: Path
     environment: Path

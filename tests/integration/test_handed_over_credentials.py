@@ -108,12 +108,7 @@ class Site:
 def declaration(
     server: AuditedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """Declare three environments, and apply staging.
-
-    Returns:
-        The folder of the declaration, and that of the apply role's credential.
-
-    """
+    """Declare three environments, and apply staging."""
     folder = tmp_path_factory.mktemp("declaration")
     service: dict[str, Any] = {
         "owner": "shop-team",

@@ -39,14 +39,7 @@ PATIENCE: Final = 20.0  # seconds
 
 @dataclass
 class Pod:
-    """A pod whose volumes are folders in *root*.
-
-    Attributes:
-        root: Folder that stands for the root of the containers' file systems.
-        built: Folder with the files that ``agent build`` wrote.
-        sources: Name of each volume whose content comes from elsewhere → its files.
-
-    """
+    """A pod whose volumes are folders in *root*."""
 
     root: Path
     built: Path
@@ -148,15 +141,7 @@ def build(folder: Path, application: WatchedApplication) -> Path:
 
 @dataclass
 class Cluster:
-    """A cluster that knows one pod, and the server that the pod logs in to.
-
-    Attributes:
-        api: Its API.
-        server: The server.
-        token: Token of the pod's service account.
-        ca: Certificate of the API's authority.
-
-    """
+    """A cluster that knows one pod, and the server that the pod logs in to."""
 
     api: Provider
     server: AuditedServer

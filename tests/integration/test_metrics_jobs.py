@@ -81,14 +81,7 @@ class Machine:
     def run(
         self, job: Job, metrics: str, logs: tuple[Path, ...] = LOGS
     ) -> tuple[int, dict[str, float]]:
-        """Run the job's unit once; return its exit code, and the sum of each metric.
-
-        Args:
-            job: The job.
-            metrics: Name of its file.
-            logs: The logs that it reads.
-
-        """
+        """Run the job's unit once; return its exit code, and the sum of each metric."""
         options = JobOptions(
             repository=Path("/srv/deployment"),
             audit_log=logs,

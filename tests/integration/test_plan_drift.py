@@ -134,15 +134,7 @@ CASES = [
 
 @dataclass
 class Hand:
-    """Requests that change the fields of a kind by hand.
-
-    Attributes:
-        path: API path where an ordinary field is written; ``{name}`` is the resource's name.
-        special: Field → the function that changes it instead.
-        fixed: Fields that apply cannot correct.
-        along: Field → other fields that change with it.
-
-    """
+    """Requests that change the fields of a kind by hand."""
 
     path: str
     special: dict[str, Callable[[Session, str], object]] = field(default_factory=dict)

@@ -51,12 +51,7 @@ signal.pause()
 
 @dataclass
 class Runner:
-    """A service of the deployment, whose program is run.
-
-    Attributes:
-        folder: A folder of the service.
-
-    """
+    """A service of the deployment, whose program is run."""
 
     deployment: Deployment
     folder: Path

@@ -106,13 +106,7 @@ def servers(deployment: Deployment) -> Iterator[Servers]:
 
 @dataclass(frozen=True)
 class Use:
-    """A call that needs a value.
-
-    Attributes:
-        value: Returns the value that the call needs.
-        attempt: Returns whether the call succeeds with the given form of the value.
-
-    """
+    """A call that needs a value."""
 
     value: Callable[[Servers], Secret]
     attempt: Callable[[Servers, str], bool]

@@ -151,13 +151,7 @@ def site(
 
 @dataclass
 class Calls:
-    """Calls of an application's threads, and how each ended.
-
-    Attributes:
-        timed: Start and seconds of each call, with what it returned.
-        records: The access records, each with whether a request had failed before it.
-
-    """
+    """Calls of an application's threads, and how each ended."""
 
     source: Any
     timed: list[tuple[float, float, object]] = field(default_factory=list)

@@ -44,12 +44,7 @@ sys.exit(9)
 
 @dataclass
 class Shell:
-    """A shell that has read no file of the deployment.
-
-    Attributes:
-        folder: Its home.
-
-    """
+    """A shell that has read no file of the deployment."""
 
     deployment: Deployment
     folder: Path

@@ -51,12 +51,6 @@ class Load:
 
     A token is valid for its lifetime on the clock of the rotation. That clock jumps over the grace
     period, so that a token from before is no longer used after it.
-
-    Attributes:
-        offset: What the clock of the rotation is ahead by.
-        refused: Valid tokens that were refused, and other failures.
-        counts: Number of successful requests by kind.
-
     """
 
     stores: tuple[RunningStore, RunningStore]

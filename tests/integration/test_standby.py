@@ -31,14 +31,7 @@ LOGINS = 5
 
 @dataclass(frozen=True)
 class Standby:
-    """A node of a cluster that is not the leader.
-
-    Attributes:
-        cluster: The cluster.
-        address: The node's address.
-        folder: The folder of all nodes.
-
-    """
+    """A node of a cluster that is not the leader."""
 
     cluster: Cluster
     address: str

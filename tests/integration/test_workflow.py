@@ -50,13 +50,7 @@ class Runner:
     github: GitHub
 
     def run(self, job: str, **claims: str) -> subprocess.CompletedProcess[str]:
-        """Run the steps of *job* until one fails, and return the last that ran.
-
-        Args:
-            job: Such as ``plan-prod``.
-            claims: Claims of its token.
-
-        """
+        """Run the steps of *job* until one fails, and return the last that ran."""
         workflow = YAML(typ="safe").load(self.checkout / ".github/workflows/deployment.yml")
         self.github.claims = {"repository": REPOSITORY, **claims}
         variables = self._variables(workflow["jobs"][job])

@@ -46,12 +46,7 @@ def test_command_killed_at_random_times_is_ended_by_the_next(tmp_path: Path) -> 
 
 
 def bootstrap_killed(folder: Path, seconds: float) -> bool:
-    """Bootstrap a new server, kill the command after *seconds*, and run it again.
-
-    Returns:
-        Whether the command had done all before.
-
-    """
+    """Bootstrap a new server, kill the command after *seconds*, and run it again."""
     folder.mkdir()
     with audited_server(folder, tls=True) as server:
         declared = ("--owner", "ada@example.com", "--environment", f"staging={server.address}")

@@ -17,13 +17,7 @@ def encode(prefix: str, data: bytes) -> str:
 
 
 def decode(prefix: str, text: str) -> bytes:
-    """Return the bytes that *text* contains after *prefix*.
-
-    Raises:
-        ValueError: If the case is mixed, or the prefix, a character, the checksum or the padding
-            is wrong.
-
-    """
+    """Return the bytes that *text* contains after *prefix*."""
     if text not in {text.lower(), text.upper()}:
         raise ValueError("upper and lower case are mixed")
     found, _, encoded = text.lower().rpartition("1")

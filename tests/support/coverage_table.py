@@ -20,15 +20,7 @@ FOLDER: Final = ROOT / ".coverage"
 
 @dataclass(frozen=True)
 class Row:
-    """What the tests reached in one package.
-
-    Attributes:
-        package: The name of the package.
-        statements: The number of its statements.
-        branches: The number of ways out of those statements that have several.
-        reached: How many of both ran.
-
-    """
+    """What the tests reached in one package."""
 
     package: str
     statements: int = 0

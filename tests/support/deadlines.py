@@ -13,14 +13,6 @@ def assert_ends_within(seconds: float, call: Callable[[], object]) -> None:
     """Call *call* until it takes less than *seconds*, at most three times.
 
     A busy machine makes a call late now and then; one that misses its deadline is late each time.
-
-    Args:
-        seconds: Time that the call may take.
-        call: Raises nothing if it does what it should.
-
-    Raises:
-        AssertionError: If each call took *seconds* or more. The message has all the durations.
-
     """
     durations: list[float] = []
     for _ in range(_TRIES):

@@ -11,12 +11,7 @@ Expected = tuple[str, ...]
 
 
 def assert_errors(found: Iterable[FieldError], expected: Sequence[Expected]) -> None:
-    """Compare the errors with the expected ones, in order.
-
-    Raises:
-        AssertionError: If a location, the start of a message or a part of it differs.
-
-    """
+    """Compare the errors with the expected ones, in order."""
     errors = list(found)
     messages = "\n".join(map(str, errors))
     assert [format_location(error.loc) for error in errors] == [each[0] for each in expected], (

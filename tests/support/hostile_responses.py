@@ -59,11 +59,6 @@ class Tampered(RequestSender):
     """A transport that answers requests below :attr:`path` with :attr:`response`.
 
     All other requests go to the server in memory, and all requests while :attr:`response` is None.
-
-    Attributes:
-        seen: Path → the server's last response.
-        given: The number of tampered responses.
-
     """
 
     def __init__(self, server: MemoryVault) -> None:

@@ -49,13 +49,7 @@ def merge(base: Any, patch: Any, key: str = "") -> Any:
 
 
 def find_errors(manifest: dict[str, Any], config_maps: dict[str, set[str]]) -> list[str]:
-    """Return what is wrong with *manifest* that a schema does not see.
-
-    Args:
-        manifest: A manifest, with its patches.
-        config_maps: Name of each config map → its keys.
-
-    """
+    """Return what is wrong with *manifest* that a schema does not see."""
     errors = [f"kind {manifest['kind']}"] if manifest["kind"] not in KINDS else []
     if not _is_subdomain(manifest["metadata"]["name"].replace(":", "-")):
         errors.append(f"name {manifest['metadata']['name']}")

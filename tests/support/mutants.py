@@ -32,12 +32,7 @@ Tally = Mapping[str, Counter[str]]
 
 
 def tally(lines: Iterable[str]) -> Tally:
-    """Count the results in the output *lines* of mutmut.
-
-    Returns:
-        Module → status → number of mutants.
-
-    """
+    """Count the results in the output *lines* of mutmut."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for line in lines:
         if match := _RESULT.fullmatch(line.rstrip()):
@@ -64,12 +59,7 @@ def find_failures(found: Tally, floors: Mapping[str, int]) -> list[str]:
 
 
 def main() -> int:
-    """Run mutmut and print each module's share.
-
-    Returns:
-        The exit code: 1 if a module fails.
-
-    """
+    """Run mutmut and print each module's share."""
     console = Console(highlight=False)
     shutil.rmtree(WORK, ignore_errors=True)
     mutmut = [sys.executable, "-m", "mutmut"]

@@ -40,13 +40,7 @@ def open_browser() -> Iterator[Browser]:
 
 @dataclass
 class PageBrowser:
-    """A browser with the session of one visitor.
-
-    Attributes:
-        address: Address of the page's server.
-        pictures: Folder that pictures are written to.
-
-    """
+    """A browser with the session of one visitor."""
 
     browser: Browser
     address: str
@@ -75,13 +69,7 @@ class PageBrowser:
         context.close()
 
     def check(self, path: str, name: str) -> None:
-        """Take pictures of a view in both themes and widths, and fail if one has a fault.
-
-        Args:
-            path: Path and query of the view.
-            name: Name of the pictures, which end in the theme and the width.
-
-        """
+        """Take pictures of a view in both themes and widths, and fail if one has a fault."""
         messages: list[str] = []
         with self.open(path) as page:
             page.on("console", _collect(messages))

@@ -10,12 +10,7 @@ from starlette.types import ASGIApp
 
 
 class PageClient:
-    """A visitor of *app*, which does not follow redirects.
-
-    Attributes:
-        cookies: Cookies of the responses so far, which each request sends.
-
-    """
+    """A visitor of *app*, which does not follow redirects."""
 
     def __init__(self, app: ASGIApp, address: str) -> None:
         self._app = app

@@ -64,19 +64,7 @@ def read_file(
     file_key: bytes | None = None,
     identity: str | None = None,
 ) -> bytes | Log:
-    """Return the plaintext of the file *data*, or the records of a log.
-
-    Args:
-        data: The whole file.
-        context: The expected context, encoded.
-        file_key: What a key service returns for the first recipient of type 1.
-        identity: An age private key, for recipients of type 2.
-
-    Raises:
-        NoMatch: If no recipient can be unwrapped.
-        Failure: If any other check fails.
-
-    """
+    """Return the plaintext of the file *data*, or the records of a log."""
     preamble, recipients = parse_header(data, context)
     key = _find_file_key(recipients, file_key, identity)
     binding = _sha256(preamble[:50] + bytes(32) + preamble[82:])
@@ -94,12 +82,7 @@ def read_file(
 
 
 def parse_header(data: bytes, context: bytes) -> tuple[bytes, list[Recipient]]:
-    """Return the preamble and the recipients of the first copy.
-
-    Raises:
-        Failure: If a part of the header is wrong, or the context is another one.
-
-    """
+    """Return the preamble and the recipients of the first copy."""
     if len(data) < HEADER:
         raise Failure("the header is incomplete")
     preamble = data[:PREAMBLE]
@@ -165,12 +148,7 @@ def _find_file_key(
 
 
 def load_identity(text: str) -> X25519PrivateKey:
-    """Return the private key that age writes as *text*.
-
-    Raises:
-        ValueError: If *text* is not an age private key.
-
-    """
+    """Return the private key that age writes as *text*."""
     return X25519PrivateKey.from_private_bytes(bech32.decode("age-secret-key-", text))
 
 

@@ -22,14 +22,7 @@ pytestmark = pytest.mark.requires("embedded")
 
 @dataclass
 class Pooler:
-    """A pooler that works by transactions.
-
-    Attributes:
-        database: The database of its sessions.
-        limit: The number of its sessions at most.
-        is_fair: Whether it hands out the session first that was idle longest.
-
-    """
+    """A pooler that works by transactions."""
 
     database: OwnDatabase
     limit: int = 10

@@ -52,14 +52,7 @@ class Run:
     def start(
         self, limits: Limits, release: Callable[[], object] = lambda: None, duty: float = 0.1
     ) -> int:
-        """Run the worker until all is done, and return the rows that it encrypted.
-
-        Args:
-            limits: What holds it.
-            release: Called once it was held some times; lets it go on.
-            duty: The duty that it is started with.
-
-        """
+        """Run the worker until all is done, and return the rows that it encrypted."""
         backfill, throttle = self.sized.worker(BATCH), self.throttle(limits)
         done: list[int] = []
 

@@ -61,18 +61,7 @@ def parse(model: type[_Source], **fields: object) -> _Source:
 
 
 class Site(RotatedSite):
-    """Rotations of a secret that only this test declares, of the store.
-
-    Attributes:
-        now: The time of the rotations.
-        secrets: The declared sources of the secret and of those derived from it.
-        logs: Whether the audit logs are read, from the beginning of the test.
-        is_retired: Whether the end of a value that is lost is confirmed.
-        lists_tokens: Whether the server is asked which tokens are valid.
-        is_rendered: Whether an agent delivers a file to the service.
-        reader: Reader of the logs.
-
-    """
+    """Rotations of a secret that only this test declares, of the store."""
 
     def __init__(self, deployment: Deployment, folder: Path, token: Secret) -> None:
         self.deployment = deployment

@@ -51,15 +51,7 @@ NUMBERS = itertools.count(1)
 
 
 class Site(RotatedSite):
-    """Rotations of the secret-ids of one role.
-
-    Attributes:
-        used: Folder from which the role's process reads its credential.
-        handover: Where new secret-ids go.
-        logs: Whether the audit logs are read.
-        ahead: By how much the clock of the operator's machine is ahead of the server's.
-
-    """
+    """Rotations of the secret-ids of one role."""
 
     waits = False  # nothing else logs in with the credential of the contract
     created_each = None
@@ -108,12 +100,7 @@ class Site(RotatedSite):
         return read_login_log(FileLog.of(files), "auth/approle/login") if self.logs else None
 
     def declare(self, period: int = 60) -> None:
-        """Write the role with the store's policy.
-
-        Args:
-            period: Seconds for which its tokens are valid if they are not renewed.
-
-        """
+        """Write the role with the store's policy."""
         body = {
             "token_policies": ["gaara-store-dev"],
             "token_period": f"{period}s",

@@ -40,15 +40,7 @@ _PATIENCE: Final = 60.0  # seconds for progress
 
 @dataclass
 class CeleryLoad:
-    """A worker and a producer with leased users.
-
-    Attributes:
-        site: The broker and its users.
-        folder: Holds the logs and the file of executed tasks.
-        database: Number of the broker's database.
-        users: Leased users that have been seen.
-
-    """
+    """A worker and a producer with leased users."""
 
     site: RedisSite
     folder: Path
@@ -79,14 +71,7 @@ class CeleryLoad:
         return (self.folder / "worker.log").read_text(encoding="utf-8")[-5000:]
 
     def check(self, found: dict[str, Any], breaks: int = 0) -> None:
-        """Check what the producer *found*: each accepted task was executed, and has a result.
-
-        Args:
-            found: What the producer printed.
-            breaks: How often the server closed the connection that the worker waits on. Each time
-                it may have taken a task from the queue, whose transmission ended with it.
-
-        """
+        """Check what the producer *found*: each accepted task was executed, and has a result."""
         missing = set(found["accepted"]) - set(self.executed())
         assert len(missing) <= breaks, missing
         assert set(found["unanswered"]) <= missing

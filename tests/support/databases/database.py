@@ -65,13 +65,7 @@ class Database:
 
     @contextmanager
     def changed_password(self, operator: Session, user: str) -> Iterator[None]:
-        """Change the password of *user*, also in the secret, until the block ends.
-
-        Args:
-            operator: A session that may write the secret.
-            user: The user.
-
-        """
+        """Change the password of *user*, also in the secret, until the block ends."""
         before = self.accounts.password("app")
         secret = operator.get(_URL)["data"]["data"]
         changed = secret["value"].replace(before.reveal(), "another")
@@ -90,14 +84,7 @@ class Database:
 
 @contextmanager
 def leases(operator: Session, *, ttl: int, max_ttl: int) -> Iterator[None]:
-    """Set the TTLs of :data:`ROLE` until the block ends.
-
-    Args:
-        operator: A session that may write the role.
-        ttl: The seconds of a new lease.
-        max_ttl: The seconds after which a lease cannot be renewed any longer.
-
-    """
+    """Set the TTLs of :data:`ROLE` until the block ends."""
     path = f"database/roles/{ROLE}"
     declared = operator.get(path)["data"]
     operator.post(path, {**declared, "default_ttl": ttl, "max_ttl": max_ttl})

@@ -24,12 +24,7 @@ def set_up() -> None:
 
 @contextmanager
 def tables(*owners: Any) -> Iterator[None]:
-    """Create the tables of models, and delete them when the block ends.
-
-    Args:
-        owners: The models, each after those that it refers to.
-
-    """
+    """Create the tables of models, and delete them when the block ends."""
     with connection.schema_editor() as editor:
         for each in owners:
             editor.create_model(each)
@@ -41,12 +36,7 @@ def tables(*owners: Any) -> Iterator[None]:
 
 @contextmanager
 def connected(info: Any) -> Iterator[Any]:
-    """Let Django use a PostgreSQL database during the block.
-
-    Args:
-        info: ``info`` of a connection of psycopg, to whose database it connects as that user.
-
-    """
+    """Let Django use a PostgreSQL database during the block."""
     from django.db.backends.postgresql.base import DatabaseWrapper  # noqa: PLC0415 (after set_up)
 
     connections.databases["postgres"] = {

@@ -83,24 +83,14 @@ class StoredMember(NamedTuple):
 
 
 class GuardedMembers:
-    """The table ``members``, with plaintext rows and a guard that refuses.
-
-    Attributes:
-        engine: An engine on its database, of the service.
-
-    """
+    """The table ``members``, with plaintext rows and a guard that refuses."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._plan = MigrationPlan.model_validate(PLAN)
 
     def begin(self, key: str) -> None:
-        """Create the table with its rows, install the guard, and let it refuse.
-
-        Args:
-            key: The type of its key.
-
-        """
+        """Create the table with its rows, install the guard, and let it refuse."""
         with self.engine.begin() as connection:
             connection.execute(text(_CREATE.format(key=key)))
             connection.execute(text(_FILL), {"rows": ROWS})
@@ -208,12 +198,7 @@ class GuardedMembers:
 
 @contextmanager
 def guarded_members(key: str = ASSIGNED) -> Iterator[GuardedMembers]:
-    """Create the table for the block, with the default client's keys, and drop it at the end.
-
-    Args:
-        key: The type of its key.
-
-    """
+    """Create the table for the block, with the default client's keys, and drop it at the end."""
     members = GuardedMembers(database_engine())
     try:
         members.begin(key)

@@ -21,13 +21,7 @@ _SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'target'"
 
 @dataclass
 class KillSite:
-    """The databases, the folder of the backups, and files with the URLs.
-
-    Attributes:
-        accounts: Accounts of the service on the server.
-        folder: Contains all files.
-
-    """
+    """The databases, the folder of the backups, and files with the URLs."""
 
     accounts: DatabaseAccounts
     folder: Path

@@ -22,12 +22,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
 
 @contextmanager
 def leased_database(**settings: Any) -> Iterator[Any]:
-    """Let Django know a database :data:`ALIAS` during the block, and yield its connection.
-
-    Args:
-        settings: Its settings, beside ``ENGINE``.
-
-    """
+    """Let Django know a database :data:`ALIAS` during the block, and yield its connection."""
     connections.settings[ALIAS] = {"ENGINE": ENGINE, **settings}
     connections.configure_settings(connections.settings)
     connection = connections[ALIAS]

@@ -34,15 +34,7 @@ PAUSE = 0.02  # seconds from the first query under a new user to the next rotati
 
 @dataclass
 class Tally:
-    """Results of the queries of all threads.
-
-    Attributes:
-        users: User → the number of its successful queries.
-        failures: The errors of failed queries, as texts.
-        replaced_at: The time of the first successful query under a new user, on the monotonic
-            clock.
-
-    """
+    """Results of the queries of all threads."""
 
     users: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -79,15 +71,7 @@ class Tally:
 def query_function(
     kind: str, users: CredentialProvider, url: str, stack: ExitStack
 ) -> Callable[[], str]:
-    """Return a function that queries the session's user with leased credentials.
-
-    Args:
-        kind: ``engine`` or ``pool``. It has a connection for each thread.
-        users: The provider of credentials.
-        url: The URL of the database.
-        stack: Closes the engine or pool.
-
-    """
+    """Return a function that queries the session's user with leased credentials."""
     if kind == "engine":
         engine = leased_engine(users, url, pool_size=THREADS, max_overflow=0)
         stack.callback(engine.dispose)
@@ -110,13 +94,7 @@ def _query_pool(pool: LeasedPool) -> str:
 def repeating(
     steps: Iterable[Callable[[], object]], finish: Callable[[], object] | None = None
 ) -> Iterator[None]:
-    """Repeat each of *steps* in a thread of its own, without a pause, until the block ends.
-
-    Args:
-        steps: Functions.
-        finish: Called once by each thread at its end.
-
-    """
+    """Repeat each of *steps* in a thread of its own, without a pause, until the block ends."""
     stopped = threading.Event()
 
     def work(step: Callable[[], object]) -> None:
@@ -142,13 +120,7 @@ def repeating(
 def query_load(
     query: Callable[[], str], finish: Callable[[], object] | None = None
 ) -> Iterator[Tally]:
-    """Call *query* from :data:`THREADS` threads, without a pause, until the block ends.
-
-    Args:
-        query: Sends a query, and returns the session's user.
-        finish: Called once by each thread at its end.
-
-    """
+    """Call *query* from :data:`THREADS` threads, without a pause, until the block ends."""
     tally = Tally()
 
     def step() -> None:
@@ -180,19 +152,7 @@ def rotate_under_load(
     rotations: int,
     finish: Callable[[], object] | None = None,
 ) -> Tally:
-    """Rotate *rotations* times under load.
-
-    Args:
-        query: As in :func:`query_load`, and so is *finish*.
-        users: The credentials that *query* uses.
-        database: The database.
-        rotations: Their number.
-        finish: Called once by each thread at its end.
-
-    Raises:
-        AssertionError: If a query fails, or the server does not drop replaced users.
-
-    """
+    """Rotate *rotations* times under load."""
     with query_load(query, finish) as tally:
         # The last rotation is not forced. It happens when the lease cannot be renewed any longer.
         rotate(users, tally, rotations - 1)

@@ -24,13 +24,7 @@ _USERS = 3
 
 @dataclass
 class Increments:
-    """Increments of all threads.
-
-    Attributes:
-        acknowledged: Key → the number of increments that the server acknowledged.
-        failures: The errors of failed increments, as texts.
-
-    """
+    """Increments of all threads."""
 
     acknowledged: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -61,12 +55,7 @@ def incrementing(client: redis.Redis) -> Iterator[Increments]:
 def prove_rotations(
     site: RedisSite, users: LeasedCredentials, client: redis.Redis, count: int
 ) -> int:
-    """Rotate *count* times under load, and check that no increment was lost or repeated.
-
-    Returns:
-        The number of increments.
-
-    """
+    """Rotate *count* times under load, and check that no increment was lost or repeated."""
     with incrementing(client) as tally:
         rotate(site, users, tally, count)
     assert tally.failures == []

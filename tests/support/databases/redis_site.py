@@ -30,15 +30,7 @@ TTL, MAX_TTL = 60, 120  # seconds
 
 @dataclass(frozen=True)
 class RedisSite:
-    """Running Valkey, and a session that may lease its users.
-
-    Attributes:
-        session: A session with all rights on the server that leases.
-        address: The URL of that server.
-        admin: A client with all rights on Valkey.
-        manager: The account that the server creates and deletes users with.
-
-    """
+    """Running Valkey, and a session that may lease its users."""
 
     session: Session
     address: str

@@ -19,13 +19,7 @@ from local.servers.service_roles import ServiceRoles
 
 @contextmanager
 def store_postgres(folder: Path, store: Scope) -> Iterator[DatabaseAccounts]:
-    """Run PostgreSQL during the block, and erase it at the end.
-
-    Args:
-        folder: An empty folder for it.
-        store: The store, in some environment.
-
-    """
+    """Run PostgreSQL during the block, and erase it at the end."""
     layout = Layout(folder / ".strongroom")
     layout.create()
     ports = replace(Ports(), database=free_ports(1)[0])

@@ -71,20 +71,7 @@ def build(
     edit: Edit = bytes,
     **changes: Any,
 ) -> Vector:
-    """Return a vector of a file.
-
-    Args:
-        name: Name of the vector.
-        comment: The fault, or what is special.
-        pieces: Chunks or frames. If there are none, the file has one short chunk.
-        expect: What a reader reports.
-        identity: Name of the private key to read with; otherwise the file key is given.
-        expected: Expected context, if not that of the file.
-        end: How a log ends.
-        edit: Changes the encoded file.
-        changes: Parts of the file that are not the right ones, by name.
-
-    """
+    """Return a vector of a file."""
     short = Piece(final=LAST, released=expect == SUCCESS)
     file = File(salt=fixed(f"salt of {name}"), pieces=pieces or [short], **changes)
     encoded, released = file.encode()

@@ -106,17 +106,7 @@ def recipients(*encoded: bytes, count: int | None = None) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A chunk or a frame, right by default.
-
-    Attributes:
-        plaintext: The bytes, or a number of bytes whose ciphertext is zeros. Those of a long file
-            can be compressed.
-        counter: The counter of the nonce.
-        final: The last byte of the nonce.
-        length: Length of a frame instead of the right one.
-        released: Whether a reader releases the plaintext. It does not after the first fault.
-
-    """
+    """A chunk or a frame, right by default."""
 
     plaintext: bytes | int = b"attack at dawn"
     counter: int = 0

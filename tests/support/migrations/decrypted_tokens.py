@@ -107,14 +107,7 @@ def make_values(number: int) -> dict[str, Any]:
 
 @dataclass
 class Registry(CourseDriver):
-    """An application of members, whose encrypted columns become plaintext.
-
-    Attributes:
-        values: The values of each member, as the application wrote them last.
-        fields: The declared field of each column of tokens.
-        index: The blind index of the e-mail addresses.
-
-    """
+    """An application of members, whose encrypted columns become plaintext."""
 
     batch = 25
 

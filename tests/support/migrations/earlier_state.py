@@ -16,13 +16,6 @@ _REQUIRED: Final[LiteralString] = """
 
 
 def as_earlier_version(connection: Connection, name: str, *required: str) -> None:
-    """Let the table of states be as in the commit 5c44f45.
-
-    Args:
-        connection: A connection.
-        name: Name of the migration.
-        required: The columns that were NOT NULL before the switch.
-
-    """
+    """Let the table of states be as in the commit 5c44f45."""
     connection.execute(_EARLIER)
     connection.execute(_REQUIRED, (list(required), name))

@@ -65,15 +65,7 @@ def create(
     prepare: Callable[[Connection], object] = lambda _: None,
     table: MigratedTable = GUESTS,
 ) -> None:
-    """Create the guarded table, with *rows* rows that have no token.
-
-    Args:
-        connection: A connection that commits each statement.
-        rows: The number of rows.
-        prepare: Called with the connection before the table is guarded.
-        table: The table, as it is migrated.
-
-    """
+    """Create the guarded table, with *rows* rows that have no token."""
     connection.execute("CREATE SCHEMA strongroom_migration")
     connection.execute(recorded_writes.TABLES)
     connection.execute(ranges.TABLE)
@@ -96,18 +88,7 @@ def drop(connection: Connection) -> None:
 
 
 class GuestKeys:
-    """Keys of one process, and what it encrypts with them.
-
-    Attributes:
-        table: The migrated table.
-        field: Declares a field whose tokens are bound to the key of a guest.
-        email: The field of e-mail addresses.
-        born: The field of dates of birth.
-        index: The blind index of e-mail addresses.
-        cipher: Encrypts and checks rows.
-        reads_back: Whether each batch is compared with what the table has.
-
-    """
+    """Keys of one process, and what it encrypts with them."""
 
     table: MigratedTable = GUESTS
     reads_back = False

@@ -41,17 +41,7 @@ _KEYS: Final = ("data_keys", "index_keys")
 
 @dataclass
 class KilledCourse:
-    """A migration of guests whose commands are killed.
-
-    Attributes:
-        database: Its database.
-        chance: Chooses moments and what is killed.
-        longest: Seconds that a command lives at most before a kill.
-        kills: The kills, by what was killed and the stage in which it was.
-        catalogue: Hash of the catalogue before the migration.
-        tables: Hashes of the tables before it.
-
-    """
+    """A migration of guests whose commands are killed."""
 
     database: OwnDatabase
     chance: random.Random

@@ -33,19 +33,7 @@ _BACKENDS: Final = 4
 
 @dataclass
 class KillSite:
-    """A guarded table of guests whose workers are killed.
-
-    Attributes:
-        database: Its database.
-        url: URL of the database.
-        rows: The number of guests.
-        kind: How their columns are migrated; one of ``KINDS``.
-        keys: Keys of this process.
-        catalogue: Hash of the database's catalogue before the kills.
-        has_writers: Whether rows were written beside the workers.
-        bypassing: Writes that did not encrypt, by application and operation.
-
-    """
+    """A guarded table of guests whose workers are killed."""
 
     database: OwnDatabase
     url: str
@@ -86,18 +74,7 @@ class KillSite:
                 self.bypassing.update({(name, operation): done[operation] for operation in done})
 
     def kill_workers(self, kills: int, batch: int, chance: random.Random, longest: float) -> int:
-        """Run two workers at a time, and kill one after the other.
-
-        Args:
-            kills: The number of kills.
-            batch: Rows of one batch.
-            chance: Chooses moments.
-            longest: Seconds that a worker lives at most after a kill, or after it has connected.
-
-        Returns:
-            The kills while ranges were left.
-
-        """
+        """Run two workers at a time, and kill one after the other."""
         early = 0
         with self.connect("killer") as connection:
             for number in range(0, kills, 2):
@@ -131,10 +108,6 @@ class KillSite:
 
         Each is of its old value, which is the first one or that of a writer, each bypass is
         reported once, and the catalogue is as it was.
-
-        Raises:
-            AssertionError: If one is not.
-
         """
         assert database_hashes.hash_catalogue(self.database) == self.catalogue
         with self.connect("check") as connection:
@@ -163,14 +136,7 @@ class KillSite:
 
 @contextmanager
 def kill_site(database: OwnDatabase, rows: int, kind: str = "plaintext") -> Iterator[KillSite]:
-    """Create a table of *rows* guests in *database* for the block, divided into ranges.
-
-    Args:
-        database: The database.
-        rows: The number of guests.
-        kind: How their columns are migrated; one of ``KINDS``.
-
-    """
+    """Create a table of *rows* guests in *database* for the block, divided into ranges."""
     password, port = database.superuser.password().reveal(), database.superuser.port
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/{database.name}"
     keys = guests.table_keys(guests.open_engine(url), KINDS[kind])

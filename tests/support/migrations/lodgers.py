@@ -42,13 +42,7 @@ _DROP: Final = (
 
 @dataclass
 class House:
-    """A table of lodgers, the versions of its application, and the command that migrates it.
-
-    Attributes:
-        versions: The mapped classes of the application's versions.
-        values: The name of each lodger, as a version wrote it last.
-
-    """
+    """A table of lodgers, the versions of its application, and the command that migrates it."""
 
     #: Options without which the command changes nothing.
     consent: ClassVar[tuple[str, ...]] = ()
@@ -216,15 +210,7 @@ class OpenHouse(House):
 def open_house(
     kind: str, deployment: Deployment, folder: Path, command_line: CommandLine
 ) -> Iterator[House]:
-    """Yield a house with a table of its own.
-
-    Args:
-        kind: How its tokens are migrated; one of :data:`PLANS`.
-        deployment: The deployment that its database is in.
-        folder: Gets the plan.
-        command_line: Runs the command.
-
-    """
+    """Yield a house with a table of its own."""
     house_class = OpenHouse if kind == "plaintext" else House
     file, root = folder / "lodgers.yaml", deployment.layout.root
     house = house_class(kind, database_engine(), file, root, command_line)

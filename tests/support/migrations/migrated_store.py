@@ -60,16 +60,7 @@ class _User(EncryptedRow, _Base):
 
 @dataclass
 class MigratedStore:
-    """A store whose table of users is migrated under traffic.
-
-    Attributes:
-        deployment: The local deployment that it runs on.
-        plan: The plan's file.
-        traffic: Its customers.
-        run: Runs the command ``strongroom`` with arguments, and returns its exit code.
-        seconds: The duration of each command and each deploy, the first first.
-
-    """
+    """A store whose table of users is migrated under traffic."""
 
     deployment: Deployment
     plan: Path

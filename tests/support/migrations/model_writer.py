@@ -26,12 +26,7 @@ class Phase(Enum):
 
 
 class ModelWriter:
-    """A writer that alone changes its rows, beside passes that may change them as well.
-
-    Attributes:
-        rows: The values of its rows, by key.
-
-    """
+    """A writer that alone changes its rows, beside passes that may change them as well."""
 
     def __init__(
         self, site: TypedSite, phase: Phase, rows: Mapping[Key, Mapping[str, Any]], seed: int

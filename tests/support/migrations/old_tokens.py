@@ -58,14 +58,7 @@ KINDS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
 
 @dataclass(frozen=True)
 class Encryption:
-    """How an application encrypts one column.
-
-    Attributes:
-        field: The declared field of its tokens.
-        index: Its blind index.
-        context: The columns that its tokens are bound to.
-
-    """
+    """How an application encrypts one column."""
 
     field: DeclaredField
     index: BlindIndex
@@ -103,17 +96,7 @@ class UndeclaredEncryption(Encryption):
 
 @dataclass
 class Clinic(CourseDriver):
-    """An application of patients, whose encrypted column is encrypted in another way.
-
-    Attributes:
-        kind: How; one of :data:`KINDS`.
-        values: The value of each patient, as the application wrote it last.
-        old: How the application encrypts before the migration.
-        new: How it encrypts after it.
-        fields: The declared field of each column's new tokens.
-        old_fields: The declared field of each column's old tokens.
-
-    """
+    """An application of patients, whose encrypted column is encrypted in another way."""
 
     batch = 25
 

@@ -30,17 +30,7 @@ _KEYS: dict[str, LiteralString] = {"bigint": "n", "uuid": "md5(n::text)::uuid"}
 
 @dataclass(frozen=True)
 class Shape:
-    """Shape of a table.
-
-    Attributes:
-        rows: The number of its rows.
-        key: Type of its key: ``bigint`` or ``uuid``.
-        columns: The number of its plaintext columns.
-        width: Characters of each value.
-        has_data_keys: Whether tokens refer to data keys, and carry none.
-        every: Rows of which one has values.
-
-    """
+    """Shape of a table."""
 
     rows: int
     key: str = "bigint"
@@ -52,14 +42,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Growth:
-    """Bytes that were written.
-
-    Attributes:
-        heap: Growth of the table.
-        indexes: Growth of its indexes.
-        wal: WAL.
-
-    """
+    """Bytes that were written."""
 
     heap: int
     indexes: int

@@ -64,15 +64,7 @@ class Router:
 
 
 class Traffic:
-    """Customers who register, log in by name and by e-mail, and read their data.
-
-    Attributes:
-        people: The customers, by the id that the store gave them.
-        failed: Requests without the expected response.
-        served: The number of the others, by action.
-        slowest: Seconds of the slowest request.
-
-    """
+    """Customers who register, log in by name and by e-mail, and read their data."""
 
     def __init__(self, router: Router, people: Mapping[str, Person]) -> None:
         self.people = dict(people)
@@ -105,12 +97,7 @@ class Traffic:
             assert not each.is_alive()
 
     def end(self) -> None:
-        """Stop, and check that each response was right.
-
-        Raises:
-            AssertionError: If one was not. It names them.
-
-        """
+        """Stop, and check that each response was right."""
         self.stop()
         assert self.failed == []
 
@@ -165,12 +152,7 @@ class Traffic:
 
 
 def check_profile(store: RunningStore, token: str, user: str, person: Person) -> None:
-    """Check that the store shows the customer with *token* their own data.
-
-    Raises:
-        AssertionError: If it does not.
-
-    """
+    """Check that the store shows the customer with *token* their own data."""
     answer = store.me(token)
     assert answer.status_code == 200, answer.text
     expected: dict[str, Any] = {"id": user, "username": person.username, **person.private}

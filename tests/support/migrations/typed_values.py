@@ -13,15 +13,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class TypedColumn:
-    """A plaintext column.
-
-    Attributes:
-        sql_type: Its type.
-        kind: The type of its field.
-        edges: Values at the bounds of the type.
-        choose: Returns a value like most.
-
-    """
+    """A plaintext column."""
 
     sql_type: LiteralString
     kind: type

@@ -23,19 +23,7 @@ def write(
     seed: int,
     stopped: threading.Event,
 ) -> Counter[str]:
-    """Write to random rows until *stopped*.
-
-    Args:
-        connect: Opens a connection that commits each statement.
-        keys: Keys of this process.
-        rows: The number of guests.
-        seed: Seed of the choice of rows and writes.
-        stopped: Set when the writer is to end.
-
-    Returns:
-        The number of writes that did not encrypt, by their operation.
-
-    """
+    """Write to random rows until *stopped*."""
     choose, bypassing, writes = random.Random(seed), Counter[str](), 0  # noqa: S311 (which rows, not keys)
     with connect() as connection:
         while not stopped.is_set() or writes < _WRITES:

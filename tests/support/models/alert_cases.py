@@ -20,16 +20,7 @@ _ROTATION: Final = 'environment="prod",service="shop",kind="secret",name="jwt"'
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Series, and whether an alert fires on them.
-
-    Attributes:
-        alert: The alert.
-        why: What the series are about.
-        fires: Whether it fires.
-        series: Name and labels → values.
-        at: When, in minutes.
-
-    """
+    """Series, and whether an alert fires on them."""
 
     alert: str
     why: str
@@ -45,15 +36,7 @@ def _pair(alert: str, fires: Series, quiet: Series, at: int = 20) -> list[Case]:
 
 
 def _counter(alert: str, counter: str, at: int = 12, high: int = 1) -> list[Case]:
-    """Return the cases of an alert on the increase of a counter, with its traps.
-
-    Args:
-        alert: The alert.
-        counter: Name and labels of the counter.
-        at: When, in minutes, so that the last change is within the window.
-        high: An increase on which it fires.
-
-    """
+    """Return the cases of an alert on the increase of a counter, with its traps."""
     name, window = f"Strongroom{alert}", at - 2
     cases = [
         ("rises", True, f"1x{window} {1 + high}x9", at + 1),

@@ -65,12 +65,7 @@ class Device:
 
 @dataclass
 class Site:
-    """An archive in *folder*, and the devices of a server.
-
-    Attributes:
-        day: Day of the current time.
-
-    """
+    """An archive in *folder*, and the devices of a server."""
 
     folder: Path
     devices: tuple[Device, ...]
@@ -122,15 +117,7 @@ def archive_site(path: Path, *names: str) -> Iterator[Site]:
 
 
 def interrupt_at(owner: Any, name: str, call: int, end: Callable[[], None]) -> None:
-    """Call *end* in place of a call of a function.
-
-    Args:
-        owner: Module or class of the function.
-        name: Name of the function.
-        call: Which call it is, from 1.
-        end: Ends the process, or raises.
-
-    """
+    """Call *end* in place of a call of a function."""
     original, calls = getattr(owner, name), count(1)
 
     def replaced(*arguments: Any, **options: Any) -> Any:

@@ -31,19 +31,7 @@ def line(
     error: str | None = None,
     **request: Any,
 ) -> dict[str, Any]:
-    """Return a line.
-
-    Args:
-        path: API path.
-        operation: Such as ``read`` or ``update``.
-        time: When it was written.
-        kind: ``response`` or ``request``.
-        auth: The identity; none if it is None.
-        response: The response; none if it is None.
-        error: The error of the line, None if it has none.
-        request: More fields of the request, such as ``id`` and ``remote_address``.
-
-    """
+    """Return a line."""
     request = {"id": str(UUID(int=next(_ids))), "remote_address": "10.0.0.1"} | request
     document = {
         "time": time,

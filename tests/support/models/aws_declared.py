@@ -51,14 +51,7 @@ ENVIRONMENT: Final[dict[str, Any]] = {
 def declare_on_aws(
     folder: Path, *, service: dict[str, Any] | None = None, **sections: Any
 ) -> Declaration:
-    """Write the declaration of the service ``shop`` in the environment ``cloud``, and load it.
-
-    Args:
-        folder: The folder, in which those of the declaration are created.
-        service: Sections of the service's file.
-        sections: Sections of the environment's file.
-
-    """
+    """Write the declaration of the service ``shop`` in the environment ``cloud``, and load it."""
     for name in ("services", "environments"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     environment = {**ENVIRONMENT, **sections}
@@ -71,14 +64,7 @@ def declare_on_aws(
 def declare_watched(
     folder: Path, *, service: dict[str, Any] | None = None, **monitoring: Any
 ) -> Declaration:
-    """Write and load the same declaration, with monitoring.
-
-    Args:
-        folder: The folder, in which those of the declaration are created.
-        service: Sections of the service's file.
-        monitoring: Keys of the section ``monitoring``; None for one that is left out.
-
-    """
+    """Write and load the same declaration, with monitoring."""
     given = {key: value for key, value in {**MONITORING, **monitoring}.items() if value is not None}
     services = {"shop": {"iam_roles": ["shop-task"]}}
     aws = {**ENVIRONMENT["aws"], "monitoring": given}

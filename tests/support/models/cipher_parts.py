@@ -21,11 +21,6 @@ class KeyService:
     """A key service in memory that wraps with AES-GCM and records its requests.
 
     It wraps with the newest key and uses the scope as associated data.
-
-    Attributes:
-        requests: The operation and the number of items of each request.
-        oldest: The oldest version that still unwraps.
-
     """
 
     def __init__(self) -> None:

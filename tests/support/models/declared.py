@@ -41,15 +41,7 @@ def declare(
     login: dict[str, Any] | None = None,
     **sections: Any,
 ) -> Declaration:
-    """Write the declaration of the service ``shop`` in dev to *folder*, and load it.
-
-    Args:
-        folder: The folder to create.
-        pems: File name → content of the PEM files beside the environment.
-        login: The service's auth methods, in addition to AppRole.
-        sections: Sections of the environment's file, such as ``auth`` and ``groups``.
-
-    """
+    """Write the declaration of the service ``shop`` in dev to *folder*, and load it."""
     for name in ("services", "environments"):
         (folder / name).mkdir(parents=True)
     for name, text in (pems or {}).items():
@@ -70,16 +62,7 @@ def plan(
     prune: bool = False,
     environment: Environment = Environment.DEV,
 ) -> Plan:
-    """Return the plan for *declared*.
-
-    Args:
-        session: A session with all rights.
-        declared: The declaration.
-        values: API path → operator-provided value.
-        prune: Also plan to delete orphaned resources.
-        environment: The environment of the server.
-
-    """
+    """Return the plan for *declared*."""
     inputs = Inputs({path: Secret(value) for path, value in (values or {}).items()})
     policies = render_policies(declared, environment)
     resources = desired_resources(declared, environment, policies, inputs)
@@ -94,19 +77,7 @@ def apply_declared(
     prune: bool = False,
     environment: Environment = Environment.DEV,
 ) -> list[str]:
-    """Apply *declared* and return the changes, each as its text.
-
-    Args:
-        session: A session with all rights.
-        declared: The declaration.
-        values: API path → operator-provided value.
-        prune: Also delete orphaned resources.
-        environment: The environment of the server.
-
-    Raises:
-        AssertionError: If a second plan is not empty.
-
-    """
+    """Apply *declared* and return the changes, each as its text."""
     applied: list[str] = []
     found = plan(session, declared, values, prune=prune, environment=environment)
     apply(session, found, lambda change: applied.append(str(change)))

@@ -18,14 +18,7 @@ HEADER_SIZE = 4096
 
 @dataclass
 class ReadLog:
-    """What a reader found.
-
-    Attributes:
-        records: The records.
-        said: The sentences.
-        has_fault: Whether something is missing, altered or cut.
-
-    """
+    """What a reader found."""
 
     records: list[str]
     said: list[str] = field(default_factory=list)

@@ -62,18 +62,7 @@ def scheduled(
     keep: int | None = None,
     **place: Any,
 ) -> ScheduledJob:
-    """Return *job* of *service*, as the command schedules it.
-
-    Args:
-        service: The service's settings.
-        job: The job.
-        cron: Its times.
-        folder: The folder of a job that needs one.
-        recipient: Public keys of age.
-        keep: Days.
-        place: Fields of :class:`Place`.
-
-    """
+    """Return *job* of *service*, as the command schedules it."""
     given = {
         ARCHIVE.name: ARCHIVING,
         BACKUP.name: JobOptions(folder, recipient, keep),

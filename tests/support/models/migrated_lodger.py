@@ -53,14 +53,7 @@ def read_attribute(version: str) -> str:
 
 
 def name_property(version: str, *, is_marked: bool = False) -> Any:
-    """Return the property that reads one of the two attributes and writes both.
-
-    Args:
-        version: One of :data:`VERSIONS`.
-        is_marked: Whether it marks the new attribute as modified. SQLAlchemy would leave an equal
-            plaintext out of the statement, and the guard would take it for forgotten.
-
-    """
+    """Return the property that reads one of the two attributes and writes both."""
 
     def read(row: Any) -> Any:
         return getattr(row, read_attribute(version))
@@ -92,13 +85,7 @@ def text_property() -> Any:
 
 
 def lodger_class(kind: str, version: str) -> Any:
-    """Return the mapped class of one version of the application.
-
-    Args:
-        kind: How the table is migrated; one of :data:`PLANS`.
-        version: One of :data:`VERSIONS`.
-
-    """
+    """Return the mapped class of one version of the application."""
 
     class Base(DeclarativeBase):
         pass

@@ -81,20 +81,7 @@ def declare_pod(
     keys: dict[str, Any] | None = None,
     **deployment: Any,
 ) -> Declaration:
-    """Write the declaration of the service ``parcels`` in staging to *folder*, and load it.
-
-    Args:
-        folder: The folder to create.
-        pem: Certificate of the authority of the cluster.
-        agent: The section ``agent`` of the environment.
-        login: Login of the service.
-        config: Changes of :data:`CONFIG`; None removes a key.
-        address: Address of the server.
-        host: Address of the cluster.
-        keys: Transit keys of the service.
-        deployment: Further keys of the service in the environment.
-
-    """
+    """Write the declaration of the service ``parcels`` in staging to *folder*, and load it."""
     for name in ("services", "environments", "templates/parcels"):
         (folder / name).mkdir(parents=True)
     (folder / "environments/cluster.pem").write_text(pem)

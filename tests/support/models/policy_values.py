@@ -43,17 +43,7 @@ class AllowedValue:
         session.post("sys/policies/acl/one", {"policy": rule})
 
     def count_accepted(self, rng: random.Random, near: int) -> tuple[int, int, list[str]]:
-        """Allow values and write near ones.
-
-        Args:
-            rng: Draws them.
-            near: Number of near values.
-
-        Returns:
-            The number of near values, of allowed ones that were accepted, and the near values that
-            were accepted too.
-
-        """
+        """Allow values and write near ones."""
         drawn, allowed, wrong = 0, 0, []
         with root(self._address) as admin, self._login() as session:
             while drawn < near:

@@ -40,15 +40,7 @@ def dev_context(
     clock: Callable[[], datetime],
     folder: Path = Path(),
 ) -> RotationContext:
-    """Return the context of rotations in dev that read no log and no metric.
-
-    Args:
-        declaration: The declaration.
-        session: Session of the rotator.
-        clock: Returns the time of the rotations.
-        folder: Working directory of hooks.
-
-    """
+    """Return the context of rotations in dev that read no log and no metric."""
     return RotationContext(
         declaration=declaration,
         environment=Environment.DEV,
@@ -79,13 +71,7 @@ class Stopped(Exception):
 
 @dataclass
 class StoppingStore:
-    """A store of records that ends the run at a write.
-
-    Attributes:
-        left: Number of writes before that.
-        is_written: Whether the write is made, or the run ends before it, after its step.
-
-    """
+    """A store of records that ends the run at a write."""
 
     store: RecordStore
     left: int
@@ -115,11 +101,6 @@ def stop_in_each_state(build: Callable[[], Rotation], *, is_whole: bool) -> Iter
     """Yield after each stop of a run: before and after each write of its record, and at its end.
 
     The runs are a rotation, an emergency, and the way back.
-
-    Args:
-        build: Returns the rotation, which must have ended when the iterator is continued.
-        is_whole: Whether all states are tried. See :data:`EACH_STATE`.
-
     """
     if not is_whole:
         for first, is_written in ((Rotation.run, False), (_EMERGENCY, True)):
@@ -158,10 +139,6 @@ class LogReader:
 
     What is older is left out, because tokens of other tests may have read the same secret, and are
     valid for an hour.
-
-    Args:
-        files: The logs of a shared deployment, which grow with each test.
-
     """
 
     def __init__(self, files: Iterable[Path]) -> None:

@@ -68,13 +68,7 @@ versions = st.integers(1, 4)
 
 @dataclass
 class CachedEntry:
-    """A value that the store has cached.
-
-    Attributes:
-        fetched_at: The time of the request on the store's clock.
-        failed_at: The time of the last request that failed alone.
-
-    """
+    """A value that the store has cached."""
 
     value: str
     version: int | str
@@ -108,13 +102,7 @@ class KnownOutage:
 
 
 class RecordingSource:
-    """Real source, which reports each response and sets the TTL of one value.
-
-    Args:
-        source: The real source.
-        on_response: Called with the cache key and the result or error of each request.
-
-    """
+    """Real source, which reports each response and sets the TTL of one value."""
 
     is_authoritative: ClassVar = True
 
@@ -134,20 +122,7 @@ class RecordingSource:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Secret store under random writes, rotations, deletions, denials, outages and clock steps.
-
-    Attributes:
-        server_values: Name → value of each version. None for a deleted one.
-        skew: Seconds by which the store's clock is ahead of the server's.
-        cached: The values that the store must have.
-        negative: The errors that the store may have.
-        known: The outage that the store knows of; None if the last request was answered.
-        failing: The names whose last request failed, and whether others were answered since then.
-        suspects: Names that failed since the last refresh, without those that fail alone.
-        has_thread: Whether a thread tries to reach the server, so that no caller has to.
-        last: The last response.
-
-    """
+    """Secret store under random writes, rotations, deletions, denials, outages and clock steps."""
 
     def __init__(self) -> None:
         super().__init__()

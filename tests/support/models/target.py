@@ -20,14 +20,7 @@ ADDRESS = "https://vault.example.com:8200"
 def tracking_settings(
     address: str = ADDRESS, extra: Sequence[str] = (), **fields: Any
 ) -> TargetSettings:
-    """Return the settings of the service ``tracking`` in staging.
-
-    Args:
-        address: Address of the server.
-        extra: Further addresses of its cluster.
-        fields: Keys of the declared ``config`` and ``agent``, such as ``reload`` and ``login``.
-
-    """
+    """Return the settings of the service ``tracking`` in staging."""
     agent = {key: value for key, value in fields.items() if key in Agent.model_fields}
     config = {key: value for key, value in fields.items() if key in Config.model_fields}
     compiled = compile_text(

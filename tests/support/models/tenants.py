@@ -37,16 +37,7 @@ MANAGER_PASSWORD = "given-to-the-manager"
 
 @dataclass(frozen=True)
 class Tenant:
-    """A deployment with one service.
-
-    Attributes:
-        deployment: Its id.
-        service: The service's name.
-        sections: Sections of the service's file.
-        environment: Sections of the environment's file.
-        scoped: Whether its apply role is scoped.
-
-    """
+    """A deployment with one service."""
 
     folder: Path
     deployment: str

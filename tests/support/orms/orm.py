@@ -62,16 +62,7 @@ class Compound:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table.
-
-    Attributes:
-        class_name: The name of the class, of which no two tables have the same.
-        name: The name of the table.
-        attributes: Its columns without the key, by attribute.
-        key: Who makes the key.
-        key_column: The column of the key.
-
-    """
+    """A table."""
 
     class_name: str
     name: str

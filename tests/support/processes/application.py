@@ -56,10 +56,6 @@ def make_application(folder: Path) -> Path:
     """Make an application with the model ``billing.config:BillingConfig`` in ``src``.
 
     The dependencies of the SDK come from this suite's own virtual environment.
-
-    Returns:
-        Its interpreter.
-
     """
     package = folder / "src" / "billing"
     package.mkdir(parents=True)

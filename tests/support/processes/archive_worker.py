@@ -45,15 +45,7 @@ MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
 
 
 def archive(folder: Path, logs: Sequence[Path], pid: int, moment: str | None = None) -> Archived:
-    """Archive logs of the server.
-
-    Args:
-        folder: Folder of the archive.
-        logs: Files of the server's audit devices.
-        pid: The server's process.
-        moment: Moment at which this process is killed, or None.
-
-    """
+    """Archive logs of the server."""
     if moment is not None:
         interrupt_at(*MOMENTS[moment], lambda: os.kill(os.getpid(), signal.SIGKILL))
     key = file_cipher().new_file_key()

@@ -67,15 +67,7 @@ def file_cipher() -> FileCipher:
 
 
 def back_up(url_file: Path, folder: Path, now: datetime, moment: str | None = None) -> None:
-    """Back up the database of a URL, and remove backups of the day before.
-
-    Args:
-        url_file: File with the URL.
-        folder: Folder of the backups.
-        now: Time of the backup.
-        moment: Moment at which this process is killed, or None.
-
-    """
+    """Back up the database of a URL, and remove backups of the day before."""
     if moment is not None:
         _kill_at(*BACKUP_MOMENTS[moment])
     if moment in _VERIFIED:

@@ -41,18 +41,7 @@ LOGS: Final = ("*.log", "*.jsonl")
 
 @dataclass
 class Sweep:
-    """Evidence of one run in a folder, and the secrets to search for in it.
-
-    Attributes:
-        folder: The files of evidence.
-        values: The secrets.
-        found: The places of secrets, as ``file:line``.
-        size: The searched bytes.
-        imported: Own objects that were made while the tests were collected.
-        needles: The number of searched texts.
-        noted: Hashes of the texts that are noted once.
-
-    """
+    """Evidence of one run in a folder, and the secrets to search for in it."""
 
     folder: Path
     values: set[str] = field(default_factory=set, repr=False)

@@ -25,10 +25,6 @@ def command(*, safe_path: bool = False) -> list[str]:
     """Return the beginning of a command line that does what ``python -m console`` does.
 
     A signal that ends the client ends the command, a little later if it is SIGKILL.
-
-    Args:
-        safe_path: Whether to do what ``python -P -m console`` does.
-
     """
     mode = "safe-path" if safe_path else "folder-first"
     return [sys.executable, "-I", "-S", str(_CLIENT), _start_server(), mode]

@@ -69,12 +69,7 @@ class Bench:
                 connection.execute(statement.encode())
 
     def apply_in_child(self, job: Job) -> int:
-        """Run *job* in a child process.
-
-        Returns:
-            The signal that killed the child, or 0 if it completed.
-
-        """
+        """Run *job* in a child process."""
         worker = self.workers.get()
         assert worker.stdin
         assert worker.stdout

@@ -59,16 +59,7 @@ PRUNE: Final = Prune(
 
 @dataclass(frozen=True)
 class Job:
-    """One apply.
-
-    Attributes:
-        namespace: The namespace on the server.
-        kill_after: The number of writes after which the process is killed. 0 for never.
-        workers: The number of concurrent requests.
-        variant: ALL, MORE or FEWER.
-        file: A saved plan to apply instead of a new one.
-
-    """
+    """One apply."""
 
     namespace: str
     kill_after: int = 0
@@ -115,12 +106,6 @@ def declared(database: int, variant: str, user: str) -> Declaration:
 
     Only the variant ALL has an adopted secret, because ``adopt --undo`` reverts an adoption, and
     pruning does not.
-
-    Args:
-        database: The port of the database.
-        variant: ALL, MORE or FEWER.
-        user: The database user of the adopted secret, whose password the server rotates.
-
     """
     found = _load()
     scope = Scope("gaara-store", Environment.DEV)
@@ -174,15 +159,7 @@ def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
 def scene_resources(
     namespace: str, database: int, inputs: Mapping[str, str], variant: str = ALL
 ) -> list[Resource]:
-    """Return the desired resources of *namespace*, which has database users of its own.
-
-    Args:
-        namespace: The namespace on the server.
-        database: The port of the database.
-        inputs: API path → operator-provided value.
-        variant: ALL, MORE or FEWER.
-
-    """
+    """Return the desired resources of *namespace*, which has database users of its own."""
     user = f"{namespace}_app"
     declaration = declared(database, variant, user)
     policies = render_policies(declaration, Environment.DEV)

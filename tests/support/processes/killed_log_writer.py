@@ -21,27 +21,14 @@ _SIZES: Final = (40, 400, 30_000)
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What is known of a killed process.
-
-    Attributes:
-        written: Number of the records whose write returned.
-        log: What a reader finds.
-
-    """
+    """What is known of a killed process."""
 
     written: int
     log: ReadLog
 
 
 def log_until_killed(files: FileCipher, place: LogPlace, seconds: float) -> Killed:
-    """Fork a process that logs, and kill it.
-
-    Args:
-        files: Encrypts in the parent, and decrypts.
-        place: Place of the log, whose folder is empty.
-        seconds: Time from the first record to the kill.
-
-    """
+    """Fork a process that logs, and kill it."""
     done = mmap.mmap(-1, _NUMBER)
     writer = LogWriter(place, files.new_file_key, Rotation(max_bytes=200_000))
     writer.prepare()
@@ -68,13 +55,7 @@ def _log_for_ever(writer: LogWriter, done: mmap.mmap) -> None:
 
 
 def check_killed(killed: Killed, folder: Path) -> None:
-    """Check that nothing but the record under way is lost, and that its rest is noticed.
-
-    Args:
-        killed: The killed process.
-        folder: Folder of its log.
-
-    """
+    """Check that nothing but the record under way is lost, and that its rest is noticed."""
     records = killed.log.records
     assert [int(record.partition("x")[0]) for record in records] == [*range(len(records))]
     assert killed.written <= len(records) <= killed.written + 1

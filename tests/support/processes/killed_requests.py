@@ -44,18 +44,7 @@ class KillingSession(Session):
 def kill_after_each_request(
     address: str, token: Secret, run: Callable[[Session], object], check: Callable[[int], None]
 ) -> int:
-    """Run *run* in child processes, each killed one writing request later than the one before.
-
-    Args:
-        address: Address of the server.
-        token: Token of the sessions.
-        run: What runs in each child, with a session.
-        check: Called in this process after each kill, with the number of requests.
-
-    Returns:
-        The number of kills. The child after the last one ended by itself.
-
-    """
+    """Run *run* in child processes, each killed one writing request later than the one before."""
     for count in range(1, 100):
         child = os.fork()
         if not child:

@@ -21,13 +21,7 @@ def kill_after_steps(shell: Shell, steps: int) -> None:
 
 
 def check_next_up_completes(shell: Shell, services: Iterable[str] = ()) -> None:
-    """Check that ``up`` completes the start, is idempotent, and that ``reset`` removes it all.
-
-    Args:
-        shell: Shell of the deployment.
-        services: Services whose config must be delivered then.
-
-    """
+    """Check that ``up`` completes the start, is idempotent, and that ``reset`` removes it all."""
     again = shell("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Traceback" not in again.stdout + again.stderr

@@ -15,13 +15,7 @@ _ROOT: Final = Path(__file__).parents[3]
 
 
 def loaded_by(*modules: str, without: frozenset[str] = frozenset()) -> set[str]:
-    """Return the names of all modules that a process has loaded after it imported *modules*.
-
-    Args:
-        modules: Their names.
-        without: Names of top-level modules that cannot be imported there.
-
-    """
+    """Return the names of all modules that a process has loaded after it imported *modules*."""
     missing = f"import sys; sys.modules.update(dict.fromkeys({sorted(without)}))"
     code = f"{missing}; import {', '.join(modules)}; print(*sys.modules)"
     run = subprocess.run(

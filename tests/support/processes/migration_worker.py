@@ -37,15 +37,7 @@ _PACING: Final = Pacing(time.monotonic, time.sleep, random.random)
 
 
 def work(url: str, kind: str, batch: int, started: Pipe) -> None:
-    """Backfill guests, and encrypt what bypasses left, until this process is killed or has an end.
-
-    Args:
-        url: URL of the database.
-        kind: How the columns are migrated; one of ``KINDS``.
-        batch: Rows of one batch.
-        started: Gets the process id of the server's backend before the first batch.
-
-    """
+    """Backfill guests, and encrypt what bypasses left, until this process is killed."""
     keys = guests.table_keys(guests.open_engine(url), KINDS[kind])
     with _connect(url) as connection:
         ranges = Ranges(MIGRATION, "backfill")
@@ -89,13 +81,7 @@ def _context() -> ForkServerContext:
 
 
 class Worker:
-    """A process that has begun its work.
-
-    Attributes:
-        process: The process.
-        backend: Process id of the server's backend that it uses.
-
-    """
+    """A process that has begun its work."""
 
     def __init__(self, target: Any, *arguments: Any) -> None:
         """Call *target* with *arguments* in a process, and wait until it has connected."""

@@ -23,12 +23,6 @@ def times_of_floor(
     """Return how many times the processor time of the floor *command* takes.
 
     Both run in turn, and the least of each counts, because other processes can only add to it.
-
-    Args:
-        command: The command line.
-        codes: Its possible exit codes.
-        turns: Runs of each.
-
     """
     taken = [(_run(FLOOR, (0,)), _run(command, codes)) for _ in range(turns)]
     return min(own for _, own in taken) / min(floor for floor, _ in taken)

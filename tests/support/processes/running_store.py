@@ -43,15 +43,7 @@ class Person:
 
 @dataclass
 class RunningStore:
-    """One store.
-
-    Attributes:
-        variables: Its whole environment, except its port.
-        tokens: Every login token that it issued.
-        host: The address that it listens on.
-        program: What runs its module.
-
-    """
+    """One store."""
 
     variables: dict[str, str]
     port: int

@@ -98,13 +98,7 @@ class Commands:
     """Commands of one version of the tool, and an application with its SDK, on the site."""
 
     def __init__(self, program: list[str], interpreter: Path) -> None:
-        """Choose free ports.
-
-        Args:
-            program: What runs the command ``strongroom``.
-            interpreter: Python whose SDK the application has.
-
-        """
+        """Choose free ports."""
         self._program, self._interpreter = program, interpreter
         ports = Ports(*free_ports(6)).by_name()
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -49,12 +49,7 @@ def forms(value: bytes) -> Iterator[str]:
 
 
 class SecretSearch:
-    """Search for secrets and for parts of long ones.
-
-    Attributes:
-        texts: The searched texts.
-
-    """
+    """Search for secrets and for parts of long ones."""
 
     def __init__(self, folder: Path, values: Collection[str]) -> None:
         """Encode *values*, which are written to private files in *folder* for each search."""

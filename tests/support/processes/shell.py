@@ -22,24 +22,12 @@ ROOT = Path(__file__).parents[3]
 
 
 class Shell:
-    """Command ``strongroom`` on a deployment of its own.
-
-    Attributes:
-        variables: Its environment, in addition to PATH, HOME and the ports.
-
-    """
+    """Command ``strongroom`` on a deployment of its own."""
 
     def __init__(
         self, root: Path, variables: Mapping[str, str] | None = None, *, project: Path = ROOT
     ) -> None:
-        """Choose free ports.
-
-        Args:
-            root: Folder of the deployment.
-            variables: The environment.
-            project: Folder of the clone whose command is run. That of this one is forked.
-
-        """
+        """Choose free ports."""
         self._project = project
         self.layout = Layout(root)
         self.ports = Ports(*free_ports(6))
@@ -59,12 +47,7 @@ class Shell:
         )
 
     def another(self, *, dev_env: bool = False) -> Shell:
-        """Return another shell on the same deployment, whose variables set no port.
-
-        Args:
-            dev_env: Whether it has read the deployment's ``dev.env``.
-
-        """
+        """Return another shell on the same deployment, whose variables set no port."""
         lines = self.layout.dev_env.read_text().splitlines()[1:] if dev_env else []
         pairs = [line.split("=", 1) for line in lines]
         return PlainShell(self.layout.root, {name: shlex.split(text)[0] for name, text in pairs})

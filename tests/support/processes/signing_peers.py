@@ -55,12 +55,7 @@ def known_keys(secrets: SecretStore) -> Keys:
 
 @dataclass
 class Tally:
-    """What one process has done.
-
-    Attributes:
-        keys: The number of keys with which it signed.
-
-    """
+    """What one process has done."""
 
     verified: int = 0
     failed: int = 0
@@ -69,13 +64,7 @@ class Tally:
 
 @dataclass
 class Peers:
-    """The processes.
-
-    Attributes:
-        scale: How many times faster the clock of the rotations runs.
-        inboxes: The tokens for each process.
-
-    """
+    """The processes."""
 
     scale: int
     inboxes: list[Any]
@@ -99,15 +88,7 @@ class Peers:
 def running_peers(
     settings: Settings, number: int, scale: int, find_keys: FindKeys = all_keys
 ) -> Iterator[Peers]:
-    """Yield *number* processes with *settings* that have begun to sign and verify.
-
-    Args:
-        settings: Those of the store.
-        number: How many processes.
-        scale: By how much their limits are shorter.
-        find_keys: Returns the keys with which a process verifies.
-
-    """
+    """Yield *number* processes with *settings* that have begun to sign and verify."""
     limits = replace(
         settings.limits,
         cache_ttl=_DEFAULT.cache_ttl / scale,

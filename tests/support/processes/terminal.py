@@ -23,12 +23,7 @@ _PATIENCE: Final = 60.0  # seconds
 
 @dataclass(slots=True)
 class Terminal:
-    """Terminal of one program.
-
-    Attributes:
-        process: The program.
-
-    """
+    """Terminal of one program."""
 
     process: subprocess.Popen[bytes]
     _file: int

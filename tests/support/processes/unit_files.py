@@ -26,13 +26,7 @@ CONFIG: dict[str, Any] = {
 
 
 def write_unit(folder: Path, **changes: object) -> Path:
-    """Write the ``run.json`` of a unit that needs no secret-id and delivers no file; return it.
-
-    Args:
-        folder: The folder of the unit, which is created.
-        changes: Keys of the file.
-
-    """
+    """Write the ``run.json`` of a unit that needs no secret-id and delivers no file; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     own: dict[str, object] = {
         "starter_role_id_file": None,
@@ -48,12 +42,7 @@ def write_unit(folder: Path, **changes: object) -> Path:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait until *condition* returns a true value.
-
-    Raises:
-        TimeoutError: If it does not within :data:`PATIENCE`.
-
-    """
+    """Wait until *condition* returns a true value."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 (other processes make it true)
             await asyncio.sleep(0.01)

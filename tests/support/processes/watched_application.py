@@ -84,16 +84,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 @dataclass
 class WatchedApplication:
-    """One application, the file that it reads, and the command that delivers it.
-
-    Attributes:
-        folder: Folder for all files.
-        port: TCP port of the application.
-        options: Further options of the command.
-        is_child: Whether the command starts the application.
-        notices: Whether the application notices a new file by itself.
-
-    """
+    """One application, the file that it reads, and the command that delivers it."""
 
     folder: Path
     port: int

@@ -23,12 +23,7 @@ _TIMEOUT = 5.0  # seconds
 
 @contextmanager
 def alertmanager_server(folder: Path) -> Iterator[str]:
-    """Run Alertmanager, which sends nothing to anybody, and yield its address.
-
-    Args:
-        folder: For its configuration and data.
-
-    """
+    """Run Alertmanager, which sends nothing to anybody, and yield its address."""
     program = shutil.which(PROGRAMS["alertmanager"])
     if program is None:
         pytest.skip(f"needs {PROGRAMS['alertmanager']}")

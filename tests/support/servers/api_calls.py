@@ -32,13 +32,6 @@ class Call:
     """A request, with what to keep of its response.
 
     In its strings ``<name>`` stands for a value that was kept under that name.
-
-    Attributes:
-        token: The token to send; None for none.
-        keep: Name → dotted path of a value in the response.
-        refused: Whether the server in memory must refuse it, though the real one may not.
-        shared: Whether other tests, too, have what it lists.
-
     """
 
     method: str
@@ -57,12 +50,7 @@ Compare = Callable[[list[Call]], list[object]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The comparable part of one response.
-
-    Attributes:
-        is_refusal: Whether the message is that of a server in memory that does not do it.
-
-    """
+    """The comparable part of one response."""
 
     status: int
     body: Any
@@ -113,14 +101,7 @@ def add_mounts(exchange: Exchange, values: Mapping[str, str]) -> None:
 
 
 def play(calls: Iterable[Call], exchange: Exchange, known: Mapping[str, str]) -> list[Outcome]:
-    """Send *calls* in order and return the comparable outcomes.
-
-    Args:
-        calls: The calls.
-        exchange: Sends one of them.
-        known: Values for ``<name>`` that are known before.
-
-    """
+    """Send *calls* in order and return the comparable outcomes."""
     values, outcomes = {**known}, []
     for call in calls:
         path, token, body = (_fill(each, values) for each in (call.path, call.token, call.body))

@@ -36,17 +36,7 @@ class Driver:
         address: str = "127.0.0.1",
         **headers: str,
     ) -> dict[str, Any]:
-        """Send a request, and return the response, whatever its status.
-
-        Args:
-            method: Such as ``GET`` or ``LIST``.
-            path: API path.
-            token: Vault token, none if it is empty.
-            body: The body.
-            address: Loopback address of the client, such as ``127.0.0.2``.
-            headers: More headers, with ``_`` for ``-``.
-
-        """
+        """Send a request, and return the response, whatever its status."""
         pool = self._pools.setdefault(address, urllib3.PoolManager(source_address=(address, 0)))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
@@ -97,13 +87,7 @@ def shifted(lines: Iterable[Line], by: timedelta) -> list[Line]:
 
 
 def write_store(folder: Path, *devices: Iterable[Line]) -> Path:
-    """Ingest the lines of each device into a store, and return its folder.
-
-    Args:
-        folder: Folder of the logs, which must not exist, and of the store.
-        devices: The lines of each device.
-
-    """
+    """Ingest the lines of each device into a store, and return its folder."""
     folder.mkdir()
     sources = []
     for number, lines in enumerate(devices):

@@ -27,16 +27,7 @@ PATIENCE = 20.0  # seconds
 
 @dataclass
 class AuditedServer:
-    """A running server.
-
-    Attributes:
-        address: Its URL.
-        folder: The folder with its log, and its certificates if it uses TLS.
-        cacert: The certificate of its CA if it uses TLS.
-        pid: Its process.
-        root: A session with its root token.
-
-    """
+    """A running server."""
 
     address: str
     folder: Path
@@ -58,14 +49,7 @@ class AuditedServer:
         return len(self.requests(path))
 
     def approle(self, folder: Path, name: str = "shop-dev", **options: Any) -> AppRole:
-        """Create the AppRole *name* and return its auth method.
-
-        Args:
-            folder: The folder for its role ID and secret ID.
-            name: The name of the role.
-            options: Parameters of the role in the API.
-
-        """
+        """Create the AppRole *name* and return its auth method."""
         role = f"auth/approle/role/{name}"
         self.root.delete(role)  # because an earlier test may have set other parameters
         self.root.post(role, options)
@@ -109,14 +93,7 @@ class AuditedServer:
 def audited_server(
     folder: Path, *, tls: bool = False, logs: Sequence[str] = ("audit.log",)
 ) -> Iterator[AuditedServer]:
-    """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole.
-
-    Args:
-        folder: Folder of its files.
-        tls: Whether it uses TLS.
-        logs: Files of its audit devices, relative to *folder*.
-
-    """
+    """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole."""
     configuration = folder / "audit.hcl"
     log_files = [folder / name for name in logs]
     configuration.write_text(audit_logs.declare(log_files))

@@ -83,13 +83,7 @@ class AwsDeployment:
 
 
 def is_other_on_aws(deployment: Deployment | AwsDeployment, row: str) -> bool:
-    """Return whether *deployment* is on AWS, where docs/Backends.md has another meaning.
-
-    Args:
-        deployment: A deployment on one of the two.
-        row: First cell of the row, which must be there.
-
-    """
+    """Return whether *deployment* is on AWS, where docs/Backends.md has another meaning."""
     rows = re.findall(r"^\| ([^|]+?) \|", Path(_BACKENDS).read_text(encoding="utf-8"), re.MULTILINE)
     assert row in rows
     return isinstance(deployment, AwsDeployment)

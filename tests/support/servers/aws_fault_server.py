@@ -26,17 +26,7 @@ _DRIP_LIMIT: Final = 60.0  # seconds, after which a dripping body is cut
 
 @dataclass(frozen=True)
 class Fault:
-    """One response.
-
-    Attributes:
-        status: The HTTP status.
-        body: The JSON object, or what is sent in its place.
-        interval: Seconds between two bytes of the body; 0 sends it at once.
-        keep: Number of bytes after which the connection is cut; None sends the whole body.
-        has_length: Whether the header announces the body's length.
-        is_late: Whether the upstream handles the request first; its own response is dropped.
-
-    """
+    """One response."""
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -99,15 +89,7 @@ def cut(body: dict[str, Any], keep: int = 10, *, has_length: bool = True) -> Fau
 
 
 class AwsFaultServer:
-    """A running server.
-
-    Attributes:
-        url: The endpoint of all services.
-        faults: Operation → its next responses; the last one is repeated. An empty list ends them.
-        operations: The operations that were requested, in order.
-        bodies: Their bodies.
-
-    """
+    """A running server."""
 
     def __init__(self, url: str, upstream: str | None) -> None:
         self.url = url
@@ -153,12 +135,7 @@ class AwsFaultServer:
 
 @contextmanager
 def aws_fault_server(upstream: str | None = None) -> Iterator[AwsFaultServer]:
-    """Run a server in this process and yield it.
-
-    Args:
-        upstream: The URL that requests without a scripted response go to; None rejects them.
-
-    """
+    """Run a server in this process and yield it."""
     listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     listener.daemon_threads = True
     server = AwsFaultServer(f"http://127.0.0.1:{listener.server_address[1]}", upstream)

@@ -49,12 +49,7 @@ class Stack:
         )
 
     def output(self, *arguments: str) -> tuple[str, str]:
-        """Run ``docker compose`` and return its standard output and standard error.
-
-        Raises:
-            AssertionError: If the command fails.
-
-        """
+        """Run ``docker compose`` and return its standard output and standard error."""
         done = self.compose(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr

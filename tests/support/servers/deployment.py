@@ -130,14 +130,7 @@ class Deployment:
             self.operator.post("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
 
     def audit_lines(self, path: str, role: str = "") -> list[str]:
-        """Return the server's audit lines of completed requests for the API path *path*.
-
-        Args:
-            path: Without ``v1/``.
-            role: AppRole whose requests count; every identity's by default. The deployment's
-                agents log in and renew at any time, under roles of their own.
-
-        """
+        """Return the server's audit lines of completed requests for the API path *path*."""
         self.refresh("vault/audit")
         log = self.layout.audit_logs[0].read_text(encoding="utf-8").splitlines()
         marks = [f'"path":"{path}"', '"type":"response"']

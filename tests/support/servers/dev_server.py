@@ -23,13 +23,7 @@ _START = 20.0  # seconds
 
 @contextmanager
 def dev_server(certificates: Path | None = None) -> Iterator[str]:
-    """Run a server with :data:`ROOT_TOKEN` and nothing mounted at ``secret``; yield its address.
-
-    Args:
-        certificates: A folder. If given, the server uses TLS, and writes its certificates and
-            that of its CA, :data:`AUTHORITY`, to it.
-
-    """
+    """Run a server with :data:`ROOT_TOKEN` and nothing mounted at ``secret``; yield its address."""
     address = f"127.0.0.1:{free_ports(2)[0]}"
     options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
     if certificates is not None:

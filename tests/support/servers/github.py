@@ -18,14 +18,7 @@ BEARER = "the job's own"
 
 @dataclass
 class GitHub(Server):
-    """The endpoint where a job gets its token.
-
-    Attributes:
-        claims: Those of the job that runs now.
-        requests: The number of requests.
-        on_request: Called before each response.
-
-    """
+    """The endpoint where a job gets its token."""
 
     signer: Signer = field(default_factory=lambda: Signer(ISSUER))
     claims: dict[str, str] = field(default_factory=dict)

@@ -44,12 +44,7 @@ def kept(key: str, send: Call) -> Call:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the caller of one call sees.
-
-    Attributes:
-        kind: ``value``, ``response`` with its status, or the class of the error.
-
-    """
+    """What the caller of one call sees."""
 
     kind: str
     value: Any = None

@@ -115,12 +115,7 @@ CHANGED: Final = frozenset(
 
 
 def rows(calls: Iterable[str]) -> Iterator[str]:
-    """Yield the rows of the page's table: group, refused methods, methods with other results.
-
-    Args:
-        calls: The names of all calls.
-
-    """
+    """Yield the rows of the page's table: group, refused methods, methods with other results."""
     kept = _methods(set(calls) - REFUSED)
     refused, changed = _methods(REFUSED) - kept, _methods(CHANGED) | (_methods(REFUSED) & kept)
     for group in sorted({method.rpartition(".")[0] for method in refused | changed}):

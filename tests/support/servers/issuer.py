@@ -58,13 +58,7 @@ class Signer:
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
     def token(self, *, life: float = 60.0, **claims: Any) -> str:
-        """Return a JWT.
-
-        Args:
-            life: The seconds until it expires.
-            claims: Claims that are added to the default claims, or replace them.
-
-        """
+        """Return a JWT."""
         now = time.time()
         defaults = {
             "iss": self.issuer,
@@ -100,16 +94,7 @@ class Signer:
 
 @dataclass
 class Provider(Server):
-    """An OIDC provider with one user, a JWKS, and the TokenReview API of a Kubernetes cluster.
-
-    Attributes:
-        user: The user.
-        groups: The groups of the user.
-        accounts: Service account token → ``namespace:account``.
-        reviewers: The ``Authorization`` headers of the requests for a TokenReview.
-        nonces: Authorization code → nonce of its request.
-
-    """
+    """An OIDC provider with one user, a JWKS, and the TokenReview API of a Kubernetes cluster."""
 
     user: str = "ada"
     groups: list[str] = field(default_factory=list)
@@ -208,21 +193,11 @@ class Authority:
         return signed.public_bytes(PEM).decode()
 
     def issue(self, name: str, folder: Path) -> tuple[Path, Path]:
-        """Write a client certificate for the common name *name* and its key to *folder*.
-
-        Returns:
-            The files of the certificate and of the key.
-
-        """
+        """Write a client certificate for the common name *name* and its key to *folder*."""
         return self._issue(name, folder, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
 
     def issue_server(self, folder: Path) -> tuple[Path, Path]:
-        """Write the certificate of a server at 127.0.0.1 and its key to *folder*.
-
-        Returns:
-            The files of the certificate and of the key.
-
-        """
+        """Write the certificate of a server at 127.0.0.1 and its key to *folder*."""
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
         return self._issue("server", folder, usage, address)

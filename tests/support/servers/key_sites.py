@@ -162,13 +162,7 @@ class MemorySite(VaultSite):
 
 
 class KmsSite(KeySite):
-    """A service whose keys are in KMS, as moto has it, behind a server that can fail.
-
-    Attributes:
-        keys: The ARNs of the declared keys, the oldest first.
-        connection: The connection of all processes, because each of its own would take 0.2 s.
-
-    """
+    """A service whose keys are in KMS, as moto has it, behind a server that can fail."""
 
     backend = "aws"
     _OPERATIONS: Final = {"encrypt": "Encrypt", "decrypt": "Decrypt", "rewrap": "ReEncrypt"}

@@ -24,19 +24,7 @@ PATIENCE = 5.0  # seconds to wait for a client
 
 @dataclass
 class Server:
-    """A local server that returns the same response to each request, and records the requests.
-
-    Attributes:
-        location: The ``Location`` header, if not empty.
-        more_headers: Further headers of the response.
-        drip: Seconds between the bytes of the body; 0 sends it at once.
-        missing: Number of bytes that are announced, but do not come.
-        seen: Method and path of each request, and its token.
-        bodies: The body of each request.
-        headers: The headers of each request.
-        over: Set when the server stops.
-
-    """
+    """A local server that returns the same response to each request, and records the requests."""
 
     status: int = 200
     content: bytes = b"{}"
@@ -138,14 +126,7 @@ def accept_once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def write_certificate(path: Path, *, begins: int = -1, ends: int = 1) -> Path:
-    """Write a self-signed certificate for 127.0.0.1 and its key to *path*, and return *path*.
-
-    Args:
-        path: The file.
-        begins: Hours from now at which it becomes valid.
-        ends: Hours from now at which it expires.
-
-    """
+    """Write a self-signed certificate for 127.0.0.1 and its key to *path*, and return *path*."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
     signed = (

@@ -42,14 +42,7 @@ _TABLE: Final = "CREATE TABLE orders (id uuid PRIMARY KEY, item text, quantity i
 
 @dataclass
 class Orders:
-    """Orders that were placed one after the other, and what became of them.
-
-    Attributes:
-        placed: Id of each order → time, in seconds since 1970.
-        mails: Id of each order → times of its mails.
-        rejected: Reasons of the messages that the worker gave up.
-
-    """
+    """Orders that were placed one after the other, and what became of them."""
 
     placed: dict[str, float] = field(default_factory=dict)
     mails: dict[str, list[float]] = field(default_factory=dict)

@@ -9,13 +9,7 @@ from threading import Thread
 
 
 class MetricsPage:
-    """A page of samples on a port of its own.
-
-    Attributes:
-        samples: Sample with its labels → value.
-        address: ``host:port``.
-
-    """
+    """A page of samples on a port of its own."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.samples: dict[str, float] = {}

@@ -40,12 +40,7 @@ def set_identity(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class MotoServer:
-    """A running server.
-
-    Attributes:
-        url: The endpoint of all services.
-
-    """
+    """A running server."""
 
     url: str
 

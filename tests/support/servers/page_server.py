@@ -35,15 +35,7 @@ def page_server(
     others: Mapping[Environment, Callable[[], Session]] = MappingProxyType({}),
     alertmanager: str | None = None,
 ) -> Iterator[str]:
-    """Serve the page of a local deployment, and yield its one-time URL.
-
-    Args:
-        root: Folder of the deployment.
-        ahead: Time that the page's clock is ahead, so that values are overdue.
-        others: Environments besides dev, and what opens a session on the server of each.
-        alertmanager: Address of an Alertmanager, None to show no alerts.
-
-    """
+    """Serve the page of a local deployment, and yield its one-time URL."""
     access = Access(idle=600, lifetime=600, clock=time.monotonic, generate=lambda: _TOKEN)
 
     def clock() -> datetime:

@@ -25,14 +25,7 @@ _TIMEOUT: Final = 5.0  # seconds
 def prometheus_server(
     folder: Path, targets: Mapping[str, Mapping[str, str]], *, up: int | None = None
 ) -> Iterator[str]:
-    """Run Prometheus, and yield its address when it has scraped the targets, after 5 s.
-
-    Args:
-        folder: For its configuration and data.
-        targets: ``host:port`` → further labels of the target.
-        up: Number of targets that respond, or None if all do.
-
-    """
+    """Run Prometheus, and yield its address when it has scraped the targets, after 5 s."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("needs prometheus")

@@ -112,13 +112,7 @@ class Cluster:
 
 @contextmanager
 def raft_cluster(folder: Path, size: int = _NODES) -> Iterator[Cluster]:
-    """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters.
-
-    Args:
-        folder: An empty folder.
-        size: The number of nodes.
-
-    """
+    """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters."""
     key = folder / "seal-key"
     key.write_text(secrets.token_hex(32))
     ports = free_ports(2 * size)

@@ -11,13 +11,7 @@ from local.ports import HOST
 
 
 class RecordingListener:
-    """Listener that accepts every connection and records what it receives.
-
-    Attributes:
-        connections: Number of accepted connections.
-        received: All bytes of all connections.
-
-    """
+    """Listener that accepts every connection and records what it receives."""
 
     def __init__(self, server: socket.socket) -> None:
         self._server = server

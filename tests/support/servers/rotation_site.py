@@ -88,13 +88,7 @@ def create_function(moto: MotoServer) -> str:
 
 @dataclass(frozen=True)
 class Function:
-    """The function.
-
-    Attributes:
-        arn: Its ARN.
-        connection: Its connection to moto itself, which is faster than over the server of faults.
-
-    """
+    """The function."""
 
     arn: str
     connection: AwsConnection
@@ -102,15 +96,7 @@ class Function:
 
 @dataclass
 class RotatedSecret:
-    """One secret with its rotations.
-
-    Attributes:
-        site: moto's server, behind one of faults.
-        function: The function.
-        name: The name of the secret.
-        now: The time of the next step; each rotation begins a day later than the one before.
-
-    """
+    """One secret with its rotations."""
 
     site: AwsSite
     function: Function
@@ -177,11 +163,6 @@ class Application(threading.Thread):
 
     One is the current URL. The other one it has cached for as long as the interval between two
     rotations allows, so that it is replaced only when the next one begins.
-
-    Attributes:
-        attempts: The number of logins.
-        windows: What was wrong with those that failed.
-
     """
 
     def __init__(self, secret: RotatedSecret) -> None:

@@ -28,15 +28,7 @@ def auth(token: str, ttl: int = TTL) -> dict[str, Any]:
 
 
 class Server(RequestSender):
-    """A fake transport. Logins return the tokens t1, t2 and so on.
-
-    Attributes:
-        answers: Path → the results of its requests. The last one is repeated.
-        revoked: Tokens that get a 403.
-        seen: Path and token of each request.
-        took: The seconds on the clock that a request takes.
-
-    """
+    """A fake transport. Logins return the tokens t1, t2 and so on."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}

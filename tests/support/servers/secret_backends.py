@@ -194,12 +194,6 @@ class AwsSite:
     """moto's server behind a server of faults, with clients that tests share.
 
     Building a client takes longer than most tests take.
-
-    Attributes:
-        operator: A client of Secrets Manager with all rights.
-        proxy: The server of faults.
-        connection: The SDK's connection to it.
-
     """
 
     operator: Any

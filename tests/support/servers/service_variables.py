@@ -10,14 +10,7 @@ from app_integration.session.session import Session
 
 
 def issue_variables(operator: Session, scope: Scope, folder: Path) -> dict[str, str]:
-    """Issue a secret-id, and return the variables of the service's process.
-
-    Args:
-        operator: A session with all rights.
-        scope: The service.
-        folder: Where the credentials are written.
-
-    """
+    """Issue a secret-id, and return the variables of the service's process."""
     role = f"auth/approle/role/{scope}"
     credentials = {
         "role_id": operator.get(f"{role}/role-id")["data"]["role_id"],

@@ -176,16 +176,7 @@ def use_local_keys(local: LocalKeys, engine: Engine, patch: pytest.MonkeyPatch) 
 
 @dataclass
 class Shop:
-    """A store, and the parts of its surroundings that tests change.
-
-    Attributes:
-        path: The path of its config file.
-        document: The content of its config file.
-        clock: The clock of its config file.
-        server_keys: The signing keys at the server, the newest first. None if it is unavailable.
-        signing_key_requests: The number of requests for them.
-
-    """
+    """A store, and the parts of its surroundings that tests change."""
 
     client: FlaskClient
     engine: Engine

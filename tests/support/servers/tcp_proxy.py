@@ -17,18 +17,7 @@ _PIECE = 16 * 1024  # bytes
 
 @dataclass
 class NetworkConditions:
-    """Faults of the network on the way back. Requests pass unchanged.
-
-    Attributes:
-        blackhole: No response is returned, and the connection stays open.
-        reset: The connection is reset after a request was received.
-        cut_after: The bytes of a response after which the connection is closed.
-        latency: The seconds before each piece.
-        jitter: The seconds by which the latency varies, up and down.
-        slice: The bytes of each piece.
-        rate: The bytes per second.
-
-    """
+    """Faults of the network on the way back. Requests pass unchanged."""
 
     blackhole: bool = False
     reset: bool = False

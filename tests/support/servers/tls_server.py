@@ -44,14 +44,7 @@ audit "file" "log" {{ options = {{ file_path = "{folder}/audit.log" }} }}
 
 @dataclass
 class TlsServer:
-    """A server that is stopped and started again.
-
-    Attributes:
-        address: Its URL.
-        folder: The folder with its files.
-        cacert: The certificate of its authority.
-
-    """
+    """A server that is stopped and started again."""
 
     address: str
     folder: Path

@@ -56,13 +56,7 @@ class LocalClient:
 
 @dataclass
 class MailRoom:
-    """Servers of a worker, and the parts of its surroundings that tests change.
-
-    Attributes:
-        urls: The current and the previous URL of the queue at the server. None if it is
-            unavailable.
-
-    """
+    """Servers of a worker, and the parts of its surroundings that tests change."""
 
     engine: Engine
     servers: Servers

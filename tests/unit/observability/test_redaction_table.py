@@ -87,14 +87,7 @@ class Json(logging.Formatter):
 
 @dataclass(frozen=True)
 class Row:
-    """One way to output a value.
-
-    Attributes:
-        show: Outputs the value, and returns the output.
-        value: The value in the registry.
-        shown: The texts that must not be in the output; by default the value itself.
-
-    """
+    """One way to output a value."""
 
     show: Callable[[str], str]
     value: str = VALUE

@@ -70,12 +70,7 @@ PROCESSES = pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one", 
 def run(
     folder: Path, *statements: str, arguments: Sequence[str] = ()
 ) -> tuple[int, Counter[str], str]:
-    """Run pytest with *arguments* and a test for each of *statements*.
-
-    Returns:
-        The exit code, the number of leaks by kind of evidence, and the output.
-
-    """
+    """Run pytest with *arguments* and a test for each of *statements*."""
     tests = [
         f"def test_{number}(tmp_path):\n    {statement}\n"
         for number, statement in enumerate(statements)

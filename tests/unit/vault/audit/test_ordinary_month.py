@@ -47,12 +47,7 @@ CONTEXT: Final = RuleContext(
 
 
 class Month:
-    """Lines of the nodes, of which the first is the leader.
-
-    Attributes:
-        logs: The lines of each node.
-
-    """
+    """Lines of the nodes, of which the first is the leader."""
 
     def __init__(self) -> None:
         self.logs: list[list[dict[str, Any]]] = [[] for _ in range(NODES)]

@@ -31,13 +31,7 @@ GOOD: Final = {
 
 
 class Site:
-    """Clock, Prometheus and terminal of a watch.
-
-    Attributes:
-        answers: See :data:`GOOD`; a change at a time replaces some of them.
-        changes: Seconds → what is other from then on. None is a server that does not respond.
-
-    """
+    """Clock, Prometheus and terminal of a watch."""
 
     def __init__(self, changes: Mapping[float, Mapping[str, float | None] | None] = {}) -> None:
         self.now = 0.0

@@ -24,15 +24,7 @@ HELD = Evidence(Proof.AUDIT_LOG, waiting=(Consumer("shop-dev", "read version 1")
 
 @dataclass
 class World:
-    """Steps that write down their names, and the record in memory.
-
-    Attributes:
-        fails: Names of the calls that fail.
-        others: Name of a call → what another process does meanwhile.
-        announce_for: For how long a new value is announced.
-        now: The time.
-
-    """
+    """Steps that write down their names, and the record in memory."""
 
     evidence: Evidence = HELD
     fails: set[str] = field(default_factory=set)
